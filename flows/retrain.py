@@ -1,0 +1,89 @@
+"""Retrain: from a source of labelled castings to a judged model in use, or to the reason why not.
+
+    python flows/retrain.py --help
+"""
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
+
+import logging
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
+
+from tasks.audit import audit
+from tasks.evaluate import evaluate
+from tasks.export import export
+from tasks.extract import extract
+from tasks.fetch import fetch
+from tasks.plot import plot
+from tasks.release import release
+from tasks.runs import report
+from tasks.runs.caching import Steps
+from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_status, parse
+from tasks.runs.config import Config
+from tasks.runs.outcome import Outcome, new_run_id, write_run
+from tasks.runs.records import Release
+from tasks.sources.source import arrivals, locate
+from tasks.split import split
+from tasks.train import train
+from tasks.validate import validate
+
+
+def run_name() -> str:
+    config = Config.model_validate(flow_run.parameters["config"])
+    return f"{config.training.model} on {Path(config.fetch.source).name}, {datetime.now(UTC):%d %b %H:%M}"
+
+
+@flow(flow_run_name=run_name, log_prints=True)
+def retrain(config: Config = Config()) -> Release:
+    """From the source to a released model, or to the reason why not."""
+    started, began = datetime.now(UTC), time.perf_counter()
+    run_id = new_run_id(started, config)
+    step = Steps(config.places)
+    source, arriving = locate(config.fetch, config.places), arrivals(config.fetch, config.places)
+
+    archive = step(fetch, source)
+    folder = step(extract, archive, config.fetch.classes)
+    manifest = step(validate, folder, arriving, config.validation)
+    audited = step(audit, manifest, config.audit)
+    splits = step(split, manifest, audited, config.splitting)
+    model = step(train, splits, config.training.recipe())
+    evaluation = step(evaluate, splits, model, config.evaluation)
+    figures = step(plot, splits, model, evaluation)
+    exports = step(export, model, evaluation)
+    released = step(release, evaluation, exports, config.acceptance, run_id)
+
+    wall = time.perf_counter() - began
+    show(Outcome(run_id, started, wall, config, step.times, source, archive, folder, manifest, audited, splits, model, evaluation, figures, exports, released))
+    return released
+
+
+def show(outcome: Outcome) -> None:
+    """The run's folder, and its report in the Prefect UI."""
+    places = outcome.config.places
+    sections = report.sections(outcome)
+    folder = write_run(outcome, report.page(sections, f"{outcome.source.name}, {outcome.run_id}", places))
+    for section in sections:
+        create_markdown_artifact(report.markdown(section, places), key=section.title.lower().replace(" ", "-"), description=section.title)
+    print(f"report: {folder / 'report.html'}")
+
+
+def main() -> None:
+    config = Config.model_validate(parse(RetrainArguments, sys.argv[1:]).model_dump())
+    locate(config.fetch, config.places)  # a wrong source is told before a server is started
+    arrivals(config.fetch, config.places)
+    retrain(config)
+
+
+for name in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(name).addFilter(WithoutTraceback())
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

@@ -1,0 +1,10 @@
+"""recast: a verb a file is a step, a folder holds nouns; `flows/` reads them as sentences.
+
+Defaults that Prefect and TensorFlow read once, when they are imported; the environment wins.
+"""
+
+import os
+
+os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # else a new database logs "database is locked"
+os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # a cold start takes 25 s under load
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors, not the note on CPU instructions

@@ -1,0 +1,54 @@
+"""Fetch: the bytes of the source as one zip file under `data/archives`, whole or not at all."""
+
+import shutil
+from pathlib import Path
+
+from prefect import State, Task, task
+from prefect.client.schemas import TaskRun
+
+from tasks.runs.caching import same_step
+from tasks.runs.config import Places
+from tasks.runs.files import File, publish, scratch_beside, sha256_of, store
+from tasks.runs.records import Archive, Source
+from tasks.sources import kaggle
+from tasks.sources.archive import pack
+from tasks.sources.folder import walk
+from tasks.sources.sample import write_sample
+from tasks.sources.source import kaggle_archive
+
+
+def network_trouble(task: Task, task_run: TaskRun, state: State) -> bool:
+    """Only what may pass by itself is tried again: never a refusal, a wrong name or a full disk."""
+    return isinstance(state.result(raise_on_failure=False), kaggle.Unavailable)
+
+
+@task(cache_policy=same_step, retries=2, retry_delay_seconds=[60, 300], retry_condition_fn=network_trouble)
+def fetch(source: Source, places: Places) -> Archive:
+    """The archive of `source`. What lies outside is copied, and never changed."""
+    file = download(source, places) if source.kind == "kaggle" else bring(source, places)
+    size = file.path(places).stat().st_size
+    print(f"fetch: {source.name}, {size / 1e6:.1f} MB")
+    return Archive(file=file, bytes=size)
+
+
+def bring(source: Source, places: Places) -> File:
+    """A drawn sample, a copied zip or a packed folder; the truth about a sample is kept beside it."""
+
+    def write(archive: Path) -> None:
+        if source.sample:
+            write_sample(source.sample, archive, truth=archive.with_name("truth"))
+        elif source.path and source.path.is_dir():
+            pack(source.path, walk(source.path), archive)
+        elif source.path:
+            shutil.copyfile(source.path, archive)
+
+    return store(write, places, "data", f"archives/{source.kind}.zip")
+
+
+def download(source: Source, places: Places) -> File:
+    """The zip of a Kaggle version, which has a name of its own: a download that was cut off goes on from there."""
+    dataset = kaggle.DatasetVersion.parse(source.identity)
+    target = kaggle_archive(dataset, places)
+    if not target.exists():
+        kaggle.download(dataset, target)
+    return File(place="data", name=target.relative_to(places.data.absolute()).as_posix(), sha256=sha256_of(target))

@@ -1,0 +1,1 @@
+"""Networks, metrics and decisions."""

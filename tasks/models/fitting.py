@@ -1,0 +1,98 @@
+"""Fitting: a network's weights from images and labels, epoch by epoch, on whatever device TensorFlow has."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tasks.images.batches import evaluation_batches, training_batches
+from tasks.models.networks import build, classifier
+from tasks.runs.config import Recipe
+from tasks.runs.records import Epoch
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images uint8 (n, size, size, 1) and labels int32 (n,), 1 for a defect."""
+
+    pixels: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fitted:
+    network: keras.Model
+    history: tuple[Epoch, ...]
+    kept_epoch: int
+
+
+def fit(learning: Examples, watching: Examples, recipe: Recipe, each_epoch: Callable[[Epoch], None]) -> Fitted:
+    """The network after training; `each_epoch` is told every epoch as it ends.
+
+    The tutorial's networks keep their last epoch, as published; the others the one with the least validation loss.
+    """
+    keras.utils.set_random_seed(recipe.seed)
+    network = build(recipe.model, recipe.image_size)
+    learner = classifier(network)
+    published = recipe.model.startswith("tutorial")
+    steps = -(-len(learning.labels) // recipe.batch_size)
+    learner.compile(
+        optimizer=keras.optimizers.Adam(learning_rate=recipe.learning_rate) if published else decaying(recipe.learning_rate, steps * recipe.epochs),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    teller = Teller(each_epoch)
+    keep_best = keras.callbacks.EarlyStopping(monitor="val_loss", patience=recipe.epochs, restore_best_weights=True)
+    learner.fit(
+        x=training_batches(
+            learning.pixels, learning.labels, batch_size=recipe.batch_size, epochs=recipe.epochs, seed=recipe.seed, turn=not published
+        ),
+        validation_data=labelled(watching, recipe.batch_size),
+        epochs=recipe.epochs,
+        steps_per_epoch=steps,
+        callbacks=[keras.callbacks.TerminateOnNaN(), teller, *([] if published else [keep_best])],
+        shuffle=False,  # the pipeline shuffles; True only warns
+        verbose=0,
+    )
+    kept = len(teller.history) if published else keep_best.best_epoch + 1
+    return Fitted(network, tuple(teller.history), kept)
+
+
+def decaying(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
+    """AdamW on a half cosine after a short rise: large steps early, none at the end."""
+    rise = max(1, steps // 20)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=learning_rate / 10, decay_steps=max(1, steps - rise), warmup_target=learning_rate, warmup_steps=rise
+    )
+    return keras.optimizers.AdamW(learning_rate=schedule, weight_decay=0.02)
+
+
+class Teller(keras.callbacks.Callback):
+    """Hands every finished epoch on as a record."""
+
+    def __init__(self, each_epoch: Callable[[Epoch], None]):
+        super().__init__()
+        self.each_epoch, self.history = each_epoch, list[Epoch]()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self.history.append(
+            Epoch(
+                epoch=epoch + 1, loss=logs["loss"], accuracy=logs["accuracy"],
+                validation_loss=logs["val_loss"], validation_accuracy=logs["val_accuracy"],
+            )
+        )  # fmt: skip
+        self.each_epoch(self.history[-1])
+
+
+def labelled(examples: Examples, batch_size: int) -> tf.data.Dataset:
+    labels = tf.data.Dataset.from_tensor_slices(examples.labels).batch(batch_size)
+    return tf.data.Dataset.zip(evaluation_batches(examples.pixels, batch_size=batch_size), labels)
+
+
+def device() -> str:
+    """The devices that TensorFlow computes on, for people."""
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
+    return ", ".join(names) or "CPU"

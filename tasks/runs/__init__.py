@@ -1,0 +1,1 @@
+"""What every step shares: settings, records, files, caching, the registry, the report."""

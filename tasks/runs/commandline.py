@@ -1,0 +1,92 @@
+"""Command line: settings from arguments, and an end that scripts can read.
+
+Exit status 0: the work was done; 2: the input or the settings are wrong, told in one line; 1: anything else.
+"""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
+
+from tasks.runs.config import Config
+from tasks.runs.errors import BadInput
+
+SHORT = {
+    "fetch.source": "source",
+    "fetch.arrivals": "arrivals",
+    "fetch.classes.defect": "defect",
+    "fetch.classes.good": "good",
+    "splitting.protocol": "protocol",
+    "training.model": "model",
+    "training.epochs": "epochs",
+    "training.seed": "seed",
+    "training.image_size": "image-size",
+    "training.require_gpu": "require-gpu",
+    "places.data": "data",
+    "places.artifacts": "artifacts",
+}
+S = TypeVar("S", bound="Arguments")
+
+
+class Arguments(BaseSettings):
+    """Settings that come from the command line alone: no variable of the environment changes a run unseen."""
+
+    model_config = SettingsConfigDict(
+        cli_exit_on_error=False, cli_implicit_flags=True, cli_hide_none_type=True, cli_avoid_json=True, cli_shortcuts=SHORT
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *others: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+class RetrainArguments(Arguments, Config):
+    """Retrain, judge and release a casting-defect classifier."""
+
+
+def parse(arguments: type[S], words: Sequence[str]) -> S:
+    """The settings that the words give. Raises BadInput with one line for the first thing wrong; prints the help and exits for --help."""
+    try:
+        return CliApp.run(arguments, cli_args=list(words))
+    except SettingsError as error:
+        raise BadInput(f"{str(error).removeprefix('error parsing CLI: ')}; --help shows what there is") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadInput(message if first["type"] == "value_error" else f"--{where} {first['input']}: {message[0].lower()}{message[1:]}") from error
+
+
+def exit_status(action: Callable[[], object]) -> int:
+    """Runs `action` and tells by one number how it ended, with one line on standard error for what the user can mend."""
+    try:
+        action()
+    except BadInput as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except ConnectionError as error:
+        print(f"error: {' '.join(str(error).split())}; try again later", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept", file=sys.stderr)
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+class WithoutTraceback(logging.Filter):
+    """Keeps the traceback of a BadInput out of a log: its message says all that the user can use."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], BadInput):
+            record.exc_info = record.exc_text = None
+        return True

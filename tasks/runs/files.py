@@ -1,0 +1,94 @@
+"""Files: written whole or not at all, named by their own digest, found again by it."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.runs.config import Places
+
+
+class File(BaseModel):
+    """A file as records name it: relative to one of the two places, so that both can be moved."""
+
+    model_config = ConfigDict(frozen=True)
+    place: Literal["data", "artifacts"]
+    name: str
+    sha256: str
+
+    def path(self, places: Places) -> Path:
+        return place_of(self.place, places) / self.name
+
+    def damage(self, places: Places) -> str | None:
+        """What is wrong with the file since it was recorded, or None."""
+        return damage(self.path(places), self.sha256)
+
+
+def place_of(place: Literal["data", "artifacts"], places: Places) -> Path:
+    return (places.data if place == "data" else places.artifacts).absolute()
+
+
+def damage(path: Path, digest: str) -> str | None:
+    """What is wrong with the file at `path`, which should have this sha256, or None."""
+    try:
+        return None if sha256_of(path) == digest else f"{path} has changed"
+    except FileNotFoundError:
+        return f"{path} is missing"
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def store(write: Callable[[Path], object], places: Places, place: Literal["data", "artifacts"], name: str) -> File:
+    """Calls `write` on a scratch path and keeps the file under `name` with its digest before the suffix."""
+    target = place_of(place, places) / name
+    with scratch_beside(target) as scratch:
+        write(scratch)
+        digest = sha256_of(scratch)
+        named = PurePosixPath(name)
+        kept = str(named.with_name(f"{named.stem}-{digest[:16]}{named.suffix}"))
+        publish(scratch, place_of(place, places) / kept)
+    return File(place=place, name=kept, sha256=digest)
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """The file `target` with this content; a reader sees the old file or the new one, never a part."""
+    with scratch_beside(target) as scratch:
+        scratch.write_bytes(content)
+        publish(scratch, target)
+
+
+@contextmanager
+def scratch_beside(target: Path) -> Iterator[Path]:
+    """A path for a file or folder on the file system of `target`, with its suffix; removed unless published."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    room = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.stem}."))
+    try:
+        yield room / target.name
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def publish(scratch: Path, target: Path) -> None:
+    """Moves a finished file or folder to its name, on disk before it can be seen there."""
+    for path in [scratch] if scratch.is_file() else sorted(scratch.rglob("*")):
+        if path.is_file():
+            sync(path)
+    os.replace(scratch, target)
+    sync(target.parent)
+
+
+def sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

@@ -1,0 +1,135 @@
+"""Outcome: all that a run found, as `run.json` and a folder of files under `artifacts/runs`."""
+
+import json
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tasks.runs.config import Config
+from tasks.runs.files import File, publish, scratch_beside
+from tasks.runs.records import Archive, Audit, Evaluation, Exports, Figures, ImageFolder, Manifest, Model, Release, Score, Source, Splits
+
+LIBRARIES = ("recast", "tensorflow", "keras", "prefect", "numpy", "scipy", "pillow", "simplejpeg")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The records of one run, in the order of its steps."""
+
+    run_id: str
+    started: datetime
+    wall_seconds: float
+    config: Config
+    times: dict[str, dict[str, Any]]
+    source: Source
+    archive: Archive
+    folder: ImageFolder
+    manifest: Manifest
+    audit: Audit
+    splits: Splits
+    model: Model
+    evaluation: Evaluation
+    figures: Figures
+    exports: Exports
+    release: Release
+
+
+def new_run_id(started: datetime, config: Config) -> str:
+    """A name that sorts by time and tells people what ran: 20261122-161500-compact-1f3a."""
+    return f"{started:%Y%m%d-%H%M%S}-{config.training.model}-{os.urandom(2).hex()}"
+
+
+def facts(outcome: Outcome) -> dict[str, Any]:
+    """`run.json`. What this run did not compute is null."""
+    return {
+        "run_id": outcome.run_id,
+        "started": outcome.started.astimezone(UTC).isoformat(timespec="seconds"),
+        "wall_seconds": round(outcome.wall_seconds, 2),
+        "versions": {"python": platform.python_version(), **{name: installed(name) for name in LIBRARIES}},
+        "config": outcome.config.model_dump(mode="json"),
+        "steps": outcome.times,
+        "dataset": dataset(outcome),
+        "model": {
+            "name": outcome.model.name,
+            "parameters": outcome.model.parameters,
+            "sha256": outcome.model.file.sha256,
+            "weights_sha256": outcome.model.weights_sha256,
+            "image_size": outcome.model.image_size,
+            "folder": outcome.exports.digest,
+        },
+        "training": {
+            "epochs": len(outcome.model.history),
+            "kept_epoch": outcome.model.kept_epoch,
+            **outcome.model.model_dump(include={"images", "wall_seconds", "cpu_seconds", "images_per_second", "device", "resumed_from_epoch"}),
+        },
+        "evaluation": {
+            "test": scores(outcome.evaluation.test),
+            "validation": scores(outcome.evaluation.validation),
+            "slices": {origin: scores(score) for origin, score in outcome.evaluation.slices.items()},
+            "threshold": outcome.evaluation.threshold,
+            "review_band": outcome.evaluation.review_band,
+        },
+        "release": outcome.release.model_dump(exclude={"cached"}),
+    }
+
+
+def dataset(outcome: Outcome) -> dict[str, Any]:
+    splits, audit = outcome.splits, outcome.audit
+    return {
+        "source": outcome.source.name,
+        "digest": splits.table.sha256,
+        "images": splits.images,
+        "left_alone": outcome.folder.left_alone,
+        "by_split": splits.by_split,
+        "by_class": splits.by_class,
+        "by_origin": splits.by_origin,
+        "quarantined": outcome.manifest.quarantined,
+        "exact_copies_across_splits": audit.exact_copies_across_splits,
+        "near_copies_across_splits": audit.near_copies_across_splits,
+        "held_back_from_training": splits.held_back,
+        "castings": audit.castings,
+        "castings_by_split": None,
+        "test_images_of_trained_castings": None,
+        "copy_baseline_accuracy": audit.copy_baseline_accuracy,
+        "brightness_auc": audit.brightness_auc,
+    }
+
+
+def scores(score: Score) -> dict[str, Any]:
+    """A score with its intervals as [low, high]."""
+    found = score.model_dump()
+    for name in ("escape_rate_interval", "false_reject_rate_interval"):
+        found[name] = list(found[name].values()) if found[name] else None
+    return found
+
+
+def installed(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except ModuleNotFoundError:
+        return None
+
+
+def write_run(outcome: Outcome, page: str) -> Path:
+    """`artifacts/runs/<run-id>/`, whole, and the symlink `latest` to it. Returns the folder."""
+    places = outcome.config.places
+    runs = places.artifacts.absolute() / "runs"
+    tables = {"predictions.csv": outcome.evaluation.predictions, "audit.csv": outcome.audit.pairs, "quarantine.csv": outcome.manifest.refused}
+    pictures: dict[str, File] = {f"figures/{figure.name}.png": figure.file for figure in outcome.figures.figures}
+    with scratch_beside(runs / outcome.run_id) as scratch:
+        (scratch / "figures").mkdir(parents=True)
+        for name, file in {**tables, **pictures}.items():
+            shutil.copyfile(file.path(places), scratch / name)
+        (scratch / "run.json").write_text(json.dumps(facts(outcome), indent=2) + "\n", encoding="utf-8")
+        (scratch / "report.html").write_text(page, encoding="utf-8")
+        (scratch / "model.txt").write_text(outcome.model.summary + "\n", encoding="utf-8")
+        publish(scratch, runs / outcome.run_id)
+    with scratch_beside(runs / "latest") as link:
+        link.symlink_to(outcome.run_id)
+        os.replace(link, runs / "latest")
+    return runs / outcome.run_id

@@ -1,0 +1,222 @@
+"""Records: what a step hands on. Names, digests and counts, never pixels, tensors or a live model."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tasks.images import manifest
+from tasks.runs.config import Classes, Places, Sample
+from tasks.runs.files import File, damage
+from tasks.runs.tables import read_table
+
+Verdict = Literal["promoted", "kept", "waiting"]
+
+
+class Record(BaseModel):
+    """Frozen, stored as JSON; knows whether the files that it names are still what they were."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    def files(self) -> Iterator[File]:
+        """Every file that a field names, directly or in a tuple."""
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, File):
+                    yield item
+                elif isinstance(item, Record):
+                    yield from item.files()
+
+    def damage(self, places: Places) -> str | None:
+        """What is wrong with the files of this record, or None."""
+        return next((what for file in self.files() if (what := file.damage(places))), None)
+
+
+class Source(Record):
+    """Where the images come from, with what identifies them. The name and the path are in no cache key."""
+
+    kind: Literal["sample", "zip", "folder", "kaggle"]
+    identity: str
+    """sha256 of a zip, digest of a folder's listing, `OWNER/SLUG/N` of Kaggle, the settings of a sample."""
+    sample: Sample | None = None
+    name: str = Field(exclude=True)
+    path: Path | None = Field(None, exclude=True)
+
+
+class Arrival(Record):
+    """A folder of new labelled images outside; its path is in no cache key."""
+
+    origin: str
+    identity: str
+    """Digest of its listing: relative paths and the sha256 of each file."""
+    path: Path = Field(exclude=True)
+
+
+class Archive(Record):
+    """The source as one zip file under `data`."""
+
+    file: File
+    bytes: int
+
+
+class ImageFolder(Record):
+    """The images of the source under `data/images`, named by their content, with a listing that says what each is."""
+
+    listing: File
+    classes: Classes
+    files_found: int
+    left_alone: int
+    """Images of the archive that are not of this data set."""
+
+    def damage(self, places: Places) -> str | None:
+        return super().damage(places) or damaged_image(read_table(self.listing.path(places), manifest.Entry), places)
+
+
+def damaged_image(entries: list[manifest.Entry], places: Places) -> str | None:
+    return next((what for entry in entries if (what := damage(manifest.stored(entry, places), entry.sha256))), None)
+
+
+class Manifest(Record):
+    """The accepted images, a row each, and the refused ones with the reason."""
+
+    table: File
+    refused: File
+    classes: Classes
+    images: int
+    quarantined: int
+
+    def damage(self, places: Places) -> str | None:
+        """The base images are looked after by their folder; the copies of arriving ones lie here."""
+        if what := super().damage(places):
+            return what
+        arrived = [row for row in read_table(self.table.path(places), manifest.Row) if row.origin != manifest.BASE]
+        return damaged_image([manifest.Entry(row.path, row.sha256) for row in arrived], places)
+
+
+class Audit(Record):
+    """What was found about copies. `groups` says for each content which group it belongs to."""
+
+    pairs: File
+    groups: File
+    exact_copies_across_splits: int
+    near_copies_across_splits: int | None = None
+    castings: int | None = None
+    copy_baseline_accuracy: float | None = None
+    brightness_auc: float | None = None
+
+
+class Splits(Record):
+    """The manifest with group and split of every row."""
+
+    table: File
+    classes: Classes
+    images: int
+    by_split: dict[str, int]
+    by_class: dict[str, int]
+    by_origin: dict[str, int]
+    held_back: int
+
+
+class Epoch(Record):
+    """One pass over the training images; losses are means over images, accuracies shares."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+
+
+class Model(Record):
+    """A trained network, and what training it took."""
+
+    file: File
+    name: str
+    parameters: int
+    weights_sha256: str
+    view: str
+    image_size: int
+    summary: str
+    history: tuple[Epoch, ...]
+    kept_epoch: int
+    images: int
+    """Training images, seen once an epoch."""
+    wall_seconds: float
+    cpu_seconds: float
+    """Of this process and its children, decoding and validation passes included, imports not."""
+    images_per_second: float
+    device: str
+    resumed_from_epoch: int | None = None
+
+
+class Interval(Record):
+    low: float
+    high: float
+
+
+class Score(Record):
+    """How a set of images was judged. Counts are at the most likely class; every row counts once."""
+
+    images: int
+    loss: float | None
+    accuracy: float | None
+    defects: int
+    missed_defects: int
+    good: int
+    false_rejects: int
+    escape_rate: float | None
+    escape_rate_interval: Interval | None
+    false_reject_rate: float | None
+    false_reject_rate_interval: Interval | None
+    auc: float | None
+    escapes_decided: int
+    """Defects that the decision (threshold and review band) passes."""
+    rejects_decided: int
+    """Good parts that the decision rejects."""
+    reviews_decided: int
+    """Images that the decision sends to a person."""
+
+
+class Evaluation(Record):
+    """What one pass over validation and test gave; every figure comes from the file of predictions."""
+
+    predictions: File
+    decision: File
+    test: Score
+    validation: Score
+    slices: dict[str, Score]
+    threshold: float
+    review_band: tuple[float, float] | None = None
+
+
+class Figure(Record):
+    name: str
+    title: str
+    caption: str
+    file: File
+
+
+class Figures(Record):
+    figures: tuple[Figure, ...]
+
+
+class Exports(Record):
+    """A model's folder, `artifacts/models/<digest>/`: complete, and never changed after."""
+
+    digest: str
+    """sha256 over the names and digests of its files."""
+    contents: tuple[File, ...]
+
+
+class Release(Record):
+    """Whether the candidate came into use, and why."""
+
+    verdict: Verdict
+    reason: str
+    version: int | None
+    champion_before: int | None
+    decided_in: str
+    """Run that took the decision."""
+    cached: bool = False

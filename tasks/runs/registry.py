@@ -1,0 +1,69 @@
+"""Registry: which released model is in use. A version is complete before the champion is changed to it, in one step."""
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
+from tasks.runs.files import scratch_beside, sync, write_whole
+
+
+class Version(BaseModel):
+    """A released model."""
+
+    model_config = ConfigDict(frozen=True)
+    number: int
+    model: str
+    """Digest of its folder under `artifacts/models`."""
+    run_id: str
+    """Run that promoted it."""
+    reason: str
+    champion_before: int | None
+
+
+def champion(places: Places) -> Version | None:
+    """The version in use, or None before the first promotion."""
+    pointer = registry(places) / "champion"
+    return version(int(pointer.read_text()), places) if pointer.exists() else None
+
+
+def promote(model: str, run_id: str, reason: str, places: Places) -> Version:
+    """Makes the model in the folder of this digest the next version, and the champion."""
+    before = champion(places)
+    numbers = [int(path.stem) for path in registry(places).glob("versions/*.json")]
+    number = max(numbers, default=0) + 1
+    while True:
+        made = Version(number=number, model=model, run_id=run_id, reason=reason, champion_before=before.number if before else None)
+        if created(registry(places) / "versions" / f"{number}.json", made.model_dump_json(indent=2)):
+            break
+        number += 1  # another run took it meanwhile
+    write_whole(registry(places) / "champion", str(number).encode())
+    return made
+
+
+def version(number: int, places: Places) -> Version:
+    """A version by its number. Raises BadInput when there is none."""
+    path = registry(places) / "versions" / f"{number}.json"
+    if not path.exists():
+        there = sorted(int(other.stem) for other in path.parent.glob("*.json"))
+        raise BadInput(f"there is no version {number} in {registry(places)}: there {'are ' + ', '.join(map(str, there)) if there else 'is none yet'}")
+    return Version.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def registry(places: Places) -> Path:
+    return places.artifacts.absolute() / "registry"
+
+
+def created(path: Path, content: str) -> bool:
+    """Writes a new file, whole, and tells whether it did: False when there is one of that name already."""
+    with scratch_beside(path) as scratch:
+        scratch.write_text(content, encoding="utf-8")
+        sync(scratch)
+        try:
+            os.link(scratch, path)
+        except FileExistsError:
+            return False
+    sync(path.parent)
+    return True

@@ -1,0 +1,34 @@
+"""Tables: rows of a NamedTuple as a CSV file with a header, and back."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, get_type_hints
+
+from tasks.runs.config import Places
+from tasks.runs.files import File, store
+
+Row = TypeVar("Row", bound=NamedTuple)
+
+
+def write_table(path: Path, rows: Iterable[NamedTuple], kind: type[NamedTuple]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as opened:
+        table = csv.writer(opened, lineterminator="\n")
+        table.writerow(kind._fields)
+        table.writerows(rows)
+
+
+def read_table(path: Path, kind: type[Row]) -> list[Row]:
+    """The rows of a file that `write_table` made; numbers come back as numbers."""
+    types: dict[str, Any] = get_type_hints(kind)
+    convert = [types[name] for name in kind._fields]
+    with open(path, newline="", encoding="utf-8") as opened:
+        table = csv.reader(opened)
+        if tuple(next(table, ())) != kind._fields:
+            raise ValueError(f"{path} is not a table of {kind.__name__}: its header is not {', '.join(kind._fields)}")
+        return [kind(*(to(value) for to, value in zip(convert, row, strict=True))) for row in table]
+
+
+def store_table(name: str, rows: Iterable[NamedTuple], kind: type[NamedTuple], places: Places) -> File:
+    """The rows as `data/tables/<name>-<digest>.csv`."""
+    return store(lambda path: write_table(path, rows, kind), places, "data", f"tables/{name}.csv")

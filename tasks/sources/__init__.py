@@ -1,0 +1,1 @@
+"""Where images come from: the sample, Kaggle, archives, folders."""

@@ -1,0 +1,186 @@
+"""Kaggle client: the official one with what it lacks, timeouts and errors that say what to do and hold no signed address.
+
+Importing `kaggle` signs in over the network, prints, and needs a folder; so it is imported by the first call, prepared for that.
+"""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tasks.runs.errors import BadInput
+
+if TYPE_CHECKING:
+    import requests
+
+TIMEOUT = (10.0, 60.0)  # seconds: to connect, and between two pieces of an answer
+SECRET = re.compile(r"\?[^\s'\")]+|(?<=//)[^\s/@]+@|(?:Basic|Bearer) [^\s'\"]+")  # signatures, passwords of proxies, credentials
+HOW_TO_SIGN_IN = (
+    "set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or write ~/.kaggle/kaggle.json, "
+    "and accept the data set's terms on its page where it asks for that"
+)
+
+
+class Unavailable(ConnectionError):
+    """Kaggle, or the way there, is in trouble: worth another try, after `retry_after` seconds where Kaggle names a time."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Damaged(Unavailable):
+    """What arrived is not what Kaggle holds: worth another try, from the first byte."""
+
+
+def credentials() -> Literal["access token", "legacy key", "OAuth login", "none"]:
+    """What the client signs in with, found as it looks for it, without asking Kaggle; "none" is enough for public data sets."""
+    from kagglesdk import get_access_token_from_env
+
+    if get_access_token_from_env()[0]:
+        return "access token"
+    if all(os.environ.get(f"KAGGLE_{name.upper()}") or stored_key().get(name) for name in ("username", "key")):
+        return "legacy key"
+    return "OAuth login" if Path("~/.kaggle/credentials.json").expanduser().exists() else "none"
+
+
+def stored_key() -> dict[str, str]:
+    """What kaggle.json holds; empty without a readable one."""
+    try:
+        return dict(json.loads(key_file().read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def key_file() -> Path:
+    """The kaggle.json to read: in the client's folder, else in ~/.kaggle, where its lower half looks too."""
+    own = config_folder() / "kaggle.json"
+    return own if own.exists() else Path("~/.kaggle/kaggle.json").expanduser()
+
+
+def config_folder() -> Path:
+    """The client's folder, by its own rule, repeated here because the client cannot be asked without being imported."""
+    if named := os.environ.get("KAGGLE_CONFIG_DIR"):
+        return Path(named)
+    old = Path("~/.kaggle").expanduser()
+    return old if old.exists() else Path(os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()) / "kaggle"
+
+
+@contextmanager
+def connect(address: str) -> Iterator[Any]:
+    """A `KaggleApi` to ask about the data set at `address`, signed in where there are credentials.
+
+    Its `answer` is the last response that was no error. Raises as `plain_errors` does.
+    """
+    with plain_errors(address):
+        api = client_class()()
+        try:
+            if credentials() in ("legacy key", "OAuth login"):  # a token is sent without this, and checked by the first answer
+                api.config = str(key_file())
+                api.authenticate()
+            yield api
+        finally:
+            if api.answer is not None:
+                api.answer.close()
+
+
+@cache
+def client_class() -> type:
+    prepare_import()
+    from kaggle.api.kaggle_api_extended import KaggleApi
+
+    class Api(KaggleApi):
+        answer: "requests.Response | None" = None
+
+        def get_response_processor(self):
+            return lambda response: setattr(self, "answer", response)
+
+        def download_file(self, response, outfile, http_client, quiet=True, resume=False, **_):
+            # No retries inside: those would use the old signed address, and put an error page in the place of the part.
+            super().download_file(response, outfile, http_client, quiet, resume, max_retries=0, timeout=TIMEOUT)
+
+    return Api
+
+
+def prepare_import() -> None:
+    """Lets `import kaggle` neither wait for ever, nor fail, nor print credentials."""
+    from kagglesdk.kaggle_http_client import KaggleHttpClient
+    from requests.adapters import HTTPAdapter
+
+    class Timeouts(HTTPAdapter):
+        def send(self, request, *args, timeout=None, **kwargs):
+            return super().send(request, *args, timeout=timeout or TIMEOUT, **kwargs)
+
+    def start_session(client: Any) -> None:
+        if not client._session:  # private, as its caller is: the test of a stalled server notices a rename
+            untimed(client)
+            for scheme in ("https://", "http://"):
+                client._session.mount(scheme, Timeouts())
+
+    untimed, KaggleHttpClient._init_session = KaggleHttpClient._init_session, start_session
+    for name in ("VERBOSE", "VERBOSE_OUTPUT"):  # these print the Authorization header
+        os.environ.pop(name, None)
+    try:
+        config_folder().mkdir(parents=True, exist_ok=True)
+    except OSError:
+        os.environ["KAGGLE_CONFIG_DIR"] = tempfile.mkdtemp(prefix="kaggle-")
+
+
+@contextmanager
+def plain_errors(address: str) -> Iterator[None]:
+    """Raises BadInput, Unavailable or Damaged for what the client raises about the data set at `address`, without secrets."""
+    import requests
+
+    try:
+        yield
+    except SystemExit:
+        raise BadInput(f"Kaggle accepts none of the credentials found here, asked for {address}: {HOW_TO_SIGN_IN}") from None
+    except requests.HTTPError as error:
+        assert error.response is not None, "the client raises it about a response"
+        error.response.close()
+        raise refusal(address, error.response, without_secrets(error)) from None
+    except (requests.RequestException, ConnectionError, TimeoutError) as error:
+        raise failure(error) from None
+    except ValueError as error:
+        if isinstance(error, UnicodeError) or "Invalid header value" in str(error):
+            raise BadInput(f"the Kaggle {credentials()} holds a line break or a letter that no key has: copy it again") from None
+        raise Damaged(f"Kaggle's answer about {address} is damaged ({without_secrets(error)})") from None
+
+
+def without_secrets(error: Exception) -> str:
+    return SECRET.sub("[...]", str(error))
+
+
+def failure(error: Exception) -> BadInput | Unavailable:
+    """What a broken connection means for the user."""
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return BadInput("Kaggle's certificate is not trusted here: set REQUESTS_CA_BUNDLE to a file with the certificates of this network")
+    return Unavailable(f"Kaggle cannot be reached ({type(error).__name__}: {without_secrets(error)})")
+
+
+def refusal(address: str, response: "requests.Response", reason: str) -> BadInput | Unavailable:
+    """What an error status means for the user."""
+    status = response.status_code
+    if status in (401, 403):
+        return BadInput(f"Kaggle refuses access to {address} (status {status}, credentials: {credentials()}): {HOW_TO_SIGN_IN}")
+    if status == 404:
+        return BadInput(f"Kaggle knows no data set, or not this version of it, at {address}: check the spelling and the number")
+    if status in (408, 425, 429) or status >= 500:
+        return Unavailable(f"Kaggle is busy (status {status})", retry_after(response))
+    return BadInput(f"Kaggle does not accept the request for {address} (status {status}: {reason})")
+
+
+def retry_after(response: "requests.Response") -> float | None:
+    """Seconds; None where the server names no time, or none that can be read."""
+    from urllib3.exceptions import InvalidHeader
+    from urllib3.util import Retry
+
+    try:
+        return Retry().parse_retry_after(response.headers["Retry-After"])
+    except (KeyError, InvalidHeader):
+        return None

@@ -1,0 +1,142 @@
+"""Photographs: pictures of 300 x 300 that a camera set-up takes of a drawn casting."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFilter
+from scipy import ndimage
+
+from tasks.sources.castings import CANVAS, RIM, Field, Surface, grid
+
+SIDE = 300
+"""Side of a photograph in pixels, as published."""
+
+
+class Camera(NamedTuple):
+    """A set-up: where the light stands, what lies under the casting, and what the lens and the chip do."""
+
+    name: str
+    light: float
+    """Where the light comes from, in turns from the right, clockwise."""
+    table: float
+    """Grey level of the background, 0 to 255."""
+    metal: float
+    """Grey level of a surface that returns all light."""
+    lobes: tuple[tuple[float, float, float], ...]
+    """Sectors in which the cut metal glares or lies dull: turns from the light, half width in turns, gain."""
+    rim: float
+    """Radius of a casting in pixels of the photograph."""
+    tilt: float
+    """Most degrees that the camera leans to any side."""
+    blur: float
+    """Deviation of the blur in pixels."""
+    noise: float
+    """Deviation of the noise in grey levels."""
+    quality: int
+    """Of the JPEG, 1 to 95."""
+
+
+CAMERAS = (
+    Camera("lamp_left", 0.55, 150, 240, ((0.0, 0.11, 0.12), (0.29, 0.10, -0.34), (0.52, 0.06, 0.16)), 121, 26, 0.55, 1.6, 82),
+    Camera("lamp_right", 0.93, 132, 228, ((0.05, 0.07, 0.18), (0.38, 0.12, -0.32), (0.75, 0.05, 0.18)), 116, 20, 0.70, 2.2, 80),
+    Camera("window", 0.72, 166, 248, ((0.0, 0.16, 0.10), (0.50, 0.13, -0.28)), 125, 30, 0.60, 1.8, 78),
+    Camera("ceiling", 0.30, 118, 222, ((0.10, 0.05, 0.16), (0.35, 0.05, 0.16), (0.64, 0.15, -0.26)), 119, 14, 0.80, 2.5, 75),
+)
+"""The set-ups of ordinary photographs."""
+NEW_CAMERA = Camera("new_camera", 0.48, 232, 165, ((0.02, 0.04, 0.55), (0.24, 0.07, -0.30), (0.55, 0.05, 0.45)), 132, 34, 0.45, 2.0, 85)
+"""Bright paper, nearer and more oblique, duller metal with narrow glare."""
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A picture and where it shows a defect: uint8 (300, 300), grey 0 to 255, and bool (300, 300)."""
+
+    pixels: np.ndarray
+    defect: np.ndarray
+
+
+def photograph(surface: Surface, camera: Camera, rng: np.random.Generator) -> Photograph:
+    """The casting laid down at any angle under `camera`, nothing quite as the last time."""
+    spin = rng.uniform()
+    light = camera.light + rng.normal(0, 0.03)
+    lit, cover = shade(surface, camera, light - spin)
+    layers = np.stack([np.clip(lit, 0, 255), 255 * cover, 255 * surface.defect], axis=-1).astype(np.uint8)
+    metal, cover, defect = np.moveaxis(warp(layers, projection(camera, spin, rng)), -1, 0)
+    cover = cover / np.float32(255)
+    scene = table(camera, cover, light, rng) * (1 - cover) + metal * cover
+    scene = ndimage.gaussian_filter(scene, sigma=camera.blur * rng.uniform(0.8, 1.3))
+    scene *= rng.uniform(0.93, 1.07)
+    scene += camera.noise * rng.standard_normal((SIDE, SIDE), dtype=np.float32)
+    return Photograph(pixels=np.clip(scene + 0.5, 0, 255).astype(np.uint8), defect=defect > 100)
+
+
+def projection(camera: Camera, spin: float, rng: np.random.Generator) -> np.ndarray:
+    """float64 (3, 3): homogeneous pixels of the photograph to pixels of the drawing, for a pinhole camera."""
+    turn, lean = 2 * np.pi * spin, np.radians(camera.tilt * math.sqrt(rng.uniform()))
+    axis = rng.uniform(0, 2 * np.pi)
+    about = lambda angle: np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])  # noqa: E731
+    lean_x = np.array([[1, 0, 0], [0, np.cos(lean), -np.sin(lean)], [0, np.sin(lean), np.cos(lean)]])
+    pose = about(axis) @ lean_x @ about(turn - axis)
+    distance = rng.uniform(5, 8)  # radii of the casting
+    pose[:, 2] = [0, 0, distance]
+    focal = camera.rim * rng.uniform(0.95, 1.05) * distance
+    middle = SIDE / 2 + rng.uniform(-6, 6, 2)
+    lens = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]])
+    drawing = np.array([[RIM, 0, CANVAS / 2], [0, RIM, CANVAS / 2], [0, 0, 1]])
+    return drawing @ np.linalg.inv(lens @ pose)
+
+
+def warp(layers: np.ndarray, view: np.ndarray) -> np.ndarray:
+    """uint8 (CANVAS, CANVAS, 3) as the camera sees it, (300, 300, 3)."""
+    coefficients = (view / view[2, 2]).ravel()[:8].tolist()
+    drawing = Image.fromarray(layers)
+    return np.asarray(drawing.transform((SIDE, SIDE), Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR))
+
+
+def shade(surface: Surface, camera: Camera, light: float) -> tuple[Field, Field]:
+    """Grey levels of the casting lit from `light` (turns, as the drawing lies), and what it hides of the table."""
+    cos, sin = math.cos(2 * math.pi * light), math.sin(2 * math.pi * light)
+    right, down = surface.slopes
+    radius = grid().radius
+    towards = grid().cos * cos + grid().sin * sin  # 1 on the side of the lamp, -1 on the far one
+    facing = 1 - 0.45 * (right * cos + down * sin)
+    glare = 1 + surface.polish * sectors(camera, light)
+    groove = edge(surface.ring - radius - 0.028 * towards) * edge(radius - surface.ring)  # what the ring keeps the light from
+    wall = edge(radius - 0.03 * towards - surface.bore) * edge(surface.bore - radius)  # of the bore, on the side that faces away
+    lit = camera.metal * surface.albedo * glare * facing * (1 - 0.6 * groove) * (1 - 0.6 * wall)
+    return lit, np.maximum(surface.cover, wall)
+
+
+def edge(inside: Field) -> Field:
+    """1 where a distance (share of the rim) is positive, 0 where negative, smooth over a pixel."""
+    return np.clip(inside * RIM + 0.5, 0, 1)
+
+
+def sectors(camera: Camera, light: float) -> Field:
+    """Gain by angle of cut metal: it glares across its grooves, so in sectors, as a record does."""
+    turns = np.arange(1024) / 1024
+    gain = np.zeros(1024, dtype=np.float32)
+    for offset, width, strength in camera.lobes:
+        away = np.abs((turns - light - offset + 0.5) % 1 - 0.5)
+        gain += strength / (1 + np.exp((away - width) / 0.015))
+    return gain[(grid().turn * 1024).astype(np.int16) % 1024]
+
+
+def table(camera: Camera, cover: np.ndarray, light: float, rng: np.random.Generator) -> np.ndarray:
+    """Grey levels of the background, float32 (300, 300): falling light, and the shadow of a casting with this cover."""
+    down, right = -math.sin(2 * math.pi * light), -math.cos(2 * math.pi * light)  # where shadows fall
+    half = Image.fromarray((255 * cover).astype(np.uint8)).reduce(2)  # all of this is smooth, so half the size will do
+    near = moved(half.filter(ImageFilter.GaussianBlur(1.5)), 2 * right, 2 * down)
+    far = moved(half.filter(ImageFilter.GaussianBlur(6)), 4 * right, 4 * down)
+    slope = np.linspace(-0.1, 0.1, SIDE // 2, dtype=np.float32)
+    falling = 1 + rng.normal(0, 0.02) - slope * right - slope[:, None] * down
+    scene = camera.table * falling * (1 - 0.6 * near) * (1 - 0.5 * far)
+    return np.asarray(Image.fromarray(scene).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+
+
+def moved(image: Image.Image, right: float, down: float) -> np.ndarray:
+    """A grey picture moved by pixels, 0 to 1; nothing comes in over the edge."""
+    shift = (1, 0, -right, 0, 1, -down)
+    return np.asarray(image.transform(image.size, Image.Transform.AFFINE, shift, Image.Resampling.BILINEAR)) / np.float32(255)
