@@ -1,6 +1,6 @@
 """Retrain: from a source of labelled castings to a judged model in use, or to the reason why not.
 
-    python flows/retrain.py --help
+python flows/retrain.py --help
 """
 
 import sys
@@ -24,12 +24,12 @@ from tasks.extract import extract
 from tasks.fetch import fetch
 from tasks.plot import plot
 from tasks.release import release
-from tasks.runs import report
+from tasks.runs import page, report
 from tasks.runs.caching import Steps
 from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_status, parse
 from tasks.runs.config import Config
 from tasks.runs.outcome import Outcome, new_run_id, write_run
-from tasks.runs.records import Release
+from tasks.runs.records import Arrival, Release, Source
 from tasks.sources.source import arrivals, locate
 from tasks.split import split
 from tasks.train import train
@@ -47,7 +47,7 @@ def retrain(config: Config = Config()) -> Release:
     started, began = datetime.now(UTC), time.perf_counter()
     run_id = new_run_id(started, config)
     step = Steps(config.places)
-    source, arriving = locate(config.fetch, config.places), arrivals(config.fetch, config.places)
+    source, arriving = look_first(config)
 
     archive = step(fetch, source)
     folder = step(extract, archive, config.fetch.classes)
@@ -61,24 +61,53 @@ def retrain(config: Config = Config()) -> Release:
     released = step(release, evaluation, exports, config.acceptance, run_id)
 
     wall = time.perf_counter() - began
-    show(Outcome(run_id, started, wall, config, step.times, source, archive, folder, manifest, audited, splits, model, evaluation, figures, exports, released))
+    show(
+        Outcome(
+            run_id,
+            started,
+            wall,
+            config,
+            step.times,
+            source,
+            archive,
+            folder,
+            manifest,
+            audited,
+            splits,
+            model,
+            evaluation,
+            figures,
+            exports,
+            released,
+        )
+    )
     return released
+
+
+def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...]]:
+    """The source and the arrivals. Raises BadInput for whatever the user can mend, before any work is done."""
+    if config.training.require_gpu:
+        from tasks.models.fitting import require_gpu
+
+        require_gpu()
+    return locate(config.fetch, config.places), arrivals(config.fetch, config.places)
 
 
 def show(outcome: Outcome) -> None:
     """The run's folder, and its report in the Prefect UI."""
     places = outcome.config.places
     sections = report.sections(outcome)
-    folder = write_run(outcome, report.page(sections, f"{outcome.source.name}, {outcome.run_id}", places))
+    folder = write_run(outcome, page.html(sections, f"{outcome.source.name}, {outcome.run_id}", places))
     for section in sections:
-        create_markdown_artifact(report.markdown(section, places), key=section.title.lower().replace(" ", "-"), description=section.title)
+        create_markdown_artifact(
+            page.markdown(section, places), key=section.title.lower().replace(" ", "-"), description=section.title
+        )
     print(f"report: {folder / 'report.html'}")
 
 
 def main() -> None:
     config = Config.model_validate(parse(RetrainArguments, sys.argv[1:]).model_dump())
-    locate(config.fetch, config.places)  # a wrong source is told before a server is started
-    arrivals(config.fetch, config.places)
+    look_first(config)  # what is wrong is told before a server is started
     retrain(config)
 
 

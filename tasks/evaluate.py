@@ -22,11 +22,18 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
     """The predictions, the decision that made them, and the scores in all and by origin."""
     rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split in JUDGED]
     decision = Decision(
-        classes=splits.classes, model=model.name, network_sha256=model.file.sha256, view=model.view, image_size=model.image_size
+        classes=splits.classes,
+        model=model.name,
+        network_sha256=model.file.sha256,
+        view=model.view,
+        image_size=model.image_size,
     )
     predictions = judge(rows, model, decision, places)
     test = [one for one in predictions if one.split == "test"]
-    scored = {origin: score([one for one in test if one.origin == origin], splits.classes, evaluation.confidence) for origin in splits.by_origin}
+    scored = {
+        origin: score([one for one in test if one.origin == origin], splits.classes, evaluation.confidence)
+        for origin in splits.by_origin
+    }
     overall = score(test, splits.classes, evaluation.confidence)
     print(
         f"evaluate: accuracy {overall.accuracy:.2%} on {overall.images:,} test images; "
@@ -34,9 +41,13 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
     )
     return Evaluation(
         predictions=store_table("predictions", predictions, Prediction, places),
-        decision=store(lambda path: path.write_text(decision.model_dump_json(indent=2)), places, "data", "decisions/decision.json"),
+        decision=store(
+            lambda path: path.write_text(decision.model_dump_json(indent=2)), places, "data", "decisions/decision.json"
+        ),
         test=overall,
-        validation=score([one for one in predictions if one.split == "validation"], splits.classes, evaluation.confidence),
+        validation=score(
+            [one for one in predictions if one.split == "validation"], splits.classes, evaluation.confidence
+        ),
         slices={origin: slice_ for origin, slice_ in scored.items() if slice_.images},
         threshold=decision.threshold,
         review_band=decision.review_band,
@@ -51,6 +62,14 @@ def judge(rows: Sequence[manifest.Row], model: Model, decision: Decision, places
     images = pixels.load([manifest.stored(row, places) for row in rows], model.view, model.image_size)
     chances = networks.defect_probabilities(network, images)
     return [
-        Prediction(row.path, row.sha256, row.split, row.origin, row.label, float(chance), decision.decide(float(chance)).decision)
+        Prediction(
+            row.path,
+            row.sha256,
+            row.split,
+            row.origin,
+            row.label,
+            float(chance),
+            decision.decide(float(chance)).decision,
+        )
         for row, chance in zip(rows, chances, strict=True)
     ]

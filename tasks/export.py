@@ -16,8 +16,13 @@ from tasks.runs.records import Evaluation, Exports, Model
 def export(model: Model, evaluation: Evaluation, places: Places) -> Exports:
     """The folder with `model.keras` and `decision.json`, named by a digest over both."""
     parts = {"decision.json": evaluation.decision, "model.keras": model.file}
-    digest = hashlib.sha256("".join(f"{name} {file.sha256}\n" for name, file in sorted(parts.items())).encode()).hexdigest()
-    contents = tuple(File(place="artifacts", name=f"models/{digest}/{name}", sha256=file.sha256) for name, file in sorted(parts.items()))
+    digest = hashlib.sha256(
+        "".join(f"{name} {file.sha256}\n" for name, file in sorted(parts.items())).encode()
+    ).hexdigest()
+    contents = tuple(
+        File(place="artifacts", name=f"models/{digest}/{name}", sha256=file.sha256)
+        for name, file in sorted(parts.items())
+    )
     target = places.artifacts.absolute() / "models" / digest
     if any(file.damage(places) for file in contents):
         assemble({name: file.path(places) for name, file in parts.items()}, target)

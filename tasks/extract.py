@@ -28,7 +28,9 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
         entries = [Entry(file.path, digests[file.path], file.label, file.split) for file in files]
         for entry in entries:
             keep(Path(room) / "images" / entry.path, stored(entry, places))
-    print(f"extract: {len(entries):,} files below {root.prefix or 'the top folder'}, {left_alone:,} other images left alone")
+    print(
+        f"extract: {len(entries):,} files below {root.prefix or 'the top folder'}, {left_alone:,} other images left alone"
+    )
     listing = store_table("listing", entries, Entry, places)
     return ImageFolder(listing=listing, classes=classes, files_found=len(entries), left_alone=left_alone)
 

@@ -8,13 +8,12 @@ from prefect.client.schemas import TaskRun
 
 from tasks.runs.caching import same_step
 from tasks.runs.config import Places
-from tasks.runs.files import File, publish, scratch_beside, sha256_of, store
+from tasks.runs.files import File, adopt, sha256_of, store
 from tasks.runs.records import Archive, Source
 from tasks.sources import kaggle
 from tasks.sources.archive import pack
 from tasks.sources.folder import walk
-from tasks.sources.sample import write_sample
-from tasks.sources.source import kaggle_archive
+from tasks.sources.source import kaggle_archives
 
 
 def network_trouble(task: Task, task_run: TaskRun, state: State) -> bool:
@@ -36,6 +35,8 @@ def bring(source: Source, places: Places) -> File:
 
     def write(archive: Path) -> None:
         if source.sample:
+            from tasks.sources.sample import write_sample  # late: drawing needs SciPy, and a remembered sample does not
+
             write_sample(source.sample, archive, truth=archive.with_name("truth"))
         elif source.path and source.path.is_dir():
             pack(source.path, walk(source.path), archive)
@@ -46,9 +47,11 @@ def bring(source: Source, places: Places) -> File:
 
 
 def download(source: Source, places: Places) -> File:
-    """The zip of a Kaggle version, which has a name of its own: a download that was cut off goes on from there."""
+    """The zip of a Kaggle version, fetched once: a whole one at hand is known by the digest in its name."""
     dataset = kaggle.DatasetVersion.parse(source.identity)
-    target = kaggle_archive(dataset, places)
-    if not target.exists():
-        kaggle.download(dataset, target)
-    return File(place="data", name=target.relative_to(places.data.absolute()).as_posix(), sha256=sha256_of(target))
+    for path in kaggle_archives(dataset, places):
+        if path.stem.endswith(f"-{(digest := sha256_of(path))[:16]}"):
+            return File(place="data", name=f"archives/{path.name}", sha256=digest)
+    fetched = places.data.absolute() / "archives" / f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version}.zip"
+    kaggle.download(dataset, fetched)
+    return adopt(fetched, places, "data", f"archives/{fetched.name}")

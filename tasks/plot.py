@@ -11,7 +11,7 @@ from tasks.images import manifest, pixels
 from tasks.models.metrics import Prediction
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places
-from tasks.runs.files import store
+from tasks.runs.files import File, store
 from tasks.runs.records import Epoch, Evaluation, Figure, Figures, Model, Score, Splits
 from tasks.runs.tables import read_table
 
@@ -29,19 +29,39 @@ def plot(splits: Splits, model: Model, evaluation: Evaluation, places: Places) -
     rows = read_table(splits.table.path(places), manifest.Row)
     predictions = read_table(evaluation.predictions.path(places), Prediction)
     drawn = [
-        ("samples", "Training images", "Nine images that the network learns from, in the hash order of their content.", samples(rows, splits.classes, places)),
-        ("learning", "Learning curves", overfitting(model.history, model.kept_epoch), learning(model.history, model.kept_epoch)),
-        ("confusion", "Confusion matrix of the test", "Counts, and below them the share of the true class.", confusion(evaluation.test, splits.classes)),
+        (
+            "samples",
+            "Training images",
+            "Nine images that the network learns from, in the hash order of their content.",
+            samples(rows, splits.classes, places),
+        ),
+        (
+            "learning",
+            "Learning curves",
+            overfitting(model.history, model.kept_epoch),
+            learning(model.history, model.kept_epoch),
+        ),
+        (
+            "confusion",
+            "Confusion matrix of the test",
+            "Counts, and below them the share of the true class.",
+            confusion(evaluation.test, splits.classes),
+        ),
         ("mistakes", "Worst mistakes of the test", *mistakes(predictions, splits.classes, places)),
     ]
-    figures = tuple(Figure(name=name, title=title, caption=caption, file=save(canvas, name, places)) for name, title, caption, canvas in drawn)
+    figures = tuple(
+        Figure(name=name, title=title, caption=caption, file=save(canvas, name, places))
+        for name, title, caption, canvas in drawn
+    )
     print(f"plot: {len(figures)} figures")
     return Figures(figures=figures)
 
 
-def save(canvas: "Canvas", name: str, places: Places):
+def save(canvas: "Canvas", name: str, places: Places) -> File:
     """Equal figures give equal bytes: the software's version is left out of the file."""
-    return store(lambda path: canvas.savefig(path, dpi=90, metadata={"Software": None}), places, "data", f"figures/{name}.png")
+    return store(
+        lambda path: canvas.savefig(path, dpi=90, metadata={"Software": None}), places, "data", f"figures/{name}.png"
+    )
 
 
 def canvas(width: float, height: float) -> "Canvas":
@@ -61,11 +81,13 @@ def grid(pictures: Sequence[tuple[manifest.Row | Prediction, str, str]], places:
     """Photographs with a coloured title each, three in a row."""
     height = max(1, -(-len(pictures) // 3))
     drawing = canvas(7.2, 2.55 * height)
-    for axes, picture in zip(np.ravel(drawing.subplots(height, 3, squeeze=False)), [*pictures, *[None] * SHOWN], strict=False):
+    for axes, picture in zip(
+        np.ravel(drawing.subplots(height, 3, squeeze=False)), [*pictures, *[None] * SHOWN], strict=False
+    ):
         axes.set_axis_off()
         if picture:
             row, title, colour = picture
-            axes.imshow(pixels.see(stored(row, places), "raw", 300), cmap="gray", vmin=0, vmax=255)
+            axes.imshow(pixels.load([stored(row, places)], "raw", 300)[0, ..., 0], cmap="gray", vmin=0, vmax=255)
             axes.set_title(title, fontsize=9, color=colour)
     return drawing
 
@@ -86,20 +108,33 @@ def learning(history: Sequence[Epoch], kept: int) -> "Canvas":
 
 
 def curves(axes: "Axes", history: Sequence[Epoch], kept: int, quantity: str, label: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     epochs = [epoch.epoch for epoch in history]
-    axes.plot(epochs, [getattr(epoch, quantity) for epoch in history], color=PALE, marker="o", markersize=3, label="train")
-    axes.plot(epochs, [getattr(epoch, f"validation_{quantity}") for epoch in history], color=INK, marker="o", markersize=3, label="validation")
+    axes.plot(
+        epochs, [getattr(epoch, quantity) for epoch in history], color=PALE, marker="o", markersize=3, label="train"
+    )
+    axes.plot(
+        epochs,
+        [getattr(epoch, f"validation_{quantity}") for epoch in history],
+        color=INK,
+        marker="o",
+        markersize=3,
+        label="validation",
+    )
     axes.axvline(kept, color=DEFECT, linewidth=1, linestyle=":", label=f"kept epoch {kept}")
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def overfitting(history: Sequence[Epoch], kept: int) -> str:
     """One sentence on over-fitting: how the kept epoch's validation loss compares with train, and what came after."""
     at, last = history[kept - 1], history[-1]
-    gap = f"Epoch {kept} of {len(history)} is kept: validation loss {at.validation_loss:.3f}, training loss {at.loss:.3f}"
+    gap = (
+        f"Epoch {kept} of {len(history)} is kept: validation loss {at.validation_loss:.3f}, training loss {at.loss:.3f}"
+    )
     if last.validation_loss > 1.5 * at.validation_loss and last.loss < at.loss:
         return f"{gap}; after it the training loss still fell while validation rose to {last.validation_loss:.3f}: the network began to over-fit."
     if at.validation_loss > 2 * at.loss + 0.02:
@@ -109,7 +144,12 @@ def overfitting(history: Sequence[Epoch], kept: int) -> str:
 
 def confusion(test: Score, classes: Classes) -> "Canvas":
     """Counts and rates; rows are the true class, columns the called one."""
-    counts = np.array([[test.defects - test.missed_defects, test.missed_defects], [test.false_rejects, test.good - test.false_rejects]])
+    counts = np.array(
+        [
+            [test.defects - test.missed_defects, test.missed_defects],
+            [test.false_rejects, test.good - test.false_rejects],
+        ]
+    )
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     drawing = canvas(4.6, 3.6)
     axes = drawing.subplots()
@@ -125,12 +165,26 @@ def confusion(test: Score, classes: Classes) -> "Canvas":
 
 def mistakes(predictions: Sequence[Prediction], classes: Classes, places: Places) -> tuple[str, "Canvas"]:
     """Caption and grid of the test images that the model is most surely wrong about."""
-    wrong = [one for one in predictions if one.split == "test" and (one.defect_probability >= 0.5) != (one.label == classes.defect)]
+    wrong = [
+        one
+        for one in predictions
+        if one.split == "test" and (one.defect_probability >= 0.5) != (one.label == classes.defect)
+    ]
     wrong.sort(key=lambda one: -abs(one.defect_probability - 0.5))
     if not wrong:
         drawing = canvas(7.2, 1.0)
         drawing.text(0.5, 0.5, "no test image was called wrongly", ha="center", va="center", color=GOOD)
         return "The network made no mistake on the test images.", drawing
     shown = wrong[:SHOWN]
-    titles = [(one, f"{one.label}, called {one.defect_probability:.1%} defective", DEFECT if one.label == classes.defect else GOOD) for one in shown]
-    return f"{len(shown)} of {len(wrong)} mistakes, the surest first; red titles are missed defects, green ones refused good parts.", grid(titles, places)
+    titles = [
+        (
+            one,
+            f"{one.label}, called {one.defect_probability:.1%} defective",
+            DEFECT if one.label == classes.defect else GOOD,
+        )
+        for one in shown
+    ]
+    return (
+        f"{len(shown)} of {len(wrong)} mistakes, the surest first; red titles are missed defects, green ones refused good parts.",
+        grid(titles, places),
+    )

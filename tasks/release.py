@@ -12,7 +12,9 @@ from tasks.runs.files import write_whole
 from tasks.runs.records import Evaluation, Exports, Release, Score
 
 
-@task(cache_policy=NO_CACHE, persist_result=False)  # it looks up its own decisions: the champion may have changed meanwhile
+@task(
+    cache_policy=NO_CACHE, persist_result=False
+)  # it looks up its own decisions: the champion may have changed meanwhile
 def release(evaluation: Evaluation, exports: Exports, acceptance: Acceptance, run_id: str, places: Places) -> Release:
     """The decision about this candidate, taken once for the same candidate, champion and acceptance."""
     champion = registry.champion(places)
@@ -31,14 +33,23 @@ def release(evaluation: Evaluation, exports: Exports, acceptance: Acceptance, ru
     return decided
 
 
-def settle(test: Score, exports: Exports, champion: registry.Version | None, acceptance: Acceptance, run_id: str, places: Places) -> Release:
+def settle(
+    test: Score,
+    exports: Exports,
+    champion: registry.Version | None,
+    acceptance: Acceptance,
+    run_id: str,
+    places: Places,
+) -> Release:
     """Promotes, or keeps what is in use."""
     accepted, reason = decide(test, acceptance)
     before = champion.number if champion else None
     if not accepted:
         return Release(verdict="kept", reason=reason, version=before, champion_before=before, decided_in=run_id)
     made = registry.promote(exports.digest, run_id, reason, places)
-    return Release(verdict="promoted", reason=reason, version=made.number, champion_before=made.champion_before, decided_in=run_id)
+    return Release(
+        verdict="promoted", reason=reason, version=made.number, champion_before=made.champion_before, decided_in=run_id
+    )
 
 
 def decide(test: Score, acceptance: Acceptance) -> tuple[bool, str]:

@@ -36,7 +36,9 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
     fitted = fit(learning, [row for row in rows if row.split == "validation"], splits, recipe, places)
     spent = Spent.now() - began
     network = fitted.network
-    print(f"train: {recipe.model}, {network.count_params():,} parameters, {len(learning):,} images, epoch {fitted.kept_epoch} kept, {spent.wall:.0f} s")
+    print(
+        f"train: {recipe.model}, {network.count_params():,} parameters, {len(learning):,} images, epoch {fitted.kept_epoch} kept, {spent.wall:.0f} s"
+    )
     return Model(
         file=store(network.save, places, "data", f"networks/{recipe.model}.keras"),
         name=recipe.model,
@@ -70,7 +72,9 @@ class Spent(NamedTuple):
         return Spent(self.wall - earlier.wall, self.cpu - earlier.cpu)
 
 
-def fit(learning: Sequence[manifest.Row], watching: Sequence[manifest.Row], splits: Splits, recipe: Recipe, places: Places) -> "Fitted":
+def fit(
+    learning: Sequence[manifest.Row], watching: Sequence[manifest.Row], splits: Splits, recipe: Recipe, places: Places
+) -> "Fitted":
     """Decodes both sets and fits the network, telling each epoch to the log, the terminal and the Prefect UI."""
     from tasks.models import fitting
 
@@ -78,8 +82,9 @@ def fit(learning: Sequence[manifest.Row], watching: Sequence[manifest.Row], spli
         images = pixels.load([manifest.stored(row, places) for row in rows], VIEW, recipe.image_size)
         return fitting.Examples(images, np.array([manifest.is_defect(row, splits.classes) for row in rows], np.int32))
 
-    with bar(f"training {recipe.model}", recipe.epochs) as advance:
-        return fitting.fit(examples(learning), examples(watching), recipe, telling(recipe.epochs, advance))
+    epochs = recipe.passes(len(learning))
+    with bar(f"training {recipe.model}", epochs) as advance:
+        return fitting.fit(examples(learning), examples(watching), recipe, telling(epochs, advance))
 
 
 def telling(epochs: int, advance: Callable[[str], None]) -> Callable[[Epoch], None]:

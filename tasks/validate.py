@@ -63,7 +63,16 @@ def judge(entry: Entry, validation: Validation, places: Places) -> Row | Refusal
         reason = f"its grey levels deviate by {deviation:.2f}, at least {validation.min_deviation:g} is expected of a photograph"
         return Refusal(entry.path, entry.sha256, entry.origin, "blank", reason)
     height, width = decoded.pixels.shape
-    return Row(entry.path, entry.sha256, entry.label, entry.origin, entry.published, width, height, round(float(decoded.pixels.mean()), 3))
+    return Row(
+        entry.path,
+        entry.sha256,
+        entry.label,
+        entry.origin,
+        entry.published,
+        width,
+        height,
+        round(float(decoded.pixels.mean()), 3),
+    )
 
 
 def settle_labels(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
@@ -74,9 +83,17 @@ def settle_labels(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
     conflicts = [(row, first) for first, *others in by_content.values() for row in others if row.label != first.label]
     inside = [f"{first.path} and {row.path}" for row, first in conflicts if row.origin == BASE]
     if inside:
-        raise BadInput(f"{len(inside)} pairs of equal files carry both labels: {'; '.join(inside[:5])}. Remove the wrong one of each pair from the source")
+        raise BadInput(
+            f"{len(inside)} pairs of equal files carry both labels: {'; '.join(inside[:5])}. Remove the wrong one of each pair from the source"
+        )
     refusals = [
-        Refusal(row.path, row.sha256, row.origin, "label_conflict", f"labelled {row.label}, but {first.origin}/{first.path} has equal content as {first.label}")
+        Refusal(
+            row.path,
+            row.sha256,
+            row.origin,
+            "label_conflict",
+            f"labelled {row.label}, but {first.origin}/{first.path} has equal content as {first.label}",
+        )
         for row, first in conflicts
     ]
     refused = {(refusal.origin, refusal.path) for refusal in refusals}
@@ -105,7 +122,9 @@ def quarantine(refusals: Iterable[Refusal], places: Places) -> None:
     """Copies the refused files, sorted by reason, for people to look at."""
     for refusal in refusals:
         source = stored(Entry(refusal.path, refusal.sha256), places)
-        target: Path = places.data.absolute() / "quarantine" / refusal.code / f"{refusal.sha256[:16]}-{Path(refusal.path).name}"
+        target: Path = (
+            places.data.absolute() / "quarantine" / refusal.code / f"{refusal.sha256[:16]}-{Path(refusal.path).name}"
+        )
         if not target.exists():
             write_whole(target, source.read_bytes())
 

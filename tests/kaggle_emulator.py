@@ -1,7 +1,9 @@
 """Kaggle emulator: the part of Kaggle that a download needs, on 127.0.0.1, for the unmodified client `kaggle`.
 
+    from kaggle_emulator import Emulator, Fault
+
     with Emulator({"owner/slug": {1: first_zip, 2: second_zip}}) as kaggle:
-        kaggle.serve(monkeypatch, home=tmp_path)                  # in this process, or
+        kaggle.serve(monkeypatch, home=tmp_path)                    # in this process, or
         subprocess.run(..., env=kaggle.environment(home=tmp_path))  # in another one, as its http proxy
 
         kaggle.fail("storage", Fault(drop_after=2_500_000), Fault(status=503), Fault(status=503))
@@ -27,7 +29,7 @@ from collections import defaultdict, deque
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from email.message import Message
 from email.utils import format_datetime
 from http import HTTPStatus
@@ -155,7 +157,9 @@ class Emulator:
         start = int(wanted[1])
         if start >= len(content):
             return Answer(416, {"Content-Range": f"bytes */{len(content)}"})
-        return Answer(206, headers | {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}, content[start:])
+        return Answer(
+            206, headers | {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}, content[start:]
+        )
 
 
 class Server(ThreadingHTTPServer):
@@ -216,7 +220,10 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in (answer.headers | {"Connection": "close"}).items():
             self.send_header(name, value)
         self.end_headers()
-        stop = next((after for after in (fault.drop_after, fault.cut_after, fault.stall_after) if after is not None), len(answer.body))
+        stop = next(
+            (after for after in (fault.drop_after, fault.cut_after, fault.stall_after) if after is not None),
+            len(answer.body),
+        )
         self.wfile.write(answer.body[:stop])
         if fault.drop_after is not None:
             self.reset()
@@ -226,7 +233,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def reset(self) -> None:
         """Ends the connection with RST."""
-        self.server.emulator.closing.wait(0.1)  # seconds: what was sent before a reset is lost until the client has read it
+        self.server.emulator.closing.wait(
+            0.1
+        )  # seconds: what was sent before a reset is lost until the client has read it
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         for end in (self.rfile, self.wfile, self.connection):
             end.close()
@@ -244,7 +253,7 @@ def spoilt(answer: Answer, fault: Fault) -> Answer:
 
 def published(version: int) -> datetime:
     """A day later for each version."""
-    return datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(days=version)
+    return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=version)
 
 
 def storage_headers(content: bytes, version: int) -> dict[str, str]:
@@ -279,4 +288,8 @@ def refusal(status: HTTPStatus) -> Answer:
 
 def foreign_settings() -> list[str]:
     """The variables of this process that would lead the client elsewhere, or sign it in."""
-    return [name for name in os.environ if name.startswith("KAGGLE_") or name.lower() in PROXIES or name == "XDG_CONFIG_HOME"]
+    return [
+        name
+        for name in os.environ
+        if name.startswith("KAGGLE_") or name.lower() in PROXIES or name == "XDG_CONFIG_HOME"
+    ]

@@ -55,13 +55,18 @@ def zipped(*entries: Entry) -> bytes:
         local_name = entry.name if entry.local_name is None else entry.local_name
         common = (entry.flags, entry.method, 0, 0x21, crc, packed_size, size)
         body += struct.pack("<4s5H3I2H", b"PK\3\4", 20, *common, len(local_name), 0) + local_name + packed
-        listing += struct.pack("<4s6H3I5H2I", b"PK\1\2", 0x314, 20, *common, len(entry.name), 0, 0, 0, 0, entry.mode << 16, offset) + entry.name
+        listing += struct.pack("<4s6H3I", b"PK\1\2", 0x314, 20, *common)
+        listing += struct.pack("<5H2I", len(entry.name), 0, 0, 0, 0, entry.mode << 16, offset) + entry.name
     return body + listing + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, len(entries), len(entries), len(listing), len(body), 0)
 
 
 def deflated(data: bytes) -> bytes:
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     return packer.compress(data) + packer.flush()
+
+
+def zeros(name: bytes, size: int) -> Entry:
+    return Entry(name, bytes(size), method=8, packed=deflated(bytes(size)))
 
 
 GOOD = Entry(b"good.jpeg")
@@ -92,7 +97,7 @@ REFUSED_AT_SIGHT = {
     "1,100 characters in all": ([Entry(b"/".join([b"x" * 219] * 5))], "1,099 bytes"),
     "13 deep": ([Entry(b"a/" * 12 + b"x.jpeg")], "13 deep"),
     "symlink": ([Entry(b"x.jpeg", b"/etc/passwd", stat.S_IFLNK | 0o777)], "is a link"),
-    "symlink and an entry below it": ([Entry(b"x", b"/tmp", stat.S_IFLNK | 0o777), Entry(b"x/y.jpeg")], "is a link|file and a folder"),
+    "symlink and an entry below it": ([Entry(b"x", b"/tmp", stat.S_IFLNK | 0o777), Entry(b"x/y.jpeg")], "'x' is a file and a folder"),
     "fifo": ([Entry(b"x.jpeg", mode=stat.S_IFIFO | 0o644)], "is a link, a device"),
     "device": ([Entry(b"x.jpeg", mode=stat.S_IFCHR | 0o644)], "is a link, a device"),
     "block device": ([Entry(b"x.jpeg", mode=stat.S_IFBLK | 0o644)], "is a link, a device"),
@@ -104,7 +109,7 @@ REFUSED_AT_SIGHT = {
     "folder with data": ([Entry(b"x/", mode=stat.S_IFDIR | 0o755)], "is a folder, but holds 6 bytes"),
     "duplicates": ([Entry(b"x.jpeg"), Entry(b"x.jpeg")], "one name"),
     "names that differ in case": ([Entry(b"x.jpeg"), Entry(b"X.JPEG")], "one name"),
-    "names that differ in Unicode form": ([Entry(unicodedata.normalize(form, "\u00e9.jpeg").encode()) for form in ("NFC", "NFD")], "one name"),
+    "names that differ in Unicode form": ([Entry("\u00e9.jpeg".encode()), Entry("e\u0301.jpeg".encode())], "one name"),
     "file that is a folder too": ([Entry(b"x"), Entry(b"x/y.jpeg")], "'x' is a file and a folder"),
     "file that is a folder in other case": ([Entry(b"a/X/y.jpeg"), Entry(b"A/x")], "'A/x' is a file and a folder"),
     "folder and file of one name": ([Entry(b"x/", b"", stat.S_IFDIR | 0o755), Entry(b"x")], "one name"),
@@ -113,16 +118,16 @@ REFUSED_AT_SIGHT = {
     "deflate64": ([Entry(b"x.jpeg", method=9)], "method 9"),
     "bzip2": ([Entry(b"x.jpeg", method=12)], "method 12"),
     "lzma": ([Entry(b"x.jpeg", method=14)], "method 14"),
-    "bomb": ([Entry(b"x.png", bytes(2 * MIB), method=8, packed=deflated(bytes(2 * MIB)))], "at most 100-fold"),
-    "bomb in small parts": ([Entry(b"%d" % part, bytes(MIB - 1), method=8, packed=deflated(bytes(MIB - 1))) for part in range(3)], "'?all'? would grow"),
+    "bomb": ([zeros(b"x.png", 2 * MIB)], "'x.png' would grow .* at most 100-fold"),
+    "bomb in small parts": ([zeros(b"x.png", MIB - 1), zeros(b"y.png", MIB - 1), zeros(b"z.png", MIB - 1)], "the whole would grow"),
     "file over the cap": ([Entry(b"x.jpeg", bytes(3 * MIB + 1))], "3,145,729 bytes, at most"),
     "size over the cap, made up": ([Entry(b"x.jpeg", size=2**32 - 2)], "4,294,967,3.. bytes when unpacked"),
     "total over the cap": ([Entry(b"%d.jpeg" % part, bytes(2 * MIB)) for part in range(3)], "bytes when unpacked, at most 4,194,304"),
     "too many entries": ([Entry(b"%d.jpeg" % part) for part in range(4)], "5 entries, at most 4"),
-    "two entries over the same bytes": ([Entry(b"x.jpeg"), Entry(b"y.jpeg", offset=0)], "shares its bytes"),
-    "entry that holds the next one": ([Entry(b"x.jpeg", packed_size=60), Entry(b"y.jpeg")], "shares its bytes"),
-    "entry that reaches into the list": ([Entry(b"x.jpeg", packed_size=80)], "shares its bytes"),
-    "entry behind the list": ([Entry(b"x.jpeg", offset=2**20)], "shares its bytes"),
+    "two entries over the same bytes": ([Entry(b"x.jpeg"), Entry(b"y.jpeg", offset=0)], "lies over another entry"),
+    "entry that holds the next one": ([Entry(b"x.jpeg", packed_size=60), Entry(b"y.jpeg")], "lies over another entry"),
+    "entry that reaches into the list": ([Entry(b"x.jpeg", packed_size=80)], "lies over another entry"),
+    "entry behind the list": ([Entry(b"x.jpeg", offset=2**20)], "lies over another entry"),
     "invalid UTF-8": ([Entry(b"x\xff.jpeg")], "damaged or was cut short"),
 }
 
@@ -177,7 +182,7 @@ def test_a_damaged_entry_takes_back_what_was_written_before_it(kind, tmp_path):
         (b"<html>Sign in to download</html>", "is no zip file"),
         (b"P", "is no zip file"),
         (b"PK\3\4 and no more", "cut short"),
-        (WHOLE[40:], "cut short|is no zip|shares its bytes"),
+        (WHOLE[40:], "outside the archive"),
     ],
     ids=["empty", "a web page", "one byte", "a first header", "without its beginning"],
 )
@@ -254,7 +259,7 @@ def test_a_folder_that_is_there_is_left_as_it_is(tmp_path):
 
 def test_an_entry_that_has_gone_is_named(tmp_path):
     (tmp_path / "images.zip").write_bytes(WHOLE)
-    with pytest.raises(BadInput, match="no longer has the entry 'gone.jpeg'"):
+    with pytest.raises(BadInput, match=r"no longer has the entry 'gone\.jpeg'"):
         unpack(tmp_path / "images.zip", {"gone.jpeg": "gone.jpeg"}, tmp_path / "images")
 
 
@@ -288,7 +293,7 @@ def test_a_full_disk_or_an_interruption_leaves_nothing_behind(error, says, tmp_p
 
 def names() -> st.SearchStrategy[list[str]]:
     """Sets of safe names that go together."""
-    part = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"], exclude_characters='/\\:'), min_size=1, max_size=20)
+    part = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"], exclude_characters="/\\:"), min_size=1, max_size=20)
     name = st.lists(part.filter(lambda part: not part.startswith(".")), min_size=1, max_size=4).map("/".join)
     return st.lists(name, max_size=6).filter(go_together)
 
@@ -326,7 +331,10 @@ def test_equal_files_give_an_equal_archive_whenever_they_were_changed(tmp_path):
     assert (tmp_path / "first.zip").read_bytes() == (tmp_path / "second.zip").read_bytes()
 
 
-@pytest.mark.parametrize(("name", "says"), [("a\\b.jpeg", "backslash"), ("A.JPEG", "one name"), ("x\n.jpeg", r"U\+000A"), ("gone.jpeg", "cannot be read")])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("a\\b.jpeg", "backslash"), ("A.JPEG", "one name"), ("x\n.jpeg", r"U\+000A"), ("gone.jpeg", "cannot be read")],
+)
 def test_a_file_that_could_not_be_unpacked_is_not_packed(name, says, tmp_path):
     for file in {"a.jpeg", name} - {"gone.jpeg"}:
         (tmp_path / file).touch()
@@ -358,6 +366,6 @@ def test_the_published_archive_unpacks_to_its_7348_images(tmp_path):
     assert (root.prefix, root.splits, len(rows), elsewhere) == ("casting_data/casting_data", ("test", "train"), 7_348, 867)
     found = unpack(archive, {row.name: row.path for row in rows}, tmp_path / "images")
     with ZipFile(archive) as source:
-        assert found == sorted((row.path, hashlib.sha256(source.read(row.name)).hexdigest(), source.getinfo(row.name).file_size) for row in rows)
-    assert walk(tmp_path / "images") == [path for path, _, _ in found]
-    assert all(hashlib.sha256((tmp_path / "images" / path).read_bytes()).hexdigest() == digest for path, digest, _ in found)
+        pixels = {row.path: source.read(row.name) for row in rows}
+    assert found == sorted((path, hashlib.sha256(content).hexdigest(), len(content)) for path, content in pixels.items())
+    assert {path: (tmp_path / "images" / path).read_bytes() for path in walk(tmp_path / "images")} == pixels

@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 
-def training_batches(pixels: np.ndarray, labels: np.ndarray, *, batch_size: int, epochs: int, seed: int, turn: bool) -> tf.data.Dataset:
+def training_batches(
+    pixels: np.ndarray, labels: np.ndarray, *, batch_size: int, epochs: int, seed: int, turn: bool
+) -> tf.data.Dataset:
     """(images, labels) for all epochs in turn: float32 (batch, size, size, 1), 0-255, and int32 (batch,), 1 for a defect.
 
     Each epoch shows every image once, fully shuffled; with `turn` in one of its eight flips and quarter turns.
@@ -19,7 +21,11 @@ def training_batches(pixels: np.ndarray, labels: np.ndarray, *, batch_size: int,
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         seeds = tf.stack([tf.cast(seed, tf.int64), number])
         order = tf.random.experimental.stateless_shuffle(tf.range(count), seeds)
-        poses = tf.random.stateless_uniform([count], seeds, maxval=8, dtype=tf.int32) if turn else tf.zeros([count], tf.int32)
+        poses = (
+            tf.random.stateless_uniform([count], seeds, maxval=8, dtype=tf.int32)
+            if turn
+            else tf.zeros([count], tf.int32)
+        )
         return tf.data.Dataset.from_tensor_slices((order, poses)).batch(batch_size)
 
     def gather(order: tf.Tensor, poses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

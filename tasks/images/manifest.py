@@ -58,4 +58,3 @@ def stored(image: Entry | Row, places: Places) -> Path:
 def is_defect(row: Row, classes: Classes) -> int:
     """1 for a defective part, the positive class; 0 for a good one."""
     return int(row.label == classes.defect)
-

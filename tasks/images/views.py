@@ -12,7 +12,11 @@ def raw(pixels: np.ndarray, size: int) -> np.ndarray:
     """Grey levels uint8 (height, width) as uint8 (size, size); averaged when smaller, aspect ratio not kept."""
     if pixels.shape == (size, size):
         return pixels
-    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BOX if min(pixels.shape) >= size else Image.Resampling.BILINEAR))
+    return np.asarray(
+        Image.fromarray(pixels).resize(
+            (size, size), Image.Resampling.BOX if min(pixels.shape) >= size else Image.Resampling.BILINEAR
+        )
+    )
 
 
 VIEWS: dict[str, View] = {"raw": raw}

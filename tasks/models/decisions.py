@@ -37,8 +37,11 @@ class Decision(BaseModel):
         if self.review_band and self.review_band[0] <= probability <= self.review_band[1]:
             low, high = self.review_band
             return Verdict("review", f"defect probability {probability:.1%} lies between {low:.1%} and {high:.1%}")
-        side, decision = ("at least", "reject") if probability >= self.threshold else ("below", "pass")
-        return Verdict(decision, f"defect probability {probability:.1%} is {side} the threshold {self.threshold:.1%}")
+        if probability >= self.threshold:
+            return Verdict(
+                "reject", f"defect probability {probability:.1%} is at least the threshold {self.threshold:.1%}"
+            )
+        return Verdict("pass", f"defect probability {probability:.1%} is below the threshold {self.threshold:.1%}")
 
     def most_likely(self, probability: float) -> tuple[str, float]:
         """The likelier class and its probability."""

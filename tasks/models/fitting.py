@@ -10,6 +10,7 @@ import tensorflow as tf
 from tasks.images.batches import evaluation_batches, training_batches
 from tasks.models.networks import build, classifier
 from tasks.runs.config import Recipe
+from tasks.runs.errors import BadInput
 from tasks.runs.records import Epoch
 
 
@@ -37,20 +38,28 @@ def fit(learning: Examples, watching: Examples, recipe: Recipe, each_epoch: Call
     network = build(recipe.model, recipe.image_size)
     learner = classifier(network)
     published = recipe.model.startswith("tutorial")
+    epochs = recipe.passes(len(learning.labels))
     steps = -(-len(learning.labels) // recipe.batch_size)
     learner.compile(
-        optimizer=keras.optimizers.Adam(learning_rate=recipe.learning_rate) if published else decaying(recipe.learning_rate, steps * recipe.epochs),
+        optimizer=keras.optimizers.Adam(learning_rate=recipe.learning_rate)
+        if published
+        else decaying(recipe.learning_rate, steps * epochs),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
     teller = Teller(each_epoch)
-    keep_best = keras.callbacks.EarlyStopping(monitor="val_loss", patience=recipe.epochs, restore_best_weights=True)
+    keep_best = keras.callbacks.EarlyStopping(monitor="val_loss", patience=epochs, restore_best_weights=True)
     learner.fit(
         x=training_batches(
-            learning.pixels, learning.labels, batch_size=recipe.batch_size, epochs=recipe.epochs, seed=recipe.seed, turn=not published
+            learning.pixels,
+            learning.labels,
+            batch_size=recipe.batch_size,
+            epochs=epochs,
+            seed=recipe.seed,
+            turn=not published,
         ),
         validation_data=labelled(watching, recipe.batch_size),
-        epochs=recipe.epochs,
+        epochs=epochs,
         steps_per_epoch=steps,
         callbacks=[keras.callbacks.TerminateOnNaN(), teller, *([] if published else [keep_best])],
         shuffle=False,  # the pipeline shuffles; True only warns
@@ -64,7 +73,10 @@ def decaying(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
     """AdamW on a half cosine after a short rise: large steps early, none at the end."""
     rise = max(1, steps // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=learning_rate / 10, decay_steps=max(1, steps - rise), warmup_target=learning_rate, warmup_steps=rise
+        initial_learning_rate=learning_rate / 10,
+        decay_steps=max(1, steps - rise),
+        warmup_target=learning_rate,
+        warmup_steps=rise,
     )
     return keras.optimizers.AdamW(learning_rate=schedule, weight_decay=0.02)
 
@@ -96,3 +108,13 @@ def device() -> str:
     gpus = tf.config.list_physical_devices("GPU")
     names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
     return ", ".join(names) or "CPU"
+
+
+def require_gpu() -> None:
+    """Raises BadInput when TensorFlow sees no GPU; it would train on the CPU without a word."""
+    if not tf.config.list_physical_devices("GPU"):
+        build = "with" if tf.test.is_built_with_cuda() else "without"
+        raise BadInput(
+            f"TensorFlow {tf.__version__} (built {build} CUDA) sees no GPU, and --require-gpu asks for one: "
+            "see that `nvidia-smi` answers and that recast[gpu] is installed, or leave --require-gpu out"
+        )

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prefect import Task
+from prefect import State, Task
 from prefect.cache_policies import CachePolicy
 from pydantic import BaseModel
 
@@ -117,5 +117,5 @@ class Steps:
         return result
 
     def run(self, step: Task[..., R], *inputs: Any) -> tuple[R, bool]:
-        state = step(*inputs, places=self.places, return_state=True)
+        state: State[R] = step(*inputs, places=self.places, return_state=True)  # type: ignore[assignment]  # Prefect's overloads do not see it
         return state.result(), state.name == "Cached"

@@ -27,6 +27,7 @@ SHORT = {
     "training.seed": "seed",
     "training.image_size": "image-size",
     "training.require_gpu": "require-gpu",
+    "as_json": "json",
     "places.data": "data",
     "places.artifacts": "artifacts",
 }
@@ -37,17 +38,25 @@ class Arguments(BaseSettings):
     """Settings that come from the command line alone: no variable of the environment changes a run unseen."""
 
     model_config = SettingsConfigDict(
-        cli_exit_on_error=False, cli_implicit_flags=True, cli_hide_none_type=True, cli_avoid_json=True, cli_shortcuts=SHORT
+        cli_exit_on_error=False,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_shortcuts=SHORT,
     )
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *others: PydanticBaseSettingsSource, **named: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
 
 
-class RetrainArguments(Arguments, Config):
+class RetrainArguments(Arguments, Config):  # type: ignore[misc]  # two kinds of model_config, which pydantic merges
     """Retrain, judge and release a casting-defect classifier."""
 
 
@@ -61,7 +70,11 @@ def parse(arguments: type[S], words: Sequence[str]) -> S:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         message = first["msg"].removeprefix("Value error, ")
-        raise BadInput(message if first["type"] == "value_error" else f"--{where} {first['input']}: {message[0].lower()}{message[1:]}") from error
+        raise BadInput(
+            message
+            if first["type"] == "value_error"
+            else f"--{where} {first['input']}: {message[0].lower()}{message[1:]}"
+        ) from error
 
 
 def exit_status(action: Callable[[], object]) -> int:

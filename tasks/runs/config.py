@@ -26,7 +26,9 @@ class Classes(Settings):
     @model_validator(mode="after")
     def two_names(self) -> Self:
         if self.defect == self.good:
-            raise ValueError(f"both classes are called {self.good!r}: name the two class folders with --defect and --good")
+            raise ValueError(
+                f"both classes are called {self.good!r}: name the two class folders with --defect and --good"
+            )
         return self
 
 
@@ -93,18 +95,22 @@ class Splitting(Settings):
 
 
 class Recipe(Settings):
-    """A training with no number left open."""
+    """What decides the trained weights, besides the images."""
 
     model: ModelName
-    epochs: int
+    epochs: int | None
     image_size: int
     batch_size: int
     learning_rate: float
     seed: int
 
+    def passes(self, images: int) -> int:
+        """Epochs over this many training images: those asked for, else enough steps to learn from few, and no more than 100."""
+        return self.epochs or min(100, max(10, -(-25_000 // images)))
 
-RECIPES: dict[ModelName, dict[str, int | float]] = {
-    "compact": {"epochs": 12, "image_size": 75, "batch_size": 32, "learning_rate": 2e-3},
+
+RECIPES: dict[ModelName, dict[str, int | float | None]] = {
+    "compact": {"epochs": None, "image_size": 75, "batch_size": 32, "learning_rate": 2e-3},
     "tutorial": {"epochs": 4, "image_size": 300, "batch_size": 32, "learning_rate": 1e-3},
     "tutorial_dropout": {"epochs": 4, "image_size": 300, "batch_size": 32, "learning_rate": 1e-3},
 }
@@ -116,7 +122,7 @@ class Training(Settings):
     model: ModelName = "compact"
     """`compact`: small and quick; `tutorial`, `tutorial_dropout`: the published networks, for comparison."""
     epochs: int | None = Field(None, ge=1, le=1_000)
-    """Passes over the training images."""
+    """Passes over the training images; unset: 4 of a tutorial model, of compact 10 or more where images are few."""
     image_size: int | None = Field(None, ge=32, le=1_024)
     """Side of the square that the network sees, in pixels."""
     batch_size: int | None = Field(None, ge=1, le=4_096)
@@ -131,7 +137,9 @@ class Training(Settings):
     @model_validator(mode="after")
     def tutorial_size(self) -> Self:
         if self.model.startswith("tutorial") and self.image_size not in (None, 300):
-            raise ValueError(f"image_size is {self.image_size}, but the {self.model} model has 300 x 300 inputs: leave image_size out, or take --model compact")
+            raise ValueError(
+                f"image_size is {self.image_size}, but the {self.model} model has 300 x 300 inputs: leave image_size out, or take --model compact"
+            )
         return self
 
     def recipe(self) -> Recipe:

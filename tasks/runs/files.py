@@ -13,12 +13,14 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.runs.config import Places
 
+Place = Literal["data", "artifacts"]
+
 
 class File(BaseModel):
     """A file as records name it: relative to one of the two places, so that both can be moved."""
 
     model_config = ConfigDict(frozen=True)
-    place: Literal["data", "artifacts"]
+    place: Place
     name: str
     sha256: str
 
@@ -30,7 +32,7 @@ class File(BaseModel):
         return damage(self.path(places), self.sha256)
 
 
-def place_of(place: Literal["data", "artifacts"], places: Places) -> Path:
+def place_of(place: Place, places: Places) -> Path:
     return (places.data if place == "data" else places.artifacts).absolute()
 
 
@@ -47,15 +49,18 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def store(write: Callable[[Path], object], places: Places, place: Literal["data", "artifacts"], name: str) -> File:
+def store(write: Callable[[Path], object], places: Places, place: Place, name: str) -> File:
     """Calls `write` on a scratch path and keeps the file under `name` with its digest before the suffix."""
-    target = place_of(place, places) / name
-    with scratch_beside(target) as scratch:
+    with scratch_beside(place_of(place, places) / name) as scratch:
         write(scratch)
-        digest = sha256_of(scratch)
-        named = PurePosixPath(name)
-        kept = str(named.with_name(f"{named.stem}-{digest[:16]}{named.suffix}"))
-        publish(scratch, place_of(place, places) / kept)
+        return adopt(scratch, places, place, name)
+
+
+def adopt(path: Path, places: Places, place: Place, name: str) -> File:
+    """Moves a finished file on the same disk to `name` with its digest before the suffix."""
+    digest, named = sha256_of(path), PurePosixPath(name)
+    kept = str(named.with_name(f"{named.stem}-{digest[:16]}{named.suffix}"))
+    publish(path, place_of(place, places) / kept)
     return File(place=place, name=kept, sha256=digest)
 
 

@@ -12,7 +12,20 @@ from typing import Any
 
 from tasks.runs.config import Config
 from tasks.runs.files import File, publish, scratch_beside
-from tasks.runs.records import Archive, Audit, Evaluation, Exports, Figures, ImageFolder, Manifest, Model, Release, Score, Source, Splits
+from tasks.runs.records import (
+    Archive,
+    Audit,
+    Evaluation,
+    Exports,
+    Figures,
+    ImageFolder,
+    Manifest,
+    Model,
+    Release,
+    Score,
+    Source,
+    Splits,
+)
 
 LIBRARIES = ("recast", "tensorflow", "keras", "prefect", "numpy", "scipy", "pillow", "simplejpeg")
 
@@ -65,7 +78,9 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "training": {
             "epochs": len(outcome.model.history),
             "kept_epoch": outcome.model.kept_epoch,
-            **outcome.model.model_dump(include={"images", "wall_seconds", "cpu_seconds", "images_per_second", "device", "resumed_from_epoch"}),
+            **outcome.model.model_dump(
+                include={"images", "wall_seconds", "cpu_seconds", "images_per_second", "device", "resumed_from_epoch"}
+            ),
         },
         "evaluation": {
             "test": scores(outcome.evaluation.test),
@@ -119,7 +134,11 @@ def write_run(outcome: Outcome, page: str) -> Path:
     """`artifacts/runs/<run-id>/`, whole, and the symlink `latest` to it. Returns the folder."""
     places = outcome.config.places
     runs = places.artifacts.absolute() / "runs"
-    tables = {"predictions.csv": outcome.evaluation.predictions, "audit.csv": outcome.audit.pairs, "quarantine.csv": outcome.manifest.refused}
+    tables = {
+        "predictions.csv": outcome.evaluation.predictions,
+        "audit.csv": outcome.audit.pairs,
+        "quarantine.csv": outcome.manifest.refused,
+    }
     pictures: dict[str, File] = {f"figures/{figure.name}.png": figure.file for figure in outcome.figures.figures}
     with scratch_beside(runs / outcome.run_id) as scratch:
         (scratch / "figures").mkdir(parents=True)

@@ -35,7 +35,9 @@ def promote(model: str, run_id: str, reason: str, places: Places) -> Version:
     numbers = [int(path.stem) for path in registry(places).glob("versions/*.json")]
     number = max(numbers, default=0) + 1
     while True:
-        made = Version(number=number, model=model, run_id=run_id, reason=reason, champion_before=before.number if before else None)
+        made = Version(
+            number=number, model=model, run_id=run_id, reason=reason, champion_before=before.number if before else None
+        )
         if created(registry(places) / "versions" / f"{number}.json", made.model_dump_json(indent=2)):
             break
         number += 1  # another run took it meanwhile
@@ -48,7 +50,9 @@ def version(number: int, places: Places) -> Version:
     path = registry(places) / "versions" / f"{number}.json"
     if not path.exists():
         there = sorted(int(other.stem) for other in path.parent.glob("*.json"))
-        raise BadInput(f"there is no version {number} in {registry(places)}: there {'are ' + ', '.join(map(str, there)) if there else 'is none yet'}")
+        raise BadInput(
+            f"there is no version {number} in {registry(places)}: there {'are ' + ', '.join(map(str, there)) if there else 'is none yet'}"
+        )
     return Version.model_validate_json(path.read_text(encoding="utf-8"))
 
 

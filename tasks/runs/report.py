@@ -1,26 +1,10 @@
-"""Report: a list of sections that says what a run found; the web page and the Prefect UI are both made from it."""
+"""Report: a list of sections that says what a run found; the web page and the Prefect UI are both made from it (`page`)."""
 
-import base64
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import NamedTuple
 
-from markdown_it import MarkdownIt
-
-from tasks.runs.config import Places
 from tasks.runs.outcome import Outcome
 from tasks.runs.records import Figure, Interval, Score
-
-STYLE = """
-:root { color-scheme: light; --ink: #22313f; --pale: #5f7285; --line: #dde4ea; --good: #1f7a5c; --bad: #c0392b; }
-body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); max-width: 54rem; margin: 2.5rem auto; padding: 0 1.2rem; }
-h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; border-top: 1px solid var(--line); padding-top: 1.4rem; }
-p.lead { color: var(--pale); margin-top: .2rem; } table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; } th { color: var(--pale); font-weight: 600; }
-img { max-width: 100%; } code { font-size: .88em; overflow-wrap: anywhere; } pre { overflow-x: auto; font-size: .75rem; line-height: 1.35; }
-figure { margin: 1rem 0; } figcaption { color: var(--pale); font-size: .92rem; }
-"""
-MARKDOWN = MarkdownIt("js-default")  # no HTML of its own is let through: a file name cannot become a script
 
 
 class Section(NamedTuple):
@@ -44,7 +28,11 @@ def sections(outcome: Outcome) -> list[Section]:
 
 def result(outcome: Outcome) -> str:
     release, test = outcome.release, outcome.evaluation.test
-    earlier = "" if release.decided_in == outcome.run_id else f" Decided in run `{release.decided_in}`; nothing has changed since."
+    earlier = (
+        ""
+        if release.decided_in == outcome.run_id
+        else f" Decided in run `{release.decided_in}`; nothing has changed since."
+    )
     number = f" as version {release.version}" if release.verdict == "promoted" else ""
     return "\n\n".join(
         [
@@ -60,8 +48,14 @@ def meaning(outcome: Outcome) -> str:
     audit, splits = outcome.audit, outcome.splits
     lines = []
     if copies := audit.exact_copies_across_splits:
-        fate = f"{splits.held_back:,} training images were held back for it" if splits.held_back else "they were **left in training**"
-        lines.append(f"**The published split leaks**: {copies:,} test images lie byte for byte in train; {fate} (protocol `{outcome.config.splitting.protocol}`).")
+        fate = (
+            f"{splits.held_back:,} training images were held back for it"
+            if splits.held_back
+            else "they were **left in training**"
+        )
+        lines.append(
+            f"**The published split leaks**: {copies:,} test images lie byte for byte in train; {fate} (protocol `{outcome.config.splitting.protocol}`)."
+        )
     else:
         lines.append("No file of the test lies byte for byte in train.")
     if audit.castings is None:
@@ -76,8 +70,18 @@ def data(outcome: Outcome) -> str:
     splits = outcome.splits
     rows = [
         ("Source", code(outcome.source.name)),
-        ("Images", f"{splits.images:,} accepted, {outcome.manifest.quarantined:,} quarantined; {outcome.folder.left_alone:,} others in the archive left alone"),
-        *((label.replace("_", " ").capitalize(), counts(values)) for label, values in [("classes", splits.by_class), ("splits", splits.by_split), ("origins", splits.by_origin)]),
+        (
+            "Images",
+            f"{splits.images:,} accepted, {outcome.manifest.quarantined:,} quarantined; {outcome.folder.left_alone:,} others in the archive left alone",
+        ),
+        *(
+            (label.replace("_", " ").capitalize(), counts(values))
+            for label, values in [
+                ("classes", splits.by_class),
+                ("splits", splits.by_split),
+                ("origins", splits.by_origin),
+            ]
+        ),
         ("Split digest", f"`{splits.table.sha256[:16]}`"),
     ]
     return table(("", ""), rows)
@@ -96,14 +100,27 @@ def judged(outcome: Outcome) -> str:
     """The test in all and by origin: n of N, rate and exact interval."""
     evaluation = outcome.evaluation
     level = f"{outcome.config.evaluation.confidence:.0%}"
-    rows = [scored("all", evaluation.test), *(scored(code(origin), score) for origin, score in evaluation.slices.items() if len(evaluation.slices) > 1)]
-    heads = ("Origin", "Accuracy", "AUC", f"Defects missed ({level} interval)", f"Good parts refused ({level} interval)")
+    rows = [
+        scored("all", evaluation.test),
+        *(scored(code(origin), score) for origin, score in evaluation.slices.items() if len(evaluation.slices) > 1),
+    ]
+    heads = (
+        "Origin",
+        "Accuracy",
+        "AUC",
+        f"Defects missed ({level} interval)",
+        f"Good parts refused ({level} interval)",
+    )
     return f"{table(heads, rows)}\n\nIntervals are exact (Clopper-Pearson) over images. Parts at least {evaluation.threshold:.0%} probably defective are rejected; a review band is not set yet."
 
 
 def scored(name: str, score: Score) -> tuple[str, ...]:
     def rate(count: int, total: int, share: float | None, interval: Interval | None) -> str:
-        return f"{of(count, total)}: {share:.2%} ({interval.low:.2%} to {interval.high:.2%})" if share is not None and interval else of(count, total)
+        return (
+            f"{of(count, total)}: {share:.2%} ({interval.low:.2%} to {interval.high:.2%})"
+            if share is not None and interval
+            else of(count, total)
+        )
 
     return (
         name,
@@ -115,7 +132,10 @@ def scored(name: str, score: Score) -> tuple[str, ...]:
 
 
 def run(outcome: Outcome) -> str:
-    steps = [(name, "remembered" if time["cached"] else "made", f"{time['seconds']:.1f} s") for name, time in outcome.times.items()]
+    steps = [
+        (name, "remembered" if time["cached"] else "made", f"{time['seconds']:.1f} s")
+        for name, time in outcome.times.items()
+    ]
     return (
         f"`{outcome.run_id}`, {outcome.wall_seconds:.0f} s. Model folder `{outcome.exports.digest[:16]}`, weights `{outcome.model.weights_sha256[:16]}`.\n\n"
         f"{table(('Step', '', 'Time'), steps)}\n\n```\n{outcome.model.summary}\n```"
@@ -138,24 +158,3 @@ def code(text: str) -> str:
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def markdown(section: Section, places: Places) -> str:
-    """The section with its pictures inside, as the Prefect UI shows it."""
-    pictures = [f"**{figure.title}**\n\n![{figure.title}]({inline(figure, places)})\n\n{figure.caption}" for figure in section.figures]
-    return "\n\n".join([f"## {section.title}", section.markdown, *pictures])
-
-
-def page(shown: Iterable[Section], title: str, places: Places) -> str:
-    """One self-contained HTML page."""
-    body = []
-    for section in shown:
-        body.append(f"<h2>{escape(section.title)}</h2>\n{MARKDOWN.render(section.markdown)}")
-        for figure in section.figures:
-            body.append(f'<figure><img src="{inline(figure, places)}" alt="{escape(figure.title)}"><figcaption><b>{escape(figure.title)}.</b> {escape(figure.caption)}</figcaption></figure>')
-    head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title><style>{STYLE}</style></head>'
-    return f'{head}<body><h1>Casting inspection model</h1><p class="lead">{escape(title)}</p>\n{"".join(body)}\n</body></html>\n'
-
-
-def inline(figure: Figure, places: Places) -> str:
-    return "data:image/png;base64," + base64.b64encode(figure.file.path(places).read_bytes()).decode()

@@ -206,16 +206,16 @@ def _kind_fault(entry: ZipInfo, caps: Caps) -> str:
 def _bomb(entries: Sequence[ZipInfo], size: int, caps: Caps) -> Iterator[str]:
     """Entries, or the archive of `size` bytes, that grow by more than images do."""
     sizes = [(repr(entry.filename), entry.file_size, entry.compress_size) for entry in entries]
-    for name, unpacked, packed in [*sizes, ("all", sum(entry.file_size for entry in entries), size)]:
+    for name, unpacked, packed in [*sizes, ("the whole", sum(entry.file_size for entry in entries), size)]:
         if unpacked > max(MIB, caps.ratio * packed):
             yield f"{name} would grow from {packed:,} to {unpacked:,} bytes, at most {caps.ratio}-fold is taken"
 
 
 def _overlaps(entries: Sequence[ZipInfo], end: int) -> Iterator[str]:
-    """Entries that share bytes with another or with the list of entries, which starts at `end`."""
+    """Entries that lie over another, or over the list of entries, which starts at `end`."""
     for entry in sorted(entries, key=lambda entry: entry.header_offset, reverse=True):
         if entry.header_offset < 0 or entry.header_offset + 30 + entry.compress_size > end:  # 30: a header without the name
-            yield f"{entry.filename!r} shares its bytes with another entry"
+            yield f"{entry.filename!r} lies over another entry or outside the archive"
         end = entry.header_offset
 
 
@@ -245,7 +245,8 @@ def _whole(path: Path, size: int) -> Iterator[Path]:
 
 
 def _full(path: Path, what: str) -> OSError:
-    return OSError(errno.ENOSPC, f"the disk is too small: {what}. Nothing was kept; make room or choose another place, then start again", str(path))
+    advice = "Nothing was kept: make room or choose another place, then start again"
+    return OSError(errno.ENOSPC, f"the disk is too small: {what}. {advice}", str(path))
 
 
 def _write(source: ZipFile, entry: ZipInfo, folder: Path, path: str) -> Unpacked:

@@ -1,93 +1,16 @@
-"""Castings: pump impellers as seen from above, each drawn once, as a surface that a camera can light from any side."""
+"""Castings: pump impellers as seen from above, each with its own proportions, tool marks and harmless blemishes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 
-CANVAS = 320
-"""Side of a drawing in pixels."""
-RIM = 140.0
-"""Radius of a casting in pixels of the drawing; the radii below are shares of it."""
-
-Field = np.ndarray
-"""float32 (CANVAS, CANVAS)."""
-
-
-class Grid(NamedTuple):
-    """Where each pixel lies: distance from the centre in shares of the rim, angle clockwise from the right in turns, its cosine and sine."""
-
-    radius: Field
-    turn: Field
-    cos: Field
-    sin: Field
-
-
-@dataclass(frozen=True)
-class Surface:
-    """What light meets on one casting, fields of CANVAS x CANVAS."""
-
-    albedo: Field
-    """Share of the light that comes back, 0 to 1."""
-    polish: Field
-    """1 where a tool has cut and the metal glares in sectors, 0 where it is raw."""
-    height: Field
-    """In pixels of the drawing, above the machined face."""
-    cover: Field
-    """1 on metal, 0 where the table shows: outside the rim and in the bore."""
-    defect: Field
-    """1 where a defect is."""
-    bore: float
-    """Radius of the central hole."""
-    ring: float
-    """Outer radius of the raised ring around the cavity."""
-
-    @cached_property
-    def slopes(self) -> tuple[Field, Field]:
-        """Rise of the height to the right and downwards, -1 to 1."""
-        smooth = ndimage.gaussian_filter(self.height, sigma=0.8)
-        down, right = np.gradient(smooth)
-        return np.clip(right, -1, 1), np.clip(down, -1, 1)
-
-
-class Outline(NamedTuple):
-    """Radii at which an impeller steps, from the centre outwards."""
-
-    bore: float
-    hub: float
-    cavity: float
-    ring: float
-    groove: float
-
-
-@cache
-def grid() -> Grid:
-    """The one grid of all drawings."""
-    offset = (np.arange(CANVAS, dtype=np.float32) - (CANVAS - 1) / 2) / RIM
-    x, y = np.meshgrid(offset, offset)
-    radius = np.hypot(x, y)
-    return Grid(radius, np.arctan2(y, x) / (2 * np.pi) % 1, x / radius, y / radius)
-
-
-def local(radius: float, turn: float) -> tuple[Field, Field]:
-    """Distances in pixels from the point at `radius` and `turn`: outwards, and along the circle through it."""
-    around = (grid().turn - turn + 0.5) % 1 - 0.5
-    return (grid().radius - radius) * RIM, around * (2 * np.pi * radius * RIM)
-
-
-def noise(rng: np.random.Generator, cell: float) -> Field:
-    """Smooth noise of deviation about 1 whose bumps are about `cell` pixels wide."""
-    side = max(4, round(CANVAS / cell))
-    coarse = Image.fromarray(rng.standard_normal((side, side), dtype=np.float32))
-    return np.asarray(coarse.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
+from tasks.sources.surface import CANVAS, RIM, Field, Outline, Surface, grid, local, noise
 
 
 def draw_casting(rng: np.random.Generator) -> Surface:
-    """A good casting: its own proportions, tool marks, cast skin and harmless blemishes."""
+    """A good casting; the next call with the same generator draws another."""
     usual = np.array([0.215, 0.29, 0.585, 0.655, 0.69])
     outline = Outline(*(usual * rng.uniform(0.97, 1.03) * rng.uniform(0.99, 1.01, 5)).tolist())
     radius = grid().radius + 0.002 * noise(rng, cell=60)  # no casting is quite round
@@ -100,8 +23,7 @@ def draw_casting(rng: np.random.Generator) -> Surface:
         height=relief(outline, radius).astype(np.float32) + 0.06 * noise(rng, cell=2),
         cover=cover.astype(np.float32),
         defect=np.zeros_like(radius),
-        bore=outline.bore,
-        ring=outline.ring,
+        outline=outline,
     )
 
 
@@ -143,17 +65,28 @@ def vanes(rng: np.random.Generator, outline: Outline, radius: Field) -> Field:
     return inside * glint * (0.11 * np.exp(-behind / 0.10) + 0.05 * np.exp(-behind / 0.4))
 
 
+class Blemish(NamedTuple):
+    """A mark that no inspector minds, because it is faint or has soft edges; there are any number of it."""
+
+    mean_number: float
+    across: tuple[float, float]
+    """Half width in pixels, least and most; then along the turn."""
+    along: tuple[float, float]
+    tint: tuple[float, float]
+    """Darkest and lightest, as a share of the albedo."""
+
+
+STAIN = Blemish(mean_number=3, across=(2, 4), along=(2, 8), tint=(-0.14, 0.06))
+SCUFF = Blemish(mean_number=2, across=(0.8, 1.2), along=(5, 22), tint=(-0.10, 0.12))
+SPECK = Blemish(mean_number=4, across=(0.8, 1.4), along=(0.8, 1.4), tint=(-0.22, 0.25))
+
+
 def blemishes(rng: np.random.Generator) -> Field:
-    """Factor about 1 of what no inspector minds: stains, scuffs and specks, faint or soft-edged."""
+    """Factor about 1 of all harmless marks."""
     factor = np.ones((CANVAS, CANVAS), dtype=np.float32)
-    for _ in range(rng.poisson(3)):  # stains
-        outward, along = local(rng.uniform(0.6, 0.97), rng.uniform())
-        reach = rng.uniform(4, 14) ** 2
-        factor *= 1 - rng.uniform(-0.06, 0.14) * np.exp(-(outward**2 + (along / rng.uniform(1, 2.5)) ** 2) / reach)
-    for _ in range(rng.poisson(2)):  # scuffs along the turn
-        outward, along = local(rng.uniform(0.7, 0.97), rng.uniform())
-        factor *= 1 + rng.uniform(-0.10, 0.12) * np.exp(-(outward**2) / 1.5 - (along / rng.uniform(6, 25)) ** 2)
-    for _ in range(rng.poisson(4)):  # specks
-        outward, along = local(rng.uniform(0.58, 1.0), rng.uniform())
-        factor *= 1 + rng.uniform(-0.22, 0.25) * np.exp(-(outward**2 + along**2) / rng.uniform(1.2, 3))
+    for blemish in (STAIN, SCUFF, SPECK):
+        for _ in range(rng.poisson(blemish.mean_number)):
+            outward, along = local(rng.uniform(0.6, 0.98), rng.uniform())
+            bump = np.exp(-((outward / rng.uniform(*blemish.across)) ** 2) - (along / rng.uniform(*blemish.along)) ** 2)
+            factor *= 1 + rng.uniform(*blemish.tint) * bump
     return factor

@@ -1,11 +1,13 @@
 """Defects: what foundry and handling do to a casting, from seen at once down to the limit of sight."""
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from tasks.sources.castings import RIM, Field, Surface, grid, local, noise
+from tasks.sources.surface import RIM, Field, Surface, grid, local, noise
 
 Kind = Literal["blow_hole", "pinholes", "scratch", "chipped_edge", "flash", "missing_metal"]
 Difficulty = Literal["easy", "medium", "hard"]
@@ -46,7 +48,7 @@ FINISHES: dict[Kind, Finish] = {
 def spoil(surface: Surface, defect: Defect, rng: np.random.Generator) -> Surface:
     """`surface` with the defect."""
     size = rng.uniform(*SIZES[defect.difficulty])
-    shape = SHAPES[defect.kind](surface, size, rng)
+    shape = SHAPES[defect.kind](surface, size, rng) * (grid().radius > surface.outline.cavity)  # in the dark none would be seen
     finish = FINISHES[defect.kind]
     grain = 0.8 * noise(rng, cell=7) + 0.6 * noise(rng, cell=2.5)
     rough = finish.albedo * np.clip(1 + finish.mottle * grain, 0.2, 4)
@@ -78,21 +80,17 @@ def blob(outward: Field, along: Field, size: float, rng: np.random.Generator) ->
     return np.clip((1 - ragged) * size / 3 + 0.5, 0, 1) * (distance < 1.6)
 
 
-def face_or_ring(surface: Surface, rng: np.random.Generator) -> float:
-    """Radius of a place where real castings have their holes: the face, more often near its edges than between."""
-    return rng.choice([rng.uniform(0.72, 0.96), rng.uniform(0.86, 0.96), surface.ring - 0.03])
-
-
 def blow_hole(surface: Surface, size: float, rng: np.random.Generator) -> Field:
     """A gas bubble that the tool has cut open: a ragged pit, small pits beside it."""
-    outward, along = local(face_or_ring(surface, rng), rng.uniform())
+    places = rng.uniform(0.72, 0.96), rng.uniform(0.86, 0.96), surface.outline.ring - 0.03  # face, face near the rim, ring
+    outward, along = local(places[rng.integers(len(places))], rng.uniform())
     beside = blob(outward - rng.uniform(-0.6, 0.6) * size, along - rng.uniform(-0.8, 0.8) * size, 0.45 * size, rng)
     return np.maximum(blob(outward, along, 0.8 * size, rng), beside)
 
 
 def pinholes(surface: Surface, size: float, rng: np.random.Generator) -> Field:
     """A swarm of small round holes."""
-    outward, along = local(face_or_ring(surface, rng), rng.uniform())
+    outward, along = local(rng.uniform(0.76, 0.94), rng.uniform())
     nearest = np.full_like(outward, np.inf)  # squared distance in radii of the hole
     for _ in range(3 + round(size / 4)):
         away, beside = rng.normal(0, size / 5, 2).tolist()
@@ -103,9 +101,9 @@ def pinholes(surface: Surface, size: float, rng: np.random.Generator) -> Field:
 def scratch(surface: Surface, size: float, rng: np.random.Generator) -> Field:
     """A curved furrow that crosses the tool marks."""
     outward, along = local(rng.uniform(0.78, 0.92), rng.uniform())
-    tilt = rng.choice([-1, 1]) * rng.uniform(0.5, 1.4)  # radians off the circle: along it, it would pass as a tool mark
-    forward = along * np.cos(tilt) + outward * np.sin(tilt)
-    sideways = outward * np.cos(tilt) - along * np.sin(tilt) - rng.uniform(-0.004, 0.004) * forward**2
+    tilt = math.copysign(rng.uniform(0.5, 1.4), rng.uniform(-1, 1))  # radians off the circle: along it, it would pass as a tool mark
+    forward = along * math.cos(tilt) + outward * math.sin(tilt)
+    sideways = outward * math.cos(tilt) - along * math.sin(tilt) - rng.uniform(-0.004, 0.004) * forward**2
     width = rng.uniform(1.5, 2.4) * np.clip(1.2 - np.abs(forward) / size, 0, 1)  # half of it, thinning out towards the ends
     return np.clip(width - np.abs(sideways) + 0.5, 0, 1) * np.clip(0.9 * size - np.abs(forward), 0, 1) * (grid().radius < 1)
 
@@ -130,11 +128,11 @@ def flash(surface: Surface, size: float, rng: np.random.Generator) -> Field:
 
 def missing_metal(surface: Surface, size: float, rng: np.random.Generator) -> Field:
     """A stretch of the raised ring that the melt did not fill."""
-    outward, along = local(surface.ring - 0.01, rng.uniform())
+    outward, along = local(surface.outline.ring - 0.01, rng.uniform())
     return blob(outward * 1.4, along / 1.5, size, rng)
 
 
-SHAPES = {
+SHAPES: dict[Kind, Callable[[Surface, float, np.random.Generator], Field]] = {
     "blow_hole": blow_hole,
     "pinholes": pinholes,
     "scratch": scratch,
@@ -142,3 +140,4 @@ SHAPES = {
     "flash": flash,
     "missing_metal": missing_metal,
 }
+"""How each kind draws its shape, 0 to 1, for an extent in pixels."""

@@ -15,9 +15,9 @@ from tasks.runs.errors import BadInput
 
 SPLITS = frozenset({"test", "train", "validation"})
 IMAGES = frozenset({".jpeg", ".jpg", ".png"})
-SHOWN = 8  # folders in one message
 JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
 UNLABELLED = "unlabelled"
+TOP, SHOWN = "the top folder", 8  # in messages: its name, and how many folders are listed
 BASE, INBOX = "base", "inbox"  # origins with fixed names: the source, and class folders directly in the inbox
 
 
@@ -98,7 +98,8 @@ def find_root(names: Iterable[str], classes: Classes) -> DataRoot:
     for kind in ([root for root in found if root.splits], [root for root in found if not root.splits]):
         whole = [root for root in kind if not found[root]]
         if len(whole) > 1:
-            raise BadInput(f"{len(whole)} folders fit equally well: {', '.join(map(_shown, whole))}. One is expected: give that one as the source")
+            listed = ", ".join(root.prefix or TOP for root in whole)
+            raise BadInput(f"{len(whole)} folders fit equally well: {listed}. One is expected: give that one as the source")
         if whole:
             return whole[0]
         if kind:  # a damaged published split must not make way for the unsplit images beside it
@@ -127,30 +128,27 @@ def _candidates(images: list[str], classes: Classes) -> dict[DataRoot, str]:
 def _fault(holders: dict[str, set[str]], pair: set[str]) -> str:
     """What the first of `holders` (folder -> folders in it with images) has too little or too much; "" if each has just `pair`."""
     for folder, inside in sorted(holders.items()):
-        here = folder or "the top folder"
         if pair - inside:
-            return f"one class is empty: {here} has no image in {_listed(pair - inside)} (but in {_listed(inside)})"
+            return f"one class is empty: {folder or TOP} has no image in {_listed(pair - inside)} (but in {_listed(inside)})"
         if inside - pair:
-            return f"{here} has images in {_listed(inside - pair)} too"
+            return f"{folder or TOP} has images in {_listed(inside - pair)} too"
     return ""
 
 
 def _nowhere(images: list[str], faults: list[str], classes: Classes) -> str:
-    counts = Counter(image.rpartition("/")[0] or "the top folder" for image in images)
+    """That there is no root: what was expected, what is wrong with the nearest, where images are."""
+    counts = Counter(image.rpartition("/")[0] or TOP for image in images)
     found = ", ".join(f"{folder} ({count:,})" for folder, count in sorted(counts.items())[:SHOWN]) or "none"
     more = f" and {len(counts) - SHOWN:,} more" if len(counts) > SHOWN else ""
+    nearest = "".join(f"; {fault}" for fault in faults[:SHOWN])
     return (
-        f"no folder holds images in just {classes.defect}/ and {classes.good}/, beside each other{''.join(f'; {fault}' for fault in faults[:SHOWN])}. "
+        f"no folder holds images in just {classes.defect}/ and {classes.good}/, beside each other{nearest}. "
         f"Folders with images: {found}{more}. If the class folders have other names, give these with --defect and --good"
     )
 
 
 def _join(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
-
-
-def _shown(root: DataRoot) -> str:
-    return root.prefix or "the top folder"
 
 
 def _listed(folders: Iterable[str]) -> str:

@@ -17,7 +17,9 @@ from typing import NamedTuple, Self
 from tasks.runs.errors import BadInput
 from tasks.runs.files import publish
 from tasks.sources.kaggle_client import Damaged, Unavailable, connect
-from tasks.sources.kaggle_client import credentials as credentials
+from tasks.sources.kaggle_credentials import credentials
+
+__all__ = ["DatasetVersion", "Unavailable", "credentials", "download", "latest_version"]
 
 ATTEMPTS = 6
 LONGEST_PAUSE = 60.0  # seconds, whatever Retry-After asks
@@ -35,7 +37,9 @@ class DatasetVersion(NamedTuple):
     def parse(cls, spec: str) -> Self:
         """What `OWNER/SLUG[/VERSION]` names, the text after `kaggle:`. Raises BadInput on another form."""
         if not (found := SPEC.fullmatch(spec)):
-            raise BadInput(f"kaggle:{spec} names no data set: write kaggle:OWNER/SLUG or kaggle:OWNER/SLUG/VERSION, versions count from 1")
+            raise BadInput(
+                f"kaggle:{spec} names no data set: write kaggle:OWNER/SLUG or kaggle:OWNER/SLUG/VERSION, versions count from 1"
+            )
         return cls(found[1], found[2], int(found[3]) if found[3] else None)
 
     def __str__(self) -> str:
@@ -58,7 +62,9 @@ def latest_version(dataset: DatasetVersion) -> int:
     with connect(dataset.address) as api, api.build_kaggle_client() as client:
         number = client.datasets.dataset_api_client.get_dataset(request).current_version_number
     if not number:
-        raise BadInput(f"Kaggle names no version of {dataset.address}: name one, as in kaggle:{dataset.owner}/{dataset.slug}/1")
+        raise BadInput(
+            f"Kaggle names no version of {dataset.address}: name one, as in kaggle:{dataset.owner}/{dataset.slug}/1"
+        )
     return number
 
 
@@ -129,7 +135,9 @@ def transfer(dataset: DatasetVersion, folder: Path) -> Path:
         check(archive, api.answer.headers)
     except Damaged:
         archive.unlink(missing_ok=True)
-        archive.with_name(f"{archive.name}.kaggle-partial").unlink(missing_ok=True)  # the client's note on what the part is of
+        archive.with_name(f"{archive.name}.kaggle-partial").unlink(
+            missing_ok=True
+        )  # the client's note on what the part is of
         raise
     return archive
 
@@ -143,7 +151,9 @@ def check(archive: Path, headers: Mapping[str, str]) -> None:
     if md5 and md5[1] != md5_of(archive):
         raise Damaged(f"the {size:,} bytes from Kaggle have another md5 than it announced")
     if not zipfile.is_zipfile(archive):
-        raise Damaged(f"the {size:,} bytes from Kaggle are no zip archive: the login page of a network or a proxy may have answered")
+        raise Damaged(
+            f"the {size:,} bytes from Kaggle are no zip archive: the login page of a network or a proxy may have answered"
+        )
     if not md5 and (fault := unreadable(archive)):
         raise Damaged(f"the zip archive from Kaggle is damaged: {fault}")
 
@@ -151,7 +161,9 @@ def check(archive: Path, headers: Mapping[str, str]) -> None:
 def md5_of(path: Path) -> str:
     """In base64, as Google's storage announces it."""
     with open(path, "rb") as opened:
-        return base64.b64encode(hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).digest()).decode()
+        return base64.b64encode(
+            hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).digest()
+        ).decode()
 
 
 def unreadable(archive: Path) -> str | None:

@@ -3,23 +3,24 @@
 Importing `kaggle` signs in over the network, prints, and needs a folder; so it is imported by the first call, prepared for that.
 """
 
-import json
 import os
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tasks.runs.errors import BadInput
+from tasks.sources.kaggle_credentials import config_folder, credentials, key_file
 
 if TYPE_CHECKING:
     import requests
 
 TIMEOUT = (10.0, 60.0)  # seconds: to connect, and between two pieces of an answer
-SECRET = re.compile(r"\?[^\s'\")]+|(?<=//)[^\s/@]+@|(?:Basic|Bearer) [^\s'\"]+")  # signatures, passwords of proxies, credentials
+SECRET = re.compile(
+    r"\?[^\s'\")]+|(?<=//)[^\s/@]+@|(?:Basic|Bearer) [^\s'\"]+"
+)  # signatures, passwords of proxies, credentials
 HOW_TO_SIGN_IN = (
     "set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or write ~/.kaggle/kaggle.json, "
     "and accept the data set's terms on its page where it asks for that"
@@ -38,39 +39,6 @@ class Damaged(Unavailable):
     """What arrived is not what Kaggle holds: worth another try, from the first byte."""
 
 
-def credentials() -> Literal["access token", "legacy key", "OAuth login", "none"]:
-    """What the client signs in with, found as it looks for it, without asking Kaggle; "none" is enough for public data sets."""
-    from kagglesdk import get_access_token_from_env
-
-    if get_access_token_from_env()[0]:
-        return "access token"
-    if all(os.environ.get(f"KAGGLE_{name.upper()}") or stored_key().get(name) for name in ("username", "key")):
-        return "legacy key"
-    return "OAuth login" if Path("~/.kaggle/credentials.json").expanduser().exists() else "none"
-
-
-def stored_key() -> dict[str, str]:
-    """What kaggle.json holds; empty without a readable one."""
-    try:
-        return dict(json.loads(key_file().read_text()))
-    except (OSError, ValueError, TypeError):
-        return {}
-
-
-def key_file() -> Path:
-    """The kaggle.json to read: in the client's folder, else in ~/.kaggle, where its lower half looks too."""
-    own = config_folder() / "kaggle.json"
-    return own if own.exists() else Path("~/.kaggle/kaggle.json").expanduser()
-
-
-def config_folder() -> Path:
-    """The client's folder, by its own rule, repeated here because the client cannot be asked without being imported."""
-    if named := os.environ.get("KAGGLE_CONFIG_DIR"):
-        return Path(named)
-    old = Path("~/.kaggle").expanduser()
-    return old if old.exists() else Path(os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()) / "kaggle"
-
-
 @contextmanager
 def connect(address: str) -> Iterator[Any]:
     """A `KaggleApi` to ask about the data set at `address`, signed in where there are credentials.
@@ -80,7 +48,10 @@ def connect(address: str) -> Iterator[Any]:
     with plain_errors(address):
         api = client_class()()
         try:
-            if credentials() in ("legacy key", "OAuth login"):  # a token is sent without this, and checked by the first answer
+            if credentials() in (
+                "legacy key",
+                "OAuth login",
+            ):  # a token is sent without this, and checked by the first answer
                 api.config = str(key_file())
                 api.authenticate()
             yield api
@@ -139,16 +110,18 @@ def plain_errors(address: str) -> Iterator[None]:
     try:
         yield
     except SystemExit:
-        raise BadInput(f"Kaggle accepts none of the credentials found here, asked for {address}: {HOW_TO_SIGN_IN}") from None
+        raise BadInput(
+            f"Kaggle accepts none of the credentials found here, asked for {address}: {HOW_TO_SIGN_IN}"
+        ) from None
     except requests.HTTPError as error:
-        assert error.response is not None, "the client raises it about a response"
-        error.response.close()
-        raise refusal(address, error.response, without_secrets(error)) from None
+        raise refusal(address, error) from None
     except (requests.RequestException, ConnectionError, TimeoutError) as error:
         raise failure(error) from None
     except ValueError as error:
         if isinstance(error, UnicodeError) or "Invalid header value" in str(error):
-            raise BadInput(f"the Kaggle {credentials()} holds a line break or a letter that no key has: copy it again") from None
+            raise BadInput(
+                f"the Kaggle {credentials()} holds a line break or a letter that no key has: copy it again"
+            ) from None
         raise Damaged(f"Kaggle's answer about {address} is damaged ({without_secrets(error)})") from None
 
 
@@ -159,20 +132,29 @@ def without_secrets(error: Exception) -> str:
 def failure(error: Exception) -> BadInput | Unavailable:
     """What a broken connection means for the user."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return BadInput("Kaggle's certificate is not trusted here: set REQUESTS_CA_BUNDLE to a file with the certificates of this network")
-    return Unavailable(f"Kaggle cannot be reached ({type(error).__name__}: {without_secrets(error)})")
+        return BadInput(
+            "Kaggle's certificate is not trusted here: set REQUESTS_CA_BUNDLE to a file with the certificates of this network"
+        )
+    return Unavailable(f"the connection to Kaggle failed ({type(error).__name__}: {without_secrets(error)})")
 
 
-def refusal(address: str, response: "requests.Response", reason: str) -> BadInput | Unavailable:
+def refusal(address: str, error: "requests.HTTPError") -> BadInput | Unavailable:
     """What an error status means for the user."""
+    response = error.response
+    assert response is not None, "the client raises it about a response"
+    response.close()
     status = response.status_code
     if status in (401, 403):
-        return BadInput(f"Kaggle refuses access to {address} (status {status}, credentials: {credentials()}): {HOW_TO_SIGN_IN}")
+        return BadInput(
+            f"Kaggle refuses access to {address} (status {status}, credentials: {credentials()}): {HOW_TO_SIGN_IN}"
+        )
     if status == 404:
-        return BadInput(f"Kaggle knows no data set, or not this version of it, at {address}: check the spelling and the number")
+        return BadInput(
+            f"Kaggle knows no data set, or not this version of it, at {address}: check the spelling and the number"
+        )
     if status in (408, 425, 429) or status >= 500:
         return Unavailable(f"Kaggle is busy (status {status})", retry_after(response))
-    return BadInput(f"Kaggle does not accept the request for {address} (status {status}: {reason})")
+    return BadInput(f"Kaggle does not accept the request for {address} (status {status}: {without_secrets(error)})")
 
 
 def retry_after(response: "requests.Response") -> float | None:

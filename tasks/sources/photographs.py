@@ -2,51 +2,16 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from tasks.sources.castings import CANVAS, RIM, Field, Surface, grid
+from tasks.sources.cameras import Camera
+from tasks.sources.surface import CANVAS, RIM, Field, Surface, grid
 
 SIDE = 300
 """Side of a photograph in pixels, as published."""
-
-
-class Camera(NamedTuple):
-    """A set-up: where the light stands, what lies under the casting, and what the lens and the chip do."""
-
-    name: str
-    light: float
-    """Where the light comes from, in turns from the right, clockwise."""
-    table: float
-    """Grey level of the background, 0 to 255."""
-    metal: float
-    """Grey level of a surface that returns all light."""
-    lobes: tuple[tuple[float, float, float], ...]
-    """Sectors in which the cut metal glares or lies dull: turns from the light, half width in turns, gain."""
-    rim: float
-    """Radius of a casting in pixels of the photograph."""
-    tilt: float
-    """Most degrees that the camera leans to any side."""
-    blur: float
-    """Deviation of the blur in pixels."""
-    noise: float
-    """Deviation of the noise in grey levels."""
-    quality: int
-    """Of the JPEG, 1 to 95."""
-
-
-CAMERAS = (
-    Camera("lamp_left", 0.55, 150, 240, ((0.0, 0.11, 0.12), (0.29, 0.10, -0.34), (0.52, 0.06, 0.16)), 121, 26, 0.55, 1.6, 82),
-    Camera("lamp_right", 0.93, 132, 228, ((0.05, 0.07, 0.18), (0.38, 0.12, -0.32), (0.75, 0.05, 0.18)), 116, 20, 0.70, 2.2, 80),
-    Camera("window", 0.72, 166, 248, ((0.0, 0.16, 0.10), (0.50, 0.13, -0.28)), 125, 30, 0.60, 1.8, 78),
-    Camera("ceiling", 0.30, 118, 222, ((0.10, 0.05, 0.16), (0.35, 0.05, 0.16), (0.64, 0.15, -0.26)), 119, 14, 0.80, 2.5, 75),
-)
-"""The set-ups of ordinary photographs."""
-NEW_CAMERA = Camera("new_camera", 0.48, 232, 165, ((0.02, 0.04, 0.55), (0.24, 0.07, -0.30), (0.55, 0.05, 0.45)), 132, 34, 0.45, 2.0, 85)
-"""Bright paper, nearer and more oblique, duller metal with narrow glare."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +39,9 @@ def photograph(surface: Surface, camera: Camera, rng: np.random.Generator) -> Ph
 
 def projection(camera: Camera, spin: float, rng: np.random.Generator) -> np.ndarray:
     """float64 (3, 3): homogeneous pixels of the photograph to pixels of the drawing, for a pinhole camera."""
-    turn, lean = 2 * np.pi * spin, np.radians(camera.tilt * math.sqrt(rng.uniform()))
-    axis = rng.uniform(0, 2 * np.pi)
-    about = lambda angle: np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])  # noqa: E731
-    lean_x = np.array([[1, 0, 0], [0, np.cos(lean), -np.sin(lean)], [0, np.sin(lean), np.cos(lean)]])
-    pose = about(axis) @ lean_x @ about(turn - axis)
+    lean = math.radians(camera.tilt) * math.sqrt(rng.uniform())
+    axis = rng.uniform(0, 2 * math.pi)
+    pose = rotation(0, 1, axis) @ rotation(1, 2, lean) @ rotation(0, 1, 2 * math.pi * spin - axis)
     distance = rng.uniform(5, 8)  # radii of the casting
     pose[:, 2] = [0, 0, distance]
     focal = camera.rim * rng.uniform(0.95, 1.05) * distance
@@ -86,6 +49,14 @@ def projection(camera: Camera, spin: float, rng: np.random.Generator) -> np.ndar
     lens = np.array([[focal, 0, middle[0]], [0, focal, middle[1]], [0, 0, 1]])
     drawing = np.array([[RIM, 0, CANVAS / 2], [0, RIM, CANVAS / 2], [0, 0, 1]])
     return drawing @ np.linalg.inv(lens @ pose)
+
+
+def rotation(first: int, second: int, angle: float) -> np.ndarray:
+    """float64 (3, 3): turns the first axis towards the second by radians."""
+    matrix = np.eye(3)
+    matrix[[first, second], [first, second]] = math.cos(angle)
+    matrix[[first, second], [second, first]] = -math.sin(angle), math.sin(angle)
+    return matrix
 
 
 def warp(layers: np.ndarray, view: np.ndarray) -> np.ndarray:
@@ -103,8 +74,9 @@ def shade(surface: Surface, camera: Camera, light: float) -> tuple[Field, Field]
     towards = grid().cos * cos + grid().sin * sin  # 1 on the side of the lamp, -1 on the far one
     facing = 1 - 0.45 * (right * cos + down * sin)
     glare = 1 + surface.polish * sectors(camera, light)
-    groove = edge(surface.ring - radius - 0.028 * towards) * edge(radius - surface.ring)  # what the ring keeps the light from
-    wall = edge(radius - 0.03 * towards - surface.bore) * edge(surface.bore - radius)  # of the bore, on the side that faces away
+    ring, bore = surface.outline.ring, surface.outline.bore
+    groove = edge(ring - radius - 0.028 * towards) * edge(radius - ring)  # in the shadow of the ring
+    wall = edge(radius - 0.03 * towards - bore) * edge(bore - radius)  # of the bore, where it faces the camera
     lit = camera.metal * surface.albedo * glare * facing * (1 - 0.6 * groove) * (1 - 0.6 * wall)
     return lit, np.maximum(surface.cover, wall)
 
@@ -118,9 +90,9 @@ def sectors(camera: Camera, light: float) -> Field:
     """Gain by angle of cut metal: it glares across its grooves, so in sectors, as a record does."""
     turns = np.arange(1024) / 1024
     gain = np.zeros(1024, dtype=np.float32)
-    for offset, width, strength in camera.lobes:
-        away = np.abs((turns - light - offset + 0.5) % 1 - 0.5)
-        gain += strength / (1 + np.exp((away - width) / 0.015))
+    for lobe in camera.lobes:
+        away = np.abs((turns - light - lobe.turn + 0.5) % 1 - 0.5)
+        gain += lobe.gain / (1 + np.exp((away - lobe.width) / 0.015))  # fades over some 0.03 of a turn
     return gain[(grid().turn * 1024).astype(np.int16) % 1024]
 
 

@@ -3,68 +3,26 @@
 import csv
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields
 from io import BytesIO
-from itertools import count, cycle, islice
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 import numpy as np
 from PIL import Image
 
 from tasks.runs.config import Sample
+from tasks.sources.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.castings import draw_casting
-from tasks.sources.defects import KINDS, Defect, Difficulty, spoil
+from tasks.sources.defects import Defect, spoil
 from tasks.sources.faults import DAMAGES, TRANSFORMS, encode
-from tasks.sources.photographs import CAMERAS, NEW_CAMERA, photograph
+from tasks.sources.photographs import photograph
+from tasks.sources.plan import Row, plan
 
-Split = Literal["train", "test"]
-
-DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "medium", "easy", "hard", "medium")
-"""In turn over the defective castings; five, so that each of the six kinds meets all of them."""
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """Date of every file: a zip that told today's would never be the same twice."""
-
-
-class Part(NamedTuple):
-    """A casting and what is wrong with it, if anything."""
-
-    number: int
-    defect: Defect | None
-
-
-class Shot(NamedTuple):
-    """A photograph to take."""
-
-    split: Split
-    part: Part
-    camera: str
-    fault: str = ""
-    damage: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One file, as a line of truth.csv tells it."""
-
-    path: str
-    """Inside the zip."""
-    part: int
-    label: str
-    """Class folder."""
-    defect: str
-    """Kind; empty for a good casting."""
-    difficulty: str
-    camera: str
-    copy_of: str = ""
-    """Path of the original."""
-    transform: str = ""
-    """How a copy was changed or a file damaged, a name in `faults`."""
-    fault: str = ""
-    """shared_part, new_camera, corrupt, exact_copy or transformed_copy; empty for a file as it should be."""
 
 
 class File(NamedTuple):
@@ -77,11 +35,11 @@ class File(NamedTuple):
 def write_sample(sample: Sample, archive: Path, truth: Path) -> None:
     """Writes the zip `archive`, and `truth/truth.csv` beside `truth/masks/STEM.png`.
 
-    The same settings and library versions give the same bytes. A mask is 255 on the defect, 300 x 300; each whole
-    photograph of a defective casting has one, copies apart: theirs is that of their original, changed as they were.
+    The same settings and library versions give the same bytes. A mask is grey, 300 x 300, 255 on the defect; each
+    sound photograph of a defective casting has one. A copy has none: its original's applies, changed as the copy was.
     """
     rows = plan(sample)
-    files = take(rows, sample.seed)
+    files = take([row for row in rows if not row.copy_of], sample.seed)
     for row in rows:
         if row.copy_of:
             original = files[row.copy_of].content
@@ -90,84 +48,23 @@ def write_sample(sample: Sample, archive: Path, truth: Path) -> None:
     write_truth(truth, rows, files)
 
 
-def plan(sample: Sample) -> list[Row]:
-    """Every file of the sample: the photographs, then the faults, which thereby change no other file."""
-    rng = np.random.default_rng([sample.seed, 0])
-    parts = [Part(number, defect_of(number)) for number in range(sample.parts)]
-    num_tested = round(sample.parts * sample.test_images / (sample.test_images + sample.train_images))
-    num_tested = min(max(num_tested, 2), sample.parts - 2)  # two parts in a row are one of each class
-    tested, rest = parts[:num_tested], parts[num_tested:]
-    shared = tested[: round(sample.shared_parts * num_tested)]
-    trained = shared + rest
-    shots = [*shots_of("test", tested, sample.test_images, rng)]
-    shots += [shot._replace(fault="shared_part" if shot.part in shared else "") for shot in shots_of("train", trained, sample.train_images, rng)]
-    shots = [shots[index] for index in rng.permutation(len(shots))]
-    shots += [Shot("train", part, NEW_CAMERA.name, "new_camera") for part in islice(cycle(rest), sample.new_camera_images)]
-    shots += [Shot("train", part, CAMERAS[0].name, "corrupt", damage) for part, damage in zip(islice(cycle(rest), sample.corrupt_files), cycle(DAMAGES), strict=False)]
-    numbers = defaultdict(count)
-    rows = [row_of(shot, numbers) for shot in shots]
-    return rows + copies(rows, sample, numbers, rng)
-
-
-def defect_of(number: int) -> Defect | None:
-    """Even parts are defective, kinds and difficulties in turn."""
-    if number % 2:
-        return None
-    turn = number // 2
-    return Defect(KINDS[turn % len(KINDS)], DIFFICULTIES[turn % len(DIFFICULTIES)])
-
-
-def shots_of(split: Split, parts: list[Part], num_shots: int, rng: np.random.Generator) -> Iterator[Shot]:
-    """`num_shots` photographs by any camera, at least one of each part while they last, of some parts many more."""
-    parts = parts[:num_shots]
-    more = rng.multinomial(num_shots - len(parts), rng.dirichlet(np.full(len(parts), 4)))
-    for part, extra in zip(parts, more, strict=True):
-        for camera in rng.integers(len(CAMERAS), size=1 + extra):
-            yield Shot(split, part, CAMERAS[camera].name)
-
-
-def row_of(shot: Shot, numbers: dict[str, Iterator[int]]) -> Row:
-    """The row of a photograph, its file named with the next number of its class."""
-    label = "def_front" if shot.part.defect else "ok_front"
-    kind, difficulty = shot.part.defect or ("", "")
-    return Row(next_path(shot.split, label, numbers), shot.part.number, label, kind, difficulty, shot.camera, transform=shot.damage, fault=shot.fault)
-
-
-def next_path(split: Split, label: str, numbers: dict[str, Iterator[int]]) -> str:
-    """A path as the published archive has it."""
-    return f"casting_data/casting_data/{split}/{label}/cast_{label.removesuffix('_front')}_0_{next(numbers[label])}.jpeg"
-
-
-def copies(rows: list[Row], sample: Sample, numbers: dict[str, Iterator[int]], rng: np.random.Generator) -> list[Row]:
-    """Train files that repeat test files: the exact ones, then the transformed ones, of other originals while they last."""
-    tests = [row for row in rows if "/test/" in row.path]
-    originals = cycle(tests[index] for index in rng.permutation(len(tests)))
-    changes = [("exact_copy", "")] * sample.exact_copies
-    changes += [("transformed_copy", transform) for transform in islice(cycle(TRANSFORMS), sample.transformed_copies)]
-    return [
-        replace(row, path=next_path("train", row.label, numbers), copy_of=row.path, transform=transform, fault=fault)
-        for (fault, transform), row in zip(changes, originals, strict=False)
-    ]
-
-
-def take(rows: Iterable[Row], seed: int) -> dict[str, File]:
-    """The files of all photographs that are no copies, by path."""
-    rolls = defaultdict(list)
+def take(rows: list[Row], seed: int) -> dict[str, File]:
+    """The files of all these photographs, by path."""
+    by_part: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
-        if not row.copy_of:
-            rolls[row.part].append(row)
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # numpy, scipy and Pillow leave the interpreter free
-        done = pool.map(lambda roll: photograph_part(roll, seed), rolls.values())
-    return {path: file for files in done for path, file in files.items()}
+        by_part[row.part].append(row)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # numpy, scipy and Pillow let other threads run
+        done = pool.map(lambda part: take_part(part, seed), by_part.values())
+        return {path: file for files in done for path, file in files.items()}
 
 
-def photograph_part(rows: list[Row], seed: int) -> dict[str, File]:
-    """The photographs of one casting, drawn once, by path."""
-    first = rows[0]
-    rng = np.random.default_rng([seed, 1, first.part])
+def take_part(rows: list[Row], seed: int) -> dict[str, File]:
+    """The photographs of one casting, which is drawn once, by path."""
+    part, kind, difficulty = rows[0].part, rows[0].defect, rows[0].difficulty
+    rng = np.random.default_rng([seed, 1, part])
     casting = draw_casting(rng)
-    if first.defect:
-        casting = spoil(casting, Defect(first.defect, first.difficulty), rng)
+    if kind and difficulty:
+        casting = spoil(casting, Defect(kind, difficulty), rng)
     cameras = {camera.name: camera for camera in (*CAMERAS, NEW_CAMERA)}
     files = {}
     for row in rows:
@@ -177,7 +74,7 @@ def photograph_part(rows: list[Row], seed: int) -> dict[str, File]:
         if row.fault == "corrupt":
             files[row.path] = File(DAMAGES[row.transform](jpeg), mask=None)
         else:
-            files[row.path] = File(jpeg, mask=png(picture.defect) if first.defect else None)
+            files[row.path] = File(jpeg, mask=png(picture.defect) if kind else None)
     return files
 
 
@@ -189,8 +86,8 @@ def png(mask: np.ndarray) -> bytes:
 
 
 def write_archive(archive: Path, files: dict[str, File]) -> None:
-    """The zip of all files, in the order of their names, uncompressed: JPEGs do not shrink."""
-    with ZipFile(archive, "w", compression=ZIP_STORED) as target:
+    """The zip of all files in the order of their names, uncompressed: JPEGs do not shrink."""
+    with ZipFile(archive, mode="w", compression=ZIP_STORED) as target:
         for path in sorted(files):
             target.writestr(ZipInfo(path, date_time=LONG_AGO), files[path].content)
 
@@ -201,7 +98,7 @@ def write_truth(truth: Path, rows: list[Row], files: dict[str, File]) -> None:
     masks.mkdir(parents=True, exist_ok=True)
     for path, file in files.items():
         if file.mask:
-            (masks / Path(path).with_suffix(".png").name).write_bytes(file.mask)
+            (masks / f"{Path(path).stem}.png").write_bytes(file.mask)
     with (truth / "truth.csv").open("w", newline="", encoding="utf-8") as target:
         table = csv.DictWriter(target, fieldnames=[field.name for field in fields(Row)])
         table.writeheader()

@@ -28,7 +28,9 @@ def locate(fetch: Fetch, places: Places) -> Source:
         return Source(kind="kaggle", identity=str(dataset), name=f"{KAGGLE}{dataset}")
     path = Path(fetch.source).expanduser().absolute()
     if not path.exists():
-        raise BadInput(f"there is no source {fetch.source!r}: give `sample`, a zip file, a folder, or {KAGGLE}OWNER/SLUG[/VERSION]")
+        raise BadInput(
+            f"there is no source {fetch.source!r}: give `sample`, a zip file, a folder, or {KAGGLE}OWNER/SLUG[/VERSION]"
+        )
     if path.is_dir():
         names = walk(path)
         find_root(names, fetch.classes)
@@ -44,17 +46,20 @@ def pinned(dataset: DatasetVersion, places: Places) -> DatasetVersion:
     try:
         return dataset._replace(version=latest_version(dataset))
     except Unavailable as trouble:
-        pattern = kaggle_archive(dataset, places)
-        at_hand = [int(path.stem.rpartition("-v")[2]) for path in pattern.parent.glob(pattern.name)]
+        at_hand = [int(path.stem.split("-v")[-1].partition("-")[0]) for path in kaggle_archives(dataset, places)]
         if not at_hand:
             raise
         print(f"warning: {trouble}; version {max(at_hand)}, fetched before, is used")
         return dataset._replace(version=max(at_hand))
 
 
-def kaggle_archive(dataset: DatasetVersion, places: Places) -> Path:
-    """Where the zip of a data set's version lies; the version `*` gives a pattern."""
-    return places.data.absolute() / "archives" / f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version or '*'}.zip"
+def kaggle_archives(dataset: DatasetVersion, places: Places) -> list[Path]:
+    """The zips at hand of a data set's version, or of all its versions; the name of each ends with its digest."""
+    return sorted(
+        (places.data.absolute() / "archives").glob(
+            f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version or '*'}-*.zip"
+        )
+    )
 
 
 def listing_digest(folder: Path, names: Sequence[str]) -> str:

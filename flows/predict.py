@@ -1,0 +1,111 @@
+"""Predict: what the model in use says of photographs of castings.
+
+python flows/predict.py IMAGE|FOLDER ... [--json] [--version N | --run latest|ID | --file MODEL]
+"""
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults when it is imported
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+
+from tasks.models.prediction import Answer, Predictor
+from tasks.runs import registry
+from tasks.runs.commandline import Arguments, exit_status, parse
+from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
+from tasks.runs.progress import bar
+from tasks.sources.folder import is_image, walk
+
+
+class PredictArguments(Arguments):
+    """Judge photographs of castings with a released model."""
+
+    images: CliPositionalArg[tuple[str, ...]] = Field(min_length=1, description="Image files, and folders of them.")
+    version: int | None = Field(None, ge=1, description="Version to judge with; the champion when nothing is named.")
+    run: str | None = Field(None, description="Run whose model judges: its id, or `latest`.")
+    file: Path | None = Field(None, description="Model to judge with: its folder, or the model.keras in it.")
+    as_json: bool = Field(False, description="One JSON array on standard output, an object an image.")
+    places: Places = Places()
+
+
+def chosen(arguments: PredictArguments) -> Predictor:
+    """The model that the arguments name; the champion when they name none."""
+    models = arguments.places.artifacts.absolute() / "models"
+    if sum(option is not None for option in (arguments.version, arguments.run, arguments.file)) > 1:
+        raise BadInput("--version, --run and --file each name a model: give one of them")
+    if arguments.file:
+        return Predictor(arguments.file if arguments.file.is_dir() else arguments.file.parent)
+    if arguments.run:
+        return Predictor(models / model_of_run(arguments.run, arguments.places))
+    version = (
+        registry.version(arguments.version, arguments.places)
+        if arguments.version
+        else registry.champion(arguments.places)
+    )
+    if version is None:
+        raise BadInput(
+            f"no model is in use in {arguments.places.artifacts.absolute()}: run flows/retrain.py first, or name one by --run latest or --file"
+        )
+    return Predictor(models / version.model, version.number)
+
+
+def model_of_run(run: str, places: Places) -> str:
+    """Digest of the model's folder that a run made."""
+    path = places.artifacts.absolute() / "runs" / run / "run.json"
+    if not path.is_file():
+        raise BadInput(f"there is no run {run!r} in {path.parents[1]}: give a folder's name there, or `latest`")
+    return json.loads(path.read_text(encoding="utf-8"))["model"]["folder"]
+
+
+def images_of(arguments: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    """(name, path) of each image: the argument as given, joined with the path below it."""
+    for argument in arguments:
+        path = Path(argument)
+        if path.is_dir():
+            yield from ((os.path.join(argument, name), path / name) for name in walk(path) if is_image(name))
+        elif path.exists():
+            yield argument, path
+        else:
+            raise BadInput(f"there is no image or folder {argument!r}")
+
+
+def line(answer: Answer) -> str:
+    """`cast_def_0_1189.jpeg: def_front, 100.00 %`, and what a person should look at."""
+    if answer.label is None or answer.defect_probability is None:
+        return f"{answer.path}: {answer.decision}, {answer.reason}"
+    sure = max(answer.defect_probability, 1 - answer.defect_probability)
+    note = f"; {answer.decision}: {answer.reason}" if answer.decision == "review" else ""
+    return f"{answer.path}: {answer.label}, {100 * sure:.2f} %{note}"
+
+
+def main() -> None:
+    arguments = parse(PredictArguments, sys.argv[1:])
+    images = list(images_of(arguments.images))
+    if not images:
+        raise BadInput(f"no image lies in {', '.join(arguments.images)}: .jpeg, .jpg and .png files are judged")
+    answers = []
+    with bar("judging", len(images)) as advance:
+        for answer in chosen(arguments).judge(images):
+            answers.append(answer)
+            advance("")
+    if arguments.as_json:
+        print(json.dumps([answer.model_dump() for answer in answers], indent=2))
+        return
+    print("\n".join(map(line, answers)))
+    if len(answers) > 1:
+        found = Counter(answer.decision for answer in answers)
+        print(
+            f"{len(answers):,} images: {', '.join(f'{found[decision]:,} {decision}' for decision in ('pass', 'review', 'reject'))}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

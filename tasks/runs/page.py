@@ -1,0 +1,80 @@
+"""Page: the sections of a report as one self-contained HTML page, or as Markdown for the Prefect UI."""
+
+import base64
+from collections.abc import Iterable
+from html import escape
+
+from markdown_it import MarkdownIt
+
+from tasks.runs.config import Places
+from tasks.runs.records import Figure
+from tasks.runs.report import Section
+
+MARKDOWN = MarkdownIt("js-default")  # lets no HTML through: a file name cannot become a script
+STYLE = """
+:root { color-scheme: light; --ink: #22313f; --pale: #5f7285; --line: #dde4ea; }
+body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); max-width: 54rem; margin: 2.5rem auto; padding: 0 1.2rem; }
+h1 { font-size: 1.7rem; margin: 0; }
+h2 { font-size: 1.15rem; margin: 2.4rem 0 .6rem; border-top: 1px solid var(--line); padding-top: 1.4rem; }
+p.lead, figcaption, th { color: var(--pale); }
+p.lead { margin-top: .2rem; }
+table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th:empty { padding: 0; }
+th { font-weight: 600; }
+img { max-width: 100%; }
+code { font-size: .88em; overflow-wrap: anywhere; }
+pre { overflow-x: auto; font-size: .75rem; line-height: 1.35; }
+figure { margin: 1rem 0; }
+figcaption { font-size: .92rem; }
+"""
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<h1>Casting inspection model</h1>
+<p class="lead">{title}</p>
+{body}
+</body>
+</html>
+"""
+FIGURE = """<figure>
+<img src="{source}" alt="{title}">
+<figcaption><b>{title}.</b> {caption}</figcaption>
+</figure>
+"""
+
+
+def html(sections: Iterable[Section], title: str, places: Places) -> str:
+    """The page; it loads nothing from anywhere."""
+    body = "".join(
+        f"<h2>{escape(section.title)}</h2>\n{MARKDOWN.render(section.markdown)}{figures(section, places)}"
+        for section in sections
+    )
+    return PAGE.format(title=escape(title), style=STYLE, body=body)
+
+
+def figures(section: Section, places: Places) -> str:
+    return "".join(
+        FIGURE.format(source=inline(figure, places), title=escape(figure.title), caption=escape(figure.caption))
+        for figure in section.figures
+    )
+
+
+def markdown(section: Section, places: Places) -> str:
+    """The section with its pictures inside."""
+    pictures = [
+        f"**{figure.title}**\n\n![{figure.title}]({inline(figure, places)})\n\n{figure.caption}"
+        for figure in section.figures
+    ]
+    return "\n\n".join([f"## {section.title}", section.markdown, *pictures])
+
+
+def inline(figure: Figure, places: Places) -> str:
+    """The picture as a data address."""
+    return "data:image/png;base64," + base64.b64encode(figure.file.path(places).read_bytes()).decode()

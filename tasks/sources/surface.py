@@ -1,0 +1,84 @@
+"""Surface: what light meets on a drawn casting, and the canvas that all drawings share."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+CANVAS = 320
+"""Side of a drawing in pixels."""
+RIM = 140.0
+"""Radius of a casting in pixels of the drawing; the radii below are shares of it."""
+
+Field = np.ndarray
+"""float32 (CANVAS, CANVAS)."""
+
+
+class Grid(NamedTuple):
+    """Where each pixel lies."""
+
+    radius: Field
+    """From the centre, in shares of the rim."""
+    turn: Field
+    """Clockwise from the right, in turns, 0 to 1; then its cosine and sine."""
+    cos: Field
+    sin: Field
+
+
+class Outline(NamedTuple):
+    """Where an impeller steps: radii of the central hole, its hub, the cavity, the raised ring and the groove around that."""
+
+    bore: float
+    hub: float
+    cavity: float
+    ring: float
+    groove: float
+
+
+@dataclass(frozen=True)
+class Surface:
+    """What light meets on one casting, fields of CANVAS x CANVAS."""
+
+    albedo: Field
+    """Share of the light that comes back, 0 to 1."""
+    polish: Field
+    """1 where a tool has cut and the metal glares in sectors, 0 where it is raw."""
+    height: Field
+    """In pixels of the drawing, above the machined face."""
+    cover: Field
+    """1 on metal, 0 where the table shows: outside the rim and in the bore."""
+    defect: Field
+    """1 where a defect is."""
+    outline: Outline
+
+    @cached_property
+    def slopes(self) -> tuple[Field, Field]:
+        """Rise of the height to the right and downwards, -1 to 1."""
+        smooth = ndimage.gaussian_filter(self.height, sigma=0.8)
+        down, right = np.gradient(smooth)
+        return np.clip(right, -1, 1), np.clip(down, -1, 1)
+
+
+@cache
+def grid() -> Grid:
+    """The one grid of all drawings."""
+    offset = (np.arange(CANVAS, dtype=np.float32) - (CANVAS - 1) / 2) / RIM
+    x, y = np.meshgrid(offset, offset)
+    radius = np.hypot(x, y)
+    return Grid(radius, np.arctan2(y, x) / (2 * np.pi) % 1, x / radius, y / radius)
+
+
+def local(radius: float, turn: float) -> tuple[Field, Field]:
+    """Distances in pixels from the point at `radius` and `turn`: outwards, and along the circle through it."""
+    around = (grid().turn - turn + 0.5) % 1 - 0.5
+    return (grid().radius - radius) * RIM, around * (2 * np.pi * radius * RIM)
+
+
+def noise(rng: np.random.Generator, cell: float) -> Field:
+    """Smooth noise of deviation about 1 whose bumps are about `cell` pixels wide."""
+    side = max(4, round(CANVAS / cell))
+    coarse = Image.fromarray(rng.standard_normal((side, side), dtype=np.float32))
+    return np.asarray(coarse.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
