@@ -1,0 +1,69 @@
+# recast: `make retrain` and `make test` do all the set-up on a machine that has make and Python 3.11 or newer with venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help retrain predict test test-all lint format lock doctor serve deploy clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/' | column -t -s:
+
+retrain: .venv/run  ## retrain on the built-in sample; ARGS="--source castings.zip" for other images
+	$(BIN)/python flows/retrain.py $(ARGS)
+
+predict: .venv/run  ## judge images: make predict ARGS="photograph.jpeg folder"
+	@$(BIN)/python flows/predict.py $(ARGS)
+
+test: .venv/dev  ## the tests; with RECAST_ARCHIVE (the zip) and RECAST_ARRIVALS (a folder) those on real data too
+	$(BIN)/pytest -m "not long" $(ARGS)
+
+test-all: .venv/dev  ## and the long ones: the tutorial's network on the real archive
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/dev  ## style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/dev  ## rewrite in the house style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+doctor: .venv/run  ## what is there: versions, GPU, disk, server, credentials
+	@$(BIN)/python flows/doctor.py
+
+serve: .venv/run  ## a Prefect server with its pages, on port 4200
+	$(BIN)/prefect server start
+
+deploy: .venv/run  ## a process pool, and the deployments of deployments/prefect.yaml on the server of PREFECT_API_URL
+	$(BIN)/prefect work-pool create recast --type process --overwrite
+	$(BIN)/prefect --no-prompt deploy --all --prefect-file deployments/prefect.yaml
+
+lock: .venv/uv  ## resolve anew: requirements.txt, requirements-dev.txt, requirements-gpu.txt
+	$(COMPILE) -o requirements.txt
+	$(COMPILE) --group dev -o requirements-dev.txt
+	$(COMPILE) --extra gpu -o requirements-gpu.txt
+
+clean:  ## remove what is made again: all of data/ but the inbox, caches, the virtual environment
+	[ ! -d data ] || find data -mindepth 1 -maxdepth 1 ! -name inbox -exec rm -rf {} +
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
+	find flows tasks tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# A stamp is newer than the lock that it was installed from, so a second call installs nothing.
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet
+INSTALL = $(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes
+
+.venv/uv:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	touch $@
+
+.venv/run: requirements.txt pyproject.toml | .venv/uv
+	$(INSTALL) -r requirements.txt
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --editable .
+	touch $@
+
+.venv/dev: requirements-dev.txt .venv/run | .venv/uv
+	$(INSTALL) -r requirements-dev.txt
+	touch $@

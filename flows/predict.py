@@ -52,7 +52,8 @@ def chosen(arguments: PredictArguments) -> Predictor:
     )
     if version is None:
         raise BadInput(
-            f"no model is in use in {arguments.places.artifacts.absolute()}: run flows/retrain.py first, or name one by --run latest or --file"
+            f"no model is in use in {arguments.places.artifacts.absolute()}: "
+            "run flows/retrain.py first, or name one by --run latest or --file"
         )
     return Predictor(models / version.model, version.number)
 

@@ -136,7 +136,8 @@ def overfitting(history: Sequence[Epoch], kept: int) -> str:
         f"Epoch {kept} of {len(history)} is kept: validation loss {at.validation_loss:.3f}, training loss {at.loss:.3f}"
     )
     if last.validation_loss > 1.5 * at.validation_loss and last.loss < at.loss:
-        return f"{gap}; after it the training loss still fell while validation rose to {last.validation_loss:.3f}: the network began to over-fit."
+        rise = f"validation rose to {last.validation_loss:.3f}"
+        return f"{gap}; after it the training loss still fell while {rise}: the network began to over-fit."
     if at.validation_loss > 2 * at.loss + 0.02:
         return f"{gap}: the network knows its training images better than new ones."
     return f"{gap}: no sign of over-fitting, as far as validation can tell."

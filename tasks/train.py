@@ -37,7 +37,8 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
     spent = Spent.now() - began
     network = fitted.network
     print(
-        f"train: {recipe.model}, {network.count_params():,} parameters, {len(learning):,} images, epoch {fitted.kept_epoch} kept, {spent.wall:.0f} s"
+        f"train: {recipe.model}, {network.count_params():,} parameters, {len(learning):,} images, "
+        f"epoch {fitted.kept_epoch} kept, {spent.wall:.0f} s"
     )
     return Model(
         file=store(network.save, places, "data", f"networks/{recipe.model}.keras"),

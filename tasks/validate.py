@@ -84,7 +84,8 @@ def settle_labels(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
     inside = [f"{first.path} and {row.path}" for row, first in conflicts if row.origin == BASE]
     if inside:
         raise BadInput(
-            f"{len(inside)} pairs of equal files carry both labels: {'; '.join(inside[:5])}. Remove the wrong one of each pair from the source"
+            f"{len(inside)} pairs of equal files carry both labels: {'; '.join(inside[:5])}. "
+            "Remove the wrong one of each pair from the source"
         )
     refusals = [
         Refusal(

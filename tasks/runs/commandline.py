@@ -4,7 +4,6 @@ Exit status 0: the work was done; 2: the input or the settings are wrong, told i
 """
 
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence

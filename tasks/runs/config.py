@@ -85,7 +85,8 @@ class Splitting(Settings):
     """Which images train, validate and test."""
 
     protocol: Protocol = "cleaned"
-    """`cleaned`: the published test whole, its copies held back from train; `published`: as it came; `grouped`: published split ignored, whole groups held out."""
+    """`cleaned`: the published test whole, its copies held back from train; `published`: as it came;
+    `grouped`: published split ignored, whole groups held out."""
     validation_fraction: float = Field(0.15, gt=0, lt=0.5)
     """Share of the training groups that validate."""
     test_fraction: float = Field(0.15, gt=0, lt=0.5)
@@ -138,7 +139,8 @@ class Training(Settings):
     def tutorial_size(self) -> Self:
         if self.model.startswith("tutorial") and self.image_size not in (None, 300):
             raise ValueError(
-                f"image_size is {self.image_size}, but the {self.model} model has 300 x 300 inputs: leave image_size out, or take --model compact"
+                f"image_size is {self.image_size}, but the {self.model} model has 300 x 300 inputs: "
+                "leave image_size out, or take --model compact"
             )
         return self
 

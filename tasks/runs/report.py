@@ -54,7 +54,8 @@ def meaning(outcome: Outcome) -> str:
             else "they were **left in training**"
         )
         lines.append(
-            f"**The published split leaks**: {copies:,} test images lie byte for byte in train; {fate} (protocol `{outcome.config.splitting.protocol}`)."
+            f"**The published split leaks**: {copies:,} pairs of byte-identical files lie across train and test; "
+            f"{fate} (protocol `{outcome.config.splitting.protocol}`)."
         )
     else:
         lines.append("No file of the test lies byte for byte in train.")
@@ -72,7 +73,8 @@ def data(outcome: Outcome) -> str:
         ("Source", code(outcome.source.name)),
         (
             "Images",
-            f"{splits.images:,} accepted, {outcome.manifest.quarantined:,} quarantined; {outcome.folder.left_alone:,} others in the archive left alone",
+            f"{splits.images:,} accepted, {outcome.manifest.quarantined:,} quarantined; "
+            f"{outcome.folder.left_alone:,} others in the archive left alone",
         ),
         *(
             (label.replace("_", " ").capitalize(), counts(values))
@@ -111,7 +113,12 @@ def judged(outcome: Outcome) -> str:
         f"Defects missed ({level} interval)",
         f"Good parts refused ({level} interval)",
     )
-    return f"{table(heads, rows)}\n\nIntervals are exact (Clopper-Pearson) over images. Parts at least {evaluation.threshold:.0%} probably defective are rejected; a review band is not set yet."
+    band = evaluation.review_band
+    review = f"between {band[0]:.1%} and {band[1]:.1%} a person looks" if band else "there is no review band"
+    return (
+        f"{table(heads, rows)}\n\nIntervals are exact (Clopper-Pearson) over images. "
+        f"Parts at least {evaluation.threshold:.0%} probably defective are rejected; {review}."
+    )
 
 
 def scored(name: str, score: Score) -> tuple[str, ...]:
@@ -137,7 +144,8 @@ def run(outcome: Outcome) -> str:
         for name, time in outcome.times.items()
     ]
     return (
-        f"`{outcome.run_id}`, {outcome.wall_seconds:.0f} s. Model folder `{outcome.exports.digest[:16]}`, weights `{outcome.model.weights_sha256[:16]}`.\n\n"
+        f"`{outcome.run_id}`, {outcome.wall_seconds:.0f} s. "
+        f"Model folder `{outcome.exports.digest[:16]}`, weights `{outcome.model.weights_sha256[:16]}`.\n\n"
         f"{table(('Step', '', 'Time'), steps)}\n\n```\n{outcome.model.summary}\n```"
     )
 

@@ -11,7 +11,7 @@ from tasks.sources.surface import CANVAS, RIM, Field, Outline, Surface, grid, lo
 
 def draw_casting(rng: np.random.Generator) -> Surface:
     """A good casting; the next call with the same generator draws another."""
-    usual = np.array([0.215, 0.29, 0.585, 0.655, 0.69])
+    usual = np.array([0.215, 0.29, 0.585, 0.655, 0.69])  # as on the submersible pumps of the published set
     outline = Outline(*(usual * rng.uniform(0.97, 1.03) * rng.uniform(0.99, 1.01, 5)).tolist())
     radius = grid().radius + 0.002 * noise(rng, cell=60)  # no casting is quite round
     albedo = skin(outline, radius) * machining(rng, radius) * blemishes(rng)
@@ -38,7 +38,7 @@ def steps(edges: list[float], levels: list[float]) -> Callable[[Field], Field]:
 def skin(outline: Outline, radius: Field) -> Field:
     """Albedo without any marks: bright where machined, nearly black down in the cavity."""
     edges = [outline.hub, outline.cavity, outline.ring, outline.groove, 0.988]
-    return steps(edges, [0.78, 0.045, 0.80, 0.62, 0.80, 0.45])(radius)
+    return steps(edges, [0.78, 0.055, 0.80, 0.62, 0.80, 0.42])(radius)
 
 
 def relief(outline: Outline, radius: Field) -> Field:

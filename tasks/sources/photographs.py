@@ -76,7 +76,7 @@ def shade(surface: Surface, camera: Camera, light: float) -> tuple[Field, Field]
     glare = 1 + surface.polish * sectors(camera, light)
     ring, bore = surface.outline.ring, surface.outline.bore
     groove = edge(ring - radius - 0.028 * towards) * edge(radius - ring)  # in the shadow of the ring
-    wall = edge(radius - 0.03 * towards - bore) * edge(bore - radius)  # of the bore, where it faces the camera
+    wall = edge(radius - 0.05 * towards - bore) * edge(bore - radius)  # of the bore, where it faces the camera
     lit = camera.metal * surface.albedo * glare * facing * (1 - 0.6 * groove) * (1 - 0.6 * wall)
     return lit, np.maximum(surface.cover, wall)
 

@@ -58,7 +58,7 @@ class Shot(NamedTuple):
 
 
 def plan(sample: Sample) -> list[Row]:
-    """The ordinary photographs, then the faults: planting one changes no other file, save that shared parts share out train anew."""
+    """The ordinary photographs, then the faults. Planting a fault changes no other file; only shared parts deal train out anew."""
     rng = np.random.default_rng([sample.seed, 0])
     tested, trained = divide(sample)
     shared = tested[: round(sample.shared_parts * len(tested))]
