@@ -1,6 +1,6 @@
 """Doctor: one screen that says what is there for recast, and what is not.
 
-    python flows/doctor.py
+python flows/doctor.py
 """
 
 import os
@@ -37,7 +37,10 @@ class DoctorArguments(Arguments):
 
 def findings(places: Places) -> Iterator[tuple[str, str]]:
     """What was looked at, and what was found."""
-    yield "python", f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} processors"
+    yield (
+        "python",
+        f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} processors",
+    )
     yield "libraries", ", ".join(f"{name} {installed(name)}" for name in SHOWN)
     yield "GPU seen by TensorFlow", device()
     for name, place in (("data", places.data), ("artifacts", places.artifacts)):

@@ -30,7 +30,8 @@ from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_stat
 from tasks.runs.config import Config
 from tasks.runs.outcome import Outcome, new_run_id, write_run
 from tasks.runs.records import Arrival, Release, Source
-from tasks.sources.source import arrivals, locate
+from tasks.sources.arrivals import arrivals
+from tasks.sources.source import locate
 from tasks.split import split
 from tasks.train import train
 from tasks.validate import validate

@@ -12,7 +12,6 @@ from tasks.runs.files import File, adopt, sha256_of, store
 from tasks.runs.records import Archive, Source
 from tasks.sources import kaggle
 from tasks.sources.archive import pack
-from tasks.sources.folder import walk
 from tasks.sources.source import kaggle_archives
 
 
@@ -39,7 +38,7 @@ def bring(source: Source, places: Places) -> File:
 
             write_sample(source.sample, archive, truth=archive.with_name("truth"))
         elif source.path and source.path.is_dir():
-            pack(source.path, walk(source.path), archive)
+            pack(source.path, source.names, archive)
         elif source.path:
             shutil.copyfile(source.path, archive)
 

@@ -48,6 +48,7 @@ def assign(rows: Sequence[Row], splitting: Splitting) -> list[Row]:
     if not obeyed:
         return [row._replace(split=drawn(row.group, splitting)) for row in rows]
     testing = {row.group for row in rows if row.origin == BASE and row.published == "test"}
+    watching = {row.group for row in rows if row.origin == BASE and row.published == "validation"}
     led_by_base = {row.group for row in rows if row.origin == BASE}
 
     def side(row: Row) -> str:
@@ -56,6 +57,8 @@ def assign(rows: Sequence[Row], splitting: Splitting) -> list[Row]:
         if row.group in testing and (splitting.protocol == "cleaned" or row.origin != BASE):
             return "held_back"
         if row.published == "validation":
+            return "validation"
+        if row.group in watching and (splitting.protocol == "cleaned" or row.origin != BASE):
             return "validation"
         if row.group in led_by_base:  # the rest of the published train, and what arrived of known castings
             return validating(row.group, splitting)

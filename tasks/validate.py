@@ -1,5 +1,6 @@
 """Validate: every file decoded in full; a row for each image, and a reason for each that is none."""
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,10 @@ from tasks.images.manifest import BASE, Entry, Refusal, Row, stored
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places, Validation
 from tasks.runs.errors import BadInput
-from tasks.runs.files import sha256_of, write_whole
+from tasks.runs.files import damage, write_whole
 from tasks.runs.records import Arrival, ImageFolder, Manifest
 from tasks.runs.tables import read_table, store_table
-from tasks.sources.folder import DataRoot, labelled, walk
+from tasks.sources.arrivals import files
 
 
 @task(cache_policy=same_step)
@@ -44,11 +45,11 @@ def validate(folder: ImageFolder, arrivals: tuple[Arrival, ...], validation: Val
 def take_in(arrival: Arrival, classes: Classes, places: Places) -> list[Entry]:
     """The files of an arrival, copied to where their content belongs, so that a later change outside changes nothing here."""
     entries = []
-    for file in labelled(walk(arrival.path), DataRoot("", ()), classes)[0]:
-        outside = arrival.path / file.name
-        entry = Entry(file.path, sha256_of(outside), file.label, origin=arrival.origin)
-        if not stored(entry, places).exists():
-            write_whole(stored(entry, places), outside.read_bytes())
+    for file in files(arrival.path, classes):
+        content = (arrival.path / file.name).read_bytes()
+        entry = Entry(file.path, hashlib.sha256(content).hexdigest(), file.label, origin=arrival.origin)
+        if damage(stored(entry, places), entry.sha256):
+            write_whole(stored(entry, places), content)
         entries.append(entry)
     return entries
 
@@ -124,7 +125,10 @@ def quarantine(refusals: Iterable[Refusal], places: Places) -> None:
     for refusal in refusals:
         source = stored(Entry(refusal.path, refusal.sha256), places)
         target: Path = (
-            places.data.absolute() / "quarantine" / refusal.code / f"{refusal.sha256[:16]}-{Path(refusal.path).name}"
+            places.data.absolute()
+            / "quarantine"
+            / refusal.code
+            / f"{refusal.sha256[:16]}-{Path(refusal.path).name[-40:]}"
         )
         if not target.exists():
             write_whole(target, source.read_bytes())

@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,14 @@ import pytest
 from PIL import Image
 
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
-from tasks.runs.config import Places
+from tasks.models import metrics
+from tasks.models.decisions import Decision
+from tasks.models.metrics import Prediction
+from tasks.runs.config import Classes, Config, Fetch, Places, Splitting
+from tasks.runs.files import store
+from tasks.runs.outcome import Outcome
+from tasks.runs.records import Epoch, Evaluation, Figure, Figures, ImageFolder, Model
+from tasks.runs.tables import store_table
 
 
 @pytest.fixture
@@ -68,6 +76,129 @@ def dataset(tmp_path: Path, photograph: Callable[..., bytes]) -> Callable[..., P
     return write
 
 
+@pytest.fixture
+def extracted(places: Places) -> Callable[..., ImageFolder]:
+    """Fetches a folder or a zip and extracts it, as a run does before it looks at an image."""
+    from tasks.extract import extract
+    from tasks.fetch import fetch
+    from tasks.sources.source import locate
+
+    def run(source: Path, classes: Classes = Classes()) -> ImageFolder:
+        return extract.fn(fetch.fn(locate(Fetch(source=str(source)), places), places), classes, places)
+
+    return run
+
+
+@pytest.fixture
+def model(places: Places) -> Model:
+    """A record of a training that never was; its file holds no network."""
+    return Model(
+        file=store(lambda path: path.write_bytes(b"weights"), places, "data", "networks/compact.keras"),
+        name="compact",
+        parameters=28_465,
+        weights_sha256="ab" * 32,
+        view="raw",
+        image_size=75,
+        summary="Model: <compact>",
+        history=tuple(
+            Epoch(epoch=number, loss=0.5, accuracy=0.7, validation_loss=0.6, validation_accuracy=0.65)
+            for number in (1, 2, 3)
+        ),
+        kept_epoch=2,
+        images=48,
+        wall_seconds=2.5,
+        cpu_seconds=4.25,
+        images_per_second=57.6,
+        device="CPU",
+    )
+
+
+@pytest.fixture
+def evaluation(places: Places, model: Model) -> Evaluation:
+    """Ten test images of each class, of the source and of one arrival; one defect is missed and two good parts are refused."""
+    chances = {"def_front": [0.1, *[0.9] * 9], "ok_front": [0.8, 0.7, *[0.2] * 8]}
+    decision = Decision(classes=Classes(), model="compact", network_sha256=model.file.sha256, view="raw", image_size=75)
+    judged = [
+        Prediction(f"{split}/{label}/{number}.jpeg", "cd" * 32, split, origin, label, chance, decision.decide(chance).decision)
+        for split in ("validation", "test")
+        for label in chances
+        for number, (origin, chance) in enumerate(zip(["base", "line 2"] * 5, chances[label], strict=True))
+    ]
+
+    def score(split: str, *origins: str) -> metrics.Score:
+        chosen = [one for one in judged if one.split == split and one.origin in origins]
+        return metrics.score(chosen, Classes(), 0.95)
+
+    return Evaluation(
+        predictions=store_table("predictions", judged, Prediction, places),
+        decision=store(lambda path: path.write_text(decision.model_dump_json()), places, "data", "decisions/decision.json"),
+        test=score("test", "base", "line 2"),
+        validation=score("validation", "base", "line 2"),
+        slices={origin: score("test", origin) for origin in ("base", "line 2")},
+        threshold=decision.threshold,
+    )
+
+
+@pytest.fixture
+def outcome(
+    places: Places,
+    dataset: Callable[..., Path],
+    photograph: Callable[..., bytes],
+    model: Model,
+    evaluation: Evaluation,
+) -> Outcome:
+    """A run that did all but train, judge and draw: one copy across the split, one damaged file, one arrival."""
+    from tasks.audit import audit
+    from tasks.export import export
+    from tasks.extract import extract
+    from tasks.fetch import fetch
+    from tasks.release import release
+    from tasks.sources.source import arrivals, locate
+    from tasks.split import split
+    from tasks.validate import validate
+
+    folder = dataset({"train": 24, "test": 6})
+    (folder / "train/ok_front/copy.jpeg").write_bytes((folder / "test/ok_front/cast_0.jpeg").read_bytes())
+    (folder / "train/ok_front/broken.jpeg").write_bytes(photograph(999)[:-2])
+    arrival = dataset({"": 3}, name="line 2", first_seed=500)
+    config = Config(
+        fetch=Fetch(source=str(folder), arrivals=(arrival,)),
+        splitting=Splitting(validation_fraction=0.4),
+        places=places,
+    )
+    source, arriving = locate(config.fetch, places), arrivals(config.fetch, places)
+    archive = fetch.fn(source, places)
+    images = extract.fn(archive, Classes(), places)
+    manifest = validate.fn(images, arriving, config.validation, places)
+    audited = audit.fn(manifest, config.audit, places)
+    splits = split.fn(manifest, audited, config.splitting, places)
+    picture = store(lambda path: path.write_bytes(photograph(form="PNG")), places, "data", "figures/figure.png")
+    exports = export.fn(model, evaluation, places)
+    return Outcome(
+        run_id="20261122-161500-compact-1f3a",
+        started=datetime(2026, 11, 22, 16, 15, tzinfo=UTC),
+        wall_seconds=12.345,
+        config=config,
+        times={"fetch": {"cached": True, "seconds": 0.01}, "train": {"cached": False, "seconds": 2.5}},
+        source=source,
+        archive=archive,
+        folder=images,
+        manifest=manifest,
+        audit=audited,
+        splits=splits,
+        model=model,
+        evaluation=evaluation,
+        figures=Figures(
+            figures=tuple(
+                Figure(name=name, title=f"The {name}", caption="What it shows.", file=picture)
+                for name in ("samples", "learning", "confusion", "mistakes")
+            )
+        ),
+        exports=exports,
+        release=release.fn(evaluation, exports, config.acceptance, "20261122-161500-compact-1f3a", places),
+    )
+
+
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """A real server on a new database, one for the whole run; starting it takes some 12 s, so nobody gets it unasked."""
@@ -96,3 +227,24 @@ def real_archive() -> Path:
 @pytest.fixture(scope="session")
 def real_arrivals() -> Path:
     return real("RECAST_ARRIVALS")
+
+
+@pytest.fixture
+def prepared(dataset: Callable[..., Path], places: Places) -> Callable[..., tuple]:
+    """The records of the steps before `train`, made of small photographs: (folder, manifest, audit, splits)."""
+    from tasks.audit import audit
+    from tasks.extract import extract
+    from tasks.fetch import fetch
+    from tasks.runs.config import Auditing, Fetch, Splitting, Validation
+    from tasks.sources.source import locate
+    from tasks.split import split
+    from tasks.validate import validate
+
+    def make(**counts: int) -> tuple:
+        settings = Fetch(source=str(dataset(counts or {"train": 24, "test": 8})))
+        folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
+        manifest = validate.fn(folder, (), Validation(), places)
+        audited = audit.fn(manifest, Auditing(), places)
+        return folder, manifest, audited, split.fn(manifest, audited, Splitting(validation_fraction=0.3), places)
+
+    return make

@@ -57,7 +57,11 @@ def zipped(*entries: Entry) -> bytes:
         body += struct.pack("<4s5H3I2H", b"PK\3\4", 20, *common, len(local_name), 0) + local_name + packed
         listing += struct.pack("<4s6H3I", b"PK\1\2", 0x314, 20, *common)
         listing += struct.pack("<5H2I", len(entry.name), 0, 0, 0, 0, entry.mode << 16, offset) + entry.name
-    return body + listing + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, len(entries), len(entries), len(listing), len(body), 0)
+    return (
+        body
+        + listing
+        + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, len(entries), len(entries), len(listing), len(body), 0)
+    )
 
 
 def deflated(data: bytes) -> bytes:
@@ -97,7 +101,10 @@ REFUSED_AT_SIGHT = {
     "1,100 characters in all": ([Entry(b"/".join([b"x" * 219] * 5))], "1,099 bytes"),
     "13 deep": ([Entry(b"a/" * 12 + b"x.jpeg")], "13 deep"),
     "symlink": ([Entry(b"x.jpeg", b"/etc/passwd", stat.S_IFLNK | 0o777)], "is a link"),
-    "symlink and an entry below it": ([Entry(b"x", b"/tmp", stat.S_IFLNK | 0o777), Entry(b"x/y.jpeg")], "'x' is a file and a folder"),
+    "symlink and an entry below it": (
+        [Entry(b"x", b"/tmp", stat.S_IFLNK | 0o777), Entry(b"x/y.jpeg")],
+        "'x' is a file and a folder",
+    ),
     "fifo": ([Entry(b"x.jpeg", mode=stat.S_IFIFO | 0o644)], "is a link, a device"),
     "device": ([Entry(b"x.jpeg", mode=stat.S_IFCHR | 0o644)], "is a link, a device"),
     "block device": ([Entry(b"x.jpeg", mode=stat.S_IFBLK | 0o644)], "is a link, a device"),
@@ -119,12 +126,22 @@ REFUSED_AT_SIGHT = {
     "bzip2": ([Entry(b"x.jpeg", method=12)], "method 12"),
     "lzma": ([Entry(b"x.jpeg", method=14)], "method 14"),
     "bomb": ([zeros(b"x.png", 2 * MIB)], "'x.png' would grow .* at most 100-fold"),
-    "bomb in small parts": ([zeros(b"x.png", MIB - 1), zeros(b"y.png", MIB - 1), zeros(b"z.png", MIB - 1)], "the whole would grow"),
+    "bomb in small parts": (
+        [zeros(b"x.png", MIB - 1), zeros(b"y.png", MIB - 1), zeros(b"z.png", MIB - 1)],
+        "the whole would grow",
+    ),
     "file over the cap": ([Entry(b"x.jpeg", bytes(3 * MIB + 1))], "3,145,729 bytes, at most"),
     "size over the cap, made up": ([Entry(b"x.jpeg", size=2**32 - 2)], "4,294,967,3.. bytes when unpacked"),
-    "total over the cap": ([Entry(b"%d.jpeg" % part, bytes(2 * MIB)) for part in range(3)], "bytes when unpacked, at most 4,194,304"),
+    "total over the cap": (
+        [Entry(b"%d.jpeg" % part, bytes(2 * MIB)) for part in range(3)],
+        "bytes when unpacked, at most 4,194,304",
+    ),
     "too many entries": ([Entry(b"%d.jpeg" % part) for part in range(4)], "5 entries, at most 4"),
     "two entries over the same bytes": ([Entry(b"x.jpeg"), Entry(b"y.jpeg", offset=0)], "lies over another entry"),
+    "two empty entries in one place": (
+        [Entry(b"x.jpeg", b""), Entry(b"y.jpeg", b"", offset=45)],
+        "lies over another entry",
+    ),
     "entry that holds the next one": ([Entry(b"x.jpeg", packed_size=60), Entry(b"y.jpeg")], "lies over another entry"),
     "entry that reaches into the list": ([Entry(b"x.jpeg", packed_size=80)], "lies over another entry"),
     "entry behind the list": ([Entry(b"x.jpeg", offset=2**20)], "lies over another entry"),
@@ -167,7 +184,12 @@ def test_a_hostile_entry_is_refused_at_sight(kind, tmp_path):
 @pytest.mark.parametrize("kind", REFUSED_AT_SIGHT)
 def test_a_hostile_entry_stops_the_good_one_beside_it(kind, tmp_path):
     entries, says = REFUSED_AT_SIGHT[kind]
-    refuses(zipped(GOOD, *entries), says, tmp_path, lambda archive, into: unpack(archive, {"good.jpeg": "good.jpeg"}, into, SMALL))
+    refuses(
+        zipped(GOOD, *entries),
+        says,
+        tmp_path,
+        lambda archive, into: unpack(archive, {"good.jpeg": "good.jpeg"}, into, SMALL),
+    )
 
 
 @pytest.mark.parametrize("kind", REFUSED_WHEN_READ)
@@ -195,7 +217,9 @@ def test_a_zip_that_was_cut_anywhere_is_refused(tmp_path):
         refuses(WHOLE[:length], "cut short", tmp_path)
 
 
-@pytest.mark.parametrize(("make", "says"), [(lambda path: None, "is not there"), (Path.mkdir, "is no file"), (os.mkfifo, "is no file")])
+@pytest.mark.parametrize(
+    ("make", "says"), [(lambda path: None, "is not there"), (Path.mkdir, "is no file"), (os.mkfifo, "is no file")]
+)
 def test_a_path_that_is_no_file_is_refused(make, says, tmp_path):
     make(tmp_path / "images.zip")
     with pytest.raises(BadInput, match=says):
@@ -228,12 +252,22 @@ def test_what_unpack_returns_is_what_lies_on_the_disk(tmp_path):
     found = unpack(tmp_path / "images.zip", wanted, tmp_path / "images")
     assert [(path, size) for path, _, size in found] == [("a.jpeg", 1), ("new/b.jpeg", 3 * MIB)]
     assert walk(tmp_path / "images") == [path for path, _, _ in found]
-    assert all(hashlib.sha256((tmp_path / "images" / path).read_bytes()).hexdigest() == digest for path, digest, _ in found)
+    assert all(
+        hashlib.sha256((tmp_path / "images" / path).read_bytes()).hexdigest() == digest for path, digest, _ in found
+    )
     assert sorted(os.listdir(tmp_path)) == ["images", "images.zip"]
 
 
 def test_junk_and_folders_are_no_members(tmp_path):
-    names = [b"a/", b"__MACOSX/a/._x.jpeg", b"a/._x.jpeg", b"a/.DS_Store", b"a/Thumbs.db", b"a/desktop.ini", b"a/x.jpeg"]
+    names = [
+        b"a/",
+        b"__MACOSX/a/._x.jpeg",
+        b"a/._x.jpeg",
+        b"a/.DS_Store",
+        b"a/Thumbs.db",
+        b"a/desktop.ini",
+        b"a/x.jpeg",
+    ]
     entries = [Entry(name, b"", 0) for name in names]  # mode 0: packed on DOS
     (tmp_path / "images.zip").write_bytes(zipped(*entries))
     assert [entry.filename for entry in members(tmp_path / "images.zip")] == ["a/x.jpeg"]
@@ -246,7 +280,10 @@ def test_an_empty_zip_has_no_members(tmp_path):
 
 def test_bytes_before_and_after_the_zip_do_no_harm(tmp_path):
     (tmp_path / "images.zip").write_bytes(b"#!/bin/sh\n" + WHOLE + b"\n")
-    assert [file.path for file in unpack_all(tmp_path / "images.zip", tmp_path / "images")] == ["good.jpeg", "other.jpeg"]
+    assert [file.path for file in unpack_all(tmp_path / "images.zip", tmp_path / "images")] == [
+        "good.jpeg",
+        "other.jpeg",
+    ]
 
 
 def test_a_folder_that_is_there_is_left_as_it_is(tmp_path):
@@ -280,7 +317,9 @@ def test_too_small_a_disk_is_said_before_anything_is_written(tmp_path, monkeypat
     assert os.listdir(tmp_path) == ["images.zip"]
 
 
-@pytest.mark.parametrize(("error", "says"), [(OSError(errno.ENOSPC, "full"), "the disk is too small"), (KeyboardInterrupt("stop"), "stop")])
+@pytest.mark.parametrize(
+    ("error", "says"), [(OSError(errno.ENOSPC, "full"), "the disk is too small"), (KeyboardInterrupt("stop"), "stop")]
+)
 def test_a_full_disk_or_an_interruption_leaves_nothing_behind(error, says, tmp_path, monkeypatch):
     (tmp_path / "images.zip").write_bytes(WHOLE)
     monkeypatch.setattr(os, "sync", mock.Mock(side_effect=error))
@@ -293,7 +332,9 @@ def test_a_full_disk_or_an_interruption_leaves_nothing_behind(error, says, tmp_p
 
 def names() -> st.SearchStrategy[list[str]]:
     """Sets of safe names that go together."""
-    part = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"], exclude_characters="/\\:"), min_size=1, max_size=20)
+    part = st.text(
+        st.characters(exclude_categories=["C", "Zl", "Zp"], exclude_characters="/\\:"), min_size=1, max_size=20
+    )
     name = st.lists(part.filter(lambda part: not part.startswith(".")), min_size=1, max_size=4).map("/".join)
     return st.lists(name, max_size=6).filter(go_together)
 
@@ -315,9 +356,13 @@ def test_any_files_come_back_byte_for_byte(names, data):
             (folder / name).write_bytes(content)
         pack(folder, names, archive)
         found = unpack_all(archive, into, Caps())
-        wanted = {name: content for name, content in contents.items() if name.lower() not in ("thumbs.db", "desktop.ini")}
+        wanted = {
+            name: content for name, content in contents.items() if name.lower() not in ("thumbs.db", "desktop.ini")
+        }
         assert {path: (into / path).read_bytes() for path, _, _ in found} == wanted
-        assert found == sorted((name, hashlib.sha256(content).hexdigest(), len(content)) for name, content in wanted.items())
+        assert found == sorted(
+            (name, hashlib.sha256(content).hexdigest(), len(content)) for name, content in wanted.items()
+        )
 
 
 def test_equal_files_give_an_equal_archive_whenever_they_were_changed(tmp_path):
@@ -363,9 +408,16 @@ def test_the_published_archive_unpacks_to_its_7348_images(tmp_path):
     listing = [entry.filename for entry in members(archive)]
     root = find_root(listing, classes)
     rows, elsewhere = labelled(listing, root, classes)
-    assert (root.prefix, root.splits, len(rows), elsewhere) == ("casting_data/casting_data", ("test", "train"), 7_348, 867)
+    assert (root.prefix, root.splits, len(rows), elsewhere) == (
+        "casting_data/casting_data",
+        ("test", "train"),
+        7_348,
+        867,
+    )
     found = unpack(archive, {row.name: row.path for row in rows}, tmp_path / "images")
     with ZipFile(archive) as source:
         pixels = {row.path: source.read(row.name) for row in rows}
-    assert found == sorted((path, hashlib.sha256(content).hexdigest(), len(content)) for path, content in pixels.items())
+    assert found == sorted(
+        (path, hashlib.sha256(content).hexdigest(), len(content)) for path, content in pixels.items()
+    )
     assert {path: (tmp_path / "images" / path).read_bytes() for path in walk(tmp_path / "images")} == pixels

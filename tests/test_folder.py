@@ -8,13 +8,10 @@ import pytest
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
 from tasks.sources.folder import (
-    Arrival,
     DataRoot,
     Labelled,
-    arrival_folders,
     find_root,
     folded,
-    given_folders,
     is_image,
     is_junk,
     labelled,
@@ -59,7 +56,15 @@ def test_the_unsplit_part_is_taken_when_it_is_all_there_is():
         (["def_front/a/1.jpeg", "ok_front/b/c/1.jpeg"], DataRoot("", ())),
         (["x/def_front/def_front/1.PNG", "x/ok_front/ok_front/1.JPG"], DataRoot("x", ())),
     ],
-    ids=["at the top", "splits at the top", "three splits", "one split", "splits beside classes", "folders in classes", "classes doubled"],
+    ids=[
+        "at the top",
+        "splits at the top",
+        "three splits",
+        "one split",
+        "splits beside classes",
+        "folders in classes",
+        "classes doubled",
+    ],
 )
 def test_the_root_is_found_wherever_it_lies(names, root):
     assert find_root(names, CLASSES) == root
@@ -71,7 +76,14 @@ def test_other_class_names_find_another_root():
 
 
 def test_junk_and_files_beside_the_classes_do_no_harm():
-    junk = ["__MACOSX/x/def_front/._1.jpeg", "x/.cache/1.jpeg", "x/.DS_Store", "x/README.txt", "x/contact-sheet.jpeg", "x/notes/a.txt"]
+    junk = [
+        "__MACOSX/x/def_front/._1.jpeg",
+        "x/.cache/1.jpeg",
+        "x/.DS_Store",
+        "x/README.txt",
+        "x/contact-sheet.jpeg",
+        "x/notes/a.txt",
+    ]
     assert find_root(below("x") + junk, CLASSES) == DataRoot("x", ())
 
 
@@ -87,7 +99,9 @@ def test_a_third_folder_with_images_is_named():
         find_root([*below("a"), "a/unsure/1.jpeg"], CLASSES)
 
 
-@pytest.mark.parametrize("names", [["a/def_front/1.jpeg"], ["a/def_front/1.jpeg", "a/ok_front/notes.txt", "a/ok_front/._1.jpeg"]])
+@pytest.mark.parametrize(
+    "names", [["a/def_front/1.jpeg"], ["a/def_front/1.jpeg", "a/ok_front/notes.txt", "a/ok_front/._1.jpeg"]]
+)
 def test_a_class_without_images_is_named(names):
     with pytest.raises(BadInput, match="one class is empty: a has no image in ok_front/"):
         find_root(names, CLASSES)
@@ -113,7 +127,9 @@ def test_a_damaged_folder_beside_a_whole_one_of_its_kind_is_left_alone():
 
 
 def test_without_a_root_the_folders_with_images_are_listed():
-    with pytest.raises(BadInput, match=r"def_front/ and ok_front/.*images: a/bad \(2\), a/good \(1\)\. If .* --defect and --good"):
+    with pytest.raises(
+        BadInput, match=r"def_front/ and ok_front/.*images: a/bad \(2\), a/good \(1\)\. If .* --defect and --good"
+    ):
         find_root(["a/bad/1.jpg", "a/bad/2.jpg", "a/good/1.jpg"], CLASSES)
     with pytest.raises(BadInput, match=r"images: the top folder \(1\)"):
         find_root(["1.jpg"], CLASSES)
@@ -128,19 +144,36 @@ def test_of_many_folders_with_images_the_first_are_listed():
 
 def test_each_file_of_a_class_has_its_split_and_label():
     rows, elsewhere = labelled(KAGGLE, DataRoot("casting_data/casting_data", ("test", "train")), CLASSES)
-    assert rows[0] == Labelled("casting_data/casting_data/test/def_front/1.jpeg", "test/def_front/1.jpeg", "test", "def_front")
-    assert [f"{row.split} {row.label}" for row in rows] == ["test def_front", "test ok_front", "train def_front", "train ok_front"]
+    assert rows[0] == Labelled(
+        "casting_data/casting_data/test/def_front/1.jpeg", "test/def_front/1.jpeg", "test", "def_front"
+    )
+    assert [f"{row.split} {row.label}" for row in rows] == [
+        "test def_front",
+        "test ok_front",
+        "train def_front",
+        "train ok_front",
+    ]
     assert elsewhere == 2
 
 
 def test_without_splits_the_split_is_empty():
-    rows, elsewhere = labelled(["b/ok_front/2.png", "b/def_front/x/1.JPG", "bb/ok_front/3.png"], DataRoot("b", ()), CLASSES)
+    rows, elsewhere = labelled(
+        ["b/ok_front/2.png", "b/def_front/x/1.JPG", "bb/ok_front/3.png"], DataRoot("b", ()), CLASSES
+    )
     assert [row[1:] for row in rows] == [("def_front/x/1.JPG", "", "def_front"), ("ok_front/2.png", "", "ok_front")]
     assert elsewhere == 1
 
 
 def test_files_of_a_class_that_are_no_images_are_kept_for_validation_and_junk_is_not():
-    names = ["ok_front/1.bmp", "ok_front/notes.txt", "ok_front/._1.jpeg", "ok_front/Thumbs.db", "README.md", "ok_front", "cover.jpeg"]
+    names = [
+        "ok_front/1.bmp",
+        "ok_front/notes.txt",
+        "ok_front/._1.jpeg",
+        "ok_front/Thumbs.db",
+        "README.md",
+        "ok_front",
+        "cover.jpeg",
+    ]
     rows, elsewhere = labelled(names, DataRoot("", ()), CLASSES)
     assert [row.name for row in rows] == ["ok_front/1.bmp", "ok_front/notes.txt"]
     assert elsewhere == 1
@@ -156,7 +189,9 @@ def test_other_files_are_no_images(name):
     assert not is_image(name)
 
 
-@pytest.mark.parametrize("name", ["__MACOSX/a.jpeg", "a/._b.jpeg", ".DS_Store", "a/thumbs.db", "Desktop.ini", ".git/a", "a/.b.jpeg.part"])
+@pytest.mark.parametrize(
+    "name", ["__MACOSX/a.jpeg", "a/._b.jpeg", ".DS_Store", "a/thumbs.db", "Desktop.ini", ".git/a", "a/.b.jpeg.part"]
+)
 def test_junk_is_known_by_its_name(name):
     assert is_junk(name)
 
@@ -200,73 +235,3 @@ def test_a_folder_that_cannot_be_read_is_refused(tmp_path):
         walk(tmp_path / "gone")
     with pytest.raises(BadInput, match=r"file cannot be read \(Not a directory"):
         walk(touch(tmp_path, "file") / "file")
-
-
-def test_a_batch_has_its_name_as_origin_and_loose_classes_are_the_inbox(tmp_path):
-    touch(tmp_path, "line-2/ok_front/1.jpeg", "line-1/def_front/1.jpeg", "line-1/ok_front/1.jpeg", "def_front/1.jpeg", "README.md")
-    touch(tmp_path, "unlabelled/1.jpeg", "unlabelled/ok_front/1.jpeg", "line-1/unlabelled/1.jpeg")
-    (tmp_path / "line-3" / "ok_front").mkdir(parents=True)
-    expected = [Arrival("inbox", tmp_path), Arrival("line-1", tmp_path / "line-1"), Arrival("line-2", tmp_path / "line-2")]
-    assert arrival_folders(tmp_path, CLASSES) == expected
-
-
-def test_an_arrival_is_labelled_like_a_root_without_splits(tmp_path):
-    touch(tmp_path, "line-1/ok_front/1.jpeg", "def_front/2.jpeg")
-    inbox, batch = arrival_folders(tmp_path, CLASSES)
-    assert [row.path for row in labelled(walk(inbox.path), DataRoot("", ()), CLASSES)[0]] == ["def_front/2.jpeg"]
-    assert [row.path for row in labelled(walk(batch.path), DataRoot("", ()), CLASSES)[0]] == ["ok_front/1.jpeg"]
-
-
-def test_no_inbox_and_an_empty_one_mean_no_arrivals(tmp_path):
-    assert arrival_folders(tmp_path / "inbox", CLASSES) == arrival_folders(tmp_path, CLASSES) == []
-
-
-@pytest.mark.parametrize("name", ["1.jpeg", "line-1/1.jpeg", "line-1/def_frnt/1.jpeg", "line-1/train/ok_front/1.jpeg"])
-def test_an_image_without_a_label_in_the_inbox_is_named(name, tmp_path):
-    touch(tmp_path, "line-1/ok_front/1.jpeg", name)
-    with pytest.raises(BadInput, match=f"{name} has no label: .* in unlabelled/"):
-        arrival_folders(tmp_path, CLASSES)
-
-
-@pytest.mark.parametrize(("batch", "other"), [("base", "the source"), ("Inbox", "/inbox"), ("LINE-1", "line-1")])
-def test_two_equal_origins_are_listed(batch, other, tmp_path):
-    inbox = touch(tmp_path / "inbox", f"{batch}/ok_front/1.jpeg", "ok_front/1.jpeg", "line-1/ok_front/1.jpeg")
-    with pytest.raises(BadInput, match=r"two origins are called .*Rename one") as caught:
-        arrival_folders(inbox, CLASSES)
-    assert batch in str(caught.value)
-    assert other in str(caught.value)
-
-
-def test_a_given_folder_has_its_own_name_as_origin(tmp_path, monkeypatch):
-    touch(tmp_path, "line-1/ok_front/1.jpeg", "line-1/unlabelled/1.jpeg")
-    monkeypatch.chdir(tmp_path / "line-1")
-    assert given_folders([Path(".")], CLASSES) == [Arrival("line-1", Path("."))]
-
-
-def test_two_given_folders_of_one_name_are_listed(tmp_path):
-    touch(tmp_path, "a/new/ok_front/1.jpeg", "b/new/ok_front/1.jpeg")
-    with pytest.raises(BadInput, match=r"'new': .*a/new and .*b/new"):
-        given_folders([tmp_path / "a/new", tmp_path / "b/new"], CLASSES)
-    with pytest.raises(BadInput, match=r"'new': .*a/new and .*a/new"):
-        given_folders([tmp_path / "a/new", tmp_path / "a/new"], CLASSES)
-
-
-@pytest.mark.parametrize(
-    ("names", "says"),
-    [
-        (["README.md"], "has no file in def_front/ or ok_front/"),
-        (["unlabelled/1.jpeg"], "has no file in def_front/ or ok_front/"),
-        (["line-1/ok_front/1.jpeg"], "has no label"),
-        (["ok_front/1.jpeg", "def_frnt/1.jpeg"], "def_frnt/1.jpeg has no label"),
-    ],
-    ids=["no images", "none with a label", "a folder above batches", "a misspelt class"],
-)
-def test_a_given_folder_without_labels_is_refused(names, says, tmp_path):
-    touch(tmp_path, *names)
-    with pytest.raises(BadInput, match=says):
-        given_folders([tmp_path], CLASSES)
-
-
-def test_a_missing_given_folder_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="gone cannot be read"):
-        given_folders([tmp_path / "gone"], CLASSES)

@@ -62,7 +62,11 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Written:
 
 def test_the_archive_is_laid_out_as_the_published_one(plain: Written) -> None:
     folders = {path.rpartition("/")[0] for path in plain.files}
-    assert folders == {f"casting_data/casting_data/{split}/{label}" for split in ("train", "test") for label in ("def_front", "ok_front")}
+    assert folders == {
+        f"casting_data/casting_data/{split}/{label}"
+        for split in ("train", "test")
+        for label in ("def_front", "ok_front")
+    }
     for path in plain.files:
         stem = "cast_def_0_" if "/def_front/" in path else "cast_ok_0_"
         assert Path(path).name == f"{stem}{int(Path(path).stem.removeprefix(stem))}.jpeg"
@@ -96,7 +100,9 @@ def test_another_seed_draws_other_castings(plain: Written, tmp_path: Path) -> No
 
 
 def test_planting_faults_changes_no_ordinary_photograph(plain: Written, tmp_path: Path) -> None:
-    planted = PLAIN.model_copy(update={"exact_copies": 2, "transformed_copies": 2, "corrupt_files": 2, "new_camera_images": 2})
+    planted = PLAIN.model_copy(
+        update={"exact_copies": 2, "transformed_copies": 2, "corrupt_files": 2, "new_camera_images": 2}
+    )
     assert plain.files.items() <= Written(planted, tmp_path).files.items()
 
 
@@ -134,7 +140,9 @@ def test_transformed_copies_match_their_original_once_the_transform_is_undone(fa
         copy, original = faulty.files[row["path"]], faulty.files[row["copy_of"]]
         assert copy != original
         inner = (slice(5, -5), slice(5, -5))  # a shift loses an edge
-        likeness = np.corrcoef(undone(decode(copy), row["transform"])[inner].ravel(), decode(original)[inner].ravel())[0, 1]
+        likeness = np.corrcoef(undone(decode(copy), row["transform"])[inner].ravel(), decode(original)[inner].ravel())[
+            0, 1
+        ]
         assert likeness > 0.98, row["transform"]
 
 
@@ -172,7 +180,11 @@ def test_the_new_camera_has_a_bright_background(faulty: Written) -> None:
 
 
 def test_exactly_the_sound_photographs_of_defects_have_a_mask(faulty: Written) -> None:
-    defective = {Path(row["path"]).stem for row in faulty.rows if row["defect"] and not row["copy_of"] and row["fault"] != "corrupt"}
+    defective = {
+        Path(row["path"]).stem
+        for row in faulty.rows
+        if row["defect"] and not row["copy_of"] and row["fault"] != "corrupt"
+    }
     assert {path.stem for path in faulty.masks.iterdir()} == defective
     for path in faulty.masks.iterdir():
         mask = np.asarray(Image.open(BytesIO(path.read_bytes())))

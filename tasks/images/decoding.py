@@ -9,7 +9,11 @@ from PIL import Image, UnidentifiedImageError
 
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n"}
 FORMATS = {".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}
+PNG_END = b"IEND\xaeB`\x82"  # its last chunk, with checksum
 READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}  # 8 bits a channel at most, grey or colour
+Image.MAX_IMAGE_PIXELS = (
+    None  # `max_megapixels` decides, with a reason, where Pillow would warn or refuse by its own limit
+)
 
 
 class Decoded(NamedTuple):
@@ -39,9 +43,20 @@ def decode(content: bytes, suffix: str, max_megapixels: float) -> Decoded:
             return Decoded(None, *problem)
         if image_format == "JPEG":
             return Decoded(simplejpeg.decode_jpeg(content, colorspace="GRAY")[..., 0])
-        return Decoded(np.asarray(header.convert("L")))
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        return Decoded(png_levels(content, header))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         return Decoded(None, "undecodable", f"{type(error).__name__}: {' '.join(str(error).split())[:160]}")
+
+
+def png_levels(content: bytes, header: Image.Image) -> np.ndarray:
+    """The grey levels of a PNG. Raises for a broken checksum or a missing end, which decoding alone passes."""
+    if PNG_END not in content:
+        raise ValueError("the file breaks off before its last chunk")
+    header.verify()
+    image = Image.open(io.BytesIO(content), formats=["PNG"])
+    image.load()
+    image.info.pop("transparency", None)  # plays no part in grey levels, and of a palette Pillow would warn
+    return np.asarray(image.convert("L"))
 
 
 def unwanted(header: Image.Image, max_megapixels: float) -> tuple[str, str] | None:

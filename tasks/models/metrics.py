@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from tasks.runs.config import Classes
 from tasks.runs.records import Interval, Score
@@ -58,6 +57,8 @@ def exact_interval(count: int, total: int, confidence: float) -> Interval | None
     """The Clopper-Pearson interval of a share (exact binomial)."""
     if not total:
         return None
+    from scipy import stats  # late: half a second, and a run in which nothing changed has no use for it
+
     low, high = stats.binomtest(count, total).proportion_ci(confidence_level=confidence, method="exact")
     return Interval(low=float(low), high=float(high))
 
@@ -67,5 +68,7 @@ def auc(defect: np.ndarray, probability: np.ndarray) -> float | None:
     positives, negatives = int(defect.sum()), int((~defect).sum())
     if not positives or not negatives:
         return None
+    from scipy import stats
+
     ranks = stats.rankdata(probability)
     return float((ranks[defect].sum() - positives * (positives + 1) / 2) / (positives * negatives))

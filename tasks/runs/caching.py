@@ -91,9 +91,14 @@ def imports_of(tree: ast.AST) -> set[str]:
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
-            node.body = node.body[1:]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [line for line in node.body if not is_text(line)]
     return tree
+
+
+def is_text(line: ast.stmt) -> bool:
+    """Whether it is a string and nothing else: the docstring of what it is in, or of the field above it."""
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)
 
 
 @dataclass

@@ -58,7 +58,7 @@ class Sample(Settings):
 class Fetch(Settings):
     """Where the images come from."""
 
-    source: str = "sample"
+    source: str = Field("sample", min_length=1)
     """`sample`, a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
     arrivals: tuple[Path, ...] | None = None
     """Folders of new labelled images, class folders inside; unset: `<data>/inbox`, if it holds any."""

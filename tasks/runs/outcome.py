@@ -97,7 +97,8 @@ def dataset(outcome: Outcome) -> dict[str, Any]:
     splits, audit = outcome.splits, outcome.audit
     return {
         "source": outcome.source.name,
-        "digest": splits.table.sha256,
+        "digest": outcome.manifest.table.sha256,
+        "splits_digest": splits.table.sha256,
         "images": splits.images,
         "left_alone": outcome.folder.left_alone,
         "by_split": splits.by_split,

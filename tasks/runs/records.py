@@ -43,6 +43,8 @@ class Source(Record):
     sample: Sample | None = None
     name: str = Field(exclude=True)
     path: Path | None = Field(None, exclude=True)
+    names: tuple[str, ...] = Field((), exclude=True)
+    """Of a folder: the names of the files that are taken."""
 
 
 class Arrival(Record):

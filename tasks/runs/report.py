@@ -77,11 +77,11 @@ def data(outcome: Outcome) -> str:
             f"{outcome.folder.left_alone:,} others in the archive left alone",
         ),
         *(
-            (label.replace("_", " ").capitalize(), counts(values))
+            (label, counts(values))
             for label, values in [
-                ("classes", splits.by_class),
-                ("splits", splits.by_split),
-                ("origins", splits.by_origin),
+                ("Classes", {code(name): count for name, count in splits.by_class.items()}),
+                ("Splits", {name.replace("_", " "): count for name, count in splits.by_split.items()}),
+                ("Origins", {code(name): count for name, count in splits.by_origin.items()}),
             ]
         ),
         ("Split digest", f"`{splits.table.sha256[:16]}`"),
@@ -155,12 +155,12 @@ def of(count: int, total: int) -> str:
 
 
 def counts(values: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in values.items())
+    return ", ".join(f"{count:,} {name}" for name, count in values.items())
 
 
 def code(text: str) -> str:
     """A name from outside as Markdown code, in which nothing is markup."""
-    return f"`{text.replace('`', chr(39))}`"
+    return f"`{' '.join(text.replace('`', chr(39)).split())}`"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -7,48 +7,30 @@ in silence. So every entry is looked at before the first byte is written.
 import errno
 import hashlib
 import os
-import re
-import secrets
 import shutil
 import stat
-import struct
-import unicodedata
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from tasks.runs.errors import BadInput
-from tasks.sources.folder import folded, is_junk
+from tasks.runs.files import scratch_beside, sync
+from tasks.sources.entries import MIB, Caps, bombs, faults, name_faults, overlaps
+from tasks.sources.folder import is_junk
 
-MIB, GIB = 2**20, 2**30
 SPARE = 256 * MIB  # stays free on the disk
-UNSAFE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # control, format (right-to-left), surrogates, line and paragraph ends
-BROKEN = (BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError)  # UnicodeError and NotImplementedError are among them
+BROKEN = (
+    BadZipFile,
+    zlib.error,
+    EOFError,
+    ValueError,
+    RuntimeError,
+)  # UnicodeError and NotImplementedError are among them
 ADVICE = "Get the archive again, or unpack it yourself and give the folder"
-
-
-@dataclass(frozen=True)
-class Caps:
-    """The largest archive that is taken: some 25 times the images of Kaggle's."""
-
-    entries: int = 200_000
-    total: int = 40 * GIB
-    """Bytes, unpacked."""
-    file: int = 64 * MIB
-    """Bytes, unpacked."""
-    ratio: int = 100
-    """Unpacked to packed, of the archive and of each entry over 1 MiB: JPEG has 1, deflate reaches 1,032."""
-    depth: int = 12
-    """Parts of a name."""
-    part: int = 255
-    """Bytes of one part, as most file systems have it."""
-    name: int = 1_024
-    """Bytes."""
 
 
 class Unpacked(NamedTuple):
@@ -77,11 +59,13 @@ def unpack(archive: Path, wanted: Mapping[str, str], into: Path, caps: Caps = Ca
     """
     if into.exists():
         raise FileExistsError(errno.EEXIST, "is there already, and was left as it is", str(into))
-    if fault := next(_name_faults(wanted.values(), caps), None):
+    if fault := next(name_faults(wanted.values(), caps), None):
         raise ValueError(f"wanted path {fault}")
     with _checked(archive, caps) as source:
         if missing := sorted(wanted.keys() - set(source.namelist())):
-            raise BadInput(f"{archive} no longer has the entry {missing[0]!r}: it has changed while it was read, start again")
+            raise BadInput(
+                f"{archive} no longer has the entry {missing[0]!r}: it has changed while it was read, start again"
+            )
         entries = sorted((source.getinfo(name) for name in wanted), key=lambda entry: entry.header_offset)
         with _whole(into, size=sum(entry.file_size for entry in entries)) as folder:
             folder.mkdir()
@@ -94,7 +78,7 @@ def pack(folder: Path, names: Sequence[str], archive: Path, caps: Caps = Caps())
     Raises BadInput for a file that cannot be read, and for one that `members` would refuse.
     """
     entries = [_entry(folder, name) for name in sorted(names)]
-    if fault := next(_faults(entries, caps), None):
+    if fault := next(faults(entries, caps), None):
         raise BadInput(f"{folder}: {fault}. Rename it or take it out")
     with _whole(archive, size=sum(entry.file_size for entry in entries)) as scratch, ZipFile(scratch, "x") as target:
         for entry in entries:
@@ -112,7 +96,9 @@ def _checked(archive: Path, caps: Caps) -> Iterator[ZipFile]:
         raise BadInput(f"{archive} {state} ({size:,} bytes; {error}): a whole .zip is expected. {ADVICE}") from error
     with source:
         entries = source.infolist()
-        if fault := next(chain(_faults(entries, caps), _bomb(entries, size, caps), _overlaps(entries, source.start_dir)), None):
+        if fault := next(
+            chain(faults(entries, caps), bombs(entries, size, caps), overlaps(entries, source.start_dir)), None
+        ):
             raise BadInput(f"{archive}: {fault}. {ADVICE}")
         yield source
 
@@ -132,116 +118,27 @@ def _read(path: Path, size: int = -1) -> bytes:
         with path.open("rb") as file:
             return file.read(size)
     except OSError as error:
-        raise BadInput(f"{path} cannot be read ({error.strerror}): see that it is there and that you may read it") from error
-
-
-def _faults(entries: Sequence[ZipInfo], caps: Caps) -> Iterator[str]:
-    """What is wrong with the entries themselves, wherever their bytes lie."""
-    total = sum(entry.file_size for entry in entries)
-    if len(entries) > caps.entries:
-        yield f"{len(entries):,} entries, at most {caps.entries:,} are taken"
-    if total > caps.total:
-        yield f"{total:,} bytes when unpacked, at most {caps.total:,} are taken"
-    yield from _name_faults([entry.orig_filename for entry in entries], caps)  # here a NUL still shows
-    yield from _name_faults([entry.filename for entry in entries], caps)  # from Python 3.13 a second name, from an extra field
-    for entry in entries:
-        if fault := _kind_fault(entry, caps):
-            yield f"{entry.filename!r} {fault}"
-
-
-def _name_faults(names: Iterable[str], caps: Caps) -> Iterator[str]:
-    """Unsafe names, and names that would fall on one file; a folder's name ends in "/"."""
-    seen: dict[str, str] = {}
-    folders: set[str] = set()
-    for name in names:
-        if fault := _name_fault(name, caps):
-            yield f"{name[:80]!r} {fault}"
-        key = folded(name.removesuffix("/"))
-        if key in seen:
-            yield f"{seen[key]!r} and {name!r} are one name on some disks"
-        seen[key] = name
-        while (key := key.rpartition("/")[0]) and key not in folders:
-            folders.add(key)
-    for key in folders & seen.keys():
-        if not seen[key].endswith("/"):
-            yield f"{seen[key]!r} is a file and a folder"
-
-
-def _name_fault(name: str, caps: Caps) -> str:
-    parts = name.removesuffix("/").split("/")
-    sizes = [len(part.encode(errors="surrogatepass")) for part in parts]
-    odd = [char for char in name if unicodedata.category(char) in UNSAFE] if not name.isprintable() else []
-    if odd:
-        return f"has the invisible character U+{ord(odd[0]):04X} in its name"
-    if name.startswith("/") or re.match("[A-Za-z]:", name):
-        return "is an absolute path"
-    if "\\" in name:
-        return "has a backslash in its name"
-    if not {"", ".", ".."}.isdisjoint(parts):
-        return "has an empty part, '.' or '..' in its name"
-    if len(parts) > caps.depth:
-        return f"lies {len(parts)} deep, at most {caps.depth} are taken"
-    if max(sizes) > caps.part or sum(sizes) + len(sizes) - 1 > caps.name:
-        return f"has a name of {sum(sizes) + len(sizes) - 1:,} bytes, at most {caps.part} a part and {caps.name:,} in all are taken"
-    return ""
-
-
-def _kind_fault(entry: ZipInfo, caps: Caps) -> str:
-    mode, folder = entry.external_attr >> 16, entry.is_dir()
-    if stat.S_IFMT(mode) not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
-        return "is a link, a device or another thing that is neither a file nor a folder"
-    if mode & (stat.S_ISUID | stat.S_ISGID) and not folder:
-        return "is marked to run as another user"
-    if folder and entry.file_size:
-        return f"is a folder, but holds {entry.file_size:,} bytes"
-    if entry.flag_bits & 0x41:
-        return "is encrypted"
-    if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        return f"is compressed by method {entry.compress_type}, only 0 (stored) and 8 (deflated) are read"
-    if entry.file_size > caps.file:
-        return f"has {entry.file_size:,} bytes, at most {caps.file:,} a file are taken"
-    return ""
-
-
-def _bomb(entries: Sequence[ZipInfo], size: int, caps: Caps) -> Iterator[str]:
-    """Entries, or the archive of `size` bytes, that grow by more than images do."""
-    sizes = [(repr(entry.filename), entry.file_size, entry.compress_size) for entry in entries]
-    for name, unpacked, packed in [*sizes, ("the whole", sum(entry.file_size for entry in entries), size)]:
-        if unpacked > max(MIB, caps.ratio * packed):
-            yield f"{name} would grow from {packed:,} to {unpacked:,} bytes, at most {caps.ratio}-fold is taken"
-
-
-def _overlaps(entries: Sequence[ZipInfo], end: int) -> Iterator[str]:
-    """Entries that lie over another, or over the list of entries, which starts at `end`."""
-    for entry in sorted(entries, key=lambda entry: entry.header_offset, reverse=True):
-        if entry.header_offset < 0 or entry.header_offset + 30 + entry.compress_size > end:  # 30: a header without the name
-            yield f"{entry.filename!r} lies over another entry or outside the archive"
-        end = entry.header_offset
+        raise BadInput(
+            f"{path} cannot be read ({error.strerror}): see that it is there and that you may read it"
+        ) from error
 
 
 @contextmanager
 def _whole(path: Path, size: int) -> Iterator[Path]:
     """A free path beside `path`, with room for `size` bytes: what is made there becomes `path`, or goes if anything fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    free = shutil.disk_usage(path.parent).free
-    if free < size + SPARE:
-        raise _full(path, f"{free / MIB:,.0f} MiB are free, {(size + SPARE) / MIB:,.0f} needed")
-    try:
-        yield scratch
-        os.sync()
-        os.replace(scratch, path)
-    except BaseException as error:
-        if scratch.is_dir():
-            shutil.rmtree(scratch, ignore_errors=True)
-        else:
-            scratch.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise _full(path, "it ran full while writing") from error
-        raise
-    parent = os.open(path.parent, os.O_RDONLY)
-    os.fsync(parent)
-    os.close(parent)
+    with scratch_beside(path) as scratch:
+        free = shutil.disk_usage(scratch.parent).free
+        if free < size + SPARE:
+            raise _full(path, f"{free / MIB:,.0f} MiB are free, {(size + SPARE) / MIB:,.0f} needed")
+        try:
+            yield scratch
+            os.sync()  # once for all files: fsync for each takes seconds
+            os.replace(scratch, path)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise _full(path, "it ran full while writing") from error
+            raise
+    sync(path.parent)
 
 
 def _full(path: Path, what: str) -> OSError:
@@ -277,5 +174,7 @@ def _entry(folder: Path, name: str) -> ZipInfo:
     try:
         entry.file_size = (folder / name).stat().st_size
     except (OSError, ValueError) as error:
-        raise BadInput(f"{folder / name} cannot be read ({error}): see that it is there and that you may read it") from error
+        raise BadInput(
+            f"{folder / name} cannot be read ({error}): see that it is there and that you may read it"
+        ) from error
     return entry

@@ -15,7 +15,9 @@ def draw_casting(rng: np.random.Generator) -> Surface:
     outline = Outline(*(usual * rng.uniform(0.97, 1.03) * rng.uniform(0.99, 1.01, 5)).tolist())
     radius = grid().radius + 0.002 * noise(rng, cell=60)  # no casting is quite round
     albedo = skin(outline, radius) * machining(rng, radius) * blemishes(rng)
-    polish = np.interp(radius, [outline.hub, outline.cavity, outline.ring, outline.groove, 0.97, 1], [0.3, 0, 0.3, 1, 1, 0.4])
+    polish = np.interp(
+        radius, [outline.hub, outline.cavity, outline.ring, outline.groove, 0.97, 1], [0.3, 0, 0.3, 1, 1, 0.4]
+    )
     cover = np.clip((1 - radius) * RIM + 0.5, 0, 1) * np.clip((radius - outline.bore) * RIM + 0.5, 0, 1)
     return Surface(
         albedo=(albedo + vanes(rng, outline, radius)).astype(np.float32),
@@ -50,7 +52,9 @@ def relief(outline: Outline, radius: Field) -> Field:
 def machining(rng: np.random.Generator, radius: Field) -> Field:
     """Factor about 1: rings that the lathe left, broken along the turn, over the mottle of the cast metal."""
     rings = ndimage.gaussian_filter1d(rng.normal(size=400), sigma=1.0) * 0.035
-    brushed = ndimage.gaussian_filter(rng.standard_normal((200, 512), dtype=np.float32), sigma=(0.7, 12), mode=("nearest", "wrap"))
+    brushed = ndimage.gaussian_filter(
+        rng.standard_normal((200, 512), dtype=np.float32), sigma=(0.7, 12), mode=("nearest", "wrap")
+    )
     arcs = brushed[(radius * 140).astype(np.int16).clip(0, 199), (grid().turn * 512).astype(np.int16)]
     mottle = 0.025 * noise(rng, cell=28) + 0.012 * noise(rng, cell=7) + 0.014 * noise(rng, cell=1.6)
     return 1 + np.interp(radius, np.linspace(0, 1.1, 400), rings) + 0.20 * arcs + mottle

@@ -48,7 +48,9 @@ FINISHES: dict[Kind, Finish] = {
 def spoil(surface: Surface, defect: Defect, rng: np.random.Generator) -> Surface:
     """`surface` with the defect."""
     size = rng.uniform(*SIZES[defect.difficulty])
-    shape = SHAPES[defect.kind](surface, size, rng) * (grid().radius > surface.outline.cavity)  # in the dark none would be seen
+    shape = SHAPES[defect.kind](surface, size, rng) * (
+        grid().radius > surface.outline.cavity
+    )  # in the dark none would be seen
     finish = FINISHES[defect.kind]
     grain = 0.8 * noise(rng, cell=7) + 0.6 * noise(rng, cell=2.5)
     rough = finish.albedo * np.clip(1 + finish.mottle * grain, 0.2, 4)
@@ -82,7 +84,11 @@ def blob(outward: Field, along: Field, size: float, rng: np.random.Generator) ->
 
 def blow_hole(surface: Surface, size: float, rng: np.random.Generator) -> Field:
     """A gas bubble that the tool has cut open: a ragged pit, small pits beside it."""
-    places = rng.uniform(0.72, 0.96), rng.uniform(0.86, 0.96), surface.outline.ring - 0.03  # face, face near the rim, ring
+    places = (
+        rng.uniform(0.72, 0.96),
+        rng.uniform(0.86, 0.96),
+        surface.outline.ring - 0.03,
+    )  # face, face near the rim, ring
     outward, along = local(places[rng.integers(len(places))], rng.uniform())
     beside = blob(outward - rng.uniform(-0.6, 0.6) * size, along - rng.uniform(-0.8, 0.8) * size, 0.45 * size, rng)
     return np.maximum(blob(outward, along, 0.8 * size, rng), beside)
@@ -101,11 +107,19 @@ def pinholes(surface: Surface, size: float, rng: np.random.Generator) -> Field:
 def scratch(surface: Surface, size: float, rng: np.random.Generator) -> Field:
     """A curved furrow that crosses the tool marks."""
     outward, along = local(rng.uniform(0.78, 0.92), rng.uniform())
-    tilt = math.copysign(rng.uniform(0.5, 1.4), rng.uniform(-1, 1))  # radians off the circle: along it, it would pass as a tool mark
+    tilt = math.copysign(
+        rng.uniform(0.5, 1.4), rng.uniform(-1, 1)
+    )  # radians off the circle: along it, it would pass as a tool mark
     forward = along * math.cos(tilt) + outward * math.sin(tilt)
     sideways = outward * math.cos(tilt) - along * math.sin(tilt) - rng.uniform(-0.004, 0.004) * forward**2
-    width = rng.uniform(1.5, 2.4) * np.clip(1.2 - np.abs(forward) / size, 0, 1)  # half of it, thinning out towards the ends
-    return np.clip(width - np.abs(sideways) + 0.5, 0, 1) * np.clip(0.9 * size - np.abs(forward), 0, 1) * (grid().radius < 1)
+    width = rng.uniform(1.5, 2.4) * np.clip(
+        1.2 - np.abs(forward) / size, 0, 1
+    )  # half of it, thinning out towards the ends
+    return (
+        np.clip(width - np.abs(sideways) + 0.5, 0, 1)
+        * np.clip(0.9 * size - np.abs(forward), 0, 1)
+        * (grid().radius < 1)
+    )
 
 
 def chipped_edge(surface: Surface, size: float, rng: np.random.Generator) -> Field:

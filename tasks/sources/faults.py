@@ -94,7 +94,9 @@ def headed(jpeg: bytes) -> bytes:
 def deep_png(jpeg: bytes) -> bytes:
     """The picture as a PNG of 16 bits."""
     file = BytesIO()
-    Image.fromarray(decode(jpeg).astype(np.uint16) * 257).save(file, format="PNG")  # 255 * 257 is the largest of 16 bits
+    Image.fromarray(decode(jpeg).astype(np.uint16) * 257).save(
+        file, format="PNG"
+    )  # 255 * 257 is the largest of 16 bits
     return file.getvalue()
 
 

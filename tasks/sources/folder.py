@@ -3,6 +3,7 @@
 Names are relative and posix, so a zip's listing and a walked folder are read alike.
 """
 
+import hashlib
 import os
 import unicodedata
 from collections import Counter, defaultdict
@@ -12,13 +13,12 @@ from typing import NamedTuple
 
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
+from tasks.runs.files import sha256_of
 
 SPLITS = frozenset({"test", "train", "validation"})
 IMAGES = frozenset({".jpeg", ".jpg", ".png"})
 JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
-UNLABELLED = "unlabelled"
 TOP, SHOWN = "the top folder", 8  # in messages: its name, and how many folders are listed
-BASE, INBOX = "base", "inbox"  # origins with fixed names: the source, and class folders directly in the inbox
 
 
 class DataRoot(NamedTuple):
@@ -41,13 +41,6 @@ class Labelled(NamedTuple):
     """As published, "" without one."""
     label: str
     """The class folder it lies in."""
-
-
-class Arrival(NamedTuple):
-    """A folder of new images: it holds one class folder or both."""
-
-    origin: str
-    path: Path
 
 
 def is_image(name: str) -> bool:
@@ -73,7 +66,9 @@ def walk(folder: Path) -> list[str]:
     """
 
     def refuse(error: OSError) -> None:
-        raise BadInput(f"{error.filename} cannot be read ({error.strerror}): a folder that is there and may be read is expected") from error
+        raise BadInput(
+            f"{error.filename} cannot be read ({error.strerror}): a folder that is there and may be read is expected"
+        ) from error
 
     top, found = os.path.realpath(folder), []
     for here, folders, files in os.walk(top, onerror=refuse):
@@ -81,7 +76,9 @@ def walk(folder: Path) -> list[str]:
         for name in (name for name in folders + files if not is_junk(name)):
             path = os.path.join(here, name)
             if os.path.islink(path) and os.path.commonpath((top, os.path.realpath(path))) != top:
-                raise BadInput(f"{path} is a link that leads out of {folder}: put a copy of what it leads to in its place")
+                raise BadInput(
+                    f"{path} is a link that leads out of {folder}: put a copy of what it leads to in its place"
+                )
             if os.path.isfile(path):
                 found.append(Path(path).relative_to(top).as_posix())
     return sorted(found)
@@ -99,7 +96,9 @@ def find_root(names: Iterable[str], classes: Classes) -> DataRoot:
         whole = [root for root in kind if not found[root]]
         if len(whole) > 1:
             listed = ", ".join(root.prefix or TOP for root in whole)
-            raise BadInput(f"{len(whole)} folders fit equally well: {listed}. One is expected: give that one as the source")
+            raise BadInput(
+                f"{len(whole)} folders fit equally well: {listed}. One is expected: give that one as the source"
+            )
         if whole:
             return whole[0]
         if kind:  # a damaged published split must not make way for the unsplit images beside it
@@ -174,51 +173,19 @@ def _label(name: str, root: DataRoot, classes: Classes) -> Labelled | None:
     path = name.removeprefix(top)
     split, _, rest = path.partition("/") if root.splits else ("", "", path)
     label, below, _ = rest.partition("/")
-    if not name.startswith(top) or (root.splits and split not in root.splits) or not below or label not in (classes.defect, classes.good):
+    if (
+        not name.startswith(top)
+        or (root.splits and split not in root.splits)
+        or not below
+        or label not in (classes.defect, classes.good)
+    ):
         return None
     return Labelled(name, path, split, label)
 
 
-def arrival_folders(inbox: Path, classes: Classes) -> list[Arrival]:
-    """What lies in `inbox`: each `<batch>/` with a class folder, and the inbox itself (origin "inbox") if it holds one directly.
-
-    No inbox, no arrivals; what is in `unlabelled/` waits. Raises BadInput for any other image outside a class, and for equal origins.
-    """
-    if not inbox.exists():
-        return []
-    batches = {_batch(inbox, name, classes, depth=1) for name in walk(inbox)}
-    return _distinct([Arrival(batch or INBOX, inbox / batch) for batch in sorted(batch for batch in batches if batch is not None)])
-
-
-def given_folders(folders: Sequence[Path], classes: Classes) -> list[Arrival]:
-    """`folders` as arrivals, the folder's own name as origin.
-
-    Raises BadInput for a folder without class folders or with images outside them and `unlabelled/`, and for equal origins.
-    """
-    for folder in folders:
-        if not any(_batch(folder, name, classes, depth=0) is not None for name in walk(folder)):
-            raise BadInput(f"{folder} has no file in {classes.defect}/ or {classes.good}/: give the folder above these, one for each batch")
-    return _distinct([Arrival(folder.resolve().name, folder) for folder in folders])
-
-
-def _batch(top: Path, name: str, classes: Classes, depth: int) -> str | None:
-    """The folder, at most `depth` below `top`, in whose class folder the file `name` lies; None if it has no label and needs none."""
-    folders = name.split("/")[:-1]
-    for level, folder in enumerate(folders[: depth + 1]):
-        if folder in (classes.defect, classes.good):
-            return "/".join(folders[:level])
-        if folder == UNLABELLED:
-            return None
-    if is_image(name):
-        raise BadInput(f"{top / name} has no label: put it in {classes.defect}/ or {classes.good}/ beside the others, or in {UNLABELLED}/")
-    return None
-
-
-def _distinct(arrivals: list[Arrival]) -> list[Arrival]:
-    """`arrivals`, if no two have one origin and none is called as the source is. Raises BadInput."""
-    paths = {BASE: "the source"}
-    for origin, path in arrivals:
-        if folded(origin) in paths:
-            raise BadInput(f"two origins are called {origin!r}: {paths[folded(origin)]} and {path}. Rename one of the folders")
-        paths[folded(origin)] = str(path)
-    return arrivals
+def listing_digest(folder: Path, names: Sequence[str]) -> str:
+    """sha256 over the relative names and the contents: equal for equal folders, wherever they lie."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(f"{name}\0{sha256_of(folder / name)}\n".encode())
+    return digest.hexdigest()

@@ -85,7 +85,7 @@ def prepare_import() -> None:
 
     class Timeouts(HTTPAdapter):
         def send(self, request, *args, timeout=None, **kwargs):
-            return super().send(request, *args, timeout=timeout or TIMEOUT, **kwargs)
+            return super().send(request, *args, timeout=timeout or TIMEOUT, **kwargs)  # type: ignore[misc]
 
     def start_session(client: Any) -> None:
         if not client._session:  # private, as its caller is: the test of a stalled server notices a rename

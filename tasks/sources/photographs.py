@@ -63,7 +63,9 @@ def warp(layers: np.ndarray, view: np.ndarray) -> np.ndarray:
     """uint8 (CANVAS, CANVAS, 3) as the camera sees it, (300, 300, 3)."""
     coefficients = (view / view[2, 2]).ravel()[:8].tolist()
     drawing = Image.fromarray(layers)
-    return np.asarray(drawing.transform((SIDE, SIDE), Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR))
+    return np.asarray(
+        drawing.transform((SIDE, SIDE), Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR)
+    )
 
 
 def shade(surface: Surface, camera: Camera, light: float) -> tuple[Field, Field]:
@@ -111,4 +113,6 @@ def table(camera: Camera, cover: np.ndarray, light: float, rng: np.random.Genera
 def moved(image: Image.Image, right: float, down: float) -> np.ndarray:
     """A grey picture moved by pixels, 0 to 1; nothing comes in over the edge."""
     shift = (1, 0, -right, 0, 1, -down)
-    return np.asarray(image.transform(image.size, Image.Transform.AFFINE, shift, Image.Resampling.BILINEAR)) / np.float32(255)
+    return np.asarray(
+        image.transform(image.size, Image.Transform.AFFINE, shift, Image.Resampling.BILINEAR)
+    ) / np.float32(255)

@@ -62,12 +62,22 @@ def plan(sample: Sample) -> list[Row]:
     rng = np.random.default_rng([sample.seed, 0])
     tested, trained = divide(sample)
     shared = tested[: round(sample.shared_parts * len(tested))]
-    shots = [*shots_of("test", tested, sample.test_images, rng), *shots_of("train", shared + trained, sample.train_images, rng)]
+    shots = [
+        *shots_of("test", tested, sample.test_images, rng),
+        *shots_of("train", shared + trained, sample.train_images, rng),
+    ]
     shots = [shots[index] for index in rng.permutation(len(shots))]  # or the file names would tell the castings
-    shots = [shot._replace(fault="shared_part") if shot.split == "train" and shot.part in shared else shot for shot in shots]
-    shots += [Shot("train", part, NEW_CAMERA.name, "new_camera") for part in islice(cycle(trained), sample.new_camera_images)]
+    shots = [
+        shot._replace(fault="shared_part") if shot.split == "train" and shot.part in shared else shot for shot in shots
+    ]
+    shots += [
+        Shot("train", part, NEW_CAMERA.name, "new_camera") for part in islice(cycle(trained), sample.new_camera_images)
+    ]
     damages = islice(cycle(DAMAGES), sample.corrupt_files)
-    shots += [Shot("train", part, CAMERAS[0].name, "corrupt", damage) for damage, part in zip(damages, cycle(trained), strict=False)]
+    shots += [
+        Shot("train", part, CAMERAS[0].name, "corrupt", damage)
+        for damage, part in zip(damages, cycle(trained), strict=False)
+    ]
     numbers = {"def_front": count(), "ok_front": count()}
     rows = [row_of(shot, numbers) for shot in shots]
     return rows + copies(rows, sample, numbers, rng)
@@ -105,10 +115,14 @@ def row_of(shot: Shot, numbers: Mapping[str, Iterator[int]]) -> Row:
 
 def next_path(split: Split, label: str, numbers: Mapping[str, Iterator[int]]) -> str:
     """A path as the published archive has it."""
-    return f"casting_data/casting_data/{split}/{label}/cast_{label.removesuffix('_front')}_0_{next(numbers[label])}.jpeg"
+    return (
+        f"casting_data/casting_data/{split}/{label}/cast_{label.removesuffix('_front')}_0_{next(numbers[label])}.jpeg"
+    )
 
 
-def copies(rows: list[Row], sample: Sample, numbers: Mapping[str, Iterator[int]], rng: np.random.Generator) -> list[Row]:
+def copies(
+    rows: list[Row], sample: Sample, numbers: Mapping[str, Iterator[int]], rng: np.random.Generator
+) -> list[Row]:
     """Train files that repeat test files: the exact ones, then the transformed ones, of other originals while they last."""
     tests = [row for row in rows if "/test/" in row.path]
     originals = cycle([tests[index] for index in rng.permutation(len(tests))])

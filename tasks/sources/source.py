@@ -4,16 +4,14 @@ All of it is outside the cache: a zip under another name is the same zip, and an
 for its newest version each time.
 """
 
-import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.runs.config import Fetch, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import sha256_of
-from tasks.runs.records import Arrival, Source
+from tasks.runs.records import Source
 from tasks.sources.archive import members
-from tasks.sources.folder import arrival_folders, find_root, given_folders, walk
+from tasks.sources.folder import find_root, labelled, listing_digest, walk
 from tasks.sources.kaggle import DatasetVersion, Unavailable, latest_version
 
 KAGGLE = "kaggle:"
@@ -33,8 +31,8 @@ def locate(fetch: Fetch, places: Places) -> Source:
         )
     if path.is_dir():
         names = walk(path)
-        find_root(names, fetch.classes)
-        return Source(kind="folder", identity=listing_digest(path, names), name=path.name, path=path)
+        taken = tuple(file.name for file in labelled(names, find_root(names, fetch.classes), fetch.classes)[0])
+        return Source(kind="folder", identity=listing_digest(path, taken), name=path.name, path=path, names=taken)
     find_root([entry.filename for entry in members(path)], fetch.classes)
     return Source(kind="zip", identity=sha256_of(path), name=path.name, path=path)
 
@@ -60,20 +58,3 @@ def kaggle_archives(dataset: DatasetVersion, places: Places) -> list[Path]:
             f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version or '*'}-*.zip"
         )
     )
-
-
-def listing_digest(folder: Path, names: Sequence[str]) -> str:
-    """sha256 over the relative names and the contents: equal for equal folders, wherever they lie."""
-    digest = hashlib.sha256()
-    for name in names:
-        digest.update(f"{name}\0{sha256_of(folder / name)}\n".encode())
-    return digest.hexdigest()
-
-
-def arrivals(fetch: Fetch, places: Places) -> tuple[Arrival, ...]:
-    """The folders of new images, each an origin of its own: those named, or what lies in the inbox."""
-    if fetch.arrivals is None:
-        found = arrival_folders(places.data.absolute() / "inbox", fetch.classes)
-    else:
-        found = given_folders([path.expanduser().absolute() for path in fetch.arrivals], fetch.classes)
-    return tuple(Arrival(origin=origin, identity=listing_digest(path, walk(path)), path=path) for origin, path in found)

@@ -1,0 +1,137 @@
+"""Files: whole or not at all, and known by their digest."""
+
+import hashlib
+import os
+
+import pytest
+
+from tasks.runs.config import Places
+from tasks.runs.files import File, adopt, damage, publish, scratch_beside, sha256_of, store, write_whole
+
+
+def contents(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_a_stored_file_is_named_by_its_digest(places):
+    file = store(lambda path: path.write_bytes(b"rows"), places, "data", "tables/splits.csv")
+    digest = hashlib.sha256(b"rows").hexdigest()
+    assert file == File(place="data", name=f"tables/splits-{digest[:16]}.csv", sha256=digest)
+    assert file.path(places).read_bytes() == b"rows"
+    assert contents(places.data) == ["tables", file.name]
+
+
+def test_equal_content_is_one_file_and_other_content_another(places):
+    first, again, other = (
+        store(lambda path, text=text: path.write_text(text), places, "artifacts", "a.txt") for text in ("x", "x", "y")
+    )
+    assert first == again
+    assert len(contents(places.artifacts)) == 2
+    assert other != first
+
+
+def test_the_writer_is_given_a_path_with_the_suffix(places):
+    suffixes = []
+    store(lambda path: [suffixes.append(path.suffix), path.touch()], places, "data", "networks/compact.keras")
+    assert suffixes == [".keras"]  # Keras looks at it
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt(), ValueError()])
+def test_when_writing_fails_nothing_is_left(places, error):
+    def write(path):
+        path.write_bytes(b"half a")
+        (path.parent / "truth").mkdir()
+        raise error
+
+    with pytest.raises(type(error)):
+        store(write, places, "data", "archives/sample.zip")
+    assert contents(places.data) == ["archives"]
+
+
+def test_a_writer_that_writes_nothing_is_an_error_and_leaves_nothing(places):
+    with pytest.raises(FileNotFoundError):
+        store(lambda path: None, places, "data", "a.txt")
+    assert contents(places.data) == []
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(places, monkeypatch):
+    target = places.data / "champion"
+    write_whole(target, b"1")
+
+    def fail(*_: object) -> None:
+        assert target.read_bytes() == b"1"
+        raise OSError("the power went off")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="power"):
+        patched.setattr(os, "replace", fail)
+        write_whole(target, b"2")
+    assert target.read_bytes() == b"1"
+    assert contents(places.data) == ["champion"]
+    write_whole(target, b"2")
+    assert target.read_bytes() == b"2"
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_the_content_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch, folder):
+    scratch, target = tmp_path / "scratch", tmp_path / "target"
+    if folder:
+        scratch.mkdir()
+        (scratch / "below").mkdir()
+        names = {"below/a", "b"}
+    else:
+        names = {"."}
+    for name in names:
+        (scratch / name).write_bytes(b"content")
+    done, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: [done.append(os.readlink(f"/proc/self/fd/{file}")), fsync(file)])
+    monkeypatch.setattr(os, "replace", lambda *paths: [done.append("renamed"), replace(*paths)])
+    publish(scratch, target)
+    renamed = done.index("renamed")
+    assert set(done[:renamed]) == {str(scratch / name) for name in names}
+    assert done[renamed + 1 :] == [str(tmp_path)]
+    assert not scratch.exists()
+
+
+def test_scratch_lies_on_the_disk_of_its_target_and_hidden(tmp_path):
+    with scratch_beside(tmp_path / "new" / "model.keras") as scratch:
+        assert scratch.name == "model.keras"
+        assert scratch.parent.parent == tmp_path / "new"
+        assert scratch.parent.name.startswith(".")
+
+
+def test_two_at_once_have_scratch_of_their_own(tmp_path):
+    with scratch_beside(tmp_path / "a") as one, scratch_beside(tmp_path / "a") as other:
+        assert one != other
+
+
+def test_a_finished_file_is_adopted_by_moving_it(places, tmp_path):
+    (tmp_path / "fetched.zip").write_bytes(b"zip")
+    (places.data / "archives").mkdir(parents=True)
+    file = adopt(tmp_path / "fetched.zip", places, "data", "archives/kaggle-o-s-v1.zip")
+    assert file.path(places).name == f"kaggle-o-s-v1-{file.sha256[:16]}.zip"
+    assert not (tmp_path / "fetched.zip").exists()
+
+
+def test_both_places_can_be_moved(places, tmp_path):
+    file = store(lambda path: path.write_bytes(b"kept"), places, "artifacts", "a/b.txt")
+    places.artifacts.rename(tmp_path / "elsewhere")
+    assert file.damage(places) == f"{file.path(places)} is missing"
+    assert file.damage(Places(data=places.data, artifacts=tmp_path / "elsewhere")) is None
+
+
+def test_a_changed_file_and_a_missing_one_are_told_apart(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    digest = sha256_of(path)
+    assert damage(path, digest) is None
+    path.write_bytes(b"two")
+    assert damage(path, digest) == f"{path} has changed"
+    path.unlink()
+    assert damage(path, digest) == f"{path} is missing"
+
+
+def test_the_date_of_a_file_says_nothing(tmp_path):
+    (tmp_path / "a").write_bytes(b"one")
+    digest = sha256_of(tmp_path / "a")
+    os.utime(tmp_path / "a", (0, 0))
+    assert damage(tmp_path / "a", digest) is None

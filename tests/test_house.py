@@ -1,0 +1,84 @@
+"""The rules of the house: who imports whom, what loads what, and what a file may be called."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+VERBS = {path.stem for path in (ROOT / "tasks").glob("*.py")} - {"__init__"}
+FILES = sorted(path for folder in ("flows", "tasks") for path in (ROOT / folder).rglob("*.py"))
+IMPORTERS = {  # library: the files that may import it, anywhere in them
+    "tensorflow": {"tasks/images/batches.py", "tasks/models/fitting.py", "flows/doctor.py"},
+    "keras": {"tasks/models/networks.py", "tasks/models/fitting.py"},
+    "prefect": {"tasks/runs/caching.py", "flows/", *(f"tasks/{verb}.py" for verb in VERBS)},
+    "matplotlib": {"tasks/plot.py"},
+}
+
+
+def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
+    """Modules that the file imports; what stands under TYPE_CHECKING is for the type checker alone."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped = {
+        node
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.dump(branch.test)
+        for node in ast.walk(branch)
+    }
+    found = set()
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def named(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_the_verbs_are_the_steps_of_the_pipeline():
+    assert {"fetch", "extract", "validate", "audit", "split", "train", "evaluate", "plot", "export", "release"} == VERBS
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_imports_go_one_way(path):
+    modules = imports(path)
+    assert not any(module.startswith("flows") for module in modules), "nothing imports a flow"
+    if named(path).startswith("tasks/"):
+        others = {f"tasks.{verb}" for verb in VERBS}
+        assert not modules & others, "no step or noun imports a step"
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_a_library_is_imported_only_where_it_belongs(path):
+    for library, allowed in IMPORTERS.items():
+        if any(module.split(".")[0] == library for module in imports(path)):
+            assert any(named(path).startswith(place) for place in allowed), f"{named(path)} imports {library}"
+
+
+def test_no_flow_hides_a_step_or_a_module_of_the_standard_library():
+    for flow in (ROOT / "flows").glob("*.py"):
+        assert flow.stem == "__init__" or flow.stem not in sys.stdlib_module_names | VERBS
+
+
+def test_no_room_is_called_by_what_it_is_not_about():
+    assert not {path.stem for path in FILES} & {"utils", "helpers", "common", "core", "base", "misc", "manager"}
+
+
+@pytest.mark.slow
+def test_loading_the_flows_loads_no_heavy_library():
+    heavy = "tensorflow", "keras", "matplotlib", "kaggle", "scipy"
+    code = f"import sys, flows.retrain, flows.predict; print(*[name for name in {heavy!r} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
+
+
+def test_every_step_has_its_file_of_tests():
+    for verb in VERBS:
+        assert (ROOT / "tests" / f"test_{verb}.py").exists(), verb

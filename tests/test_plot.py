@@ -1,0 +1,90 @@
+"""Plot: four pictures that are what their captions say, drawn without a screen."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tasks import plot as verb
+from tasks.models.metrics import Prediction, score
+from tasks.runs.config import Classes
+from tasks.runs.files import store
+from tasks.runs.records import Epoch, Evaluation, Model
+from tasks.runs.tables import read_table, store_table
+
+pytestmark = pytest.mark.slow
+
+
+def epochs(*losses):
+    """(training loss, validation loss) of each epoch."""
+    return tuple(
+        Epoch(epoch=number, loss=loss, accuracy=0.9, validation_loss=watched, validation_accuracy=0.9)
+        for number, (loss, watched) in enumerate(losses, start=1)
+    )
+
+
+@pytest.fixture
+def drawn(prepared, places):
+    """The figures of a model that calls every third test image wrongly."""
+    from tasks.images import manifest
+
+    *_, splits = prepared()
+    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == "test"]
+    predictions = []
+    for number, row in enumerate(rows):
+        right = 0.9 if row.label == "def_front" else 0.1
+        predictions.append(
+            Prediction(
+                row.path,
+                row.sha256,
+                row.split,
+                row.origin,
+                row.label,
+                1 - right if number % 3 == 0 else right,
+                "reject",
+            )
+        )
+    file = store(lambda path: path.write_text("{}"), places, "data", "any.json")
+    test = score(predictions, Classes(), 0.95)
+    evaluation = Evaluation(
+        predictions=store_table("predictions", predictions, Prediction, places),
+        decision=file,
+        test=test,
+        validation=test,
+        slices={},
+        threshold=0.5,
+    )
+    model = Model(
+        file=file, name="compact", parameters=1, weights_sha256="", view="raw", image_size=32, summary="",
+        history=epochs((0.5, 0.6), (0.2, 0.4)),
+        kept_epoch=2, images=1, wall_seconds=1, cpu_seconds=1, images_per_second=1, device="CPU",
+    )  # fmt: skip
+    return splits, model, evaluation
+
+
+def test_four_figures_are_drawn_and_can_be_read(drawn, places):
+    figures = verb.plot.fn(*drawn, places).figures
+    assert [figure.name for figure in figures] == ["samples", "learning", "confusion", "mistakes"]
+    for figure in figures:
+        with Image.open(figure.file.path(places)) as picture:
+            assert np.asarray(picture.convert("L")).std() > 5, f"{figure.name} is blank"
+        assert figure.file.path(places).stat().st_size < 300_000, "the Prefect UI keeps figures in its database"
+
+
+def test_the_same_figures_have_the_same_bytes(drawn, places):
+    assert verb.plot.fn(*drawn, places) == verb.plot.fn(*drawn, places)
+
+
+def test_mistakes_are_counted_in_the_caption(drawn, places):
+    mistakes = verb.plot.fn(*drawn, places).figures[-1]
+    assert mistakes.caption.startswith("6 of 6 mistakes")
+
+
+def test_no_mistake_is_said_in_words(places):
+    caption, _ = verb.mistakes([], Classes(), places)
+    assert caption == "The network made no mistake on the test images."
+
+
+def test_overfitting_is_told_when_validation_rises_and_training_falls():
+    assert "began to over-fit" in verb.overfitting(epochs((0.5, 0.5), (0.3, 0.3), (0.1, 0.6)), kept=2)
+    assert "no sign" in verb.overfitting(epochs((0.5, 0.5), (0.3, 0.3)), kept=2)
+    assert "better than new ones" in verb.overfitting(epochs((0.5, 0.9), (0.1, 0.6)), kept=2)

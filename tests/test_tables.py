@@ -1,0 +1,64 @@
+"""Tables: what is written comes back, and another table is not mistaken for it."""
+
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.runs.tables import read_table, store_table, write_table
+
+
+class Line(NamedTuple):
+    name: str
+    count: int
+    share: float
+    note: str = ""
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.just("\n"))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("tables") / "lines.csv"
+
+
+@given(st.lists(st.builds(Line, TEXT, st.integers(), st.floats(allow_nan=False), TEXT)))
+def test_rows_come_back_as_they_were(path, rows):
+    write_table(path, rows, Line)
+    assert read_table(path, Line) == rows
+
+
+def test_numbers_come_back_as_numbers(path):
+    write_table(path, [Line("7", 7, 0.1 + 0.2, "0.5")], Line)
+    (row,) = read_table(path, Line)
+    assert [type(value) for value in row] == [str, int, float, str]
+    assert row.share == 0.1 + 0.2
+
+
+def test_a_table_without_rows_still_says_what_it_is(path):
+    write_table(path, [], Line)
+    assert path.read_text() == "name,count,share,note\n"
+    assert read_table(path, Line) == []
+
+
+@pytest.mark.parametrize("text", ["", "name,count,share\na,1,2\n", "count,name,share,note\n"])
+def test_another_table_is_refused(path, text):
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"is not a table of Line: its header is not name, count, share, note"):
+        read_table(path, Line)
+
+
+def test_a_row_that_was_cut_short_is_refused(path):
+    path.write_text("name,count,share,note\na,1\n")
+    with pytest.raises(ValueError, match="shorter"):
+        read_table(path, Line)
+
+
+def test_equal_rows_are_stored_under_an_equal_name(places):
+    rows = [Line("a,\"b\"\nc", 1, 0.5)]
+    file = store_table("lines", rows, Line, places)
+    assert file == store_table("lines", rows, Line, places)
+    assert file.name == f"tables/lines-{file.sha256[:16]}.csv"
+    assert read_table(file.path(places), Line) == rows

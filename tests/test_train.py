@@ -1,0 +1,67 @@
+"""Train: the weights are a function of the images, the recipe and nothing else; the best epoch is the one kept."""
+
+import pytest
+
+from tasks.images import manifest
+from tasks.runs.config import Training
+from tasks.runs.tables import read_table
+from tasks.train import Spent, train
+
+pytestmark = pytest.mark.slow
+
+
+def recipe(**changed):
+    return Training(**{"epochs": 3, "image_size": 32, **changed}).recipe()
+
+
+def test_training_gives_a_complete_record(prepared, places):
+    *_, splits = prepared()
+    model = train.fn(splits, recipe(), places)
+    assert model.damage(places) is None
+    assert model.images == splits.by_split["train"]
+    assert [epoch.epoch for epoch in model.history] == [1, 2, 3]
+    assert model.history[model.kept_epoch - 1].validation_loss == min(epoch.validation_loss for epoch in model.history)
+    assert model.cpu_seconds > 0
+    assert "Total params" in model.summary
+
+
+def test_equal_seeds_give_equal_weights_and_another_seed_others(prepared, places):
+    *_, splits = prepared()
+    digests = [train.fn(splits, recipe(seed=seed), places).weights_sha256 for seed in (1, 1, 2)]
+    assert digests[0] == digests[1]
+    assert digests[0] != digests[2]
+
+
+def test_the_file_holds_the_weights_of_the_kept_epoch_and_no_optimizer(prepared, places):
+    from tasks.models import networks
+
+    *_, splits = prepared()
+    model = train.fn(splits, recipe(), places)
+    loaded = networks.load(model.file.path(places))
+    assert networks.weights_digest(loaded) == model.weights_sha256
+    assert model.file.path(places).stat().st_size < 3 * 4 * model.parameters, (
+        "an optimizer would hold each weight twice more"
+    )
+
+
+def test_the_tutorials_network_keeps_its_last_epoch(prepared, places):
+    *_, splits = prepared()
+    model = train.fn(splits, Training(model="tutorial_dropout", epochs=2, batch_size=8).recipe(), places)
+    assert model.parameters == 11_238_818
+    assert model.kept_epoch == 2
+
+
+def test_only_train_rows_are_learnt_from(prepared, places):
+    *_, splits = prepared()
+    rows = read_table(splits.table.path(places), manifest.Row)
+    for row in rows:
+        if row.split in ("test", "held_back"):
+            manifest.stored(row, places).unlink()
+    assert train.fn(splits, recipe(epochs=1), places).images == splits.by_split["train"]
+
+
+def test_time_on_the_processors_is_counted():
+    began = Spent.now()
+    sum(number * number for number in range(2_000_000))
+    spent = Spent.now() - began
+    assert 0 < spent.cpu <= spent.wall * 4
