@@ -153,7 +153,8 @@ def outcome(
     from tasks.extract import extract
     from tasks.fetch import fetch
     from tasks.release import release
-    from tasks.sources.source import arrivals, locate
+    from tasks.sources.arrivals import arrivals
+    from tasks.sources.source import locate
     from tasks.split import split
     from tasks.validate import validate
 

@@ -82,13 +82,14 @@ def test_the_content_is_on_disk_before_it_has_its_name(tmp_path, monkeypatch, fo
         names = {"."}
     for name in names:
         (scratch / name).write_bytes(b"content")
+    numbers = {(scratch / name).stat().st_ino for name in names}
     done, fsync, replace = [], os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda file: [done.append(os.readlink(f"/proc/self/fd/{file}")), fsync(file)])
+    monkeypatch.setattr(os, "fsync", lambda file: [done.append(os.fstat(file).st_ino), fsync(file)])
     monkeypatch.setattr(os, "replace", lambda *paths: [done.append("renamed"), replace(*paths)])
     publish(scratch, target)
     renamed = done.index("renamed")
-    assert set(done[:renamed]) == {str(scratch / name) for name in names}
-    assert done[renamed + 1 :] == [str(tmp_path)]
+    assert set(done[:renamed]) == numbers
+    assert done[renamed + 1 :] == [tmp_path.stat().st_ino]
     assert not scratch.exists()
 
 

@@ -14,7 +14,7 @@ def test_a_picture_of_the_right_size_is_not_touched():
 
 def test_a_smaller_view_averages_all_pixels():
     blocks = NOISE.reshape(32, 2, 32, 2).mean(axis=(1, 3))
-    assert np.abs(raw(NOISE, 32) - blocks).max() <= 0.5
+    assert np.abs(raw(NOISE, 32) - blocks).max() <= 1  # rounded twice, across and down
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (30, 90), (90, 30), (1, 1), (500, 40)])

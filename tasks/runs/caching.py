@@ -20,7 +20,7 @@ from prefect.cache_policies import CachePolicy
 from pydantic import BaseModel
 
 from tasks.runs.config import Places
-from tasks.runs.records import Record
+from tasks.runs.records import Record, Release
 
 LIBRARIES = {  # import name: distribution, of those that decide a result
     "tensorflow": "tensorflow", "keras": "keras", "numpy": "numpy", "scipy": "scipy",
@@ -123,4 +123,5 @@ class Steps:
 
     def run(self, step: Task[..., R], *inputs: Any) -> tuple[R, bool]:
         state: State[R] = step(*inputs, places=self.places, return_state=True)  # type: ignore[assignment]  # Prefect's overloads do not see it
-        return state.result(), state.name == "Cached"
+        record = state.result()
+        return record, state.name == "Cached" or (isinstance(record, Release) and record.cached)

@@ -1,0 +1,109 @@
+"""Extract: the images of the two classes, each kept once by its content."""
+
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from tasks.extract import extract
+from tasks.images.manifest import Entry, stored
+from tasks.runs.config import Classes
+from tasks.runs.errors import BadInput
+from tasks.runs.files import store
+from tasks.runs.records import Archive
+from tasks.runs.tables import read_table
+
+
+@pytest.fixture
+def archived(places):
+    """The record of a zip that holds these files."""
+
+    def write(files: dict[str, bytes]) -> Archive:
+        def fill(path: Path) -> None:
+            with ZipFile(path, "w") as archive:
+                for name, content in files.items():
+                    archive.writestr(name, content)
+
+        return Archive(file=store(fill, places, "data", "archives/zip.zip"), bytes=1)
+
+    return write
+
+
+PAIR = {"a/train/def_front/1.jpeg": b"one", "a/train/ok_front/2.jpeg": b"two"}
+
+
+def test_every_file_of_a_class_is_kept_by_its_content(extracted, dataset, places):
+    folder = dataset({"train": 3, "test": 1})
+    record = extracted(folder)
+    entries = read_table(record.listing.path(places), Entry)
+    assert record.files_found == len(entries) == 8
+    for entry in entries:
+        assert stored(entry, places).read_bytes() == (folder / entry.path).read_bytes()
+        assert entry.path == f"{entry.published}/{entry.label}/{Path(entry.path).name}"
+        assert entry.origin == "base"
+    assert record.damage(places) is None
+
+
+def test_a_folder_and_the_zip_of_it_are_one_data_set(extracted, dataset, tmp_path, places):
+    folder = dataset({"train": 2, "test": 2})
+    with ZipFile(tmp_path / "castings.zip", "w") as archive:
+        for path in folder.rglob("*.jpeg"):
+            archive.write(path, Path("deep/down") / path.relative_to(folder))
+    before = (tmp_path / "castings.zip").read_bytes()
+    assert extracted(tmp_path / "castings.zip") == extracted(folder)
+    assert (tmp_path / "castings.zip").read_bytes() == before
+
+
+def test_equal_bytes_are_kept_once_and_listed_twice(archived, places):
+    record = extract.fn(archived({**PAIR, "a/train/ok_front/3.JPEG": b"two"}), Classes(), places)
+    entries = read_table(record.listing.path(places), Entry)
+    assert len(entries) == 3
+    assert len({stored(entry, places) for entry in entries}) == 2
+
+
+def test_images_of_another_part_of_the_archive_are_counted_and_left_alone(archived, places):
+    other = {"b/def_front/1.jpeg": b"other", "b/ok_front/1.jpeg": b"other", "README.md": b"text", "cover.png": b"png"}
+    record = extract.fn(archived({**PAIR, **other}), Classes(), places)
+    assert (record.files_found, record.left_alone) == (2, 3)
+    assert len(list((places.data / "images").rglob("*.jpeg"))) == 2
+
+
+def test_other_class_names_are_settings(archived, places):
+    record = extract.fn(archived({"bad/1.png": b"one", "good/2.png": b"two"}), Classes(defect="bad", good="good"), places)
+    assert [entry.label for entry in read_table(record.listing.path(places), Entry)] == ["bad", "good"]
+    assert record.classes == Classes(defect="bad", good="good")
+
+
+def test_a_missing_image_and_a_changed_one_are_noticed_and_made_again(archived, places):
+    archive = archived(PAIR)
+    record = extract.fn(archive, Classes(), places)
+    first, second = (stored(entry, places) for entry in read_table(record.listing.path(places), Entry))
+    first.unlink()
+    assert record.damage(places) == f"{first} is missing"
+    second.write_bytes(b"xxx")
+    assert extract.fn(archive, Classes(), places) == record
+    assert record.damage(places) is None
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"a/def_front/1.jpeg": b"one"}, "one class is empty: a has no image in ok_front/"),
+        ({"README.md": b"text"}, "no folder holds images in just def_front/ and ok_front/"),
+        ({**PAIR, "../outside.jpeg": b"evil"}, "has an empty part, '.' or '..' in its name"),
+    ],
+)
+def test_an_archive_that_holds_no_data_set_leaves_nothing(archived, places, files, says):
+    archive = archived(files)
+    with pytest.raises(BadInput, match=says):
+        extract.fn(archive, Classes(), places)
+    assert [path.name for path in places.data.iterdir()] == ["archives"]
+
+
+def test_a_damaged_archive_leaves_nothing(archived, places, tmp_path):
+    archive = archived({**PAIR, "a/train/ok_front/9.jpeg": b"0123456789" * 20})
+    path = archive.file.path(places)
+    path.write_bytes(path.read_bytes().replace(b"0123456789", b"0123456780", 1))
+    with pytest.raises(BadInput, match="damaged"):
+        extract.fn(archive, Classes(), places)
+    assert [path.name for path in places.data.iterdir()] == ["archives"]

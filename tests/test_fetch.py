@@ -1,0 +1,113 @@
+"""Fetch: a copy of the source under `data`, whole or not at all; what lies outside stays as it was."""
+
+import os
+import shutil
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from tasks.fetch import fetch
+from tasks.runs.caching import as_text
+from tasks.runs.config import Fetch, Sample
+from tasks.runs.files import sha256_of
+from tasks.sources import sample as drawing
+from tasks.sources.source import locate
+
+TINY = Sample(parts=8, train_images=16, test_images=8)
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def fetched(places):
+    def run(source: Path | str, sample: Sample = TINY):
+        return fetch.fn(locate(Fetch(source=str(source), sample=sample), places), places)
+
+    return run
+
+
+@pytest.fixture
+def zipped(dataset, tmp_path):
+    folder = dataset({"train": 2, "test": 1})
+    with ZipFile(tmp_path / "castings.zip", "w") as archive:
+        for path in folder.rglob("*.jpeg"):
+            archive.write(path, path.relative_to(folder))
+    return tmp_path / "castings.zip"
+
+
+def test_a_folder_becomes_a_zip_of_its_files(fetched, dataset, places):
+    folder = dataset({"train": 2, "test": 1})
+    (folder / "train/ok_front/.DS_Store").write_bytes(b"junk")
+    before = snapshot(folder)
+    archive = fetched(folder)
+    with ZipFile(archive.file.path(places)) as packed:
+        files = {name: packed.read(name) for name in packed.namelist()}
+    images = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.jpeg")}
+    assert files == images
+    assert snapshot(folder) == before
+
+
+def test_equal_folders_give_an_equal_archive_wherever_and_whenever(fetched, dataset, tmp_path):
+    folder = dataset({"train": 2, "test": 1})
+    first = fetched(folder)
+    shutil.copytree(folder, tmp_path / "elsewhere")
+    os.utime(tmp_path / "elsewhere/train/ok_front/cast_0.jpeg", (10, 10))
+    assert fetched(tmp_path / "elsewhere") == first
+
+
+def test_a_zip_is_copied_as_it_is(fetched, zipped, places):
+    before = zipped.read_bytes(), zipped.stat().st_mtime_ns
+    archive = fetched(zipped)
+    assert (zipped.read_bytes(), zipped.stat().st_mtime_ns) == before
+    assert archive.file.path(places).read_bytes() == before[0]
+    assert archive.file.sha256 == sha256_of(zipped)
+    assert archive.bytes == len(before[0])
+    zipped.unlink()
+    assert archive.damage(places) is None
+
+
+def test_a_renamed_zip_is_the_same_source(zipped, places, tmp_path):
+    first = locate(Fetch(source=str(zipped)), places)
+    second = locate(Fetch(source=str(zipped.rename(tmp_path / "other name.zip"))), places)
+    assert second.name == "other name.zip"
+    assert as_text(first) == as_text(second)
+
+
+def test_a_moved_folder_is_the_same_source_and_one_more_file_another(dataset, places, photograph):
+    folder = dataset({"train": 2, "test": 1})
+    first = locate(Fetch(source=str(folder)), places)
+    moved = folder.rename(folder.with_name("moved"))
+    assert as_text(locate(Fetch(source=str(moved)), places)) == as_text(first)
+    (moved / "train/ok_front/new.jpeg").write_bytes(photograph(77))
+    assert as_text(locate(Fetch(source=str(moved)), places)) != as_text(first)
+
+
+def test_the_sample_is_drawn_the_same_each_time(fetched, places):
+    archive = fetched("sample")
+    with ZipFile(archive.file.path(places)) as packed:
+        assert len(packed.namelist()) == 24
+    assert fetched("sample") == archive
+
+
+def test_the_settings_of_the_sample_identify_it(places):
+    other = Fetch(sample=TINY.model_copy(update={"seed": 1}))
+    assert as_text(locate(Fetch(sample=TINY), places)) != as_text(locate(other, places))
+    assert as_text(locate(Fetch(sample=TINY), places)) == as_text(locate(Fetch(sample=Sample(**TINY.model_dump())), places))
+
+
+@pytest.mark.parametrize("kind", ["sample", "zip", "folder"])
+def test_when_fetching_fails_nothing_half_written_is_left(fetched, dataset, zipped, places, monkeypatch, kind):
+    def broken(*arguments: object, **_: object) -> None:
+        target = next(one for one in reversed(arguments) if isinstance(one, Path))
+        target.write_bytes(b"half a zip")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tasks.fetch.pack", broken)
+    monkeypatch.setattr(shutil, "copyfile", broken)
+    monkeypatch.setattr(drawing, "write_sample", broken)
+    with pytest.raises(OSError, match="No space"):
+        fetched({"sample": "sample", "zip": zipped, "folder": zipped.with_name("castings")}[kind])
+    assert list((places.data / "archives").iterdir()) == []

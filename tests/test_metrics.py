@@ -1,0 +1,116 @@
+"""Metrics: against numbers counted by hand and published intervals."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from tasks.models.metrics import Prediction, auc, exact_interval, log_loss, score
+from tasks.runs.config import Classes
+
+CLASSES = Classes()
+
+
+def judged(*parts: tuple[str, float, str]) -> list[Prediction]:
+    labels = {"defect": CLASSES.defect, "good": CLASSES.good}
+    return [
+        Prediction(f"{number}.jpeg", "", "test", "base", labels[label], chance, decision)
+        for number, (label, chance, decision) in enumerate(parts)
+    ]
+
+
+HAND = judged(
+    ("defect", 0.9, "reject"),
+    ("defect", 0.5, "reject"),
+    ("defect", 0.4, "review"),
+    ("defect", 0.1, "pass"),
+    ("good", 0.8, "reject"),
+    ("good", 0.49, "pass"),
+    ("good", 0.45, "review"),
+    ("good", 0.2, "pass"),
+    ("good", 0.0, "pass"),
+)
+
+
+def test_a_score_counts_as_a_person_would():
+    found = score(HAND, CLASSES, 0.95)
+    assert (found.images, found.defects, found.good) == (9, 4, 5)
+    assert (found.missed_defects, found.false_rejects) == (2, 1)
+    assert found.accuracy == pytest.approx(6 / 9)
+    assert found.escape_rate == 2 / 4
+    assert found.false_reject_rate == 1 / 5
+    assert (found.escapes_decided, found.rejects_decided, found.reviews_decided) == (1, 1, 2)
+    assert found.auc == pytest.approx((5 + 4 + 2 + 1) / 20)
+    given_to_the_truth = [0.9, 0.5, 0.4, 0.1, 0.2, 0.51, 0.55, 0.8, 1.0]
+    assert found.loss == pytest.approx(-sum(map(math.log, given_to_the_truth)) / 9)
+
+
+def test_a_defect_at_one_half_counts_as_found():
+    assert score(judged(("defect", 0.5, "reject")), CLASSES, 0.95).missed_defects == 0
+    assert score(judged(("good", 0.5, "reject")), CLASSES, 0.95).false_rejects == 1
+
+
+def test_the_defect_is_the_class_that_the_settings_name():
+    swapped = Classes(defect=CLASSES.good, good=CLASSES.defect)
+    found = score(HAND, swapped, 0.95)
+    assert (found.defects, found.good) == (5, 4)
+
+
+def test_what_cannot_be_computed_is_none():
+    nothing = score([], CLASSES, 0.95)
+    assert (nothing.images, nothing.accuracy, nothing.loss, nothing.auc, nothing.escape_rate) == (0, None, None, None, None)
+    good_alone = score(HAND[4:], CLASSES, 0.95)
+    assert (good_alone.escape_rate, good_alone.escape_rate_interval, good_alone.auc) == (None, None, None)
+    assert good_alone.false_reject_rate == 0.2
+    defects_alone = score(HAND[:4], CLASSES, 0.95)
+    assert (defects_alone.false_reject_rate, defects_alone.false_reject_rate_interval) == (None, None)
+
+
+def test_a_sure_mistake_has_a_finite_loss():
+    found = score(judged(("defect", 0.0, "pass"), ("good", 1.0, "reject")), CLASSES, 0.95)
+    assert found.loss == pytest.approx(-math.log(1e-15))
+    assert log_loss(np.array([True]), np.array([1.0])) == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "low", "high"),
+    [
+        (0, 10, 0, 0.30850),
+        (10, 10, 0.69150, 1),
+        (5, 10, 0.18709, 0.81291),
+        (1, 20, 0.00127, 0.24873),
+        (8, 100, 0.03517, 0.15156),
+    ],
+)
+def test_intervals_are_those_of_clopper_and_pearson(count, total, low, high):
+    found = exact_interval(count, total, 0.95)
+    assert (found.low, found.high) == (pytest.approx(low, abs=1e-5), pytest.approx(high, abs=1e-5))
+
+
+@given(st.integers(1, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))), st.floats(0.51, 0.99))
+def test_an_interval_is_the_beta_quantiles_around_the_share(case, confidence):
+    (count, total), tail = case, (1 - confidence) / 2
+    found = exact_interval(count, total, confidence)
+    assert 0 <= found.low <= count / total <= found.high <= 1
+    assert found.low == pytest.approx(stats.beta.ppf(tail, count, total - count + 1) if count else 0, abs=1e-6)
+    assert found.high == pytest.approx(stats.beta.ppf(1 - tail, count + 1, total - count) if count < total else 1, abs=1e-6)
+
+
+def test_more_confidence_is_a_wider_interval():
+    assert exact_interval(3, 50, 0.99).high > exact_interval(3, 50, 0.95).high
+    assert exact_interval(0, 0, 0.95) is None
+
+
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0, 0.1, 0.5, 0.9, 1])), max_size=30))
+def test_auc_is_the_share_of_pairs_in_the_right_order_and_ties_count_half(parts):
+    defects = [chance for defect, chance in parts if defect]
+    good = [chance for defect, chance in parts if not defect]
+    found = auc(np.array([defect for defect, _ in parts], bool), np.array([chance for _, chance in parts], float))
+    if not defects or not good:
+        assert found is None
+        return
+    wins = sum(1.0 if one > other else 0.5 if one == other else 0.0 for one in defects for other in good)
+    assert found == pytest.approx(wins / (len(defects) * len(good)))

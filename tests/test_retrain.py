@@ -1,0 +1,248 @@
+"""Retrain: the whole sentence on a real server, what it remembers, and what it refuses."""
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from kaggle_emulator import Emulator
+from prefect.settings import PREFECT_API_URL
+
+from flows import retrain as flow
+from tasks.runs.commandline import exit_status
+from tasks.runs.config import Config
+from tasks.runs.errors import BadInput
+from tasks.sources.archive import pack
+from tasks.sources.folder import walk
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[1]
+STEPS = ["fetch", "extract", "validate", "audit", "split", "train", "evaluate", "plot", "export", "release"]
+BEFORE_TRAINING = STEPS[:5]
+
+
+@pytest.fixture
+def archive(dataset, tmp_path) -> Path:
+    """Photographs in the published layout, one of the test also in train, and unsplit others beside them."""
+    folder = dataset({"train": 24, "test": 8}, name="casting_data/casting_data")
+    dataset({"": 3}, name="casting_512x512/casting_512x512", first_seed=900)
+    shutil.copyfile(folder / "test/ok_front/cast_0.jpeg", folder / "train/ok_front/cast_copy.jpeg")
+    target = tmp_path / "castings.zip"
+    pack(tmp_path, [name for name in walk(tmp_path) if name.endswith(".jpeg")], target)
+    return target
+
+
+@pytest.fixture
+def run(prefect_server, places):
+    """Runs the flow and returns its `run.json`."""
+
+    def once(source: Path | str, *, into=places, **sections: dict) -> dict:
+        sections["training"] = {"epochs": 1, "image_size": 32, **sections.get("training", {})}
+        sections["splitting"] = {"validation_fraction": 0.3, **sections.get("splitting", {})}
+        sections["fetch"] = {"source": str(source), **sections.get("fetch", {})}
+        flow.retrain(Config.model_validate({**sections, "places": into}))
+        return json.loads((into.artifacts / "runs/latest/run.json").read_text())
+
+    return once
+
+
+def made(facts: dict) -> list[str]:
+    """The steps that were not remembered."""
+    return [name for name, step in facts["steps"].items() if not step["cached"]]
+
+
+def test_a_run_leaves_all_that_it_promises(run, archive, places):
+    facts = run(archive)
+    assert list(facts["steps"]) == STEPS == made(facts)
+    data = facts["dataset"]
+    assert (
+        data["images"],
+        data["left_alone"],
+        data["exact_copies_across_splits"],
+        data["held_back_from_training"],
+    ) == (65, 6, 1, 1)
+    for sums in ("by_split", "by_class", "by_origin"):
+        assert sum(data[sums].values()) == 65
+    assert facts["evaluation"]["test"]["images"] == 16
+    folder = places.artifacts / "runs/latest"
+    names = {path.relative_to(folder.resolve()).as_posix() for path in folder.resolve().rglob("*") if path.is_file()}
+    pictures = {f"figures/{name}.png" for name in ("samples", "learning", "confusion", "mistakes")}
+    assert (
+        names == {"run.json", "report.html", "predictions.csv", "audit.csv", "quarantine.csv", "model.txt"} | pictures
+    )
+    model = places.artifacts / "models" / facts["model"]["folder"]
+    assert {path.name for path in model.iterdir()} == {"model.keras", "decision.json"}
+
+
+def test_what_has_not_changed_is_remembered_wherever_it_lies(run, archive, places, tmp_path):
+    first = run(archive)
+    renamed = archive.rename(tmp_path / "another name.zip")
+    renamed.touch()
+    again = run(renamed)
+    assert made(again) == []
+    moved = places.model_copy(update={"data": tmp_path / "moved/data", "artifacts": tmp_path / "moved/artifacts"})
+    shutil.copytree(places.data, moved.data)
+    shutil.copytree(places.artifacts, moved.artifacts, symlinks=True)
+    elsewhere = run(renamed, into=moved)
+    assert made(elsewhere) == []
+    assert elsewhere["model"] == first["model"]
+    assert elsewhere["training"] == first["training"]
+
+
+def test_a_setting_repeats_its_step_and_what_follows_alone(run, archive):
+    run(archive)
+    assert made(run(archive, training={"epochs": 2}))[:3] == ["train", "evaluate", "plot"]
+    assert made(run(archive, evaluation={"confidence": 0.9}))[0] == "evaluate"
+    assert not set(made(run(archive, acceptance={"max_escape_rate": 1}))) - {"release"}
+
+
+@pytest.mark.parametrize(
+    "harm", [Path.unlink, lambda path: path.write_bytes(b"other bytes")], ids=["deleted", "changed"]
+)
+@pytest.mark.parametrize(
+    "pattern",
+    ["data/networks/*.keras", "artifacts/models/*/model.keras", "data/images/*/*.jpeg", "data/tables/manifest-*.csv"],
+)
+def test_a_file_that_was_harmed_is_said_and_made_again(run, archive, tmp_path, harm, pattern, caplog):
+    run(archive)
+    victim = sorted(tmp_path.glob(pattern))[0]
+    before = victim.read_bytes()
+    harm(victim)
+    caplog.clear()
+    run(archive)
+    said = [message for message in caplog.messages if "made again" in message]
+    assert str(victim) in said[0]
+    if pattern != "data/networks/*.keras":  # a network file holds its date, so that one is a new file of equal weights
+        assert victim.read_bytes() == before
+
+
+def test_other_photographs_run_by_settings_alone(run, dataset):
+    folder = dataset({"": 40}, defect="cracked", good="sound", suffix=".png", size=(64, 40), mode="RGB")
+    facts = run(
+        folder,
+        fetch={"source": str(folder), "classes": {"defect": "cracked", "good": "sound"}},
+        splitting={"test_fraction": 0.3},
+    )
+    assert facts["dataset"]["by_class"] == {"cracked": 40, "sound": 40}
+    assert all(facts["dataset"]["by_split"][name] > 4 for name in ("train", "validation", "test"))
+
+
+def test_the_inbox_is_an_origin_with_a_slice_of_its_own(run, archive, dataset, places):
+    batch = dataset({"": 20}, name="data/inbox/line-2", first_seed=500)
+    facts = run(archive)
+    assert facts["dataset"]["by_origin"] == {"base": 65, "line-2": 40}
+    assert set(facts["evaluation"]["slices"]) == {"base", "line-2"}
+    assert len(walk(batch)) == 40, "the inbox is the user's"
+
+
+def test_a_kaggle_data_set_is_a_source_like_others(run, archive, monkeypatch, tmp_path):
+    with Emulator(datasets={"alice/castings": {1: archive.read_bytes()}}) as kaggle:
+        kaggle.serve(monkeypatch, tmp_path)
+        facts = run("kaggle:alice/castings")
+        assert facts["dataset"]["source"] == "kaggle:alice/castings/1"
+        assert facts["dataset"]["images"] == 65
+        downloads = len(kaggle.requests)
+        assert made(run("kaggle:alice/castings")) == []
+        assert len(kaggle.requests) == downloads + 1, "the version is asked, nothing more"
+    offline = run("kaggle:alice/castings")
+    assert offline["dataset"]["source"] == "kaggle:alice/castings/1"
+
+
+def test_bad_images_end_the_run_in_one_line_and_leave_no_run(run, dataset, places, caplog):
+    folder = dataset({"train": 8, "test": 4})
+    for path in sorted(folder.rglob("*.jpeg"))[:10]:
+        path.write_bytes(b"<html>not here</html>")
+    with caplog.at_level(logging.ERROR), pytest.raises(BadInput, match="10 of 24 files of base are no usable images"):
+        run(folder)
+    assert not (places.artifacts / "runs").exists()
+    for record in caplog.records:
+        assert not record.exc_info, record.getMessage()
+
+
+def broken(tmp_path: Path, archive: Path, fault: str) -> list[str]:
+    """Arguments that are wrong in one way."""
+    path = tmp_path / "wrong.zip"
+    if fault == "cut zip":
+        path.write_bytes(archive.read_bytes()[:-500])
+    elif fault == "no zip":
+        path.write_text("a page")
+    elif fault in ("no class folders", "one class empty"):
+        with zipfile.ZipFile(path, "w") as target:
+            target.writestr("train/def_front/a.jpeg" if fault == "one class empty" else "train/other/a.jpeg", b"x")
+    return {
+        "missing file": ["--source", str(tmp_path / "none.zip")],
+        "unknown source": ["--source", "kagle:a/b"],
+        "wrong slug": ["--source", "kaggle:a/b/c/d"],
+        "bad option": ["--epoch-count", "3"],
+        "bad value": ["--epochs", "many"],
+        "another size of the tutorial": ["--model", "tutorial", "--image-size", "64"],
+        "missing arrivals": ["--source", str(archive), "--arrivals", str(tmp_path / "none")],
+        "no GPU": ["--source", str(archive), "--require-gpu"],
+    }.get(fault, ["--source", str(path)])
+
+
+FAULTS = [
+    "missing file", "no zip", "cut zip", "no class folders", "one class empty", "unknown source", "wrong slug", "bad option", "bad value",
+    "another size of the tutorial", "missing arrivals", "no GPU",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_wrong_input_is_one_line_and_leaves_nothing(fault, tmp_path, archive, monkeypatch, capsys):
+    words = [*broken(tmp_path, archive, fault), "--data", str(tmp_path / "d"), "--artifacts", str(tmp_path / "a")]
+    monkeypatch.setattr(sys, "argv", ["retrain.py", *words])
+    monkeypatch.setattr(flow, "retrain", lambda config: pytest.fail("the flow, and so a server, was started"))
+    assert exit_status(flow.main) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not (tmp_path / "d").exists()
+    assert not (tmp_path / "a").exists()
+
+
+def test_an_unknown_data_set_is_told_before_a_server_starts(monkeypatch, tmp_path, capsys):
+    with Emulator(datasets={}) as kaggle:
+        kaggle.serve(monkeypatch, tmp_path)
+        monkeypatch.setattr(sys, "argv", ["retrain.py", "--source", "kaggle:alice/castngs"])
+        monkeypatch.setattr(flow, "retrain", lambda config: pytest.fail("the flow, and so a server, was started"))
+        assert exit_status(flow.main) == 2
+    assert "alice/castngs" in capsys.readouterr().err
+
+
+def test_an_unchanged_run_from_the_shell_loads_no_network(prefect_server, archive, places, tmp_path):
+    """As a user starts it: from another folder, nothing installed."""
+    words = ["--source", archive, "--epochs", "1", "--image-size", "32", "--splitting.validation_fraction", "0.3"]
+    watched = "import sys; sys.argv[0] = 'retrain.py'; from flows.retrain import main; main(); print(*sys.modules)"
+    environment = {
+        "PREFECT_API_URL": PREFECT_API_URL.value(),
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(tmp_path),
+        "PATH": "/usr/bin:/bin",
+    }
+    places_named = ["--data", str(places.data), "--artifacts", str(places.artifacts)]
+    first = subprocess.run(
+        [sys.executable, ROOT / "flows/retrain.py", *words, *places_named],
+        cwd=tmp_path,
+        env={**environment, "PYTHONPATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    assert first.returncode == 0, first.stderr
+    second = subprocess.run(
+        [sys.executable, "-c", watched, *map(str, words), *places_named],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert second.returncode == 0, second.stderr
+    assert second.stdout.split()
+    assert not {"tensorflow", "keras", "matplotlib", "scipy"} & set(second.stdout.split())
+    assert all(
+        step["cached"]
+        for name, step in json.loads((places.artifacts / "runs/latest/run.json").read_text())["steps"].items()
+    )
