@@ -154,9 +154,10 @@ def confusion(test: Score, classes: Classes) -> "Canvas":
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     drawing = canvas(4.6, 3.6)
     axes = drawing.subplots()
-    axes.imshow(rates, cmap="Blues", vmin=0, vmax=1.3)
+    axes.imshow(rates, cmap="Blues", vmin=0, vmax=1)
     for (true, called), count in np.ndenumerate(counts):
-        axes.text(called, true, f"{count:,}\n{rates[true, called]:.1%}", ha="center", va="center", color=INK)
+        rate = rates[true, called]
+        axes.text(called, true, f"{count:,}\n{rate:.1%}", ha="center", va="center", color="white" if rate > 0.6 else INK)
     axes.set_xticks([0, 1], [classes.defect, classes.good])
     axes.set_yticks([0, 1], [classes.defect, classes.good])
     axes.set_xlabel("called")

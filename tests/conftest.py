@@ -3,22 +3,28 @@
 import io
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
 
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
-from tasks.models import metrics
 from tasks.models.decisions import Decision
-from tasks.models.metrics import Prediction
 from tasks.runs.config import Classes, Config, Fetch, Places, Splitting
 from tasks.runs.files import store
 from tasks.runs.outcome import Outcome
-from tasks.runs.records import Epoch, Evaluation, Figure, Figures, ImageFolder, Model
+from tasks.runs.records import Epoch, Evaluation, Figure, Figures, ImageFolder, Model, Score
 from tasks.runs.tables import store_table
+
+settings.register_profile(
+    "house", deadline=None, derandomize=True
+)  # the same cases each time, however slow the machine
+settings.load_profile("house")
 
 
 @pytest.fixture
@@ -26,7 +32,7 @@ def places(tmp_path: Path) -> Places:
     return Places(data=tmp_path / "data", artifacts=tmp_path / "artifacts")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def photograph() -> Callable[..., bytes]:
     """Makes the bytes of a small grey photograph, another for every seed; `hole` darkens a spot, as a defect does."""
 
@@ -49,31 +55,32 @@ def photograph() -> Callable[..., bytes]:
 @pytest.fixture
 def dataset(tmp_path: Path, photograph: Callable[..., bytes]) -> Callable[..., Path]:
     """Writes a folder of photographs, `{"train": 12, "test": 6}` of each class, or without splits `{"": 12}`; holes are defects."""
+    return partial(write_dataset, tmp_path, photograph)
 
-    def write(
-        counts: dict[str, int],
-        *,
-        defect: str = "def_front",
-        good: str = "ok_front",
-        suffix: str = ".jpeg",
-        first_seed: int = 0,
-        name: str = "castings",
-        **drawn: object,
-    ) -> Path:
-        seed = first_seed
-        for split, count in counts.items():
-            for label in (defect, good):
-                folder = tmp_path / name / split / label
-                folder.mkdir(parents=True, exist_ok=True)
-                for number in range(count):
-                    form = "PNG" if suffix == ".png" else "JPEG"
-                    (folder / f"cast_{number}{suffix}").write_bytes(
-                        photograph(seed, form=form, hole=label == defect, **drawn)
-                    )
-                    seed += 1
-        return tmp_path / name
 
-    return write
+def write_dataset(
+    top: Path,
+    photograph: Callable[..., bytes],
+    counts: dict[str, int],
+    *,
+    defect: str = "def_front",
+    good: str = "ok_front",
+    suffix: str = ".jpeg",
+    first_seed: int = 0,
+    name: str = "castings",
+    **drawn: object,
+) -> Path:
+    seed = first_seed
+    for split, count in counts.items():
+        for label in (defect, good):
+            folder = top / name / split / label
+            folder.mkdir(parents=True, exist_ok=True)
+            for number in range(count):
+                form = "PNG" if suffix == ".png" else "JPEG"
+                content = photograph(seed, form=form, hole=label == defect, **drawn)
+                (folder / f"cast_{number}{suffix}").write_bytes(content)
+                seed += 1
+    return top / name
 
 
 @pytest.fixture
@@ -92,6 +99,10 @@ def extracted(places: Places) -> Callable[..., ImageFolder]:
 @pytest.fixture
 def model(places: Places) -> Model:
     """A record of a training that never was; its file holds no network."""
+    return trained(places)
+
+
+def trained(places: Places) -> Model:
     return Model(
         file=store(lambda path: path.write_bytes(b"weights"), places, "data", "networks/compact.keras"),
         name="compact",
@@ -116,22 +127,33 @@ def model(places: Places) -> Model:
 @pytest.fixture
 def evaluation(places: Places, model: Model) -> Evaluation:
     """Ten test images of each class, of the source and of one arrival; one defect is missed and two good parts are refused."""
+    return judged(places, model)
+
+
+def judged(places: Places, model: Model) -> Evaluation:
+    from tasks.models import metrics  # late, with SciPy: most tests need neither
+    from tasks.models.metrics import Prediction
+
     chances = {"def_front": [0.1, *[0.9] * 9], "ok_front": [0.8, 0.7, *[0.2] * 8]}
     decision = Decision(classes=Classes(), model="compact", network_sha256=model.file.sha256, view="raw", image_size=75)
-    judged = [
-        Prediction(f"{split}/{label}/{number}.jpeg", "cd" * 32, split, origin, label, chance, decision.decide(chance).decision)
+    predictions = [
+        Prediction(
+            f"{split}/{label}/{number}.jpeg", "cd" * 32, split, origin, label, chance, decision.decide(chance).decision
+        )
         for split in ("validation", "test")
         for label in chances
         for number, (origin, chance) in enumerate(zip(["base", "line 2"] * 5, chances[label], strict=True))
     ]
 
-    def score(split: str, *origins: str) -> metrics.Score:
-        chosen = [one for one in judged if one.split == split and one.origin in origins]
+    def score(split: str, *origins: str) -> Score:
+        chosen = [one for one in predictions if one.split == split and one.origin in origins]
         return metrics.score(chosen, Classes(), 0.95)
 
     return Evaluation(
-        predictions=store_table("predictions", judged, Prediction, places),
-        decision=store(lambda path: path.write_text(decision.model_dump_json()), places, "data", "decisions/decision.json"),
+        predictions=store_table("predictions", predictions, Prediction, places),
+        decision=store(
+            lambda path: path.write_text(decision.model_dump_json()), places, "data", "decisions/decision.json"
+        ),
         test=score("test", "base", "line 2"),
         validation=score("validation", "base", "line 2"),
         slices={origin: score("test", origin) for origin in ("base", "line 2")},
@@ -140,13 +162,14 @@ def evaluation(places: Places, model: Model) -> Evaluation:
 
 
 @pytest.fixture
-def outcome(
-    places: Places,
-    dataset: Callable[..., Path],
-    photograph: Callable[..., bytes],
-    model: Model,
-    evaluation: Evaluation,
-) -> Outcome:
+def outcome(finished: Outcome, tmp_path: Path) -> Outcome:
+    """A finished run whose report is still to be written, to artifacts of its own."""
+    places = Places(data=finished.config.places.data, artifacts=tmp_path / "artifacts")
+    return replace(finished, config=finished.config.model_copy(update={"places": places}))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[..., bytes]) -> Outcome:
     """A run that did all but train, judge and draw: one copy across the split, one damaged file, one arrival."""
     from tasks.audit import audit
     from tasks.export import export
@@ -158,10 +181,14 @@ def outcome(
     from tasks.split import split
     from tasks.validate import validate
 
-    folder = dataset({"train": 24, "test": 6})
+    top = tmp_path_factory.mktemp("finished")
+    places = Places(data=top / "data", artifacts=top / "artifacts")
+    model = trained(places)
+    evaluation = judged(places, model)
+    folder = write_dataset(top, photograph, {"train": 24, "test": 6})
     (folder / "train/ok_front/copy.jpeg").write_bytes((folder / "test/ok_front/cast_0.jpeg").read_bytes())
     (folder / "train/ok_front/broken.jpeg").write_bytes(photograph(999)[:-2])
-    arrival = dataset({"": 3}, name="line 2", first_seed=500)
+    arrival = write_dataset(top, photograph, {"": 3}, name="line 2", first_seed=500)
     config = Config(
         fetch=Fetch(source=str(folder), arrivals=(arrival,)),
         splitting=Splitting(validation_fraction=0.4),

@@ -74,4 +74,9 @@ def test_without_copies_nothing_is_found(audited, places):
 
 def test_what_is_not_looked_for_is_not_told(audited):
     record = audited([row("train/1", "aa")])
-    assert (record.near_copies_across_splits, record.castings, record.copy_baseline_accuracy, record.brightness_auc) == (None,) * 4
+    assert (
+        record.near_copies_across_splits,
+        record.castings,
+        record.copy_baseline_accuracy,
+        record.brightness_auc,
+    ) == (None,) * 4

@@ -77,7 +77,10 @@ def test_settings_without_a_flat_name_have_their_long_one():
         ("parts.zip", "unrecognized arguments: parts.zip; --help shows what there is"),
         ("--source", "argument --fetch.source/--source: expected one argument; --help shows what there is"),
         ("--epochs 0", "--training.epochs 0: input should be greater than or equal to 1"),
-        ("--epochs many", "--training.epochs many: input should be a valid integer, unable to parse string as an integer"),
+        (
+            "--epochs many",
+            "--training.epochs many: input should be a valid integer, unable to parse string as an integer",
+        ),
         ("--protocol best", "--splitting.protocol best: input should be 'cleaned', 'published' or 'grouped'"),
         ("--defect a --good a", "both classes are called 'a': name the two class folders with --defect and --good"),
         (

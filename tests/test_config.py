@@ -26,7 +26,9 @@ def test_every_setting_is_explained_in_a_sentence(field):
     assert field.description.endswith(".")
 
 
-@pytest.mark.parametrize("field", [field for field in FIELDS if field.values[0].annotation in (int, float, int | None, float | None)])
+@pytest.mark.parametrize(
+    "field", [field for field in FIELDS if field.values[0].annotation in (int, float, int | None, float | None)]
+)
 def test_every_number_has_a_bound(field):
     assert field.metadata
 
@@ -66,7 +68,9 @@ def test_asking_for_a_gpu_does_not_train_again():
     assert Training(require_gpu=True).recipe() == Training().recipe()
 
 
-@pytest.mark.parametrize(("images", "epochs"), [(1, 100), (250, 100), (1_000, 25), (1_001, 25), (2_500, 10), (100_000, 10)])
+@pytest.mark.parametrize(
+    ("images", "epochs"), [(1, 100), (250, 100), (1_000, 25), (1_001, 25), (2_500, 10), (100_000, 10)]
+)
 def test_fewer_images_are_seen_more_often(images, epochs):
     assert Training().recipe().passes(images) == epochs
     assert Training(epochs=3).recipe().passes(images) == 3
@@ -75,7 +79,9 @@ def test_fewer_images_are_seen_more_often(images, epochs):
 @pytest.mark.parametrize("model", ["tutorial", "tutorial_dropout"])
 def test_a_tutorial_model_has_its_own_size(model):
     assert Training(model=model, image_size=300).recipe().image_size == 300
-    with pytest.raises(ValidationError, match=rf"image_size is 128, but the {model} model has 300 x 300 inputs.*--model compact"):
+    with pytest.raises(
+        ValidationError, match=rf"image_size is 128, but the {model} model has 300 x 300 inputs.*--model compact"
+    ):
         Training(model=model, image_size=128)
 
 
@@ -86,7 +92,9 @@ def test_a_class_is_one_folder(name):
 
 
 def test_the_two_classes_differ():
-    with pytest.raises(ValidationError, match="both classes are called 'x': name the two class folders with --defect and --good"):
+    with pytest.raises(
+        ValidationError, match="both classes are called 'x': name the two class folders with --defect and --good"
+    ):
         Classes(defect="x", good="x")
 
 

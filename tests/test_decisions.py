@@ -10,7 +10,9 @@ PLAIN = Decision(classes=Classes(), model="compact", network_sha256="ab" * 32, v
 BANDED = PLAIN.model_copy(update={"threshold": 0.4, "review_band": (0.3, 0.6)})
 
 
-@pytest.mark.parametrize(("probability", "decision"), [(0.0, "pass"), (0.4999, "pass"), (0.5, "reject"), (1.0, "reject")])
+@pytest.mark.parametrize(
+    ("probability", "decision"), [(0.0, "pass"), (0.4999, "pass"), (0.5, "reject"), (1.0, "reject")]
+)
 def test_without_a_band_a_person_is_never_asked(probability, decision):
     assert PLAIN.decide(probability).decision == decision
 

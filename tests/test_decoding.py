@@ -39,7 +39,8 @@ def jpeg_of_size(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("form", "mode"), [("JPEG", "L"), ("JPEG", "RGB"), *(("PNG", mode) for mode in ("L", "LA", "RGB", "RGBA", "P", "1"))]
+    ("form", "mode"),
+    [("JPEG", "L"), ("JPEG", "RGB"), *(("PNG", mode) for mode in ("L", "LA", "RGB", "RGBA", "P", "1"))],
 )
 def test_ordinary_pictures_become_grey_levels(photograph, form, mode):
     decoded = decode(photograph(size=(60, 48), form=form, mode=mode), f".{form.lower()}", 40)

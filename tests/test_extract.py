@@ -69,7 +69,9 @@ def test_images_of_another_part_of_the_archive_are_counted_and_left_alone(archiv
 
 
 def test_other_class_names_are_settings(archived, places):
-    record = extract.fn(archived({"bad/1.png": b"one", "good/2.png": b"two"}), Classes(defect="bad", good="good"), places)
+    record = extract.fn(
+        archived({"bad/1.png": b"one", "good/2.png": b"two"}), Classes(defect="bad", good="good"), places
+    )
     assert [entry.label for entry in read_table(record.listing.path(places), Entry)] == ["bad", "good"]
     assert record.classes == Classes(defect="bad", good="good")
 

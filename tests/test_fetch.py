@@ -95,7 +95,9 @@ def test_the_sample_is_drawn_the_same_each_time(fetched, places):
 def test_the_settings_of_the_sample_identify_it(places):
     other = Fetch(sample=TINY.model_copy(update={"seed": 1}))
     assert as_text(locate(Fetch(sample=TINY), places)) != as_text(locate(other, places))
-    assert as_text(locate(Fetch(sample=TINY), places)) == as_text(locate(Fetch(sample=Sample(**TINY.model_dump())), places))
+    assert as_text(locate(Fetch(sample=TINY), places)) == as_text(
+        locate(Fetch(sample=Sample(**TINY.model_dump())), places)
+    )
 
 
 @pytest.mark.parametrize("kind", ["sample", "zip", "folder"])

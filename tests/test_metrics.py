@@ -61,7 +61,13 @@ def test_the_defect_is_the_class_that_the_settings_name():
 
 def test_what_cannot_be_computed_is_none():
     nothing = score([], CLASSES, 0.95)
-    assert (nothing.images, nothing.accuracy, nothing.loss, nothing.auc, nothing.escape_rate) == (0, None, None, None, None)
+    assert (nothing.images, nothing.accuracy, nothing.loss, nothing.auc, nothing.escape_rate) == (
+        0,
+        None,
+        None,
+        None,
+        None,
+    )
     good_alone = score(HAND[4:], CLASSES, 0.95)
     assert (good_alone.escape_rate, good_alone.escape_rate_interval, good_alone.auc) == (None, None, None)
     assert good_alone.false_reject_rate == 0.2
@@ -90,13 +96,17 @@ def test_intervals_are_those_of_clopper_and_pearson(count, total, low, high):
     assert (found.low, found.high) == (pytest.approx(low, abs=1e-5), pytest.approx(high, abs=1e-5))
 
 
-@given(st.integers(1, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))), st.floats(0.51, 0.99))
+@given(
+    st.integers(1, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))), st.floats(0.51, 0.99)
+)
 def test_an_interval_is_the_beta_quantiles_around_the_share(case, confidence):
     (count, total), tail = case, (1 - confidence) / 2
     found = exact_interval(count, total, confidence)
     assert 0 <= found.low <= count / total <= found.high <= 1
     assert found.low == pytest.approx(stats.beta.ppf(tail, count, total - count + 1) if count else 0, abs=1e-6)
-    assert found.high == pytest.approx(stats.beta.ppf(1 - tail, count + 1, total - count) if count < total else 1, abs=1e-6)
+    assert found.high == pytest.approx(
+        stats.beta.ppf(1 - tail, count + 1, total - count) if count < total else 1, abs=1e-6
+    )
 
 
 def test_more_confidence_is_a_wider_interval():

@@ -7,7 +7,10 @@ from tasks.runs import registry
 from tasks.runs.config import Acceptance
 from tasks.runs.records import Exports
 
-LAX, STRICT = Acceptance(max_escape_rate=1, max_false_reject_rate=1), Acceptance(max_escape_rate=0, max_false_reject_rate=0)
+LAX, STRICT = (
+    Acceptance(max_escape_rate=1, max_false_reject_rate=1),
+    Acceptance(max_escape_rate=0, max_false_reject_rate=0),
+)
 
 
 def candidate(name: str) -> Exports:
@@ -25,7 +28,8 @@ def released(evaluation, places):
 
 
 @pytest.mark.parametrize(
-    ("escapes", "rejects", "accepted"), [(0.1, 0.2, True), (0.09, 0.2, False), (0.1, 0.19, False), (1, 1, True), (0, 0, False)]
+    ("escapes", "rejects", "accepted"),
+    [(0.1, 0.2, True), (0.09, 0.2, False), (0.1, 0.19, False), (1, 1, True), (0, 0, False)],
 )
 def test_both_rates_have_to_meet_acceptance_and_may_equal_it(evaluation, escapes, rejects, accepted):
     verdict, reason = decide(evaluation.test, Acceptance(max_escape_rate=escapes, max_false_reject_rate=rejects))

@@ -77,7 +77,7 @@ def test_no_content_and_no_group_lies_on_two_sides(base, arrivals, splitting):
 @given(BASES, ARRIVALS, SPLITTINGS)
 def test_an_image_that_arrives_never_trains_beside_a_copy_that_judges(base, arrivals, splitting):
     assigned = assign(with_arrivals(base, arrivals), splitting)
-    judging = {one.group for one in assigned if one.split == "test" or one.published == "validation"}
+    judging = {one.group for one in assigned if one.split in ("test", "validation")}
     assert not any(one.split == "train" and one.group in judging for one in assigned if one.origin != "base")
 
 
@@ -176,7 +176,9 @@ def test_test_and_validation_are_drawn_apart():
 def test_a_split_without_one_class_is_refused(missing):
     rows = [
         row(number, content)._replace(split=name)
-        for number, (name, content) in enumerate((name, content) for name in ("train", "validation", "test") for content in "ab")
+        for number, (name, content) in enumerate(
+            (name, content) for name in ("train", "validation", "test") for content in "ab"
+        )
     ]
     refuse_one_sided(rows, Classes())
     kept = [one for one in rows if one.split != missing or one.label == "ok_front"]

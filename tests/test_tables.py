@@ -57,7 +57,7 @@ def test_a_row_that_was_cut_short_is_refused(path):
 
 
 def test_equal_rows_are_stored_under_an_equal_name(places):
-    rows = [Line("a,\"b\"\nc", 1, 0.5)]
+    rows = [Line('a,"b"\nc', 1, 0.5)]
     file = store_table("lines", rows, Line, places)
     assert file == store_table("lines", rows, Line, places)
     assert file.name == f"tables/lines-{file.sha256[:16]}.csv"

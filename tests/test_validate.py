@@ -107,7 +107,11 @@ def test_names_that_need_care_come_through(validated, dataset, places, photograp
     for number, name in enumerate(['a,b"c.jpeg', " leading.jpeg", "Größe 1|2.jpeg", "=1+1.jpeg"]):
         (folder / "ok_front" / name).write_bytes(photograph(100 + number))
     manifest = validated(folder)
-    assert {Path(row.path).name for row in rows_of(manifest, places)} >= {'a,b"c.jpeg', " leading.jpeg", "Größe 1|2.jpeg"}
+    assert {Path(row.path).name for row in rows_of(manifest, places)} >= {
+        'a,b"c.jpeg',
+        " leading.jpeg",
+        "Größe 1|2.jpeg",
+    }
 
 
 def test_nothing_outside_is_changed(validated, dataset, places):
@@ -179,7 +183,11 @@ def test_of_two_arrivals_that_contradict_each_other_the_first_counts():
 
 
 def test_equal_paths_of_two_origins_are_not_mixed_up():
-    rows = [row("ok/1", "x", "def_front", "may"), row("ok/1", "x", "ok_front", "june"), row("ok/1", "y", "ok_front", "july")]
+    rows = [
+        row("ok/1", "x", "def_front", "may"),
+        row("ok/1", "x", "ok_front", "june"),
+        row("ok/1", "y", "ok_front", "july"),
+    ]
     kept, refused = settle_labels(rows)
     assert [one.origin for one in kept] == ["may", "july"]
     assert [one.origin for one in refused] == ["june"]
@@ -189,7 +197,10 @@ def test_too_many_bad_files_end_the_run_and_the_first_is_named(validated, datase
     folder = dataset({"": 10})
     for name in ("a.jpeg", "b.jpeg"):
         (folder / "ok_front" / name).write_bytes(b"")
-    with pytest.raises(BadInput, match=r"2 of 22 files of base are no usable images, at most 5\.0% may be; the first: ok_front/a\.jpeg \(the file has no bytes\)"):
+    with pytest.raises(
+        BadInput,
+        match=r"2 of 22 files of base are no usable images, at most 5\.0% may be; the first: ok_front/a\.jpeg \(the file has no bytes\)",
+    ):
         validated(folder, validation=Validation())
 
 

@@ -1,0 +1,156 @@
+"""Outcome: `run.json` keeps its contract, and a run's folder is whole or not there."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from tasks.runs.config import Config, Training
+from tasks.runs.outcome import facts, installed, new_run_id, write_run
+
+SCORE = {
+    "images", "loss", "accuracy", "defects", "missed_defects", "good", "false_rejects", "escape_rate",
+    "escape_rate_interval", "false_reject_rate", "false_reject_rate_interval", "auc",
+}  # fmt: skip
+CONTRACT = {
+    "": {
+        "run_id", "started", "wall_seconds", "versions", "config", "steps", "dataset", "model", "training", "evaluation",
+        "release",
+    },
+    "dataset": {
+        "digest", "images", "by_split", "by_class", "by_origin", "quarantined", "exact_copies_across_splits",
+        "near_copies_across_splits", "held_back_from_training", "castings", "castings_by_split",
+        "test_images_of_trained_castings", "copy_baseline_accuracy", "brightness_auc",
+    },
+    "model": {"name", "parameters", "sha256", "weights_sha256", "image_size"},
+    "training": {
+        "epochs", "images", "wall_seconds", "cpu_seconds", "images_per_second", "device", "resumed_from_epoch",
+    },
+    "evaluation": {"test", "slices", "threshold", "review_band"},
+    "evaluation.test": SCORE,
+    "evaluation.slices.base": SCORE,
+    "evaluation.slices.line 2": SCORE,
+    "release": {"verdict", "reason", "version", "champion_before", "decided_in"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def places(outcome):
+    return outcome.config.places
+
+
+@pytest.fixture
+def told(outcome):
+    """As a reader of run.json gets it."""
+    return json.loads(json.dumps(facts(outcome), allow_nan=False))
+
+
+@pytest.mark.parametrize("where", CONTRACT)
+def test_every_key_of_the_contract_is_there(told, where):
+    for name in where.split(".") if where else ():
+        told = told[name]
+    assert told.keys() >= CONTRACT[where]
+
+
+def test_every_count_of_images_adds_up(told):
+    data = told["dataset"]
+    assert data["images"] == 24 + 24 + 6 + 6 + 1 + 3 + 3
+    for name in ("by_split", "by_class", "by_origin"):
+        assert sum(data[name].values()) == data["images"]
+    assert set(data["by_split"]) == {"train", "validation", "test", "held_back"}
+    assert data["by_split"]["held_back"] == data["held_back_from_training"] == 1
+    assert data["by_origin"] == {"base": 61, "line 2": 6}
+    assert (data["quarantined"], data["exact_copies_across_splits"]) == (1, 1)
+
+
+def test_what_was_not_computed_is_null(told):
+    data = told["dataset"]
+    unknown = ("near_copies_across_splits", "castings", "castings_by_split", "copy_baseline_accuracy", "brightness_auc")
+    assert [data[name] for name in unknown] == [None] * 5
+    assert told["evaluation"]["review_band"] is None
+    assert told["training"]["resumed_from_epoch"] is None
+
+
+def test_the_numbers_are_those_of_the_records(told, outcome):
+    assert told["run_id"] == outcome.run_id
+    assert told["started"] == "2026-11-22T16:15:00+00:00"
+    assert told["wall_seconds"] == pytest.approx(12.345, abs=0.006)
+    assert told["steps"] == outcome.times
+    assert told["model"]["sha256"] == outcome.model.file.sha256
+    assert told["training"]["epochs"] == 3
+    assert told["training"]["images"] == 48
+    test = told["evaluation"]["test"]
+    assert (test["images"], test["missed_defects"], test["false_rejects"]) == (20, 1, 2)
+    low, high = test["escape_rate_interval"]
+    assert 0 < low < test["escape_rate"] < high < 1
+    assert sum(part["images"] for part in told["evaluation"]["slices"].values()) == 20
+    assert told["release"]["verdict"] == "kept"
+
+
+def test_the_run_can_be_repeated_from_its_own_words(told, outcome):
+    assert Config.model_validate(told["config"]) == outcome.config
+
+
+def test_the_start_is_told_in_universal_time(outcome):
+    local = datetime(2026, 11, 22, 17, 15, tzinfo=timezone(timedelta(hours=1)))
+    assert facts(replace(outcome, started=local))["started"] == "2026-11-22T16:15:00+00:00"
+
+
+def test_a_library_that_is_not_there_has_no_version():
+    assert installed("numpy")
+    assert installed("no-such-distribution") is None
+
+
+def test_run_ids_sort_by_time_and_differ():
+    config = Config(training=Training(model="tutorial"))
+    early, late = datetime(2026, 9, 30, 8, 5, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
+    assert new_run_id(early, config).startswith("20260930-080500-tutorial-")
+    assert new_run_id(early, config) < new_run_id(late, config)
+    assert len({new_run_id(early, config) for _ in range(20)}) > 15
+
+
+def test_the_folder_of_a_run_holds_all_there_is_to_know(outcome, places):
+    folder = write_run(outcome, "<!doctype html>")
+    assert folder == places.artifacts.absolute() / "runs" / outcome.run_id
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert files == [
+        "audit.csv", "figures/confusion.png", "figures/learning.png", "figures/mistakes.png", "figures/samples.png",
+        "model.txt", "predictions.csv", "quarantine.csv", "report.html", "run.json",
+    ]  # fmt: skip
+    assert json.loads((folder / "run.json").read_text()) == json.loads(json.dumps(facts(outcome)))
+    with open(folder / "predictions.csv", newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert len(rows) == 40
+    assert rows[0].keys() == {"path", "sha256", "split", "origin", "label", "defect_probability", "decision"}
+
+
+def test_latest_names_the_newest_run(outcome, places):
+    latest = places.artifacts / "runs" / "latest"
+    write_run(outcome, "")
+    assert latest.is_symlink()
+    assert latest.readlink().as_posix() == outcome.run_id
+    write_run(replace(outcome, run_id="20261123-000000-compact-aaaa"), "")
+    assert json.loads((latest / "run.json").read_text())["run_id"] == "20261123-000000-compact-aaaa"
+    assert sorted(path.name for path in latest.parent.iterdir()) == [
+        outcome.run_id,
+        "20261123-000000-compact-aaaa",
+        "latest",
+    ]
+
+
+def test_when_writing_fails_there_is_no_folder_and_latest_stays(outcome, places, monkeypatch):
+    write_run(outcome, "")
+    later = replace(outcome, run_id="20261123-000000-compact-aaaa")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+        patched.setattr(shutil, "copyfile", full)
+        write_run(later, "")
+    runs = places.artifacts / "runs"
+    assert sorted(path.name for path in runs.iterdir()) == [outcome.run_id, "latest"]
+    assert (runs / "latest").readlink().as_posix() == outcome.run_id

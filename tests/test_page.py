@@ -1,0 +1,88 @@
+"""Page: one file that loads nothing, in which no name from outside becomes an element."""
+
+import base64
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from tasks.runs.page import html, inline, markdown
+from tasks.runs.report import Section, sections
+
+EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">&amp;'
+
+
+class Elements(HTMLParser):
+    """Every element of a page with its attributes, and whether all were closed."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attributes)))
+
+
+@pytest.fixture
+def places(outcome):
+    return outcome.config.places
+
+
+@pytest.fixture
+def page(outcome, places):
+    return html(sections(outcome), f"{outcome.source.name}, {outcome.run_id}", places)
+
+
+def test_the_page_loads_nothing_from_anywhere(page):
+    assert not re.search(r"https?:|@import|url\(|//[a-z]", page)
+    for tag, attributes in Elements(page).found:
+        assert tag not in {"script", "link", "iframe", "object", "embed", "form"}
+        assert not any(name.startswith("on") or name == "href" for name in attributes)
+        if "src" in attributes:
+            assert attributes["src"].startswith("data:image/png;base64,")
+
+
+def test_every_picture_is_inside(page, outcome, places):
+    pictures = [attributes for tag, attributes in Elements(page).found if tag == "img"]
+    assert len(pictures) == 4
+    content = outcome.figures.figures[0].file.path(places).read_bytes()
+    assert base64.b64decode(pictures[0]["src"].partition(",")[2]) == content
+    assert pictures[0]["alt"] == "The samples"
+
+
+def test_a_name_from_outside_becomes_no_element(outcome, places):
+    harmless = html(sections(outcome), "title", places)
+    source = outcome.source.model_copy(update={"name": EVIL})
+    figures = outcome.figures.model_copy(
+        update={
+            "figures": tuple(one.model_copy(update={"title": EVIL, "caption": EVIL}) for one in outcome.figures.figures)
+        }
+    )
+    page = html(sections(replace(outcome, source=source, figures=figures)), EVIL, places)
+    assert [tag for tag, _ in Elements(page).found] == [tag for tag, _ in Elements(harmless).found]
+    assert "<script" not in page
+    assert page.count("&lt;script&gt;") >= 2 + 4
+
+
+def test_markup_in_a_section_is_text(places):
+    page = html([Section("<i>", "<b>bold</b> <img src=x>")], "title", places)
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert not {"i", "b", "img"} & {tag for tag, _ in Elements(page).found}
+
+
+def test_braces_are_only_braces(places):
+    assert "{body} {0}" in html([Section("a", "{body} {0}")], "{title}", places)
+
+
+def test_tables_are_tables(page):
+    assert [tag for tag, _ in Elements(page).found].count("table") == 3
+
+
+def test_the_markdown_for_the_ui_has_its_pictures_inside(outcome, places):
+    shown = markdown(sections(outcome)[4], places)
+    assert shown.startswith("## Test\n\n")
+    assert shown.count("](data:image/png;base64,") == 2
+    assert inline(outcome.figures.figures[2], places) in shown

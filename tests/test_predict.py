@@ -1,0 +1,160 @@
+"""Predict: the model in use answers in words or JSON, the same in every process, and says so when it cannot."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows import predict
+from tasks.evaluate import evaluate
+from tasks.export import export
+from tasks.models import networks
+from tasks.models.metrics import Prediction
+from tasks.runs import registry
+from tasks.runs.commandline import exit_status
+from tasks.runs.config import Evaluation
+from tasks.runs.files import store
+from tasks.runs.records import Model
+from tasks.runs.tables import read_table
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def released(prepared, places):
+    """A small model in use as version 1, and its table of predictions by sha256; untrained, which answers as quickly."""
+    *_, splits = prepared()
+    network = networks.build("compact", 32)
+    model = Model(
+        file=store(network.save, places, "data", "networks/compact.keras"), name="compact", parameters=network.count_params(),
+        weights_sha256=networks.weights_digest(network), view="raw", image_size=32, summary="", history=(), kept_epoch=0, images=0,
+        wall_seconds=0, cpu_seconds=0, images_per_second=0, device="CPU",
+    )  # fmt: skip
+    evaluation = evaluate.fn(splits, model, Evaluation(), places)
+    exports = export.fn(model, evaluation, places)
+    registry.promote(exports.digest, "first-run", "a test", places)
+    return exports, {one.sha256: one for one in read_table(evaluation.predictions.path(places), Prediction)}
+
+
+@pytest.fixture
+def ask(places, monkeypatch, capsys):
+    """Runs the command in this process: (exit status, standard output, standard error)."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        named = ["--data", places.data, "--artifacts", places.artifacts]
+        monkeypatch.setattr(sys, "argv", ["predict.py", *map(str, [*words, *named])])
+        capsys.readouterr()
+        status = exit_status(predict.main)
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def test_one_image_is_answered_in_one_line(ask, released, tmp_path):
+    image = tmp_path / "castings/test/def_front/cast_0.jpeg"
+    status, said, _ = ask(image)
+    assert status == 0
+    name, _, answer = said.strip().partition(": ")
+    label, _, share = answer.partition(", ")
+    assert name == str(image)
+    assert label in ("def_front", "ok_front")
+    assert 50 <= float(share.removesuffix(" %")) <= 100
+
+
+def test_json_has_an_object_an_image_that_agrees_with_the_evaluation(ask, released, tmp_path):
+    _, judged = released
+    status, said, _ = ask(tmp_path / "castings/test", "--json")
+    answers = json.loads(said)
+    assert status == 0
+    assert len(answers) == 16
+    for answer in answers:
+        assert list(answer) == ["path", "sha256", "label", "defect_probability", "decision", "reason", "model_version"]
+        assert answer["path"].startswith(str(tmp_path / "castings/test/"))
+        assert answer["defect_probability"] == pytest.approx(judged[answer["sha256"]].defect_probability, abs=1e-6)
+        assert answer["decision"] == ("reject" if answer["defect_probability"] >= 0.5 else "pass")
+        assert answer["model_version"] == 1
+
+
+def test_a_fresh_process_gives_the_same_answers(ask, released, places, tmp_path):
+    words = [tmp_path / "castings/test", "--json", "--data", places.data, "--artifacts", places.artifacts]
+    fresh = subprocess.run(
+        [sys.executable, ROOT / "flows/predict.py", *words], capture_output=True, text=True, cwd=tmp_path, check=True
+    )
+    assert json.loads(fresh.stdout) == json.loads(ask(tmp_path / "castings/test", "--json")[1])
+
+
+def test_an_image_that_cannot_be_read_goes_to_a_person_and_stops_no_other(ask, released, tmp_path):
+    broken = tmp_path / "broken.jpeg"
+    broken.write_bytes(b"\xff\xd8\xff no more")
+    status, said, _ = ask(broken, tmp_path / "castings/test/ok_front/cast_1.jpeg", "--json")
+    first, second = json.loads(said)
+    assert status == 0
+    assert (first["decision"], first["label"], first["defect_probability"]) == ("review", None, None)
+    assert "cannot be read" in first["reason"]
+    assert second["decision"] in ("pass", "reject")
+
+
+def test_a_folder_ends_with_a_summary(ask, released, tmp_path):
+    lines = ask(tmp_path / "castings/test/ok_front")[1].strip().splitlines()
+    assert len(lines) == 9
+    assert lines[-1].startswith("8 images: ")
+
+
+def test_a_version_a_folder_or_a_file_can_be_named(ask, released, places, tmp_path):
+    exports, _ = released
+    image = tmp_path / "castings/test/def_front/cast_0.jpeg"
+    folder = places.artifacts / "models" / exports.digest
+    answers = [
+        ask(image, *words)[1]
+        for words in ([], ["--version", 1], ["--file", folder], ["--file", folder / "model.keras"])
+    ]
+    assert len(set(answers)) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--version", "7"], "there is no version 7"),
+        (["--run", "latest"], "there is no run 'latest'"),
+        (["--file", "nowhere"], "is no model"),
+        (["--version", "1", "--run", "latest"], "give one of them"),
+    ],
+)
+def test_a_model_that_is_not_there_is_said(ask, released, tmp_path, words, says):
+    status, said, error = ask(tmp_path / "castings/test/def_front/cast_0.jpeg", *words)
+    assert (status, said) == (2, "")
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_without_a_model_in_use_it_says_what_to_do(ask, dataset):
+    status, _, error = ask(dataset({"": 1}))
+    assert status == 2
+    assert "run flows/retrain.py first" in error
+
+
+def test_an_image_that_is_not_there_is_bad_input(ask, released, tmp_path):
+    status, _, error = ask(tmp_path / "none.jpeg")
+    assert status == 2
+    assert "there is no image or folder" in error
+
+
+def test_a_model_that_was_changed_is_not_loaded(ask, released, places, tmp_path):
+    exports, _ = released
+    path = places.artifacts / "models" / exports.digest / "model.keras"
+    path.write_bytes(path.read_bytes() + b"x")
+    status, _, error = ask(tmp_path / "castings/test/def_front/cast_0.jpeg")
+    assert status == 2
+    assert "has changed since it was released" in error
+
+
+def test_judging_needs_no_prefect(released, places, tmp_path):
+    words = ["predict.py", tmp_path / "castings/test/def_front/cast_0.jpeg", "--artifacts", places.artifacts]
+    arguments = f"import sys; sys.argv = {[str(word) for word in words]!r}"
+    code = f"{arguments}; from flows.predict import main; main(); print('prefect' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip().endswith("False")

@@ -1,0 +1,106 @@
+"""Records: small, frozen, readable, and aware of the files that they name."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.images.manifest import Entry, Row, stored
+from tasks.runs.config import Classes
+from tasks.runs.files import File, store, write_whole
+from tasks.runs.records import (
+    Archive,
+    Arrival,
+    Evaluation,
+    Exports,
+    Figure,
+    Figures,
+    ImageFolder,
+    Manifest,
+    Model,
+    Release,
+    Source,
+)
+from tasks.runs.tables import store_table
+
+
+@pytest.fixture
+def file(places):
+    def make(name: str) -> File:
+        return store(lambda path: path.write_text(name), places, "data", f"{name}.txt")
+
+    return make
+
+
+def test_a_record_knows_its_files_directly_in_tuples_and_in_records_within(file):
+    one, two = file("one"), file("two")
+    assert list(Archive(file=one, bytes=3).files()) == [one]
+    assert list(Exports(digest="aa", contents=(one, two)).files()) == [one, two]
+    figures = Figures(figures=tuple(Figure(name="a", title="a", caption="a", file=each) for each in (one, two)))
+    assert list(figures.files()) == [one, two]
+
+
+def test_a_record_with_a_missing_file_is_damaged_wherever_it_names_it(file, places):
+    one, two = file("one"), file("two")
+    figures = Figures(figures=tuple(Figure(name="a", title="a", caption="a", file=each) for each in (one, two)))
+    assert figures.damage(places) is None
+    two.path(places).unlink()
+    assert figures.damage(places) == f"{two.path(places)} is missing"
+    assert Exports(digest="aa", contents=(one, two)).damage(places) == f"{two.path(places)} is missing"
+
+
+def test_an_evaluation_looks_after_its_predictions_and_its_decision(evaluation, places):
+    assert [file.name.split("/")[0] for file in evaluation.files()] == ["tables", "decisions"]
+    evaluation.decision.path(places).write_text("{}")
+    assert evaluation.damage(places).endswith("has changed")
+
+
+def test_a_folder_is_damaged_when_one_of_its_images_is(places, tmp_path):
+    entries = []
+    contents = [b"one", b"two"]
+    for content in contents:
+        made = store(lambda path, content=content: path.write_bytes(content), places, "data", "x.jpeg")
+        entries.append(Entry("ok/1.jpeg", made.sha256))
+        write_whole(stored(entries[-1], places), content)
+    listing = store_table("listing", entries, Entry, places)
+    folder = ImageFolder(listing=listing, classes=Classes(), files_found=2, left_alone=0)
+    assert folder.damage(places) is None
+    stored(entries[1], places).write_bytes(b"tw")
+    assert folder.damage(places) == f"{stored(entries[1], places)} has changed"
+    listing.path(places).unlink()
+    assert folder.damage(places) == f"{listing.path(places)} is missing"
+
+
+def test_a_manifest_looks_after_the_copies_of_what_arrived_alone(places):
+    rows = [
+        Row("ok/1.jpeg", name * 32, "ok_front", origin, "", 48, 48, 120.0)
+        for name, origin in (("aa", "base"), ("bb", "line 2"))
+    ]
+    table = store_table("manifest", rows, Row, places)
+    manifest = Manifest(table=table, refused=table, classes=Classes(), images=2, quarantined=0)
+    assert manifest.damage(places) == f"{stored(rows[1], places)} is missing"
+
+
+def test_where_something_lay_outside_is_not_written_down():
+    source = Source(kind="zip", identity="aa", name="parts.zip", path=Path("/home/me/parts.zip"))
+    assert source.model_dump_json() == '{"kind":"zip","identity":"aa","sample":null}'
+    arrival = Arrival(origin="line 2", identity="bb", path=Path("/home/me/line 2"))
+    assert arrival.model_dump_json() == '{"origin":"line 2","identity":"bb"}'
+
+
+def test_records_come_back_from_json(model, evaluation):
+    release = Release(verdict="kept", reason="no", version=None, champion_before=None, decided_in="run 1")
+    for record in (model, evaluation, release):
+        assert type(record).model_validate_json(record.model_dump_json()) == record
+    assert isinstance(model, Model)
+    assert isinstance(evaluation, Evaluation)
+
+
+def test_records_are_frozen(model):
+    with pytest.raises(ValidationError, match="frozen"):
+        model.images = 1
+
+
+def test_no_record_names_a_place_outright(model, evaluation, places):
+    for record in (model, evaluation):
+        assert str(places.data.parent) not in record.model_dump_json()
