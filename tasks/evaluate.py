@@ -42,7 +42,10 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
     return Evaluation(
         predictions=store_table("predictions", predictions, Prediction, places),
         decision=store(
-            lambda path: path.write_text(decision.model_dump_json(indent=2)), places, "data", "decisions/decision.json"
+            lambda path: path.write_text(decision.model_dump_json(indent=2), encoding="utf-8"),
+            places,
+            "data",
+            "decisions/decision.json",
         ),
         test=overall,
         validation=score(

@@ -1,17 +1,18 @@
 """Fetch: the bytes of the source as one zip file under `data/archives`, whole or not at all."""
 
 import shutil
-from pathlib import Path
 
 from prefect import State, Task, task
 from prefect.client.schemas import TaskRun
 
 from tasks.runs.caching import same_step
-from tasks.runs.config import Places
-from tasks.runs.files import File, adopt, sha256_of, store
+from tasks.runs.config import Places, Sample
+from tasks.runs.errors import BadInput
+from tasks.runs.files import File, adopt, scratch_beside, sha256_of, store
 from tasks.runs.records import Archive, Source
 from tasks.sources import kaggle
 from tasks.sources.archive import pack
+from tasks.sources.folder import listing_digest
 from tasks.sources.source import kaggle_archives
 
 
@@ -30,19 +31,34 @@ def fetch(source: Source, places: Places) -> Archive:
 
 
 def bring(source: Source, places: Places) -> File:
-    """A drawn sample, a copied zip or a packed folder; the truth about a sample is kept beside it."""
+    """A drawn sample, a copied zip or a packed folder. Raises BadInput if what lies outside changed meanwhile."""
+    if source.sample:
+        return draw(source.sample, places)
+    assert source.path, "`locate` found it"
+    path = source.path
+    if path.is_dir():
+        file = store(lambda archive: pack(path, source.names, archive), places, "data", "archives/folder.zip")
+        read = listing_digest((name, sha256_of(path / name)) for name in source.names)
+    else:
+        file = store(lambda archive: shutil.copyfile(path, archive), places, "data", "archives/zip.zip")
+        read = file.sha256
+    if read != source.identity:
+        raise BadInput(f"{path} changed while it was read: start again when it is complete")
+    return file
 
-    def write(archive: Path) -> None:
-        if source.sample:
-            from tasks.sources.sample import write_sample  # late: drawing needs SciPy, and a remembered sample does not
 
-            write_sample(source.sample, archive, truth=archive.with_name("truth"))
-        elif source.path and source.path.is_dir():
-            pack(source.path, source.names, archive)
-        elif source.path:
-            shutil.copyfile(source.path, archive)
+def draw(sample: Sample, places: Places) -> File:
+    """The drawn archive; the truth about it, parts and defect masks, lies beside it under its name."""
+    from tasks.sources.sample import write_sample  # late: drawing needs SciPy, and a remembered sample does not
 
-    return store(write, places, "data", f"archives/{source.kind}.zip")
+    with scratch_beside(places.data.absolute() / "archives" / "sample.zip") as scratch:
+        write_sample(sample, scratch, truth=scratch.with_name("truth"))
+        truth = scratch.with_name("truth")
+        file = adopt(scratch, places, "data", "archives/sample.zip")
+        kept = file.path(places).with_name(f"{file.path(places).stem}-truth")
+        shutil.rmtree(kept, ignore_errors=True)
+        truth.rename(kept)
+    return file
 
 
 def download(source: Source, places: Places) -> File:

@@ -157,7 +157,9 @@ def confusion(test: Score, classes: Classes) -> "Canvas":
     axes.imshow(rates, cmap="Blues", vmin=0, vmax=1)
     for (true, called), count in np.ndenumerate(counts):
         rate = rates[true, called]
-        axes.text(called, true, f"{count:,}\n{rate:.1%}", ha="center", va="center", color="white" if rate > 0.6 else INK)
+        axes.text(
+            called, true, f"{count:,}\n{rate:.1%}", ha="center", va="center", color="white" if rate > 0.6 else INK
+        )
     axes.set_xticks([0, 1], [classes.defect, classes.good])
     axes.set_yticks([0, 1], [classes.defect, classes.good])
     axes.set_xlabel("called")

@@ -17,6 +17,7 @@ from tasks.runs.files import damage, write_whole
 from tasks.runs.records import Arrival, ImageFolder, Manifest
 from tasks.runs.tables import read_table, store_table
 from tasks.sources.arrivals import files
+from tasks.sources.folder import listing_digest
 
 
 @task(cache_policy=same_step)
@@ -44,13 +45,16 @@ def validate(folder: ImageFolder, arrivals: tuple[Arrival, ...], validation: Val
 
 def take_in(arrival: Arrival, classes: Classes, places: Places) -> list[Entry]:
     """The files of an arrival, copied to where their content belongs, so that a later change outside changes nothing here."""
-    entries = []
+    entries, listing = [], []
     for file in files(arrival.path, classes):
         content = (arrival.path / file.name).read_bytes()
         entry = Entry(file.path, hashlib.sha256(content).hexdigest(), file.label, origin=arrival.origin)
         if damage(stored(entry, places), entry.sha256):
             write_whole(stored(entry, places), content)
         entries.append(entry)
+        listing.append((file.name, entry.sha256))
+    if listing_digest(listing) != arrival.identity:
+        raise BadInput(f"{arrival.path} changed while it was read: start again when it is complete")
     return entries
 
 

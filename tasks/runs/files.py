@@ -1,5 +1,6 @@
 """Files: written whole or not at all, named by their own digest, found again by it."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -97,3 +98,21 @@ def sync(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Keeps other calls out, in any process, through the file `lock`, which is removed at the end.
+
+    The system drops the locks of the dead, so a killed process keeps nobody waiting.
+    """
+    while True:
+        with open(lock, "w") as opened:
+            fcntl.flock(opened, fcntl.LOCK_EX)
+            if os.fstat(opened.fileno()).st_nlink == 0:
+                continue  # removed by the call that this one waited for
+            try:
+                yield
+            finally:
+                lock.unlink()
+            return

@@ -1,13 +1,12 @@
 """Registry: which released model is in use. A version is complete before the champion is changed to it, in one step."""
 
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import scratch_beside, sync, write_whole
+from tasks.runs.files import alone, write_whole
 
 
 class Version(BaseModel):
@@ -31,17 +30,16 @@ def champion(places: Places) -> Version | None:
 
 def promote(model: str, run_id: str, reason: str, places: Places) -> Version:
     """Makes the model in the folder of this digest the next version, and the champion."""
-    before = champion(places)
-    numbers = [int(path.stem) for path in registry(places).glob("versions/*.json")]
-    number = max(numbers, default=0) + 1
-    while True:
+    folder = registry(places)
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder / ".lock"):  # of two runs at once, the later sees the earlier one's champion
+        before = champion(places)
+        number = max((int(path.stem) for path in folder.glob("versions/*.json")), default=0) + 1
         made = Version(
             number=number, model=model, run_id=run_id, reason=reason, champion_before=before.number if before else None
         )
-        if created(registry(places) / "versions" / f"{number}.json", made.model_dump_json(indent=2)):
-            break
-        number += 1  # another run took it meanwhile
-    write_whole(registry(places) / "champion", str(number).encode())
+        write_whole(folder / "versions" / f"{number}.json", made.model_dump_json(indent=2).encode())
+        write_whole(folder / "champion", str(number).encode())
     return made
 
 
@@ -58,16 +56,3 @@ def version(number: int, places: Places) -> Version:
 
 def registry(places: Places) -> Path:
     return places.artifacts.absolute() / "registry"
-
-
-def created(path: Path, content: str) -> bool:
-    """Writes a new file, whole, and tells whether it did: False when there is one of that name already."""
-    with scratch_beside(path) as scratch:
-        scratch.write_text(content, encoding="utf-8")
-        sync(scratch)
-        try:
-            os.link(scratch, path)
-        except FileExistsError:
-            return False
-    sync(path.parent)
-    return True

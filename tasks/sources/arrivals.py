@@ -7,7 +7,9 @@ from typing import NamedTuple
 from tasks.images import manifest
 from tasks.runs.config import Classes, Fetch, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.files import sha256_of
 from tasks.runs.records import Arrival
+from tasks.sources.entries import Caps, name_faults
 from tasks.sources.folder import DataRoot, Labelled, folded, is_image, labelled, listing_digest, walk
 
 UNLABELLED = "unlabelled"
@@ -27,12 +29,15 @@ def arrivals(fetch: Fetch, places: Places) -> tuple[Arrival, ...]:
         folders = arrival_folders(places.data.absolute() / "inbox", fetch.classes)
     else:
         folders = given_folders([path.expanduser().absolute() for path in fetch.arrivals], fetch.classes)
-    return tuple(
-        Arrival(
-            origin=origin, identity=listing_digest(path, [file.name for file in files(path, fetch.classes)]), path=path
-        )
-        for origin, path in folders
-    )
+    return tuple(Arrival(origin=origin, identity=identity(path, fetch.classes), path=path) for origin, path in folders)
+
+
+def identity(folder: Path, classes: Classes) -> str:
+    """Digest of the files of an arrival. Raises BadInput for names that a table or another disk would not keep."""
+    names = [file.name for file in files(folder, classes)]
+    if fault := next(name_faults(names, Caps()), None):
+        raise BadInput(f"{folder}: {fault}. Rename it")
+    return listing_digest((name, sha256_of(folder / name)) for name in names)
 
 
 def files(folder: Path, classes: Classes) -> list[Labelled]:

@@ -7,13 +7,12 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
-from tasks.runs.files import sha256_of
 
 SPLITS = frozenset({"test", "train", "validation"})
 IMAGES = frozenset({".jpeg", ".jpg", ".png"})
@@ -183,9 +182,9 @@ def _label(name: str, root: DataRoot, classes: Classes) -> Labelled | None:
     return Labelled(name, path, split, label)
 
 
-def listing_digest(folder: Path, names: Sequence[str]) -> str:
-    """sha256 over the relative names and the contents: equal for equal folders, wherever they lie."""
+def listing_digest(files: Iterable[tuple[str, str]]) -> str:
+    """sha256 over names and sha256 of files: equal for equal folders, wherever they lie."""
     digest = hashlib.sha256()
-    for name in names:
-        digest.update(f"{name}\0{sha256_of(folder / name)}\n".encode())
+    for name, sha256 in files:
+        digest.update(f"{name}\0{sha256}\n".encode())
     return digest.hexdigest()

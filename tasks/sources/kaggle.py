@@ -1,21 +1,18 @@
 """Kaggle: the newest version of a data set, and its archive, whole and checked or not at all."""
 
 import base64
-import fcntl
 import hashlib
-import os
 import re
 import shutil
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from tasks.runs.errors import BadInput
-from tasks.runs.files import publish
+from tasks.runs.files import alone, publish
 from tasks.sources.kaggle_client import Damaged, Unavailable, connect
 from tasks.sources.kaggle_credentials import credentials
 
@@ -94,24 +91,6 @@ def identity(path: Path) -> tuple[int, int] | None:
     if not path.exists():
         return None
     return path.stat().st_ino, path.stat().st_mtime_ns
-
-
-@contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """Keeps other calls out, in any process, through the file `lock`, which is removed at the end.
-
-    Not a scratch folder a process: a call must find what a killed one left, and the system drops the locks of the dead.
-    """
-    while True:
-        with open(lock, "w") as opened:
-            fcntl.flock(opened, fcntl.LOCK_EX)
-            if os.fstat(opened.fileno()).st_nlink == 0:
-                continue  # removed by the call that this one waited for
-            try:
-                yield
-            finally:
-                lock.unlink()
-            return
 
 
 def persistently(attempt: Callable[[], Path], pause: Callable[[float], object]) -> Path:

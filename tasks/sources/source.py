@@ -32,7 +32,8 @@ def locate(fetch: Fetch, places: Places) -> Source:
     if path.is_dir():
         names = walk(path)
         taken = tuple(file.name for file in labelled(names, find_root(names, fetch.classes), fetch.classes)[0])
-        return Source(kind="folder", identity=listing_digest(path, taken), name=path.name, path=path, names=taken)
+        identity = listing_digest((name, sha256_of(path / name)) for name in taken)
+        return Source(kind="folder", identity=identity, name=path.name, path=path, names=taken)
     find_root([entry.filename for entry in members(path)], fetch.classes)
     return Source(kind="zip", identity=sha256_of(path), name=path.name, path=path)
 
