@@ -83,7 +83,7 @@ def fit(
         images = pixels.load([manifest.stored(row, places) for row in rows], VIEW, recipe.image_size)
         return fitting.Examples(images, np.array([manifest.is_defect(row, splits.classes) for row in rows], np.int32))
 
-    epochs = recipe.passes(len(learning))
+    epochs = fitting.passes(recipe, len(learning))
     with bar(f"training {recipe.model}", epochs) as advance:
         return fitting.fit(examples(learning), examples(watching), recipe, telling(epochs, advance))
 

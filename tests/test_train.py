@@ -65,3 +65,11 @@ def test_time_on_the_processors_is_counted():
     sum(number * number for number in range(2_000_000))
     spent = Spent.now() - began
     assert 0 < spent.cpu <= spent.wall * 4
+
+
+def test_few_images_are_seen_more_often():
+    from tasks.models.fitting import passes
+
+    assert [passes(Training().recipe(), images) for images in (1, 850, 5_500, 10**6)] == [100, 30, 10, 10]
+    assert passes(Training(epochs=3).recipe(), 850) == 3
+    assert passes(Training(model="tutorial").recipe(), 850) == 4

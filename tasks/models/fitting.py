@@ -38,7 +38,7 @@ def fit(learning: Examples, watching: Examples, recipe: Recipe, each_epoch: Call
     network = build(recipe.model, recipe.image_size)
     learner = classifier(network)
     published = recipe.model.startswith("tutorial")
-    epochs = recipe.passes(len(learning.labels))
+    epochs = passes(recipe, len(learning.labels))
     steps = -(-len(learning.labels) // recipe.batch_size)
     learner.compile(
         optimizer=keras.optimizers.Adam(learning_rate=recipe.learning_rate)
@@ -67,6 +67,11 @@ def fit(learning: Examples, watching: Examples, recipe: Recipe, each_epoch: Call
     )
     kept = len(teller.history) if published else keep_best.best_epoch + 1
     return Fitted(network, tuple(teller.history), kept)
+
+
+def passes(recipe: Recipe, images: int) -> int:
+    """Epochs over this many training images: those asked for, else enough steps to learn from few, from 10 to 100."""
+    return recipe.epochs or min(100, max(10, -(-25_000 // images)))
 
 
 def decaying(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:

@@ -100,14 +100,11 @@ class Recipe(Settings):
 
     model: ModelName
     epochs: int | None
+    """None: as many as so many images need, `fitting.passes`."""
     image_size: int
     batch_size: int
     learning_rate: float
     seed: int
-
-    def passes(self, images: int) -> int:
-        """Epochs over this many training images: those asked for, else enough steps to learn from few, and no more than 100."""
-        return self.epochs or min(100, max(10, -(-25_000 // images)))
 
 
 RECIPES: dict[ModelName, dict[str, int | float | None]] = {
