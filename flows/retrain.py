@@ -62,26 +62,10 @@ def retrain(config: Config = Config()) -> Release:
     released = step(release, evaluation, exports, config.acceptance, run_id)
 
     wall = time.perf_counter() - began
-    show(
-        Outcome(
-            run_id,
-            started,
-            wall,
-            config,
-            step.times,
-            source,
-            archive,
-            folder,
-            manifest,
-            audited,
-            splits,
-            model,
-            evaluation,
-            figures,
-            exports,
-            released,
-        )
-    )
+    show(Outcome(
+        run_id, started, wall, config, step.times, source, archive, folder, manifest, audited, splits,
+        model, evaluation, figures, exports, released,
+    ))  # fmt: skip
     return released
 
 

@@ -73,3 +73,15 @@ def test_few_images_are_seen_more_often():
     assert [passes(Training().recipe(), images) for images in (1, 850, 5_500, 10**6)] == [100, 30, 10, 10]
     assert passes(Training(epochs=3).recipe(), 850) == 3
     assert passes(Training(model="tutorial").recipe(), 850) == 4
+
+
+def test_a_training_that_diverges_says_what_to_try():
+    from tasks.models.fitting import Teller
+    from tasks.runs.errors import BadInput
+
+    told = []
+    with pytest.raises(BadInput, match="loss became nan in epoch 3: try a lower --training.learning_rate"):
+        Teller(told.append).on_epoch_end(
+            2, {"loss": float("nan"), "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}
+        )
+    assert told == []

@@ -1,5 +1,6 @@
 """Fitting: a network's weights from images and labels, epoch by epoch, on whatever device TensorFlow has."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,19 +37,10 @@ def fit(learning: Examples, watching: Examples, recipe: Recipe, each_epoch: Call
     """
     keras.utils.set_random_seed(recipe.seed)
     network = build(recipe.model, recipe.image_size)
-    learner = classifier(network)
-    published = recipe.model.startswith("tutorial")
-    epochs = passes(recipe, len(learning.labels))
-    steps = -(-len(learning.labels) // recipe.batch_size)
-    learner.compile(
-        optimizer=keras.optimizers.Adam(learning_rate=recipe.learning_rate)
-        if published
-        else decaying(recipe.learning_rate, steps * epochs),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-    )
+    epochs, steps = passes(recipe, len(learning.labels)), -(-len(learning.labels) // recipe.batch_size)
+    learner = compiled(network, recipe, steps * epochs)
     teller = Teller(each_epoch)
-    keep_best = keras.callbacks.EarlyStopping(monitor="val_loss", patience=epochs, restore_best_weights=True)
+    best = keras.callbacks.EarlyStopping(monitor="val_loss", patience=epochs, restore_best_weights=True)
     learner.fit(
         x=training_batches(
             learning.pixels,
@@ -56,17 +48,34 @@ def fit(learning: Examples, watching: Examples, recipe: Recipe, each_epoch: Call
             batch_size=recipe.batch_size,
             epochs=epochs,
             seed=recipe.seed,
-            turn=not published,
+            turn=not published(recipe),
         ),
         validation_data=labelled(watching, recipe.batch_size),
         epochs=epochs,
         steps_per_epoch=steps,
-        callbacks=[keras.callbacks.TerminateOnNaN(), teller, *([] if published else [keep_best])],
+        callbacks=[keras.callbacks.TerminateOnNaN(), teller, *([] if published(recipe) else [best])],
         shuffle=False,  # the pipeline shuffles; True only warns
         verbose=0,
     )
-    kept = len(teller.history) if published else keep_best.best_epoch + 1
-    return Fitted(network, tuple(teller.history), kept)
+    return Fitted(network, tuple(teller.history), kept_epoch=epochs if published(recipe) else best.best_epoch + 1)
+
+
+def published(recipe: Recipe) -> bool:
+    """Whether the network is trained as the tutorial did: plain Adam, no augmentation, the last epoch."""
+    return recipe.model.startswith("tutorial")
+
+
+def compiled(network: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
+    """The logits of the network, ready to learn for so many steps."""
+    learner = classifier(network)
+    learner.compile(
+        optimizer=keras.optimizers.Adam(recipe.learning_rate)
+        if published(recipe)
+        else decaying(recipe.learning_rate, steps),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    return learner
 
 
 def passes(recipe: Recipe, images: int) -> int:
@@ -87,13 +96,17 @@ def decaying(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
 
 
 class Teller(keras.callbacks.Callback):
-    """Hands every finished epoch on as a record."""
+    """Hands every finished epoch on as a record. Raises BadInput when the loss is no number any more."""
 
     def __init__(self, each_epoch: Callable[[Epoch], None]):
         super().__init__()
         self.each_epoch, self.history = each_epoch, list[Epoch]()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        if not math.isfinite(logs["loss"]):
+            raise BadInput(
+                f"the loss became {logs['loss']} in epoch {epoch + 1}: try a lower --training.learning_rate, or another --seed"
+            )
         self.history.append(
             Epoch(
                 epoch=epoch + 1, loss=logs["loss"], accuracy=logs["accuracy"],
