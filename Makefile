@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: help retrain predict test test-all lint format lock doctor serve deploy clean
 
 help:  ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/:/' | column -t -s:
+	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 retrain: .venv/run  ## retrain on the built-in sample; ARGS="--source castings.zip" for other images
 	$(BIN)/python flows/retrain.py $(ARGS)
@@ -50,8 +50,8 @@ clean:  ## remove what is made again: all of data/ but the inbox, caches, the vi
 	find flows tasks tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp is newer than the lock that it was installed from, so a second call installs nothing.
-COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-emit-find-links --custom-compile-command "make lock" --upgrade --quiet
+COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" --upgrade --quiet
 INSTALL = $(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes
 
 .venv/uv:
