@@ -47,7 +47,7 @@ lock: .venv/uv  ## resolve anew: requirements.txt, requirements-dev.txt, require
 clean:  ## remove what is made again: all of data/ but the inbox, caches, the virtual environment
 	[ ! -d data ] || find data -mindepth 1 -maxdepth 1 ! -name inbox -exec rm -rf {} +
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
-	find flows tasks tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find flows tasks tests -name __pycache__ -prune -exec rm -rf {} +
 
 # A stamp is newer than the lock that it was installed from, so a second call installs nothing.
 COMPILE = $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \

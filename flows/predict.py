@@ -42,6 +42,8 @@ def chosen(arguments: PredictArguments) -> Predictor:
     if sum(option is not None for option in (arguments.version, arguments.run, arguments.file)) > 1:
         raise BadInput("--version, --run and --file each name a model: give one of them")
     if arguments.file:
+        if not arguments.file.exists():
+            raise BadInput(f"there is no model {str(arguments.file)!r}: give its folder, or the model.keras in it")
         return Predictor(arguments.file if arguments.file.is_dir() else arguments.file.parent)
     if arguments.run:
         return Predictor(models / model_of_run(arguments.run, arguments.places))

@@ -12,10 +12,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
 import logging
+import os
+import signal
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
+from prefect.settings import PREFECT_API_URL
 
 from tasks.audit import audit
 from tasks.evaluate import evaluate
@@ -28,6 +31,7 @@ from tasks.runs import page, report
 from tasks.runs.caching import Steps
 from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_status, parse
 from tasks.runs.config import Config
+from tasks.runs.files import sweep, usable
 from tasks.runs.outcome import Outcome, new_run_id, write_run
 from tasks.runs.records import Arrival, Release, Source
 from tasks.sources.arrivals import arrivals
@@ -39,7 +43,8 @@ from tasks.validate import validate
 
 def run_name() -> str:
     config = Config.model_validate(flow_run.parameters["config"])
-    return f"{config.training.model} on {Path(config.fetch.source).name}, {datetime.now(UTC):%d %b %H:%M}"
+    source = config.fetch.source if ":" in config.fetch.source else Path(config.fetch.source).name
+    return f"{config.training.model} on {source}, {datetime.now(UTC):%d %b %H:%M}"
 
 
 @flow(flow_run_name=run_name, log_prints=True)
@@ -47,6 +52,7 @@ def retrain(config: Config = Config()) -> Release:
     """From the source to a released model, or to the reason why not."""
     started, began = datetime.now(UTC), time.perf_counter()
     run_id = new_run_id(started, config)
+    sweep(config.places)
     step = Steps(config.places)
     source, arriving = look_first(config)
 
@@ -75,6 +81,7 @@ def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...]]:
         from tasks.models.fitting import require_gpu
 
         require_gpu()
+    usable(config.places)
     return locate(config.fetch, config.places), arrivals(config.fetch, config.places)
 
 
@@ -90,9 +97,22 @@ def show(outcome: Outcome) -> None:
     print(f"report: {folder / 'report.html'}")
 
 
+def stop_at_once(*_: object) -> None:
+    """Ends this process and its embedded server. Prefect would first tell the server, which Ctrl-C has stopped too, for minutes.
+
+    Whatever a step had not finished lies in scratch folders that nothing reads.
+    """
+    print("interrupted; what was finished is kept, and the next run goes on from there", file=sys.stderr)
+    if embedded := sys.modules.get("prefect.server.api.server"):
+        embedded.SubprocessASGIServer().stop()
+    os._exit(1)
+
+
 def main() -> None:
     config = Config.model_validate(parse(RetrainArguments, sys.argv[1:]).model_dump())
     look_first(config)  # what is wrong is told before a server is started
+    if not PREFECT_API_URL.value():
+        signal.signal(signal.SIGINT, stop_at_once)
     retrain(config)
 
 

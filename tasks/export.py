@@ -1,6 +1,5 @@
 """Export: the model's folder, `artifacts/models/<digest>/`, complete before it can be seen and never changed after."""
 
-import hashlib
 import shutil
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from prefect import task
 
 from tasks.runs.caching import same_step
 from tasks.runs.config import Places
-from tasks.runs.files import File, publish, scratch_beside
+from tasks.runs.files import File, digest_of, publish, scratch_beside
 from tasks.runs.records import Evaluation, Exports, Model
 
 
@@ -16,9 +15,7 @@ from tasks.runs.records import Evaluation, Exports, Model
 def export(model: Model, evaluation: Evaluation, places: Places) -> Exports:
     """The folder with `model.keras` and `decision.json`, named by a digest over both."""
     parts = {"decision.json": evaluation.decision, "model.keras": model.file}
-    digest = hashlib.sha256(
-        "".join(f"{name} {file.sha256}\n" for name, file in sorted(parts.items())).encode()
-    ).hexdigest()
+    digest = digest_of({name: file.sha256 for name, file in parts.items()})
     contents = tuple(
         File(place="artifacts", name=f"models/{digest}/{name}", sha256=file.sha256)
         for name, file in sorted(parts.items())

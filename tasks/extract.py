@@ -1,7 +1,6 @@
 """Extract: the images of the data set found in the archive, each under `data/images` by its content, and a listing."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from prefect import task
@@ -9,6 +8,7 @@ from prefect import task
 from tasks.images.manifest import Entry, stored
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places
+from tasks.runs.files import scratch_beside
 from tasks.runs.records import Archive, ImageFolder
 from tasks.runs.tables import store_table
 from tasks.sources.archive import members, unpack
@@ -22,12 +22,12 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
     names = [member.filename for member in members(path)]
     root = find_root(names, classes)
     files, left_alone = labelled(names, root, classes)
-    with tempfile.TemporaryDirectory(dir=places.data.absolute(), prefix=".extract.") as room:
-        unpacked = unpack(path, {file.name: file.path for file in files}, Path(room) / "images")
+    with scratch_beside(places.data.absolute() / "extracted") as room:
+        unpacked = unpack(path, {file.name: file.path for file in files}, room)
         digests = {file.path: file.sha256 for file in unpacked}
         entries = [Entry(file.path, digests[file.path], file.label, file.split) for file in files]
         for entry in entries:
-            keep(Path(room) / "images" / entry.path, stored(entry, places))
+            keep(room / entry.path, stored(entry, places))
     print(
         f"extract: {len(entries):,} files below {root.prefix or 'the top folder'}, {left_alone:,} other images left alone"
     )

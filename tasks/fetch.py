@@ -21,7 +21,7 @@ def network_trouble(task: Task, task_run: TaskRun, state: State) -> bool:
     return isinstance(state.result(raise_on_failure=False), kaggle.Unavailable)
 
 
-@task(cache_policy=same_step, retries=2, retry_delay_seconds=[60, 300], retry_condition_fn=network_trouble)
+@task(cache_policy=same_step, retries=1, retry_delay_seconds=60, retry_condition_fn=network_trouble)
 def fetch(source: Source, places: Places) -> Archive:
     """The archive of `source`. What lies outside is copied, and never changed."""
     file = download(source, places) if source.kind == "kaggle" else bring(source, places)

@@ -135,6 +135,8 @@ def overfitting(history: Sequence[Epoch], kept: int) -> str:
     gap = (
         f"Epoch {kept} of {len(history)} is kept: validation loss {at.validation_loss:.3f}, training loss {at.loss:.3f}"
     )
+    if at.validation_loss > 0.65:
+        return f"{gap}: hardly better than a coin, whose loss is 0.693. It has not learnt to tell the classes apart."
     if last.validation_loss > 1.5 * at.validation_loss and last.loss < at.loss:
         rise = f"validation rose to {last.validation_loss:.3f}"
         return f"{gap}; after it the training loss still fell while {rise}: the network began to over-fit."

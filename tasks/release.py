@@ -19,10 +19,7 @@ def release(evaluation: Evaluation, exports: Exports, acceptance: Acceptance, ru
     """The decision about this candidate, taken once for the same candidate, champion and acceptance."""
     champion = registry.champion(places)
     if champion and champion.model == exports.digest:
-        decided = Release(
-            verdict="promoted", reason=champion.reason, version=champion.number,
-            champion_before=champion.champion_before, decided_in=champion.run_id, cached=True,
-        )  # fmt: skip
+        decided = in_use(evaluation.test, champion, acceptance)
     elif (memo := decision_file(exports, champion, acceptance, places)).exists():
         decided = Release.model_validate_json(memo.read_text(encoding="utf-8")).model_copy(update={"cached": True})
     else:
@@ -31,6 +28,19 @@ def release(evaluation: Evaluation, exports: Exports, acceptance: Acceptance, ru
             write_whole(memo, decided.model_dump_json(indent=2).encode())
     print(f"release: {decided.verdict}{f', version {decided.version}' if decided.version else ''}: {decided.reason}")
     return decided
+
+
+def in_use(test: Score, champion: registry.Version, acceptance: Acceptance) -> Release:
+    """What was decided when this candidate became the champion; stricter limits of today are told, and change nothing."""
+    accepted, today = decide(test, acceptance)
+    return Release(
+        verdict="promoted" if accepted else "kept",
+        reason=today if accepted else f"it is in use already, and by today's limits it would not be promoted: {today}",
+        version=champion.number,
+        champion_before=champion.champion_before,
+        decided_in=champion.run_id,
+        cached=True,
+    )
 
 
 def settle(

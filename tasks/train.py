@@ -41,7 +41,7 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
         f"epoch {fitted.kept_epoch} kept, {spent.wall:.0f} s"
     )
     return Model(
-        file=store(network.save, places, "data", f"networks/{recipe.model}.keras"),
+        file=store(lambda path: networks.save(network, path), places, "data", f"networks/{recipe.model}.keras"),
         name=recipe.model,
         parameters=network.count_params(),
         weights_sha256=networks.weights_digest(network),

@@ -109,10 +109,10 @@ def settle_labels(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
 def refuse_too_many_bad(entries: Iterable[Entry], refusals: Sequence[Refusal], validation: Validation) -> None:
     total, bad = Counter(entry.origin for entry in entries), Counter(refusal.origin for refusal in refusals)
     for origin, count in bad.items():
-        if count > validation.max_bad_fraction * total[origin]:
+        if count > max(1, validation.max_bad_fraction * total[origin]):  # one file must not stop a small batch
             first = next(refusal for refusal in refusals if refusal.origin == origin)
             raise BadInput(
-                f"{count:,} of {total[origin]:,} files of {origin} are no usable images, at most {validation.max_bad_fraction:.1%} may be; "
+                f"{count:,} of {total[origin]:,} files of {origin} cannot be used, at most {validation.max_bad_fraction:.1%} may be so; "
                 f"the first: {first.path} ({first.reason}). Mend the files, or raise --validation.max_bad_fraction"
             )
 

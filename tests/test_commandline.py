@@ -76,12 +76,12 @@ def test_settings_without_a_flat_name_have_their_long_one():
         ("--epoch 3", "unrecognized arguments: --epoch 3; --help shows what there is"),
         ("parts.zip", "unrecognized arguments: parts.zip; --help shows what there is"),
         ("--source", "argument --fetch.source/--source: expected one argument; --help shows what there is"),
-        ("--epochs 0", "--training.epochs 0: input should be greater than or equal to 1"),
+        ("--epochs 0", "--epochs 0: input should be greater than or equal to 1"),
         (
             "--epochs many",
-            "--training.epochs many: input should be a valid integer, unable to parse string as an integer",
+            "--epochs many: input should be a valid integer, unable to parse string as an integer",
         ),
-        ("--protocol best", "--splitting.protocol best: input should be 'cleaned', 'published' or 'grouped'"),
+        ("--protocol best", "--protocol best: input should be 'cleaned', 'published' or 'grouped'"),
         ("--defect a --good a", "both classes are called 'a': name the two class folders with --defect and --good"),
         (
             "--model tutorial --image-size 128",
@@ -96,7 +96,7 @@ def test_what_is_wrong_is_told_in_one_line(capsys, words, line):
 
 
 def test_an_empty_source_is_not_the_current_folder():
-    with pytest.raises(BadInput, match=r"--fetch\.source : string should have at least 1 character"):
+    with pytest.raises(BadInput, match=r"--source : string should have at least 1 character"):
         parse(RetrainArguments, ["--source", ""])
 
 

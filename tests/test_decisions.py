@@ -1,10 +1,10 @@
 """Decisions: pass, review or reject, and why."""
 
 import pytest
-from pydantic import ValidationError
 
 from tasks.models.decisions import Decision, read
 from tasks.runs.config import Classes
+from tasks.runs.errors import BadInput
 
 PLAIN = Decision(classes=Classes(), model="compact", network_sha256="ab" * 32, view="raw", image_size=75)
 BANDED = PLAIN.model_copy(update={"threshold": 0.4, "review_band": (0.3, 0.6)})
@@ -49,5 +49,5 @@ def test_a_decision_comes_back_from_its_file(tmp_path):
 def test_a_decision_without_the_network_it_is_for_is_refused(tmp_path):
     path = tmp_path / "decision.json"
     path.write_text('{"classes": {}, "model": "compact", "view": "raw", "image_size": 75}')
-    with pytest.raises(ValidationError, match="network_sha256"):
+    with pytest.raises(BadInput, match="decision.json is damaged: Field required"):
         read(path)

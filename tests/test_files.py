@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tasks.runs.config import Places
-from tasks.runs.files import File, adopt, damage, publish, scratch_beside, sha256_of, store, write_whole
+from tasks.runs.files import File, adopt, damage, publish, scratch_beside, sha256_of, store, sweep, write_whole
 
 
 def contents(folder):
@@ -136,3 +136,28 @@ def test_the_date_of_a_file_says_nothing(tmp_path):
     digest = sha256_of(tmp_path / "a")
     os.utime(tmp_path / "a", (0, 0))
     assert damage(tmp_path / "a", digest) is None
+
+
+def test_old_scratch_is_swept_and_nothing_else(places):
+    names = [
+        "archives/.sample.x.scratch",
+        ".plain.y.scratch",
+        "registry/versions/.1.z.scratch",
+        "inbox/.mine.scratch",
+        "archives/kept",
+    ]
+    for name in names:
+        (places.data / name).mkdir(parents=True)
+        os.utime(places.data / name, (0, 0))
+    (places.data / "archives/.young.x.scratch").mkdir()
+    sweep(places)
+    left = {path.relative_to(places.data).as_posix() for path in places.data.rglob("*")}
+    assert left == {
+        "archives",
+        "archives/kept",
+        "archives/.young.x.scratch",
+        "inbox",
+        "inbox/.mine.scratch",
+        "registry",
+        "registry/versions",
+    }

@@ -1,5 +1,7 @@
 """Networks: the published ones to the parameter, the small one small, all of them safe to store and load."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
@@ -61,13 +63,21 @@ def test_probabilities_do_not_depend_on_how_many_images_are_judged_at_once(compa
 
 def test_a_stored_network_answers_as_before_and_its_weights_have_one_digest(compact, tmp_path):
     images = np.random.default_rng(1).integers(0, 255, (5, 48, 48, 1), dtype=np.uint8)
-    compact.save(tmp_path / "model.keras")
+    networks.save(compact, tmp_path / "model.keras")
     loaded = networks.load(tmp_path / "model.keras")
     np.testing.assert_array_equal(
         networks.defect_probabilities(loaded, images), networks.defect_probabilities(compact, images)
     )
     assert networks.weights_digest(loaded) == networks.weights_digest(compact)
     assert networks.weights_digest(networks.build("compact", 48)) != networks.weights_digest(compact)
+
+
+def test_equal_weights_give_an_equal_file(compact, tmp_path):
+    for name in ("one.keras", "two.keras"):
+        networks.save(compact, tmp_path / name)
+        time.sleep(1.1)  # Keras writes the second of saving into the file
+    assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "two.keras").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.keras", "two.keras"]
 
 
 def test_a_file_that_holds_code_is_not_loaded(tmp_path):

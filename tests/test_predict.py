@@ -29,7 +29,8 @@ def released(prepared, places):
     *_, splits = prepared()
     network = networks.build("compact", 32)
     model = Model(
-        file=store(network.save, places, "data", "networks/compact.keras"), name="compact", parameters=network.count_params(),
+        file=store(lambda path: networks.save(network, path), places, "data", "networks/compact.keras"),
+        name="compact", parameters=network.count_params(),
         weights_sha256=networks.weights_digest(network), view="raw", image_size=32, summary="", history=(), kept_epoch=0, images=0,
         wall_seconds=0, cpu_seconds=0, images_per_second=0, device="CPU",
     )  # fmt: skip
@@ -120,7 +121,7 @@ def test_a_version_a_folder_or_a_file_can_be_named(ask, released, places, tmp_pa
     [
         (["--version", "7"], "there is no version 7"),
         (["--run", "latest"], "there is no run 'latest'"),
-        (["--file", "nowhere"], "is no model"),
+        (["--file", "nowhere"], "there is no model 'nowhere'"),
         (["--version", "1", "--run", "latest"], "give one of them"),
     ],
 )
@@ -147,6 +148,15 @@ def test_a_model_that_was_changed_is_not_loaded(ask, released, places, tmp_path)
     exports, _ = released
     path = places.artifacts / "models" / exports.digest / "model.keras"
     path.write_bytes(path.read_bytes() + b"x")
+    status, _, error = ask(tmp_path / "castings/test/def_front/cast_0.jpeg")
+    assert status == 2
+    assert "has changed since it was released" in error
+
+
+def test_a_decision_that_was_changed_is_not_used(ask, released, places, tmp_path):
+    exports, _ = released
+    path = places.artifacts / "models" / exports.digest / "decision.json"
+    path.write_text(path.read_text().replace('"threshold": 0.5', '"threshold": 0.9'))
     status, _, error = ask(tmp_path / "castings/test/def_front/cast_0.jpeg")
     assert status == 2
     assert "has changed since it was released" in error

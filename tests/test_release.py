@@ -63,10 +63,19 @@ def test_a_bad_candidate_leaves_the_champion_in_use(released, places):
     assert registry.champion(places).number == 1
 
 
-def test_a_candidate_that_is_in_use_counts_as_decided(released, places):
+def test_stricter_limits_are_told_of_a_model_in_use_and_change_nothing(released, places):
     first = released("aa", LAX)
     again = released("aa", STRICT, "run 2")
-    assert again == first.model_copy(update={"cached": True})
+    assert (again.verdict, again.version, again.decided_in, again.cached) == ("kept", 1, first.decided_in, True)
+    assert again.reason.startswith(
+        "it is in use already, and by today's limits it would not be promoted: 1 of 10 defects escape"
+    )
+    assert registry.champion(places).number == 1
+
+
+def test_a_candidate_that_is_in_use_counts_as_decided(released, places):
+    first = released("aa", LAX)
+    assert released("aa", LAX, "run 2") == first.model_copy(update={"cached": True})
     assert not (registry.registry(places) / "versions" / "2.json").exists()
 
 

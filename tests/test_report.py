@@ -47,7 +47,7 @@ def test_the_sections_stand_in_the_order_of_their_weight(outcome):
 
 def test_the_result_says_verdict_reason_and_counts(outcome):
     result = sections(outcome)[0].markdown
-    assert result.startswith(f"**Kept**: {outcome.release.reason}.")
+    assert result.startswith(f"**Not promoted, no model is in use**: {outcome.release.reason}.")
     assert "**85.00%** of 20 test images" in result
     assert "misses 1 of 10 defects and refuses 2 of 10 good parts" in result
     assert "Decided in run" not in result

@@ -199,7 +199,7 @@ def test_too_many_bad_files_end_the_run_and_the_first_is_named(validated, datase
         (folder / "ok_front" / name).write_bytes(b"")
     with pytest.raises(
         BadInput,
-        match=r"2 of 22 files of base are no usable images, at most 5\.0% may be; the first: ok_front/a\.jpeg \(the file has no bytes\)",
+        match=r"2 of 22 files of base cannot be used, at most 5\.0% may be so; the first: ok_front/a\.jpeg \(the file has no bytes\)",
     ):
         validated(folder, validation=Validation())
 
@@ -216,9 +216,13 @@ def test_just_the_allowed_share_is_allowed(bad, ends):
 
 
 def test_a_good_source_does_not_make_up_for_a_bad_arrival():
-    entries = [Entry(f"{number}", f"{number}") for number in range(100)] + [Entry("x", "x", origin="line 2")]
-    with pytest.raises(BadInput, match="1 of 1 files of line 2"):
-        refuse_too_many_bad(entries, [Refusal("x", "x", "line 2", "empty", "no bytes")], Validation())
+    entries = [Entry(f"{number}", f"{number}") for number in range(100)] + [
+        Entry(name, name, origin="line 2") for name in "xyz"
+    ]
+    bad = [Refusal(name, name, "line 2", "empty", "no bytes") for name in "xy"]
+    with pytest.raises(BadInput, match="2 of 3 files of line 2"):
+        refuse_too_many_bad(entries, bad, Validation())
+    refuse_too_many_bad(entries, bad[:1], Validation())  # one file does not stop a small batch
 
 
 def test_a_class_of_which_nothing_is_left_ends_the_run(validated, dataset):

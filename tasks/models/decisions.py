@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.runs.config import Classes
+from tasks.runs.errors import BadInput
 
 Answer = Literal["pass", "review", "reject"]
 
@@ -51,4 +52,8 @@ class Decision(BaseModel):
 
 
 def read(path: Path) -> Decision:
-    return Decision.model_validate_json(path.read_text(encoding="utf-8"))
+    """Raises BadInput when the file is no decision."""
+    try:
+        return Decision.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise BadInput(f"{path} is damaged: {error.errors()[0]['msg']}") from error

@@ -70,5 +70,5 @@ def auc(defect: np.ndarray, probability: np.ndarray) -> float | None:
         return None
     from scipy import stats
 
-    ranks = stats.rankdata(probability)
-    return float((ranks[defect].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    rank_sum = stats.mannwhitneyu(probability[defect], probability[~defect], method="asymptotic")
+    return float(rank_sum.statistic / (positives * negatives))

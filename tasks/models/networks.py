@@ -5,6 +5,8 @@ A network takes float32 (batch, size, size, 1), grey 0-255, rescales by itself, 
 """
 
 import hashlib
+import json
+import zipfile
 from pathlib import Path
 
 import keras
@@ -72,6 +74,19 @@ def summary(network: keras.Model) -> str:
     lines: list[str] = []
     network.summary(print_fn=lines.append, line_length=100)
     return "\n".join(lines)
+
+
+def save(network: keras.Model, path: Path) -> None:
+    """Writes the network; equal weights give an equal file, since the date of saving is left out."""
+    saved = path.with_name(f"dated-{path.name}")
+    network.save(saved)
+    with zipfile.ZipFile(saved) as dated, zipfile.ZipFile(path, "w") as undated:
+        for name in sorted(dated.namelist()):
+            content = dated.read(name)
+            if name == "metadata.json":
+                content = json.dumps({**json.loads(content), "date_saved": ""}).encode()
+            undated.writestr(zipfile.ZipInfo(name), content)
+    saved.unlink()
 
 
 def load(path: Path) -> keras.Model:

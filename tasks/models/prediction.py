@@ -1,6 +1,6 @@
 """Prediction: what a released model says of images. Needs its folder alone: no server, no registry, no training code."""
 
-import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.images import pixels
 from tasks.models import decisions
 from tasks.runs.errors import BadInput
-from tasks.runs.files import damage
+from tasks.runs.files import damage, digest_of, sha256_of
 
 CHUNK = 128  # images in memory at a time
 
@@ -33,15 +33,19 @@ class Predictor:
 
     def __init__(self, folder: Path, version: int | None = None):
         """Raises BadInput when the folder holds no model, or one whose file is not the one that was released."""
-        from tasks.models import networks
-
-        if not (folder / "decision.json").is_file() or not (folder / "model.keras").is_file():
+        parts = {name: folder / name for name in ("decision.json", "model.keras")}
+        if not all(path.is_file() for path in parts.values()):
             raise BadInput(f"{folder} is no model: a folder with model.keras and decision.json is expected")
+        named_by_digest = re.fullmatch("[0-9a-f]{64}", folder.name)
+        if named_by_digest and digest_of({name: sha256_of(path) for name, path in parts.items()}) != folder.name:
+            raise BadInput(
+                f"{folder} has changed since it was released, and is not loaded: run flows/retrain.py again, which restores it"
+            )
         self.decision, self.version = decisions.read(folder / "decision.json"), version
         if what := damage(folder / "model.keras", self.decision.network_sha256):
-            raise BadInput(
-                f"{what} since it was released, and is not loaded: run flows/retrain.py again, which restores it"
-            )
+            raise BadInput(f"{what}: it is not the network that decision.json beside it was made for")
+        from tasks.models import networks  # late: a wrong folder is told without waiting for TensorFlow
+
         self.network = networks.load(folder / "model.keras")
 
     def judge(self, images: Sequence[tuple[str, Path]]) -> Iterator[Answer]:
@@ -60,20 +64,20 @@ class Predictor:
                 yield self.answer(name, path, float(next(chances)))
             else:
                 yield Answer(
-                    path=name, sha256=sha256(path), label=None, defect_probability=None,
+                    path=name, sha256=sha256_if_readable(path), label=None, defect_probability=None,
                     decision="review", reason=f"the image cannot be read: {sight}", model_version=self.version,
                 )  # fmt: skip
 
     def answer(self, name: str, path: Path, chance: float) -> Answer:
         verdict = self.decision.decide(chance)
         return Answer(
-            path=name, sha256=sha256(path), label=self.decision.most_likely(chance)[0], defect_probability=chance,
+            path=name, sha256=sha256_if_readable(path), label=self.decision.most_likely(chance)[0], defect_probability=chance,
             decision=verdict.decision, reason=verdict.reason, model_version=self.version,
         )  # fmt: skip
 
 
-def sha256(path: Path) -> str | None:
+def sha256_if_readable(path: Path) -> str | None:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return sha256_of(path)
     except OSError:
         return None

@@ -68,6 +68,7 @@ def parse(arguments: type[S], words: Sequence[str]) -> S:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
+        where = SHORT.get(where, where)
         message = first["msg"].removeprefix("Value error, ")
         raise BadInput(
             message

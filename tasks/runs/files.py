@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
 
+SCRATCH = ".scratch"  # ends the name of a folder for unfinished files
+DAY = 86_400  # seconds
 Place = Literal["data", "artifacts"]
 
 
@@ -45,9 +49,26 @@ def damage(path: Path, digest: str) -> str | None:
         return f"{path} is missing"
 
 
+def digest_of(contents: dict[str, str]) -> str:
+    """sha256 over names and digests of files, in any order: the identity of a folder."""
+    return hashlib.sha256(
+        "".join(f"{name} {sha256}\n" for name, sha256 in sorted(contents.items())).encode()
+    ).hexdigest()
+
+
 def sha256_of(path: Path) -> str:
     with open(path, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def usable(places: Places) -> None:
+    """Raises BadInput unless both places are, or can become, folders that can be written to. Makes nothing."""
+    for name, place in (("data", places.data.absolute()), ("artifacts", places.artifacts.absolute())):
+        there = next(path for path in (place, *place.parents) if path.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise BadInput(
+                f"--{name} {place} cannot be used: {there} is {'not writable' if there.is_dir() else 'no folder'}"
+            )
 
 
 def store(write: Callable[[Path], object], places: Places, place: Place, name: str) -> File:
@@ -72,11 +93,19 @@ def write_whole(target: Path, content: bytes) -> None:
         publish(scratch, target)
 
 
+def sweep(places: Places) -> None:
+    """Removes the scratch that killed runs left; what is younger than a day may be in use. Never looks into the inbox."""
+    for place in (places.data.absolute(), places.artifacts.absolute()):
+        for room in [path for depth in ("", "*/", "registry/*/") for path in place.glob(f"{depth}.*{SCRATCH}")]:
+            if room.parent.name != "inbox" and room.is_dir() and time.time() - room.stat().st_mtime > DAY:
+                shutil.rmtree(room, ignore_errors=True)
+
+
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
     """A path for a file or folder on the file system of `target`, with its suffix; removed unless published."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.stem}."))
+    room = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.stem[:40]}.", suffix=SCRATCH))
     try:
         yield room / target.name
     finally:

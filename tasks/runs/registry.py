@@ -25,7 +25,13 @@ class Version(BaseModel):
 def champion(places: Places) -> Version | None:
     """The version in use, or None before the first promotion."""
     pointer = registry(places) / "champion"
-    return version(int(pointer.read_text()), places) if pointer.exists() else None
+    if not pointer.exists():
+        return None
+    if not (number := pointer.read_text(encoding="utf-8")).isdecimal():
+        raise BadInput(
+            f"{pointer} is damaged: it holds {number!r} and not the number of a version; write one of {versions(places)} into it"
+        )
+    return version(int(number), places)
 
 
 def promote(model: str, run_id: str, reason: str, places: Places) -> Version:
@@ -34,7 +40,9 @@ def promote(model: str, run_id: str, reason: str, places: Places) -> Version:
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / ".lock"):  # of two runs at once, the later sees the earlier one's champion
         before = champion(places)
-        number = max((int(path.stem) for path in folder.glob("versions/*.json")), default=0) + 1
+        if before and before.model == model:
+            return before  # the same model, put into use by another run meanwhile
+        number = max(versions(places), default=0) + 1
         made = Version(
             number=number, model=model, run_id=run_id, reason=reason, champion_before=before.number if before else None
         )
@@ -47,11 +55,16 @@ def version(number: int, places: Places) -> Version:
     """A version by its number. Raises BadInput when there is none."""
     path = registry(places) / "versions" / f"{number}.json"
     if not path.exists():
-        there = sorted(int(other.stem) for other in path.parent.glob("*.json"))
+        there = ", ".join(map(str, versions(places)))
         raise BadInput(
-            f"there is no version {number} in {registry(places)}: there {'are ' + ', '.join(map(str, there)) if there else 'is none yet'}"
+            f"there is no version {number} in {registry(places)}: there {f'are {there}' if there else 'is none yet'}"
         )
     return Version.model_validate_json(path.read_text(encoding="utf-8"))
+
+
+def versions(places: Places) -> list[int]:
+    """The numbers that there are, in order."""
+    return sorted(int(path.stem) for path in registry(places).glob("versions/*.json"))
 
 
 def registry(places: Places) -> Path:

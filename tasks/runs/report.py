@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tasks.runs.outcome import Outcome
-from tasks.runs.records import Figure, Interval, Score
+from tasks.runs.records import Figure, Interval, Release, Score
 
 
 class Section(NamedTuple):
@@ -33,13 +33,22 @@ def result(outcome: Outcome) -> str:
         if release.decided_in == outcome.run_id
         else f" Decided in run `{release.decided_in}`; nothing has changed since."
     )
-    number = f" as version {release.version}" if release.verdict == "promoted" else ""
     return "\n\n".join(
         [
-            f"**{release.verdict.capitalize()}{number}**: {release.reason}.{earlier}",
+            f"**{headline(release)}**: {release.reason}.{earlier}",
             f"The model `{outcome.model.name}` calls **{test.accuracy:.2%}** of {test.images:,} test images rightly. "
             f"It misses {of(test.missed_defects, test.defects)} defects and refuses {of(test.false_rejects, test.good)} good parts.",
         ]
+    )
+
+
+def headline(release: Release) -> str:
+    if release.verdict == "promoted":
+        return f"Promoted as version {release.version}"
+    return (
+        f"Not promoted, version {release.version} stays in use"
+        if release.version
+        else "Not promoted, no model is in use"
     )
 
 

@@ -72,6 +72,8 @@ def name_fault(name: str, caps: Caps) -> str:
     parts = name.removesuffix("/").split("/")
     sizes = [len(part.encode(errors="surrogatepass")) for part in parts]
     odd = [char for char in name if unicodedata.category(char) in UNSAFE] if not name.isprintable() else []
+    if odd and unicodedata.category(odd[0]) == "Cs":
+        return "has a name that is not UTF-8"
     if odd:
         return f"has the invisible character U+{ord(odd[0]):04X} in its name"
     if name.startswith("/") or re.match("[A-Za-z]:", name):

@@ -7,8 +7,9 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from functools import cache
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from tasks.runs.errors import BadInput
@@ -63,7 +64,10 @@ def connect(address: str) -> Iterator[Any]:
 @cache
 def client_class() -> type:
     prepare_import()
-    from kaggle.api.kaggle_api_extended import KaggleApi
+    with redirect_stdout(
+        StringIO()
+    ):  # without credentials it prints a page on how to sign in, which a public data set does not need
+        from kaggle.api.kaggle_api_extended import KaggleApi
 
     class Api(KaggleApi):
         answer: "requests.Response | None" = None
@@ -125,7 +129,7 @@ def plain_errors(address: str) -> Iterator[None]:
         raise Damaged(f"Kaggle's answer about {address} is damaged ({without_secrets(error)})") from None
 
 
-def without_secrets(error: Exception) -> str:
+def without_secrets(error: BaseException) -> str:
     return SECRET.sub("[...]", str(error))
 
 
@@ -135,7 +139,10 @@ def failure(error: Exception) -> BadInput | Unavailable:
         return BadInput(
             "Kaggle's certificate is not trusted here: set REQUESTS_CA_BUNDLE to a file with the certificates of this network"
         )
-    return Unavailable(f"the connection to Kaggle failed ({type(error).__name__}: {without_secrets(error)})")
+    deepest: BaseException = error
+    while inner := deepest.__cause__ or deepest.__context__:
+        deepest = inner  # what the system said, without the layers of the client
+    return Unavailable(f"the connection to Kaggle failed ({type(error).__name__}: {without_secrets(deepest)})")
 
 
 def refusal(address: str, error: "requests.HTTPError") -> BadInput | Unavailable:

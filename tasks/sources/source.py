@@ -39,17 +39,23 @@ def locate(fetch: Fetch, places: Places) -> Source:
 
 
 def pinned(dataset: DatasetVersion, places: Places) -> DatasetVersion:
-    """The data set with its version; when Kaggle cannot be asked, the newest that was fetched before, with a warning."""
-    if dataset.version:
+    """The data set with its version; when Kaggle cannot be asked, the newest that was fetched before, with a warning.
+
+    A version that is not at hand is asked for too, so that a wrong name or a missing network is told before any work.
+    """
+    if dataset.version and kaggle_archives(dataset, places):
         return dataset
     try:
-        return dataset._replace(version=latest_version(dataset))
+        newest = latest_version(dataset)
     except Unavailable as trouble:
         at_hand = [int(path.stem.split("-v")[-1].partition("-")[0]) for path in kaggle_archives(dataset, places)]
         if not at_hand:
             raise
         print(f"warning: {trouble}; version {max(at_hand)}, fetched before, is used")
         return dataset._replace(version=max(at_hand))
+    if dataset.version and dataset.version > newest:
+        raise BadInput(f"{dataset.address} has no version {dataset.version}: the newest is {newest}")
+    return dataset._replace(version=dataset.version or newest)
 
 
 def kaggle_archives(dataset: DatasetVersion, places: Places) -> list[Path]:
