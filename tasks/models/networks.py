@@ -17,9 +17,12 @@ from tasks.runs.config import ModelName
 
 
 def build(name: ModelName, image_size: int) -> keras.Model:
-    """The network of this name with new weights, drawn from Keras' global seed."""
+    """The network of this name with new weights, drawn from Keras' global seed.
+
+    Every layer is named here: Keras' own names count the layers of the process, and would make equal networks differ.
+    """
     image = keras.Input((image_size, image_size, 1), name="image")
-    scaled = layers.Rescaling(1 / 255)(image)
+    scaled = layers.Rescaling(1 / 255, name="rescale")(image)
     features = (
         compact(scaled) if name == "compact" else tutorial(scaled, dropout=0.2 if name == "tutorial_dropout" else 0.0)
     )
@@ -30,20 +33,22 @@ def build(name: ModelName, image_size: int) -> keras.Model:
 def compact(x: keras.KerasTensor) -> keras.KerasTensor:
     """Features of a small network: four blocks, then the mean and the greatest of each map, so that a small defect counts."""
     for filters in (16, 32, 64, 128):
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization(momentum=0.9)(x)  # 0.99 would not settle in the few steps of a small data set
-        x = layers.ReLU()(x)
-        x = layers.MaxPooling2D()(x)
-    return layers.Concatenate(name="features")([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
+        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"convolve_{filters}")(x)
+        # Keras' momentum of 0.99 would not settle in the few steps of a small data set
+        x = layers.BatchNormalization(momentum=0.9, name=f"normalize_{filters}")(x)
+        x = layers.ReLU(name=f"activate_{filters}")(x)
+        x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
+    pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
+    return layers.Concatenate(name="features")(pooled)
 
 
 def tutorial(x: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
     """Features of the published tutorial's network, which sees the grey plane three times."""
     x = layers.Concatenate(name="colour")([x, x, x])
     for filters in (16, 32, 64):
-        x = layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
-        x = layers.MaxPooling2D()(x)
-    x = layers.Flatten()(layers.Dropout(dropout)(x) if dropout else x)
+        x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"convolve_{filters}")(x)
+        x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
+    x = layers.Flatten(name="flatten")(layers.Dropout(dropout, name="drop")(x) if dropout else x)
     return layers.Dense(128, activation="relu", name="features")(x)
 
 
