@@ -9,7 +9,6 @@ import shutil
 import sys
 import urllib.request
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
@@ -23,6 +22,7 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.outcome import installed
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, walk
 
@@ -41,7 +41,7 @@ def findings(places: Places) -> Iterator[tuple[str, str]]:
         "python",
         f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} processors",
     )
-    yield "libraries", ", ".join(f"{name} {installed(name)}" for name in SHOWN)
+    yield "libraries", ", ".join(f"{name} {installed(name) or 'not installed'}" for name in SHOWN)
     yield "GPU seen by TensorFlow", device()
     for name, place in (("data", places.data), ("artifacts", places.artifacts)):
         yield name, f"{place.absolute()}, {free_gb(place):,.0f} GB free"
@@ -52,20 +52,15 @@ def findings(places: Places) -> Iterator[tuple[str, str]]:
     yield "Kaggle credentials", credentials()
 
 
-def installed(distribution: str) -> str:
-    try:
-        return version(distribution)
-    except PackageNotFoundError:
-        return "not installed"
-
-
 def device() -> str:
-    import tensorflow as tf
+    from tasks.models import fitting
 
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        return "none: training runs on the processors (pip install 'recast[gpu]' where there is one)"
-    return ", ".join(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name) for gpu in gpus)
+    found = fitting.device()
+    return (
+        "none: training runs on the processors (pip install 'recast[gpu]' where there is one)"
+        if found == "CPU"
+        else found
+    )
 
 
 def free_gb(place: Path) -> float:

@@ -125,6 +125,7 @@ def scores(score: Score) -> dict[str, Any]:
 
 
 def installed(distribution: str) -> str | None:
+    """Its version, or None."""
     try:
         return version(distribution)
     except ModuleNotFoundError:
