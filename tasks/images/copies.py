@@ -8,25 +8,20 @@ from tasks.images.manifest import Row
 
 
 class Copy(NamedTuple):
-    """Two images of one content; the earlier one first."""
+    """Two images of one photograph; the earlier one first."""
 
     path: str
+    sha256: str
     origin: str
     published: str
     copy_path: str
+    copy_sha256: str
     copy_origin: str
     copy_published: str
     transform: str
+    """Turns the first into the second."""
     score: float
-    """1 for equal bytes."""
-
-
-class Member(NamedTuple):
-    """Which group a content belongs to."""
-
-    sha256: str
-    group: str
-    """sha256 of the group's leader, its first image in the order of the manifest."""
+    """Correlation after the transform; 1 for equal bytes."""
 
 
 def exact_copies(rows: Sequence[Row]) -> list[Copy]:

@@ -34,8 +34,12 @@ class Row(NamedTuple):
     height: int
     brightness: float
     """Mean grey level, 0-255."""
+    border: float
+    """Mean grey level of the outermost tenth on each side, 0-255."""
+    sharpness: float
+    """Root mean square of the Laplacian of a quarter-size view, grey levels."""
     group: str = ""
-    """sha256 of the group's leader."""
+    """sha256 of the leader of its group: photographs of one casting, or copies where castings are not known."""
     split: str = ""
 
 

@@ -62,6 +62,8 @@ class Fetch(Settings):
     """`sample`, a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
     arrivals: tuple[Path, ...] | None = None
     """Folders of new labelled images, class folders inside; unset: `<data>/inbox`, if it holds any."""
+    settle_seconds: float = Field(2.0, ge=0, le=3_600)
+    """A new file that changes within so many seconds is still being written: it is left for the next run."""
     classes: Classes = Classes()
     sample: Sample = Sample()
 
@@ -78,7 +80,14 @@ class Validation(Settings):
 
 
 class Auditing(Settings):
-    """How copies are recognised. Copies byte by byte need no setting."""
+    """How copies and castings are recognised. Copies byte by byte need no setting."""
+
+    copy_limit: float = Field(0.99, gt=0.5, lt=1)
+    """Two images are of one photograph from this correlation on."""
+    casting_limit: float = Field(0.97, gt=0.5, lt=1)
+    """Two rings are of one casting from this correlation on."""
+    max_ring_residual: float = Field(0.01, gt=0, lt=0.5)
+    """A rim further from an ellipse, as a share of its radius, is no ring."""
 
 
 class Splitting(Settings):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,6 +18,8 @@ class Record(BaseModel):
     """Frozen, stored as JSON; knows whether the files that it names are still what they were."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
+    told: ClassVar[frozenset[str]] = frozenset()
+    """Fields that only people read: they decide nothing in a later step, and are in no cache key."""
 
     def files(self) -> Iterator[File]:
         """Every file that a field names, directly or in a tuple."""
@@ -54,6 +56,18 @@ class Arrival(Record):
     identity: str
     """Digest of its listing: relative paths and the sha256 of each file."""
     path: Path = Field(exclude=True)
+    names: tuple[str, ...] = Field((), exclude=True)
+    """The files that are taken."""
+    unsettled: int = Field(0, exclude=True)
+    """Files that are still being written, left for the next run."""
+
+
+class Corrections(Record):
+    """The user's `corrections.csv`: labels to mend and images to withdraw."""
+
+    identity: str = ""
+    """sha256 of the file; empty where there is none."""
+    path: Path | None = Field(None, exclude=True)
 
 
 class Archive(Record):
@@ -80,14 +94,47 @@ def damaged_image(entries: list[manifest.Entry], places: Places) -> str | None:
     return next((what for entry in entries if (what := damage(manifest.stored(entry, places), entry.sha256))), None)
 
 
+class Spread(Record):
+    """The 5 %, 50 % and 95 % quantiles of a quantity."""
+
+    low: float
+    median: float
+    high: float
+
+
+class Origin(Record):
+    """What one origin brought."""
+
+    name: str
+    files: int
+    """In its class folders."""
+    known: int
+    """Of an arrival: files that repeat an image of an earlier origin byte by byte. They add nothing, and are no rows."""
+    quarantined: int
+    by_class: dict[str, int]
+    """Accepted images."""
+    sizes: dict[str, int]
+    """Images by `WIDTH x HEIGHT`, the most common first."""
+    brightness: Spread | None
+    """Mean grey level, 0-255; None without an accepted image."""
+    sharpness: Spread | None
+    """Root mean square of the Laplacian of a quarter-size view, grey levels."""
+
+
 class Manifest(Record):
     """The accepted images, a row each, and the refused ones with the reason."""
 
+    told: ClassVar[frozenset[str]] = frozenset({"refused", "corrected", "corrections_unused", "quarantined", "origins"})
     table: File
     refused: File
+    corrected: File
+    """The corrections that applied, a row an image."""
     classes: Classes
     images: int
     quarantined: int
+    corrections_unused: int
+    """Corrections of images that this run does not have."""
+    origins: tuple[Origin, ...]
 
     def damage(self, places: Places) -> str | None:
         """The base images are looked after by their folder; the copies of arriving ones lie here."""
@@ -98,19 +145,34 @@ class Manifest(Record):
 
 
 class Audit(Record):
-    """What was found about copies. `groups` says for each content which group it belongs to."""
+    """What was found about copies and castings. `groups` says for each content which group it belongs to."""
 
     pairs: File
+    """`copies.Copy`: two images of one photograph, a row a pair, the surest first."""
     groups: File
+    """`castings.Member`: the group and the ring of every content."""
     exact_copies_across_splits: int
-    near_copies_across_splits: int | None = None
-    castings: int | None = None
-    copy_baseline_accuracy: float | None = None
-    brightness_auc: float | None = None
+    """Pairs between train and test as published, byte by byte."""
+    near_copies_across_splits: int
+    """Train images that are a changed copy of a published test image, and no equal one."""
+    rings: int
+    """Contents whose ring was found."""
+    castings: int | None
+    """Groups, where rings were found in nearly all images; elsewhere groups are copies alone and this is None."""
+    castings_of_two_labels: int | None
+    published_test_images_of_trained_castings: int | None
+    """As published, whatever the protocol holds back."""
+
+
+class Probe(Record):
+    """What a rule that never looks at the casting gets right on the test, learnt from the same training images."""
+
+    accuracy: float
+    auc: float | None
 
 
 class Splits(Record):
-    """The manifest with group and split of every row."""
+    """The manifest with group and split of every row, and what it takes to score on this test without judging a casting."""
 
     table: File
     classes: Classes
@@ -119,6 +181,14 @@ class Splits(Record):
     by_class: dict[str, int]
     by_origin: dict[str, int]
     held_back: int
+    castings_by_split: dict[str, int] | None
+    """Castings behind the images; None where castings are not known."""
+    test_images_of_trained_castings: int | None
+    """Test images of a casting that trains or validates."""
+    lookup_accuracy: float
+    """Of calling each test image as the most alike training thumbnail is labelled."""
+    shortcuts: dict[str, Probe]
+    """By brightness, border brightness and sharpness, each alone and all together."""
 
 
 class Epoch(Record):
