@@ -44,8 +44,8 @@ lock: .venv/uv  ## resolve anew: requirements.txt, requirements-dev.txt, require
 	$(COMPILE) --group dev -o requirements-dev.txt
 	$(COMPILE) --extra gpu -o requirements-gpu.txt
 
-clean:  ## remove what is made again: all of data/ but the inbox, caches, the virtual environment
-	[ ! -d data ] || find data -mindepth 1 -maxdepth 1 ! -name inbox -exec rm -rf {} +
+clean:  ## remove what is made again: all of data/ but the inbox and corrections.csv, caches, the virtual environment
+	[ ! -d data ] || find data -mindepth 1 -maxdepth 1 ! -name inbox ! -name corrections.csv -exec rm -rf {} +
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 	find flows tasks tests -name __pycache__ -prune -exec rm -rf {} +
 

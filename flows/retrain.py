@@ -14,6 +14,7 @@ import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when 
 import logging
 import os
 import signal
+from collections.abc import Sequence
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
@@ -30,11 +31,12 @@ from tasks.release import release
 from tasks.runs import page, report
 from tasks.runs.caching import Steps
 from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_status, parse
-from tasks.runs.config import Config
+from tasks.runs.config import Config, Places
 from tasks.runs.files import sweep, usable
-from tasks.runs.outcome import Outcome, new_run_id, write_run
-from tasks.runs.records import Arrival, Release, Source
+from tasks.runs.outcome import Found, Outcome, new_run_id, write_run
+from tasks.runs.records import Arrival, Corrections, Release, Source
 from tasks.sources.arrivals import arrivals
+from tasks.sources.corrections import corrections
 from tasks.sources.source import locate
 from tasks.split import split
 from tasks.train import train
@@ -54,35 +56,39 @@ def retrain(config: Config = Config()) -> Release:
     run_id = new_run_id(started, config)
     sweep(config.places)
     step = Steps(config.places)
-    source, arriving = look_first(config)
+    source, arriving, mending = look_first(config)
 
     archive = step(fetch, source)
     folder = step(extract, archive, config.fetch.classes)
-    manifest = step(validate, folder, arriving, config.validation)
+    manifest = step(validate, folder, arriving, mending, config.validation)
     audited = step(audit, manifest, config.audit)
     splits = step(split, manifest, audited, config.splitting)
+    found = Found(config, source, arriving, archive, folder, manifest, audited, splits)
+    tell(report.before_training(found), config.places)  # known before hours of training, and if these end badly
+
     model = step(train, splits, config.training.recipe())
     evaluation = step(evaluate, splits, model, config.evaluation)
-    figures = step(plot, splits, model, evaluation)
+    figures = step(plot, audited, splits, model, evaluation)
     exports = step(export, model, evaluation)
     released = step(release, evaluation, exports, config.acceptance, run_id)
 
     wall = time.perf_counter() - began
     show(Outcome(
-        run_id, started, wall, config, step.times, source, archive, folder, manifest, audited, splits,
-        model, evaluation, figures, exports, released,
+        **vars(found), run_id=run_id, started=started, wall_seconds=wall, times=step.times,
+        model=model, evaluation=evaluation, figures=figures, exports=exports, release=released,
     ))  # fmt: skip
     return released
 
 
-def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...]]:
-    """The source and the arrivals. Raises BadInput for whatever the user can mend, before any work is done."""
+def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]:
+    """The source, the arrivals and the corrections. Raises BadInput for whatever the user can mend, before any work is done."""
     if config.training.require_gpu:
         from tasks.models.fitting import require_gpu
 
         require_gpu()
     usable(config.places)
-    return locate(config.fetch, config.places), arrivals(config.fetch, config.places)
+    mending = corrections(config.fetch.classes, config.places)
+    return locate(config.fetch, config.places), arrivals(config.fetch, config.places), mending
 
 
 def show(outcome: Outcome) -> None:
@@ -90,11 +96,16 @@ def show(outcome: Outcome) -> None:
     places = outcome.config.places
     sections = report.sections(outcome)
     folder = write_run(outcome, page.html(sections, f"{outcome.source.name}, {outcome.run_id}", places))
+    tell(sections, places)
+    print(f"report: {folder / 'report.html'}")
+
+
+def tell(sections: Sequence[report.Section], places: Places) -> None:
+    """The sections as artifacts of the Prefect UI."""
     for section in sections:
         create_markdown_artifact(
             page.markdown(section, places), key=section.title.lower().replace(" ", "-"), description=section.title
         )
-    print(f"report: {folder / 'report.html'}")
 
 
 def stop_at_once(*_: object) -> None:

@@ -1,24 +1,102 @@
-"""Audit: which images repeat others, and how many of the repeats lie on both sides of the published split."""
+"""Audit: which images repeat others, which photographs show one casting, and what of both lies on two sides of a split."""
 
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 from prefect import task
 
-from tasks.images.copies import Copy, Member, exact_copies, groups
-from tasks.images.manifest import Row
+from tasks.images.castings import Known, led
+from tasks.images.copies import Copy, changed_copies, exact_copies
+from tasks.images.likeness import Pairs, alike
+from tasks.images.manifest import BASE, Member, Row
+from tasks.images.thumbnails import thumbnails
 from tasks.runs.caching import same_step
 from tasks.runs.config import Auditing, Places
 from tasks.runs.records import Audit, Manifest
 from tasks.runs.tables import read_table, store_table
 
+if TYPE_CHECKING:
+    from tasks.images.strips import Strip
+
 
 @task(cache_policy=same_step)
 def audit(manifest: Manifest, auditing: Auditing, places: Places) -> Audit:
-    """The copies byte by byte, a row a pair, and the groups that they form."""
+    """The copies, a row a pair, and the group of every content: its casting where rings are found, else its copies."""
+    from tasks.images.strips import strips  # late, with SciPy: a run in which nothing changed has no use for it
+
     rows = read_table(manifest.table.path(places), Row)
-    pairs = exact_copies(rows)
-    across = sum({pair.published, pair.copy_published} == {"train", "test"} for pair in pairs)
-    print(f"audit: {len(pairs):,} pairs of equal files, {across:,} of them between train and test")
-    return Audit(
-        pairs=store_table("audit", pairs, Copy, places),
-        groups=store_table("groups", groups(rows), Member, places),
-        exact_copies_across_splits=across,
+    images = list({row.sha256: row for row in reversed(rows)}.values())[::-1]  # each content where it came first
+    tested = {row.sha256 for row in rows if row.origin == BASE and row.published == "test"}
+    pairs = alike(
+        thumbnails(images, places), np.array([image.sha256 in tested for image in images], bool), auditing.copy_limit
     )
+    copies = exact_copies(rows) + changed_copies(images, pairs)
+    known = knowledge(strips(images, places), pairs, len(images), auditing)
+    members = led([image.sha256 for image in images], known, auditing.casting_limit)
+    groups = {member.sha256: member.group for member in members}
+    rings = sum(member.residual <= auditing.max_ring_residual for member in members)
+    told = 0 < rings >= auditing.min_ring_share * len(members)  # else groups are copies, and no castings
+    base = [row for row in rows if row.origin == BASE]
+    labels = {row.sha256: row.label for row in rows}
+    found = Audit(
+        pairs=store_table("audit", copies, Copy, places),
+        groups=store_table("groups", members, Member, places),
+        exact_copies_across_splits=sum(pair.across() for pair in copies if pair.sha256 == pair.copy_sha256),
+        near_copies_across_splits=changed_across(base, copies),
+        copies_of_two_labels=sum(labels[pair.sha256] != labels[pair.copy_sha256] for pair in copies),
+        rings=rings,
+        castings=len(set(groups.values())) if told else None,
+        castings_of_two_labels=of_two_labels(rows, groups) if told else None,
+        published_test_images_of_trained_castings=trained_castings(base, groups) if told else None,
+    )
+    tell(found, len(images))
+    return found
+
+
+def tell(found: Audit, images: int) -> None:
+    print(
+        f"audit: between train and test as published {found.exact_copies_across_splits:,} pairs of equal files, "
+        f"and {found.near_copies_across_splits:,} more train images that are changed copies of test images"
+    )
+    if found.castings is None:
+        print(f"audit: rings in {found.rings:,} of {images:,} images only: castings are not told, groups are copies")
+    else:
+        print(
+            f"audit: {images:,} different images show {found.castings:,} castings, {found.castings_of_two_labels:,} with both labels; "
+            f"{found.published_test_images_of_trained_castings:,} published test images show one that was published to train"
+        )
+
+
+def knowledge(found: Iterable["Strip | None"], pairs: Pairs, number: int, auditing: Auditing) -> Iterator[Known]:
+    """What tells the group of each image: its strip, unless the ring fits badly, and the surest of the copies before it."""
+    twins: list[tuple[int | None, float]] = [(None, 0.0)] * number
+    for one, other, score in zip(pairs.one, pairs.other, pairs.score, strict=True):
+        if score > twins[other][1]:
+            twins[other] = int(one), float(score)
+    for strip, (twin, likeness) in zip(found, twins, strict=True):
+        residual = strip.ring.residual if strip else 1.0
+        usable = strip is not None and residual <= auditing.max_ring_residual
+        yield Known(strip.levels if strip and usable else None, residual, twin, likeness)
+
+
+def changed_across(rows: Sequence[Row], copies: Sequence[Copy]) -> int:
+    """Published train images that are a changed copy of a published test image, and no equal one."""
+    tested = {row.sha256 for row in rows if row.published == "test"}
+    twins = {one for pair in copies for one, other in (pair.contents(), pair.contents()[::-1]) if other in tested}
+    return sum(row.published == "train" and row.sha256 in twins - tested for row in rows)
+
+
+def trained_castings(rows: Sequence[Row], groups: Mapping[str, str]) -> int:
+    """Published test images that show a casting of the published train images."""
+    trained = {groups[row.sha256] for row in rows if row.published == "train"}
+    return sum(row.published == "test" and groups[row.sha256] in trained for row in rows)
+
+
+def of_two_labels(rows: Iterable[Row], groups: Mapping[str, str]) -> int:
+    """Groups whose images are called both."""
+    labels = defaultdict(set)
+    for row in rows:
+        labels[groups[row.sha256]].add(row.label)
+    return sum(len(found) > 1 for found in labels.values())

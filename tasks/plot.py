@@ -8,25 +8,33 @@ import numpy as np
 from prefect import task
 
 from tasks.images import manifest, pixels
+from tasks.images.copies import Copy
+from tasks.images.evidence import pictures
 from tasks.models.metrics import Prediction
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places
 from tasks.runs.files import File, store
-from tasks.runs.records import Epoch, Evaluation, Figure, Figures, Model, Score, Splits
+from tasks.runs.records import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
 from tasks.runs.tables import read_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
+    from PIL.Image import Image
 
 DEFECT, GOOD, INK, PALE = "#c0392b", "#1f7a5c", "#22313f", "#8395a7"
 SHOWN = 9  # pictures of a grid
 
 
 @task(cache_policy=same_step)
-def plot(splits: Splits, model: Model, evaluation: Evaluation, places: Places) -> Figures:
+def plot(audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, places: Places) -> Figures:
     """The figures of a run, in the order in which a report shows them."""
     rows = read_table(splits.table.path(places), manifest.Row)
+    found = pictures(rows, read_table(audit.pairs.path(places), Copy), splits.classes, places)
+    seen = [
+        Figure(name=name, title=title, caption=caption, file=save_picture(image, name, places))
+        for name, title, caption, image in found
+    ]
     predictions = read_table(evaluation.predictions.path(places), Prediction)
     drawn = [
         (
@@ -49,12 +57,17 @@ def plot(splits: Splits, model: Model, evaluation: Evaluation, places: Places) -
         ),
         ("mistakes", "Worst mistakes of the test", *mistakes(predictions, splits.classes, places)),
     ]
-    figures = tuple(
+    figures = [
         Figure(name=name, title=title, caption=caption, file=save(canvas, name, places))
         for name, title, caption, canvas in drawn
-    )
-    print(f"plot: {len(figures)} figures")
-    return Figures(figures=figures)
+    ]
+    print(f"plot: {len(seen) + len(figures)} figures")
+    return Figures(figures=(*seen, *figures))
+
+
+def save_picture(image: "Image", name: str, places: Places) -> File:
+    """Photographs as a JPEG: a PNG of them is four times as large, and the Prefect UI keeps them in its database."""
+    return store(lambda path: image.save(path, quality=85, optimize=True), places, "data", f"figures/{name}.jpeg")
 
 
 def save(canvas: "Canvas", name: str, places: Places) -> File:

@@ -1,16 +1,17 @@
-"""Split: which image trains, validates, tests or is held back, decided by group, so that no group lies on two sides.
+"""Split: which image trains, validates, tests or is held back, and what it takes to score on that test without judging."""
 
-A group's side is a function of its leader and the seed: an image that arrives moves no earlier one.
-"""
-
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
+import numpy as np
 from prefect import task
 
-from tasks.images.copies import Member
-from tasks.images.manifest import BASE, SPLITS, Row
+from tasks.images.baselines import lookup, shortcuts
+from tasks.images.copies import Copy
+from tasks.images.manifest import SPLITS, Member, Row, is_defect
+from tasks.images.sides import assign
+from tasks.images.thumbnails import thumbnails
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places, Splitting
 from tasks.runs.errors import BadInput
@@ -23,11 +24,12 @@ def split(manifest: Manifest, audit: Audit, splitting: Splitting, places: Places
     """The manifest with the group and the split of every row."""
     groups = {member.sha256: member.group for member in read_table(audit.groups.path(places), Member)}
     rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
-    rows = assign(rows, splitting)
-    refuse_one_sided(rows, manifest.classes)
+    rows = assign(rows, read_table(audit.pairs.path(places), Copy), splitting)
+    castings = audit.castings is not None
+    refuse_one_sided(rows, manifest.classes, "castings" if castings else "images")
+    train, test = ([row for row in rows if row.split == name] for name in ("train", "test"))
     by_split = Counter(row.split for row in rows)
-    print(f"split: {', '.join(f'{by_split[name]:,} {name}' for name in SPLITS)} ({splitting.protocol})")
-    return Splits(
+    splits = Splits(
         table=store_table("splits", rows, Row, places),
         classes=manifest.classes,
         images=len(rows),
@@ -35,60 +37,65 @@ def split(manifest: Manifest, audit: Audit, splitting: Splitting, places: Places
         by_class=dict(Counter(row.label for row in rows)),
         by_origin=dict(Counter(row.origin for row in rows)),
         held_back=by_split["held_back"],
+        castings_by_split=groups_by_split(rows) if castings else None,
+        test_images_of_trained_castings=tests_of_trained_groups(rows) if castings else None,
+        lookup_accuracy=looked_up(train, test, manifest.classes, places),
+        shortcuts=shortcuts(train, test, manifest.classes),
     )
+    print(told(splits, splitting))
+    return splits
 
 
-def assign(rows: Sequence[Row], splitting: Splitting) -> list[Row]:
-    """The rows with their split.
+def refuse_one_sided(rows: Iterable[Row], classes: Classes, unit: Literal["castings", "images"]) -> None:
+    """Raises BadInput where a class is missing from a split, since nothing can be learnt or said then.
 
-    `cleaned`: the published test stays whole, and what shares a group with it is held back from training.
-    `published`: as it came, copies included. `grouped`: by group alone. Where no test was published, all are by group.
+    The unit is what a split is drawn from.
     """
-    obeyed = splitting.protocol != "grouped" and any(row.published == "test" for row in rows)
-    if not obeyed:
-        return [row._replace(split=drawn(row.group, splitting)) for row in rows]
-    testing = {row.group for row in rows if row.origin == BASE and row.published == "test"}
-    watching = {row.group for row in rows if row.origin == BASE and row.published == "validation"}
-    led_by_base = {row.group for row in rows if row.origin == BASE}
-
-    def side(row: Row) -> str:
-        if row.origin == BASE and row.published == "test":
-            return "test"
-        if row.group in testing and (splitting.protocol == "cleaned" or row.origin != BASE):
-            return "held_back"
-        if row.published == "validation":
-            return "validation"
-        if row.group in watching and (splitting.protocol == "cleaned" or row.origin != BASE):
-            return "validation"
-        if row.group in led_by_base:  # the rest of the published train, and what arrived of known castings
-            return validating(row.group, splitting)
-        return drawn(row.group, splitting)
-
-    return [row._replace(split=side(row)) for row in rows]
-
-
-def drawn(group: str, splitting: Splitting) -> str:
-    """Test, validation or train for a group that no published split decides."""
-    return "test" if share(group, "test", splitting.seed) < splitting.test_fraction else validating(group, splitting)
-
-
-def validating(group: str, splitting: Splitting) -> str:
-    return "validation" if share(group, "validation", splitting.seed) < splitting.validation_fraction else "train"
-
-
-def share(group: str, purpose: str, seed: int) -> float:
-    """A number in [0, 1) that only the group, the purpose and the seed decide."""
-    return int(hashlib.sha256(f"{seed}:{purpose}:{group}".encode()).hexdigest()[:13], 16) / 16**13
-
-
-def refuse_one_sided(rows: Iterable[Row], classes: Classes) -> None:
-    """Raises BadInput where a class is missing from a split, since nothing can be learnt or said then."""
-    labels = defaultdict(set)
-    for row in rows:
+    labels, found = defaultdict(set), defaultdict(set)
+    for number, row in enumerate(rows):
         labels[row.split].add(row.label)
+        found[row.label].add(row.group if unit == "castings" else number)
+    whole = "; the images of one casting stay together" if unit == "castings" else ""
     for name in ("train", "validation", "test"):
-        if missing := {classes.defect, classes.good} - labels[name]:
+        if missing := sorted({classes.defect, classes.good} - labels[name]):
+            counts = ", ".join(f"{unit} of {label}: {len(found[label]):,}" for label in missing)
             raise BadInput(
-                f"no image of {' or of '.join(sorted(missing))} falls into {name}: more images are needed, "
-                "another --splitting.seed, or a larger --splitting.validation_fraction or --splitting.test_fraction"
+                f"no image of {' or of '.join(missing)} falls into {name} ({counts}{whole}): more {unit} are needed, "
+                f"another --splitting.seed, or a {'smaller' if name == 'train' else 'larger'} "
+                "--splitting.validation_fraction or --splitting.test_fraction"
             )
+
+
+def groups_by_split(rows: Iterable[Row]) -> dict[str, int]:
+    """How many groups have an image in each split; one that has in two counts in both."""
+    return {name: len({row.group for row in rows if row.split == name}) for name in SPLITS}
+
+
+def tests_of_trained_groups(rows: Sequence[Row]) -> int:
+    """Test images of a group that trains or validates."""
+    known = {row.group for row in rows if row.split in ("train", "validation")}
+    return sum(row.split == "test" and row.group in known for row in rows)
+
+
+def looked_up(train: Sequence[Row], test: Sequence[Row], classes: Classes, places: Places) -> float:
+    """The share of test images whose most alike training thumbnail bears their label."""
+    known, asked = (thumbnails(rows, places) for rows in (train, test))
+    labels, truth = (np.array([is_defect(row, classes) for row in rows]) for rows in (train, test))
+    return float(np.mean(lookup(known, labels, asked) == truth))
+
+
+def told(splits: Splits, splitting: Splitting) -> str:
+    """Lines that say how the images are divided, and how much of the test is to be had without judging a casting."""
+    counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in splits.by_split.items())
+    lines = [f"split: {counts} ({splitting.protocol})"]
+    if castings := splits.castings_by_split:
+        lines.append(
+            f"split: castings: {castings['train']:,} train, {castings['validation']:,} validation, {castings['test']:,} test; "
+            f"{splits.test_images_of_trained_castings:,} of {splits.by_split['test']:,} test images "
+            "show a casting that trains or validates"
+        )
+    lines.append(
+        f"split: on this test, the label of the most alike training image is right for {splits.lookup_accuracy:.1%}, "
+        f"a guess by brightness for {splits.shortcuts['brightness'].accuracy:.1%}"
+    )
+    return "\n".join(lines)

@@ -1,116 +1,135 @@
 """Validate: every file decoded in full; a row for each image, and a reason for each that is none."""
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from prefect import task
 
-from tasks.images.decoding import decode
-from tasks.images.manifest import BASE, Entry, Refusal, Row, stored
+from tasks.images.decoding import UPRIGHT
+from tasks.images.labels import Corrected, mend, settle
+from tasks.images.manifest import Entry, Refusal, Row, place, stored
+from tasks.images.measures import Look, looks
+from tasks.images.origins import origins
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places, Validation
 from tasks.runs.errors import BadInput
-from tasks.runs.files import damage, write_whole
-from tasks.runs.records import Arrival, ImageFolder, Manifest
+from tasks.runs.files import publish, scratch_beside, sha256_of
+from tasks.runs.records import Arrival, Corrections, ImageFolder, Manifest
+from tasks.runs.states import digests
 from tasks.runs.tables import read_table, store_table
-from tasks.sources.arrivals import files
+from tasks.sources.arrivals import contents, files
+from tasks.sources.corrections import believed
 from tasks.sources.folder import listing_digest
 
 
 @task(cache_policy=same_step)
-def validate(folder: ImageFolder, arrivals: tuple[Arrival, ...], validation: Validation, places: Places) -> Manifest:
+def validate(
+    folder: ImageFolder,
+    arrivals: tuple[Arrival, ...],
+    corrections: Corrections,
+    validation: Validation,
+    places: Places,
+) -> Manifest:
     """The manifest of the source and of the arrivals; refused files are copied to `data/quarantine`."""
-    entries = read_table(folder.listing.path(places), Entry)
+    found = read_table(folder.listing.path(places), Entry)
     for arrival in arrivals:
-        entries += take_in(arrival, folder.classes, places)
-    with ThreadPoolExecutor() as pool:  # the decoders work outside Python's lock
-        judged = list(pool.map(lambda entry: judge(entry, validation, places), entries))
-    rows, refusals = settle_labels([item for item in judged if isinstance(item, Row)])
-    refusals = sorted(refusals + [item for item in judged if isinstance(item, Refusal)])
-    refuse_too_many_bad(entries, refusals, validation)
+        found += take_in(arrival, folder.classes, places)
+    wanted = believed(corrections, folder.classes)
+    entries, withdrawn, corrected = mend(found, wanted)
+    seen = list(looks(map(place, entries), validation.max_megapixels, places))
+    judged = [judge(entry, look, validation) for entry, look in zip(entries, seen, strict=True)]
+    rows, conflicts, known = settle([item for item in judged if isinstance(item, Row)])
+    bad = conflicts + [item for item in judged if isinstance(item, Refusal)]
+    refuse_too_many_bad(entries, bad, validation)
     refuse_empty_class(rows, folder.classes)
-    quarantine(refusals, places)
+    quarantine(bad, places)
+    refusals, unused = sorted(bad + withdrawn), len(wanted.keys() - {entry.sha256 for entry in found})
+    for line in (*notes(entries, seen, known), *spoken(corrected, unused)):
+        print(f"validate: {line}")
     print(f"validate: {len(rows):,} images accepted, {len(refusals):,} quarantined{reasons(refusals)}")
     return Manifest(
         table=store_table("manifest", rows, Row, places),
         refused=store_table("quarantine", refusals, Refusal, places),
+        corrected=store_table("corrections", corrected, Corrected, places),
         classes=folder.classes,
         images=len(rows),
         quarantined=len(refusals),
+        corrections_unused=unused,
+        origins=origins(found, rows, refusals, known),
     )
 
 
 def take_in(arrival: Arrival, classes: Classes, places: Places) -> list[Entry]:
     """The files of an arrival, copied to where their content belongs, so that a later change outside changes nothing here."""
-    entries, listing = [], []
-    for file in files(arrival.path, classes):
-        content = (arrival.path / file.name).read_bytes()
-        entry = Entry(file.path, hashlib.sha256(content).hexdigest(), file.label, origin=arrival.origin)
-        if damage(stored(entry, places), entry.sha256):
-            write_whole(stored(entry, places), content)
-        entries.append(entry)
-        listing.append((file.name, entry.sha256))
-    if listing_digest(listing) != arrival.identity:
-        raise BadInput(f"{arrival.path} changed while it was read: start again when it is complete")
+    taken = files(arrival.names, classes)
+    read = contents(arrival.path, [file.name for file in taken], places)
+    if listing_digest(read) != arrival.identity:
+        raise changed(arrival)
+    entries = [
+        Entry(file.path, sha256, file.label, origin=arrival.origin)
+        for file, (_, sha256) in zip(taken, read, strict=True)
+    ]
+    there = digests([stored(entry, places) for entry in entries], places)
+    wanting = {
+        entry.sha256: (arrival.path / file.name, entry)
+        for file, entry, sha256 in zip(taken, entries, there, strict=True)
+        if sha256 != entry.sha256
+    }
+    copy_all(arrival, list(wanting.values()), places)
     return entries
 
 
-def judge(entry: Entry, validation: Validation, places: Places) -> Row | Refusal:
-    """The row of an image that can be decoded and is not blank."""
-    path = stored(entry, places)
-    decoded = decode(path.read_bytes(), path.suffix, validation.max_megapixels)
-    if decoded.pixels is None:
-        return Refusal(entry.path, entry.sha256, entry.origin, decoded.code, decoded.reason)
-    if (deviation := float(decoded.pixels.std())) < validation.min_deviation:
-        reason = f"its grey levels deviate by {deviation:.2f}, at least {validation.min_deviation:g} is expected of a photograph"
-        return Refusal(entry.path, entry.sha256, entry.origin, "blank", reason)
-    height, width = decoded.pixels.shape
+def copy_all(arrival: Arrival, wanting: Sequence[tuple[Path, Entry]], places: Places) -> None:
+    """Copies the files to their places. They are put on disk together: waiting for the disk at each takes milliseconds."""
+    if not wanting:
+        return
+    with scratch_beside(places.data.absolute() / "arriving") as room:
+        room.mkdir()
+        for path, entry in wanting:
+            shutil.copyfile(path, room / entry.sha256)
+            if sha256_of(room / entry.sha256) != entry.sha256:
+                raise changed(arrival)
+        os.sync()
+        for _, entry in wanting:
+            target = stored(entry, places)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(room / entry.sha256, target)
+
+
+def changed(arrival: Arrival) -> BadInput:
+    return BadInput(f"{arrival.path} changed while it was read: start again when it is complete")
+
+
+def judge(entry: Entry, look: Look, validation: Validation) -> Row | Refusal:
+    """The row of an image that was decoded, is large enough and is not blank."""
+    code, reason = (look.code, look.reason) if look.code else unfit(look, validation)
+    if code:
+        return Refusal(entry.path, entry.sha256, entry.origin, code, reason)
     return Row(
-        entry.path,
-        entry.sha256,
-        entry.label,
-        entry.origin,
-        entry.published,
-        width,
-        height,
-        round(float(decoded.pixels.mean()), 3),
-    )
+        entry.path, entry.sha256, entry.label, entry.origin, entry.published,
+        look.width, look.height, look.brightness, look.border, look.sharpness,
+    )  # fmt: skip
 
 
-def settle_labels(rows: Sequence[Row]) -> tuple[list[Row], list[Refusal]]:
-    """The rows without contradicting labels for one content: in the source that is an error, of an arrival the file is refused."""
-    by_content: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_content[row.sha256].append(row)
-    conflicts = [(row, first) for first, *others in by_content.values() for row in others if row.label != first.label]
-    inside = [f"{first.path} and {row.path}" for row, first in conflicts if row.origin == BASE]
-    if inside:
-        raise BadInput(
-            f"{len(inside)} pairs of equal files carry both labels: {'; '.join(inside[:5])}. "
-            "Remove the wrong one of each pair from the source"
-        )
-    refusals = [
-        Refusal(
-            row.path,
-            row.sha256,
-            row.origin,
-            "label_conflict",
-            f"labelled {row.label}, but {first.origin}/{first.path} has equal content as {first.label}",
-        )
-        for row, first in conflicts
-    ]
-    refused = {(refusal.origin, refusal.path) for refusal in refusals}
-    return [row for row in rows if (row.origin, row.path) not in refused], refusals
+def unfit(look: Look, validation: Validation) -> tuple[str, str]:
+    """Code and reason of an image that shows too little, or two empty texts."""
+    if min(look.width, look.height) < validation.min_side:
+        return "too_small", f"{look.width} x {look.height} pixels, at least {validation.min_side} a side are expected"
+    if look.deviation < validation.min_deviation:
+        least = f"at least {validation.min_deviation:g} is expected of a photograph"
+        return "blank", f"its grey levels deviate by {look.deviation:.2f}, {least}"
+    return "", ""
 
 
 def refuse_too_many_bad(entries: Iterable[Entry], refusals: Sequence[Refusal], validation: Validation) -> None:
+    """Raises BadInput where more of an origin's files are refused than the settings allow; `entries` are without excluded ones."""
     total, bad = Counter(entry.origin for entry in entries), Counter(refusal.origin for refusal in refusals)
     for origin, count in bad.items():
         if count > max(1, validation.max_bad_fraction * total[origin]):  # one file must not stop a small batch
-            first = next(refusal for refusal in refusals if refusal.origin == origin)
+            first = min(refusal for refusal in refusals if refusal.origin == origin)
             raise BadInput(
                 f"{count:,} of {total[origin]:,} files of {origin} cannot be used, at most {validation.max_bad_fraction:.1%} may be so; "
                 f"the first: {first.path} ({first.reason}). Mend the files, or raise --validation.max_bad_fraction"
@@ -127,15 +146,27 @@ def refuse_empty_class(rows: Iterable[Row], classes: Classes) -> None:
 def quarantine(refusals: Iterable[Refusal], places: Places) -> None:
     """Copies the refused files, sorted by reason, for people to look at."""
     for refusal in refusals:
-        source = stored(Entry(refusal.path, refusal.sha256), places)
-        target: Path = (
-            places.data.absolute()
-            / "quarantine"
-            / refusal.code
-            / f"{refusal.sha256[:16]}-{Path(refusal.path).name[-40:]}"
-        )
+        name = f"{refusal.sha256[:16]}-{Path(refusal.path).name[-40:]}"
+        target = places.data.absolute() / "quarantine" / refusal.code / name
         if not target.exists():
-            write_whole(target, source.read_bytes())
+            with scratch_beside(target) as scratch:
+                shutil.copyfile(stored(Entry(refusal.path, refusal.sha256), places), scratch)
+                publish(scratch, target)
+
+
+def notes(entries: Iterable[Entry], seen: Iterable[Look], known: Counter[str]) -> Iterator[str]:
+    """What is worth knowing of an origin and refuses no image."""
+    for origin, count in known.items():
+        yield f"{count:,} files of {origin} repeat images of earlier origins, and add nothing"
+    turned = Counter(entry.origin for entry, look in zip(entries, seen, strict=True) if look.orientation != UPRIGHT)
+    for origin, count in turned.items():
+        yield f"{count:,} images of {origin} are shown turned by viewers (EXIF orientation); they are used as stored"
+
+
+def spoken(corrected: Sequence[Corrected], unused: int) -> Iterator[str]:
+    """What became of the corrections."""
+    if corrected or unused:
+        yield f"{len(corrected):,} files corrected; {unused:,} corrections are of images that this run does not have"
 
 
 def reasons(refusals: Iterable[Refusal]) -> str:

@@ -18,7 +18,7 @@ from tasks.models.decisions import Decision
 from tasks.runs.config import Classes, Config, Fetch, Places, Splitting
 from tasks.runs.files import store
 from tasks.runs.outcome import Outcome
-from tasks.runs.records import Epoch, Evaluation, Figure, Figures, ImageFolder, Model, Score
+from tasks.runs.records import Corrections, Epoch, Evaluation, Figure, Figures, ImageFolder, Model, Score
 from tasks.runs.tables import store_table
 
 settings.register_profile(
@@ -190,14 +190,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     (folder / "train/ok_front/broken.jpeg").write_bytes(photograph(999)[:-2])
     arrival = write_dataset(top, photograph, {"": 3}, name="line 2", first_seed=500)
     config = Config(
-        fetch=Fetch(source=str(folder), arrivals=(arrival,)),
+        fetch=Fetch(source=str(folder), arrivals=(arrival,), settle_seconds=0),
         splitting=Splitting(validation_fraction=0.4),
         places=places,
     )
     source, arriving = locate(config.fetch, places), arrivals(config.fetch, places)
     archive = fetch.fn(source, places)
     images = extract.fn(archive, Classes(), places)
-    manifest = validate.fn(images, arriving, config.validation, places)
+    manifest = validate.fn(images, arriving, Corrections(), config.validation, places)
     audited = audit.fn(manifest, config.audit, places)
     splits = split.fn(manifest, audited, config.splitting, places)
     picture = store(lambda path: path.write_bytes(photograph(form="PNG")), places, "data", "figures/figure.png")
@@ -209,6 +209,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
         config=config,
         times={"fetch": {"cached": True, "seconds": 0.01}, "train": {"cached": False, "seconds": 2.5}},
         source=source,
+        arrivals=arriving,
         archive=archive,
         folder=images,
         manifest=manifest,
@@ -271,7 +272,7 @@ def prepared(dataset: Callable[..., Path], places: Places) -> Callable[..., tupl
     def make(**counts: int) -> tuple:
         settings = Fetch(source=str(dataset(counts or {"train": 24, "test": 8})))
         folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
-        manifest = validate.fn(folder, (), Validation(), places)
+        manifest = validate.fn(folder, (), Corrections(), Validation(), places)
         audited = audit.fn(manifest, Auditing(), places)
         return folder, manifest, audited, split.fn(manifest, audited, Splitting(validation_fraction=0.3), places)
 

@@ -1,12 +1,16 @@
 """Arrivals: every folder of new images is an origin of its own, and nothing is labelled by guessing."""
 
+import os
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from tasks.runs.config import Classes
+from tasks.runs.config import Classes, Fetch
 from tasks.runs.errors import BadInput
-from tasks.sources.arrivals import Folder, arrival_folders, given_folders
+from tasks.sources import arrivals as noun
+from tasks.sources.arrivals import Folder, arrival_folders, arrivals, given_folders, settled
 from tasks.sources.folder import DataRoot, labelled, walk
 
 CLASSES = Classes()
@@ -99,3 +103,137 @@ def test_a_given_folder_without_labels_is_refused(names, says, tmp_path):
 def test_a_missing_given_folder_is_refused(tmp_path):
     with pytest.raises(BadInput, match="gone cannot be read"):
         given_folders([tmp_path / "gone"], CLASSES)
+
+
+def age(*paths: Path, seconds: float = 60) -> None:
+    """Lets files look as if nothing had written to them for a while, as far as a program can."""
+    for path in paths:
+        os.utime(path, (time.time() - seconds, time.time() - seconds))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that is ahead by the seconds that were slept, and a list of these; `during` is done while it sleeps."""
+
+    class Clock:
+        def __init__(self) -> None:
+            self.slept: list[float] = []
+            self.ahead, self.during = 0.0, lambda: None
+
+        def sleep(self, seconds: float) -> None:
+            self.slept.append(seconds)
+            self.during()
+
+    clock, real = Clock(), time.time
+    monkeypatch.setattr(noun.time, "sleep", clock.sleep)
+    monkeypatch.setattr(noun.time, "time", lambda: real() + clock.ahead)
+    return clock
+
+
+def test_files_that_lie_still_are_not_waited_for(tmp_path, places, clock):
+    touch(tmp_path, *(f"line-1/{name}" for name in PAIR))
+    clock.ahead = 3
+    (found,) = arrivals(Fetch(arrivals=(tmp_path / "line-1",)), places)
+    assert (found.origin, found.names, found.unsettled) == ("line-1", tuple(PAIR), 0)
+    assert clock.slept == []
+    assert not places.data.exists()
+
+
+def test_a_young_file_is_looked_at_again_after_one_short_wait(tmp_path, places, clock):
+    for name in ("line-1", "line-2"):
+        touch(tmp_path, *(f"{name}/{file}" for file in PAIR))
+    clock.ahead = 1.5
+    found = arrivals(Fetch(arrivals=(tmp_path / "line-1", tmp_path / "line-2")), places)
+    assert [one.names for one in found] == [tuple(PAIR)] * 2
+    (slept,) = clock.slept
+    assert 0.2 < slept <= 0.5
+
+
+def test_a_file_from_a_clock_that_is_ahead_is_waited_for_no_longer(tmp_path, places, clock):
+    age(touch(tmp_path, *PAIR) / PAIR[0], seconds=-3_600)
+    (found,) = arrivals(Fetch(arrivals=(tmp_path,)), places)
+    assert found.names == tuple(PAIR)
+    assert clock.slept == [2.0]
+
+
+def grow(path: Path) -> None:
+    path.write_bytes(b"more")
+
+
+def swap(path: Path) -> None:
+    """Equal size, and a copy brought its old time along."""
+    before = path.stat()
+    while path.stat().st_ctime_ns == before.st_ctime_ns:  # a tick of the file system's clock takes milliseconds
+        path.write_bytes(b"")
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize("change", [grow, swap, Path.unlink], ids=["grows", "is replaced", "vanishes"])
+def test_a_file_that_changes_meanwhile_is_left_for_the_next_run(tmp_path, places, clock, capsys, change):
+    touch(tmp_path, *PAIR, "ok_front/2.jpeg")
+    clock.during = lambda: change(tmp_path / "ok_front/2.jpeg")
+    (found,) = arrivals(Fetch(arrivals=(tmp_path,)), places)
+    assert (found.names, found.unsettled) == (tuple(PAIR), 1)
+    assert capsys.readouterr().out == (
+        f"arrivals: 1 files of {tmp_path.name} are still being written, left for the next run\n"
+    )
+    clock.during, clock.ahead = lambda: None, 3.0
+    (later,) = arrivals(Fetch(arrivals=(tmp_path,)), places)
+    assert later.unsettled == 0
+    assert (later.names == found.names) == (change is Path.unlink)
+
+
+def test_a_file_that_is_written_all_the_time_is_left_out(tmp_path, places):
+    """A real thread and a real clock."""
+    touch(tmp_path, *PAIR, "ok_front/2.jpeg")
+    done = threading.Event()
+
+    def write() -> None:
+        with open(tmp_path / "ok_front/2.jpeg", "ab", buffering=0) as opened:
+            while not done.wait(0.005):
+                opened.write(b"more")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        (found,) = arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0.1), places)
+    finally:
+        done.set()
+        writer.join()
+    assert (found.names, found.unsettled) == (tuple(PAIR), 1)
+
+
+def test_an_arrival_of_which_nothing_is_settled_is_left_out(tmp_path, places, clock):
+    inbox = touch(places.data / "inbox", "line-1/ok_front/1.jpeg", "line-2/ok_front/1.jpeg")
+    clock.during = lambda: grow(inbox / "line-1/ok_front/1.jpeg")
+    assert [one.origin for one in arrivals(Fetch(), places)] == ["line-2"]
+
+
+def test_with_no_time_to_settle_nothing_is_waited_for_and_all_is_taken(tmp_path, places, clock):
+    touch(tmp_path, *PAIR)
+    (found,) = arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0), places)
+    assert found.names == tuple(PAIR)
+    assert clock.slept == []
+
+
+def test_of_files_that_were_gone_at_once_none_is_settled(tmp_path, clock):
+    there = touch(tmp_path, "1.jpeg") / "1.jpeg"
+    assert settled([str(there), str(tmp_path / "2.jpeg")], 2.0) == {str(there)}
+
+
+def test_the_identity_is_that_of_names_and_content(tmp_path, places):
+    def identity(folder: str) -> str:
+        return arrivals(Fetch(arrivals=(tmp_path / folder,), settle_seconds=0), places)[0].identity
+
+    for folder in ("a", "b", "c", "d"):
+        touch(tmp_path / folder, *PAIR)
+    touch(tmp_path / "d", "ok_front/2.jpeg")
+    (tmp_path / "c/ok_front/1.jpeg").write_bytes(b"other")
+    assert identity("a") == identity("b")
+    assert len({identity(folder) for folder in ("a", "c", "d")}) == 3
+
+
+def test_a_name_that_a_table_would_not_keep_is_refused(tmp_path, places):
+    touch(tmp_path, "ok_front/a\nb.jpeg")
+    with pytest.raises(BadInput, match=r"invisible character U\+000A in its name\. Rename it"):
+        arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0), places)

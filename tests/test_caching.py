@@ -5,161 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.runs import caching
-from tasks.runs.caching import Steps, as_text, code_and_libraries, imports_of, same_step
-from tasks.runs.config import Places, Splitting, Training
+from tasks.runs.caching import Steps, as_text, same_step
+from tasks.runs.config import Classes, Fetch, Places, Splitting, Training
 from tasks.runs.files import store
-from tasks.runs.records import Archive, Arrival, Source
+from tasks.runs.records import Archive, Arrival, Exports, ImageFolder, Origin, Record, Source, Spread
 from tasks.split import split
 from tasks.validate import validate
-
-VERB = '''"""Measure: a verb."""
-
-from tasks.images.parts import count
-from tasks.runs.shown import told
-
-LIMIT = 3
-
-
-def measure(rows: list[str]) -> int:
-    """How many."""
-    from tasks.images import late
-
-    return count(rows) + LIMIT  # all of them
-'''
-NOUN = '''"""Parts: a noun."""
-
-from typing import NamedTuple
-
-import numpy as np
-
-
-class Part(NamedTuple):
-    """A part."""
-
-    name: str
-    """As written."""
-
-
-def count(rows):
-    """The number."""
-    return len(np.array(rows))
-'''
-
-
-class House:
-    """A verb, the nouns it leans on, and the room that decides nothing."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.write("measure", VERB)
-        self.write("images/parts", NOUN)
-        self.write("images/late", "from tasks.images import deep\n")
-        self.write("images/deep", "DEPTH = 1\n")
-        self.write("images/stranger", "OTHER = 1\n")
-        self.write("runs/shown", "def told():\n    return 1\n")
-
-    def write(self, name: str, text: str) -> None:
-        path = self.root / "tasks" / f"{name}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-    def read(self, name: str) -> str:
-        return (self.root / "tasks" / f"{name}.py").read_text(encoding="utf-8")
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        code_and_libraries.cache_clear()
-        return code_and_libraries(self.root / "tasks" / "measure.py")
-
-
-@pytest.fixture
-def house(tmp_path, monkeypatch):
-    monkeypatch.setattr(caching, "ROOT", tmp_path / "house")
-    yield House(tmp_path / "house")
-    code_and_libraries.cache_clear()
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new"),
-    [
-        ("measure", "  # all of them", ""),
-        ("measure", '"""How many."""', '"""Other words."""'),
-        ("measure", '"""Measure: a verb."""\n\n', ""),
-        ("images/parts", '    """The number."""\n', ""),
-        ("images/parts", '    """As written."""\n', ""),
-        ("images/parts", '"""A part."""', '"""One part."""'),
-        ("images/parts", "len(np.array(rows))", "len(\n        np.array(rows),\n    )"),
-        ("images/stranger", "OTHER = 1", "OTHER = 2"),
-        ("runs/shown", "return 1", "return 2"),
-    ],
-    ids=[
-        "a comment", "a docstring", "the verb's docstring", "a noun's docstring", "the docstring of a field",
-        "the docstring of a class", "the layout", "a noun that is not used", "tasks.runs",
-    ],
-)  # fmt: skip
-def test_what_decides_nothing_does_not_change_the_key(house, name, old, new):
-    before = house.key
-    assert old in house.read(name)
-    house.write(name, house.read(name).replace(old, new))
-    assert house.key == before
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new"),
-    [
-        ("measure", "LIMIT = 3", "LIMIT = 4"),
-        ("images/parts", "len(np.array(rows))", "len(np.array(rows)) + 1"),
-        ("images/parts", "name: str", "name: bytes"),
-        ("images/late", "import deep", "import deep, stranger"),
-        ("images/deep", "DEPTH = 1", "DEPTH = 2"),
-        ("images/deep", "DEPTH = 1", 'DEPTH = "1"'),
-        ("images/deep", "DEPTH = 1", "DEPTH = 1\nimport scipy"),
-    ],
-    ids=["the verb", "a noun", "a field", "one more noun", "a noun of a noun", "a type", "one more library"],
-)
-def test_what_decides_a_result_changes_the_key(house, name, old, new):
-    before = house.key
-    assert old in house.read(name)
-    house.write(name, house.read(name).replace(old, new))
-    assert house.key != before
-
-
-def test_another_version_of_a_library_changes_the_key_of_who_uses_it(house, monkeypatch):
-    before = house.key
-    assert [part for part in before if "==" in part and ":" not in part] == [f"numpy=={caching.version('numpy')}"]
-    monkeypatch.setattr(caching, "version", lambda name: "99")
-    assert house.key != before
-
-
-def test_a_moved_checkout_has_the_same_key(house, monkeypatch):
-    before = house.key
-    moved = house.root.rename(house.root.with_name("moved"))
-    monkeypatch.setattr(caching, "ROOT", moved)
-    house.root = moved
-    assert house.key == before
-
-
-def test_nouns_that_import_each_other_come_to_an_end(house):
-    house.write("images/deep", "from tasks.images import late\n")
-    assert house.key
-
-
-def test_imports_are_found_wherever_they_stand():
-    tree = caching.ast.parse("import a.b as c\nfrom d import e, f\ndef g():\n    if 1:\n        from h.i import j\n")
-    assert imports_of(tree) == {"a.b", "d", "d.e", "d.f", "h.i", "h.i.j"}
-
-
-def test_the_keys_of_the_real_steps_hold_their_nouns_and_not_the_runs():
-    names = {
-        part.partition(":")[0] for part in code_and_libraries(Path(caching.ROOT / "tasks/validate.py")) if ":" in part
-    }
-    assert names >= {"validate", "decoding", "manifest"}
-    assert not names & {"config", "records", "files", "tables", "caching"}
-    libraries = {
-        part for part in code_and_libraries(Path(caching.ROOT / "tasks/train.py")) if part.startswith("tensorflow==")
-    }
-    assert len(libraries) == 1
 
 
 def key(step, places: Places | None = None, **inputs: object) -> str:
@@ -191,6 +42,71 @@ def test_a_path_outside_plays_no_part():
     assert key(validate, arrivals=(arrival("/a"),)) != key(validate, arrivals=(arrival("/a"), arrival("/a")))
     sources = [Source(kind="zip", identity="aa", name=name, path=Path(name)) for name in ("a.zip", "b.zip")]
     assert key(split, source=sources[0]) == key(split, source=sources[1])
+
+
+ORIGIN = Origin(
+    name="base",
+    files_found=3,
+    known=0,
+    quarantined=1,
+    by_class={"def_front": 1, "ok_front": 1},
+    sizes={"300 x 300": 2},
+    brightness=Spread(low=1, median=2, high=3),
+    sharpness=None,
+)
+
+
+class Told(Record):
+    """A record that says more than it decides."""
+
+    told = frozenset({"remark"})
+    count: int
+    remark: str
+
+
+class Within(Record):
+    first: Told
+    others: tuple[Told, ...] = ()
+    named: dict[str, Told] = {}
+
+
+def test_what_only_people_read_is_in_no_key():
+    plain, other = Told(count=1, remark="a"), Told(count=1, remark="b")
+    assert as_text(plain) == as_text(other) == "{count=1}"
+    assert as_text(Told(count=2, remark="a")) != as_text(plain)
+
+
+def test_what_only_people_read_is_in_no_key_of_a_record_around_it():
+    def around(count: int, remark: str) -> Within:
+        told = Told(count=count, remark=remark)
+        return Within(first=told, others=(told, told), named={"x": told})
+
+    assert as_text(around(1, "a")) == as_text(around(1, "b"))
+    assert as_text(around(1, "a")) != as_text(around(2, "a"))
+
+
+def test_a_file_left_by_an_operating_system_repeats_no_validation(places):
+    listing = store(lambda path: path.write_text("x"), places, "data", "tables/listing.csv")
+    folders = [
+        ImageFolder(listing=listing, classes=Classes(), files_found=2, left_alone=junk, junk=junk) for junk in (0, 5)
+    ]
+    assert as_text(folders[0]) == as_text(folders[1])
+    other = folders[0].model_copy(update={"classes": Classes(defect="cracked")})
+    assert as_text(other) != as_text(folders[0])
+
+
+@pytest.mark.parametrize("kind", [Origin, Exports, Fetch], ids=lambda kind: kind.__name__)
+def test_a_record_that_was_stored_has_the_key_that_it_had(kind, places):
+    made = {
+        Origin: ORIGIN,
+        Exports: Exports(digest="aa", contents=(store(lambda path: path.touch(), places, "data", "a.txt"),)),
+        Fetch: Fetch(source="a", arrivals=(Path("b"),)),
+    }[kind]
+    assert as_text(kind.model_validate_json(made.model_dump_json())) == as_text(made)
+
+
+def test_the_order_of_a_mapping_does_not_matter():
+    assert as_text({"a": 1, "b": 2}) == as_text({"b": 2, "a": 1}) != as_text({"a": 2, "b": 1})
 
 
 def test_values_are_told_apart():

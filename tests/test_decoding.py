@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.images import decoding
-from tasks.images.decoding import decode
+from tasks.images.decoding import EXIF_ORIENTATION, decode, orientation
 from tasks.sources.faults import DAMAGES
 
 NOISE = np.random.default_rng(7).integers(0, 256, (40, 30), np.uint8)
@@ -78,6 +78,7 @@ def test_the_case_of_the_suffix_does_not_matter(suffix):
         (JPEG[:-2], ".jpeg", "undecodable"),
         (JPEG[: len(JPEG) // 2], ".jpeg", "undecodable"),
         (JPEG[:3] + b"nonsense" * 9, ".jpeg", "undecodable"),
+        (PNG[:8] + b"nonsense" * 9, ".png", "undecodable"),
         (PNG[:-2], ".png", "undecodable"),
         (PNG[:-12], ".png", "undecodable"),
         (PNG[: len(PNG) // 2], ".png", "undecodable"),
@@ -88,7 +89,7 @@ def test_the_case_of_the_suffix_does_not_matter(suffix):
     ],
     ids=[
         "no bytes", "a web page", "a PNG named JPEG", "a JPEG named PNG", "another suffix", "no suffix",
-        "a JPEG without its last 2 bytes", "half a JPEG", "a JPEG of nonsense", "a PNG without its last 2 bytes",
+        "a JPEG without its last 2 bytes", "half a JPEG", "a JPEG of nonsense", "a PNG of nonsense", "a PNG without its last 2 bytes",
         "a PNG without its end", "half a PNG", "a PNG with a wrong byte", "a PNG with a wrong checksum", "16 bits", "CMYK",
     ],
 )  # fmt: skip
@@ -98,6 +99,8 @@ def test_what_is_no_whole_picture_is_refused_with_a_code(content, suffix, code):
     assert decoded.code == code
     assert decoded.reason
     assert "\n" not in decoded.reason
+    assert decode(content, suffix, 40).reason == decoded.reason, "equal files have equal reasons, in any process"
+    assert " at 0x" not in decoded.reason
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -118,6 +121,40 @@ def test_a_picture_over_the_cap_is_refused_before_it_is_decoded(monkeypatch, siz
         assert decoded.reason.startswith(f"{size[0]} x {size[1]} pixels, at most 40 megapixels")
 
 
+@pytest.mark.parametrize(("content", "suffix"), [(JPEG, ".jpeg"), (PNG, ".png")])
+def test_a_file_of_more_bytes_than_are_read_is_refused(monkeypatch, content, suffix):
+    monkeypatch.setattr(decoding, "MAX_BYTES", len(content))
+    assert decode(content, suffix, 40).code == ""
+    assert decode(content + b"\0", suffix, 40).code == "too_large"
+
+
+@pytest.mark.parametrize("mode", ["YCCK", "CMYK"])
+def test_inks_are_refused_by_the_colour_space_in_the_header(monkeypatch, mode):
+    monkeypatch.setattr(simplejpeg, "decode_jpeg_header", lambda content: (40, 30, mode, "444"))
+    assert decode(JPEG, ".jpeg", 40).reason == f"colour mode {mode}, expected 8-bit grey or RGB"
+
+
+def turned(form: str, value: object) -> bytes:
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = value
+    return encoded(NOISE, form, exif=exif)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize(("value", "found"), [(1, 1), (3, 3), (6, 6), (8, 8), (0, 1), (9, 1)])
+def test_the_orientation_that_viewers_apply_is_found_and_not_applied(form, value, found):
+    content = turned(form, value)
+    assert orientation(content) == found
+    assert decode(content, f".{form.lower()}", 40).pixels.shape == NOISE.shape
+
+
+def test_without_exif_or_with_a_broken_one_a_picture_is_as_stored():
+    assert orientation(JPEG) == orientation(PNG) == orientation(b"") == 1
+    content = turned("JPEG", 6)
+    start = content.index(b"Exif\0\0") + 6
+    assert orientation(content[:start] + b"\xff" * 8 + content[start + 8 :]) == 1
+
+
 def test_a_picture_of_just_the_cap_is_taken():
     assert decode(PNG, ".png", 0.0012).pixels is not None
     assert decode(PNG, ".png", 0.0011).code == "megapixels"
@@ -133,7 +170,30 @@ def test_no_damage_whatever_ends_in_an_error(picture, changes, cut):
     content, suffix = bytearray(picture[0]), picture[1]
     for place, value in changes:
         content[place % len(content)] = value
-    decoded = decode(bytes(content[: max(0, len(content) - cut)]), suffix, 1)
+    damaged = bytes(content[: max(0, len(content) - cut)])
+    decoded = decode(damaged, suffix, 1)
     assert (decoded.pixels is None) == bool(decoded.code)
+    assert decode(damaged, suffix, 1, reduced=4)[1:] == decoded[1:], "a view of a quarter finds the same"
     if cut:
         assert decoded.pixels is None
+
+
+@pytest.mark.parametrize("size", [(300, 300), (301, 303), (64, 33), (5, 9), (4, 1), (1, 1)])
+@pytest.mark.parametrize(("form", "mode"), [("JPEG", "L"), ("JPEG", "RGB"), ("PNG", "L"), ("PNG", "P")])
+def test_a_quarter_of_the_size_is_the_mean_of_four_by_four(size, form, mode):
+    smooth = Image.fromarray(NOISE).resize(size, Image.Resampling.BICUBIC).convert(mode)
+    content, suffix = encoded(smooth, form), f".{form.lower()}"
+    whole, quarter = decode(content, suffix, 40), decode(content, suffix, 40, reduced=4)
+    assert (quarter.width, quarter.height) == (whole.width, whole.height) == size
+    expected = np.asarray(Image.fromarray(whole.pixels).reduce(4)).astype(int)
+    assert quarter.pixels.shape == expected.shape
+    inside = np.s_[: size[1] // 4, : size[0] // 4]  # a JPEG's last block reaches beyond the picture
+    assert np.abs(quarter.pixels[inside].astype(int) - expected[inside]).max(initial=0) <= (2 if form == "JPEG" else 0)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30}], ids=str)
+def test_at_a_quarter_of_the_size_the_same_damage_is_found(photograph, damage, options):
+    picture = Image.open(io.BytesIO(photograph(size=(300, 300))))
+    content = DAMAGES[damage](encoded(picture, "JPEG", **options))
+    assert decode(content, ".jpeg", 40, reduced=4) == decode(content, ".jpeg", 40)

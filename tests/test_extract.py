@@ -68,6 +68,14 @@ def test_images_of_another_part_of_the_archive_are_counted_and_left_alone(archiv
     assert len(list((places.data / "images").rglob("*.jpeg"))) == 2
 
 
+def test_what_an_operating_system_left_is_counted_and_skipped(archived, places, capsys):
+    left = {"__MACOSX/a/train/ok_front/._2.jpeg": b"x", "a/train/ok_front/.DS_Store": b"x", "a/train/Thumbs.db": b"x"}
+    record = extract.fn(archived({**PAIR, **left}), Classes(), places)
+    assert (record.files_found, record.left_alone, record.junk) == (2, 0, 3)
+    assert capsys.readouterr().out == ("extract: 2 files below a, 0 other images left alone, 3 junk files skipped\n")
+    assert extract.fn(archived(PAIR), Classes(), places).junk == 0
+
+
 def test_other_class_names_are_settings(archived, places):
     record = extract.fn(
         archived({"bad/1.png": b"one", "good/2.png": b"two"}), Classes(defect="bad", good="good"), places

@@ -1,5 +1,7 @@
 """Records: small, frozen, readable, and aware of the files that they name."""
 
+import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from tasks.runs.files import File, store, write_whole
 from tasks.runs.records import (
     Archive,
     Arrival,
+    Corrections,
     Evaluation,
     Exports,
     Figure,
@@ -18,10 +21,24 @@ from tasks.runs.records import (
     ImageFolder,
     Manifest,
     Model,
+    Origin,
     Release,
     Source,
+    Spread,
+    damaged_image,
 )
 from tasks.runs.tables import store_table
+
+ORIGIN = Origin(
+    name="base",
+    files_found=2,
+    known=0,
+    quarantined=0,
+    by_class={"ok_front": 2},
+    sizes={"48 x 48": 2},
+    brightness=Spread(low=120, median=120, high=120),
+    sharpness=None,
+)
 
 
 @pytest.fixture
@@ -63,7 +80,7 @@ def test_a_folder_is_damaged_when_one_of_its_images_is(places, tmp_path):
         entries.append(Entry("ok/1.jpeg", made.sha256))
         write_whole(stored(entries[-1], places), content)
     listing = store_table("listing", entries, Entry, places)
-    folder = ImageFolder(listing=listing, classes=Classes(), files_found=2, left_alone=0)
+    folder = ImageFolder(listing=listing, classes=Classes(), files_found=2, left_alone=0, junk=0)
     assert folder.damage(places) is None
     stored(entries[1], places).write_bytes(b"tw")
     assert folder.damage(places) == f"{stored(entries[1], places)} has changed"
@@ -73,24 +90,47 @@ def test_a_folder_is_damaged_when_one_of_its_images_is(places, tmp_path):
 
 def test_a_manifest_looks_after_the_copies_of_what_arrived_alone(places):
     rows = [
-        Row("ok/1.jpeg", name * 32, "ok_front", origin, "", 48, 48, 120.0)
+        Row("ok/1.jpeg", name * 32, "ok_front", origin, "", 48, 48, 120.0, 118.0, 4.5)
         for name, origin in (("aa", "base"), ("bb", "line 2"))
     ]
     table = store_table("manifest", rows, Row, places)
-    manifest = Manifest(table=table, refused=table, classes=Classes(), images=2, quarantined=0)
+    manifest = Manifest(
+        table=table,
+        refused=table,
+        corrected=table,
+        classes=Classes(),
+        images=2,
+        quarantined=0,
+        corrections_unused=0,
+        origins=(ORIGIN,),
+    )
     assert manifest.damage(places) == f"{stored(rows[1], places)} is missing"
+    assert list(manifest.files()) == [table] * 3
+
+
+def test_a_changed_image_that_looks_as_old_as_before_is_noticed(places):
+    """As after a restored backup, or a bad sector that was copied with its times."""
+    entry = Entry("ok/1.jpeg", hashlib.sha256(b"one").hexdigest())
+    path = stored(entry, places)
+    write_whole(path, b"one")
+    before = path.stat()
+    assert damaged_image([entry], places) is None
+    path.write_bytes(b"two")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert damaged_image([entry], places) == f"{path} has changed"
 
 
 def test_where_something_lay_outside_is_not_written_down():
     source = Source(kind="zip", identity="aa", name="parts.zip", path=Path("/home/me/parts.zip"))
     assert source.model_dump_json() == '{"kind":"zip","identity":"aa","sample":null}'
-    arrival = Arrival(origin="line 2", identity="bb", path=Path("/home/me/line 2"))
+    arrival = Arrival(origin="line 2", identity="bb", path=Path("/home/me/line 2"), names=("ok/1.jpeg",), unsettled=1)
     assert arrival.model_dump_json() == '{"origin":"line 2","identity":"bb"}'
+    assert Corrections(identity="cc", path=Path("/home/me/corrections.csv")).model_dump_json() == '{"identity":"cc"}'
 
 
 def test_records_come_back_from_json(model, evaluation):
     release = Release(verdict="kept", reason="no", version=None, champion_before=None, decided_in="run 1")
-    for record in (model, evaluation, release):
+    for record in (model, evaluation, release, ORIGIN):
         assert type(record).model_validate_json(record.model_dump_json()) == record
     assert isinstance(model, Model)
     assert isinstance(evaluation, Evaluation)

@@ -134,7 +134,7 @@ def test_other_photographs_run_by_settings_alone(run, dataset):
 
 def test_the_inbox_is_an_origin_with_a_slice_of_its_own(run, archive, dataset, places):
     batch = dataset({"": 20}, name="data/inbox/line-2", first_seed=500)
-    facts = run(archive)
+    facts = run(archive, fetch={"settle_seconds": 0})
     assert facts["dataset"]["by_origin"] == {"base": 65, "line-2": 40}
     assert set(facts["evaluation"]["slices"]) == {"base", "line-2"}
     assert len(walk(batch)) == 40, "the inbox is the user's"
@@ -212,6 +212,16 @@ def test_an_unknown_data_set_is_told_before_a_server_starts(monkeypatch, tmp_pat
         monkeypatch.setattr(flow, "retrain", lambda config: pytest.fail("the flow, and so a server, was started"))
         assert exit_status(flow.main) == 2
     assert "alice/castngs" in capsys.readouterr().err
+
+
+def test_corrections_that_cannot_be_meant_are_told_before_a_server_starts(archive, places, monkeypatch, capsys):
+    places.data.mkdir()
+    (places.data / "corrections.csv").write_text("sha256,correction,why\ncast_1.jpeg,exclude,blurred\n")
+    monkeypatch.setattr(sys, "argv", ["retrain.py", "--source", str(archive), "--data", str(places.data)])
+    monkeypatch.setattr(flow, "retrain", lambda config: pytest.fail("the flow, and so a server, was started"))
+    assert exit_status(flow.main) == 2
+    assert "corrections.csv, line 2: 'cast_1.jpeg' is no sha256" in capsys.readouterr().err
+    assert [path.name for path in places.data.iterdir()] == ["corrections.csv"]
 
 
 def test_ctrl_c_ends_a_run_and_its_server_at_once(archive, places, tmp_path):

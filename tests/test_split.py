@@ -1,41 +1,95 @@
-"""Split: every row once, no content or group on two sides, and nothing moves when images arrive."""
+"""Split: every row once, no content or casting on two sides, and no draw that a later image changes."""
 
+import random
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.images.copies import Member, groups
-from tasks.images.manifest import SPLITS, Row
+from tasks.images.copies import Copy
+from tasks.images.manifest import BASE, SPLITS, Member, Row, stored
+from tasks.images.sides import assign, draw, leaders, share, strata, undrawn
 from tasks.runs.config import Classes, Splitting
 from tasks.runs.errors import BadInput
-from tasks.runs.records import Audit, Manifest
+from tasks.runs.records import Audit, Manifest, Splits
 from tasks.runs.tables import read_table, store_table
-from tasks.split import assign, drawn, refuse_one_sided, share, split
+from tasks.split import refuse_one_sided, split
 
 PROTOCOLS = ("cleaned", "published", "grouped")
+JUDGING = ("test", "validation")
 
 
-def row(number: int, content: str, *, group: str = "", published: str = "train", origin: str = "base") -> Row:
+def row(number: int, content: str, *, group: str = "", published: str = "train", origin: str = BASE) -> Row:
     label = ("def_front", "ok_front")[sum(map(ord, content)) % 2]
-    return Row(f"{published}/{number}.jpeg", content, label, origin, published, 48, 48, 120.0, group=group or content)
+    path = f"{published}/{number}.jpeg"
+    return Row(path, content, label, origin, published, 48, 48, 120.0, 110.0, 9.0, group=group or content)
 
 
-def numbered(parts: Sequence[tuple[int, str]], origin: str = "base") -> list[Row]:
-    """A row a part (content, published split); three contents are a group."""
-    return [
-        row(number, f"content {content}", group=f"content {content - content % 3}", published=published, origin=origin)
-        for number, (content, published) in enumerate(parts)
-    ]
+def pair(one: str, other: str) -> Copy:
+    return Copy("", one, "", "", "", other, "", "", "turned", 0.995)
+
+
+class Case(NamedTuple):
+    """Images by number of their content; the casting of a content is `castings[content % len(castings)]`."""
+
+    base: Sequence[tuple[int, str]]
+    """Content and published split."""
+    arrivals: Sequence[Sequence[int]]
+    castings: Sequence[int]
+    pairs: Sequence[tuple[int, int]]
+    splitting: Splitting
+
+    def rows(self) -> list[Row]:
+        """Each led by the first image of its casting, as audit leads them."""
+        parts = [(BASE, content, published) for content, published in self.base]
+        parts += [(f"batch {n}", content, "") for n, batch in enumerate(self.arrivals) for content in batch]
+        led: dict[int, str] = {}
+        return [
+            row(
+                number,
+                f"{content}",
+                group=led.setdefault(self.casting(content), f"{content}"),
+                published=published,
+                origin=origin,
+            )
+            for number, (origin, content, published) in enumerate(parts)
+        ]
+
+    def casting(self, content: int) -> int:
+        return self.castings[content % len(self.castings)]
+
+    def copies(self) -> list[Copy]:
+        """Those of images that are there."""
+        known = {one.sha256 for one in self.rows()}
+        named = [(f"{one}", f"{other}") for one, other in self.pairs]
+        return [pair(one, other) for one, other in named if one in known and other in known]
+
+    def assigned(self) -> list[Row]:
+        return assign(self.rows(), self.copies(), self.splitting)
+
+    def alike(self) -> dict[str, set[str]]:
+        """Every content with its copies and itself."""
+        found = {one.sha256: {one.sha256} for one in self.rows()}
+        for copy in self.copies():
+            found[copy.sha256].add(copy.copy_sha256)
+            found[copy.copy_sha256].add(copy.sha256)
+        return found
+
+    def settled(self) -> list[str]:
+        return undrawn(self.rows(), self.copies(), self.splitting.protocol)
+
+    def strata(self) -> dict[tuple[str, str], list[str]]:
+        return strata(self.rows(), self.settled())
+
+    def obeyed(self) -> bool:
+        return self.splitting.protocol != "grouped" and any(published == "test" for _, published in self.base)
 
 
 CONTENTS = st.integers(0, 29)
-BASES = st.sampled_from([("",), ("train", "test"), ("train", "test", "validation")]).flatmap(
-    lambda published: st.lists(st.tuples(CONTENTS, st.sampled_from(published)), max_size=40)
-)
-ARRIVALS = st.lists(st.lists(CONTENTS, max_size=10), max_size=3)
+PUBLISHED = st.sampled_from([("",), ("train", "test"), ("train", "train", "test", "validation")])
 SPLITTINGS = st.builds(
     Splitting,
     protocol=st.sampled_from(PROTOCOLS),
@@ -43,118 +97,238 @@ SPLITTINGS = st.builds(
     test_fraction=st.floats(0.05, 0.45),
     seed=st.integers(0, 99),
 )
+CASES = st.builds(
+    Case,
+    base=PUBLISHED.flatmap(lambda names: st.lists(st.tuples(CONTENTS, st.sampled_from(names)), max_size=40)),
+    arrivals=st.lists(st.lists(CONTENTS, max_size=15), max_size=3),
+    castings=st.lists(st.integers(0, 19), min_size=1, max_size=40),
+    pairs=st.lists(st.tuples(CONTENTS, CONTENTS), max_size=20),
+    splitting=SPLITTINGS,
+)
 
 
-def with_arrivals(base: Sequence[tuple[int, str]], arrivals: Sequence[Sequence[int]]) -> list[Row]:
-    rows = numbered(base)
-    for number, batch in enumerate(arrivals):
-        rows += numbered([(content, "") for content in batch], origin=f"batch {number}")
-    return rows
-
-
-@given(BASES, ARRIVALS, SPLITTINGS)
-def test_every_row_is_in_one_split_and_nothing_else_about_it_changes(base, arrivals, splitting):
-    rows = with_arrivals(base, arrivals)
-    assigned = assign(rows, splitting)
-    assert [one._replace(split="") for one in assigned] == rows
+@given(CASES)
+def test_every_row_is_in_one_split_and_nothing_else_about_it_changes(case):
+    assigned = case.assigned()
+    assert [one._replace(split="") for one in assigned] == case.rows()
     assert {one.split for one in assigned} <= set(SPLITS)
 
 
-@given(BASES, ARRIVALS, SPLITTINGS)
-def test_no_content_and_no_group_lies_on_two_sides(base, arrivals, splitting):
-    assigned = assign(with_arrivals(base, arrivals), splitting)
-    if splitting.protocol == "published":  # which leaves the source as it came, but lets no arrival make it worse
-        known = {one.group for one in assigned if one.origin == "base"}
-        assigned = [one for one in assigned if one.group not in known]
-    sides = defaultdict(set)
-    for one in assigned:
+def lying(rows: Iterable[Row], key: str) -> dict[str, set[str]]:
+    """The splits of every content or group; what is held back lies nowhere."""
+    found = defaultdict(set)
+    for one in rows:
         if one.split != "held_back":
-            sides[one.group].add(one.split)
-            sides[one.sha256].add(one.split)
-    assert all(len(splits) == 1 for splits in sides.values())
+            found[getattr(one, key)].add(one.split)
+    return found
 
 
-@given(BASES, ARRIVALS, SPLITTINGS)
-def test_an_image_that_arrives_never_trains_beside_a_copy_that_judges(base, arrivals, splitting):
-    assigned = assign(with_arrivals(base, arrivals), splitting)
-    judging = {one.group for one in assigned if one.split in ("test", "validation")}
-    assert not any(one.split == "train" and one.group in judging for one in assigned if one.origin != "base")
+@given(CASES)
+def test_no_content_lies_on_two_sides(case):
+    rows = case.assigned()
+    if case.splitting.protocol == "published" and case.obeyed():  # which leaves the source as it came
+        rows = [one for one in rows if one.origin != BASE]
+    assert all(len(splits) == 1 for splits in lying(rows, "sha256").values())
 
 
-@given(BASES, ARRIVALS, SPLITTINGS, st.data())
-def test_an_image_that_arrives_moves_no_earlier_one(base, arrivals, splitting, data):
-    before = data.draw(st.integers(0, len(arrivals)))
-    earlier = assign(with_arrivals(base, arrivals[:before]), splitting)
-    assert assign(with_arrivals(base, arrivals), splitting)[: len(earlier)] == earlier
+@given(CASES)
+def test_without_a_published_test_no_casting_lies_on_two_sides(case):
+    if not case.obeyed():
+        assert all(len(splits) == 1 for splits in lying(case.assigned(), "group").values())
 
 
-@given(BASES, ARRIVALS, SPLITTINGS, st.randoms())
-def test_the_order_of_the_rows_decides_nothing(base, arrivals, splitting, random):
-    rows = with_arrivals(base, arrivals)
-    shuffled = random.sample(rows, len(rows))
-    assert sorted(assign(shuffled, splitting)) == sorted(assign(rows, splitting))
+@given(CASES)
+def test_no_casting_trains_and_validates(case):
+    if not case.obeyed() or all(published != "validation" for _, published in case.base):
+        assert not any({"train", "validation"} <= splits for splits in lying(case.assigned(), "group").values())
 
 
-@given(BASES, ARRIVALS, SPLITTINGS)
-def test_the_published_test_stays_whole(base, arrivals, splitting):
-    if splitting.protocol != "grouped":
-        for one in assign(with_arrivals(base, arrivals), splitting):
+@given(CASES)
+def test_no_casting_that_arrived_trains_and_judges(case):
+    led_by_base = {one.group for one in case.rows() if one.origin == BASE}
+    arrived = [one for one in case.assigned() if one.group not in led_by_base]
+    assert all(len(splits) == 1 for splits in lying(arrived, "group").values())
+
+
+@given(CASES)
+def test_no_copy_of_a_published_test_image_trains_or_validates(case):
+    tested = {one.sha256 for one in case.rows() if one.published == "test"}
+    alike = case.alike()
+    for one in case.assigned():
+        held = case.obeyed() and case.splitting.protocol == "cleaned" or one.origin != BASE
+        if held and one.published != "test" and alike[one.sha256] & tested:
+            assert one.split == "held_back"
+
+
+@given(CASES)
+def test_no_copy_of_a_published_validation_image_trains(case):
+    watching = {one.sha256 for one in case.rows() if one.published == "validation"}
+    alike = case.alike()
+    if case.obeyed() and case.splitting.protocol == "cleaned":
+        assert not any(one.split == "train" and alike[one.sha256] & watching for one in case.assigned())
+
+
+@given(CASES)
+def test_an_arrival_that_copies_an_earlier_origin_is_held_back_and_no_other_is(case):
+    alike, earlier, origin, held = case.alike(), set(), BASE, []
+    waiting = set()
+    for one in case.assigned():
+        if one.origin != origin:
+            origin, earlier, waiting = one.origin, earlier | waiting, set()
+        if one.origin != BASE:
+            held.append((one.split == "held_back", bool(alike[one.sha256] & earlier)))
+        waiting.add(one.sha256)
+    assert all(was == expected for was, expected in held)
+
+
+@given(CASES)
+def test_the_source_is_held_back_only_under_cleaned(case):
+    if case.splitting.protocol != "cleaned" or not case.obeyed():
+        assert not any(one.split == "held_back" for one in case.assigned() if one.origin == BASE)
+
+
+@given(CASES)
+def test_the_published_splits_are_kept(case):
+    if case.obeyed():
+        named = any(published == "validation" for _, published in case.base)
+        for one in case.assigned():
             if one.published == "test":
                 assert one.split == "test"
-            elif one.origin == "base" and any(published == "test" for _, published in base):
-                assert one.split != "test"
+            elif one.published == "validation":
+                assert one.split in ("validation", "held_back")
+            elif one.origin == BASE:
+                assert one.split in ("train", "held_back") if named else one.split != "test"
 
 
-LEAKY = [
-    row(0, "seen", published="test"),
-    row(1, "seen"),
-    row(2, "turned", group="seen"),
-    row(3, "own"),
-    row(4, "seen", published="", origin="line 2"),
-    row(5, "own", published="", origin="line 2"),
-]
+@given(CASES)
+def test_an_arrival_of_a_known_casting_follows_it(case):
+    rows = case.assigned()
+    of_base = lying([one for one in rows if one.origin == BASE], "group")
+    led_by_base = {one.group for one in rows if one.origin == BASE}
+    for one in rows:
+        if one.origin != BASE and one.group in led_by_base and one.split != "held_back":
+            expected = next((name for name in ("train", "validation") if name in of_base[one.group]), "test")
+            assert one.split == expected
 
 
-def test_cleaned_holds_back_what_shares_a_group_with_the_test():
-    splits = [one.split for one in assign(LEAKY, Splitting(protocol="cleaned"))]
-    assert splits[:3] == ["test", "held_back", "held_back"]
-    assert splits[4] == "held_back"
-    assert splits[3] == splits[5] != "held_back"
+@given(CASES, st.data())
+def test_new_origins_move_nothing(case, data):
+    before = case._replace(arrivals=case.arrivals[: data.draw(st.integers(0, len(case.arrivals)))])
+    earlier = before.assigned()
+    assert case.assigned()[: len(earlier)] == earlier
 
 
-def test_published_leaves_the_copies_where_they_came():
-    splits = [one.split for one in assign(LEAKY, Splitting(protocol="published"))]
-    assert splits[0] == "test"
-    assert {splits[1], splits[2]} <= {"train", "validation"}
-    assert splits[4] == "held_back"  # what arrives is not to add to the leak
+@given(CASES, st.data())
+def test_an_origin_that_grows_moves_no_image_from_train_to_a_split_that_judges(case, data):
+    """Where the stratum was large enough, and the new images take no image of a later origin out of it."""
+    after = grown(case, data)
+    trained = {one.group for one in case.assigned() if one.split == "train"}
+    large = {
+        group
+        for groups in case.strata().values()
+        for group in groups
+        if len(groups) >= 3 and len(trained & set(groups)) >= 2
+    }
+    followed = {one.group for one in case.rows() if one.origin == BASE} - {
+        g for gs in case.strata().values() for g in gs
+    }
+    now = {(one.origin, one.sha256, one.published): one.split for one in after.assigned()}
+    for one in case.assigned():
+        if one.split == "train" and one.group in large | followed:
+            assert now[one.origin, one.sha256, one.published] not in JUDGING
 
 
-def test_grouped_minds_no_published_split():
-    splits = [one.split for one in assign(LEAKY, Splitting(protocol="grouped"))]
-    assert len({splits[0], splits[1], splits[2], splits[4]}) == 1
-    assert "held_back" not in splits
+def grown(case: Case, data: st.DataObject) -> Case:
+    """The case with more images in one origin: of new castings, or of those that this origin and earlier ones have."""
+    origin = data.draw(st.integers(0, len(case.arrivals)))
+    known = [content for content, _ in case.base] + [c for batch in case.arrivals[:origin] for c in batch]
+    castings = list(range(100, 110)) + [case.casting(content) for content in known]
+    chosen = data.draw(st.lists(st.sampled_from(castings), min_size=1, max_size=10))
+    table = [case.casting(content) for content in range(30)] + chosen
+    new = range(30, len(table))
+    pairs = data.draw(st.lists(st.tuples(st.sampled_from(new), st.sampled_from(known or new)), max_size=5))
+    base, arrivals = list(case.base), [list(batch) for batch in case.arrivals]
+    if origin:
+        arrivals[origin - 1] += new
+    else:
+        base += [(content, "train" if any(published for _, published in base) else "") for content in new]
+    return case._replace(base=base, arrivals=arrivals, castings=table, pairs=[*case.pairs, *pairs])
 
 
-def test_a_copy_of_a_published_validation_image_does_not_train():
-    rows = [row(0, "test", published="test")]
-    rows += [row(number, f"{number % 50}", published="validation" if number < 50 else "train") for number in range(100)]
-    arrived = [row(number, f"{number}", published="", origin="line 2") for number in range(50)]
-    assert {one.split for one in assign([*rows, *arrived], Splitting(protocol="cleaned"))[1:]} == {"validation"}
+@given(CASES, st.randoms())
+def test_the_order_of_the_rows_decides_nothing_but_who_leads(case, chance):
+    rows = case.rows()
+    led = {(one.origin, one.path) for one in leaders(rows).values()}
+    order = [BASE, *(f"batch {number}" for number in range(len(case.arrivals)))]
+    mixed = sorted(
+        chance.sample(rows, len(rows)),
+        key=lambda one: (order.index(one.origin), (one.origin, one.path) not in led),
+    )
+    assert sorted(assign(mixed, case.copies()[::-1], case.splitting)) == sorted(case.assigned())
 
 
-def test_an_arrival_alone_has_its_own_share_of_every_split():
-    base = [row(0, "test", published="test"), row(1, "train")]
-    arrived = [row(number, f"new {number}", published="", origin="line 2") for number in range(2_000)]
-    found = Counter(one.split for one in assign([*base, *arrived], Splitting())[2:])
-    assert found["test"] == pytest.approx(300, abs=60)
-    assert found["validation"] == pytest.approx(0.15 * (2_000 - found["test"]), abs=60)
-    assert found["held_back"] == 0
+@given(CASES)
+def test_a_stratum_of_three_castings_has_its_share_of_each_split(case):
+    found = {one.group: one.split for one, side in zip(case.assigned(), case.settled(), strict=True) if not side}
+    for (origin, _), groups in case.strata().items():
+        splits = Counter(found[group] for group in groups)
+        if len(groups) >= 3:
+            assert splits["train"] >= 1
+            assert splits["validation"] >= 1
+            assert splits["test"] >= 1 or (origin == BASE and case.obeyed())
+        if origin == BASE and case.obeyed():
+            assert splits["test"] == 0
 
 
-def test_a_part_of_the_groups_has_a_number_below_that_part():
-    numbers = [share(f"{number}", "test", seed=0) for number in range(4_000)]
-    assert all(0 <= number < 1 for number in numbers)
-    assert sum(number < 0.15 for number in numbers) == pytest.approx(600, abs=90)
+@pytest.mark.parametrize("published", ["", "train"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_rare_class_has_its_share_beside_a_common_one(published, seed):
+    contents = [f"{2 * number}" for number in range(60)]
+    rare = [row(number, content, published=published) for number, content in enumerate(contents)]
+    rare = [one._replace(label="ok_front" if index < 3 else "def_front") for index, one in enumerate(rare)]
+    tested = row(99, "tested", published="test" if published else "")._replace(label="def_front")
+    rows = assign([*rare, tested], [], Splitting(seed=seed))
+    drawn = {one.split for one in rows[:3]}
+    assert drawn == ({"train", "validation"} if published else {"train", "validation", "test"})
+
+
+NAMES = st.lists(st.integers(0, 10**6).map(str), unique=True, max_size=12)
+BOTH = st.fixed_dictionaries({"test": st.floats(0.01, 0.49), "validation": st.floats(0.01, 0.49)})
+FRACTIONS = st.one_of(BOTH, st.fixed_dictionaries({"validation": st.floats(0.01, 0.49)}))
+
+
+def trained(groups: Iterable[str], fractions: Mapping[str, float]) -> set[str]:
+    return {group for group, side in draw(groups, fractions, 0).items() if side == "train"}
+
+
+@given(NAMES, NAMES, FRACTIONS)
+def test_more_castings_take_none_out_of_train(before, more, fractions):
+    if len(before) >= 3 and len(first := trained(before, fractions)) >= 2:
+        assert first <= trained({*before, *more}, fractions)
+
+
+@given(NAMES, FRACTIONS)
+def test_a_draw_knows_no_order(names, fractions):
+    assert draw(names, fractions, 0) == draw(names[::-1], fractions, 0)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_class_of_few_castings_judges_and_trains_with_any_seed(seed):
+    for count in range(3, 20):
+        drawn = Counter(draw(map(str, range(count)), {"test": 0.15, "validation": 0.15}, seed).values())
+        assert min(drawn["test"], drawn["validation"], drawn["train"]) >= 1
+
+
+def test_two_castings_go_by_their_own_numbers():
+    wide = {"test": 0.45, "validation": 0.45}
+    drawn = [tuple(draw([f"{number}", f"{number + 1}"], wide, 0).values()) for number in range(0, 200, 2)]
+    assert {("test", "test"), ("test", "train"), ("train", "train")} <= set(drawn)
+
+
+def test_each_purpose_takes_its_part_of_what_is_left():
+    drawn = Counter(draw(map(str, range(4_000)), {"test": 0.3, "validation": 0.3}, 0).values())
+    assert drawn["test"] == pytest.approx(1_200, abs=100)
+    assert drawn["validation"] == pytest.approx(840, abs=100)
 
 
 def test_the_draw_is_the_same_on_every_machine():
@@ -162,14 +336,82 @@ def test_the_draw_is_the_same_on_every_machine():
 
 
 def test_another_seed_draws_other_groups():
-    names = [f"{number}" for number in range(100)]
-    assert [drawn(name, Splitting(seed=0)) for name in names] != [drawn(name, Splitting(seed=1)) for name in names]
+    names, fractions = [f"{number}" for number in range(100)], {"test": 0.15, "validation": 0.15}
+    assert draw(names, fractions, 0) != draw(names, fractions, 1)
 
 
-def test_test_and_validation_are_drawn_apart():
-    names = [f"{number}" for number in range(1_000)]
-    wide = Splitting(test_fraction=0.3, validation_fraction=0.3)
-    assert Counter(drawn(name, wide) for name in names)["validation"] == pytest.approx(210, abs=45)
+LEAKY = [
+    row(0, "seen", published="test"),
+    row(1, "seen"),
+    row(2, "turned", group="seen"),
+    row(3, "another photograph", group="seen"),
+    row(4, "own"),
+    row(5, "seen", published="", origin="line 2"),
+    row(6, "own again", group="own", published="", origin="line 2"),
+    row(7, "a third photograph", group="seen", published="", origin="line 2"),
+]
+TURNED = [pair("seen", "turned")]
+
+
+@pytest.mark.parametrize("pairs", [TURNED, [pair("turned", "seen")]])
+def test_cleaned_holds_back_what_copies_the_test_and_nothing_else(pairs):
+    splits = [one.split for one in assign(LEAKY, pairs, Splitting(protocol="cleaned"))]
+    assert splits[:3] == ["test", "held_back", "held_back"]
+    assert splits[5] == "held_back"
+    assert splits[4] == splits[6] != "held_back"
+    assert splits[3] == splits[7] in ("train", "validation")  # its casting is in the test too, as published
+
+
+def test_published_leaves_the_copies_where_they_came():
+    splits = [one.split for one in assign(LEAKY, TURNED, Splitting(protocol="published"))]
+    assert splits[0] == "test"
+    assert len({splits[1], splits[2], splits[3]} & {"train", "validation"}) == 1
+    assert splits[5] == "held_back"  # what arrives is not to add to the leak
+
+
+def test_grouped_minds_no_published_split():
+    splits = [one.split for one in assign(LEAKY, TURNED, Splitting(protocol="grouped"))]
+    assert len({*splits[:4], splits[7]}) == 1
+    assert splits[5] == "held_back"
+    assert splits.count("held_back") == 1
+
+
+def test_a_casting_that_only_the_published_test_has_stays_out_of_train():
+    rows = [row(0, "seen", published="test"), row(1, "own"), row(2, "new", group="seen", published="", origin="line 2")]
+    for protocol in ("cleaned", "published"):
+        assert assign(rows, [], Splitting(protocol=protocol))[2].split == "test"
+
+
+def test_a_published_validation_is_neither_learnt_by_heart_nor_a_copy_of_the_test():
+    rows = [
+        row(0, "test", published="test"),
+        row(1, "watch", published="validation"),
+        row(2, "copy of test", published="validation"),
+        row(3, "copy of watch"),
+        row(4, "own"),
+    ]
+    pairs = [pair("test", "copy of test"), pair("watch", "copy of watch")]
+    splits = [one.split for one in assign(rows, pairs, Splitting(protocol="cleaned"))]
+    assert splits == ["test", "validation", "held_back", "held_back", "train"]
+    splits = [one.split for one in assign(rows, pairs, Splitting(protocol="published"))]
+    assert splits == ["test", "validation", "validation", "train", "train"]
+
+
+def test_a_copy_of_the_test_does_not_count_as_a_casting_to_validate_with():
+    rows = [row(0, "test", published="test"), *(row(number, f"{2 * number}") for number in range(1, 8))]
+    held = [pair("test", one.sha256) for one in rows[1:6]]
+    assert [one.split for one in assign(rows, held, Splitting())][1:6] == ["held_back"] * 5
+    settled = undrawn(rows, held, "cleaned")
+    assert sorted(group for groups in strata(rows, settled).values() for group in groups) == ["12", "14"]
+
+
+def test_an_arrival_alone_has_its_own_share_of_every_split():
+    base = [row(0, "test", published="test"), row(1, "train")]
+    arrived = [row(number, f"new {number}", published="", origin="line 2") for number in range(2_000)]
+    found = Counter(one.split for one in assign([*base, *arrived], [], Splitting())[2:])
+    assert found["test"] == pytest.approx(300, abs=60)
+    assert found["validation"] == pytest.approx(0.15 * (2_000 - found["test"]), abs=60)
+    assert found["held_back"] == 0
 
 
 @pytest.mark.parametrize("missing", ["train", "validation", "test"])
@@ -180,31 +422,74 @@ def test_a_split_without_one_class_is_refused(missing):
             (name, content) for name in ("train", "validation", "test") for content in "ab"
         )
     ]
-    refuse_one_sided(rows, Classes())
+    refuse_one_sided(rows, Classes(), "images")
     kept = [one for one in rows if one.split != missing or one.label == "ok_front"]
-    with pytest.raises(BadInput, match=rf"no image of def_front falls into {missing}: more images are needed"):
-        refuse_one_sided(kept, Classes())
+    with pytest.raises(
+        BadInput,
+        match=rf"no image of def_front falls into {missing} \(images of def_front: 2\): more images are needed",
+    ):
+        refuse_one_sided(kept, Classes(), "images")
     with pytest.raises(BadInput, match=rf"no image of def_front or of ok_front falls into {missing}"):
-        refuse_one_sided([one for one in rows if one.split != missing], Classes())
+        refuse_one_sided([one for one in rows if one.split != missing], Classes(), "images")
+
+
+def test_few_castings_are_named_as_the_reason():
+    rows = [row(number, f"{number}")._replace(split="train") for number in range(50)]
+    rows = [one._replace(group=one.label) for one in rows]
+    with pytest.raises(
+        BadInput, match=r"\(castings of def_front: 1, castings of ok_front: 1; .*more castings are needed"
+    ):
+        refuse_one_sided(rows, Classes(), "castings")
 
 
 @pytest.fixture
-def run(places):
-    def step(rows: list[Row], members: list[Member], splitting: Splitting):
-        table = store_table("manifest", rows, Row, places)
-        manifest = Manifest(table=table, refused=table, classes=Classes(), images=len(rows), quarantined=0)
-        audit = Audit(pairs=table, groups=store_table("groups", members, Member, places), exact_copies_across_splits=0)
+def run(places, photograph):
+    """Splits the rows as a run does: with their photographs, groups and copies, castings known or not."""
+
+    def step(
+        rows: Sequence[Row], splitting: Splitting = Splitting(), pairs: Sequence[Copy] = (), castings: int | None = None
+    ):
+        for one in rows:
+            stored(one, places).parent.mkdir(parents=True, exist_ok=True)
+            seed = random.Random(one.sha256).randrange(10**6)
+            stored(one, places).write_bytes(photograph(seed, hole=one.label == "def_front"))
+        table = store_table("manifest", [one._replace(group="") for one in rows], Row, places)
+        manifest = Manifest(
+            table=table,
+            refused=table,
+            corrected=table,
+            classes=Classes(),
+            images=len(rows),
+            quarantined=0,
+            corrections_unused=0,
+            origins=(),
+        )
+        members = [Member(one.sha256, one.group, alike=1.0, residual=1.0) for one in rows]
+        audit = Audit(
+            pairs=store_table("audit", pairs, Copy, places),
+            groups=store_table("groups", members, Member, places),
+            exact_copies_across_splits=0,
+            near_copies_across_splits=0,
+            rings=0,
+            castings=castings,
+            castings_of_two_labels=None,
+            published_test_images_of_trained_castings=None,
+        )
         return split.fn(manifest, audit, splitting, places)
 
     return step
 
 
-def test_the_record_counts_every_row(run, places):
-    rows = [row(number, f"content {number}", published="test" if number < 40 else "train") for number in range(160)]
-    rows += [row(number, f"content {number}") for number in range(10)]
-    rows += [row(number, f"new {number}", published="", origin="line 2") for number in range(30)]
-    bare = [one._replace(group="") for one in rows]
-    record = run(bare, groups(bare), Splitting())
+@pytest.fixture
+def rows() -> list[Row]:
+    """160 photographs of the source, 10 of them twice, and an arrival of 30."""
+    base = [row(number, f"content {number}", published="test" if number < 40 else "train") for number in range(160)]
+    base += [row(number, f"content {number}") for number in range(10)]
+    return base + [row(number, f"new {number}", published="", origin="line 2") for number in range(30)]
+
+
+def test_the_record_counts_every_row(run, rows, places):
+    record = run(rows)
     table = read_table(record.table.path(places), Row)
     assert record.images == len(table) == 200
     for counts in (record.by_split, record.by_class, record.by_origin):
@@ -215,20 +500,44 @@ def test_the_record_counts_every_row(run, places):
     assert [one.group for one in table] == [one.sha256 for one in rows]
 
 
+def test_the_listed_copies_are_held_back(run, rows):
+    pairs = [pair(f"content {number}", f"content {number + 100}") for number in range(20)]
+    assert run(rows, pairs=pairs).held_back == 10 + 20
+
+
+def test_castings_are_counted_where_they_are_known(run, rows, places, capsys):
+    of_train = [
+        one._replace(group=f"content {index + 40}") if 10 <= index < 18 else one for index, one in enumerate(rows)
+    ]
+    assert run(rows).castings_by_split is None
+    assert run(rows).test_images_of_trained_castings is None
+    record = run(of_train, castings=182)
+    table = read_table(record.table.path(places), Row)
+    assert record.castings_by_split == {name: len({one.group for one in table if one.split == name}) for name in SPLITS}
+    assert record.test_images_of_trained_castings == 8
+    assert f"8 of {record.by_split['test']} test images show a casting that trains" in capsys.readouterr().out
+
+
+def test_the_baselines_are_those_of_the_split(run, rows):
+    record = run(rows, Splitting(protocol="published"))
+    cleaned = run(rows)
+    assert set(record.shortcuts) == {"brightness", "border", "sharpness", "together"}
+    assert record.shortcuts["brightness"].auc == 0.5  # all rows say the same of it
+    assert record.lookup_accuracy >= cleaned.lookup_accuracy  # which knows no copy of the test
+
+
 def test_the_groups_of_the_audit_are_what_counts(run, places):
-    rows = [row(number, f"content {number}", published="") for number in range(200)]
-    members = [Member(f"content {number}", f"content {number - number % 5}") for number in range(200)]
-    table = read_table(run(rows, members, Splitting()).table.path(places), Row)
+    rows = [row(number, f"{number}", group=f"{number - number % 5}", published="") for number in range(200)]
+    table = read_table(run(rows).table.path(places), Row)
     assert all(len({one.split for one in table[start : start + 5]}) == 1 for start in range(0, 200, 5))
 
 
-def test_a_step_that_is_repeated_gives_the_same_table(run):
-    rows = [row(number, f"content {number}", published="") for number in range(100)]
-    assert run(rows, groups(rows), Splitting()) == run(rows, groups(rows), Splitting())
+def test_a_step_that_is_repeated_gives_the_same_record(run, rows):
+    first: Splits = run(rows)
+    assert run(rows) == first
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_too_few_images_are_refused(run, count):
-    rows = [row(number, f"content {number}", published="") for number in range(count)]
     with pytest.raises(BadInput, match="more images are needed"):
-        run(rows, groups(rows), Splitting())
+        run([row(number, f"content {number}", published="") for number in range(count)])

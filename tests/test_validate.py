@@ -1,27 +1,61 @@
 """Validate: good images become rows, bad ones are set aside with a reason, and nothing outside is touched."""
 
-import os
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from tasks import validate as verb
+from tasks.images import decoding, measures
 from tasks.images.decoding import decode
+from tasks.images.labels import Corrected
 from tasks.images.manifest import Entry, Refusal, Row, stored
-from tasks.runs.config import Fetch, Validation
+from tasks.runs.config import Classes, Fetch, Validation
 from tasks.runs.errors import BadInput
+from tasks.runs.files import sha256_of
+from tasks.runs.records import Corrections, Manifest
 from tasks.runs.tables import read_table
 from tasks.sources.arrivals import arrivals
-from tasks.validate import refuse_too_many_bad, settle_labels, validate
+from tasks.sources.corrections import corrections
+from tasks.validate import refuse_too_many_bad, validate
 
 LENIENT = Validation(max_bad_fraction=1)
 
 
 @pytest.fixture
 def validated(places, extracted):
-    def run(folder: Path, *arriving: Path, validation: Validation = LENIENT):
-        return validate.fn(extracted(folder), arrivals(Fetch(arrivals=arriving), places), validation, places)
+    def run(folder: Path, *arriving: Path, validation: Validation = LENIENT) -> Manifest:
+        new = arrivals(Fetch(arrivals=arriving, settle_seconds=0), places)
+        return validate.fn(extracted(folder), new, corrections(Classes(), places), validation, places)
 
     return run
+
+
+@pytest.fixture
+def correct(places):
+    """Writes `corrections.csv`: (content, correction) -> because."""
+
+    def write(*lines: tuple[Path, str]) -> None:
+        places.data.mkdir(exist_ok=True)
+        table = [f"{sha256_of(path)},{correction},because" for path, correction in lines]
+        (places.data / "corrections.csv").write_text("\n".join(["sha256,correction,why", *table]))
+
+    return write
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[bytes]:
+    """The contents that are decoded."""
+    found: list[bytes] = []
+
+    def watched(content: bytes, *rest: object, **named: object) -> object:
+        found.append(content)
+        return decode(content, *rest, **named)
+
+    monkeypatch.setattr(measures, "decode", watched)
+    return found
 
 
 def rows_of(manifest, places) -> list[Row]:
@@ -50,7 +84,9 @@ def test_every_good_image_is_a_row(validated, dataset, places, photograph):
     content = photograph(0, size=(60, 48), hole=True)
     assert stored(Entry(one.path, one.sha256), places).read_bytes() == content
     assert (one.label, one.published, one.width, one.height) == ("def_front", "train", 60, 48)
-    assert one.brightness == pytest.approx(decode(content, ".jpeg", 40).pixels.mean(), abs=0.001)
+    assert one.brightness == pytest.approx(decode(content, ".jpeg", 40).pixels.mean(), abs=0.5)
+    assert 0 < one.border < 255
+    assert one.sharpness > 0
 
 
 @pytest.mark.parametrize(("suffix", "mode"), [(".jpeg", "RGB"), (".png", "RGBA"), (".png", "P"), (".png", "L")])
@@ -67,12 +103,15 @@ BAD = {
     "inks.jpeg": (lambda photo: photo(mode="CMYK"), "mode"),
     "picture.bmp": (lambda photo: photo(form="BMP"), "not_an_image"),
     "huge.jpeg": (lambda photo: photo(size=(400, 400)), "megapixels"),
+    "narrow.jpeg": (lambda photo: photo(size=(200, 31)), "too_small"),
+    "heavy.jpeg": (lambda photo: photo() + bytes(70_000), "too_large"),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_is_set_aside_with_its_reason(validated, dataset, places, photograph, name):
+def test_a_bad_file_is_set_aside_with_its_reason(validated, dataset, places, photograph, monkeypatch, name):
     make, code = BAD[name]
+    monkeypatch.setattr(decoding, "MAX_BYTES", 60_000)
     folder = dataset({"": 2})
     content = make(photograph)
     (folder / "ok_front" / name).write_bytes(content)
@@ -86,14 +125,57 @@ def test_a_bad_file_is_set_aside_with_its_reason(validated, dataset, places, pho
 
 
 def test_a_blank_image_is_set_aside(validated, dataset, places):
-    from PIL import Image
-
     folder = dataset({"": 2})
     Image.new("L", (48, 48), 130).save(folder / "ok_front" / "blank.png")
     (refusal,) = refusals_of(validated(folder), places)
     assert refusal.code == "blank"
     assert refusal.reason.startswith("its grey levels deviate by 0.00, at least 2 is expected")
     assert validated(folder, validation=Validation(max_bad_fraction=1, min_deviation=0)).quarantined == 0
+
+
+def test_the_least_side_is_a_setting(validated, dataset, places):
+    folder = dataset({"": 2}, size=(48, 32))
+    assert validated(folder).quarantined == 0
+    with pytest.raises(BadInput, match=r"48 x 32 pixels, at least 33 a side are expected"):
+        validated(folder, validation=Validation(min_side=33))
+
+
+def test_a_picture_that_viewers_turn_is_used_as_stored_and_counted(validated, dataset, places, capsys):
+    folder = dataset({"": 2})
+    picture = Image.open(folder / "ok_front/cast_0.jpeg")
+    exif = picture.getexif()
+    exif[decoding.EXIF_ORIENTATION] = 6
+    picture.save(folder / "ok_front/turned.jpeg", exif=exif)
+    assert validated(folder).images == 5
+    said = "validate: 1 images of base are shown turned by viewers (EXIF orientation); they are used as stored"
+    assert said in capsys.readouterr().out.splitlines()
+
+
+def test_only_new_files_are_decoded(validated, dataset, places, decoded):
+    folder, arrival = dataset({"": 3}), dataset({"": 2}, name="line 2", first_seed=50)
+    first = validated(folder)
+    assert len(decoded) == 6
+    validated(folder, arrival)
+    assert len(decoded) == 10
+    assert validated(folder) == first
+    assert len(decoded) == 10
+
+
+def test_settings_that_judge_a_picture_decode_none_again(validated, dataset, decoded):
+    folder = dataset({"": 3})
+    validated(folder)
+    validated(folder, validation=Validation(min_deviation=1, min_side=16, max_bad_fraction=0.2))
+    assert len(decoded) == 6
+    validated(folder, validation=Validation(max_megapixels=1))
+    assert len(decoded) == 12, "it guards the decoding"
+
+
+def test_equal_files_are_decoded_once(validated, dataset, decoded):
+    folder = dataset({"": 3})
+    for number in range(5):
+        shutil.copyfile(folder / "ok_front/cast_0.jpeg", folder / f"ok_front/copy_{number}.jpeg")
+    assert validated(folder).images == 11
+    assert len(decoded) == 6
 
 
 def test_a_very_long_name_can_be_set_aside(validated, dataset, places):
@@ -145,7 +227,7 @@ def test_a_damaged_copy_of_an_arrival_is_noticed_and_made_again(validated, datas
     assert manifest.damage(places) is None
 
 
-def test_equal_files_with_both_labels_in_the_source_end_the_run_and_both_are_named(validated, dataset):
+def test_equal_files_with_both_labels_in_the_source_end_the_run_and_the_way_out_is_told(validated, dataset):
     folder = dataset({"train": 2, "test": 2})
     (folder / "test/ok_front/twin.jpeg").write_bytes((folder / "train/def_front/cast_0.jpeg").read_bytes())
     with pytest.raises(BadInput) as told:
@@ -153,6 +235,11 @@ def test_equal_files_with_both_labels_in_the_source_end_the_run_and_both_are_nam
     assert "1 pairs of equal files carry both labels" in str(told.value)
     assert "test/ok_front/twin.jpeg" in str(told.value)
     assert "train/def_front/cast_0.jpeg" in str(told.value)
+    line = f"{sha256_of(folder / 'test/ok_front/twin.jpeg')},ok_front,WHY"
+    assert (
+        f"corrections.csv in the data folder (first line sha256,correction,why), by a line for each content such as {line}"
+        in str(told.value)
+    )
 
 
 def test_an_arriving_file_that_contradicts_a_label_is_set_aside(validated, dataset, places):
@@ -165,32 +252,173 @@ def test_an_arriving_file_that_contradicts_a_label_is_set_aside(validated, datas
     assert manifest.images == 8
 
 
-def test_equal_files_with_one_label_are_all_kept(validated, dataset):
+def test_an_arrival_that_repeats_known_images_adds_nothing(validated, dataset, places, capsys):
+    folder, arrival = dataset({"": 2}), dataset({"": 3}, name="line 2", first_seed=50)
+    for label in ("def_front", "ok_front"):
+        shutil.copyfile(folder / label / "cast_0.jpeg", arrival / label / "again.jpeg")
+    manifest = validated(folder, arrival)
+    assert (manifest.images, manifest.quarantined) == (10, 0)
+    assert not [row for row in rows_of(manifest, places) if row.path.endswith("again.jpeg")]
+    assert [(one.name, one.files_found, one.known) for one in manifest.origins] == [("base", 4, 0), ("line 2", 8, 2)]
+    said = "validate: 2 files of line 2 repeat images of earlier origins, and add nothing"
+    assert said in capsys.readouterr().out.splitlines()
+
+
+def test_an_arrival_of_nothing_but_known_images_is_no_error(validated, dataset, places):
     folder, arrival = dataset({"": 2}), dataset({"": 2}, name="line 2")  # equal seeds, equal bytes
     manifest = validated(folder, arrival)
-    assert (manifest.images, manifest.quarantined) == (8, 0)
+    assert manifest.images == 4
+    base, line = manifest.origins
+    assert (line.known, line.by_class, line.sizes, line.brightness, line.sharpness) == (4, {}, {}, None, None)
+    assert base.brightness
 
 
-def row(path: str, content: str, label: str, origin: str) -> Row:
-    return Row(path, content, label, origin, "", 48, 48, 120.0)
+def test_every_file_of_an_origin_is_accepted_known_or_quarantined(validated, dataset, places, photograph, correct):
+    folder = dataset({"train": 2, "test": 2}, size=(60, 48))
+    arrival = dataset({"": 3}, name="line 2", first_seed=50)
+    (arrival / "ok_front/broken.jpeg").write_bytes(b"no image")
+    (arrival / "ok_front/wide.jpeg").write_bytes(photograph(90, size=(64, 48)))
+    shutil.copyfile(folder / "train/ok_front/cast_0.jpeg", arrival / "ok_front/again.jpeg")
+    shutil.copyfile(folder / "train/ok_front/cast_1.jpeg", arrival / "def_front/against.jpeg")
+    correct((arrival / "def_front/cast_0.jpeg", "exclude"))
+    manifest = validated(folder, arrival)
+    base, line = manifest.origins
+    assert (base.files_found, base.known, base.quarantined) == (8, 0, 0)
+    assert (base.by_class, base.sizes) == ({"def_front": 4, "ok_front": 4}, {"60 x 48": 8})
+    assert (line.files_found, line.known, line.quarantined) == (10, 1, 3)
+    assert (line.by_class, line.sizes) == ({"def_front": 2, "ok_front": 4}, {"48 x 48": 5, "64 x 48": 1})
+    assert list(line.sizes) == ["48 x 48", "64 x 48"]
+    brightness = sorted(row.brightness for row in rows_of(manifest, places) if row.origin == "line 2")
+    assert brightness[0] <= line.brightness.low <= line.brightness.median <= line.brightness.high <= brightness[-1]
+    assert line.brightness.median == pytest.approx((brightness[2] + brightness[3]) / 2, abs=0.001)
+    assert Counter(one.code for one in refusals_of(manifest, places)) == {
+        "signature": 1, "label_conflict": 1, "excluded": 1,
+    }  # fmt: skip
 
 
-def test_of_two_arrivals_that_contradict_each_other_the_first_counts():
-    rows = [row("a", "x", "def_front", "may"), row("b", "x", "ok_front", "june"), row("c", "x", "def_front", "july")]
-    kept, refused = settle_labels(rows)
-    assert [one.path for one in kept] == ["a", "c"]
-    assert [(one.origin, one.path) for one in refused] == [("june", "b")]
+def corrected_of(manifest: Manifest, places) -> list[Corrected]:
+    return read_table(manifest.corrected.path(places), Corrected)
 
 
-def test_equal_paths_of_two_origins_are_not_mixed_up():
-    rows = [
-        row("ok/1", "x", "def_front", "may"),
-        row("ok/1", "x", "ok_front", "june"),
-        row("ok/1", "y", "ok_front", "july"),
+def test_an_excluded_image_is_listed_and_not_copied_to_the_bad_ones(validated, dataset, places, correct, decoded):
+    folder = dataset({"": 3})
+    victim = folder / "ok_front/cast_1.jpeg"
+    shutil.copyfile(victim, folder / "ok_front/copy.jpeg")
+    correct((victim, "exclude"))
+    manifest = validated(folder, validation=Validation(max_bad_fraction=0))
+    assert (manifest.images, manifest.quarantined, manifest.corrections_unused) == (5, 2, 0)
+    sha256 = sha256_of(victim)
+    assert refusals_of(manifest, places) == [
+        Refusal(f"ok_front/{name}.jpeg", sha256, "base", "excluded", "because") for name in ("cast_1", "copy")
     ]
-    kept, refused = settle_labels(rows)
-    assert [one.origin for one in kept] == ["may", "july"]
-    assert [one.origin for one in refused] == ["june"]
+    assert corrected_of(manifest, places) == [
+        Corrected(f"ok_front/{name}.jpeg", "base", sha256, "ok_front", "exclude", "because")
+        for name in ("cast_1", "copy")
+    ]
+    assert not (places.data / "quarantine").exists()
+    assert victim.read_bytes() not in decoded
+
+
+def test_excluded_files_do_not_end_a_run_however_many_and_make_no_others_tolerable(validated, dataset, correct):
+    folder = dataset({"": 10})
+    bad = [folder / f"ok_front/bad_{number}.jpeg" for number in range(4)]
+    for number, path in enumerate(bad):
+        path.write_bytes(b"no image %d" % number)
+    correct(*((path, "exclude") for path in bad))
+    assert validated(folder, validation=Validation()).quarantined == 4
+    correct(*((path, "exclude") for path in bad[:2]))
+    with pytest.raises(BadInput, match=r"2 of 22 files of base cannot be used"):
+        validated(folder, validation=Validation())
+
+
+def test_a_label_is_mended_wherever_the_content_occurs(validated, dataset, places, correct):
+    folder, arrival = dataset({"": 3}), dataset({"": 1}, name="line 2", first_seed=50)
+    wrong = arrival / "def_front/cast_0.jpeg"
+    correct((wrong, "ok_front"), (folder / "def_front/cast_0.jpeg", "def_front"))
+    manifest = validated(folder, arrival)
+    rows = {(row.origin, row.path): row.label for row in rows_of(manifest, places)}
+    assert rows["line 2", "def_front/cast_0.jpeg"] == "ok_front"
+    assert Counter(rows.values()) == {"def_front": 3, "ok_front": 5}
+    assert corrected_of(manifest, places) == [
+        Corrected("def_front/cast_0.jpeg", "line 2", sha256_of(wrong), "def_front", "ok_front", "because")
+    ], "what is right already was not corrected"
+
+
+@pytest.mark.parametrize("label", ["def_front", "ok_front"])
+def test_both_kinds_of_conflict_are_mended_without_touching_the_files(validated, dataset, places, correct, label):
+    folder, arrival = dataset({"train": 2, "test": 2}), dataset({"": 2}, name="line 2", first_seed=50)
+    inside, across = folder / "train/def_front/cast_0.jpeg", folder / "train/def_front/cast_1.jpeg"
+    shutil.copyfile(inside, folder / "test/ok_front/twin.jpeg")
+    shutil.copyfile(across, arrival / "ok_front/twin.jpeg")
+    correct((inside, label), (across, label))
+    manifest = validated(folder, arrival)
+    assert manifest.quarantined == 0
+    labels = {row.label for row in rows_of(manifest, places) if row.sha256 in (sha256_of(inside), sha256_of(across))}
+    assert labels == {label}
+    assert manifest.origins[1].known == 1
+
+
+def test_excluding_a_contradictory_content_settles_it_too(validated, dataset, correct):
+    folder = dataset({"train": 2, "test": 2})
+    shutil.copyfile(folder / "train/def_front/cast_0.jpeg", folder / "test/ok_front/twin.jpeg")
+    correct((folder / "test/ok_front/twin.jpeg", "exclude"))
+    assert validated(folder).images == 7
+
+
+def test_corrections_of_other_images_are_counted_and_said(validated, dataset, correct, capsys):
+    folder, other = dataset({"": 2}), dataset({"": 1}, name="other", first_seed=70)
+    correct(
+        (other / "ok_front/cast_0.jpeg", "exclude"),
+        (other / "def_front/cast_0.jpeg", "ok_front"),
+        (folder / "ok_front/cast_0.jpeg", "def_front"),
+    )
+    assert validated(folder).corrections_unused == 2
+    said = "validate: 1 files corrected; 2 corrections are of images that this run does not have"
+    assert said in capsys.readouterr().out.splitlines()
+
+
+def test_without_corrections_and_novelties_one_line_is_said(validated, dataset, capsys):
+    validated(dataset({"": 2}))
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("validate: ")]
+    assert said == ["validate: 4 images accepted, 0 quarantined"]
+
+
+def test_corrections_that_changed_since_they_were_looked_at_end_the_run(extracted, dataset, places, correct):
+    folder = dataset({"": 2})
+    correct((folder / "ok_front/cast_0.jpeg", "def_front"))
+    looked = corrections(Classes(), places)
+    correct((folder / "ok_front/cast_1.jpeg", "def_front"))
+    with pytest.raises(BadInput, match=r"corrections\.csv changed while it was read"):
+        validate.fn(extracted(folder), (), looked, LENIENT, places)
+
+
+def test_an_arrival_that_changed_since_it_was_looked_at_ends_the_run(extracted, dataset, places, photograph):
+    images, arrival = extracted(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
+    new = arrivals(Fetch(arrivals=(arrival,), settle_seconds=0), places)
+    (arrival / "ok_front/later.jpeg").write_bytes(photograph(60))
+    assert validate.fn(images, new, Corrections(), LENIENT, places).images == 8, "what came later is not looked at"
+    (arrival / "ok_front/cast_0.jpeg").write_bytes(photograph(61))
+    with pytest.raises(BadInput, match="line 2 changed while it was read"):
+        validate.fn(images, new, Corrections(), LENIENT, places)
+    (arrival / "ok_front/cast_0.jpeg").unlink()
+    with pytest.raises(BadInput, match="vanished while it was read"):
+        validate.fn(images, new, Corrections(), LENIENT, places)
+
+
+def test_a_file_that_changes_while_it_is_copied_ends_the_run_and_is_not_kept(
+    extracted, dataset, places, photograph, monkeypatch
+):
+    images, arrival = extracted(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
+    new = arrivals(Fetch(arrivals=(arrival,), settle_seconds=0), places)
+    before = snapshot(places.data / "images")
+
+    def slow(source: Path, target: Path) -> None:
+        target.write_bytes(photograph(61))
+
+    monkeypatch.setattr(verb.shutil, "copyfile", slow)
+    with pytest.raises(BadInput, match="line 2 changed while it was read"):
+        validate.fn(images, new, Corrections(), LENIENT, places)
+    assert snapshot(places.data / "images") == before
 
 
 def test_too_many_bad_files_end_the_run_and_the_first_is_named(validated, dataset):
@@ -234,13 +462,15 @@ def test_a_class_of_which_nothing_is_left_ends_the_run(validated, dataset):
 
 def test_when_the_disk_is_full_no_half_copy_is_left(extracted, dataset, places, monkeypatch):
     images = extracted(dataset({"": 2}))
-    arriving = arrivals(Fetch(arrivals=(dataset({"": 1}, name="line 2", first_seed=50),)), places)
-    before = snapshot(places.data)
+    folder = dataset({"": 1}, name="line 2", first_seed=50)
+    arriving = arrivals(Fetch(arrivals=(folder,), settle_seconds=0), places)
+    before = snapshot(places.data / "images")
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
-        patched.setattr(os, "fsync", full)
-        validate.fn(images, arriving, LENIENT, places)
-    assert snapshot(places.data) == before
+        patched.setattr(verb.shutil, "copyfile", full)
+        validate.fn(images, arriving, Corrections(), LENIENT, places)
+    assert snapshot(places.data / "images") == before
+    assert not list(places.data.rglob("*.scratch"))

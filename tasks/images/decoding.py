@@ -1,7 +1,7 @@
 """Decoding: the bytes of an image file as grey levels, or the reason why not."""
 
 import io
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -10,7 +10,11 @@ from PIL import Image, UnidentifiedImageError
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n"}
 FORMATS = {".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}
 PNG_END = b"IEND\xaeB`\x82"  # its last chunk, with checksum
-READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"}  # 8 bits a channel at most, grey or colour
+READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"} | {"Gray", "YCbCr"}  # 8 bits a channel at most, grey or colour
+MAX_BYTES = 64 * 2**20  # as of a file in an archive, `entries.Caps`; a photograph of 40 megapixels has some 20 MB
+EXIF_ORIENTATION = 0x0112  # the number of this tag
+UPRIGHT = 1  # its value where viewers show a picture as stored
+EXIF_WITHIN = 4_096  # bytes from the start of a JPEG: Exif comes first, or right behind a header of JFIF
 Image.MAX_IMAGE_PIXELS = (
     None  # `max_megapixels` decides, with a reason, where Pillow would warn or refuse by its own limit
 )
@@ -22,48 +26,86 @@ class Decoded(NamedTuple):
     pixels: np.ndarray | None
     code: str = ""
     reason: str = ""
+    width: int = 0
+    """Of the picture in the file, in pixels, as is the height."""
+    height: int = 0
 
 
-def decode(content: bytes, suffix: str, max_megapixels: float) -> Decoded:
+def decode(content: bytes, suffix: str, max_megapixels: float, reduced: Literal[1, 4] = 1) -> Decoded:
     """The grey levels of a JPEG or PNG, decoded in full: a file that lacks its last bytes is refused.
 
     Cheap and safe checks come first; the size in the header is looked at before memory is asked for.
     JPEG is decoded strictly, since ordinary decoders pass most damage inside the picture (simplejpeg's strict mode).
+    `reduced` by 4 gives means over 4 x 4 pixels, of a JPEG in two thirds of the time: every code of the file is read, so
+    the same damage is found, and only the transform behind it is a smaller one.
     """
     image_format = FORMATS.get(suffix.lower())
     if image_format is None:
         return Decoded(None, "not_an_image", f"its name ends in {suffix or 'nothing'}, expected .jpeg, .jpg or .png")
     if not content:
         return Decoded(None, "empty", "the file has no bytes")
+    if problem := too_large(len(content)):
+        return problem
     if not content.startswith(SIGNATURES[image_format]):
         return Decoded(None, "signature", f"the content does not begin like a {image_format} file")
     try:
-        header = Image.open(io.BytesIO(content), formats=[image_format])
-        if problem := unwanted(header, max_megapixels):
-            return Decoded(None, *problem)
-        if image_format == "JPEG":
-            return Decoded(simplejpeg.decode_jpeg(content, colorspace="GRAY")[..., 0])
-        return Decoded(png_levels(content, header))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        return LEVELS[image_format](content, max_megapixels, reduced)
+    except UnidentifiedImageError:  # its message holds an address, another in every run
+        return Decoded(None, "undecodable", f"its header is not one of a {image_format} file")
+    except (OSError, ValueError, SyntaxError) as error:
         return Decoded(None, "undecodable", f"{type(error).__name__}: {' '.join(str(error).split())[:160]}")
 
 
-def png_levels(content: bytes, header: Image.Image) -> np.ndarray:
+def too_large(size: int) -> Decoded | None:
+    """The refusal of a file of so many bytes, which can be told before it is read."""
+    if size <= MAX_BYTES:
+        return None
+    return Decoded(None, "too_large", f"the file has {size:,} bytes, at most {MAX_BYTES:,} are read")
+
+
+def jpeg_levels(content: bytes, max_megapixels: float, reduced: Literal[1, 4]) -> Decoded:
+    height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+    if problem := unwanted(width, height, colours, max_megapixels):
+        return problem
+    least = {} if reduced == 1 else {"min_height": -(-height // reduced), "min_width": -(-width // reduced)}
+    pixels = simplejpeg.decode_jpeg(content, colorspace="GRAY", **least)
+    return Decoded(pixels[..., 0], width=width, height=height)
+
+
+def png_levels(content: bytes, max_megapixels: float, reduced: Literal[1, 4]) -> Decoded:
     """The grey levels of a PNG. Raises for a broken checksum or a missing end, which decoding alone passes."""
+    header = Image.open(io.BytesIO(content), formats=["PNG"])
+    if problem := unwanted(header.width, header.height, header.mode, max_megapixels):
+        return problem
     if PNG_END not in content:
         raise ValueError("the file breaks off before its last chunk")
     header.verify()
     image = Image.open(io.BytesIO(content), formats=["PNG"])
     image.load()
     image.info.pop("transparency", None)  # plays no part in grey levels, and of a palette Pillow would warn
-    return np.asarray(image.convert("L"))
+    grey = image.convert("L")
+    return Decoded(np.asarray(grey if reduced == 1 else grey.reduce(reduced)), width=image.width, height=image.height)
 
 
-def unwanted(header: Image.Image, max_megapixels: float) -> tuple[str, str] | None:
-    """Code and reason when an image should not be decoded."""
-    width, height = header.size
+LEVELS = {"JPEG": jpeg_levels, "PNG": png_levels}
+
+
+def unwanted(width: int, height: int, mode: str, max_megapixels: float) -> Decoded | None:
+    """The refusal of an image that should not be decoded; `mode` is Pillow's, or the colour space of a JPEG."""
     if width * height > max_megapixels * 1e6:
-        return "megapixels", f"{width} x {height} pixels, at most {max_megapixels:g} megapixels are read"
-    if header.mode not in READABLE_MODES:
-        return "mode", f"colour mode {header.mode}, expected 8-bit grey or RGB"
+        return Decoded(None, "megapixels", f"{width} x {height} pixels, at most {max_megapixels:g} megapixels are read")
+    if mode not in READABLE_MODES:
+        return Decoded(None, "mode", f"colour mode {mode}, expected 8-bit grey or RGB")
     return None
+
+
+def orientation(content: bytes) -> int:
+    """How viewers turn the picture, by Exif: 3 is upside down, 6 a quarter turn, ... 8. Decoding gives it as stored."""
+    is_png = content.startswith(SIGNATURES["PNG"])
+    if (b"eXIf" not in content) if is_png else (content.find(b"Exif\0\0", 0, EXIF_WITHIN) < 0):
+        return UPRIGHT  # by far the most, and Pillow takes a while to open a file
+    try:
+        turned = Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]).getexif().get(EXIF_ORIENTATION)
+    except Exception:  # Pillow raises many kinds for broken Exif, which says nothing about the picture
+        return UPRIGHT
+    return turned if isinstance(turned, int) and 1 <= turned <= 8 else UPRIGHT

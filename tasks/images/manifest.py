@@ -1,6 +1,7 @@
 """Manifest: the table of images, a row each, and where their bytes lie."""
 
-from pathlib import Path, PurePosixPath
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 from tasks.runs.config import Classes, Places
@@ -43,6 +44,18 @@ class Row(NamedTuple):
     split: str = ""
 
 
+class Member(NamedTuple):
+    """Which group a content belongs to."""
+
+    sha256: str
+    group: str
+    """sha256 of the group's leader, its first image in the order of the manifest."""
+    alike: float
+    """To the leader, 0 to 1: correlation of marks, or of two copies; 1 for the leader itself."""
+    residual: float
+    """Of the rim's ellipse, as a share of its radius; 1 where no ring was found."""
+
+
 class Refusal(NamedTuple):
     """A file that is not an image to learn from, and why."""
 
@@ -55,8 +68,17 @@ class Refusal(NamedTuple):
 
 def stored(image: Entry | Row, places: Places) -> Path:
     """Where the bytes of an image lie: named by content, so that no two steps can mean different bytes."""
-    suffix = PurePosixPath(image.path).suffix.lower()
-    return places.data.absolute() / "images" / image.sha256[:2] / f"{image.sha256}{suffix}"
+    return Path(shelf(places), place(image))
+
+
+def shelf(places: Places) -> str:
+    """The folder of all images. As text, like `place`: a path object for each of 100,000 images takes a second."""
+    return f"{places.data.absolute()}/images"
+
+
+def place(image: Entry | Row) -> str:
+    """Where an image lies on the shelf, which names its content: `aa/<sha256>.jpeg`."""
+    return f"{image.sha256[:2]}/{image.sha256}{os.path.splitext(image.path)[1].lower()}"
 
 
 def is_defect(row: Row, classes: Classes) -> int:

@@ -1,4 +1,4 @@
-"""Thumbnails: small squares of grey levels, by which images are compared as wholes."""
+"""Thumbnails: small squares of grey levels, by which images are compared as wholes; made once of each content, and kept."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,10 +6,22 @@ from pathlib import Path
 import numpy as np
 
 from tasks.images import pixels
+from tasks.images.manifest import Row, place, shelf
+from tasks.runs.code import code_digest
+from tasks.runs.config import Places
+from tasks.runs.kept import kept
 
-SIDE = 64  # pixels; a shift of 3 in 300 is 0.64 here
+SIDE = 128  # pixels
 
 
-def thumbnails(paths: Sequence[Path]) -> np.ndarray:
-    """uint8 (images, 64, 64), grey 0-255, each the whole image, averaged."""
-    return pixels.load(paths, "raw", SIDE)[..., 0]
+def thumbnails(images: Sequence[Row], places: Places) -> np.ndarray:
+    """uint8 (images, 128, 128), grey 0-255: each the whole image, averaged, aspect ratio not kept."""
+    root = Path(shelf(places))
+
+    def make(names: list[str]) -> list[bytes]:
+        return [one.tobytes() for one in pixels.load([root / name for name in names], "raw", SIDE)]
+
+    found = np.empty((len(images), SIDE, SIDE), np.uint8)
+    for number, value in enumerate(kept("thumbnail", code_digest(Path(__file__)), map(place, images), make, places)):
+        found[number] = np.frombuffer(value, np.uint8).reshape(SIDE, SIDE)
+    return found

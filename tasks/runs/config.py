@@ -75,19 +75,23 @@ class Validation(Settings):
     """Larger images are refused before they are decoded, in megapixels."""
     max_bad_fraction: float = Field(0.05, ge=0, le=1)
     """More refused files than this share of an origin end the run."""
+    min_side: int = Field(32, ge=1, le=10_000)
+    """Least width and height of a picture, in pixels."""
     min_deviation: float = Field(2.0, ge=0, le=100)
-    """Least standard deviation of a picture, in grey levels of 255: less is a blank image."""
+    """Least standard deviation of a picture seen at a quarter of its size, in grey levels of 255: less is a blank image."""
 
 
 class Auditing(Settings):
     """How copies and castings are recognised. Copies byte by byte need no setting."""
 
-    copy_limit: float = Field(0.99, gt=0.5, lt=1)
-    """Two images are of one photograph from this correlation on."""
-    casting_limit: float = Field(0.97, gt=0.5, lt=1)
-    """Two rings are of one casting from this correlation on."""
-    max_ring_residual: float = Field(0.01, gt=0, lt=0.5)
-    """A rim further from an ellipse, as a share of its radius, is no ring."""
+    copy_limit: float = Field(0.955, gt=0.5, lt=1)
+    """Two images are of one photograph from this correlation of their detail on."""
+    casting_limit: float = Field(0.52, gt=0.2, lt=1)
+    """Two photographs are of one casting from this correlation of the marks on their rings on."""
+    max_ring_residual: float = Field(0.0075, gt=0, lt=0.1)
+    """A rim whose edge lies further from an ellipse than this share of its radius is no ring."""
+    min_ring_share: float = Field(0.9, gt=0, le=1)
+    """Castings are told where at least this share of the images shows a ring; elsewhere groups are copies alone."""
 
 
 class Splitting(Settings):

@@ -4,16 +4,18 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tasks.runs.config import Config
 from tasks.runs.files import File, publish, scratch_beside
 from tasks.runs.records import (
     Archive,
+    Arrival,
     Audit,
     Evaluation,
     Exports,
@@ -31,20 +33,27 @@ LIBRARIES = ("recast", "tensorflow", "keras", "prefect", "numpy", "scipy", "pill
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The records of one run, in the order of its steps."""
+class Found:
+    """What a run knows before it trains: the records of its first steps."""
 
-    run_id: str
-    started: datetime
-    wall_seconds: float
     config: Config
-    times: dict[str, dict[str, Any]]
     source: Source
+    arrivals: tuple[Arrival, ...]
     archive: Archive
     folder: ImageFolder
     manifest: Manifest
     audit: Audit
     splits: Splits
+
+
+@dataclass(frozen=True)
+class Outcome(Found):
+    """The records of one run, in the order of its steps."""
+
+    run_id: str
+    started: datetime
+    wall_seconds: float
+    times: dict[str, dict[str, Any]]
     model: Model
     evaluation: Evaluation
     figures: Figures
@@ -107,13 +116,28 @@ def dataset(outcome: Outcome) -> dict[str, Any]:
         "quarantined": outcome.manifest.quarantined,
         "exact_copies_across_splits": audit.exact_copies_across_splits,
         "near_copies_across_splits": audit.near_copies_across_splits,
+        "copies_of_two_labels": audit.copies_of_two_labels,
         "held_back_from_training": splits.held_back,
+        "rings": audit.rings,
         "castings": audit.castings,
-        "castings_by_split": None,
-        "test_images_of_trained_castings": None,
-        "copy_baseline_accuracy": audit.copy_baseline_accuracy,
-        "brightness_auc": audit.brightness_auc,
+        "castings_of_two_labels": audit.castings_of_two_labels,
+        "castings_by_split": splits.castings_by_split,
+        "test_images_of_trained_castings": splits.test_images_of_trained_castings,
+        "published_test_images_of_trained_castings": audit.published_test_images_of_trained_castings,
+        "copy_baseline_accuracy": splits.lookup_accuracy,
+        "brightness_auc": splits.shortcuts["brightness"].auc,
+        "shortcuts": {name: probe.model_dump() for name, probe in splits.shortcuts.items()},
+        "origins": [
+            {**origin.model_dump(), "unsettled": unsettled(origin.name, outcome.arrivals)}
+            for origin in outcome.manifest.origins
+        ],
+        "corrections_unused": outcome.manifest.corrections_unused,
     }
+
+
+def unsettled(origin: str, arrivals: Sequence[Arrival]) -> int:
+    """Files of an origin that were still being written, and wait for the next run."""
+    return sum(arrival.unsettled for arrival in arrivals if arrival.origin == origin)
 
 
 def scores(score: Score) -> dict[str, Any]:
@@ -139,9 +163,14 @@ def write_run(outcome: Outcome, page: str) -> Path:
     tables = {
         "predictions.csv": outcome.evaluation.predictions,
         "audit.csv": outcome.audit.pairs,
+        "castings.csv": outcome.audit.groups,
         "quarantine.csv": outcome.manifest.refused,
+        "corrections.csv": outcome.manifest.corrected,
     }
-    pictures: dict[str, File] = {f"figures/{figure.name}.png": figure.file for figure in outcome.figures.figures}
+    pictures: dict[str, File] = {
+        f"figures/{figure.name}{PurePosixPath(figure.file.name).suffix}": figure.file
+        for figure in outcome.figures.figures
+    }
     with scratch_beside(runs / outcome.run_id) as scratch:
         (scratch / "figures").mkdir(parents=True)
         for name, file in {**tables, **pictures}.items():

@@ -77,4 +77,5 @@ def markdown(section: Section, places: Places) -> str:
 
 def inline(figure: Figure, places: Places) -> str:
     """The picture as a data address."""
-    return "data:image/png;base64," + base64.b64encode(figure.file.path(places).read_bytes()).decode()
+    kind = "jpeg" if figure.file.name.endswith(".jpeg") else "png"
+    return f"data:image/{kind};base64," + base64.b64encode(figure.file.path(places).read_bytes()).decode()

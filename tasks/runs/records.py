@@ -1,6 +1,6 @@
 """Records: what a step hands on. Names, digests and counts, never pixels, tensors or a live model."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.images import manifest
 from tasks.runs.config import Classes, Places, Sample
-from tasks.runs.files import File, damage
+from tasks.runs.files import File
+from tasks.runs.states import digests
 from tasks.runs.tables import read_table
 
 Verdict = Literal["promoted", "kept", "waiting"]
@@ -80,18 +81,27 @@ class Archive(Record):
 class ImageFolder(Record):
     """The images of the source under `data/images`, named by their content, with a listing that says what each is."""
 
+    told: ClassVar[frozenset[str]] = frozenset({"files_found", "left_alone", "junk"})
     listing: File
     classes: Classes
     files_found: int
     left_alone: int
     """Images of the archive that are not of this data set."""
+    junk: int
+    """Files that an operating system left in the archive (`.DS_Store`, `Thumbs.db`)."""
 
     def damage(self, places: Places) -> str | None:
         return super().damage(places) or damaged_image(read_table(self.listing.path(places), manifest.Entry), places)
 
 
-def damaged_image(entries: list[manifest.Entry], places: Places) -> str | None:
-    return next((what for entry in entries if (what := damage(manifest.stored(entry, places), entry.sha256))), None)
+def damaged_image(images: Sequence[manifest.Entry | manifest.Row], places: Places) -> str | None:
+    """What is wrong with the first of the stored images that is missing or has changed, or None."""
+    shelf = manifest.shelf(places)
+    paths = [f"{shelf}/{manifest.place(image)}" for image in images]
+    for image, path, sha256 in zip(images, paths, digests(paths, places), strict=True):
+        if sha256 != image.sha256:
+            return f"{path} has changed" if sha256 else f"{path} is missing"
+    return None
 
 
 class Spread(Record):
@@ -106,7 +116,7 @@ class Origin(Record):
     """What one origin brought."""
 
     name: str
-    files: int
+    files_found: int
     """In its class folders."""
     known: int
     """Of an arrival: files that repeat an image of an earlier origin byte by byte. They add nothing, and are no rows."""
@@ -141,7 +151,7 @@ class Manifest(Record):
         if what := super().damage(places):
             return what
         arrived = [row for row in read_table(self.table.path(places), manifest.Row) if row.origin != manifest.BASE]
-        return damaged_image([manifest.Entry(row.path, row.sha256) for row in arrived], places)
+        return damaged_image(arrived, places)
 
 
 class Audit(Record):
@@ -155,6 +165,8 @@ class Audit(Record):
     """Pairs between train and test as published, byte by byte."""
     near_copies_across_splits: int
     """Train images that are a changed copy of a published test image, and no equal one."""
+    copies_of_two_labels: int
+    """Pairs of changed copies that are called differently."""
     rings: int
     """Contents whose ring was found."""
     castings: int | None

@@ -1,10 +1,13 @@
 """Report: a list of sections that says what a run found; the web page and the Prefect UI are both made from it (`page`)."""
 
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tasks.runs.outcome import Outcome
+from tasks.runs import dataset
+from tasks.runs.markdown import code, of, table
+from tasks.runs.outcome import Found, Outcome
 from tasks.runs.records import Figure, Interval, Release, Score
+
+LEAK = "What a score on these images is worth"
 
 
 class Section(NamedTuple):
@@ -16,14 +19,27 @@ class Section(NamedTuple):
 def sections(outcome: Outcome) -> list[Section]:
     """What a reader needs, the most important first."""
     named = {figure.name: figure for figure in outcome.figures.figures}
+
+    def figures(*names: str) -> tuple[Figure, ...]:
+        return tuple(named[name] for name in names if name in named)  # there are no copies to be seen in most data sets
+
+    leak = dataset.leak(outcome)
     return [
+        *([Section(LEAK, leak, figures("leak"))] if leak else []),
         Section("Result", result(outcome)),
-        Section("What the figures mean", meaning(outcome)),
-        Section("Data", data(outcome), (named["samples"],)),
-        Section("Learning", training(outcome), (named["learning"],)),
-        Section("Test", judged(outcome), (named["confusion"], named["mistakes"])),
+        Section("What the figures mean", dataset.meaning(outcome)),
+        Section("Data", dataset.data(outcome), figures("samples", "copies", "castings", "shared", "mixed")),
+        Section("Learning", training(outcome), figures("learning")),
+        Section("Test", judged(outcome), figures("confusion", "mistakes")),
         Section("Run", run(outcome)),
     ]
+
+
+def before_training(found: Found) -> list[Section]:
+    """What is known of the images before any training."""
+    leak = dataset.leak(found)
+    data = f"{dataset.castings(found)}\n\n{dataset.data(found)}"
+    return [*([Section(LEAK, leak)] if leak else []), Section("Data", data)]
 
 
 def result(outcome: Outcome) -> str:
@@ -50,52 +66,6 @@ def headline(release: Release) -> str:
         if release.version
         else "Not promoted, no model is in use"
     )
-
-
-def meaning(outcome: Outcome) -> str:
-    """What a reader may and may not conclude."""
-    audit, splits = outcome.audit, outcome.splits
-    lines = []
-    if copies := audit.exact_copies_across_splits:
-        fate = (
-            f"{splits.held_back:,} training images were held back for it"
-            if splits.held_back
-            else "they were **left in training**"
-        )
-        lines.append(
-            f"**The published split leaks**: {copies:,} pairs of byte-identical files lie across train and test; "
-            f"{fate} (protocol `{outcome.config.splitting.protocol}`)."
-        )
-    else:
-        lines.append("No file of the test lies byte for byte in train.")
-    if audit.castings is None:
-        lines.append(
-            "Which photographs show one and the same casting was not looked into. Where they do, on both sides of the split, "
-            "the accuracy measures how well known parts are recognised, not how well new ones are judged."
-        )
-    return "\n\n".join(lines)
-
-
-def data(outcome: Outcome) -> str:
-    splits = outcome.splits
-    rows = [
-        ("Source", code(outcome.source.name)),
-        (
-            "Images",
-            f"{splits.images:,} accepted, {outcome.manifest.quarantined:,} quarantined; "
-            f"{outcome.folder.left_alone:,} others in the archive left alone",
-        ),
-        *(
-            (label, counts(values))
-            for label, values in [
-                ("Classes", {code(name): count for name, count in splits.by_class.items()}),
-                ("Splits", {name.replace("_", " "): count for name, count in splits.by_split.items()}),
-                ("Origins", {code(name): count for name, count in splits.by_origin.items()}),
-            ]
-        ),
-        ("Split digest", f"`{splits.table.sha256[:16]}`"),
-    ]
-    return table(("", ""), rows)
 
 
 def training(outcome: Outcome) -> str:
@@ -157,21 +127,3 @@ def run(outcome: Outcome) -> str:
         f"Model folder `{outcome.exports.digest[:16]}`, weights `{outcome.model.weights_sha256[:16]}`.\n\n"
         f"{table(('Step', '', 'Time'), steps)}\n\n```\n{outcome.model.summary}\n```"
     )
-
-
-def of(count: int, total: int) -> str:
-    return f"{count:,} of {total:,}"
-
-
-def counts(values: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in values.items())
-
-
-def code(text: str) -> str:
-    """A name from outside as Markdown code, in which nothing is markup."""
-    return f"`{' '.join(text.replace('`', chr(39)).split())}`"
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

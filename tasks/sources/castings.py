@@ -56,7 +56,10 @@ def machining(rng: np.random.Generator, radius: Field) -> Field:
         rng.standard_normal((200, 512), dtype=np.float32), sigma=(0.7, 12), mode=("nearest", "wrap")
     )
     arcs = brushed[(radius * 140).astype(np.int16).clip(0, 199), (grid().turn * 512).astype(np.int16)]
-    mottle = 0.025 * noise(rng, cell=28) + 0.012 * noise(rng, cell=7) + 0.014 * noise(rng, cell=1.6)
+    stains = (
+        0.03 * noise(rng, cell=28) + 0.045 * noise(rng, cell=14) + 0.03 * noise(rng, cell=7)
+    )  # tells it from all others
+    mottle = stains + 0.014 * noise(rng, cell=1.6)
     return 1 + np.interp(radius, np.linspace(0, 1.1, 400), rings) + 0.20 * arcs + mottle
 
 

@@ -1,0 +1,120 @@
+"""How fast does validation look at images, beside the bare decoder, and what do new images among known ones cost?
+
+python benchmarks/validate.py --source castings.zip --images 7348 --json validate.json
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from zipfile import ZipFile
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+
+import simplejpeg
+
+from tasks.images.manifest import Entry, place, shelf
+from tasks.images.measures import looks
+from tasks.runs.config import Classes, Places, Sample, Validation
+from tasks.runs.kept import NAME
+from tasks.runs.threads import in_threads, processors
+from tasks.sources.archive import members
+from tasks.sources.folder import find_root, labelled, walk
+
+NEW = 100  # images among the known ones
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--source", help="`sample`, a zip or a folder; else RECAST_ARCHIVE, else sample")
+    parser.add_argument("--images", type=int, default=2_000, help="at most so many JPEGs are taken")
+    parser.add_argument("--rounds", type=int, default=7, help="medians are over so many, taken in turn")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as room:
+        named = arguments.source or os.environ.get("RECAST_ARCHIVE", "sample")
+        source = draw(Path(room)) if named == "sample" else named
+        places = Places(data=Path(room) / "data")
+        contents = contents_of(Path(source))[: arguments.images]
+        figures = measure(put(contents, places), contents, arguments.rounds, places)
+    for name, value in figures.items():
+        print(f"{name.replace('_', ' '):<28}{value:>12,.3f}".removesuffix(".000"))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2))
+
+
+def measure(names: list[str], contents: list[bytes], rounds: int, places: Places) -> dict[str, int | float]:
+    """Images per second, all with the same number of threads, and the ratios of neighbouring measurements."""
+    cold, kept, bare, new = [], [], [], []
+    for _ in range(rounds):
+        bare.append(seconds(lambda: in_threads(decode, contents)))
+        (places.data / NAME).unlink(missing_ok=True)
+        cold.append(seconds(lambda: look(names, places)))
+        kept.append(seconds(lambda: look(names, places)))
+        (places.data / NAME).unlink()
+        look(names[NEW:], places)
+        new.append(seconds(lambda: look(names, places)))
+    return {
+        "images": len(names),
+        "threads": processors(),
+        "bare_decoder_per_second": len(names) / statistics.median(bare),
+        "look_per_second": len(names) / statistics.median(cold),
+        "kept_look_per_second": len(names) / statistics.median(kept),
+        "look_to_bare_decoder": statistics.median(one / other for one, other in zip(bare, cold, strict=True)),
+        f"seconds_with_{NEW}_new": statistics.median(new),
+        "seconds_with_none_new": statistics.median(kept),
+        "seconds_with_all_new": statistics.median(cold),
+    }
+
+
+def seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def decode(contents: Sequence[bytes]) -> list[tuple[int, ...]]:
+    """What there is to do at the least: the strict decoder on bytes that are in memory, and nothing kept."""
+    return [simplejpeg.decode_jpeg(content, colorspace="GRAY").shape for content in contents]
+
+
+def look(names: list[str], places: Places) -> int:
+    return sum(not one.code for one in looks(names, Validation().max_megapixels, places))
+
+
+def draw(room: Path) -> str:
+    from tasks.sources.sample import write_sample  # late: it needs SciPy
+
+    write_sample(Sample(), room / "sample.zip", truth=room / "truth")
+    return str(room / "sample.zip")
+
+
+def contents_of(source: Path) -> list[bytes]:
+    """The JPEGs of the two class folders, each content once."""
+    names = walk(source) if source.is_dir() else [member.filename for member in members(source)]
+    taken = [file.name for file in labelled(names, find_root(names, Classes()), Classes())[0]]
+    jpegs = [name for name in taken if name.lower().endswith((".jpeg", ".jpg"))]
+    if source.is_dir():
+        return list(dict.fromkeys((source / name).read_bytes() for name in jpegs))
+    with ZipFile(source) as archive:
+        return list(dict.fromkeys(archive.read(name) for name in jpegs))
+
+
+def put(contents: list[bytes], places: Places) -> list[str]:
+    """Puts the contents where validation finds them, and gives their names there."""
+    names = [place(Entry("1.jpeg", hashlib.sha256(content).hexdigest())) for content in contents]
+    for name, content in zip(names, contents, strict=True):
+        target = Path(shelf(places), name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return names
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Labels: what a file is called after the user's corrections, and which files say nothing new or contradict others."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from tasks.images.manifest import BASE, Entry, Refusal, Row
+from tasks.runs.errors import BadInput
+from tasks.sources.corrections import EXCLUDE, HEADER, NAME, Correction
+
+EXCLUDED = "excluded"  # code of a refusal that the user asked for
+CONFLICT = "label_conflict"
+SHOWN = 5  # conflicts in a message
+
+
+class Corrected(NamedTuple):
+    """A correction that applied to a file."""
+
+    path: str
+    origin: str
+    sha256: str
+    was: str
+    now: str
+    """A class, or `exclude`."""
+    why: str
+
+
+class Mended(NamedTuple):
+    """The files after the corrections."""
+
+    entries: list[Entry]
+    withdrawn: list[Refusal]
+    corrected: list[Corrected]
+
+
+class Settled(NamedTuple):
+    """The images after a look at those of equal content."""
+
+    rows: list[Row]
+    conflicts: list[Refusal]
+    known: Counter[str]
+    """By origin, the files that repeat an image of an earlier one."""
+
+
+def mend(entries: Iterable[Entry], corrections: Mapping[str, Correction]) -> Mended:
+    """The files with the labels that the corrections give them, without those that they exclude."""
+    mended = Mended([], [], [])
+    for entry in entries:
+        correction = corrections.get(entry.sha256)
+        if correction is None or correction.correction == entry.label:
+            mended.entries.append(entry)
+            continue
+        now, why = correction.correction, correction.why
+        mended.corrected.append(Corrected(entry.path, entry.origin, entry.sha256, entry.label, now, why))
+        if now == EXCLUDE:
+            mended.withdrawn.append(Refusal(entry.path, entry.sha256, entry.origin, EXCLUDED, why))
+        else:
+            mended.entries.append(entry._replace(label=now))
+    return mended
+
+
+def settle(rows: Sequence[Row]) -> Settled:
+    """The images without those of an arrival that repeat one of an earlier origin: with its label they are known, with the other refused.
+
+    Inside one origin equal files stay. Raises BadInput for contradicting labels in the source.
+    """
+    first: dict[str, Row] = {}
+    settled = Settled([], [], Counter())
+    inside: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        leader = first.setdefault(row.sha256, row)
+        if row.label != leader.label and row.origin == BASE:
+            inside[row.sha256].append(f"{leader.path} and {row.path}")
+        elif row.label != leader.label:
+            settled.conflicts.append(conflict(row, leader))
+        elif row.origin != leader.origin:
+            settled.known[row.origin] += 1
+        else:
+            settled.rows.append(row)
+    if inside:
+        raise contradiction(inside, first)
+    return settled
+
+
+def conflict(row: Row, leader: Row) -> Refusal:
+    reason = f"labelled {row.label}, but {leader.origin}/{leader.path} has equal content as {leader.label}"
+    return Refusal(row.path, row.sha256, row.origin, CONFLICT, reason)
+
+
+def contradiction(inside: Mapping[str, Sequence[str]], first: Mapping[str, Row]) -> BadInput:
+    """What is wrong with the labels of the source, and the line that mends the first of them."""
+    pairs = [f"{pair} (sha256 {sha256})" for sha256, pairs in inside.items() for pair in pairs]
+    sha256 = next(iter(inside))
+    return BadInput(
+        f"{len(pairs)} pairs of equal files carry both labels: {'; '.join(pairs[:SHOWN])}. Remove the wrong one of each pair "
+        f"from the source, or say which label holds in {NAME} in the data folder (first line {','.join(HEADER)}), by a line "
+        f"for each content such as {sha256},{first[sha256].label},WHY"
+    )

@@ -1,0 +1,41 @@
+"""Origins: what each origin brought, for people to compare the cameras, lines and batches that images come from."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from tasks.images.manifest import Entry, Refusal, Row
+from tasks.runs.records import Origin, Spread
+
+
+def origins(
+    entries: Iterable[Entry], rows: Iterable[Row], refusals: Iterable[Refusal], known: Mapping[str, int]
+) -> tuple[Origin, ...]:
+    """A record of each origin, in the order of the files: accepted, known and quarantined are all that it brought."""
+    files = Counter(entry.origin for entry in entries)
+    quarantined = Counter(refusal.origin for refusal in refusals)
+    accepted: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        accepted[row.origin].append(row)
+    return tuple(
+        Origin(
+            name=name,
+            files_found=count,
+            known=known.get(name, 0),
+            quarantined=quarantined[name],
+            by_class=dict(sorted(Counter(row.label for row in accepted[name]).items())),
+            sizes=dict(Counter(f"{row.width} x {row.height}" for row in accepted[name]).most_common()),
+            brightness=spread([row.brightness for row in accepted[name]]),
+            sharpness=spread([row.sharpness for row in accepted[name]]),
+        )
+        for name, count in files.items()
+    )
+
+
+def spread(values: Sequence[float]) -> Spread | None:
+    """The 5 %, 50 % and 95 % quantiles; None of no values."""
+    if not values:
+        return None
+    low, median, high = np.quantile(values, (0.05, 0.5, 0.95)).round(3).tolist()
+    return Spread(low=low, median=median, high=high)

@@ -1,0 +1,188 @@
+"""Rings: the cavity and the rim of a round part as two ellipses, and the ring between them unwrapped into a strip.
+
+The part is taken to be bright metal about a dark cavity near the middle; it may be tilted, turned, and lie on anything.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from tasks.images.ellipses import Ellipse, Fit, along_rays, circle
+
+COARSE = 150  # pixels a side in which the cavity is looked for
+RAYS = 360
+RADII = np.arange(0.70, 2.60, 0.0125)  # along a ray, in radii of the cavity
+STEP = 0.0125
+RIM = (1.35, 2.45)  # radii of the cavity between which the rim is looked for
+STEEPEST = 60.0  # grey levels; one glint must not outweigh an arc
+CAVITY_WINDOWS = (0.12, 0.06, 0.04)  # to each side of the last ellipse, in radii of the cavity
+RIM_WINDOWS = (0.12, 0.08, 0.06, 0.04, 0.03, 0.03)
+FAINT = 0.25  # of the median step is no edge
+MIN_SHARE = 0.5  # of the rays that must meet an ellipse
+PLAIN_SHARE = 0.8  # of them leaves no doubt
+STRIP_RADII, STRIP_ANGLES = 96, 512
+FROM, TO = -0.18, 1.10  # the strip's reach, where 0 is the cavity's edge and 1 the rim
+
+
+class Ring(NamedTuple):
+    """Where the ring of a part lies in a photograph, in pixels."""
+
+    cavity: Ellipse
+    rim: Ellipse
+    residual: float
+    """Median distance of the rim's edge from its ellipse, as a share of its radius."""
+
+
+def find(pixels: np.ndarray) -> Ring | None:
+    """The ring in grey levels uint8 (height, width), or None where none is found."""
+    cavity = cavity_of(pixels)
+    if not cavity:
+        return None
+    polar = sample(pixels, cavity.centre[:, None, None] + (cavity.root @ circle(RAYS))[:, :, None] * RADII)
+    rise = slopes(polar)
+    edge = follow(rise, Ellipse(np.zeros(2), np.eye(2)), CAVITY_WINDOWS)
+    rim = rim_of(rise)
+    if not edge or not rim:
+        return None
+    return Ring(edge.ellipse.inside(cavity), rim.ellipse.inside(cavity), rim.residual)
+
+
+def unwrap(pixels: np.ndarray, ring: Ring) -> np.ndarray:
+    """The ring as a strip, uint8 (96, 512): rows from inside the cavity's edge to outside the rim, columns along the turn.
+
+    A camera that leans shows concentric circles as ellipses about different points, by as much as their areas differ. So
+    the two centres tell where the middle of the part is seen, and rays from there are rays of the part.
+    """
+    grown = (ring.rim.size() / ring.cavity.size()) ** 2 - 1
+    middle = ring.cavity.centre + (ring.cavity.centre - ring.rim.centre) / grown
+    rays = ring.rim.root @ circle(STRIP_ANGLES)
+    inner, outer = (ellipse.reach(rays, middle) for ellipse in (ring.cavity, ring.rim))
+    way = inner + (outer - inner) * np.linspace(FROM, TO, STRIP_RADII)[:, None]
+    return (sample(pixels, middle[:, None, None] + rays[:, None] * way) + 0.5).astype(np.uint8)
+
+
+def cavity_of(pixels: np.ndarray) -> Ellipse | None:
+    """A first estimate: the ellipse about the largest dark spot near the middle."""
+    factor = max(1, round(max(pixels.shape) / COARSE))
+    height, width = (side // factor * factor for side in pixels.shape)
+    small = pixels[:height, :width].reshape(height // factor, factor, width // factor, factor).mean(axis=(1, 3))
+    dark = dark_spot(ndimage.uniform_filter(small, 3))
+    if dark is None:
+        return None
+    rows, columns = np.nonzero(dark)
+    middle = np.array([columns.mean(), rows.mean()])
+    across, down = columns - middle[0], rows - middle[1]
+    bins = 120
+    turn = np.round(np.arctan2(down, across) * (bins / (2 * np.pi))).astype(int) % bins
+    distance = np.zeros(bins)
+    np.maximum.at(distance, turn, np.hypot(across, down))  # its outermost pixel: there may be a hub inside
+    if not np.median(distance):
+        return None
+    fit = along_rays(distance, distance > 0, least=0.01)
+    if not fit:
+        return None
+    return Ellipse((fit.ellipse.centre + middle + 0.5) * factor - 0.5, fit.ellipse.root * factor)
+
+
+def dark_spot(grey: np.ndarray) -> np.ndarray | None:
+    """Where the largest dark component lies that reaches into the middle three quarters, bool."""
+    height, width = grey.shape
+    dark, bright = np.percentile(grey[height // 4 : -(height // 4), width // 4 : -(width // 4)], [5, 75])
+    spots, number = ndimage.label(grey < dark + 0.35 * (bright - dark))
+    sizes = np.bincount(spots[height // 8 : -(height // 8), width // 8 : -(width // 8)].ravel(), minlength=number + 1)
+    sizes[0] = 0
+    return spots == sizes.argmax() if sizes.any() else None
+
+
+def sample(pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Grey levels at points (2, ...) as x, y: float32 (...), bilinear, the edge repeated outside."""
+    return ndimage.map_coordinates(pixels, points[::-1], order=1, mode="nearest", output=np.float32)
+
+
+def slopes(polar: np.ndarray) -> np.ndarray:
+    """How grey levels (rays, radii) rise outwards, smoothed a little: float32, differences over some three steps."""
+    rise = np.zeros_like(polar)
+    rise[:, 2:-2] = polar[:, 4:] + polar[:, 3:-1] - polar[:, 1:-3] - polar[:, :-4]
+    return ndimage.uniform_filter1d(rise, 3, axis=0, mode="wrap")
+
+
+def rim_of(rise: np.ndarray) -> Fit | None:
+    """The rim in the frame of the cavity: where bright metal ends.
+
+    On a dark table it ends with a fall, and a shadow behind it may rise again further out: so a rise, as on bright
+    paper, is tried first only where it is twice as steep.
+    """
+    circles, places = coarse_circles()
+    steep = np.clip(ndimage.uniform_filter1d(rise, 5, axis=1)[::4], -STEEPEST, STEEPEST)
+    scores = steep.ravel()[places].mean(axis=1)
+    for sign in (-1, 1) if -scores.min() >= 0.5 * scores.max() else (1, -1):
+        fit = rim_from(sign * rise, circles, sign * scores)
+        if fit and fit.share >= MIN_SHARE and RIM[0] < fit.ellipse.size() < RIM[1]:
+            return fit
+    return None
+
+
+def rim_from(rise: np.ndarray, circles: np.ndarray, scores: np.ndarray) -> Fit | None:
+    """The rim that is met by the steepest rises, from the best circle, or from others where that leaves a doubt.
+
+    Flash and its shadow can draw the first to one side, where an ellipse meets half of the rim.
+    """
+    best = circles[scores.argmax()]
+    fit = follow(rise, start_at(best), RIM_WINDOWS)
+    if fit and fit.share >= PLAIN_SHARE:
+        return fit
+    central, apart = np.hypot(circles[:, 0], circles[:, 1]) < 0.01, np.abs(circles - best).max(axis=1) > 0.1
+    others = [circles[chosen][scores[chosen].argmax()] for chosen in (central, apart, central & apart)]
+    fits = [fit, *(follow(rise, start_at(other), RIM_WINDOWS) for other in others)]
+    return max((one for one in fits if one), key=lambda one: support(rise, one.ellipse), default=None)
+
+
+def support(rise: np.ndarray, ellipse: Ellipse) -> float:
+    """Mean rise along an ellipse, no single one counting for much."""
+    place = np.round((ellipse.reach(circle(RAYS)) - RADII[0]) / STEP).astype(int).clip(0, len(RADII) - 1)
+    return float(np.clip(rise[np.arange(RAYS), place], 0, STEEPEST / 2).mean())
+
+
+def start_at(circle: np.ndarray) -> Ellipse:
+    across, down, radius = circle
+    return Ellipse(np.array([across, down]), np.eye(2) * radius)
+
+
+@cache
+def coarse_circles() -> tuple[np.ndarray, np.ndarray]:
+    """Circles (n, 3) as x, y, radius, and where each meets every fourth ray: int32 (n, rays), places in the raveled slopes."""
+    offsets = np.arange(-4, 5) * 0.06
+    radii = np.arange(RIM[0] + 0.03, RIM[1] - 0.03, 0.03)
+    circles = np.array([(x, y, r) for r in radii for x in offsets for y in offsets if np.hypot(x, y) <= 0.25])
+    reach = np.array([start_at(one).reach(circle(RAYS // 4)) for one in circles])
+    steps = np.clip(np.round((reach - RADII[0]) / STEP), 0, len(RADII) - 1)
+    return circles, (np.arange(RAYS // 4) * len(RADII) + steps).astype(np.int32)
+
+
+def follow(rise: np.ndarray, start: Ellipse, windows: tuple[float, ...]) -> Fit | None:
+    """The ellipse along the steepest rises near `start`, in windows that narrow from round to round."""
+    ellipse = start
+    for window in windows:
+        distance, usable = edges(rise, ellipse, half=round(window / STEP))
+        fit = along_rays(distance, usable, least=0.004)
+        if not fit:
+            return None
+        ellipse = fit.ellipse
+    return fit
+
+
+def edges(rise: np.ndarray, near: Ellipse, half: int) -> tuple[np.ndarray, np.ndarray]:
+    """Along each ray the distance of the steepest rise within `half` steps of `near`, and whether it is one: a peak, not faint."""
+    rays = np.arange(RAYS)
+    middle = np.round((near.reach(circle(RAYS)) - RADII[0]) / STEP).astype(int)
+    window = np.clip(middle, half + 1, len(RADII) - half - 2)[:, None] + np.arange(-half, half + 1)
+    inside = rise[rays[:, None], window]
+    best = inside.argmax(axis=1)
+    place = window[rays, best]
+    before, peak, after = (rise[rays, place + shift] for shift in (-1, 0, 1))
+    bend = before - 2 * peak + after
+    between = np.where(bend < -1e-6, 0.5 * (before - after) / np.minimum(bend, -1e-6), 0).clip(-1, 1)
+    usable = (peak > FAINT * np.median(peak)) & (best > 0) & (best < 2 * half)
+    return RADII[0] + (place + between) * STEP, usable

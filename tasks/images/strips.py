@@ -1,0 +1,70 @@
+"""Strips: the unwrapped ring of each image, found once of each content, and kept."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.images import rings
+from tasks.images.decoding import decode
+from tasks.images.ellipses import Ellipse
+from tasks.images.manifest import Row, place, shelf
+from tasks.runs.code import code_digest
+from tasks.runs.config import Places
+from tasks.runs.kept import kept
+from tasks.runs.threads import processors
+
+FEW = 64  # images are done sooner than other processes have started
+HEAD = np.dtype((np.float32, 13))  # two ellipses of six numbers, and the residual
+
+
+class Strip(NamedTuple):
+    """A ring as it lies in the photograph, and unwrapped: uint8 (96, 512)."""
+
+    ring: rings.Ring
+    levels: np.ndarray
+
+
+def strips(images: Sequence[Row], places: Places) -> Iterator[Strip | None]:
+    """The strip of each image, in order, or None where no ring is found. All processors work on those that are new."""
+    with ExitStack() as stack:
+        pools: list[ProcessPoolExecutor] = []
+
+        def make(names: list[str]) -> list[bytes]:
+            work = partial(strip_of, shelf(places))
+            if len(names) < FEW or processors() == 1:
+                return list(map(work, names))
+            if not pools:  # spawned: a copy of this process would hold the locks of its threads for ever
+                pool = ProcessPoolExecutor(processors(), mp_context=get_context("spawn"))
+                pools.append(stack.enter_context(pool))
+            return list(pools[0].map(work, names, chunksize=8))
+
+        for value in kept("strip", code_digest(Path(__file__)), map(place, images), make, places):
+            yield unpacked(value)
+
+
+def strip_of(root: str, name: str) -> bytes:
+    """The strip of an image that was validated, as bytes; none where no ring is found."""
+    path = Path(root, name)
+    grey = decode(path.read_bytes(), path.suffix, max_megapixels=float("inf")).pixels
+    ring = None if grey is None else rings.find(grey)
+    return b"" if grey is None or ring is None else packed(Strip(ring, rings.unwrap(grey, ring)))
+
+
+def packed(strip: Strip) -> bytes:
+    ellipses = [number for ellipse in strip.ring[:2] for number in (*ellipse.centre, *ellipse.root.ravel())]
+    return np.array([*ellipses, strip.ring.residual], np.float32).tobytes() + strip.levels.tobytes()
+
+
+def unpacked(value: bytes) -> Strip | None:
+    if not value:
+        return None
+    numbers = np.frombuffer(value[: HEAD.itemsize], np.float32).astype(np.float64)
+    cavity, rim = (Ellipse(part[:2], part[2:].reshape(2, 2)) for part in (numbers[:6], numbers[6:12]))
+    levels = np.frombuffer(value[HEAD.itemsize :], np.uint8).reshape(rings.STRIP_RADII, rings.STRIP_ANGLES)
+    return Strip(rings.Ring(cavity, rim, float(numbers[12])), levels)

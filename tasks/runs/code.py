@@ -1,0 +1,66 @@
+"""Code: what decides a result besides its inputs, as text: the code of a file, of the nouns below it, and their libraries.
+
+Read without importing, since importing a network would load TensorFlow. Comments and docstrings are left out, and
+`tasks.runs` is too: it carries and shows results, and decides none.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+LIBRARIES = {  # import name: distribution, of those that decide a result
+    "tensorflow": "tensorflow", "keras": "keras", "numpy": "numpy", "scipy": "scipy",
+    "PIL": "pillow", "simplejpeg": "simplejpeg", "matplotlib": "matplotlib",
+}  # fmt: skip
+ROOT = Path(__file__).parents[2]  # holds the package `tasks`
+
+
+def code_digest(module: Path) -> str:
+    """sha256 of all that decides what the functions of the file `module` return, besides their arguments."""
+    return hashlib.sha256("\0".join(code_and_libraries(module)).encode()).hexdigest()
+
+
+@cache
+def code_and_libraries(module: Path) -> tuple[str, ...]:
+    """The code of the file `module` and of the nouns below it, with the versions of the libraries that they import."""
+    code, libraries, waiting = {}, set(), [module]
+    while waiting:
+        path = waiting.pop()
+        if path in code or not path.is_file():
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        code[path] = ast.dump(without_docstrings(tree))
+        for imported in imports_of(tree):
+            if imported.startswith("tasks.") and not imported.startswith("tasks.runs"):
+                waiting.append(ROOT / f"{imported.replace('.', '/')}.py")
+            elif (top := imported.partition(".")[0]) in LIBRARIES:
+                libraries.add(top)
+    return (
+        *(f"{path.stem}:{text}" for path, text in sorted(code.items())),
+        *(f"{name}=={version(LIBRARIES[name])}" for name in sorted(libraries)),
+    )
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    """Every module that the code may import, inside functions too; `from a import b` counts as a and a.b."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            node.body = [line for line in node.body if not is_text(line)]
+    return tree
+
+
+def is_text(line: ast.stmt) -> bool:
+    """Whether it is a string and nothing else: the docstring of what it is in, or of the field above it."""
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)

@@ -1,0 +1,24 @@
+"""Threads: one function over many items at once. Reading, hashing and decoding work outside Python's lock."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_threads(function: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -> list[R]:
+    """What `function` returns for the items, in order. It gets pieces of up to 16: handing over one costs some 30 us."""
+    size = max(1, min(16, len(items) // 16))
+    pieces = [items[start : start + size] for start in range(0, len(items), size)]
+    if len(pieces) == 1:
+        return function(pieces[0])
+    with ThreadPoolExecutor(max_workers=processors()) as pool:  # more of them only wait for Python's lock
+        return [result for piece in pool.map(function, pieces) for result in piece]
+
+
+def processors() -> int:
+    """How many this process may use, where the system tells."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

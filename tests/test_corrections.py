@@ -1,0 +1,151 @@
+"""Corrections: what the user writes is read as meant, and what cannot be meant is named with its line."""
+
+import codecs
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.runs.config import Classes
+from tasks.runs.errors import BadInput
+from tasks.runs.records import Corrections
+from tasks.sources.corrections import Correction, believed, corrections, parse, read
+
+CLASSES = Classes()
+ONE, TWO = "a1" * 32, "b2" * 32
+HEADER = "sha256,correction,why\n"
+
+
+@pytest.fixture
+def path(places):
+    places.data.mkdir()
+    return places.data / "corrections.csv"
+
+
+def test_without_a_file_there_are_none_and_no_folder_is_made(places):
+    found = corrections(CLASSES, places)
+    assert found == Corrections(identity="", path=None)
+    assert believed(found, CLASSES) == {}
+    assert not places.data.exists()
+
+
+def test_a_line_is_a_correction_of_one_content(path, places):
+    text = f'{HEADER}{ONE},exclude,"blurred, see ticket 7"\n{TWO},ok_front,a shadow\n'
+    path.write_text(text)
+    expected = {
+        ONE: Correction(ONE, "exclude", "blurred, see ticket 7"),
+        TWO: Correction(TWO, "ok_front", "a shadow"),
+    }
+    found = corrections(CLASSES, places)
+    assert found.identity == hashlib.sha256(text.encode()).hexdigest()
+    assert believed(found, CLASSES) == read(path, CLASSES) == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        codecs.BOM_UTF8 + f"{HEADER}{ONE},exclude,früh\n".encode(),
+        f"{HEADER}{ONE},exclude,früh".encode(),
+        f"{HEADER}{ONE},exclude,früh\r\n".replace("\n", "\r\n").encode(),
+        f" sha256 , correction,why \n\n  {ONE.upper()} ,  exclude ,  früh  \n,,\n".encode(),
+        f'{HEADER}"{ONE}","exclude","früh"\n{ONE},exclude,said twice\n'.encode(),
+    ],
+    ids=[
+        "Excel's mark",
+        "no end of line",
+        "Windows lines",
+        "spaces, capitals and empty lines",
+        "quotes, and said twice",
+    ],
+)
+def test_what_editors_and_spreadsheets_write_is_taken(path, content):
+    path.write_bytes(content)
+    assert read(path, CLASSES) == {ONE: Correction(ONE, "exclude", "früh")}
+
+
+def test_a_header_alone_corrects_nothing(path, places):
+    path.write_text(HEADER)
+    found = corrections(CLASSES, places)
+    assert found.identity
+    assert believed(found, CLASSES) == {}
+
+
+def test_other_class_names_are_expected_where_classes_have_them(path):
+    classes = Classes(defect="cracked", good="sound")
+    path.write_text(f"{HEADER}{ONE},cracked,seen under the lamp\n")
+    assert read(path, classes)[ONE].correction == "cracked"
+    with pytest.raises(BadInput, match="expected 'exclude', 'def_front' or 'ok_front'"):
+        read(path, CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("", 1, "the header is '', expected 'sha256,correction,why'"),
+        ("sha256;correction;why\n", 1, "the header is 'sha256;correction;why', expected 'sha256,correction,why'"),
+        (f"{ONE},exclude,blurred\n", 1, f"the header is '{ONE},exclude,blurred', expected"),
+        (f"{HEADER}cast_1.jpeg,exclude,blurred\n", 2, "'cast_1.jpeg' is no sha256, expected 64 hexadecimal digits"),
+        (f"{HEADER}{ONE}0,exclude,blurred\n", 2, f"'{ONE}0' is no sha256"),
+        (f"{HEADER}\n\n{ONE},drop,blurred\n", 4, "the correction is 'drop', expected 'exclude', 'def_front' or 'ok_front'"),
+        (f"{HEADER}{ONE},Exclude,blurred\n", 2, "the correction is 'Exclude'"),
+        (f"{HEADER}{ONE},exclude, \n", 2, f"nothing says why {ONE} is corrected: write it into the third column"),
+        (f"{HEADER}{ONE},exclude\n", 2, "2 cells, expected 3"),
+        (f"{HEADER}{ONE},exclude,dark, and blurred\n", 2, "4 cells, expected 3: a why with commas stands in quotes"),
+        (
+            f"{HEADER}{ONE},exclude,blurred\n{TWO},exclude,dark\n{ONE.upper()},ok_front,good\n",
+            4,
+            f"{ONE} is to be 'ok_front', but 'exclude' in an earlier line: leave one of the two",
+        ),
+        (f'{HEADER}{TWO},exclude,"two\nlines"\n{ONE},drop,dark\n', 4, "the correction is 'drop'"),
+        (f'{HEADER}{ONE},exclude,"never closed\n', 2, "every quote that opens must close"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_named_with_its_line(path, places, text, line, says):
+    path.write_text(text)
+    with pytest.raises(BadInput) as told:
+        corrections(CLASSES, places)
+    assert str(told.value).startswith(f"{path}, line {line}: ")
+    assert says in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (f"{HEADER}{ONE},exclude,früh\n".encode("latin-1"), 2),
+        (f"{HEADER}{ONE},exclude,x\n".encode("utf-16"), 1),
+    ],
+    ids=["Latin 1", "UTF-16"],
+)
+def test_what_is_not_utf_8_is_named_with_its_line(path, places, content, line):
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=rf"line {line}: byte 0x[0-9A-F]+ is not UTF-8: save the table as UTF-8"):
+        corrections(CLASSES, places)
+
+
+def test_a_folder_of_that_name_is_refused(path, places):
+    path.mkdir()
+    with pytest.raises(BadInput, match=r"corrections\.csv cannot be read"):
+        corrections(CLASSES, places)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda path: path.write_text(f"{HEADER}{TWO},exclude,dark\n"), lambda path: path.unlink()]
+)
+def test_a_file_that_changed_since_it_was_looked_at_is_refused(path, places, change):
+    path.write_text(f"{HEADER}{ONE},exclude,dark\n")
+    found = corrections(CLASSES, places)
+    change(path)
+    with pytest.raises(BadInput, match="changed while it was read|cannot be read"):
+        believed(found, CLASSES)
+
+
+@given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: f"{HEADER}{ONE},exclude,{text}".encode()))
+def test_whatever_the_file_holds_the_answer_is_corrections_or_one_sentence(content):
+    try:
+        found = parse(content, Path("corrections.csv"), CLASSES)
+    except BadInput as error:
+        assert str(error).startswith("corrections.csv, line ")
+    else:
+        assert all(one.why and one.correction == "exclude" for one in found.values())

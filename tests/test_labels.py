@@ -1,0 +1,97 @@
+"""Labels: of equal contents the first image counts, and what contradicts it is refused or mended."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.images.labels import mend, settle
+from tasks.images.manifest import BASE, Entry, Row
+from tasks.runs.errors import BadInput
+from tasks.sources.corrections import Correction
+
+ORIGINS = ["base", "may", "june", "july"]
+
+
+def row(path: str, content: str, label: str, origin: str) -> Row:
+    return Row(path, content, label, origin, "", 48, 48, 120.0, 118.0, 4.5)
+
+
+def test_of_two_arrivals_that_contradict_each_other_the_first_counts():
+    rows = [row("a", "x", "def_front", "may"), row("b", "x", "ok_front", "june"), row("c", "x", "def_front", "july")]
+    settled = settle(rows)
+    assert settled.rows == rows[:1]
+    assert [(one.origin, one.path, one.code) for one in settled.conflicts] == [("june", "b", "label_conflict")]
+    assert settled.known == {"july": 1}
+
+
+def test_equal_paths_of_two_origins_are_not_mixed_up():
+    rows = [
+        row("ok/1", "x", "def_front", "may"),
+        row("ok/1", "x", "ok_front", "june"),
+        row("ok/1", "y", "ok_front", "july"),
+    ]
+    settled = settle(rows)
+    assert [one.origin for one in settled.rows] == ["may", "july"]
+    assert [one.origin for one in settled.conflicts] == ["june"]
+
+
+def test_equal_files_of_one_origin_stay_rows():
+    for origin in ("base", "may"):
+        rows = [row("a", "x", "ok_front", origin), row("b", "x", "ok_front", origin)]
+        assert settle(rows).rows == rows
+
+
+def test_a_contradiction_in_the_source_names_five_pairs_and_says_how_many():
+    rows = [row(f"{label}/{number}", f"{number}", label, BASE) for label in ("def", "ok") for number in range(7)]
+    with pytest.raises(
+        BadInput, match=r"^7 pairs of equal files carry both labels: def/0 and ok/0 \(sha256 0\)"
+    ) as told:
+        settle(rows)
+    assert str(told.value).count(" and ok/") == 5
+    assert "such as 0,def,WHY" in str(told.value)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(ORIGINS), st.sampled_from("xyz"), st.sampled_from(["def", "ok"])), max_size=12
+    ).map(lambda drawn: sorted(drawn, key=lambda one: ORIGINS.index(one[0])))
+)
+def test_every_file_is_accepted_known_or_refused_and_no_content_has_two_labels(drawn):
+    rows = [row(f"{number}", content, label, origin) for number, (origin, content, label) in enumerate(drawn)]
+    try:
+        settled = settle(rows)
+    except BadInput:
+        labels = {(one.sha256, one.label) for one in rows if one.origin == BASE}
+        assert len(labels) > len({content for content, _ in labels})
+        return
+    assert len(settled.rows) + len(settled.conflicts) + settled.known.total() == len(rows)
+    assert len({one.sha256: one.label for one in settled.rows}) == len(
+        {(one.sha256, one.label) for one in settled.rows}
+    )
+    assert len({one.sha256: one.origin for one in settled.rows}) == len(
+        {(one.sha256, one.origin) for one in settled.rows}
+    )
+    assert not any(one.origin == BASE for one in settled.conflicts)
+    assert not settled.known[BASE]
+
+
+def test_corrections_apply_to_their_content_alone():
+    entries = [Entry(f"{label}/{content}", content, label) for content in "xyz" for label in ("def", "ok")]
+    wanted = {"x": Correction("x", "exclude", "dark"), "y": Correction("y", "def", "cracked")}
+    mended = mend(entries, wanted)
+    assert [(one.sha256, one.label) for one in mended.entries] == [
+        ("y", "def"),
+        ("y", "def"),
+        ("z", "def"),
+        ("z", "ok"),
+    ]
+    assert [(one.path, one.code, one.reason) for one in mended.withdrawn] == [
+        ("def/x", "excluded", "dark"),
+        ("ok/x", "excluded", "dark"),
+    ]
+    assert [(one.path, one.was, one.now, one.why) for one in mended.corrected] == [
+        ("def/x", "def", "exclude", "dark"),
+        ("ok/x", "ok", "exclude", "dark"),
+        ("ok/y", "ok", "def", "cracked"),
+    ]
+    assert mend(entries, {}).entries == entries
