@@ -6,26 +6,23 @@ python benchmarks/validate.py --source castings.zip --images 7348 --json validat
 import argparse
 import hashlib
 import json
-import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from zipfile import ZipFile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 import simplejpeg
 
+from benchmarks.photographs import photographs
 from tasks.images.manifest import Entry, place, shelf
 from tasks.images.measures import looks
-from tasks.runs.config import Classes, Places, Sample, Validation
+from tasks.runs.config import Places, Validation
 from tasks.runs.kept import NAME
 from tasks.runs.threads import in_threads, processors
-from tasks.sources.archive import members
-from tasks.sources.folder import find_root, labelled, walk
 
 NEW = 100  # images among the known ones
 
@@ -38,10 +35,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as room:
-        named = arguments.source or os.environ.get("RECAST_ARCHIVE", "sample")
-        source = draw(Path(room)) if named == "sample" else named
         places = Places(data=Path(room) / "data")
-        contents = contents_of(Path(source))[: arguments.images]
+        contents = photographs(arguments.source)[: arguments.images]
         figures = measure(put(contents, places), contents, arguments.rounds, places)
     for name, value in figures.items():
         print(f"{name.replace('_', ' '):<28}{value:>12,.3f}".removesuffix(".000"))
@@ -86,24 +81,6 @@ def decode(contents: Sequence[bytes]) -> list[tuple[int, ...]]:
 
 def look(names: list[str], places: Places) -> int:
     return sum(not one.code for one in looks(names, Validation().max_megapixels, places))
-
-
-def draw(room: Path) -> str:
-    from tasks.sources.sample import write_sample  # late: it needs SciPy
-
-    write_sample(Sample(), room / "sample.zip", truth=room / "truth")
-    return str(room / "sample.zip")
-
-
-def contents_of(source: Path) -> list[bytes]:
-    """The JPEGs of the two class folders, each content once."""
-    names = walk(source) if source.is_dir() else [member.filename for member in members(source)]
-    taken = [file.name for file in labelled(names, find_root(names, Classes()), Classes())[0]]
-    jpegs = [name for name in taken if name.lower().endswith((".jpeg", ".jpg"))]
-    if source.is_dir():
-        return list(dict.fromkeys((source / name).read_bytes() for name in jpegs))
-    with ZipFile(source) as archive:
-        return list(dict.fromkeys(archive.read(name) for name in jpegs))
 
 
 def put(contents: list[bytes], places: Places) -> list[str]:

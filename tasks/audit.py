@@ -27,7 +27,7 @@ def audit(manifest: Manifest, auditing: Auditing, places: Places) -> Audit:
     from tasks.images.strips import strips  # late, with SciPy: a run in which nothing changed has no use for it
 
     rows = read_table(manifest.table.path(places), Row)
-    images = list({row.sha256: row for row in reversed(rows)}.values())[::-1]  # each content where it came first
+    images = contents(rows)
     tested = {row.sha256 for row in rows if row.origin == BASE and row.published == "test"}
     pairs = alike(
         thumbnails(images, places), np.array([image.sha256 in tested for image in images], bool), auditing.copy_limit
@@ -67,6 +67,14 @@ def tell(found: Audit, images: int) -> None:
             f"audit: {images:,} different images show {found.castings:,} castings, {found.castings_of_two_labels:,} with both labels; "
             f"{found.published_test_images_of_trained_castings:,} published test images show one that was published to train"
         )
+
+
+def contents(rows: Iterable[Row]) -> list[Row]:
+    """Each content where it came first, in that order: what comes later moves none."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row.sha256, row)
+    return list(first.values())
 
 
 def knowledge(found: Iterable["Strip | None"], pairs: Pairs, number: int, auditing: Auditing) -> Iterator[Known]:

@@ -100,8 +100,11 @@ def twins(album: Album, pairs: Sequence[Copy]) -> Image.Image:
         album.tile(album.by_content[content], caption)
         for pair in pairs
         for content, caption in (
-            (pair.sha256, pair.published or pair.origin),
-            (pair.copy_sha256, f"{pair.copy_published or pair.copy_origin}: {pair.transform} ({pair.score:.3f})"),
+            (pair.sha256, f"{pair.published or pair.origin}\nscore {pair.score:.3f}"),
+            (
+                pair.copy_sha256,
+                f"{pair.copy_published or pair.copy_origin}\n{pair.transform.replace(', shift', chr(10) + 'shift')}",
+            ),
         )
     ]
     return sheet([Shelf("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)])
@@ -160,7 +163,8 @@ def bar(found: Leak) -> Image.Image:
     draw, left, text = ImageDraw.Draw(picture), GAP, GAP
     for name, count in found._asdict().items():
         right = left + (width - 2 * GAP) * count / total
-        draw.rectangle((left, GAP, right, GAP + height), fill=COLOURS[name])
+        if count:  # of no width it would still be a line
+            draw.rectangle((left, GAP, right, GAP + height), fill=COLOURS[name])
         left = right
         draw.rectangle((text, height + LINE - 4, text + 10, height + LINE + 6), fill=COLOURS[name])
         draw.text((text + 15, height + LINE - 8), f"{count:,} {words[name]}", fill=INK, font=letters())

@@ -6,20 +6,26 @@ parts of one kind share, would make every pair alike.
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
+
+from tasks.runs.threads import processors
 
 SIDE = 128  # pixels of a thumbnail
 FREQUENCIES = 16  # of a cosine transform, in each direction: a shift by 3 pixels of 300 hardly changes them
 MAY_BE = 0.97  # least correlation of low frequencies; of true copies that were looked at the least was 0.98
 MANY = 12  # most alike pictures that are looked at again; a true copy was at worst the ninth
-COARSE_LIMIT = 0.80  # least correlation at 64 pixels; of true copies that were looked at the least was 0.90
+COARSE_LIMIT = 0.95  # least correlation at 64 pixels; of copies that were accepted the least was 0.96
+SMOOTH = 1.0  # pixels of 64, deviation of a Gauss filter
 AROUND, CONTRAST_AROUND, FLOOR = 9, 15, 0.1  # pixels, pixels, and a share of the picture's own contrast
 UNIT = 32  # of detail as whole numbers
+STEPS = 2_048  # of low frequencies: products of two have 22 bits, of which float32 keeps 24
 FURTHEST = 4  # pixels of 128 that a copy may be shifted by
 ROUNDS = 3  # of finding the shift
-BLOCK = 1_024
+BLOCK = 1_024  # pictures at once
+ASKED, PAIRS = 512, 256  # of them compared with all others, and pairs: what a thread works on
 
 POSES = (  # transposed, upside down, left to right: what is done to a picture, in this order
     ("", False, False, False),
@@ -59,49 +65,57 @@ def alike(thumbnails: np.ndarray, first: np.ndarray, limit: float) -> Pairs:
     one, other = candidates(low, first)
     pairs = best_pose(low, one, other)
     fine = details(thumbnails)
-    coarse = np.rint(fine.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4), dtype=np.float32)).astype(np.int8)
-    pairs = scored(coarse, pairs)
+    pairs = scored(coarsened(fine), pairs)
     pairs = scored(fine, pairs.take(pairs.score >= COARSE_LIMIT))
     return pairs.take(pairs.score >= limit)
 
 
 def low_frequencies(thumbnails: np.ndarray) -> np.ndarray:
-    """float32 (n, 16, 16): the lowest coefficients of the cosine transform, of norm 1 without the mean."""
+    """float32 (n, 16, 16): the lowest coefficients of the cosine transform, of norm 1 without the mean.
+
+    In steps of 1/2048, so that a product of two of them is exact: in which block it is worked out changes nothing.
+    """
     angle = np.pi / SIDE * (np.arange(SIDE) + 0.5) * np.arange(FREQUENCIES)[:, None]
-    waves = np.cos(angle).astype(np.float32)
+    waves = np.cos(angle)
     waves[0] /= np.sqrt(2)
     low = np.empty((len(thumbnails), FREQUENCIES, FREQUENCIES), np.float32)
     for rows in blocks(len(thumbnails)):
-        low[rows] = waves @ thumbnails[rows].astype(np.float32) @ waves.T
-    low[:, 0, 0] = 0
-    return low / np.maximum(np.linalg.norm(low, axis=(1, 2), keepdims=True), 1e-6)
+        found = waves @ thumbnails[rows].astype(np.float64) @ waves.T
+        found[:, 0, 0] = 0
+        found /= np.maximum(np.linalg.norm(found, axis=(1, 2), keepdims=True), 1e-6)
+        low[rows] = np.rint(found * STEPS) / STEPS
+    return low
 
 
-def blocks(number: int) -> Iterator[slice]:
-    return (slice(start, min(start + BLOCK, number)) for start in range(0, number, BLOCK))
+def blocks(number: int, size: int = BLOCK) -> Iterator[slice]:
+    return (slice(start, min(start + size, number)) for start in range(0, number, size))
 
 
 def candidates(low: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The pictures that may be alike, as two arrays of numbers; the one comes before the other."""
-    found = [np.empty((0, 2), int)]
     known = np.flatnonzero(first)
-    for rows in blocks(len(low)):
+
+    def found(rows: slice) -> list[np.ndarray]:
         asked = np.arange(rows.start, rows.stop)
-        found.append(nearest(low, asked, np.arange(rows.stop)))
-        found.append(nearest(low, asked[~first[rows]], known))
-    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
-    return pairs[:, 0], pairs[:, 1]
+        return [nearest(low, asked, np.arange(rows.stop)), nearest(low, asked[~first[rows]], known)]
+
+    with ThreadPoolExecutor(processors()) as pool:
+        pairs = [pair for some in pool.map(found, blocks(len(low), ASKED)) for pair in some]
+    distinct = np.unique(np.sort(np.concatenate([np.empty((0, 2), int), *pairs]), axis=1), axis=0)
+    return distinct[:, 0], distinct[:, 1]
 
 
 def nearest(low: np.ndarray, asked: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """int (pairs, 2): for each asked picture the most alike known ones, without itself and those after it in a block of its own."""
+    """int (pairs, 2): for each asked picture the most alike known ones, but neither itself nor, among all, those after it."""
     if not len(asked) or not len(known):
         return np.empty((0, 2), int)
     score = greatest(low[asked], low[known])
-    if len(known) == known[-1] + 1:  # all that come before: a picture is no copy of itself or of a later one
-        score[known[None] >= asked[:, None]] = -1
+    if len(known) == known[-1] + 1:
+        score[:, asked[0] :][known[None, asked[0] :] >= asked[:, None]] = -1
+    else:
+        score[known[None] == asked[:, None]] = -1
     most = min(MANY, len(known))
-    chosen = np.argpartition(-score, most - 1, axis=1)[:, :most]
+    chosen = np.argpartition(score, -most, axis=1)[:, -most:]
     rows, columns = np.nonzero(np.take_along_axis(score, chosen, axis=1) >= MAY_BE)
     return np.stack([asked[rows], known[chosen[rows, columns]]], axis=1)
 
@@ -113,15 +127,24 @@ def greatest(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     products for either are enough for all eight.
     """
     best = np.full((len(one), len(other)), -1, np.float32)
-    for turned in (other, other.transpose(0, 2, 1)):
-        ee, eo, oe, oo = (
-            one[:, down::2, right::2].reshape(len(one), -1) @ turned[:, down::2, right::2].reshape(len(other), -1).T
-            for down in (0, 1)
-            for right in (0, 1)
-        )
-        np.maximum(best, ee + oo + np.abs(eo + oe), out=best)
-        np.maximum(best, ee - oo + np.abs(eo - oe), out=best)
+    left = [half.reshape(len(one), -1) for half in parities(one)]
+    for columns in blocks(len(other)):  # small enough to stay in the cache
+        for turned in (other[columns], other[columns].transpose(0, 2, 1)):
+            ee, eo, oe, oo = (
+                mine @ half.reshape(len(half), -1).T for mine, half in zip(left, parities(turned), strict=True)
+            )
+            alike, opposite = eo + oe, eo - oe
+            even, odd = ee + oo, ee - oo
+            even += np.abs(alike, out=alike)
+            odd += np.abs(opposite, out=opposite)
+            np.maximum(even, odd, out=even)
+            np.maximum(best[:, columns], even, out=best[:, columns])
     return best
+
+
+def parities(low: np.ndarray) -> list[np.ndarray]:
+    """The coefficients of even and odd waves down and right, in the order even even, even odd, odd even, odd odd."""
+    return [low[:, down::2, right::2] for down in (0, 1) for right in (0, 1)]
 
 
 def best_pose(low: np.ndarray, one: np.ndarray, other: np.ndarray) -> Pairs:
@@ -149,6 +172,17 @@ def details(thumbnails: np.ndarray) -> np.ndarray:
     return fine
 
 
+def coarsened(fine: np.ndarray) -> np.ndarray:
+    """int8 (n, 64, 64): detail at half the size and smooth, so that slopes tell a move of a pixel; contrast doubled for it."""
+    from scipy import ndimage
+
+    coarse = np.empty((len(fine), SIDE // 2, SIDE // 2), np.int8)
+    for rows in blocks(len(fine)):
+        half = fine[rows].reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4), dtype=np.float32)
+        coarse[rows] = np.rint(2 * ndimage.gaussian_filter(half, (0, SMOOTH, SMOOTH))).clip(-127, 127)
+    return coarse
+
+
 def mean_around(pictures: np.ndarray, size: int) -> np.ndarray:
     from scipy import ndimage  # late: a run in which nothing changed has no use for it
 
@@ -161,15 +195,17 @@ def scored(pictures: np.ndarray, pairs: Pairs) -> Pairs:
     most = FURTHEST // scale
     shift, score = pairs.shift / scale, np.empty(len(pairs.one), np.float32)
     about, again = whole(shift, most), np.arange(len(pairs.one))
-    for _ in range(ROUNDS):
-        for start in range(0, len(again), BLOCK):
-            rows = again[start : start + BLOCK]
-            moved = posed(pictures[pairs.one[rows]], pairs.pose[rows])
-            still = pictures[pairs.other[rows]].astype(np.float32)
-            further, score[rows] = register(still, shifted(moved, about[rows], most + 1))
-            shift[rows] = about[rows] + further
-        before, about = about, whole(shift, most)
-        again = np.flatnonzero((about != before).any(axis=1))
+
+    def look(rows: np.ndarray) -> None:
+        moved = shifted(posed(pictures[pairs.one[rows]], pairs.pose[rows]), about[rows], most + 1)
+        further, score[rows] = register(pictures[pairs.other[rows]].astype(np.float64), moved)
+        shift[rows] = about[rows] + further
+
+    with ThreadPoolExecutor(processors()) as pool:
+        for _ in range(ROUNDS):
+            list(pool.map(look, (again[rows] for rows in blocks(len(again), PAIRS))))
+            before, about = about, whole(shift, most)
+            again = np.flatnonzero((about != before).any(axis=1))
     return pairs._replace(shift=shift * scale, score=score)
 
 
@@ -189,9 +225,9 @@ def posed(pictures: np.ndarray, pose: np.ndarray) -> np.ndarray:
 
 
 def shifted(pictures: np.ndarray, shift: np.ndarray, margin: int) -> np.ndarray:
-    """Each picture moved right and down by whole pixels, without `margin` on each side: float32."""
+    """Each picture moved right and down by whole pixels, without `margin` on each side: float64."""
     side = pictures.shape[1]
-    inside = np.empty((len(pictures), side - 2 * margin, side - 2 * margin), np.float32)
+    inside = np.empty((len(pictures), side - 2 * margin, side - 2 * margin), np.float64)
     for right, down in np.unique(shift, axis=0):
         chosen = (shift == (right, down)).all(axis=1)
         inside[chosen] = pictures[chosen, margin - down : side - margin - down, margin - right : side - margin - right]
@@ -202,16 +238,21 @@ def register(still: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """How much further each moved picture should go, float (n, 2), at most a pixel, and the correlation when it is there.
 
     To first order a small move adds the slopes: the nearest sum of a picture and its slopes (Lucas and Kanade, 1981).
+    Pictures are whole numbers, of which float64 holds every sum: the score of a pair is the same in any company.
     """
     number, edge = len(still), (still.shape[1] - moved.shape[1]) // 2 + 1
-    seen = still[:, edge:-edge, edge:-edge].reshape(number, -1)
-    right = (moved[:, 1:-1, :-2] - moved[:, 1:-1, 2:]) / 2
-    down = (moved[:, :-2, 1:-1] - moved[:, 2:, 1:-1]) / 2
+    seen = still[:, edge:-edge, edge:-edge].reshape(number, -1, 1)
+    pixels = seen.shape[1]
+    right = moved[:, 1:-1, :-2] - moved[:, 1:-1, 2:]
+    down = moved[:, :-2, 1:-1] - moved[:, 2:, 1:-1]
     parts = np.stack([part.reshape(number, -1) for part in (moved[:, 1:-1, 1:-1], right, down)], axis=1)
-    parts -= parts.mean(axis=2, keepdims=True)
-    products, onto = parts @ parts.transpose(0, 2, 1), (parts @ seen[..., None])[..., 0]
+    sums, total = parts.sum(axis=2), seen.sum(axis=1)
+    scale = np.array([1, 0.5, 0.5])  # a slope is half of the difference over two pixels
+    products = (parts @ parts.transpose(0, 2, 1) - sums[:, :, None] * sums[:, None] / pixels) * scale[:, None] * scale
+    onto = ((parts @ seen)[..., 0] - sums * total / pixels) * scale
     weights = np.linalg.solve(products + 1e-2 * np.eye(3), onto[..., None])[..., 0]
     move = (weights[:, 1:] / np.maximum(weights[:, :1], 1e-6)).clip(-1, 1)
     weights = np.concatenate([np.ones((number, 1)), move], axis=1)
-    spread = seen.var(axis=1) * seen.shape[1] * np.einsum("ni,nij,nj->n", weights, products, weights)
+    spread = (seen * seen).sum(axis=(1, 2)) - total[:, 0] ** 2 / pixels
+    spread *= ((weights[:, :, None] * products).sum(axis=1) * weights).sum(axis=1)
     return move, (weights * onto).sum(axis=1) / np.sqrt(np.maximum(spread, 1e-6))

@@ -12,6 +12,7 @@ from scipy import ndimage
 from tasks.images.ellipses import Ellipse, Fit, along_rays, circle
 
 COARSE = 150  # pixels a side in which the cavity is looked for
+LEAST_CAVITY = 0.02  # of the picture
 RAYS = 360
 RADII = np.arange(0.70, 2.60, 0.0125)  # along a ray, in radii of the cavity
 STEP = 0.0125
@@ -87,12 +88,16 @@ def cavity_of(pixels: np.ndarray) -> Ellipse | None:
 
 
 def dark_spot(grey: np.ndarray) -> np.ndarray | None:
-    """Where the largest dark component lies that reaches into the middle three quarters, bool."""
+    """Where the largest dark component lies that reaches into the middle three quarters, bool; rather not a dark table."""
     height, width = grey.shape
     dark, bright = np.percentile(grey[height // 4 : -(height // 4), width // 4 : -(width // 4)], [5, 75])
     spots, number = ndimage.label(grey < dark + 0.35 * (bright - dark))
     sizes = np.bincount(spots[height // 8 : -(height // 8), width // 8 : -(width // 8)].ravel(), minlength=number + 1)
     sizes[0] = 0
+    within = sizes.copy()
+    within[np.concatenate([spots[0], spots[-1], spots[:, 0], spots[:, -1]])] = 0
+    if within.max() >= LEAST_CAVITY * grey.size:
+        sizes = within  # a table reaches to the edge of the picture, a cavity only where flash or a crack lets it out
     return spots == sizes.argmax() if sizes.any() else None
 
 

@@ -12,11 +12,10 @@ INK, PALE, PAPER = "#22313f", "#5f7285", "#ffffff"
 
 
 class Tile(NamedTuple):
-    """A photograph, uint8 (height, width), and a word below it."""
+    """A photograph, uint8 (height, width), and what stands below it, in lines that should not be longer than it is wide."""
 
     pixels: np.ndarray
     caption: str
-    colour: str = PALE
 
 
 class Shelf(NamedTuple):
@@ -29,7 +28,8 @@ class Shelf(NamedTuple):
 def sheet(shelves: Sequence[Shelf]) -> Image.Image:
     """The rows below each other, as wide as the longest."""
     longest = max(len(shelf.tiles) for shelf in shelves)
-    height = LINE + SIDE + LINE + GAP
+    lines = max(tile.caption.count("\n") + 1 for shelf in shelves for tile in shelf.tiles)
+    height = LINE + SIDE + lines * LINE + GAP
     picture = Image.new("RGB", (longest * (SIDE + GAP) + GAP, len(shelves) * height + GAP), PAPER)
     draw = ImageDraw.Draw(picture)
     for row, shelf in enumerate(shelves):
@@ -39,7 +39,7 @@ def sheet(shelves: Sequence[Shelf]) -> Image.Image:
             left = GAP + column * (SIDE + GAP)
             photograph = Image.fromarray(tile.pixels).resize((SIDE, SIDE), Image.Resampling.BOX)
             picture.paste(photograph.convert("RGB"), (left, top + LINE))
-            draw.text((left, top + LINE + SIDE + 2), tile.caption, fill=tile.colour, font=letters())
+            draw.text((left, top + LINE + SIDE + 2), tile.caption, fill=PALE, font=letters())
     return picture
 
 

@@ -1,11 +1,14 @@
 """Strips: the unwrapped ring of each image, found once of each content, and kept."""
 
+import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 import numpy as np
@@ -40,12 +43,24 @@ def strips(images: Sequence[Row], places: Places) -> Iterator[Strip | None]:
             if len(names) < FEW or processors() == 1:
                 return list(map(work, names))
             if not pools:  # spawned: a copy of this process would hold the locks of its threads for ever
-                pool = ProcessPoolExecutor(processors(), mp_context=get_context("spawn"))
+                pool = ProcessPoolExecutor(processors(), mp_context=get_context("spawn"), initializer=leave_with_parent)
                 pools.append(stack.enter_context(pool))
             return list(pools[0].map(work, names, chunksize=8))
 
         for value in kept("strip", code_digest(Path(__file__)), map(place, images), make, places):
             yield unpacked(value)
+
+
+def leave_with_parent() -> None:
+    """Ends this process when the run does, however that ends; Ctrl-C is for the run alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def follow() -> None:
+        if parent := parent_process():
+            parent.join()
+            os._exit(1)
+
+    Thread(target=follow, daemon=True).start()
 
 
 def strip_of(root: str, name: str) -> bytes:

@@ -1,0 +1,140 @@
+"""What does the audit cost at 7 thousand, 20 thousand and 100 thousand images, and how does that grow?
+
+python benchmarks/audit.py --source castings.zip --images 7284 20000 100000 --json audit.json
+
+More images than there are photographs are made of them: turned, mirrored, moved, lit, with noise, and every fiftieth ring is a
+new casting, patched together from the rings of others. Each size runs in a process of its own, whose peak memory is told.
+"""
+
+import argparse
+import json
+import math
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+
+import numpy as np
+
+from benchmarks.photographs import photographs
+from tasks.images import rings
+from tasks.images.castings import Known, led
+from tasks.images.decoding import decode
+from tasks.images.likeness import SIDE, alike
+from tasks.images.views import raw
+from tasks.runs.config import Auditing
+
+RINGS = 200  # photographs on which ring finding is timed
+PATCHES = 8  # rings that make a new one
+PER_CASTING = 50  # images, as in the published set
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--source", help="`sample`, a zip or a folder; else RECAST_ARCHIVE, else sample")
+    parser.add_argument("--images", type=int, nargs="+", default=[7_284, 20_000, 100_000], help="sizes, ascending")
+    parser.add_argument("--json", type=Path, help="file for the figures")
+    arguments = parser.parse_args()
+    grey = [decode(content, ".jpeg", 40).pixels for content in photographs(arguments.source)]
+    found = [one for one in grey if one is not None]
+    milliseconds, strips = unwrapped(found)
+    print(f"ring finding and unwrapping, one core: {milliseconds:.1f} ms an image (median of {min(RINGS, len(found))})")
+    thumbnails = np.stack([raw(one, SIDE) for one in found])
+    sizes = [apart(measure, thumbnails, strips, size) for size in arguments.images]
+    print(f"{'images':>8} {'copies, s':>10} {'castings, s':>12} {'pairs':>9} {'castings':>9} {'peak, MiB':>10}")
+    for one in sizes:
+        print(
+            f"{one['images']:>8,} {one['copies_seconds']:>10.1f} {one['castings_seconds']:>12.1f} {one['pairs']:>9,} "
+            f"{one['castings']:>9,} {one['peak_mebibytes']:>10,.0f}"
+        )
+    powers = growth(sizes)
+    print(", ".join(f"{name} grows with the power {power:.2f} of the images" for name, power in powers.items()))
+    figures = {"ring_milliseconds": milliseconds, "sizes": sizes, "growth": powers}
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2))
+
+
+def unwrapped(grey: list[np.ndarray]) -> tuple[float, np.ndarray]:
+    """Median milliseconds a ring takes on one core, and strips uint8 (n, 96, 512)."""
+    spent, strips = [], []
+    for one in grey[:: max(1, len(grey) // RINGS)]:
+        began = time.process_time()
+        ring = rings.find(one)
+        strips += [rings.unwrap(one, ring)] if ring else []
+        spent.append(1e3 * (time.process_time() - began))
+    return statistics.median(spent), np.stack(strips)
+
+
+def apart(work: Callable[..., dict], *inputs: object) -> dict:
+    """What `work` returns in a new process, so that its peak memory is its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, inputs)
+
+
+def measure(thumbnails: np.ndarray, strips: np.ndarray, images: int) -> dict:
+    """Seconds and peak memory of finding copies and castings among so many images."""
+    auditing, rng = Auditing(), np.random.default_rng(0)
+    many = np.stack(list(changed(thumbnails, images, rng)))
+    began = time.perf_counter()
+    pairs = alike(many, np.arange(images) < images // 10, auditing.copy_limit)
+    copied = time.perf_counter()
+    names = [str(number) for number in range(images)]
+    members = led(names, (Known(one, 0.0, None, 0.0) for one in turned(strips, images, rng)), auditing.casting_limit)
+    return {
+        "images": images,
+        "copies_seconds": copied - began,
+        "castings_seconds": time.perf_counter() - copied,
+        "pairs": len(pairs.one),
+        "castings": len({member.group for member in members}),
+        "peak_mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def changed(thumbnails: np.ndarray, images: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The thumbnails, then changed ones for as long as images are wanted."""
+    yield from thumbnails[:images]
+    for number in range(len(thumbnails), images):
+        one = np.rot90(thumbnails[number % len(thumbnails)], int(rng.integers(4)))
+        one = np.roll(one[:, :: int(rng.choice([1, -1]))], rng.integers(-2, 3, 2), axis=(0, 1))
+        noise = rng.normal(0, 2, one.shape).astype(np.float32)
+        yield (one * rng.uniform(0.8, 1.2) + noise).clip(0, 255).astype(np.uint8)
+
+
+def turned(strips: np.ndarray, images: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Strips of one casting for every 50 images, new castings patched together from pieces of others; each turned and with noise."""
+    castings: list[np.ndarray] = []
+    for number in range(images):
+        if number % PER_CASTING == 0:
+            pieces = rng.integers(len(strips), size=PATCHES)
+            width = strips.shape[2] // PATCHES
+            castings.append(
+                np.concatenate(
+                    [strips[piece][:, n * width : (n + 1) * width] for n, piece in enumerate(pieces)], axis=1
+                )
+            )
+        one = np.roll(castings[rng.integers(len(castings))], rng.integers(strips.shape[2]), axis=1)
+        noise = rng.integers(-2, 3, one.shape, dtype=np.int16)
+        yield (one + noise).clip(0, 255).astype(np.uint8)
+
+
+def growth(sizes: list[dict]) -> dict[str, float]:
+    """The exponent with which each figure grows from the smallest to the largest size."""
+    first, last = sizes[0], sizes[-1]
+    if first["images"] == last["images"]:
+        return {}
+    times = math.log(last["images"] / first["images"])
+    keys = {
+        "time for copies": "copies_seconds",
+        "time for castings": "castings_seconds",
+        "peak memory": "peak_mebibytes",
+    }
+    return {name: math.log(last[key] / first[key]) / times for name, key in keys.items()}
+
+
+if __name__ == "__main__":
+    main()
