@@ -46,25 +46,28 @@ def audit(manifest: Manifest, auditing: Auditing, places: Places) -> Audit:
         exact_copies_across_splits=sum(pair.across() for pair in copies if pair.sha256 == pair.copy_sha256),
         near_copies_across_splits=changed_across(base, copies),
         copies_of_two_labels=sum(labels[pair.sha256] != labels[pair.copy_sha256] for pair in copies),
+        contents=len(members),
         rings=rings,
         castings=len(set(groups.values())) if told else None,
         castings_of_two_labels=of_two_labels(rows, groups) if told else None,
         published_test_images_of_trained_castings=trained_castings(base, groups) if told else None,
     )
-    tell(found, len(images))
+    tell(found)
     return found
 
 
-def tell(found: Audit, images: int) -> None:
+def tell(found: Audit) -> None:
     print(
         f"audit: between train and test as published {found.exact_copies_across_splits:,} pairs of equal files, "
         f"and {found.near_copies_across_splits:,} more train images that are changed copies of test images"
     )
     if found.castings is None:
-        print(f"audit: rings in {found.rings:,} of {images:,} images only: castings are not told, groups are copies")
+        print(
+            f"audit: rings in {found.rings:,} of {found.contents:,} images only: castings are not told, groups are copies"
+        )
     else:
         print(
-            f"audit: {images:,} different images show {found.castings:,} castings, {found.castings_of_two_labels:,} with both labels; "
+            f"audit: {found.contents:,} different images show {found.castings:,} castings, {found.castings_of_two_labels:,} with both labels; "
             f"{found.published_test_images_of_trained_castings:,} published test images show one that was published to train"
         )
 

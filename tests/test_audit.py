@@ -1,82 +1,367 @@
-"""Audit: every pair of equal files, and those that lie on both sides of the published split."""
+"""Audit: what repeats, what shows one casting, and what of both lies on two sides of the published split."""
 
+import csv
+import hashlib
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tasks.audit import audit
-from tasks.images.copies import Copy, Member, exact_copies, groups
-from tasks.images.manifest import Row
-from tasks.runs.config import Auditing, Classes
-from tasks.runs.records import Manifest
+from tasks.audit import audit, changed_across, knowledge, of_two_labels, trained_castings
+from tasks.extract import extract
+from tasks.fetch import fetch
+from tasks.images import rings
+from tasks.images.copies import Copy
+from tasks.images.likeness import Pairs
+from tasks.images.manifest import BASE, Member, Row, stored
+from tasks.images.strips import Strip
+from tasks.runs.config import Auditing, Classes, Fetch, Places, Sample, Validation
+from tasks.runs.records import Audit, Corrections, Manifest
 from tasks.runs.tables import read_table, store_table
+from tasks.sources.cameras import CAMERAS
+from tasks.sources.castings import draw_casting
+from tasks.sources.faults import TRANSFORMS, encode
+from tasks.sources.photographs import photograph as take
+from tasks.sources.source import locate
+from tasks.validate import validate
+
+GOOD, BAD = "ok_front", "def_front"
 
 
-def row(path: str, content: str, published: str = "train", origin: str = "base") -> Row:
-    return Row(path, content, "ok_front", origin, published, 48, 48, 120.0)
+class Image:
+    """Bytes with what is known of them."""
+
+    def __init__(self, content: bytes, published: str = "train", label: str = GOOD, origin: str = BASE) -> None:
+        self.content, self.published, self.label, self.origin = content, published, label, origin
+
+    def row(self, number: int) -> Row:
+        sha256 = hashlib.sha256(self.content).hexdigest()
+        return Row(
+            f"{self.published}/{number:03}.jpeg", sha256, self.label, self.origin, self.published, 300, 300, 120.0, 110.0, 9.0
+        )  # fmt: skip
 
 
 @pytest.fixture
-def audited(places):
-    def run(rows: list[Row]):
+def audited(places) -> Callable[..., Audit]:
+    """Puts images on the shelf and audits them."""
+
+    def run(*images: Image, auditing: Auditing = Auditing()) -> Audit:
+        rows = [image.row(number) for number, image in enumerate(images)]
+        for row, image in zip(rows, images, strict=True):
+            stored(row, places).parent.mkdir(parents=True, exist_ok=True)
+            stored(row, places).write_bytes(image.content)
         table = store_table("manifest", rows, Row, places)
-        manifest = Manifest(table=table, refused=table, classes=Classes(), images=len(rows), quarantined=0)
-        return audit.fn(manifest, Auditing(), places)
+        manifest = Manifest(
+            table=table, refused=table, corrected=table, classes=Classes(), images=len(rows), quarantined=0,
+            corrections_unused=0, origins=(),
+        )  # fmt: skip
+        return audit.fn(manifest, auditing, places)
 
     return run
 
 
-@pytest.mark.parametrize(("copies", "pairs"), [(1, 0), (2, 1), (3, 3), (4, 6)])
-def test_every_pair_is_listed_once(copies, pairs):
-    rows = [row(f"{number}.jpeg", "aa") for number in range(copies)]
-    found = exact_copies([*rows, row("other.jpeg", "bb")])
-    assert len(found) == pairs
-    assert len({(pair.path, pair.copy_path) for pair in found}) == pairs
-    assert all(pair.path < pair.copy_path for pair in found)
+@pytest.fixture
+def pairs(places) -> Callable[[Audit], list[Copy]]:
+    return lambda record: read_table(record.pairs.path(places), Copy)
 
 
-def test_a_pair_says_where_both_come_from():
-    (pair,) = exact_copies([row("train/1.jpeg", "aa"), row("ok/9.jpeg", "aa", "", "line 2")])
-    assert pair == Copy("train/1.jpeg", "base", "train", "ok/9.jpeg", "line 2", "", "identity", 1.0)
+@pytest.fixture
+def members(places) -> Callable[[Audit], list[Member]]:
+    return lambda record: read_table(record.groups.path(places), Member)
 
 
-def test_no_image_has_no_copy():
-    assert exact_copies([]) == []
-    assert groups([]) == []
+@pytest.fixture(scope="module")
+def parts() -> list[list[bytes]]:
+    """Three castings, photographed by each camera."""
+    found = []
+    for seed in range(3):
+        rng = np.random.default_rng([seed, 9])
+        casting = draw_casting(rng)
+        found.append([encode(take(casting, camera, rng).pixels, 85) for camera in CAMERAS])
+    return found
 
 
-def test_equal_contents_are_one_group_in_the_order_of_the_rows():
-    assert groups([row("a", "bb"), row("b", "aa"), row("c", "bb")]) == [Member("bb", "bb"), Member("aa", "aa")]
-
-
-def test_pairs_between_train_and_test_are_counted_and_no_others(audited, places):
-    record = audited(
-        [
-            row("train/1", "aa"),
-            row("train/2", "aa"),
-            row("test/1", "aa", "test"),
-            row("test/2", "bb", "test"),
-            row("test/3", "bb", "test"),
-            row("validation/1", "cc", "validation"),
-            row("test/4", "cc", "test"),
-            row("ok/1", "bb", "", "line 2"),
-            row("train/3", "dd"),
-        ]
-    )
+def test_pairs_between_train_and_test_are_counted_and_no_others(audited, pairs, photograph):
+    one, two, three, four = (photograph(seed) for seed in range(4))
+    published = [
+        (one, "train"), (one, "train"), (one, "test"),
+        (two, "test"), (two, "test"), (two, ""),
+        (three, "validation"), (three, "test"),
+        (four, "train"),
+    ]  # fmt: skip
+    record = audited(*(Image(content, name) for content, name in published))
     assert record.exact_copies_across_splits == 2
-    assert len(read_table(record.pairs.path(places), Copy)) == 3 + 3 + 1
-    assert [member.sha256 for member in read_table(record.groups.path(places), Member)] == ["aa", "bb", "cc", "dd"]
+    assert (record.near_copies_across_splits, record.copies_of_two_labels) == (0, 0)
+    assert len(pairs(record)) == 3 + 3 + 1
+    assert {pair.transform for pair in pairs(record)} == {"equal"}
 
 
-def test_without_copies_nothing_is_found(audited, places):
-    record = audited([row("train/1", "aa"), row("test/1", "bb", "test")])
-    assert record.exact_copies_across_splits == 0
-    assert read_table(record.pairs.path(places), Copy) == []
+def test_parts_that_are_not_round_have_copies_and_no_castings(audited, members, photograph, capsys):
+    record = audited(*(Image(photograph(seed)) for seed in range(6)))
+    assert (record.rings, record.castings) == (0, None)
+    assert (record.castings_of_two_labels, record.published_test_images_of_trained_castings) == (None, None)
+    assert all(member.group == member.sha256 for member in members(record))
+    assert all(member.residual > Auditing().max_ring_residual for member in members(record))
+    assert "rings in 0 of 6 images only: castings are not told, groups are copies" in capsys.readouterr().out
 
 
-def test_what_is_not_looked_for_is_not_told(audited):
-    record = audited([row("train/1", "aa")])
+@pytest.mark.parametrize("name", ["turn 90", "mirror, turn 180", "brightness 0.85"])
+def test_a_changed_copy_of_a_test_image_is_found_in_train_whatever_it_shows(audited, pairs, members, photograph, name):
+    contents = [photograph(seed, size=(96, 96)) for seed in range(8)]
+    record = audited(*(Image(content, "test") for content in contents), Image(TRANSFORMS[name](contents[5])))
+    (pair,) = pairs(record)
+    assert (pair.path, pair.copy_path, pair.across()) == ("test/005.jpeg", "train/008.jpeg", True)
+    assert pair.transform == (name if "turn" in name else "encoded again")  # the rows here tell one brightness of all
+    assert record.near_copies_across_splits == 1
+    assert members(record)[8].group == members(record)[5].sha256
+    assert members(record)[8].alike == pair.score
+
+
+def test_photographs_of_one_casting_are_one_group(audited, members, pairs, parts, capsys):
+    images = [Image(content, "test" if part == 2 else "train") for part in (0, 1, 2, 0) for content in parts[part][:2]]
+    images[6:] = [Image(content, "test", BAD) for content in parts[0][2:]]
+    record = audited(*images)
+    groups = [member.group for member in members(record)]
+    assert len(set(groups)) == record.castings == 3
+    assert groups[0] == groups[1] == groups[6] == groups[7]
+    assert pairs(record) == []
+    assert (record.rings, record.castings_of_two_labels) == (8, 1)
+    assert record.published_test_images_of_trained_castings == 2
     assert (
-        record.near_copies_across_splits,
-        record.castings,
-        record.copy_baseline_accuracy,
-        record.brightness_auc,
-    ) == (None,) * 4
+        "audit: 8 different images show 3 castings, 1 with both labels; "
+        "2 published test images show one that was published to train"
+    ) in capsys.readouterr().out
+
+
+def test_castings_are_told_where_nearly_all_images_show_a_ring(audited, parts, photograph):
+    images = [Image(content) for part in parts for content in part[:3]]
+    assert audited(*images, Image(photograph(1))).castings == 3 + 1
+    assert audited(*images, Image(photograph(1)), Image(photograph(2))).castings is None
+    assert audited(*images, Image(photograph(1)), Image(photograph(2)), auditing=Auditing(min_ring_share=0.8)).castings == 5  # fmt: skip
+
+
+def test_without_an_image_nothing_is_told(audited, pairs, members):
+    record = audited()
+    assert (pairs(record), members(record), record.castings, record.rings) == ([], [], None, 0)
+
+
+def test_a_ring_that_fits_badly_is_none(audited, parts):
+    strict = Auditing(max_ring_residual=1e-6)
+    record = audited(*(Image(content) for content in parts[0]), auditing=strict)
+    assert (record.rings, record.castings) == (0, None)
+
+
+def test_copies_that_are_called_differently_are_counted(audited, photograph):
+    contents = [photograph(seed, size=(96, 96)) for seed in range(3)]
+    turned = [TRANSFORMS["turn 180"](content) for content in contents]
+    labels = [GOOD, BAD, GOOD, GOOD, GOOD, BAD]
+    record = audited(*(Image(content, label=label) for content, label in zip([*contents, *turned], labels, strict=True)))  # fmt: skip
+    assert record.copies_of_two_labels == 2
+    assert record.near_copies_across_splits == 0
+
+
+def test_what_was_found_is_said(audited, photograph, capsys):
+    one, two = (photograph(seed, size=(96, 96)) for seed in range(2))
+    audited(Image(one, "test"), Image(two, "test"), Image(one), Image(TRANSFORMS["mirror"](two)))
+    assert (
+        "audit: between train and test as published 1 pairs of equal files, "
+        "and 1 more train images that are changed copies of test images"
+    ) in capsys.readouterr().out
+
+
+def test_an_equal_file_counts_as_equal_only(audited, photograph):
+    """It is a changed copy of the other copy as well."""
+    one = photograph(1, size=(96, 96))
+    record = audited(Image(one, "test"), Image(TRANSFORMS["turn 90"](one), "test"), Image(one))
+    assert (record.exact_copies_across_splits, record.near_copies_across_splits) == (1, 0)
+
+
+def test_an_arrival_changes_no_earlier_group_and_no_count_of_the_published(audited, members, parts):
+    base = [Image(content, name) for part in parts[:2] for content, name in zip(part, ["train", "test"] * 2, strict=True)]  # fmt: skip
+    new = [*parts[0][:1], TRANSFORMS["turn 90"](parts[1][0]), *parts[2]]
+    before = audited(*base)
+    after = audited(*base, *(Image(content, "", origin="line 2") for content in new))
+    assert members(after)[:8] == members(before)
+    assert after.castings == before.castings + 1
+    same = "exact_copies_across_splits", "near_copies_across_splits", "published_test_images_of_trained_castings"
+    assert [getattr(after, name) for name in same] == [getattr(before, name) for name in same]
+    assert len(members(after)) == 8 + 1 + 4, "a content that is known already has its group"
+
+
+def test_a_step_that_is_repeated_gives_the_same_record(audited, parts, places):
+    images = [Image(content) for part in parts for content in part[:2]]
+    first = audited(*images)
+    assert audited(*images) == first
+    (places.data / "kept.sqlite").unlink()
+    assert audited(*images) == first
+
+
+def test_the_record_knows_its_files(audited, parts, places):
+    record = audited(*(Image(content) for content in parts[0]))
+    assert record.damage(places) is None
+    record.groups.path(places).write_text("")
+    assert "has changed" in record.damage(places)
+
+
+CONTENTS = st.integers(0, 7)
+ROWS = st.lists(st.tuples(CONTENTS, st.sampled_from(["train", "test", "validation", ""]), st.booleans()), max_size=20)
+GROUPS = st.lists(st.integers(0, 4), min_size=8, max_size=8)
+
+
+def rows_of(drawn: list[tuple[int, str, bool]]) -> list[Row]:
+    return [
+        Row(f"{number}", f"{content}", BAD if bad else GOOD, BASE, published, 300, 300, 1.0, 1.0, 1.0)
+        for number, (content, published, bad) in enumerate(drawn)
+    ]
+
+
+@given(ROWS, st.sets(st.tuples(CONTENTS, CONTENTS).filter(lambda pair: pair[0] != pair[1]), max_size=8))
+def test_changed_copies_across_are_counted_as_the_words_say(drawn, twins):
+    rows = rows_of(drawn)
+    copies = [Copy("", f"{one}", "", "", "", f"{other}", "", "", "turn 90", 0.99) for one, other in twins]
+    near = {(f"{one}", f"{other}") for pair in twins for one, other in (pair, pair[::-1])}
+    tested = [row.sha256 for row in rows if row.published == "test"]
+    expected = [
+        row
+        for row in rows
+        if row.published == "train"
+        and row.sha256 not in tested
+        and any((row.sha256, content) in near for content in tested)
+    ]
+    assert changed_across(rows, copies) == len(expected)
+
+
+@given(ROWS, GROUPS)
+def test_castings_of_train_and_of_two_labels_are_counted_as_the_words_say(drawn, numbers):
+    rows, groups = rows_of(drawn), {f"{content}": f"group {number}" for content, number in enumerate(numbers)}
+
+    def showing(name: str) -> list[Row]:
+        return [row for row in rows if groups[row.sha256] == name]
+
+    tests = [row for row in rows if row.published == "test"]
+    known = [row for row in tests if any(one.published == "train" for one in showing(groups[row.sha256]))]
+    assert trained_castings(rows, groups) == len(known)
+    mixed = [name for name in set(groups.values()) if {row.label for row in showing(name)} == {GOOD, BAD}]
+    assert of_two_labels(rows, groups) == len(mixed)
+
+
+def test_the_surest_copy_before_it_tells_an_images_group():
+    numbers = np.array([[0, 2], [1, 2], [0, 3], [2, 3]])
+    pairs = Pairs(numbers[:, 0], numbers[:, 1], np.zeros(4, int), np.zeros((4, 2)), np.array([0.96, 0.99, 0.98, 0.97]))
+    found = list(knowledge([None] * 4, pairs, 4, Auditing()))
+    assert [one.twin for one in found] == [None, None, 1, 0]
+    assert [one.likeness for one in found] == [0, 0, 0.99, 0.98]
+
+
+def test_a_strip_counts_when_its_ring_fits():
+    def strip(residual: float) -> Strip:
+        return Strip(rings.Ring(None, None, residual), np.zeros((96, 512), np.uint8))
+
+    none = Pairs(*(np.empty(0, int),) * 3, np.empty((0, 2)), np.empty(0))
+    found = list(knowledge([strip(0.0075), strip(0.0076), None], none, 3, Auditing()))
+    assert [one.strip is not None for one in found] == [True, False, False]
+    assert [one.residual for one in found] == [0.0075, 0.0076, 1.0]
+
+
+SAMPLE = Sample(parts=30, train_images=240, test_images=80, exact_copies=10, transformed_copies=56, shared_parts=0.5)
+
+
+class Planted:
+    """A sample with planted faults, audited, and the truth about each file."""
+
+    def __init__(self, places: Places) -> None:
+        settings = Fetch(sample=SAMPLE)
+        folder = extract.fn(fetch.fn(locate(settings, places), places), Classes(), places)
+        manifest = validate.fn(folder, (), Corrections(), Validation(), places)
+        self.record = audit.fn(manifest, Auditing(), places)
+        self.rows = read_table(manifest.table.path(places), Row)
+        self.pairs = read_table(self.record.pairs.path(places), Copy)
+        self.members = {member.sha256: member for member in read_table(self.record.groups.path(places), Member)}
+        (truth,) = places.data.glob("archives/sample-*-truth/truth.csv")
+        with open(truth, newline="") as opened:
+            self.truth = {short(line["path"]): line for line in csv.DictReader(opened)}
+
+    def shown(self, path: str) -> str:
+        """The photograph that a file shows."""
+        return short(self.truth[path]["copy_of"]) or path
+
+    def part(self, path: str) -> str:
+        return self.truth[path]["part"]
+
+
+def short(path: str) -> str:
+    """Below the data root."""
+    return path.removeprefix("casting_data/casting_data/")
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+    top: Path = tmp_path_factory.mktemp("planted")
+    return Planted(Places(data=top / "data", artifacts=top / "artifacts"))
+
+
+@pytest.mark.slow
+def test_every_planted_copy_is_found_and_no_other(planted):
+    listed = {frozenset((pair.path, pair.copy_path)) for pair in planted.pairs}
+    files = defaultdict(list)
+    for path in planted.truth:
+        files[planted.shown(path)].append(path)
+    true = {frozenset(two) for several in files.values() for two in combinations(several, 2)}
+    assert len(true) >= 66
+    assert len(listed & true) / len(true) >= 0.99
+    assert len(listed & true) / len(listed) >= 0.99
+    copies = [path for path, line in planted.truth.items() if line["copy_of"]]
+    with_its_own = {path for pair in listed & true for path in pair}
+    assert sum(path in with_its_own for path in copies) / len(copies) >= 0.99
+
+
+@pytest.mark.slow
+def test_what_was_done_to_a_copy_is_named(planted):
+    told = {(pair.path, pair.copy_path): pair.transform for pair in planted.pairs}
+    wrong = []
+    for path, line in planted.truth.items():
+        if line["copy_of"]:
+            said, done = told.get((short(line["copy_of"]), path), ""), line["transform"]
+            kind, _, number = done.rpartition(" ")
+            if kind == "brightness":
+                found = re.fullmatch(r"brightness ([0-9.]+)", said)
+                right = found is not None and abs(float(found[1]) / float(number) - 1) < 0.05  # white stays white
+            else:
+                right = said == {"": "equal", "quality 60": "encoded again"}.get(done, done)
+            wrong += [] if right else [(done, said)]
+    assert wrong == []
+
+
+@pytest.mark.slow
+def test_photographs_of_one_part_are_one_group(planted):
+    contents = {row.sha256: row.path for row in planted.rows}.items()
+    groups = [planted.members[sha256].group for sha256, _ in contents]
+    parts = [planted.part(path) for _, path in contents]
+    together, true = (np.triu(np.equal.outer(names, names), 1) for names in (np.array(groups), np.array(parts)))
+    assert (together & true).sum() / true.sum() >= 0.99
+    assert (together & true).sum() / together.sum() >= 0.99
+    most = sum(
+        max(Counter(part for one, part in zip(groups, parts, strict=True) if one == name).values())
+        for name in set(groups)
+    )
+    assert most / len(groups) >= 0.99
+    assert planted.record.castings == SAMPLE.parts
+
+
+@pytest.mark.slow
+def test_the_numbers_are_those_of_the_truth(planted):
+    record, truth = planted.record, planted.truth
+    kinds = Counter(line["fault"] for line in truth.values())
+    assert record.exact_copies_across_splits == kinds["exact_copy"] == 10
+    assert record.near_copies_across_splits == kinds["transformed_copy"] == 56
+    assert (record.copies_of_two_labels, record.castings_of_two_labels) == (0, 0)
+    assert record.rings == len({row.sha256 for row in planted.rows}) == len(truth) - 10
+    trained = {planted.part(path) for path in truth if path.startswith("train")}
+    expected = sum(path.startswith("test") and planted.part(path) in trained for path in truth)
+    assert record.published_test_images_of_trained_castings == expected

@@ -3,13 +3,15 @@
 import csv
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from tasks.runs.config import Config, Training
-from tasks.runs.outcome import facts, installed, new_run_id, write_run
+from tasks.runs.files import store
+from tasks.runs.outcome import Found, facts, installed, new_run_id, write_run
+from tasks.runs.report import before_training
 
 SCORE = {
     "images", "loss", "accuracy", "defects", "missed_defects", "good", "false_rejects", "escape_rate",
@@ -21,9 +23,11 @@ CONTRACT = {
         "release",
     },
     "dataset": {
-        "digest", "images", "by_split", "by_class", "by_origin", "quarantined", "exact_copies_across_splits",
-        "near_copies_across_splits", "held_back_from_training", "castings", "castings_by_split",
-        "test_images_of_trained_castings", "copy_baseline_accuracy", "brightness_auc",
+        "source", "digest", "splits_digest", "images", "left_alone", "by_split", "by_class", "by_origin", "quarantined",
+        "exact_copies_across_splits", "near_copies_across_splits", "copies_of_two_labels", "held_back_from_training",
+        "rings", "castings", "castings_of_two_labels", "castings_by_split", "test_images_of_trained_castings",
+        "published_test_images_of_trained_castings", "copy_baseline_accuracy", "brightness_auc", "shortcuts", "origins",
+        "corrections_unused",
     },
     "model": {"name", "parameters", "sha256", "weights_sha256", "image_size"},
     "training": {
@@ -68,14 +72,54 @@ def test_every_count_of_images_adds_up(told):
 
 def test_what_was_not_computed_is_null(told):
     data = told["dataset"]
-    unknown = ("near_copies_across_splits", "castings", "castings_by_split", "copy_baseline_accuracy", "brightness_auc")
+    unknown = (
+        "castings", "castings_of_two_labels", "castings_by_split", "test_images_of_trained_castings",
+        "published_test_images_of_trained_castings",
+    )  # fmt: skip
     assert [data[name] for name in unknown] == [None] * 5
     assert told["evaluation"]["review_band"] is None
     assert told["training"]["resumed_from_epoch"] is None
 
 
+def test_castings_are_told_where_they_are_known(outcome):
+    castings = {"castings": 40, "castings_of_two_labels": 2, "published_test_images_of_trained_castings": 7}
+    by_split = {"train": 30, "validation": 6, "test": 9, "held_back": 0}
+    splits = {"castings_by_split": by_split, "test_images_of_trained_castings": 5}
+    found = replace(
+        outcome,
+        audit=outcome.audit.model_copy(update=castings),
+        splits=outcome.splits.model_copy(update=splits),
+    )
+    data = facts(found)["dataset"]
+    assert {name: data[name] for name in (*castings, *splits)} == castings | splits
+
+
+def test_what_it_takes_to_score_without_a_model_is_told(told, outcome):
+    data = told["dataset"]
+    assert data["copy_baseline_accuracy"] == outcome.splits.lookup_accuracy
+    assert set(data["shortcuts"]) == {"brightness", "border", "sharpness", "together"}
+    assert data["shortcuts"]["border"].keys() == {"accuracy", "auc"}
+    assert (
+        data["brightness_auc"] == data["shortcuts"]["brightness"]["auc"] == outcome.splits.shortcuts["brightness"].auc
+    )
+
+
+def test_every_origin_is_told_with_what_is_still_being_written(outcome):
+    (arrival,) = outcome.arrivals
+    waiting = replace(outcome, arrivals=(arrival.model_copy(update={"unsettled": 4}),))
+    first, second = facts(waiting)["dataset"]["origins"]
+    assert [one["name"] for one in (first, second)] == ["base", "line 2"]
+    assert [one["unsettled"] for one in (first, second)] == [0, 4]
+    assert (first["files_found"], first["quarantined"], sum(first["by_class"].values())) == (62, 1, 61)
+    assert second["sizes"] == {"48 x 48": 6}
+    assert second["brightness"].keys() == {"low", "median", "high"}
+
+
 def test_the_numbers_are_those_of_the_records(told, outcome):
     assert told["run_id"] == outcome.run_id
+    assert told["dataset"]["digest"] == outcome.manifest.table.sha256
+    assert told["dataset"]["splits_digest"] == outcome.splits.table.sha256
+    assert (told["dataset"]["rings"], told["dataset"]["copies_of_two_labels"]) == (0, 0)
     assert told["started"] == "2026-11-22T16:15:00+00:00"
     assert told["wall_seconds"] == pytest.approx(12.345, abs=0.006)
     assert told["steps"] == outcome.times
@@ -117,14 +161,43 @@ def test_the_folder_of_a_run_holds_all_there_is_to_know(outcome, places):
     assert folder == places.artifacts.absolute() / "runs" / outcome.run_id
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert files == [
-        "audit.csv", "figures/confusion.png", "figures/learning.png", "figures/mistakes.png", "figures/samples.png",
-        "model.txt", "predictions.csv", "quarantine.csv", "report.html", "run.json",
+        "audit.csv", "castings.csv", "corrections.csv", "figures/confusion.png", "figures/learning.png",
+        "figures/mistakes.png", "figures/samples.png", "model.txt", "predictions.csv", "quarantine.csv", "report.html",
+        "run.json",
     ]  # fmt: skip
     assert json.loads((folder / "run.json").read_text()) == json.loads(json.dumps(facts(outcome)))
     with open(folder / "predictions.csv", newline="") as table:
         rows = list(csv.DictReader(table))
     assert len(rows) == 40
     assert rows[0].keys() == {"path", "sha256", "split", "origin", "label", "defect_probability", "decision"}
+
+
+def test_the_tables_of_a_run_are_those_of_its_records(outcome, places):
+    folder = write_run(outcome, "")
+    tables = {
+        "audit.csv": outcome.audit.pairs,
+        "castings.csv": outcome.audit.groups,
+        "corrections.csv": outcome.manifest.corrected,
+        "quarantine.csv": outcome.manifest.refused,
+        "predictions.csv": outcome.evaluation.predictions,
+    }
+    for name, file in tables.items():
+        assert (folder / name).read_bytes() == file.path(places).read_bytes()
+    assert len((folder / "castings.csv").read_text().splitlines()) == 1 + 66, "a line for each content"
+
+
+def test_a_picture_keeps_its_kind(outcome, places):
+    first, *rest = outcome.figures.figures
+    photographs = store(lambda path: path.write_bytes(b"jpeg"), places, "data", "figures/leak.jpeg")
+    leak = first.model_copy(update={"name": "leak", "file": photographs})
+    folder = write_run(replace(outcome, figures=outcome.figures.model_copy(update={"figures": (leak, *rest)})), "")
+    assert (folder / "figures/leak.jpeg").read_bytes() == b"jpeg"
+
+
+def test_what_is_known_before_training_is_a_part_of_the_outcome(outcome):
+    found = Found(**{field.name: getattr(outcome, field.name) for field in fields(Found)})
+    assert isinstance(outcome, Found)
+    assert [one.title for one in before_training(found)] == [one.title for one in before_training(outcome)]
 
 
 def test_latest_names_the_newest_run(outcome, places):

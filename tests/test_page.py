@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from tasks.runs.files import store
 from tasks.runs.page import html, inline, markdown
-from tasks.runs.report import Section, sections
+from tasks.runs.report import Section, before_training, sections
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">&amp;'
 
@@ -78,11 +79,28 @@ def test_braces_are_only_braces(places):
 
 
 def test_tables_are_tables(page):
-    assert [tag for tag, _ in Elements(page).found].count("table") == 3
+    assert [tag for tag, _ in Elements(page).found].count("table") == 4
+
+
+def test_a_picture_of_photographs_says_that_it_is_a_jpeg(outcome, places):
+    content = b"\xff\xd8 photographs"
+    file = store(lambda path: path.write_bytes(content), places, "data", "figures/leak.jpeg")
+    leak = outcome.figures.figures[0].model_copy(update={"name": "leak", "file": file})
+    figures = outcome.figures.model_copy(update={"figures": (leak, *outcome.figures.figures)})
+    page = html(sections(replace(outcome, figures=figures)), "title", places)
+    (first, *_) = (attributes["src"] for tag, attributes in Elements(page).found if tag == "img")
+    assert first == "data:image/jpeg;base64," + base64.b64encode(content).decode()
+    assert page.index("data:image/jpeg") < page.index("<h2>Result</h2>")
+
+
+def test_what_is_known_before_training_is_a_page_too(outcome, places):
+    page = html(before_training(outcome), "title", places)
+    assert [tag for tag, _ in Elements(page).found].count("h2") == 2
 
 
 def test_the_markdown_for_the_ui_has_its_pictures_inside(outcome, places):
-    shown = markdown(sections(outcome)[4], places)
+    (test,) = (section for section in sections(outcome) if section.title == "Test")
+    shown = markdown(test, places)
     assert shown.startswith("## Test\n\n")
     assert shown.count("](data:image/png;base64,") == 2
     assert inline(outcome.figures.figures[2], places) in shown

@@ -1,10 +1,12 @@
-"""Plot: four pictures that are what their captions say, drawn without a screen."""
+"""Plot: pictures that are what their captions say, drawn without a screen."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from tasks import plot as verb
+from tasks.images import manifest
+from tasks.images.copies import Copy
 from tasks.models.metrics import Prediction, score
 from tasks.runs.config import Classes
 from tasks.runs.files import store
@@ -25,9 +27,7 @@ def epochs(*losses):
 @pytest.fixture
 def drawn(prepared, places):
     """The figures of a model that calls every third test image wrongly."""
-    from tasks.images import manifest
-
-    *_, splits = prepared()
+    *_, audited, splits = prepared(train=20, test=8)  # few enough for one process
     rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == "test"]
     predictions = []
     for number, row in enumerate(rows):
@@ -58,7 +58,7 @@ def drawn(prepared, places):
         history=epochs((0.5, 0.6), (0.2, 0.4)),
         kept_epoch=2, images=1, wall_seconds=1, cpu_seconds=1, images_per_second=1, device="CPU",
     )  # fmt: skip
-    return splits, model, evaluation
+    return audited, splits, model, evaluation
 
 
 def test_four_figures_are_drawn_and_can_be_read(drawn, places):
@@ -68,6 +68,26 @@ def test_four_figures_are_drawn_and_can_be_read(drawn, places):
         with Image.open(figure.file.path(places)) as picture:
             assert np.asarray(picture.convert("L")).std() > 5, f"{figure.name} is blank"
         assert figure.file.path(places).stat().st_size < 300_000, "the Prefect UI keeps figures in its database"
+
+
+def test_what_the_audit_found_is_shown_before_what_was_learnt(drawn, places):
+    audited, splits, *rest = drawn
+    rows = read_table(splits.table.path(places), manifest.Row)
+    one, other = (next(row for row in rows if row.published == name) for name in ("train", "test"))
+    known = (getattr(row, name) for row in (one, other) for name in ("path", "sha256", "origin", "published"))
+    pair = Copy(*known, transform="turn 90", score=0.98)
+    audited = audited.model_copy(update={"pairs": store_table("audit", [pair], Copy, places)})
+    same = [row._replace(group=one.sha256) if row.sha256 == other.sha256 else row for row in rows]
+    splits = splits.model_copy(update={"table": store_table("splits", same, manifest.Row, places)})
+    figures = verb.plot.fn(audited, splits, *rest, places).figures
+    shown = ["leak", "copies", "castings", "shared"] + ["mixed"] * (one.label != other.label)
+    assert [figure.name for figure in figures] == [*shown, "samples", "learning", "confusion", "mistakes"]
+    for figure in figures[: len(shown)]:
+        with Image.open(figure.file.path(places)) as picture:
+            assert picture.format == "JPEG"
+        assert figure.file.path(places).stat().st_size < 300_000
+    assert "Of 16 published test images 0 lie in train byte by byte, 1 more are changed copies" in figures[0].caption
+    assert verb.plot.fn(audited, splits, *rest, places).figures == figures
 
 
 def test_the_same_figures_have_the_same_bytes(drawn, places):

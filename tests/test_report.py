@@ -5,8 +5,12 @@ from dataclasses import replace
 import pytest
 from markdown_it import MarkdownIt
 
-from tasks.runs.records import Release
-from tasks.runs.report import code, scored, sections, table
+from tasks.images.labels import Corrected
+from tasks.runs import dataset
+from tasks.runs.markdown import code, counts, of, table
+from tasks.runs.records import Figure, Probe, Release
+from tasks.runs.report import LEAK, Section, before_training, scored, sections
+from tasks.runs.tables import store_table
 
 MARKDOWN = MarkdownIt("js-default")
 EVIL = [
@@ -23,30 +27,68 @@ EVIL = [
 ]
 
 
-def text_of(outcome) -> str:
-    return "\n\n".join(section.markdown for section in sections(outcome))
+@pytest.fixture
+def places(outcome):
+    return outcome.config.places
+
+
+def section(outcome, title: str) -> Section:
+    (found,) = (one for one in sections(outcome) if one.title == title)
+    return found
+
+
+def audited(outcome, **numbers):
+    """The outcome with other findings of the audit."""
+    return replace(outcome, audit=outcome.audit.model_copy(update=numbers))
+
+
+def divided(outcome, **numbers):
+    """The outcome with other findings of the split."""
+    return replace(outcome, splits=outcome.splits.model_copy(update=numbers))
+
+
+def clean(outcome):
+    """Without a leak."""
+    return audited(outcome, exact_copies_across_splits=0)
+
+
+def round_parts(outcome, known: int = 0, **numbers):
+    """An outcome whose castings are told."""
+    by_split = {"train": 30, "validation": 6, "test": 9, "held_back": 0}
+    found = divided(outcome, castings_by_split=by_split, test_images_of_trained_castings=known)
+    return audited(found, **{"castings": 40, "castings_of_two_labels": 0, "rings": 66, **numbers})
+
+
+def scoring(outcome, accuracy: float | None):
+    """The outcome with another accuracy of the model."""
+    test = outcome.evaluation.test.model_copy(update={"accuracy": accuracy})
+    return replace(outcome, evaluation=outcome.evaluation.model_copy(update={"test": test}))
 
 
 def test_the_sections_stand_in_the_order_of_their_weight(outcome):
-    shown = sections(outcome)
-    assert [section.title for section in shown] == [
-        "Result",
-        "What the figures mean",
-        "Data",
-        "Learning",
-        "Test",
-        "Run",
-    ]
-    assert [figure.name for section in shown for figure in section.figures] == [
-        "samples",
-        "learning",
-        "confusion",
-        "mistakes",
-    ]
+    order = ["Result", "What the figures mean", "Data", "Learning", "Test", "Run"]
+    assert [one.title for one in sections(outcome)] == [LEAK, *order]
+    assert [one.title for one in sections(clean(outcome))] == order
+    shown = ["samples", "learning", "confusion", "mistakes"]
+    assert [figure.name for one in sections(outcome) for figure in one.figures] == shown
+
+
+def test_each_picture_stands_where_it_is_spoken_of(outcome):
+    names = ["leak", "copies", "castings", "shared", "mixed", "samples", "learning", "confusion", "mistakes"]
+    file = outcome.figures.figures[0].file
+    all_of_them = tuple(Figure(name=name, title=name, caption="", file=file) for name in names)
+    found = sections(replace(outcome, figures=outcome.figures.model_copy(update={"figures": all_of_them})))
+    where = {one.title: [figure.name for figure in one.figures] for one in found if one.figures}
+    assert where == {
+        LEAK: ["leak"],
+        "Data": ["samples", "copies", "castings", "shared", "mixed"],
+        "Learning": ["learning"],
+        "Test": ["confusion", "mistakes"],
+    }
 
 
 def test_the_result_says_verdict_reason_and_counts(outcome):
-    result = sections(outcome)[0].markdown
+    result = section(outcome, "Result").markdown
     assert result.startswith(f"**Not promoted, no model is in use**: {outcome.release.reason}.")
     assert "**85.00%** of 20 test images" in result
     assert "misses 1 of 10 defects and refuses 2 of 10 good parts" in result
@@ -57,40 +99,164 @@ def test_an_earlier_decision_names_its_run(outcome):
     release = Release(
         verdict="promoted", reason="it is good", version=4, champion_before=3, decided_in="an earlier run", cached=True
     )
-    result = sections(replace(outcome, release=release))[0].markdown
+    result = section(replace(outcome, release=release), "Result").markdown
     assert result.startswith(
         "**Promoted as version 4**: it is good. Decided in run `an earlier run`; nothing has changed since."
     )
 
 
-def test_a_leak_is_told_and_what_was_done_about_it(outcome):
-    assert "**The published split leaks**: 1 pairs" in text_of(outcome)
-    assert "1 training images were held back" in text_of(outcome)
-    published = outcome.splits.model_copy(update={"held_back": 0})
-    assert "they were **left in training**" in text_of(replace(outcome, splits=published))
-    clean = outcome.audit.model_copy(update={"exact_copies_across_splits": 0})
-    assert "leaks" not in text_of(replace(outcome, audit=clean))
+def test_a_leak_is_told_first_and_what_was_done_about_it(outcome):
+    told = sections(outcome)[0].markdown
+    assert told.startswith(
+        "**The published split leaks**: 1 pairs of files of train and test are equal byte by byte. A score"
+    )
+    assert told.endswith("this run held back 1 training images for it (protocol `cleaned`).")
+    assert "**this run left them in training**" in dataset.leak(divided(outcome, held_back=0))
+    assert dataset.leak(clean(outcome)) is None
 
 
-def test_what_was_not_looked_into_is_said(outcome):
-    assert "was not looked into" in text_of(outcome)
-    assert "was not looked into" not in text_of(
-        replace(outcome, audit=outcome.audit.model_copy(update={"castings": 140}))
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("exact_copies_across_splits", "1,234 pairs of files of train and test are equal byte by byte"),
+        ("near_copies_across_splits", "1,234 more train images are turned, mirrored or re-lit copies of test images"),
+        (
+            "published_test_images_of_trained_castings",
+            "**1,234 test images show one of the castings that train shows too**",
+        ),
+    ],
+)
+def test_each_way_to_leak_is_enough(outcome, name, says):
+    told = dataset.leak(audited(clean(outcome), **{name: 1_234}))
+    assert told.startswith(
+        f"**The published split leaks**: {says}. A score on it, in this report or in any publication"
     )
 
 
+def test_all_ways_to_leak_are_told_in_one_sentence(outcome):
+    told = dataset.leak(
+        audited(outcome, near_copies_across_splits=5, published_test_images_of_trained_castings=7)
+    ).partition(". ")[0]
+    assert [part in told for part in ("1 pairs", "; 5 more", "; **7 test images")] == [True] * 3
+
+
+def test_where_no_ring_is_found_castings_are_not_told(outcome):
+    told = dataset.castings(outcome)
+    assert told.startswith("Castings are not told: a ring was found in 0 of 67 images.")
+    assert "photographs of one part can lie on both sides" in told
+    assert told in section(outcome, "What the figures mean").markdown
+
+
+def test_castings_are_told_with_what_they_mean_for_the_test(outcome):
+    told = dataset.castings(round_parts(outcome))
+    assert told == (
+        "The images show **40 castings** (30 train, 6 validation, 9 test). "
+        "No test image shows a casting that the training saw: the figures are about new castings."
+    )
+    told = dataset.castings(round_parts(outcome, known=12, castings_of_two_labels=2))
+    assert "12 of 14 test images show a casting that the training saw" in told
+    assert "`--protocol grouped`" in told
+    assert "new castings" not in told
+    assert told.endswith(" 2 of the castings carry both labels.")
+
+
+@pytest.mark.parametrize(
+    ("looked_up", "accuracy", "near"), [(0.86, 0.85, True), (0.81, 0.85, True), (0.79, 0.85, False)]
+)
+def test_a_score_that_looking_up_reaches_is_called_so(outcome, looked_up, accuracy, near):
+    told = dataset.lookup(scoring(divided(outcome, lookup_accuracy=looked_up), accuracy))
+    assert f"is right for {looked_up:.1%}, the model for {accuracy:.1%}" in told
+    assert ("most of this score can be had by looking up known pictures" in told) is near
+
+
+@pytest.mark.parametrize(("together", "alone", "near"), [(0.9, 0.6, True), (0.6, 0.9, True), (0.7, 0.7, False)])
+def test_a_score_that_the_light_reaches_is_called_so(outcome, together, alone, near):
+    probes = {
+        "brightness": Probe(accuracy=alone, auc=0.5),
+        "border": Probe(accuracy=0.5, auc=None),
+        "sharpness": Probe(accuracy=0.5, auc=0.875),
+        "together": Probe(accuracy=together, auc=0.5),
+    }
+    told = dataset.shortcut(scoring(divided(outcome, shortcuts=probes), 0.9))
+    assert (
+        f"are right for {together:.1%}: brightness alone {alone:.1%} (AUC 0.50), border alone 50.0%, sharpness" in told
+    )
+    assert "together alone" not in told
+    assert ("the light nearly tells the class" in told) is near
+
+
+def test_a_model_that_was_judged_on_nothing_can_be_told(outcome):
+    assert "the model for 0.0%" in dataset.lookup(scoring(outcome, None))
+    assert dataset.shortcut(scoring(outcome, None))
+
+
 def test_counts_of_the_data_are_shown(outcome):
-    data = sections(outcome)[2].markdown
-    assert "67 accepted, 1 quarantined; 0 others" in data
-    assert "61 `base`, 6 `line 2`" in data
+    data = section(outcome, "Data").markdown
+    assert "67 accepted, 1 quarantined; in the archive 0 other images and 0 junk files left alone" in data
+    assert "| `base` | 62 | 30 `def_front`, 31 `ok_front` | 0 | 1 | 0 | 48 x 48 (61) |" in data
+    assert "| `line 2` | 6 | 3 `def_front`, 3 `ok_front` | 0 | 0 | 0 | 48 x 48 (6) |" in data
     assert " test, 1 held back |" in data
+    assert "orrections" not in data
+
+
+def test_files_that_are_still_being_written_are_counted_with_their_origin(outcome):
+    (arrival,) = outcome.arrivals
+    waiting = replace(outcome, arrivals=(arrival.model_copy(update={"unsettled": 4}),))
+    rows = [
+        row.split(" | ") for row in dataset.data(waiting).splitlines() if row.startswith(("| `base`", "| `line 2`"))
+    ]
+    assert [row[5] for row in rows] == ["0", "4"]
+
+
+def test_of_many_sizes_two_are_named(outcome):
+    (base, _) = outcome.manifest.origins
+    sizes = {"300 x 300": 1_000, "512 x 512": 20, "48 x 48": 3, "47 x 47": 1}
+    cells = dataset.origin(base.model_copy(update={"sizes": sizes}), outcome)
+    assert cells[6] == "300 x 300 (1,000), 512 x 512 (20) and 2 more sizes"
+
+
+def test_an_origin_without_an_accepted_image_has_its_row(outcome):
+    (base, _) = outcome.manifest.origins
+    empty = base.model_copy(update={"by_class": {}, "sizes": {}, "brightness": None, "sharpness": None})
+    assert dataset.origin(empty, outcome)[6:] == ("", "", "")
+
+
+def corrected(outcome, rows: list[Corrected], unused: int = 0):
+    file = store_table("corrections", rows, Corrected, outcome.config.places)
+    return replace(
+        outcome, manifest=outcome.manifest.model_copy(update={"corrected": file, "corrections_unused": unused})
+    )
+
+
+def test_corrections_are_shown_with_their_reasons(outcome):
+    row = Corrected("ok_front/1.jpeg", "line 2", "ab" * 32, "ok_front", "exclude", "blurred | dark")
+    told = dataset.data(corrected(outcome, [row], unused=3))
+    assert "Corrections of 1 files:" in told
+    assert "| `line 2` | `ok_front/1.jpeg` | `ok_front` | `exclude` | `blurred \\| dark` |" in told
+    assert told.endswith("3 corrections are of images that this run does not have.")
+
+
+def test_of_many_corrections_the_first_are_shown(outcome):
+    rows = [Corrected(f"{number}.jpeg", "base", "ab" * 32, "ok_front", "exclude", "dark") for number in range(1_000)]
+    told = dataset.corrections(corrected(outcome, rows))
+    assert told.startswith(f"Corrections of 1,000 files, of which {dataset.SHOWN} are shown:")
+    assert len(told.splitlines()) == 2 + 2 + dataset.SHOWN
+
+
+def test_before_training_the_leak_and_the_data_are_told(outcome):
+    titles = [one.title for one in before_training(outcome)]
+    assert titles == [LEAK, "Data"]
+    assert before_training(outcome)[1].markdown.startswith("Castings are not told")
+    assert [one.title for one in before_training(clean(outcome))] == ["Data"]
+    assert not any(one.figures for one in before_training(outcome))
+    assert before_training(round_parts(outcome))[-1].markdown.startswith("The images show **40 castings**")
 
 
 def test_each_origin_has_its_row_when_there_are_several(outcome):
-    rows = sections(outcome)[4].markdown.splitlines()
+    rows = section(outcome, "Test").markdown.splitlines()
     assert [row.split(" | ")[0] for row in rows if row.startswith("| ")][2:] == ["| all", "| `base`", "| `line 2`"]
     alone = outcome.evaluation.model_copy(update={"slices": {"base": outcome.evaluation.test}})
-    assert "`base`" not in sections(replace(outcome, evaluation=alone))[4].markdown
+    assert "`base`" not in section(replace(outcome, evaluation=alone), "Test").markdown
 
 
 def test_a_rate_stands_beside_its_count_and_its_interval(outcome):
@@ -123,32 +289,45 @@ def test_a_name_in_a_table_stays_in_its_cell(name):
     assert cell.children[0].content == " ".join(name.replace("`", "'").split())
 
 
-@pytest.mark.parametrize("name", EVIL)
-def test_no_name_of_a_source_a_class_or_an_origin_is_markup_anywhere(outcome, name):
-    def shape(markdown: str) -> list[str]:
-        found = []
-        for token in MARKDOWN.parse(markdown):
-            found += [token.type, *(child.type for child in token.children or ())]
-        return found
+def shape(markdown: str) -> list[str]:
+    """What a reader of Markdown makes of it, without the words."""
+    found = []
+    for token in MARKDOWN.parse(markdown):
+        found += [token.type, *(child.type for child in token.children or ())]
+    return found
 
-    for section, harmless in zip(
-        sections(with_names(outcome, name)), sections(with_names(outcome, "harmless")), strict=True
-    ):
-        assert shape(section.markdown) == shape(harmless.markdown)
+
+@pytest.mark.parametrize("name", EVIL)
+@pytest.mark.parametrize("told", [sections, before_training])
+def test_no_name_from_outside_is_markup_anywhere(outcome, name, told):
+    for one, harmless in zip(told(with_names(outcome, name)), told(with_names(outcome, "harmless")), strict=True):
+        assert shape(one.markdown) == shape(harmless.markdown)
 
 
 def with_names(outcome, name: str):
+    """Called so: the source, a class, an origin, and all that a correction names."""
+    first, second = outcome.manifest.origins
+    by_class = {name: 3, "ok_front": 4}
+    manifest = corrected(outcome, [Corrected(name, name, "ab" * 32, name, name, name)]).manifest
     return replace(
         outcome,
-        splits=outcome.splits.model_copy(
-            update={"by_class": {name: 3, "ok_front": 4}, "by_origin": {"base": 3, name: 4}}
+        manifest=manifest.model_copy(
+            update={"origins": (first, second.model_copy(update={"name": name, "by_class": by_class}))}
         ),
+        splits=outcome.splits.model_copy(update={"by_class": by_class, "by_origin": {"base": 3, name: 4}}),
         evaluation=outcome.evaluation.model_copy(
             update={"slices": {"base": outcome.evaluation.test, name: outcome.evaluation.test}}
         ),
         source=outcome.source.model_copy(update={"name": name}),
+        arrivals=tuple(one.model_copy(update={"origin": name}) for one in outcome.arrivals),
     )
 
 
 def test_pipes_are_escaped_and_every_row_has_its_cells():
     assert table(("a", "b"), [("1|2", "3")]) == "| a | b |\n| --- | --- |\n| 1\\|2 | 3 |"
+
+
+def test_numbers_have_separators_and_names_behind_them():
+    assert of(1_234, 56_789) == "1,234 of 56,789"
+    assert counts({"train": 1_000, "test": 2}) == "1,000 train, 2 test"
+    assert counts({}) == ""

@@ -470,6 +470,8 @@ def run(places, photograph):
             groups=store_table("groups", members, Member, places),
             exact_copies_across_splits=0,
             near_copies_across_splits=0,
+            copies_of_two_labels=0,
+            contents=len(members),
             rings=0,
             castings=castings,
             castings_of_two_labels=None,

@@ -20,12 +20,12 @@ MANY = 12  # most alike pictures that are looked at again; a true copy was at wo
 COARSE_LIMIT = 0.95  # least correlation at 64 pixels; of copies that were accepted the least was 0.96
 SMOOTH = 1.0  # pixels of 64, deviation of a Gauss filter
 AROUND, CONTRAST_AROUND, FLOOR = 9, 15, 0.1  # pixels, pixels, and a share of the picture's own contrast
-UNIT = 32  # of detail as whole numbers
+UNIT, MOST = 12, 47  # of detail as whole numbers, so small that float32 holds the sums over a picture
 STEPS = 2_048  # of low frequencies: products of two have 22 bits, of which float32 keeps 24
 FURTHEST = 4  # pixels of 128 that a copy may be shifted by
 ROUNDS = 3  # of finding the shift
 BLOCK = 1_024  # pictures at once
-ASKED, PAIRS = 512, 256  # of them compared with all others, and pairs: what a thread works on
+ASKED, PAIRS = 512, 64  # of them compared with all others, and pairs: what a thread works on
 
 POSES = (  # transposed, upside down, left to right: what is done to a picture, in this order
     ("", False, False, False),
@@ -161,14 +161,14 @@ def best_pose(low: np.ndarray, one: np.ndarray, other: np.ndarray) -> Pairs:
 
 
 def details(thumbnails: np.ndarray) -> np.ndarray:
-    """int8, as `thumbnails`: what differs from its surroundings, by local contrast, in steps of 1/32."""
+    """int8, as `thumbnails`: what differs from its surroundings, by local contrast, in steps of 1/12."""
     fine = np.empty(thumbnails.shape, np.int8)
     for rows in blocks(len(thumbnails)):
         grey = thumbnails[rows].astype(np.float32)
         contrast = FLOOR * grey.std(axis=(1, 2), keepdims=True) + 1e-3
         grey -= mean_around(grey, AROUND)
         grey /= np.sqrt(mean_around(grey * grey, CONTRAST_AROUND) + contrast**2)
-        fine[rows] = np.rint(grey * UNIT).clip(-127, 127)
+        fine[rows] = np.rint(grey * UNIT).clip(-MOST, MOST)
     return fine
 
 
@@ -179,7 +179,7 @@ def coarsened(fine: np.ndarray) -> np.ndarray:
     coarse = np.empty((len(fine), SIDE // 2, SIDE // 2), np.int8)
     for rows in blocks(len(fine)):
         half = fine[rows].reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4), dtype=np.float32)
-        coarse[rows] = np.rint(2 * ndimage.gaussian_filter(half, (0, SMOOTH, SMOOTH))).clip(-127, 127)
+        coarse[rows] = np.rint(2 * ndimage.gaussian_filter(half, (0, SMOOTH, SMOOTH))).clip(-MOST, MOST)
     return coarse
 
 
@@ -198,7 +198,7 @@ def scored(pictures: np.ndarray, pairs: Pairs) -> Pairs:
 
     def look(rows: np.ndarray) -> None:
         moved = shifted(posed(pictures[pairs.one[rows]], pairs.pose[rows]), about[rows], most + 1)
-        further, score[rows] = register(pictures[pairs.other[rows]].astype(np.float64), moved)
+        further, score[rows] = register(pictures[pairs.other[rows]].astype(np.float32), moved)
         shift[rows] = about[rows] + further
 
     with ThreadPoolExecutor(processors()) as pool:
@@ -225,9 +225,9 @@ def posed(pictures: np.ndarray, pose: np.ndarray) -> np.ndarray:
 
 
 def shifted(pictures: np.ndarray, shift: np.ndarray, margin: int) -> np.ndarray:
-    """Each picture moved right and down by whole pixels, without `margin` on each side: float64."""
+    """Each picture moved right and down by whole pixels, without `margin` on each side: float32."""
     side = pictures.shape[1]
-    inside = np.empty((len(pictures), side - 2 * margin, side - 2 * margin), np.float64)
+    inside = np.empty((len(pictures), side - 2 * margin, side - 2 * margin), np.float32)
     for right, down in np.unique(shift, axis=0):
         chosen = (shift == (right, down)).all(axis=1)
         inside[chosen] = pictures[chosen, margin - down : side - margin - down, margin - right : side - margin - right]
@@ -238,7 +238,7 @@ def register(still: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.ndarr
     """How much further each moved picture should go, float (n, 2), at most a pixel, and the correlation when it is there.
 
     To first order a small move adds the slopes: the nearest sum of a picture and its slopes (Lucas and Kanade, 1981).
-    Pictures are whole numbers, of which float64 holds every sum: the score of a pair is the same in any company.
+    Pictures are small whole numbers, of which float32 holds every sum: the score of a pair is the same in any company.
     """
     number, edge = len(still), (still.shape[1] - moved.shape[1]) // 2 + 1
     seen = still[:, edge:-edge, edge:-edge].reshape(number, -1, 1)
@@ -246,13 +246,13 @@ def register(still: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.ndarr
     right = moved[:, 1:-1, :-2] - moved[:, 1:-1, 2:]
     down = moved[:, :-2, 1:-1] - moved[:, 2:, 1:-1]
     parts = np.stack([part.reshape(number, -1) for part in (moved[:, 1:-1, 1:-1], right, down)], axis=1)
-    sums, total = parts.sum(axis=2), seen.sum(axis=1)
+    sums, total = parts.sum(axis=2).astype(np.float64), seen.sum(axis=1).astype(np.float64)
     scale = np.array([1, 0.5, 0.5])  # a slope is half of the difference over two pixels
     products = (parts @ parts.transpose(0, 2, 1) - sums[:, :, None] * sums[:, None] / pixels) * scale[:, None] * scale
     onto = ((parts @ seen)[..., 0] - sums * total / pixels) * scale
     weights = np.linalg.solve(products + 1e-2 * np.eye(3), onto[..., None])[..., 0]
     move = (weights[:, 1:] / np.maximum(weights[:, :1], 1e-6)).clip(-1, 1)
     weights = np.concatenate([np.ones((number, 1)), move], axis=1)
-    spread = (seen * seen).sum(axis=(1, 2)) - total[:, 0] ** 2 / pixels
+    spread = (seen.transpose(0, 2, 1) @ seen)[:, 0, 0] - total[:, 0] ** 2 / pixels
     spread *= ((weights[:, :, None] * products).sum(axis=1) * weights).sum(axis=1)
     return move, (weights * onto).sum(axis=1) / np.sqrt(np.maximum(spread, 1e-6))

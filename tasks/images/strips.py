@@ -22,7 +22,7 @@ from tasks.runs.config import Places
 from tasks.runs.kept import kept
 from tasks.runs.threads import processors
 
-FEW = 64  # images are done sooner than other processes have started
+FEW = 200  # images are done sooner than other processes have started
 HEAD = np.dtype((np.float32, 13))  # two ellipses of six numbers, and the residual
 
 

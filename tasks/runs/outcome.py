@@ -118,6 +118,7 @@ def dataset(outcome: Outcome) -> dict[str, Any]:
         "near_copies_across_splits": audit.near_copies_across_splits,
         "copies_of_two_labels": audit.copies_of_two_labels,
         "held_back_from_training": splits.held_back,
+        "different_images": audit.contents,
         "rings": audit.rings,
         "castings": audit.castings,
         "castings_of_two_labels": audit.castings_of_two_labels,

@@ -167,8 +167,10 @@ class Audit(Record):
     """Train images that are a changed copy of a published test image, and no equal one."""
     copies_of_two_labels: int
     """Pairs of changed copies that are called differently."""
+    contents: int
+    """Different images: equal files count once."""
     rings: int
-    """Contents whose ring was found."""
+    """Of them those whose ring was found."""
     castings: int | None
     """Groups, where rings were found in nearly all images; elsewhere groups are copies alone and this is None."""
     castings_of_two_labels: int | None

@@ -1,0 +1,196 @@
+"""Strips and thumbnails: made once of each content, kept, and the same however they were made."""
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tasks.images import strips as noun
+from tasks.images import thumbnails as small
+from tasks.images.ellipses import Ellipse
+from tasks.images.manifest import Row, place, shelf, stored
+from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, find, unwrap
+from tasks.images.strips import FEW, Strip, packed, strip_of, strips, unpacked
+from tasks.images.thumbnails import SIDE, thumbnails
+from tasks.runs.kept import NAME
+from tasks.sources.cameras import CAMERAS
+from tasks.sources.castings import draw_casting
+from tasks.sources.faults import encode
+from tasks.sources.photographs import photograph
+
+Shelved = Callable[..., list[Row]]
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[np.ndarray]:
+    """Four photographs of one casting."""
+    rng = np.random.default_rng(1)
+    casting = draw_casting(rng)
+    return [photograph(casting, camera, rng).pixels for camera in CAMERAS]
+
+
+@pytest.fixture
+def shelved(places) -> Shelved:
+    """Puts contents on the shelf and gives their rows."""
+
+    def put(*contents: bytes) -> list[Row]:
+        rows = []
+        for number, content in enumerate(contents):
+            sha256 = hashlib.sha256(content).hexdigest()
+            row = Row(f"{number}.jpeg", sha256, "ok_front", "base", "train", 300, 300, 120.0, 110.0, 9.0)
+            stored(row, places).parent.mkdir(parents=True, exist_ok=True)
+            stored(row, places).write_bytes(content)
+            rows.append(row)
+        return rows
+
+    return put
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[str]:
+    """The names of the images that strips were made of in this process."""
+    names: list[str] = []
+
+    def note(root: str, name: str) -> bytes:
+        names.append(name)
+        return strip_of(root, name)
+
+    monkeypatch.setattr(noun, "strip_of", note)
+    return names
+
+
+def jpegs(pictures: list[np.ndarray], number: int) -> list[bytes]:
+    """As many contents, all different."""
+    return [encode(np.roll(pictures[turn % 4], turn // 4, axis=1), 90) for turn in range(number)]
+
+
+def test_a_strip_survives_being_packed(pictures):
+    ring = find(pictures[0])
+    strip = Strip(ring, unwrap(pictures[0], ring))
+    back = unpacked(packed(strip))
+    assert np.array_equal(back.levels, strip.levels)
+    for one, other in zip(back.ring[:2], ring[:2], strict=True):
+        assert one.centre == pytest.approx(other.centre, rel=1e-6)
+        assert one.root == pytest.approx(other.root, rel=1e-5)
+    assert back.ring.residual == pytest.approx(ring.residual, rel=1e-6)
+    assert packed(back) == packed(strip)
+
+
+def test_no_number_of_a_strip_takes_the_place_of_another():
+    cavity, rim = (
+        Ellipse(np.array([first, first + 1]), np.array([[first + 2, first + 3], [first + 4, first + 5]]))
+        for first in (1.0, 7.0)
+    )
+    levels = np.arange(STRIP_RADII * STRIP_ANGLES).reshape(STRIP_RADII, STRIP_ANGLES).astype(np.uint8)
+    back = unpacked(packed(Strip(Ring(cavity, rim, 0.5), levels)))
+    numbers = [*back.ring.cavity.centre, *back.ring.cavity.root.ravel(), *back.ring.rim.centre]
+    assert [*numbers, *back.ring.rim.root.ravel(), back.ring.residual] == [*range(1, 13), 0.5]
+    assert np.array_equal(back.levels, levels)
+
+
+def test_nothing_stays_nothing():
+    assert unpacked(b"") is None
+
+
+def test_each_image_has_its_strip_in_order(places, shelved, pictures):
+    rows = shelved(*(encode(picture, 90) for picture in pictures))
+    found = list(strips(rows[::-1], places))[::-1]
+    for strip, picture in zip(found, pictures, strict=True):
+        ring = find(picture)
+        assert strip.ring.rim.centre == pytest.approx(ring.rim.centre, abs=0.3)  # the JPEG has changed it a little
+        assert np.corrcoef(strip.levels.ravel(), unwrap(picture, ring).ravel())[0, 1] > 0.99
+
+
+def test_an_image_without_a_ring_has_no_strip(places, shelved, pictures, photograph):
+    rows = shelved(photograph(1), encode(pictures[0], 90), encode(np.full((60, 60), 9, np.uint8), 90))
+    first, second, third = strips(rows, places)
+    assert first is None
+    assert isinstance(second, Strip)
+    assert third is None
+
+
+def test_strips_are_found_once_of_each_content(places, shelved, pictures, asked):
+    rows = shelved(*jpegs(pictures, 5))
+    first = list(strips([*rows, rows[0]], places))
+    assert asked == [place(row) for row in rows]
+    assert np.array_equal(first[0].levels, first[5].levels)
+    for row in rows:
+        stored(row, places).unlink()  # whoever looked again would stumble
+    again = list(strips(rows, places))
+    assert len(asked) == 5
+    assert [packed(one) for one in again] == [packed(one) for one in first[:5]]
+
+
+def test_only_what_is_new_is_looked_at(places, shelved, pictures, asked):
+    *rows, new = shelved(*jpegs(pictures, 4))
+    list(strips(rows, places))
+    asked.clear()
+    list(strips([new, *rows], places))
+    assert asked == [place(new)]
+
+
+def test_that_there_is_no_ring_is_kept_too(places, shelved, photograph, asked):
+    rows = shelved(photograph(1))
+    assert list(strips(rows, places)) == list(strips(rows, places)) == [None]
+    assert len(asked) == 1
+
+
+def test_another_code_looks_again(places, shelved, pictures, asked, monkeypatch):
+    rows = shelved(*jpegs(pictures, 2))
+    list(strips(rows, places))
+    monkeypatch.setattr(noun, "code_digest", lambda path: "another")
+    list(strips(rows, places))
+    assert len(asked) == 4
+
+
+def test_no_image_has_no_strip_and_leaves_no_file(places):
+    assert list(strips([], places)) == []
+    assert not (places.data / NAME).exists()
+
+
+def test_nobody_who_stops_early_is_kept_waiting(places, shelved, pictures):
+    found = strips(shelved(*jpegs(pictures, 3)), places)
+    assert next(found) is not None
+    found.close()
+
+
+@pytest.mark.slow
+def test_other_processes_find_the_same_bytes(places, shelved, pictures, photograph, monkeypatch):
+    rows = shelved(*jpegs(pictures, FEW), photograph(1))
+    with monkeypatch.context() as patched:
+        patched.setattr(noun, "processors", lambda: 2)
+        patched.setattr(noun.rings, "find", None)  # in this process alone
+        found = [packed(one) if one else b"" for one in strips(rows, places)]
+    assert found == [strip_of(shelf(places), place(row)) for row in rows]
+    assert found[-1] == b""
+
+
+def test_with_one_processor_no_process_is_started(places, shelved, pictures, asked, monkeypatch):
+    rows = shelved(*jpegs(pictures, 4))
+    monkeypatch.setattr(noun, "FEW", 1)
+    monkeypatch.setattr(noun, "processors", lambda: 1)
+    list(strips(rows, places))
+    assert len(asked) == 4
+
+
+def test_a_thumbnail_is_the_whole_image_averaged(places, shelved):
+    board = np.kron(np.random.default_rng(0).integers(40, 215, (8, 8)), np.ones((32, 48))).astype(np.uint8)
+    (found,) = thumbnails(shelved(encode(board, 95)), places)
+    assert (found.shape, found.dtype) == ((SIDE, SIDE), np.uint8)
+    middles = found.reshape(8, 16, 8, 16)[:, 4:12, :, 4:12].mean(axis=(1, 3))
+    assert middles == pytest.approx(board[16::32, 24::48].astype(float), abs=3)
+
+
+def test_thumbnails_are_made_once_and_stand_in_order(places, shelved, pictures, monkeypatch):
+    rows = shelved(*jpegs(pictures, 4))
+    found = thumbnails(rows, places)
+    calls = []
+    monkeypatch.setattr(small.pixels, "load", lambda *asked: calls.append(asked))
+    assert np.array_equal(thumbnails([*rows[::-1], rows[2]], places), found[[3, 2, 1, 0, 2]])
+    assert calls == []
+    assert len({one.tobytes() for one in found}) == 4
+
+
+def test_no_image_has_no_thumbnail(places):
+    assert thumbnails([], places).shape == (0, SIDE, SIDE)
