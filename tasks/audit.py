@@ -67,8 +67,9 @@ def tell(found: Audit) -> None:
         )
     else:
         print(
-            f"audit: {found.contents:,} different images show {found.castings:,} castings, {found.castings_of_two_labels:,} with both labels; "
-            f"{found.published_test_images_of_trained_castings:,} published test images show one that was published to train"
+            f"audit: {found.contents:,} different images show {found.castings:,} castings, "
+            f"{found.castings_of_two_labels:,} with both labels; {found.published_test_images_of_trained_castings:,} "
+            "published test images show one that was published to train"
         )
 
 
