@@ -35,12 +35,21 @@ def audit(manifest: Manifest, auditing: Auditing, places: Places) -> Audit:
     copies = exact_copies(rows) + changed_copies(images, pairs)
     known = knowledge(strips(images, places), pairs, len(images), auditing)
     members = led([image.sha256 for image in images], known, auditing.casting_limit)
+    found = record(rows, copies, members, auditing, places)
+    tell(found)
+    return found
+
+
+def record(
+    rows: Sequence[Row], copies: Sequence[Copy], members: Sequence[Member], auditing: Auditing, places: Places
+) -> Audit:
+    """The tables, and what they say of the rows."""
     groups = {member.sha256: member.group for member in members}
-    rings = sum(member.residual <= auditing.max_ring_residual for member in members)
-    told = 0 < rings >= auditing.min_ring_share * len(members)  # else groups are copies, and no castings
-    base = [row for row in rows if row.origin == BASE]
     labels = {row.sha256: row.label for row in rows}
-    found = Audit(
+    base = [row for row in rows if row.origin == BASE]
+    rings = sum(member.residual <= auditing.max_ring_residual for member in members)
+    told = 0 < rings >= auditing.min_ring_share * len(members)  # else many groups are copies alone, and no castings
+    return Audit(
         pairs=store_table("audit", copies, Copy, places),
         groups=store_table("groups", members, Member, places),
         exact_copies_across_splits=sum(pair.across() for pair in copies if pair.sha256 == pair.copy_sha256),
@@ -52,8 +61,6 @@ def audit(manifest: Manifest, auditing: Auditing, places: Places) -> Audit:
         castings_of_two_labels=of_two_labels(rows, groups) if told else None,
         published_test_images_of_trained_castings=trained_castings(base, groups) if told else None,
     )
-    tell(found)
-    return found
 
 
 def tell(found: Audit) -> None:
@@ -63,7 +70,7 @@ def tell(found: Audit) -> None:
     )
     if found.castings is None:
         print(
-            f"audit: rings in {found.rings:,} of {found.contents:,} images only: castings are not told, groups are copies"
+            f"audit: rings in {found.rings:,} of {found.contents:,} images only: castings are not counted, the others are grouped by copies"
         )
     else:
         print(

@@ -108,7 +108,10 @@ def test_parts_that_are_not_round_have_copies_and_no_castings(audited, members, 
     assert (record.castings_of_two_labels, record.published_test_images_of_trained_castings) == (None, None)
     assert all(member.group == member.sha256 for member in members(record))
     assert all(member.residual > Auditing().max_ring_residual for member in members(record))
-    assert "rings in 0 of 6 images only: castings are not told, groups are copies" in capsys.readouterr().out
+    assert (
+        "rings in 0 of 6 images only: castings are not counted, the others are grouped by copies"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("name", ["turn 90", "mirror, turn 180", "brightness 0.85"])

@@ -163,7 +163,7 @@ def test_the_folder_of_a_run_holds_all_there_is_to_know(outcome, places):
     assert files == [
         "audit.csv", "castings.csv", "corrections.csv", "figures/confusion.png", "figures/learning.png",
         "figures/mistakes.png", "figures/samples.png", "model.txt", "predictions.csv", "quarantine.csv", "report.html",
-        "run.json",
+        "run.json", "splits.csv",
     ]  # fmt: skip
     assert json.loads((folder / "run.json").read_text()) == json.loads(json.dumps(facts(outcome)))
     with open(folder / "predictions.csv", newline="") as table:
@@ -176,6 +176,7 @@ def test_the_tables_of_a_run_are_those_of_its_records(outcome, places):
     folder = write_run(outcome, "")
     tables = {
         "audit.csv": outcome.audit.pairs,
+        "splits.csv": outcome.splits.table,
         "castings.csv": outcome.audit.groups,
         "corrections.csv": outcome.manifest.corrected,
         "quarantine.csv": outcome.manifest.refused,

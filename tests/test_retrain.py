@@ -76,7 +76,7 @@ def test_a_run_leaves_all_that_it_promises(run, archive, places):
     pictures = {
         f"figures/{name}" for name in ("samples.png", "learning.png", "confusion.png", "mistakes.png", "leak.jpeg")
     }
-    tables = {f"{name}.csv" for name in ("predictions", "audit", "castings", "quarantine", "corrections")}
+    tables = {f"{name}.csv" for name in ("predictions", "audit", "splits", "castings", "quarantine", "corrections")}
     assert names == {"run.json", "report.html", "model.txt"} | tables | pictures
     model = places.artifacts / "models" / facts["model"]["folder"]
     assert {path.name for path in model.iterdir()} == {"model.keras", "decision.json"}

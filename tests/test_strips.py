@@ -1,7 +1,12 @@
 """Strips and thumbnails: made once of each content, kept, and the same however they were made."""
 
 import hashlib
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,3 +199,41 @@ def test_thumbnails_are_made_once_and_stand_in_order(places, shelved, pictures, 
 
 def test_no_image_has_no_thumbnail(places):
     assert thumbnails([], places).shape == (0, SIDE, SIDE)
+
+
+WORKER = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from tasks.images.strips import leave_with_parent
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=leave_with_parent) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_no_worker_outlives_a_run_that_was_killed(tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(WORKER)
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(
+        [sys.executable, script], env={"PYTHONPATH": str(root)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as run:
+        assert run.stdout
+        worker = int(run.stdout.readline())
+        os.kill(worker, 0)
+        run.kill()
+    assert ended(worker, within=10)
+
+
+def ended(process: int, within: float) -> bool:
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        status = Path(f"/proc/{process}/stat")
+        if not status.exists() or status.read_text().split()[2] == "Z":
+            return True
+        time.sleep(0.05)
+    return False

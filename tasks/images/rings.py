@@ -131,24 +131,21 @@ def rim_of(rise: np.ndarray) -> Fit | None:
 
 
 def rim_from(rise: np.ndarray, circles: np.ndarray, scores: np.ndarray) -> Fit | None:
-    """The rim that is met by the steepest rises, from the best circle, or from others where that leaves a doubt.
+    """The rim from the best circle, or from another where that leaves a doubt and the other leaves none.
 
-    Flash and its shadow can draw the first to one side, where an ellipse meets half of the rim.
+    Flash and its shadow can draw the first to one side, where an ellipse meets half of the rim; the edge of a glaring
+    sector, which meets three quarters, must not take its place.
     """
     best = circles[scores.argmax()]
     fit = follow(rise, start_at(best), RIM_WINDOWS)
     if fit and fit.share >= PLAIN_SHARE:
         return fit
     central, apart = np.hypot(circles[:, 0], circles[:, 1]) < 0.01, np.abs(circles - best).max(axis=1) > 0.1
-    others = [circles[chosen][scores[chosen].argmax()] for chosen in (central, apart, central & apart)]
-    fits = [fit, *(follow(rise, start_at(other), RIM_WINDOWS) for other in others)]
-    return max((one for one in fits if one), key=lambda one: support(rise, one.ellipse), default=None)
-
-
-def support(rise: np.ndarray, ellipse: Ellipse) -> float:
-    """Mean rise along an ellipse, no single one counting for much."""
-    place = np.round((ellipse.reach(circle(RAYS)) - RADII[0]) / STEP).astype(int).clip(0, len(RADII) - 1)
-    return float(np.clip(rise[np.arange(RAYS), place], 0, STEEPEST / 2).mean())
+    for others in (central, apart, central & apart):
+        other = follow(rise, start_at(circles[others][scores[others].argmax()]), RIM_WINDOWS)
+        if other and other.share >= PLAIN_SHARE:
+            return other
+    return fit
 
 
 def start_at(circle: np.ndarray) -> Ellipse:

@@ -91,7 +91,7 @@ class Auditing(Settings):
     max_ring_residual: float = Field(0.0075, gt=0, lt=0.1)
     """A rim whose edge lies further from an ellipse than this share of its radius is no ring."""
     min_ring_share: float = Field(0.9, gt=0, le=1)
-    """Castings are told where at least this share of the images shows a ring; elsewhere groups are copies alone."""
+    """Castings are counted where at least this share of the images shows a ring; images without one are grouped by copies alone."""
 
 
 class Splitting(Settings):

@@ -47,8 +47,9 @@ def castings(found: Found) -> str:
     audit, splits = found.audit, found.splits
     if audit.castings is None or splits.castings_by_split is None:
         return (
-            f"Castings are not told: a ring was found in {of(audit.rings, audit.contents)} different images. Groups are copies alone, so "
-            "photographs of one part can lie on both sides of the split, and the accuracy may measure how well known parts are recognised."
+            f"Castings are not told: a ring was found in {of(audit.rings, audit.contents)} different images. The others are grouped by "
+            "copies alone, so photographs of one part can lie on both sides of the split, and the accuracy may measure how well "
+            "known parts are recognised."
         )
     known, tested = splits.test_images_of_trained_castings or 0, splits.by_split["test"]
     shown = {name.replace("_", " "): count for name, count in splits.castings_by_split.items() if count}

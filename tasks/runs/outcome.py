@@ -164,6 +164,7 @@ def write_run(outcome: Outcome, page: str) -> Path:
     tables = {
         "predictions.csv": outcome.evaluation.predictions,
         "audit.csv": outcome.audit.pairs,
+        "splits.csv": outcome.splits.table,
         "castings.csv": outcome.audit.groups,
         "quarantine.csv": outcome.manifest.refused,
         "corrections.csv": outcome.manifest.corrected,
