@@ -45,12 +45,15 @@ def main() -> None:
     milliseconds, strips = unwrapped(found)
     print(f"ring finding and unwrapping, one core: {milliseconds:.1f} ms an image (median of {min(RINGS, len(found))})")
     thumbnails = np.stack([raw(one, SIDE) for one in found])
-    sizes = [apart(measure, thumbnails, strips, size) for size in arguments.images]
     print(f"{'images':>8} {'copies, s':>10} {'castings, s':>12} {'pairs':>9} {'castings':>9} {'peak, MiB':>10}")
-    for one in sizes:
+    sizes = []
+    for size in arguments.images:
+        one = apart(measure, thumbnails, strips, size)
+        sizes.append(one)
         print(
-            f"{one['images']:>8,} {one['copies_seconds']:>10.1f} {one['castings_seconds']:>12.1f} {one['pairs']:>9,} "
-            f"{one['castings']:>9,} {one['peak_mebibytes']:>10,.0f}"
+            f"{size:>8,} {one['copies_seconds']:>10.1f} {one['castings_seconds']:>12.1f} {one['pairs']:>9,} "
+            f"{one['castings']:>9,} {one['peak_mebibytes']:>10,.0f}",
+            flush=True,
         )
     powers = growth(sizes)
     print(", ".join(f"{name} grows with the power {power:.2f} of the images" for name, power in powers.items()))
