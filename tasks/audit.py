@@ -104,7 +104,8 @@ def changed_across(rows: Sequence[Row], copies: Sequence[Copy]) -> int:
     """Published train images that are a changed copy of a published test image, and no equal one."""
     tested = {row.sha256 for row in rows if row.published == "test"}
     twins = {one for pair in copies for one, other in (pair.contents(), pair.contents()[::-1]) if other in tested}
-    return sum(row.published == "train" and row.sha256 in twins - tested for row in rows)
+    changed = twins - tested
+    return sum(row.published == "train" and row.sha256 in changed for row in rows)
 
 
 def trained_castings(rows: Sequence[Row], groups: Mapping[str, str]) -> int:

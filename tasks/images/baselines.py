@@ -4,10 +4,11 @@ A look-up recognises the castings that trained; a shortcut goes by the light and
 is what it may have learnt about defects.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from tasks.images.likeness import blocks
 from tasks.images.manifest import Row, is_defect
 from tasks.models.metrics import auc
 from tasks.runs.config import Classes
@@ -27,8 +28,8 @@ STRENGTH = 1e-3  # L2 penalty on weights of standardised features: keeps them fi
 def lookup(known: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
     """The label of the most alike known thumbnail for each asked one, int (asked,).
 
-    Thumbnails uint8 (n, 64, 64), labels int (known,). Alike: correlation of 32 x 32 means, the greatest of the eight flips
-    and quarter turns; that of an even thumbnail is 0. Of equally alike ones the first.
+    Thumbnails uint8 (n, side, side), the side a multiple of 32; labels int (known,). Alike: correlation of 32 x 32 means,
+    the greatest of the eight flips and quarter turns; that of an even thumbnail is 0. Of equally alike ones the first.
     """
     found = np.zeros(len(asked), labels.dtype)
     best = np.full(len(asked), -np.inf, np.float32)
@@ -43,10 +44,6 @@ def lookup(known: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarr
             found[rows][better] = labels[start + first[better]]
             best[rows][better] = greatest[better]
     return found
-
-
-def blocks(length: int, size: int) -> Iterator[slice]:
-    return (slice(start, start + size) for start in range(0, length, size))
 
 
 def correlations(patterns: np.ndarray, columns: np.ndarray) -> np.ndarray:

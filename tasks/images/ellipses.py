@@ -80,8 +80,8 @@ class Fit(NamedTuple):
 def along_rays(distance: np.ndarray, usable: np.ndarray, least: float) -> Fit | None:
     """The ellipse through the points at `distance` in the directions of a circle, without those that lie far off.
 
-    `usable` says which may count at all; nearer than `least`, a share of the size, is never far off. None when fewer than
-    a quarter agree.
+    `usable` says which count in the first round, after it all that lie near; nearer than `least`, a share of the size, is
+    never far off. None when fewer than a quarter agree.
     """
     number, scale = len(distance), float(np.median(distance))
     points = circle(number) * (distance / scale)
