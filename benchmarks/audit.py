@@ -44,7 +44,7 @@ def main() -> None:
     found = [one for one in grey if one is not None]
     milliseconds, strips = unwrapped(found)
     print(f"ring finding and unwrapping, one core: {milliseconds:.1f} ms an image (median of {min(RINGS, len(found))})")
-    thumbnails = np.stack([raw(one, SIDE) for one in found])
+    thumbnails = np.stack([raw(one, SIDE).levels for one in found])
     print(f"{'images':>8} {'copies, s':>10} {'castings, s':>12} {'pairs':>9} {'castings':>9} {'peak, MiB':>10}")
     sizes = []
     for size in arguments.images:

@@ -62,7 +62,7 @@ def judge(rows: Sequence[manifest.Row], model: Model, decision: Decision, places
     from tasks.models import networks
 
     network = networks.load(model.file.path(places))
-    images = pixels.load([manifest.stored(row, places) for row in rows], model.view, model.image_size)
+    images = pixels.sights(rows, model.view, model.image_size, places).levels
     chances = networks.defect_probabilities(network, images)
     return [
         Prediction(

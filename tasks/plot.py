@@ -100,7 +100,7 @@ def grid(pictures: Sequence[tuple[manifest.Row | Prediction, str, str]], places:
         axes.set_axis_off()
         if picture:
             row, title, colour = picture
-            axes.imshow(pixels.load([stored(row, places)], "raw", 300)[0, ..., 0], cmap="gray", vmin=0, vmax=255)
+            axes.imshow(pixels.load([stored(row, places)], 300)[0], cmap="gray", vmin=0, vmax=255)
             axes.set_title(title, fontsize=9, color=colour)
     return drawing
 

@@ -22,8 +22,6 @@ from tasks.runs.tables import read_table
 if TYPE_CHECKING:
     from tasks.models.fitting import Examples, Fitted
 
-VIEW = "raw"  # what the present networks look at
-
 
 @task(cache_policy=same_step)
 def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
@@ -45,7 +43,7 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
         name=recipe.model,
         parameters=network.count_params(),
         weights_sha256=networks.weights_digest(network),
-        view=VIEW,
+        view=recipe.view,
         image_size=recipe.image_size,
         summary=networks.summary(network),
         history=fitted.history,
@@ -80,7 +78,7 @@ def fit(
     from tasks.models import fitting
 
     def examples(rows: Sequence[manifest.Row]) -> "Examples":
-        images = pixels.load([manifest.stored(row, places) for row in rows], VIEW, recipe.image_size)
+        images = pixels.sights(rows, recipe.view, recipe.image_size, places).levels
         return fitting.Examples(images, np.array([manifest.is_defect(row, splits.classes) for row in rows], np.int32))
 
     epochs = fitting.passes(recipe, len(learning))

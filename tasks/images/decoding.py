@@ -1,7 +1,8 @@
 """Decoding: the bytes of an image file as grey levels, or the reason why not."""
 
 import io
-from typing import Literal, NamedTuple
+import math
+from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -31,13 +32,26 @@ class Decoded(NamedTuple):
     height: int = 0
 
 
-def decode(content: bytes, suffix: str, max_megapixels: float, reduced: Literal[1, 4] = 1) -> Decoded:
+class Least(NamedTuple):
+    """Sides below which a picture must not be reduced, in pixels or as a share of its own; by default it is not."""
+
+    pixels: int | None = None
+    share: float = 1.0
+
+    def of(self, side: int) -> int:
+        return min(side, self.pixels or math.ceil(side * self.share))
+
+
+WHOLE = Least()
+
+
+def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WHOLE) -> Decoded:
     """The grey levels of a JPEG or PNG, decoded in full: a file that lacks its last bytes is refused.
 
     Cheap and safe checks come first; the size in the header is looked at before memory is asked for.
     JPEG is decoded strictly, since ordinary decoders pass most damage inside the picture (simplejpeg's strict mode).
-    `reduced` by 4 gives means over 4 x 4 pixels, of a JPEG in two thirds of the time: every code of the file is read, so
-    the same damage is found, and only the transform behind it is a smaller one.
+    Where `least` allows a smaller picture, a quarter of the sides costs a JPEG two thirds of the time: every code of the
+    file is read, so the same damage is found, and only the transform behind it is a smaller one.
     """
     image_format = FORMATS.get(suffix.lower())
     if image_format is None:
@@ -49,7 +63,7 @@ def decode(content: bytes, suffix: str, max_megapixels: float, reduced: Literal[
     if not content.startswith(SIGNATURES[image_format]):
         return Decoded(None, "signature", f"the content does not begin like a {image_format} file")
     try:
-        return LEVELS[image_format](content, max_megapixels, reduced)
+        return LEVELS[image_format](content, max_megapixels, least)
     except UnidentifiedImageError:  # its message holds an address, another in every run
         return Decoded(None, "undecodable", f"its header is not one of a {image_format} file")
     except (OSError, ValueError, SyntaxError) as error:
@@ -63,16 +77,15 @@ def too_large(size: int) -> Decoded | None:
     return Decoded(None, "too_large", f"the file has {size:,} bytes, at most {MAX_BYTES:,} are read")
 
 
-def jpeg_levels(content: bytes, max_megapixels: float, reduced: Literal[1, 4]) -> Decoded:
+def jpeg_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
     height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
     if problem := unwanted(width, height, colours, max_megapixels):
         return problem
-    least = {} if reduced == 1 else {"min_height": -(-height // reduced), "min_width": -(-width // reduced)}
-    pixels = simplejpeg.decode_jpeg(content, colorspace="GRAY", **least)
+    pixels = simplejpeg.decode_jpeg(content, colorspace="GRAY", min_height=least.of(height), min_width=least.of(width))
     return Decoded(pixels[..., 0], width=width, height=height)
 
 
-def png_levels(content: bytes, max_megapixels: float, reduced: Literal[1, 4]) -> Decoded:
+def png_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
     """The grey levels of a PNG. Raises for a broken checksum or a missing end, which decoding alone passes."""
     header = Image.open(io.BytesIO(content), formats=["PNG"])
     if problem := unwanted(header.width, header.height, header.mode, max_megapixels):
@@ -84,7 +97,8 @@ def png_levels(content: bytes, max_megapixels: float, reduced: Literal[1, 4]) ->
     image.load()
     image.info.pop("transparency", None)  # plays no part in grey levels, and of a palette Pillow would warn
     grey = image.convert("L")
-    return Decoded(np.asarray(grey if reduced == 1 else grey.reduce(reduced)), width=image.width, height=image.height)
+    factor = min(side // least.of(side) for side in image.size)
+    return Decoded(np.asarray(grey.reduce(factor) if factor > 1 else grey), width=image.width, height=image.height)
 
 
 LEVELS = {"JPEG": jpeg_levels, "PNG": png_levels}

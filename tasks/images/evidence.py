@@ -83,7 +83,7 @@ class Album:
         self.groups = sorted(groups.values(), key=lambda group: (-len(group), group[0].sha256))
 
     def tile(self, row: Row, caption: str) -> Tile:
-        return Tile(pixels.load([stored(row, self.places)], "raw", 2 * SIDE)[0, ..., 0], caption)
+        return Tile(pixels.load([stored(row, self.places)], 2 * SIDE)[0], caption)
 
 
 def one_of_each(album: Album, copies: Iterable[Copy]) -> list[Copy]:

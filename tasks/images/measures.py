@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.images.decoding import UPRIGHT, Decoded, decode, orientation, too_large
+from tasks.images.decoding import UPRIGHT, Decoded, Least, decode, orientation, too_large
 from tasks.images.manifest import shelf
 from tasks.runs.code import code_digest
 from tasks.runs.config import Places
@@ -18,6 +18,7 @@ from tasks.runs.errors import BadInput
 from tasks.runs.kept import MAX_BLOCK, kept
 from tasks.runs.threads import in_threads
 
+QUARTER = Least(share=0.25)
 MEASURED_AT_ONCE = 96_000  # pixels: fewer cost more calls, and more leave the processor's cache
 READ_AT_ONCE = 2**16  # bytes: most files are smaller, and need not be asked for their size
 EXACT = 2**24  # whole numbers from here on are rounded in float32
@@ -91,7 +92,7 @@ def open_image(path: str, content: bytes | Decoded, max_megapixels: float) -> tu
     if isinstance(content, Decoded):
         return content, UPRIGHT
     sha256, suffix = os.path.splitext(os.path.basename(path))
-    decoded = decode(content, suffix, max_megapixels, reduced=4)
+    decoded = decode(content, suffix, max_megapixels, QUARTER)
     if not decoded.code:
         return decoded, orientation(content)
     if hashlib.sha256(content).hexdigest() != sha256:  # a refusal that is kept would outlast the damage

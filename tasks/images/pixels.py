@@ -1,43 +1,118 @@
-"""Pixels: the views of many images as one array, each file decoded once."""
+"""Pixels: image files as arrays, by views; those of the store are decoded once of each content, and kept."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from tasks.images.decoding import decode
-from tasks.images.views import VIEWS
+from tasks.images.decoding import WHOLE, Least, decode
+from tasks.images.manifest import Row, place, shelf
+from tasks.images.views import VIEWS, Sight, ViewName, raw, shape
+from tasks.runs.code import code_digest
+from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.kept import MAX_BLOCK, kept
+from tasks.runs.threads import in_threads
 
 MAX_MEGAPIXELS = 40.0  # of an image that nobody has validated
+GLANCE = 75  # pixels a side of the whole picture, whatever the network sees
 
 
-def load(paths: Sequence[Path], view: str, size: int) -> np.ndarray:
-    """uint8 (images, size, size, 1), grey 0-255, in the order of `paths`. Raises BadInput when one cannot be read."""
-    array = np.empty((len(paths), size, size, 1), np.uint8)
+class Sights(NamedTuple):
+    """Many images as a network sees them."""
 
-    def put(index: int) -> None:
-        seen = see(paths[index], view, size, max_megapixels=float("inf"))
-        if isinstance(seen, str):
-            raise BadInput(f"{paths[index]} cannot be read: {seen}")
-        array[index, ..., 0] = seen
+    levels: np.ndarray
+    """Grey levels uint8 (images, height, width, 1)."""
+    residuals: np.ndarray
+    """float64 (images,), as of `Sight`; NaN where the view shows nothing, whose levels are 0."""
 
-    with ThreadPoolExecutor() as pool:  # the decoders work outside Python's lock
-        list(pool.map(put, range(len(paths))))
+
+def sights(images: Sequence[Row], view: ViewName, size: int, places: Places) -> Sights:
+    """Stored images by a view, in order. Raises BadInput when one cannot be read."""
+    found = Sights(np.zeros((len(images), *shape(view, size), 1), np.uint8), np.zeros(len(images)))
+    if view == "raw":
+        found.levels[..., 0] = squares(images, size, places)
+        return found
+    from tasks.images.strips import strips  # late: it needs SciPy
+
+    for number, strip in enumerate(strips(images, places)):
+        found.residuals[number] = strip.ring.residual if strip else np.nan
+        if strip:
+            found.levels[number, ..., 0] = strip.levels
+    return found
+
+
+def squares(images: Sequence[Row], size: int, places: Places, least: Least | None = None) -> np.ndarray:
+    """Stored images as uint8 (images, size, size), grey 0-255: each the whole picture, aspect ratio not kept.
+
+    A JPEG is decoded no larger than need be, or as `least` says.
+    """
+    least = least or Least(size)
+    root = Path(shelf(places))
+    array = np.empty((len(images), size, size), np.uint8)
+    if any(min(image.width, image.height) < 2 * size for image in images):  # to keep them would save no time
+        for start in range(0, len(images), MAX_BLOCK):
+            some = images[start : start + MAX_BLOCK]
+            array[start : start + MAX_BLOCK] = load([root / place(image) for image in some], size, least)
+        return array
+
+    def make(names: list[str]) -> list[bytes]:
+        return [square.tobytes() for square in load([root / name for name in names], size, least)]
+
+    kind = f"square {size} of {least}"
+    names = map(place, images)
+    for number, value in enumerate(kept(kind, code_digest(Path(__file__)), names, make, places, block=MAX_BLOCK)):
+        array[number] = np.frombuffer(value, np.uint8).reshape(size, size)
     return array
 
 
-def see_all(paths: Sequence[Path], view: str, size: int) -> list[np.ndarray | str]:
-    """Each image as `see` gives it, in the order of `paths`."""
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda path: see(path, view, size), paths))
+def load(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
+    """Files as uint8 (images, size, size), in the order of `paths`. Raises BadInput when one cannot be read."""
+
+    def squared(some: Sequence[Path]) -> list[np.ndarray]:
+        return [raw(readable(path, least), size).levels for path in some]
+
+    levels: list[np.ndarray] = in_threads(squared, paths) if paths else []
+    return np.stack(levels) if levels else np.empty((0, size, size), np.uint8)
 
 
-def see(path: Path, view: str, size: int, max_megapixels: float = MAX_MEGAPIXELS) -> np.ndarray | str:
-    """One image as uint8 (size, size), or the reason why it cannot be read."""
+def readable(path: Path, least: Least) -> np.ndarray:
+    """The grey levels of a file that was validated, whatever its size. Raises BadInput when it cannot be read."""
+    pixels = read(path, least, max_megapixels=float("inf"))
+    if isinstance(pixels, str):
+        raise BadInput(f"{path} cannot be read: {pixels}")
+    return pixels
+
+
+class Seen(NamedTuple):
+    """A file that nobody has validated, as a network sees it."""
+
+    sight: Sight | None
+    """None where the view shows nothing."""
+    glance: np.ndarray
+    """The whole picture, uint8 (75, 75)."""
+
+
+def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Seen | str]:
+    """Each file, in the order of `paths`, or the reason why it cannot be read."""
+
+    def look(some: Sequence[Path]) -> list[Seen | str]:
+        return [see(path, view, size) for path in some]
+
+    return in_threads(look, paths) if paths else []
+
+
+def see(path: Path, view: ViewName, size: int) -> Seen | str:
+    """One of them."""
+    pixels = read(path, WHOLE if view == "ring" else Least(max(size, GLANCE)), MAX_MEGAPIXELS)
+    return pixels if isinstance(pixels, str) else Seen(VIEWS[view](pixels, size), raw(pixels, GLANCE).levels)
+
+
+def read(path: Path, least: Least, max_megapixels: float) -> np.ndarray | str:
+    """The grey levels of a file, or the reason why it cannot be read."""
     try:
-        decoded = decode(path.read_bytes(), path.suffix, max_megapixels)
+        decoded = decode(path.read_bytes(), path.suffix, max_megapixels, least)
     except OSError as error:
         return error.strerror or str(error)
-    return decoded.reason if decoded.pixels is None else VIEWS[view](decoded.pixels, size)
+    return decoded.reason if decoded.pixels is None else decoded.pixels

@@ -1,22 +1,48 @@
-"""Views: what a network sees of an image. `raw` is the whole picture; a view of the part alone finds its place here."""
+"""Views: what a network sees of an image. `raw` is the whole picture; `ring` is the ring of a round part, found and unwrapped."""
 
 from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-View = Callable[[np.ndarray, int], np.ndarray]
+ViewName = Literal["raw", "ring"]
+NO_RING = "no ring of a round part is found in it"
+RING_SHAPE = (96, 512)  # of `rings.unwrap`
 
 
-def raw(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Grey levels uint8 (height, width) as uint8 (size, size); averaged when smaller, aspect ratio not kept."""
+class Sight(NamedTuple):
+    """An image as a network sees it."""
+
+    levels: np.ndarray
+    """Grey levels uint8 (height, width), as `shape` says."""
+    residual: float = 0.0
+    """Of the rim's ellipse, as a share of its radius; 0 of a view that looks for no ring."""
+
+
+View = Callable[[np.ndarray, int], Sight | None]
+
+
+def shape(view: ViewName, size: int) -> tuple[int, int]:
+    """Height and width of a view; a ring is unwrapped to the same size always."""
+    return RING_SHAPE if view == "ring" else (size, size)
+
+
+def raw(pixels: np.ndarray, size: int) -> Sight:
+    """Grey levels uint8 (height, width) as (size, size); averaged when smaller, aspect ratio not kept."""
     if pixels.shape == (size, size):
-        return pixels
-    return np.asarray(
-        Image.fromarray(pixels).resize(
-            (size, size), Image.Resampling.BOX if min(pixels.shape) >= size else Image.Resampling.BILINEAR
-        )
-    )
+        return Sight(pixels)
+    smaller = min(pixels.shape) >= size
+    filtered = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
+    return Sight(np.asarray(Image.fromarray(pixels).resize((size, size), filtered)))
 
 
-VIEWS: dict[str, View] = {"raw": raw}
+def ring(pixels: np.ndarray, size: int) -> Sight | None:
+    """The ring in grey levels uint8 (height, width) as a strip (96, 512); None where none is found."""
+    from tasks.images import rings  # late: it needs SciPy, and `raw` does not
+
+    found = rings.find(pixels)
+    return Sight(rings.unwrap(pixels, found), found.residual) if found else None
+
+
+VIEWS: dict[ViewName, View] = {"raw": raw, "ring": ring}

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from tasks.images.views import ViewName
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
 
@@ -23,7 +24,7 @@ class Decision(BaseModel):
     classes: Classes
     model: str
     network_sha256: str
-    view: str
+    view: ViewName
     image_size: int
     """Side of the network's input, in pixels."""
     threshold: float = 0.5

@@ -1,19 +1,26 @@
 """Networks: raw grey levels in; logits and features out. Keras operations only, so that any backend can run them.
 
-A network takes float32 (batch, size, size, 1), grey 0-255, rescales by itself, and gives `logits`, float32
-(batch, 2), good then defect, and `features`, float32 (batch, n), the layer before them.
+A network takes float32 (batch, height, width, 1), grey 0-255, rescales by itself, and gives `logits`, float32
+(batch, 2), good then defect, and `features`, float32 (batch, n), by which images are compared. `compact` and `ring` also
+give `map`, float32 (batch, rows, columns): how strongly each place speaks for a defect, as a logit.
 """
 
 import hashlib
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 
+from tasks.images.views import shape
 from tasks.runs.config import ModelName
+
+HALO = 64  # columns by which a strip is continued at both ends, so that no filter meets an edge
+DETAIL = 21  # columns, 1/24 of the turn: what is wider is glare
+GREATEST = 8  # places whose mean speaks for the image
 
 
 def build(name: ModelName, image_size: int) -> keras.Model:
@@ -21,35 +28,74 @@ def build(name: ModelName, image_size: int) -> keras.Model:
 
     Every layer is named here: Keras' own names count the layers of the process, and would make equal networks differ.
     """
-    image = keras.Input((image_size, image_size, 1), name="image")
+    image = keras.Input((*shape("ring" if name == "ring" else "raw", image_size), 1), name="image")
     scaled = layers.Rescaling(1 / 255, name="rescale")(image)
-    features = (
-        compact(scaled) if name == "compact" else tutorial(scaled, dropout=0.2 if name == "tutorial_dropout" else 0.0)
-    )
-    logits = layers.Dense(2, name="logits", dtype="float32")(features)
-    return keras.Model(image, {"logits": logits, "features": features}, name=name)
+    return keras.Model(image, BODIES[name](scaled), name=name)
 
 
-def compact(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Features of a small network: four blocks, then the mean and the greatest of each map, so that a small defect counts."""
+def compact(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
+    """A small network: four blocks, then the mean and the greatest of each map, so that a small defect counts."""
     for filters in (16, 32, 64, 128):
-        x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"convolve_{filters}")(x)
-        # Keras' momentum of 0.99 would not settle in the few steps of a small data set
-        x = layers.BatchNormalization(momentum=0.9, name=f"normalize_{filters}")(x)
-        x = layers.ReLU(name=f"activate_{filters}")(x)
+        x = block(x, filters, f"{filters}")
         x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
     pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
-    return layers.Concatenate(name="features")(pooled)
+    features = layers.Concatenate(name="features")(pooled)
+    return {"logits": layers.Dense(2, name="logits", dtype="float32")(features), "features": features}
 
 
-def tutorial(x: keras.KerasTensor, dropout: float) -> keras.KerasTensor:
-    """Features of the published tutorial's network, which sees the grey plane three times."""
+def block(x: keras.KerasTensor, filters: int, name: str, strides: int = 1) -> keras.KerasTensor:
+    x = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False, name=f"convolve_{name}")(x)
+    # Keras' momentum of 0.99 would not settle in the few steps of a small data set
+    x = layers.BatchNormalization(momentum=0.9, name=f"normalize_{name}")(x)
+    return layers.ReLU(name=f"activate_{name}")(x)
+
+
+def ring(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
+    """A network of local logits over the unwrapped ring; the mean of the greatest few is the image's.
+
+    It sees no grey levels but their detail along the turn: machining rings are even along it and glare is wide, so both go.
+    """
+    x = normalized(layers.Concatenate(axis=2, name="continue")([x[:, :, -HALO:], x, x[:, :, :HALO]]))
+    for number, (filters, strides) in enumerate(((16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (64, 1))):
+        x = block(x, filters, f"{number}", strides)
+    x = x[:, :, HALO // 8 : -HALO // 8]
+    local = layers.Conv2D(1, 1, name="local", dtype="float32")(x)[..., 0]
+    greatest = ops.top_k(layers.Flatten(name="places")(local), GREATEST)[0]
+    logit = ops.mean(greatest, axis=1, keepdims=True)
+    pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
+    return {
+        "logits": ops.concatenate([-logit / 2, logit / 2], axis=1),
+        "features": layers.Concatenate(name="features")(pooled),
+        "map": local,
+    }
+
+
+def normalized(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Each level's difference to the mean of its neighbours along the turn, in units of their deviation."""
+    difference = x - layers.AveragePooling2D((1, DETAIL), strides=1, padding="same", name="level")(x)
+    deviation = layers.AveragePooling2D((5, 2 * DETAIL + 1), strides=1, padding="same", name="deviation")(
+        ops.square(difference)
+    )
+    return difference / ops.sqrt(deviation + 1e-4)
+
+
+def tutorial(x: keras.KerasTensor, dropout: float = 0.0) -> dict[str, keras.KerasTensor]:
+    """The published tutorial's network, which sees the grey plane three times."""
     x = layers.Concatenate(name="colour")([x, x, x])
     for filters in (16, 32, 64):
         x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"convolve_{filters}")(x)
         x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
     x = layers.Flatten(name="flatten")(layers.Dropout(dropout, name="drop")(x) if dropout else x)
-    return layers.Dense(128, activation="relu", name="features")(x)
+    features = layers.Dense(128, activation="relu", name="features")(x)
+    return {"logits": layers.Dense(2, name="logits", dtype="float32")(features), "features": features}
+
+
+BODIES = {
+    "compact": compact,
+    "ring": ring,
+    "tutorial": tutorial,
+    "tutorial_dropout": partial(tutorial, dropout=0.2),
+}
 
 
 def classifier(network: keras.Model) -> keras.Model:

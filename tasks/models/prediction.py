@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from tasks.images import pixels
+from tasks.images.views import NO_RING
 from tasks.models import decisions
 from tasks.runs.errors import BadInput
 from tasks.runs.files import damage, digest_of, sha256_of
@@ -57,16 +58,17 @@ class Predictor:
         from tasks.models import networks
 
         seen = pixels.see_all([path for _, path in images], self.decision.view, self.decision.image_size)
-        readable = [sight for sight in seen if isinstance(sight, np.ndarray)]
+        readable = [one.sight.levels for one in seen if isinstance(one, pixels.Seen) and one.sight]
         chances = iter(networks.defect_probabilities(self.network, np.stack(readable)[..., None]) if readable else ())
-        for (name, path), sight in zip(images, seen, strict=True):
-            if isinstance(sight, np.ndarray):
+        for (name, path), one in zip(images, seen, strict=True):
+            if isinstance(one, pixels.Seen) and one.sight:
                 yield self.answer(name, path, float(next(chances)))
-            else:
-                yield Answer(
-                    path=name, sha256=sha256_if_readable(path), label=None, defect_probability=None,
-                    decision="review", reason=f"the image cannot be read: {sight}", model_version=self.version,
-                )  # fmt: skip
+                continue
+            reason = f"the image cannot be read: {one}" if isinstance(one, str) else NO_RING
+            yield Answer(
+                path=name, sha256=sha256_if_readable(path), label=None, defect_probability=None,
+                decision="review", reason=reason, model_version=self.version,
+            )  # fmt: skip
 
     def answer(self, name: str, path: Path, chance: float) -> Answer:
         verdict = self.decision.decide(chance)

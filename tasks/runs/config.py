@@ -5,7 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-ModelName = Literal["compact", "tutorial", "tutorial_dropout"]
+ModelName = Literal["compact", "ring", "tutorial", "tutorial_dropout"]
 Protocol = Literal["cleaned", "published", "grouped"]
 
 
@@ -119,9 +119,15 @@ class Recipe(Settings):
     learning_rate: float
     seed: int
 
+    @property
+    def view(self) -> Literal["raw", "ring"]:
+        """What the network sees of an image, as in `tasks.images.views`."""
+        return "ring" if self.model == "ring" else "raw"
+
 
 RECIPES: dict[ModelName, dict[str, int | float | None]] = {
     "compact": {"epochs": None, "image_size": 75, "batch_size": 32, "learning_rate": 2e-3},
+    "ring": {"epochs": None, "image_size": 512, "batch_size": 32, "learning_rate": 2e-3},
     "tutorial": {"epochs": 4, "image_size": 300, "batch_size": 32, "learning_rate": 1e-3},
     "tutorial_dropout": {"epochs": 4, "image_size": 300, "batch_size": 32, "learning_rate": 1e-3},
 }

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.images import manifest
+from tasks.images.views import ViewName
 from tasks.runs.config import Classes, Places, Sample
 from tasks.runs.files import File
 from tasks.runs.states import digests
@@ -222,7 +223,7 @@ class Model(Record):
     name: str
     parameters: int
     weights_sha256: str
-    view: str
+    view: ViewName
     image_size: int
     summary: str
     history: tuple[Epoch, ...]
