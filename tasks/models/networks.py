@@ -8,6 +8,7 @@ give `map`, float32 (batch, rows, columns): how strongly each place speaks for a
 import hashlib
 import json
 import zipfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def ring(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     x = x[:, :, HALO // 8 : -HALO // 8]
     local = layers.Conv2D(1, 1, name="local", dtype="float32")(x)[..., 0]
     greatest = ops.top_k(layers.Flatten(name="places")(local), GREATEST)[0]
-    logit = ops.mean(greatest, axis=1, keepdims=True)
+    logit = layers.GlobalAveragePooling1D(name="mean_of_greatest")(greatest[..., None])
     pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
     return {
         "logits": ops.concatenate([-logit / 2, logit / 2], axis=1),
@@ -90,7 +91,7 @@ def tutorial(x: keras.KerasTensor, dropout: float = 0.0) -> dict[str, keras.Kera
     return {"logits": layers.Dense(2, name="logits", dtype="float32")(features), "features": features}
 
 
-BODIES = {
+BODIES: dict[ModelName, Callable[[keras.KerasTensor], dict[str, keras.KerasTensor]]] = {
     "compact": compact,
     "ring": ring,
     "tutorial": tutorial,
