@@ -20,7 +20,8 @@ from tasks.runs.records import Epoch, Model, Splits
 from tasks.runs.tables import read_table
 
 if TYPE_CHECKING:
-    from tasks.models.fitting import Examples, Fitted
+    from tasks.images.batches import Examples
+    from tasks.models.fitting import Fitted
 
 
 @task(cache_policy=same_step)
@@ -75,11 +76,14 @@ def fit(
     learning: Sequence[manifest.Row], watching: Sequence[manifest.Row], splits: Splits, recipe: Recipe, places: Places
 ) -> "Fitted":
     """Decodes both sets and fits the network, telling each epoch to the log, the terminal and the Prefect UI."""
+    from tasks.images import batches
     from tasks.models import fitting
 
     def examples(rows: Sequence[manifest.Row]) -> "Examples":
         images = pixels.sights(rows, recipe.view, recipe.image_size, places).levels
-        return fitting.Examples(images, np.array([manifest.is_defect(row, splits.classes) for row in rows], np.int32))
+        labels = np.array([manifest.is_defect(row, splits.classes) for row in rows], np.int32)
+        origins = {origin: number for number, origin in enumerate(splits.by_origin)}
+        return batches.Examples(images, labels, np.array([origins[row.origin] for row in rows], np.int32))
 
     epochs = fitting.passes(recipe, len(learning))
     with bar(f"training {recipe.model}", epochs) as advance:

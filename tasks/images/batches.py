@@ -4,35 +4,98 @@ The order and the augmentation of an epoch are functions of the seed and the epo
 settings give equal batches, and an interrupted training can take up any epoch.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import tensorflow as tf
 
+from tasks.images.views import ViewName
+
+Alteration = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Images to learn from."""
+
+    pixels: np.ndarray
+    """Grey levels uint8 (n, height, width, 1)."""
+    labels: np.ndarray
+    """int32 (n,), 1 for a defect."""
+    strata: np.ndarray
+    """int32 (n,), from 0 on: each stratum has an equal share of an epoch, however few its images are."""
+
+
+def steps(examples: Examples, batch_size: int) -> int:
+    """Batches of an epoch, which shows as many images as there are; the last one may be smaller."""
+    return -(-len(examples.labels) // batch_size)
+
 
 def training_batches(
-    pixels: np.ndarray, labels: np.ndarray, *, batch_size: int, epochs: int, seed: int, turn: bool
+    examples: Examples, *, batch_size: int, epochs: range, seed: int, altered: ViewName | None
 ) -> tf.data.Dataset:
-    """(images, labels) for all epochs in turn: float32 (batch, size, size, 1), 0-255, and int32 (batch,), 1 for a defect.
+    """(images, labels) of these epochs in turn: float32 (batch, height, width, 1), 0-255, and int32 (batch,), 1 for a defect.
 
-    Each epoch shows every image once, fully shuffled; with `turn` in one of its eight flips and quarter turns.
+    One stratum is shown whole and fully shuffled, every image once an epoch. `altered` names the view whose images are
+    shown each time in another pose and light; None leaves them as they are.
     """
-    images, classes = tf.constant(pixels), tf.constant(labels, tf.int32)
-    count = len(labels)
+    images, classes = tf.constant(examples.pixels), tf.constant(examples.labels, tf.int32)
+    members = [tf.constant(np.flatnonzero(examples.strata == stratum)) for stratum in np.unique(examples.strata)]
+    count, alter = len(examples.labels), ALTERATIONS[altered] if altered else None
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         seeds = tf.stack([tf.cast(seed, tf.int64), number])
-        order = tf.random.experimental.stateless_shuffle(tf.range(count), seeds)
-        poses = (
-            tf.random.stateless_uniform([count], seeds, maxval=8, dtype=tf.int32)
-            if turn
-            else tf.zeros([count], tf.int32)
+        places = tf.range(count, dtype=tf.int64)
+        return (
+            tf.data.Dataset.from_tensor_slices((order(members, count, seeds), places))
+            .batch(batch_size)
+            .map(
+                lambda chosen, places: (
+                    chosen,
+                    tf.stack([number * count + places, tf.fill(tf.shape(places), tf.cast(seed, tf.int64))], 1),
+                )
+            )
         )
-        return tf.data.Dataset.from_tensor_slices((order, poses)).batch(batch_size)
 
-    def gather(order: tf.Tensor, poses: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return posed(tf.cast(tf.gather(images, order), tf.float32), poses), tf.gather(classes, order)
+    def gather(chosen: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        shown = tf.cast(tf.gather(images, chosen), tf.float32)
+        return (alter(shown, seeds[0]) if alter else shown), tf.gather(classes, chosen)
 
-    batches = tf.data.Dataset.range(epochs).flat_map(epoch)
+    batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch)
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def order(members: list[tf.Tensor], count: int, seeds: tf.Tensor) -> tf.Tensor:
+    """Numbers of the images of an epoch, int64 (count,), in the order in which they are shown."""
+    shares = []
+    for stratum, numbers in enumerate(members):
+        share = count // len(members) + (stratum < count % len(members))
+        rounds = -(-share // len(numbers))
+        turns = [
+            tf.random.experimental.stateless_shuffle(numbers, seeds + [0, (stratum * 1_000 + turn + 1) << 32])
+            for turn in range(rounds)
+        ]
+        shares.append(tf.concat(turns, 0)[:share])
+    return tf.random.experimental.stateless_shuffle(tf.concat(shares, 0), seeds)
+
+
+def alter_raw(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+    """Each of square images (batch, size, size, 1) in one of its eight poses."""
+    return posed(images, tf.random.stateless_uniform([tf.shape(images)[0]], seeds, maxval=8, dtype=tf.int32))
+
+
+def alter_ring(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+    """Each of strips (batch, height, width, 1) turned by any angle, and every other mirrored."""
+    count, width = tf.shape(images)[0], tf.shape(images)[2]
+    turns = tf.random.stateless_uniform([count], seeds, maxval=width, dtype=tf.int32)
+    columns = (tf.range(width)[None] + turns[:, None]) % width
+    mirrored = tf.random.stateless_uniform([count], seeds + 1, maxval=2, dtype=tf.int32)[:, None]
+    columns = tf.where(mirrored == 1, width - 1 - columns, columns)
+    return tf.transpose(tf.gather(tf.transpose(images, [0, 2, 1, 3]), columns, batch_dims=1), [0, 2, 1, 3])
+
+
+ALTERATIONS: dict[ViewName, Alteration] = {"raw": alter_raw, "ring": alter_ring}
 
 
 def posed(images: tf.Tensor, poses: tf.Tensor) -> tf.Tensor:
@@ -44,6 +107,6 @@ def posed(images: tf.Tensor, poses: tf.Tensor) -> tf.Tensor:
 
 
 def evaluation_batches(pixels: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
-    """Images float32 (batch, size, size, 1), 0-255, in their order, every one once: the last batch may be smaller."""
+    """Images float32 (batch, height, width, 1), 0-255, in their order, every one once: the last batch may be smaller."""
     images = tf.data.Dataset.from_tensor_slices(pixels).batch(batch_size)
     return images.map(lambda batch: tf.cast(batch, tf.float32)).prefetch(tf.data.AUTOTUNE)

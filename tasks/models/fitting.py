@@ -5,22 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from tasks.images.batches import evaluation_batches, training_batches
+from tasks.images.batches import Examples, evaluation_batches, steps, training_batches
 from tasks.models.networks import build, classifier
 from tasks.runs.config import Recipe
 from tasks.runs.errors import BadInput
 from tasks.runs.records import Epoch
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Images uint8 (n, size, size, 1) and labels int32 (n,), 1 for a defect."""
-
-    pixels: np.ndarray
-    labels: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -37,8 +28,8 @@ def fit(learning: Examples, watching: Examples, recipe: Recipe, each_epoch: Call
     """
     keras.utils.set_random_seed(recipe.seed)
     network = build(recipe.model, recipe.image_size)
-    epochs, steps = passes(recipe, len(learning.labels)), -(-len(learning.labels) // recipe.batch_size)
-    learner = compiled(network, recipe, steps * epochs)
+    epochs, each = passes(recipe, len(learning.labels)), steps(learning, recipe.batch_size)
+    learner = compiled(network, recipe, each * epochs)
     teller = Teller(each_epoch)
     settled = epochs * 3 // 4  # few castings validate, so that weights of large steps can be lucky once
     best = keras.callbacks.EarlyStopping(
@@ -46,16 +37,15 @@ def fit(learning: Examples, watching: Examples, recipe: Recipe, each_epoch: Call
     )
     learner.fit(
         x=training_batches(
-            learning.pixels,
-            learning.labels,
+            learning,
             batch_size=recipe.batch_size,
-            epochs=epochs,
+            epochs=range(epochs),
             seed=recipe.seed,
-            turn=not published(recipe),
+            altered=None if published(recipe) else recipe.view,
         ),
         validation_data=labelled(watching, recipe.batch_size),
         epochs=epochs,
-        steps_per_epoch=steps,
+        steps_per_epoch=each,
         callbacks=[keras.callbacks.TerminateOnNaN(), teller, *([] if published(recipe) else [best])],
         shuffle=False,  # the pipeline shuffles; True only warns
         verbose=0,
