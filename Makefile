@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help retrain predict test test-all lint format lock doctor serve deploy clean
+.PHONY: help retrain predict test test-all kills lint format lock doctor serve deploy clean
+.PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict
 
 help:  ## this list
-	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 retrain: .venv/run  ## retrain on the built-in sample; ARGS="--source castings.zip" for other images
 	$(BIN)/python flows/retrain.py $(ARGS)
@@ -20,6 +21,9 @@ test: .venv/dev  ## the tests; with RECAST_ARCHIVE (the zip) and RECAST_ARRIVALS
 test-all: .venv/dev  ## and the long ones: the tutorial's network on the real archive
 	$(BIN)/pytest $(ARGS)
 
+kills: .venv/run  ## 20 trainings killed at random moments, each of which must end as one left alone; some 20 minutes
+	$(BIN)/python benchmarks/kills.py $(ARGS)
+
 lint: .venv/dev  ## style and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -28,6 +32,25 @@ lint: .venv/dev  ## style and types
 format: .venv/dev  ## rewrite in the house style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+# Long series, run by hand: hours on two cores. ARGS="--source castings.zip --json FILE"; else RECAST_ARCHIVE, else the sample.
+bench-time: .venv/run  ## the tutorial's recipe, compact and ring side by side from JPEG files on, three seeds
+	$(BIN)/python benchmarks/time_to_accuracy.py --published --models tutorial,compact,ring,ring_kept --seeds 3 $(ARGS)
+
+bench-cleaned: .venv/run  ## compact and ring with the test's copies held back, five seeds
+	$(BIN)/python benchmarks/time_to_accuracy.py --models compact,ring --seeds 5 $(ARGS)
+
+bench-castings: .venv/run  ## each network on castings that it never saw
+	$(BIN)/python benchmarks/by_casting.py $(ARGS)
+
+bench-camera: .venv/run  ## each network on photographs of a new camera set-up, those of RECAST_ARRIVALS
+	$(BIN)/python benchmarks/new_camera.py --arrivals "$(RECAST_ARRIVALS)" $(ARGS)
+
+bench-input: .venv/run  ## how long the network waits for its images
+	$(BIN)/python benchmarks/input_pipeline.py $(ARGS)
+
+bench-predict: .venv/run  ## one image and a folder, beside the tutorial's way and the bare decoder
+	$(BIN)/python benchmarks/predict.py $(ARGS)
 
 doctor: .venv/run  ## what is there: versions, GPU, disk, server, credentials
 	@$(BIN)/python flows/doctor.py

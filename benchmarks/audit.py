@@ -9,24 +9,23 @@ new casting, patched together from the rings of others. Each size runs in a proc
 import argparse
 import json
 import math
-import multiprocessing
-import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 import numpy as np
 
+from benchmarks.apart import apart, peak_bytes
 from benchmarks.photographs import photographs
 from tasks.images import rings
 from tasks.images.castings import Known, led
 from tasks.images.decoding import decode
 from tasks.images.likeness import SIDE, alike
-from tasks.images.views import raw
+from tasks.images.views import square
 from tasks.runs.config import Auditing
 
 RINGS = 200  # photographs on which ring finding is timed
@@ -44,7 +43,7 @@ def main() -> None:
     found = [one for one in grey if one is not None]
     milliseconds, strips = unwrapped(found)
     print(f"ring finding and unwrapping, one core: {milliseconds:.1f} ms an image (median of {min(RINGS, len(found))})")
-    thumbnails = np.stack([raw(one, SIDE).levels for one in found])
+    thumbnails = np.stack([square(one, SIDE) for one in found])
     print(f"{'images':>8} {'copies, s':>10} {'castings, s':>12} {'pairs':>9} {'castings':>9} {'peak, MiB':>10}")
     sizes = []
     for size in arguments.images:
@@ -73,12 +72,6 @@ def unwrapped(grey: list[np.ndarray]) -> tuple[float, np.ndarray]:
     return statistics.median(spent), np.stack(strips)
 
 
-def apart(work: Callable[..., dict], *inputs: object) -> dict:
-    """What `work` returns in a new process, so that its peak memory is its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, inputs)
-
-
 def measure(thumbnails: np.ndarray, strips: np.ndarray, images: int) -> dict:
     """Seconds and peak memory of finding copies and castings among so many images."""
     auditing, rng = Auditing(), np.random.default_rng(0)
@@ -94,7 +87,7 @@ def measure(thumbnails: np.ndarray, strips: np.ndarray, images: int) -> dict:
         "castings_seconds": time.perf_counter() - copied,
         "pairs": len(pairs.one),
         "castings": len({member.group for member in members}),
-        "peak_mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mebibytes": peak_bytes() / 2**20,
     }
 
 

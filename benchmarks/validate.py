@@ -9,14 +9,14 @@ import json
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 import simplejpeg
 
+from benchmarks.apart import seconds
 from benchmarks.photographs import photographs
 from tasks.images.manifest import Entry, place, shelf
 from tasks.images.measures import looks
@@ -66,12 +66,6 @@ def measure(names: list[str], contents: list[bytes], rounds: int, places: Places
         "seconds_with_none_new": statistics.median(kept),
         "seconds_with_all_new": statistics.median(cold),
     }
-
-
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def decode(contents: Sequence[bytes]) -> list[tuple[int, ...]]:

@@ -53,9 +53,9 @@ def findings(places: Places) -> Iterator[tuple[str, str]]:
 
 
 def device() -> str:
-    from tasks.models import fitting
+    from tasks.models import devices
 
-    found = fitting.device()
+    found = devices.device()
     return (
         "none: training runs on the processors (pip install 'recast[gpu]' where there is one)"
         if found == "CPU"

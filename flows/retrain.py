@@ -26,15 +26,16 @@ from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.extract import extract
 from tasks.fetch import fetch
+from tasks.models.starting import in_use
 from tasks.plot import plot
 from tasks.release import release
 from tasks.runs import page, report
 from tasks.runs.caching import Steps
 from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_status, parse
-from tasks.runs.config import Config, Places
+from tasks.runs.config import Config, Places, Recipe
 from tasks.runs.files import sweep, usable
 from tasks.runs.outcome import Found, Outcome, new_run_id, write_run
-from tasks.runs.records import Arrival, Corrections, Release, Source
+from tasks.runs.records import Arrival, Corrections, Release, Source, Splits
 from tasks.sources.arrivals import arrivals
 from tasks.sources.corrections import corrections
 from tasks.sources.source import locate
@@ -66,7 +67,8 @@ def retrain(config: Config = Config()) -> Release:
     found = Found(config, source, arriving, archive, folder, manifest, audited, splits)
     tell(report.before_training(found), config.places)  # known before hours of training, and if these end badly
 
-    model = step(train, splits, config.training.recipe())
+    recipe, chosen_because = choose(config, splits)
+    model = step(train, splits, recipe)
     evaluation = step(evaluate, splits, model, config.evaluation)
     figures = step(plot, audited, splits, model, evaluation)
     exports = step(export, model, evaluation)
@@ -75,7 +77,7 @@ def retrain(config: Config = Config()) -> Release:
     wall = time.perf_counter() - began
     show(Outcome(
         **vars(found), run_id=run_id, started=started, wall_seconds=wall, times=step.times,
-        model=model, evaluation=evaluation, figures=figures, exports=exports, release=released,
+        model=model, evaluation=evaluation, figures=figures, exports=exports, release=released, chosen_because=chosen_because,
     ))  # fmt: skip
     return released
 
@@ -83,12 +85,21 @@ def retrain(config: Config = Config()) -> Release:
 def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]:
     """The source, the arrivals and the corrections. Raises BadInput for whatever the user can mend, before any work is done."""
     if config.training.require_gpu:
-        from tasks.models.fitting import require_gpu
+        from tasks.models.devices import require_gpu
 
         require_gpu()
     usable(config.places)
     mending = corrections(config.fetch.classes, config.places)
     return locate(config.fetch, config.places), arrivals(config.fetch, config.places), mending
+
+
+def choose(config: Config, splits: Splits) -> tuple[Recipe, str]:
+    """The recipe of the network that suits the images, and why this one."""
+    training = config.training
+    champion = in_use(config.places) if training.start_from == "champion" else None
+    model, because = training.choice(splits.ring_share, champion)
+    print(f"train: {model}, since {because}")
+    return training.recipe(splits.ring_share, champion), because
 
 
 def show(outcome: Outcome) -> None:

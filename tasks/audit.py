@@ -57,6 +57,7 @@ def record(
         copies_of_two_labels=sum(labels[pair.sha256] != labels[pair.copy_sha256] for pair in copies),
         contents=len(members),
         rings=rings,
+        max_ring_residual=auditing.max_ring_residual,
         castings=len(set(groups.values())) if told else None,
         castings_of_two_labels=of_two_labels(rows, groups) if told else None,
         published_test_images_of_trained_castings=trained_castings(base, groups) if told else None,

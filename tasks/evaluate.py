@@ -2,77 +2,126 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from prefect import task
 
 from tasks.images import manifest, pixels
-from tasks.models.decisions import Decision
-from tasks.models.metrics import Prediction, score
+from tasks.images.decoding import WHOLE, Least
+from tasks.models import costs, novelty
+from tasks.models.calibration import temperature
+from tasks.models.decisions import Decision, Evidence
+from tasks.models.metrics import Prediction, review_reasons, score
 from tasks.runs.caching import same_step
+from tasks.runs.config import Classes, Places
 from tasks.runs.config import Evaluation as Settings
-from tasks.runs.config import Places
-from tasks.runs.files import store
-from tasks.runs.records import Evaluation, Model, Splits
+from tasks.runs.files import File, store
+from tasks.runs.records import Evaluation, Model, Score, Splits
 from tasks.runs.tables import read_table, store_table
 
 JUDGED = ("validation", "test")
+UNSEEN = 0.5  # the probability of a part that the network could not see: as likely the one as the other
+DOUBTFUL = 2.0  # a ring fits poorly from so many times the residual on that nearly all known rings keep within
 
 
 @task(cache_policy=same_step)
 def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places) -> Evaluation:
     """The predictions, the decision that made them, and the scores in all and by origin."""
-    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split in JUDGED]
-    decision = Decision(
-        classes=splits.classes,
+    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split in ("train", *JUDGED)]
+    seen = look(rows, model, places)
+    decision = learnt(rows, seen, splits.classes, model, evaluation)
+    predictions = judge(rows, seen, decision)
+    if splits.castings_by_split is None:
+        predictions = [one._replace(group="") for one in predictions]  # copies alone make no casting
+    test = [one for one in predictions if one.split == "test"]
+
+    def scored(chosen: Sequence[Prediction]) -> Score:
+        return score(chosen, splits.classes, evaluation)
+
+    slices = {origin: scored([one for one in test if one.origin == origin]) for origin in splits.by_origin}
+    overall = scored(test)
+    print(told(overall))
+    return Evaluation(
+        predictions=store_table("predictions", predictions, Prediction, places),
+        decision=keep(decision, places),
+        test=overall,
+        validation=scored([one for one in predictions if one.split == "validation"]),
+        slices={origin: slice_ for origin, slice_ in slices.items() if slice_.images},
+        threshold=decision.threshold,
+        temperature=decision.temperature,
+        review_band=decision.review_band,
+        review_reasons=review_reasons(test),
+    )
+
+
+def look(rows: Sequence[manifest.Row], model: Model, places: Places) -> list[Evidence]:
+    """What decides about each image, in order: the one pass of the network."""
+    from tasks.models import inference, networks
+
+    network = networks.load(model.file.path(places))
+    seen = pixels.sights(rows, model.view, model.image_size, places)
+    least = WHOLE if model.view == "ring" else Least(max(model.image_size, pixels.GLANCE))  # as a single file is seen
+    glances = pixels.squares(rows, pixels.GLANCE, places, least)
+    return inference.evidence(network, seen.levels, seen.residuals, glances)
+
+
+def learnt(
+    rows: Sequence[manifest.Row], seen: Sequence[Evidence], classes: Classes, model: Model, settings: Settings
+) -> Decision:
+    """How to decide: by costs, with the temperature of validation, and with what train and validation show as known."""
+    known = [(row, one) for row, one in zip(rows, seen, strict=True) if row.split != "test"]
+    residual = worst_residual([one for _, one in known], settings.unlike_share) if model.view == "ring" else None
+    clear = [(row, one) for row, one in known if residual is None or one.residual <= residual]
+    groups = [row.group for row, _ in clear]
+    return Decision(
+        classes=classes,
         model=model.name,
         network_sha256=model.file.sha256,
         view=model.view,
         image_size=model.image_size,
-    )
-    predictions = judge(rows, model, decision, places)
-    test = [one for one in predictions if one.split == "test"]
-    scored = {
-        origin: score([one for one in test if one.origin == origin], splits.classes, evaluation.confidence)
-        for origin in splits.by_origin
-    }
-    overall = score(test, splits.classes, evaluation.confidence)
-    print(
-        f"evaluate: accuracy {overall.accuracy:.2%} on {overall.images:,} test images; "
-        f"{overall.missed_defects} of {overall.defects:,} defects missed, {overall.false_rejects} of {overall.good:,} good parts refused"
-    )
-    return Evaluation(
-        predictions=store_table("predictions", predictions, Prediction, places),
-        decision=store(
-            lambda path: path.write_text(decision.model_dump_json(indent=2), encoding="utf-8"),
-            places,
-            "data",
-            "decisions/decision.json",
-        ),
-        test=overall,
-        validation=score(
-            [one for one in predictions if one.split == "validation"], splits.classes, evaluation.confidence
-        ),
-        slices={origin: slice_ for origin, slice_ in scored.items() if slice_.images},
-        threshold=decision.threshold,
-        review_band=decision.review_band,
+        threshold=costs.threshold(settings),
+        temperature=warmth([(row, one) for row, one in clear if row.split == "validation"], classes),
+        review_band=costs.review_band(settings),
+        appearance=novelty.learn([one.appearance for _, one in clear], groups, settings.unlike_share),
+        features=novelty.learn([one.features for _, one in clear], groups, settings.unlike_share),
+        max_residual=residual,
     )
 
 
-def judge(rows: Sequence[manifest.Row], model: Model, decision: Decision, places: Places) -> list[Prediction]:
-    """A prediction a row, in their order."""
-    from tasks.models import networks
+def warmth(watched: Sequence[tuple[manifest.Row, Evidence]], classes: Classes) -> float:
+    """The temperature at which the margins of validation are likeliest."""
+    defect = [manifest.is_defect(row, classes) for row, _ in watched]
+    return temperature(np.array([one.margin for _, one in watched]), np.array(defect, bool))
 
-    network = networks.load(model.file.path(places))
-    images = pixels.sights(rows, model.view, model.image_size, places).levels
-    chances = networks.defect_probabilities(network, images)
-    return [
-        Prediction(
-            row.path,
-            row.sha256,
-            row.split,
-            row.origin,
-            row.label,
-            float(chance),
-            decision.decide(float(chance)).decision,
-        )
-        for row, chance in zip(rows, chances, strict=True)
-    ]
+
+def worst_residual(known: Sequence[Evidence], share: float) -> float | None:
+    """From which residual on a ring fits poorly; None where no ring is known."""
+    found = [one.residual for one in known if not np.isnan(one.residual)]
+    return DOUBTFUL * float(np.quantile(found, 1 - share)) if found else None
+
+
+def judge(rows: Sequence[manifest.Row], seen: Sequence[Evidence], decision: Decision) -> list[Prediction]:
+    """A prediction for each validation and test row, in their order."""
+    predictions = []
+    for row, one in zip(rows, seen, strict=True):
+        if row.split in JUDGED:
+            said = decision.judge(one)
+            chance = UNSEEN if said.probability is None else said.probability
+            whose = (row.path, row.sha256, row.split, row.origin, row.label, row.group)
+            predictions.append(Prediction(*whose, chance, said.decision, said.reason))
+    return predictions
+
+
+def keep(decision: Decision, places: Places) -> File:
+    content = decision.model_dump_json()
+    return store(lambda path: path.write_text(content, encoding="utf-8"), places, "data", "decisions/decision.json")
+
+
+def told(test: Score) -> str:
+    called = (
+        "no test image" if test.accuracy is None else f"accuracy {test.accuracy:.2%} on {test.images:,} test images"
+    )
+    return (
+        f"evaluate: {called}; {test.missed_defects} of {test.defects:,} defects missed, {test.false_rejects} of {test.good:,} "
+        f"good parts refused; as decided {test.escapes_decided} defects pass, {test.rejects_decided} good parts are rejected, "
+        f"{test.reviews_decided} images go to a person"
+    )

@@ -13,8 +13,10 @@ from tasks.runs.records import Evaluation, Exports, Model
 
 @task(cache_policy=same_step)
 def export(model: Model, evaluation: Evaluation, places: Places) -> Exports:
-    """The folder with `model.keras` and `decision.json`, named by a digest over both."""
+    """The folder with the network, its decision and the list of images it was learnt from, named by a digest over them."""
     parts = {"decision.json": evaluation.decision, "model.keras": model.file}
+    if model.learnt:
+        parts["images.csv"] = model.learnt
     digest = digest_of({name: file.sha256 for name, file in parts.items()})
     contents = tuple(
         File(place="artifacts", name=f"models/{digest}/{name}", sha256=file.sha256)

@@ -1,7 +1,6 @@
 """Plot: what was learnt from, how learning went, and where the model is wrong, as pictures."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +8,9 @@ from prefect import task
 
 from tasks.images import manifest, pixels
 from tasks.images.copies import Copy
-from tasks.images.evidence import pictures
+from tasks.images.evidence import Picture, pictures
+from tasks.images.sheets import SIDE, Shelf, Tile, sheet, wrapped
+from tasks.models import cases, decisions
 from tasks.models.metrics import Prediction
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places
@@ -22,27 +23,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
     from PIL.Image import Image
 
-DEFECT, GOOD, INK, PALE = "#c0392b", "#1f7a5c", "#22313f", "#8395a7"
-SHOWN = 9  # pictures of a grid
+KEPT, INK, PALE = "#c0392b", "#22313f", "#8395a7"
+SHOWN = 12  # training images
 
 
 @task(cache_policy=same_step)
 def plot(audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, places: Places) -> Figures:
     """The figures of a run, in the order in which a report shows them."""
     rows = read_table(splits.table.path(places), manifest.Row)
-    found = pictures(rows, read_table(audit.pairs.path(places), Copy), splits.classes, places)
-    seen = [
-        Figure(name=name, title=title, caption=caption, file=save_picture(image, name, places))
-        for name, title, caption, image in found
-    ]
-    predictions = read_table(evaluation.predictions.path(places), Prediction)
+    seen = [*pictures(rows, read_table(audit.pairs.path(places), Copy), splits.classes, places), samples(rows, places)]
     drawn = [
-        (
-            "samples",
-            "Training images",
-            "Nine images that the network learns from, in the hash order of their content.",
-            samples(rows, splits.classes, places),
-        ),
         (
             "learning",
             "Learning curves",
@@ -55,14 +45,30 @@ def plot(audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, pla
             "Counts, and below them the share of the true class.",
             confusion(evaluation.test, splits.classes),
         ),
-        ("mistakes", "Worst mistakes of the test", *mistakes(predictions, splits.classes, places)),
     ]
-    figures = [
+    curves = [
         Figure(name=name, title=title, caption=caption, file=save(canvas, name, places))
         for name, title, caption, canvas in drawn
     ]
-    print(f"plot: {len(seen) + len(figures)} figures")
-    return Figures(figures=(*seen, *figures))
+    figures = (*kept(seen, places), *curves, *kept(judged(rows, model, evaluation, places), places))
+    print(f"plot: {len(figures)} figures")
+    return Figures(figures=figures)
+
+
+def kept(pictures: Iterable[Picture], places: Places) -> list[Figure]:
+    return [
+        Figure(name=name, title=title, caption=caption, file=save_picture(image, name, places))
+        for name, title, caption, image in pictures
+    ]
+
+
+def judged(rows: Sequence[manifest.Row], model: Model, evaluation: Evaluation, places: Places) -> Iterator[Picture]:
+    """Test images, with where the network sees a defect in them."""
+    from tasks.models import networks  # late: a remembered figure needs no TensorFlow
+
+    predictions = read_table(evaluation.predictions.path(places), Prediction)
+    decision = decisions.read(evaluation.decision.path(places))
+    return cases.pictures(predictions, rows, networks.load(model.file.path(places)), decision, places)
 
 
 def save_picture(image: "Image", name: str, places: Places) -> File:
@@ -84,29 +90,14 @@ def canvas(width: float, height: float) -> "Canvas":
     return Canvas(figsize=(width, height), layout="constrained")
 
 
-def samples(rows: Sequence[manifest.Row], classes: Classes, places: Places) -> "Canvas":
-    """A 3 x 3 grid of training images with their class."""
+def samples(rows: Sequence[manifest.Row], places: Places) -> Picture:
+    """Some of the training images with their class."""
     learning = sorted((row for row in rows if row.split == "train"), key=lambda row: row.sha256)[:SHOWN]
-    return grid([(row, row.label, DEFECT if row.label == classes.defect else GOOD) for row in learning], places)
-
-
-def grid(pictures: Sequence[tuple[manifest.Row | Prediction, str, str]], places: Places) -> "Canvas":
-    """Photographs with a coloured title each, three in a row."""
-    height = max(1, -(-len(pictures) // 3))
-    drawing = canvas(7.2, 2.55 * height)
-    for axes, picture in zip(
-        np.ravel(drawing.subplots(height, 3, squeeze=False)), [*pictures, *[None] * SHOWN], strict=False
-    ):
-        axes.set_axis_off()
-        if picture:
-            row, title, colour = picture
-            axes.imshow(pixels.load([stored(row, places)], 300)[0], cmap="gray", vmin=0, vmax=255)
-            axes.set_title(title, fontsize=9, color=colour)
-    return drawing
-
-
-def stored(row: manifest.Row | Prediction, places: Places) -> Path:
-    return manifest.stored(manifest.Entry(row.path, row.sha256), places)
+    photographs = pixels.load([manifest.stored(row, places) for row in learning], 2 * SIDE)
+    tiles = [Tile(levels, wrapped(row.label)) for row, levels in zip(learning, photographs, strict=True)]
+    shelves = [Shelf("", tuple(tiles[start : start + SHOWN // 2])) for start in range(0, len(tiles), SHOWN // 2)]
+    caption = f"{len(tiles)} images that the network learns from, in the hash order of their content."
+    return Picture("samples", "Training images", caption, sheet(shelves))
 
 
 def learning(history: Sequence[Epoch], kept: int) -> "Canvas":
@@ -135,7 +126,7 @@ def curves(axes: "Axes", history: Sequence[Epoch], kept: int, quantity: str, lab
         markersize=3,
         label="validation",
     )
-    axes.axvline(kept, color=DEFECT, linewidth=1, linestyle=":", label=f"kept epoch {kept}")
+    axes.axvline(kept, color=KEPT, linewidth=1, linestyle=":", label=f"kept epoch {kept}")
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -180,30 +171,3 @@ def confusion(test: Score, classes: Classes) -> "Canvas":
     axes.set_xlabel("called")
     axes.set_ylabel("true class")
     return drawing
-
-
-def mistakes(predictions: Sequence[Prediction], classes: Classes, places: Places) -> tuple[str, "Canvas"]:
-    """Caption and grid of the test images that the model is most surely wrong about."""
-    wrong = [
-        one
-        for one in predictions
-        if one.split == "test" and (one.defect_probability >= 0.5) != (one.label == classes.defect)
-    ]
-    wrong.sort(key=lambda one: -abs(one.defect_probability - 0.5))
-    if not wrong:
-        drawing = canvas(7.2, 1.0)
-        drawing.text(0.5, 0.5, "no test image was called wrongly", ha="center", va="center", color=GOOD)
-        return "The network made no mistake on the test images.", drawing
-    shown = wrong[:SHOWN]
-    titles = [
-        (
-            one,
-            f"{one.label}, called {one.defect_probability:.1%} defective",
-            DEFECT if one.label == classes.defect else GOOD,
-        )
-        for one in shown
-    ]
-    return (
-        f"{len(shown)} of {len(wrong)} mistakes, the surest first; red titles are missed defects, green ones refused good parts.",
-        grid(titles, places),
-    )

@@ -64,12 +64,25 @@ def settle(
 
 def decide(test: Score, acceptance: Acceptance) -> tuple[bool, str]:
     """Whether the decisions on the test images meet acceptance, and the sentence that says why or why not."""
-    escapes, rejects = test.escapes_decided / test.defects, test.rejects_decided / test.good
+    escapes, rejects, reviews = (
+        count / total
+        for count, total in (
+            (test.escapes_decided, test.defects),
+            (test.rejects_decided, test.good),
+            (test.reviews_decided, test.images),
+        )
+    )
     found = (
         f"{test.escapes_decided} of {test.defects:,} defects escape ({escapes:.2%}, at most {acceptance.max_escape_rate:.2%}), "
-        f"{test.rejects_decided} of {test.good:,} good parts are rejected ({rejects:.2%}, at most {acceptance.max_false_reject_rate:.2%})"
+        f"{test.rejects_decided} of {test.good:,} good parts are rejected ({rejects:.2%}, at most {acceptance.max_false_reject_rate:.2%}), "
+        f"{test.reviews_decided} of {test.images:,} images go to a person ({reviews:.2%}, at most {acceptance.max_review_rate:.2%})"
     )
-    return escapes <= acceptance.max_escape_rate and rejects <= acceptance.max_false_reject_rate, found
+    accepted = (
+        escapes <= acceptance.max_escape_rate
+        and rejects <= acceptance.max_false_reject_rate
+        and reviews <= acceptance.max_review_rate
+    )
+    return accepted, found
 
 
 def decision_file(exports: Exports, champion: registry.Version | None, acceptance: Acceptance, places: Places) -> Path:

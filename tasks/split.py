@@ -22,8 +22,8 @@ from tasks.runs.tables import read_table, store_table
 @task(cache_policy=same_step)
 def split(manifest: Manifest, audit: Audit, splitting: Splitting, places: Places) -> Splits:
     """The manifest with the group and the split of every row."""
-    groups = {member.sha256: member.group for member in read_table(audit.groups.path(places), Member)}
-    rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
+    members = {member.sha256: member for member in read_table(audit.groups.path(places), Member)}
+    rows = [row._replace(group=members[row.sha256].group) for row in read_table(manifest.table.path(places), Row)]
     rows = assign(rows, read_table(audit.pairs.path(places), Copy), splitting)
     castings = audit.castings is not None
     refuse_one_sided(rows, manifest.classes, "castings" if castings else "images")
@@ -39,6 +39,7 @@ def split(manifest: Manifest, audit: Audit, splitting: Splitting, places: Places
         held_back=by_split["held_back"],
         castings_by_split=groups_by_split(rows) if castings else None,
         test_images_of_trained_castings=tests_of_trained_groups(rows) if castings else None,
+        ring_share=sum(members[row.sha256].residual <= audit.max_ring_residual for row in train) / len(train),
         lookup_accuracy=looked_up(train, test, manifest.classes, places),
         shortcuts=shortcuts(train, test, manifest.classes),
     )

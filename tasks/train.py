@@ -1,44 +1,84 @@
 """Train: a network fitted to the training images, as it was after the epoch that it keeps."""
 
+import hashlib
 import resource
+import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
-import numpy as np
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
-from tasks.images import manifest, pixels
+from tasks.images import manifest
+from tasks.models.lessons import Plan, Shown, planned, shown
 from tasks.runs.caching import same_step
+from tasks.runs.code import code_digest
 from tasks.runs.config import Places, Recipe
 from tasks.runs.files import store
 from tasks.runs.progress import bar
 from tasks.runs.records import Epoch, Model, Splits
-from tasks.runs.tables import read_table
+from tasks.runs.tables import read_table, store_table
 
 if TYPE_CHECKING:
-    from tasks.images.batches import Examples
     from tasks.models.fitting import Fitted
 
 
 @task(cache_policy=same_step)
 def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
     """The model of `recipe`, fitted to the train rows of `splits`; its file lies under `data/networks`."""
-    from tasks.models import fitting, networks
+    from tasks.models import fitting  # noqa: F401  before the clock starts
 
-    rows = read_table(splits.table.path(places), manifest.Row)
-    learning = [row for row in rows if row.split == "train"]
     began = Spent.now()
-    fitted = fit(learning, [row for row in rows if row.split == "validation"], splits, recipe, places)
-    spent = Spent.now() - began
-    network = fitted.network
+    plan = planned(read_table(splits.table.path(places), manifest.Row), recipe, places)
+    learning, watching = (shown(rows, plan, splits, places) for rows in (plan.learning, plan.watching))
+    room = place_of(splits, plan, places)
+    fitted = fit(learning, watching, plan, room)
+    model = recorded(fitted, learning, plan, Spent.now() - began, places)
+    shutil.rmtree(room, ignore_errors=True)  # the model's file is stored: nothing is left to go on with
     print(
-        f"train: {recipe.model}, {network.count_params():,} parameters, {len(learning):,} images, "
-        f"epoch {fitted.kept_epoch} kept, {spent.wall:.0f} s"
+        f"train: {model.name}, {model.parameters:,} parameters, {model.images:,} images, "
+        f"epoch {model.kept_epoch} kept, {model.wall_seconds:.0f} s"
     )
+    return model
+
+
+def place_of(splits: Splits, plan: Plan, places: Places) -> Path:
+    """Where this training keeps what it takes to go on: another folder for other images, settings, first weights or code."""
+    start = plan.start.digest if plan.start else ""
+    parts = splits.table.sha256, plan.recipe.model_dump_json(), start, code_digest(Path(__file__))
+    return places.data.absolute() / "training" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def fit(learning: Shown, watching: Shown, plan: Plan, room: Path) -> "Fitted":
+    """Fits the network, telling each epoch to the log, the terminal and the Prefect UI."""
+    from tasks.models import fitting
+
+    epochs = fitting.passes(plan.recipe, len(learning.rows))
+    with bar(f"training {plan.recipe.model}", epochs) as advance:
+        fitted = fitting.fit(
+            learning.examples,
+            watching.examples,
+            plan.recipe,
+            telling(epochs, advance),
+            room,
+            plan.start.network if plan.start else None,
+        )
+    if fitted.resumed_from_epoch:
+        print(f"train: went on after epoch {fitted.resumed_from_epoch}, which an interrupted run had finished")
+    return fitted
+
+
+def recorded(fitted: "Fitted", learning: Shown, plan: Plan, spent: "Spent", places: Places) -> Model:
+    """The record of a training that has ended, with the network's file."""
+    from tasks.models import devices, networks
+
+    network, recipe = fitted.network, plan.recipe
+    learnt = {row.sha256 for row in learning.rows} | (plan.start.learnt if plan.start else set())
+    epochs = len(fitted.history) - (fitted.resumed_from_epoch or 0)
     return Model(
         file=store(lambda path: networks.save(network, path), places, "data", f"networks/{recipe.model}.keras"),
         name=recipe.model,
@@ -49,11 +89,15 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
         summary=networks.summary(network),
         history=fitted.history,
         kept_epoch=fitted.kept_epoch,
-        images=len(learning),
+        images=len(learning.rows),
+        left_out=len(plan.learning) - len(learning.rows),
+        learnt=store_table("learnt", map(manifest.Content, sorted(learnt)), manifest.Content, places),
+        started_from=plan.start.digest if plan.start else None,
         wall_seconds=round(spent.wall, 2),
         cpu_seconds=round(spent.cpu, 2),
-        images_per_second=round(len(learning) * len(fitted.history) / spent.wall, 1),
-        device=fitting.device(),
+        images_per_second=round(len(learning.rows) * epochs / spent.wall, 1),
+        device=devices.device(),
+        resumed_from_epoch=fitted.resumed_from_epoch,
     )
 
 
@@ -72,32 +116,17 @@ class Spent(NamedTuple):
         return Spent(self.wall - earlier.wall, self.cpu - earlier.cpu)
 
 
-def fit(
-    learning: Sequence[manifest.Row], watching: Sequence[manifest.Row], splits: Splits, recipe: Recipe, places: Places
-) -> "Fitted":
-    """Decodes both sets and fits the network, telling each epoch to the log, the terminal and the Prefect UI."""
-    from tasks.images import batches
-    from tasks.models import fitting
-
-    def examples(rows: Sequence[manifest.Row]) -> "Examples":
-        images = pixels.sights(rows, recipe.view, recipe.image_size, places).levels
-        labels = np.array([manifest.is_defect(row, splits.classes) for row in rows], np.int32)
-        origins = {origin: number for number, origin in enumerate(splits.by_origin)}
-        return batches.Examples(images, labels, np.array([origins[row.origin] for row in rows], np.int32))
-
-    epochs = fitting.passes(recipe, len(learning))
-    with bar(f"training {recipe.model}", epochs) as advance:
-        return fitting.fit(examples(learning), examples(watching), recipe, telling(epochs, advance))
-
-
 def telling(epochs: int, advance: Callable[[str], None]) -> Callable[[Epoch], None]:
     """Shows every finished epoch. A fault of the UI never ends a training."""
-    progress = progress_artifact()
+    progress, shown = progress_artifact(), 0
 
     def tell(epoch: Epoch) -> None:
+        nonlocal shown
         note = f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.2%}"
         print(f"epoch {epoch.epoch} of {epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, {note}")
-        advance(note)
+        for _ in range(epoch.epoch - shown):  # more than one where an interrupted run had finished some
+            advance(note)
+        shown = epoch.epoch
         if progress:
             try:
                 update_progress_artifact(progress, progress=100 * epoch.epoch / epochs)

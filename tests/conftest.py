@@ -16,6 +16,7 @@ from PIL import Image
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
 from tasks.models.decisions import Decision
 from tasks.runs.config import Classes, Config, Fetch, Places, Splitting
+from tasks.runs.config import Evaluation as Judging
 from tasks.runs.files import store
 from tasks.runs.outcome import Outcome
 from tasks.runs.records import Corrections, Epoch, Evaluation, Figure, Figures, ImageFolder, Model, Score
@@ -138,7 +139,7 @@ def judged(places: Places, model: Model) -> Evaluation:
     decision = Decision(classes=Classes(), model="compact", network_sha256=model.file.sha256, view="raw", image_size=75)
     predictions = [
         Prediction(
-            f"{split}/{label}/{number}.jpeg", "cd" * 32, split, origin, label, chance, decision.decide(chance).decision
+            f"{split}/{label}/{number}.jpeg", "cd" * 32, split, origin, label, "", chance, *decision.decide(chance)[:2]
         )
         for split in ("validation", "test")
         for label in chances
@@ -147,7 +148,7 @@ def judged(places: Places, model: Model) -> Evaluation:
 
     def score(split: str, *origins: str) -> Score:
         chosen = [one for one in predictions if one.split == split and one.origin in origins]
-        return metrics.score(chosen, Classes(), 0.95)
+        return metrics.score(chosen, Classes(), Judging())
 
     return Evaluation(
         predictions=store_table("predictions", predictions, Prediction, places),
@@ -158,6 +159,8 @@ def judged(places: Places, model: Model) -> Evaluation:
         validation=score("validation", "base", "line 2"),
         slices={origin: score("test", origin) for origin in ("base", "line 2")},
         threshold=decision.threshold,
+        temperature=decision.temperature,
+        review_reasons={},
     )
 
 

@@ -1,52 +1,100 @@
-"""Batches: every image once an epoch, in an order and in poses that the seed and the epoch alone decide."""
+"""Batches: every stratum its share of an epoch, in an order and in forms that the seed and the epoch alone decide."""
+
+from collections import Counter
 
 import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
+WIDTH = 24  # columns of a small strip
+
+
+def examples(images: np.ndarray, strata: list[int] | None = None):
+    """Their labels are their numbers, by which a batch tells what it shows."""
+    from tasks.images.batches import Examples
+
+    count = len(images)
+    return Examples(images, np.arange(count, dtype=np.int32), np.array(strata or [0] * count, np.int32))
 
 
 @pytest.fixture
-def images():
+def squares() -> np.ndarray:
     return np.arange(10 * 4 * 4, dtype=np.uint8).reshape(10, 4, 4, 1)
 
 
-def read(images, *, epochs=2, seed=0, turn=False, batch_size=4):
+@pytest.fixture
+def strips() -> np.ndarray:
+    """Strips whose columns all differ."""
+    return np.random.default_rng(0).integers(0, 256, (6, 12, WIDTH, 2), np.uint8)
+
+
+def read(shown, *, epochs=range(2), seed=0, altered=None, batch_size=4) -> list[tuple[np.ndarray, np.ndarray]]:
     from tasks.images.batches import training_batches
 
-    labels = np.arange(len(images), dtype=np.int32)
-    dataset = training_batches(images, labels, batch_size=batch_size, epochs=epochs, seed=seed, turn=turn)
+    dataset = training_batches(shown, batch_size=batch_size, epochs=epochs, seed=seed, altered=altered)
     return [(batch.numpy(), ids.numpy()) for batch, ids in dataset]
 
 
-def test_an_epoch_shows_every_image_once_with_its_label(images):
-    batches = read(images, epochs=3)
+def order(batches) -> list[int]:
+    return np.concatenate([ids for _, ids in batches]).tolist()
+
+
+def test_a_single_stratum_is_shown_whole_with_its_labels(squares):
+    from tasks.images.batches import steps
+
+    batches = read(examples(squares), epochs=range(3))
     assert [len(ids) for _, ids in batches] == [4, 4, 2] * 3
+    assert steps(examples(squares), 4) == 3
     for start in (0, 3, 6):
-        epoch = batches[start : start + 3]
-        assert sorted(np.concatenate([ids for _, ids in epoch])) == list(range(10))
+        assert sorted(order(batches[start : start + 3])) == list(range(10))
     for pixels, ids in batches:
-        np.testing.assert_array_equal(pixels, images[ids])
+        assert pixels.dtype == np.float32
+        np.testing.assert_array_equal(pixels, squares[ids])
 
 
-def test_epochs_differ_in_order_and_equal_seeds_agree(images):
-    orders = [np.concatenate([ids for _, ids in read(images, seed=seed)]).tolist() for seed in (1, 1, 2)]
+def test_epochs_differ_in_order_and_equal_seeds_agree(squares):
+    orders = [order(read(examples(squares), seed=seed)) for seed in (1, 1, 2)]
     assert orders[0] == orders[1]
     assert orders[0] != orders[2]
     assert orders[0][:10] != orders[0][10:]
 
 
-def test_an_epoch_does_not_depend_on_how_many_there_are(images):
-    short, long = read(images, epochs=1, turn=True), read(images, epochs=4, turn=True)
-    for (one, ids), (other, others) in zip(short, long, strict=False):
+@pytest.mark.parametrize(("view", "strata"), [("raw", None), ("raw", [0] * 7 + [1] * 3), ("ring", [0, 0, 0, 0, 1, 2])])
+def test_a_training_that_takes_up_an_epoch_sees_what_another_saw_in_it(squares, strips, view, strata):
+    shown = examples(squares if view == "raw" else strips, strata)
+    whole, tail = (read(shown, epochs=epochs, seed=5, altered=view) for epochs in (range(5), range(3, 5)))
+    assert len(whole) == 5 * len(tail) // 2
+    for (one, ids), (other, others) in zip(whole[-len(tail) :], tail, strict=True):
         np.testing.assert_array_equal(one, other)
         np.testing.assert_array_equal(ids, others)
 
 
-def test_the_eight_poses_are_the_eight_flips_and_quarter_turns(images):
+def test_strata_have_equal_shares_however_few_their_images_are(squares):
+    strata = [0] * 6 + [1] * 3 + [7]
+    for start in range(4):
+        shown = Counter(order(read(examples(squares, strata), epochs=range(start, start + 1))))
+        shares = Counter()
+        for number, times in shown.items():
+            shares[strata[number]] += times
+        assert sorted(shares.values()) == [3, 3, 4], "ten images, as an epoch of all has"
+        assert shown[9] >= 3, "the only one of its stratum"
+        assert max(shown[number] for number in range(6)) == 1, "of a large stratum none comes twice"
+
+
+def test_a_large_stratum_shows_others_in_other_epochs(squares):
+    shown = order(read(examples(squares, [0] * 8 + [1] * 2), epochs=range(8)))
+    assert set(shown) == set(range(10))
+
+
+def test_images_of_a_small_stratum_take_turns(squares):
+    shown = Counter(order(read(examples(squares, [0] * 8 + [1] * 2), epochs=range(1))))
+    assert {shown[8], shown[9]} <= {2, 3}, "five places for two images"
+
+
+def test_the_eight_poses_are_the_eight_flips_and_quarter_turns(squares):
     from tasks.images.batches import posed
 
-    picture = images[:1].astype(np.float32)
+    picture = squares[:1].astype(np.float32)
     poses = posed(np.repeat(picture, 8, axis=0), np.arange(8)).numpy()[..., 0]
     plane = picture[0, ..., 0]
     expected = [np.rot90(flipped, turns) for flipped in (plane, plane[:, ::-1]) for turns in range(4)]
@@ -54,20 +102,52 @@ def test_the_eight_poses_are_the_eight_flips_and_quarter_turns(images):
     np.testing.assert_array_equal(poses[0], plane)
 
 
-def test_turned_batches_show_several_poses_of_the_same_images(images):
-    seen = {
-        (int(label), pixels.tobytes())
-        for batch, ids in read(images, epochs=20, turn=True)
-        for pixels, label in zip(batch, ids, strict=True)
-    }
-    assert len(seen) > 40, "of 80 there are"
-    for label, content in seen:
-        assert sorted(np.frombuffer(content, np.float32)) == sorted(images[label].ravel())
+def test_altered_batches_show_images_in_many_forms_and_unaltered_ones_as_they_are(squares, strips):
+    for images, view in ((squares, "raw"), (strips, "ring")):
+        altered = {
+            (int(label), pixels.tobytes())
+            for batch, ids in read(examples(images), epochs=range(20), altered=view)
+            for pixels, label in zip(batch, ids, strict=True)
+        }
+        assert len(altered) > 4 * len(images)
+        plain = {pixels.tobytes() for batch, _ in read(examples(images), epochs=range(3)) for pixels in batch}
+        assert plain == {image.astype(np.float32).tobytes() for image in images}
 
 
-def test_evaluation_keeps_the_order_and_drops_no_image(images):
+def test_one_image_is_altered_in_another_way_than_its_neighbour(strips):
+    from tasks.images.batches import ALTERATIONS
+
+    for view, images in (
+        ("ring", np.repeat(strips[:1], 16, axis=0)),
+        ("raw", np.repeat(strips[:1, :, :12], 16, axis=0)),
+    ):
+        found = ALTERATIONS[view](images.astype(np.float32), np.array([3, 4], np.int64)).numpy()
+        assert len({one.tobytes() for one in found}) >= 5
+
+
+def test_turning_and_mirroring_a_ring_keeps_every_column(strips, monkeypatch):
+    """Its other alterations, of light and reach, are left out here."""
+    from tasks.images import batches
+
+    monkeypatch.setattr(batches, "ROWS", 0)
+    monkeypatch.setattr(batches, "GAIN", 0.0)
+    shown = np.repeat(strips, 4, axis=0).astype(np.float32)
+    altered = batches.alter_ring(shown, np.array([1, 2], np.int64)).numpy()
+    mirrored = set()
+    for before, after in zip(shown, altered, strict=True):
+        columns = [before[:, column].tobytes() for column in range(WIDTH)]
+        places = [columns.index(np.ascontiguousarray(after[:, column]).tobytes()) for column in range(WIDTH)]
+        assert sorted(places) == list(range(WIDTH))
+        ways = {(later - sooner) % WIDTH for sooner, later in zip(places, places[1:], strict=False)}
+        assert len(ways) == 1, "neighbours stay neighbours, around the turn"
+        mirrored |= ways
+    assert mirrored == {1, WIDTH - 1}, "some strips run backwards"
+
+
+def test_evaluation_keeps_the_order_and_drops_no_image(squares):
     from tasks.images.batches import evaluation_batches
 
-    batches = [batch.numpy() for batch in evaluation_batches(images, batch_size=4)]
+    batches = [batch.numpy() for batch in evaluation_batches(squares, batch_size=4)]
     assert [len(batch) for batch in batches] == [4, 4, 2]
-    np.testing.assert_array_equal(np.concatenate(batches), images)
+    assert batches[0].dtype == np.float32
+    np.testing.assert_array_equal(np.concatenate(batches), squares)

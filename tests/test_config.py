@@ -3,8 +3,9 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from tasks.runs.caching import as_text
 from tasks.runs.commandline import SHORT
-from tasks.runs.config import Classes, Config, Settings, Splitting, Training
+from tasks.runs.config import RECIPES, Champion, Classes, Config, Settings, Splitting, Training
 
 
 def classes_below(kind: type[BaseModel]) -> set[type[BaseModel]]:
@@ -57,14 +58,72 @@ def test_the_tutorial_models_train_as_published(model):
 
 
 def test_what_is_set_goes_before_the_recipe():
-    recipe = Training(epochs=7, image_size=96, batch_size=8, learning_rate=0.5, seed=3).recipe()
-    assert recipe.model_dump() == {
-        "model": "compact", "epochs": 7, "image_size": 96, "batch_size": 8, "learning_rate": 0.5, "seed": 3,
+    asked = {
+        "epochs": 7, "image_size": 96, "batch_size": 8, "learning_rate": 0.5, "seed": 3, "deterministic": True,
+        "precision": "mixed_float16", "jit_compile": True, "start_from": "champion",
     }  # fmt: skip
+    recipe = Training(**asked).recipe().model_dump()
+    assert recipe.items() >= {**asked, "model": "compact"}.items()
 
 
 def test_asking_for_a_gpu_does_not_train_again():
     assert Training(require_gpu=True).recipe() == Training().recipe()
+
+
+@pytest.mark.parametrize(
+    ("asked", "ring_share", "model", "because"),
+    [
+        ({}, 1.0, "ring", "100.0% of the training images show a ring, and ring needs 99%"),
+        ({}, 0.99, "ring", "99.0% of the training images show a ring, and ring needs 99%"),
+        ({}, 0.985, "compact", "98.5% of the training images show a ring, and ring needs 99%"),
+        ({"min_ring_share": 0.9}, 0.985, "ring", "98.5% of the training images show a ring, and ring needs 90%"),
+        ({"image_size": 96}, 1.0, "compact", "images of 96 x 96 pixels were asked for"),
+        ({"image_size": 512}, 1.0, "ring", "100.0% of the training images show a ring, and ring needs 99%"),
+        ({"model": "compact"}, 1.0, "compact", "it was asked for"),
+        ({"model": "ring"}, 0.2, "ring", "it was asked for"),
+    ],
+)
+def test_the_network_follows_from_the_images_unless_it_is_asked_for(asked, ring_share, model, because):
+    training = Training(**asked)
+    assert training.choice(ring_share) == (model, because)
+    recipe = training.recipe(ring_share)
+    assert recipe.model == model
+    assert recipe.view == ("ring" if model == "ring" else "raw")
+    assert recipe.image_size == asked.get("image_size", RECIPES[model]["image_size"])
+
+
+@pytest.mark.parametrize(
+    ("used", "ring_share", "model"),
+    [
+        ("compact", 1.0, "compact"),
+        ("tutorial", 1.0, "tutorial"),
+        ("ring", 1.0, "ring"),
+        ("ring", 0.5, "compact"),
+        ("one of long ago", 1.0, "ring"),
+    ],
+)
+def test_a_training_that_continues_takes_the_network_of_the_model_in_use_where_it_can(used, ring_share, model):
+    champion = Champion(digest="aa", model=used, image_size=75)
+    assert Training().choice(ring_share, champion)[0] == model
+    assert Training(model="compact").choice(ring_share, champion) == ("compact", "it was asked for")
+
+
+def test_which_model_is_in_use_is_in_no_cache_key():
+    recipes = [Training(start_from="champion").recipe(champion=used) for used in (None, champion("aa"), champion("bb"))]
+    assert len({recipe.model_dump_json() for recipe in recipes}) == 1
+    assert len({as_text(recipe) for recipe in recipes}) == 1
+    assert as_text(Training().recipe()) != as_text(recipes[0])
+
+
+def champion(digest: str) -> Champion:
+    return Champion(digest=digest, model="compact", image_size=75)
+
+
+def test_a_ring_has_its_own_size():
+    assert Training(model="ring", image_size=512).recipe().image_size == 512
+    expected = "image_size is 128, but the ring model has a ring unwrapped to a width of 512.*--model compact"
+    with pytest.raises(ValidationError, match=expected):
+        Training(model="ring", image_size=128)
 
 
 @pytest.mark.parametrize("model", ["tutorial", "tutorial_dropout"])
@@ -102,6 +161,9 @@ def test_the_two_classes_differ():
         ("training", {"image_size": 16}),
         ("training", {"seed": -1}),
         ("training", {"model": "resnet"}),
+        ("training", {"precision": "float8"}),
+        ("training", {"start_from": "last"}),
+        ("training", {"min_ring_share": 0}),
         ("evaluation", {"confidence": 1}),
         ("acceptance", {"max_escape_rate": -0.1}),
     ],

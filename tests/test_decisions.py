@@ -1,13 +1,34 @@
 """Decisions: pass, review or reject, and why."""
 
+import numpy as np
 import pytest
 
-from tasks.models.decisions import Decision, read
+from tasks.images.views import NO_RING
+from tasks.models.decisions import POOR_RING, UNLIKE, UNSURE, Decision, Evidence, read
+from tasks.models.novelty import Known
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
 
 PLAIN = Decision(classes=Classes(), model="compact", network_sha256="ab" * 32, view="raw", image_size=75)
 BANDED = PLAIN.model_copy(update={"threshold": 0.4, "review_band": (0.3, 0.6)})
+
+
+def known(quantities: int, limit: float) -> Known:
+    """Uncorrelated, of mean 100 and deviation 10 each."""
+    unit = np.eye(quantities)
+    return Known(
+        usual=(100,) * quantities, spread=(10,) * quantities, directions=tuple(map(tuple, unit)),
+        widths=(1,) * quantities, width_across=1, limit=limit,
+    )  # fmt: skip
+
+
+CAREFUL = BANDED.model_copy(update={"appearance": known(11, 5), "features": known(2, 3), "max_residual": 0.004})
+
+
+def shown(margin: float = -3.0, residual: float = 0.001, border: float = 100.0, feature: float = 100.0) -> Evidence:
+    appearance = np.full(11, 100.0)
+    appearance[7] = border
+    return Evidence(margin, np.array([100.0, feature]), appearance, residual)
 
 
 @pytest.mark.parametrize(
@@ -26,9 +47,36 @@ def test_inside_the_band_a_person_looks_whatever_the_threshold(probability, deci
 
 
 def test_the_reason_gives_the_numbers():
-    assert PLAIN.decide(0.6).reason == "defect probability 60.0% is at least the threshold 50.0%"
-    assert PLAIN.decide(0.4).reason == "defect probability 40.0% is below the threshold 50.0%"
-    assert BANDED.decide(0.35).reason == "defect probability 35.0% lies between 30.0% and 60.0%"
+    assert PLAIN.decide(0.6).reason == "defect probability 60.0% is at least the limit of 50.0%"
+    assert PLAIN.decide(0.4).reason == "defect probability 40.0% is below the limit of 50.0%"
+    assert BANDED.decide(0.2).reason == "defect probability 20.0% is below the limit of 30.0%"
+    assert BANDED.decide(0.35).reason == f"{UNSURE}: defect probability 35.0% lies between 30.0% and 60.0%"
+
+
+@pytest.mark.parametrize("margin", [-9.0, 9.0])
+@pytest.mark.parametrize(
+    ("strange", "reason"),
+    [
+        ({"residual": np.nan}, NO_RING),
+        ({"residual": 0.005}, f"{POOR_RING}: its rim is 0.50% off an ellipse, and 0.40% is the most"),
+        ({"border": 231.0}, f"{UNLIKE}: a brighter border (231, where 100 is usual)"),
+        ({"feature": 140.0}, f"{UNLIKE}: what the network sees in it is 4.0 from what it knows, and 3.0 is the most"),
+    ],
+)
+def test_what_was_not_seen_well_or_is_unlike_goes_to_a_person_however_sure_the_network(margin, strange, reason):
+    verdict = CAREFUL.judge(shown(margin, **strange))
+    assert (verdict.decision, verdict.reason) == ("review", reason)
+    assert (verdict.probability is None) == ("residual" in strange)
+
+
+@pytest.mark.parametrize(("margin", "decision"), [(-3, "pass"), (0, "review"), (3, "reject")])
+def test_a_familiar_image_is_decided_by_its_probability(margin, decision):
+    assert CAREFUL.judge(shown(margin)).decision == decision
+
+
+def test_the_temperature_divides_the_margin():
+    warm = PLAIN.model_copy(update={"temperature": 2.0})
+    assert warm.judge(shown(3.0)).probability == pytest.approx(1 / (1 + np.exp(-1.5)))
 
 
 @pytest.mark.parametrize(
@@ -41,8 +89,8 @@ def test_the_likelier_class_has_at_least_one_half(probability, label, sure):
 
 def test_a_decision_comes_back_from_its_file(tmp_path):
     path = tmp_path / "decision.json"
-    decision = BANDED.model_copy(update={"classes": Classes(defect="schlecht", good="größer")})
-    path.write_text(decision.model_dump_json(indent=2), encoding="utf-8")
+    decision = CAREFUL.model_copy(update={"classes": Classes(defect="schlecht", good="größer")})
+    path.write_text(decision.model_dump_json(), encoding="utf-8")
     assert read(path) == decision
 
 

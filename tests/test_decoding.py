@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.images import decoding
-from tasks.images.decoding import EXIF_ORIENTATION, decode, orientation
+from tasks.images.decoding import EXIF_ORIENTATION, WHOLE, Least, decode, orientation
 from tasks.sources.faults import DAMAGES
 
+QUARTER = Least(share=1 / 4)
 NOISE = np.random.default_rng(7).integers(0, 256, (40, 30), np.uint8)
 
 
@@ -173,22 +174,41 @@ def test_no_damage_whatever_ends_in_an_error(picture, changes, cut):
     damaged = bytes(content[: max(0, len(content) - cut)])
     decoded = decode(damaged, suffix, 1)
     assert (decoded.pixels is None) == bool(decoded.code)
-    assert decode(damaged, suffix, 1, reduced=4)[1:] == decoded[1:], "a view of a quarter finds the same"
+    assert decode(damaged, suffix, 1, QUARTER)[1:] == decoded[1:], "a view of a quarter finds the same"
     if cut:
         assert decoded.pixels is None
 
 
-@pytest.mark.parametrize("size", [(300, 300), (301, 303), (64, 33), (5, 9), (4, 1), (1, 1)])
+@pytest.mark.parametrize("size", [(300, 300), (64, 36), (8, 4), (4, 4)])
 @pytest.mark.parametrize(("form", "mode"), [("JPEG", "L"), ("JPEG", "RGB"), ("PNG", "L"), ("PNG", "P")])
 def test_a_quarter_of_the_size_is_the_mean_of_four_by_four(size, form, mode):
     smooth = Image.fromarray(NOISE).resize(size, Image.Resampling.BICUBIC).convert(mode)
     content, suffix = encoded(smooth, form), f".{form.lower()}"
-    whole, quarter = decode(content, suffix, 40), decode(content, suffix, 40, reduced=4)
+    whole, quarter = decode(content, suffix, 40), decode(content, suffix, 40, QUARTER)
     assert (quarter.width, quarter.height) == (whole.width, whole.height) == size
     expected = np.asarray(Image.fromarray(whole.pixels).reduce(4)).astype(int)
     assert quarter.pixels.shape == expected.shape
-    inside = np.s_[: size[1] // 4, : size[0] // 4]  # a JPEG's last block reaches beyond the picture
-    assert np.abs(quarter.pixels[inside].astype(int) - expected[inside]).max(initial=0) <= (2 if form == "JPEG" else 0)
+    assert np.abs(quarter.pixels.astype(int) - expected).max() <= (2 if form == "JPEG" else 0)
+
+
+@pytest.mark.parametrize("size", [(300, 300), (301, 303), (64, 33), (150, 151), (5, 9), (4, 1), (1, 1)])
+@pytest.mark.parametrize("least", [Least(75), Least(32), Least(8), Least(share=1 / 4), Least(share=1 / 3)], ids=str)
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_no_picture_becomes_smaller_than_asked(form, least, size):
+    smooth = Image.fromarray(NOISE).resize(size, Image.Resampling.BICUBIC)
+    content, suffix = encoded(smooth, form), f".{form.lower()}"
+    whole, found = decode(content, suffix, 40), decode(content, suffix, 40, least)
+    assert (found.width, found.height) == size
+    assert found.pixels.dtype == np.uint8
+    for side, before in zip(found.pixels.shape, whole.pixels.shape, strict=True):
+        assert least.of(before) <= side <= before
+    assert abs(float(found.pixels.mean()) - float(whole.pixels.mean())) <= 6, "it is the same picture"
+
+
+def test_sides_are_asked_for_in_pixels_or_as_a_share():
+    assert [WHOLE.of(side) for side in (1, 300)] == [1, 300]
+    assert [Least(75).of(side) for side in (300, 75, 40)] == [75, 75, 40]
+    assert [QUARTER.of(side) for side in (300, 301, 4, 1)] == [75, 76, 1, 1]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -196,4 +216,4 @@ def test_a_quarter_of_the_size_is_the_mean_of_four_by_four(size, form, mode):
 def test_at_a_quarter_of_the_size_the_same_damage_is_found(photograph, damage, options):
     picture = Image.open(io.BytesIO(photograph(size=(300, 300))))
     content = DAMAGES[damage](encoded(picture, "JPEG", **options))
-    assert decode(content, ".jpeg", 40, reduced=4) == decode(content, ".jpeg", 40)
+    assert decode(content, ".jpeg", 40, QUARTER) == decode(content, ".jpeg", 40)

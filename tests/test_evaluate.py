@@ -1,12 +1,15 @@
 """Evaluate: every validation and test image judged once, and every figure taken from that table."""
 
+import numpy as np
 import pytest
 
-from tasks.evaluate import evaluate
+from tasks.evaluate import DOUBTFUL, UNSEEN, evaluate, judge, learnt, look
 from tasks.images import manifest
+from tasks.images.views import NO_RING
 from tasks.models import decisions
+from tasks.models.decisions import Evidence
 from tasks.models.metrics import Prediction
-from tasks.runs.config import Evaluation, Training
+from tasks.runs.config import Classes, Evaluation, Training
 from tasks.runs.tables import read_table
 from tasks.train import train
 
@@ -45,3 +48,77 @@ def test_the_decision_names_the_network_it_belongs_to(judged, places):
     assert decision.network_sha256 == model.file.sha256
     assert decision.classes == splits.classes
     assert (decision.view, decision.image_size) == ("raw", 32)
+
+
+def test_the_record_tells_what_the_decision_holds(judged, places):
+    _, _, evaluation = judged
+    decision = decisions.read(evaluation.decision.path(places))
+    assert (evaluation.threshold, evaluation.temperature) == (decision.threshold, decision.temperature)
+    assert evaluation.review_band == decision.review_band == pytest.approx((0.02, 0.8))
+    assert decision.threshold == pytest.approx(1 / 11)
+    assert sum(evaluation.review_reasons.values()) == evaluation.test.reviews_decided
+    assert evaluation.test.castings is None, "no ring is found in these photographs"
+
+
+def test_the_file_alone_decides_as_the_table_says(judged, places):
+    splits, model, evaluation = judged
+    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split in ("validation", "test")]
+    decision = decisions.read(evaluation.decision.path(places))
+    again = judge(rows, look(rows, model, places), decision)
+    for one, other in zip(read_table(evaluation.predictions.path(places), Prediction), again, strict=True):
+        assert (one.decision, one.reason) == (other.decision, other.reason)
+        assert one.defect_probability == pytest.approx(other.defect_probability, abs=1e-6)
+
+
+def rings(model, count: int = 60):
+    """Rows of ten castings in all three splits, what is seen of each, and a record of a model that sees rings."""
+    rng = np.random.default_rng(0)
+    splits = ["train"] * 6 + ["validation"] * 2 + ["test"] * 2
+    rows = [
+        manifest.Row(f"{number}.jpeg", "", ("def_front", "ok_front")[number % 2], "base", "", 48, 48, 0, 0, 0,
+                     f"{number % 10}", splits[number % 10])
+        for number in range(count)
+    ]  # fmt: skip
+    seen = [
+        Evidence(4.0 * (row.label == "def_front") - 2, rng.normal(size=5), rng.normal(size=11), 0.001) for row in rows
+    ]
+    return rows, seen, model.model_copy(update={"view": "ring"})
+
+
+def test_a_part_without_a_ring_goes_to_a_person_and_is_in_every_count(model):
+    rows, seen, model = rings(model)
+    number = next(number for number, row in enumerate(rows) if row.split == "test")
+    seen[number] = seen[number]._replace(residual=np.nan)
+    decision = learnt(rows, seen, Classes(), model, Evaluation())
+    predictions = judge(rows, seen, decision)
+    assert len(predictions) == 24
+    lost = next(one for one in predictions if one.path == rows[number].path)
+    assert (lost.decision, lost.reason, lost.defect_probability) == ("review", NO_RING, UNSEEN)
+
+
+def test_what_is_known_comes_from_train_and_validation_alone(model):
+    rows, seen, model = rings(model)
+    first = learnt(rows, seen, Classes(), model, Evaluation())
+    moved = [
+        one._replace(margin=-one.margin, appearance=one.appearance + 50, features=one.features + 50, residual=0.1)
+        if row.split == "test"
+        else one
+        for row, one in zip(rows, seen, strict=True)
+    ]
+    assert learnt(rows, moved, Classes(), model, Evaluation()) == first
+    assert first.max_residual == pytest.approx(DOUBTFUL * 0.001)
+    assert {one.decision for one in judge(rows, moved, first) if one.split == "test"} == {"review"}
+
+
+def test_the_temperature_is_of_validation_alone(model):
+    rows, seen, model = rings(model)
+
+    def temperature(split: str) -> float:
+        wrong = [
+            one._replace(margin=-9 * one.margin) if row.split == split else one
+            for row, one in zip(rows, seen, strict=True)
+        ]
+        return learnt(rows, wrong, Classes(), model, Evaluation()).temperature
+
+    assert temperature("train") == temperature("test") == temperature("none")
+    assert temperature("validation") > 2 * temperature("train")

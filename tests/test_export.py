@@ -5,8 +5,10 @@ import shutil
 import pytest
 
 from tasks.export import export
+from tasks.images.manifest import Content
 from tasks.models import decisions
-from tasks.runs.files import damage, store
+from tasks.runs.files import damage, digest_of_folder, store
+from tasks.runs.tables import store_table
 
 
 def models(places):
@@ -22,6 +24,15 @@ def test_the_folder_holds_all_that_prediction_needs(model, evaluation, places):
     assert [file.path(places).parent for file in exports.contents] == [folder.absolute()] * 2
     decision = decisions.read(folder / "decision.json")
     assert damage(folder / "model.keras", decision.network_sha256) is None
+
+
+def test_the_images_that_it_learnt_from_are_listed_where_they_are_known(model, evaluation, places):
+    learnt = store_table("learnt", [Content("aa"), Content("bb")], Content, places)
+    exports = export.fn(model.model_copy(update={"learnt": learnt}), evaluation, places)
+    folder = places.artifacts / "models" / exports.digest
+    assert sorted(path.name for path in folder.iterdir()) == ["decision.json", "images.csv", "model.keras"]
+    assert (folder / "images.csv").read_text() == "sha256\naa\nbb\n"
+    assert digest_of_folder(folder) == exports.digest
 
 
 def test_the_same_model_is_the_same_folder_and_is_not_written_again(model, evaluation, places):

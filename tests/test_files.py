@@ -6,7 +6,19 @@ import os
 import pytest
 
 from tasks.runs.config import Places
-from tasks.runs.files import File, adopt, damage, publish, scratch_beside, sha256_of, store, sweep, write_whole
+from tasks.runs.files import (
+    File,
+    adopt,
+    damage,
+    digest_of,
+    digest_of_folder,
+    publish,
+    scratch_beside,
+    sha256_of,
+    store,
+    sweep,
+    write_whole,
+)
 
 
 def contents(folder):
@@ -131,6 +143,18 @@ def test_a_changed_file_and_a_missing_one_are_told_apart(tmp_path):
     assert damage(path, digest) == f"{path} is missing"
 
 
+def test_a_folder_is_known_by_names_and_contents_of_what_is_not_hidden(tmp_path):
+    (tmp_path / "one/below").mkdir(parents=True)
+    (tmp_path / "one/a").write_bytes(b"x")
+    (tmp_path / "one/below/b").write_bytes(b"y")
+    digest = digest_of_folder(tmp_path / "one")
+    assert digest == digest_of({"a": hashlib.sha256(b"x").hexdigest(), "below/b": hashlib.sha256(b"y").hexdigest()})
+    (tmp_path / "one/.DS_Store").write_bytes(b"z")
+    assert digest_of_folder(tmp_path / "one") == digest
+    (tmp_path / "one/a").rename(tmp_path / "one/c")
+    assert digest_of_folder(tmp_path / "one") != digest
+
+
 def test_the_date_of_a_file_says_nothing(tmp_path):
     (tmp_path / "a").write_bytes(b"one")
     digest = sha256_of(tmp_path / "a")
@@ -150,6 +174,10 @@ def test_old_scratch_is_swept_and_nothing_else(places):
         (places.data / name).mkdir(parents=True)
         os.utime(places.data / name, (0, 0))
     (places.data / "archives/.young.x.scratch").mkdir()
+    (places.data / "training/young").mkdir(parents=True)
+    (places.data / "training/forgotten").mkdir()
+    (places.data / "training/forgotten/0001-ab.npz").touch()
+    os.utime(places.data / "training/forgotten", (0, 0))
     sweep(places)
     left = {path.relative_to(places.data).as_posix() for path in places.data.rglob("*")}
     assert left == {
@@ -160,4 +188,6 @@ def test_old_scratch_is_swept_and_nothing_else(places):
         "inbox/.mine.scratch",
         "registry",
         "registry/versions",
+        "training",
+        "training/young",
     }

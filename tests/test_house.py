@@ -11,8 +11,18 @@ ROOT = Path(__file__).parents[1]
 VERBS = {path.stem for path in (ROOT / "tasks").glob("*.py")} - {"__init__"}
 FILES = sorted(path for folder in ("flows", "tasks") for path in (ROOT / folder).rglob("*.py"))
 IMPORTERS = {  # library: the files that may import it, anywhere in them
-    "tensorflow": {"tasks/images/batches.py", "tasks/models/fitting.py"},
-    "keras": {"tasks/models/networks.py", "tasks/models/fitting.py"},
+    "tensorflow": {
+        "tasks/images/batches.py",
+        "tasks/models/devices.py",
+        "tasks/models/fitting.py",
+        "tasks/models/heatmaps.py",
+    },
+    "keras": {
+        "tasks/models/networks.py",
+        "tasks/models/fitting.py",
+        "tasks/models/heatmaps.py",
+        "tasks/models/keeping.py",
+    },
     "prefect": {"tasks/runs/caching.py", "flows/", *(f"tasks/{verb}.py" for verb in VERBS)},
     "matplotlib": {"tasks/plot.py"},
 }

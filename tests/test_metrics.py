@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tasks.models.metrics import Prediction, auc, exact_interval, log_loss, score
-from tasks.runs.config import Classes
+from tasks.models.metrics import Prediction, auc, exact_interval, log_loss, review_reasons, score
+from tasks.runs.config import Classes, Evaluation
 
-CLASSES = Classes()
+CLASSES, SETTINGS = Classes(), Evaluation()
 
 
 def judged(*parts: tuple[str, float, str]) -> list[Prediction]:
     labels = {"defect": CLASSES.defect, "good": CLASSES.good}
     return [
-        Prediction(f"{number}.jpeg", "", "test", "base", labels[label], chance, decision)
+        Prediction(f"{number}.jpeg", "", "test", "base", labels[label], "", chance, decision, f"{decision}ed: {chance}")
         for number, (label, chance, decision) in enumerate(parts)
     ]
 
@@ -36,31 +36,47 @@ HAND = judged(
 
 
 def test_a_score_counts_as_a_person_would():
-    found = score(HAND, CLASSES, 0.95)
+    found = score(HAND, CLASSES, SETTINGS)
     assert (found.images, found.defects, found.good) == (9, 4, 5)
     assert (found.missed_defects, found.false_rejects) == (2, 1)
     assert found.accuracy == pytest.approx(6 / 9)
     assert found.escape_rate == 2 / 4
     assert found.false_reject_rate == 1 / 5
     assert (found.escapes_decided, found.rejects_decided, found.reviews_decided) == (1, 1, 2)
+    assert (found.passed_decided, found.rejected_decided) == (4, 3)
+    assert (found.missed_at_threshold, found.rejects_at_threshold) == (0, 4), "the threshold is 1 in 11"
+    assert found.costs.decided == pytest.approx((10 + 1 + 2 * 0.2) / 9)
     assert found.auc == pytest.approx((5 + 4 + 2 + 1) / 20)
     given_to_the_truth = [0.9, 0.5, 0.4, 0.1, 0.2, 0.51, 0.55, 0.8, 1.0]
     assert found.loss == pytest.approx(-sum(map(math.log, given_to_the_truth)) / 9)
 
 
+def test_reasons_are_counted_by_cause_and_only_of_what_a_person_sees():
+    assert review_reasons(HAND) == {"reviewed": 2}
+    odd = HAND[2]._replace(reason="no ring")
+    assert list(review_reasons([odd, *HAND]).items()) == [("reviewed", 2), ("no ring", 1)]
+
+
+def test_castings_are_counted_where_they_are_known():
+    assert score(HAND, CLASSES, SETTINGS).castings is None
+    grouped = [one._replace(group=group) for one, group in zip(HAND, "aabbccddd", strict=True)]
+    found = score(grouped, CLASSES, SETTINGS).castings
+    assert (found.defective, found.good, found.missed, found.refused) == (2, 2, 1, 1)
+
+
 def test_a_defect_at_one_half_counts_as_found():
-    assert score(judged(("defect", 0.5, "reject")), CLASSES, 0.95).missed_defects == 0
-    assert score(judged(("good", 0.5, "reject")), CLASSES, 0.95).false_rejects == 1
+    assert score(judged(("defect", 0.5, "reject")), CLASSES, SETTINGS).missed_defects == 0
+    assert score(judged(("good", 0.5, "reject")), CLASSES, SETTINGS).false_rejects == 1
 
 
 def test_the_defect_is_the_class_that_the_settings_name():
     swapped = Classes(defect=CLASSES.good, good=CLASSES.defect)
-    found = score(HAND, swapped, 0.95)
+    found = score(HAND, swapped, SETTINGS)
     assert (found.defects, found.good) == (5, 4)
 
 
 def test_what_cannot_be_computed_is_none():
-    nothing = score([], CLASSES, 0.95)
+    nothing = score([], CLASSES, SETTINGS)
     assert (nothing.images, nothing.accuracy, nothing.loss, nothing.auc, nothing.escape_rate) == (
         0,
         None,
@@ -68,15 +84,15 @@ def test_what_cannot_be_computed_is_none():
         None,
         None,
     )
-    good_alone = score(HAND[4:], CLASSES, 0.95)
+    good_alone = score(HAND[4:], CLASSES, SETTINGS)
     assert (good_alone.escape_rate, good_alone.escape_rate_interval, good_alone.auc) == (None, None, None)
     assert good_alone.false_reject_rate == 0.2
-    defects_alone = score(HAND[:4], CLASSES, 0.95)
+    defects_alone = score(HAND[:4], CLASSES, SETTINGS)
     assert (defects_alone.false_reject_rate, defects_alone.false_reject_rate_interval) == (None, None)
 
 
 def test_a_sure_mistake_has_a_finite_loss():
-    found = score(judged(("defect", 0.0, "pass"), ("good", 1.0, "reject")), CLASSES, 0.95)
+    found = score(judged(("defect", 0.0, "pass"), ("good", 1.0, "reject")), CLASSES, SETTINGS)
     assert found.loss == pytest.approx(-math.log(1e-15))
     assert log_loss(np.array([True]), np.array([1.0])) == 0
 

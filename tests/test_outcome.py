@@ -33,7 +33,7 @@ CONTRACT = {
     "training": {
         "epochs", "images", "wall_seconds", "cpu_seconds", "images_per_second", "device", "resumed_from_epoch",
     },
-    "evaluation": {"test", "slices", "threshold", "review_band"},
+    "evaluation": {"test", "slices", "threshold", "review_band", "temperature", "review_reasons"},
     "evaluation.test": SCORE,
     "evaluation.slices.base": SCORE,
     "evaluation.slices.line 2": SCORE,
@@ -169,7 +169,17 @@ def test_the_folder_of_a_run_holds_all_there_is_to_know(outcome, places):
     with open(folder / "predictions.csv", newline="") as table:
         rows = list(csv.DictReader(table))
     assert len(rows) == 40
-    assert rows[0].keys() == {"path", "sha256", "split", "origin", "label", "defect_probability", "decision"}
+    assert rows[0].keys() == {
+        "path",
+        "sha256",
+        "split",
+        "origin",
+        "label",
+        "group",
+        "defect_probability",
+        "decision",
+        "reason",
+    }
 
 
 def test_the_tables_of_a_run_are_those_of_its_records(outcome, places):

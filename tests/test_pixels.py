@@ -1,41 +1,192 @@
-"""Pixels: many files as one array, in their order; what cannot be read is told, or stops the work."""
+"""Pixels: many files as one array, in their order; what is stored is decoded once; what cannot be read is told, or stops the work."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tasks.images.pixels import MAX_MEGAPIXELS, load, see, see_all
+from tasks.images import pixels
+from tasks.images.decoding import WHOLE, Least
+from tasks.images.manifest import Row, stored
+from tasks.images.pixels import GLANCE, MAX_MEGAPIXELS, Seen, load, see, see_all, sights, squares
+from tasks.images.rings import detail
+from tasks.images.strips import strips
+from tasks.images.views import NO_RING, shape
 from tasks.runs.errors import BadInput
+from tasks.runs.kept import MAX_BLOCK
+from tasks.sources.cameras import CAMERAS
+from tasks.sources.castings import draw_casting
+from tasks.sources.faults import encode
+from tasks.sources.photographs import photograph as take
+
+Shelved = Callable[..., list[Row]]
 
 
 @pytest.fixture
-def files(tmp_path):
+def files(tmp_path) -> list[Path]:
     """Ten even pictures, the first the darkest."""
-    from PIL import Image
-
     paths = [tmp_path / f"{number}.png" for number in range(10)]
     for number, path in enumerate(paths):
         Image.fromarray(np.full((20, 30), 20 * number, np.uint8)).save(path)
     return paths
 
 
+@pytest.fixture(scope="module")
+def castings() -> list[bytes]:
+    """Three photographs of one round part."""
+    rng = np.random.default_rng(4)
+    part = draw_casting(rng)
+    return [encode(take(part, camera, rng).pixels, 90) for camera in CAMERAS[:3]]
+
+
+@pytest.fixture
+def shelved(places) -> Shelved:
+    """Puts contents of pictures of 300 x 300 on the shelf and gives their rows."""
+
+    def put(*contents: bytes, side: int = 300) -> list[Row]:
+        rows = []
+        for number, content in enumerate(contents):
+            sha256 = hashlib.sha256(content).hexdigest()
+            row = Row(f"{number}.jpeg", sha256, "ok_front", "base", "train", side, side, 120.0, 110.0, 9.0)
+            stored(row, places).parent.mkdir(parents=True, exist_ok=True)
+            stored(row, places).write_bytes(content)
+            rows.append(row)
+        return rows
+
+    return put
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[Least]:
+    """Grows by one with each file that is decoded: as what."""
+    known: list[Least] = []
+
+    def note(content: bytes, suffix: str, max_megapixels: float, least: Least = WHOLE):
+        known.append(least)
+        return decode(content, suffix, max_megapixels, least)
+
+    decode = pixels.decode
+    monkeypatch.setattr(pixels, "decode", note)
+    return known
+
+
 def test_the_array_holds_the_files_in_their_order(files):
-    array = load(files, "raw", 16)
-    assert array.shape == (10, 16, 16, 1)
+    array = load(files, 16)
+    assert array.shape == (10, 16, 16)
     assert array.dtype == np.uint8
-    assert array.mean(axis=(1, 2, 3)).tolist() == [20 * number for number in range(10)]
+    assert array.mean(axis=(1, 2)).tolist() == [20 * number for number in range(10)]
 
 
-def test_no_files_give_an_empty_array():
-    assert load([], "raw", 16).shape == (0, 16, 16, 1)
+def test_no_files_give_an_empty_array(places):
+    assert load([], 16).shape == (0, 16, 16)
+    for view in ("raw", "ring"):
+        assert sights([], view, 512, places).levels.shape == (0, *shape(view, 512))
+    assert see_all([], "raw", 16) == []
 
 
 def test_the_file_that_cannot_be_read_is_named(files):
     files[4].write_bytes(files[4].read_bytes()[:-20])
     with pytest.raises(BadInput, match=r"4\.png cannot be read: ValueError: the file breaks off"):
-        load(files, "raw", 16)
+        load(files, 16)
     files[4].unlink()
     with pytest.raises(BadInput, match=r"4\.png cannot be read: No such file"):
-        load(files, "raw", 16)
+        load(files, 16)
+
+
+def test_sights_stand_in_the_order_of_the_rows(places, shelved, photograph):
+    rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(5)))
+    levels = sights(rows, "raw", 40, places).levels
+    assert (levels.shape, levels.dtype) == ((5, 40, 40, 1), np.uint8)
+    assert len({one.tobytes() for one in levels}) == 5
+    assert np.array_equal(sights(rows[::-1], "raw", 40, places).levels, levels[::-1])
+
+
+def test_squares_are_decoded_once_of_each_content_and_read_back_later(places, shelved, photograph, decoded):
+    rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(4)))
+    first = sights([*rows, rows[0]], "raw", 75, places).levels
+    assert len(decoded) == 4
+    for row in rows:
+        stored(row, places).unlink()  # whoever decoded again would stumble
+    assert np.array_equal(sights([rows[0], *rows], "raw", 75, places).levels, first[[4, 0, 1, 2, 3]])
+    assert len(decoded) == 4
+
+
+def test_a_block_of_kept_squares_ends_where_the_next_begins(places, shelved, photograph, monkeypatch):
+    monkeypatch.setattr(pixels, "MAX_BLOCK", 2)
+    rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(5)))
+    whole = load([stored(row, places) for row in rows], 40, Least(40))
+    for _ in range(2):  # made, then kept
+        assert np.array_equal(squares(rows, 40, places), whole)
+    assert np.array_equal(squares(rows, 160, places), load([stored(row, places) for row in rows], 160, Least(160)))
+    assert MAX_BLOCK > 2
+
+
+def test_another_size_and_another_code_decode_again(places, shelved, photograph, decoded, monkeypatch):
+    rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(2)))
+    squares(rows, 75, places)
+    squares(rows, 64, places)
+    assert len(decoded) == 4
+    monkeypatch.setattr(pixels, "code_digest", lambda path: "another")
+    squares(rows, 75, places)
+    assert len(decoded) == 6
+
+
+def test_what_would_save_no_time_is_not_kept(places, shelved, photograph, decoded):
+    rows = shelved(*(photograph(seed, size=(149, 149)) for seed in range(2)), side=149)
+    squares(rows, 75, places)
+    squares(rows, 75, places)
+    assert len(decoded) == 4
+    assert not (places.data / "kept.sqlite").exists()
+
+
+def test_a_picture_is_decoded_no_larger_than_its_square_needs(places, shelved, photograph, decoded):
+    rows = shelved(photograph(1, size=(300, 300)))
+    reduced = squares(rows, 75, places).astype(int)
+    whole = squares(rows, 75, places, WHOLE).astype(int)
+    assert decoded == [Least(75), WHOLE]
+    assert np.abs(reduced - whole).max() <= 2, "averaged before the transform or after it"
+
+
+def test_a_ring_has_the_detail_of_its_strip_and_an_image_without_one_has_nothing(places, shelved, castings, photograph):
+    rows = shelved(castings[0], photograph(3, size=(300, 300)), *castings[1:])
+    found = sights(rows, "ring", 512, places)
+    kept = list(strips(rows, places))
+    assert np.isnan(found.residuals).tolist() == [False, True, False, False]
+    assert not found.levels[1].any()
+    for number in (0, 2, 3):
+        assert found.residuals[number] == kept[number].ring.residual < 0.02
+        assert np.array_equal(found.levels[number], detail(kept[number].levels[None])[0])
+
+
+def test_a_raw_view_has_no_residual_and_looks_for_no_ring(places, shelved, photograph):
+    rows = shelved(photograph(3, size=(300, 300)))
+    assert sights(rows, "raw", 75, places).residuals.tolist() == [0.0]
+
+
+def test_a_new_file_is_seen_as_a_stored_one(places, shelved, castings):
+    rows = shelved(*castings)
+    paths = [stored(row, places) for row in rows]
+    for view, size in (("raw", 75), ("ring", 512)):
+        known, seen = sights(rows, view, size, places), see_all(paths, view, size)
+        for number, one in enumerate(seen):
+            assert isinstance(one, Seen)
+            assert np.array_equal(one.sight.levels, known.levels[number])
+            assert one.sight.residual == pytest.approx(known.residuals[number], rel=1e-5)
+
+
+def test_a_glance_shows_the_whole_picture_whatever_the_network_sees(files, castings, tmp_path):
+    path = tmp_path / "casting.jpeg"
+    path.write_bytes(castings[0])
+    whole = load([path], GLANCE)[0].astype(int)
+    for view, size in (("raw", 32), ("raw", 200), ("ring", 512)):
+        one = see(path, view, size)
+        assert (one.glance.shape, one.glance.dtype) == ((GLANCE, GLANCE), np.uint8)
+        assert np.abs(one.glance - whole).max() <= 2
+    assert see(files[5], "ring", 512).sight is None, NO_RING
+    assert see(files[5], "ring", 512).glance.mean() == 100
 
 
 def test_one_that_cannot_be_read_does_not_stop_the_others(files):
@@ -44,21 +195,31 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(files):
     files[1].mkdir()
     seen = see_all(files, "raw", 16)
     assert seen[:2] == ["the file has no bytes", "Is a directory"]
-    assert [int(sight.mean()) for sight in seen[2:]] == [20 * number for number in range(2, 10)]
+    assert levels_of(seen[2:]) == [20 * number for number in range(2, 10)]
+
+
+def levels_of(seen: Sequence[Seen | str]) -> list[int]:
+    return [int(one.sight.levels.mean()) for one in seen if isinstance(one, Seen)]
 
 
 def test_what_nobody_has_validated_is_capped_and_what_was_validated_is_not(files, monkeypatch):
     caps = []
 
-    def note(content: bytes, suffix: str, max_megapixels: float):
+    def note(content: bytes, suffix: str, max_megapixels: float, least: Least):
         caps.append(max_megapixels)
-        return decode(content, suffix, max_megapixels)
-
-    from tasks.images import pixels
+        return decode(content, suffix, max_megapixels, least)
 
     decode = pixels.decode
     monkeypatch.setattr(pixels, "decode", note)
     see_all(files[:1], "raw", 16)
-    load(files[:1], "raw", 16)
+    load(files[:1], 16)
     assert caps == [MAX_MEGAPIXELS, float("inf")]
-    assert "megapixels" in see(files[0], "raw", 16, max_megapixels=0.0001)
+    monkeypatch.setattr(pixels, "MAX_MEGAPIXELS", 0.0001)
+    assert "megapixels" in see(files[0], "raw", 16)
+
+
+def test_a_strip_is_unwrapped_from_the_whole_picture(places, shelved, castings, decoded, tmp_path):
+    path = tmp_path / "casting.jpeg"
+    path.write_bytes(castings[0])
+    see(path, "ring", 512)
+    assert decoded == [WHOLE], "a rim found in a smaller picture would lie elsewhere"

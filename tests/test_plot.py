@@ -7,10 +7,12 @@ from PIL import Image
 from tasks import plot as verb
 from tasks.images import manifest
 from tasks.images.copies import Copy
+from tasks.models.decisions import Decision
 from tasks.models.metrics import Prediction, score
 from tasks.runs.config import Classes
+from tasks.runs.config import Evaluation as Settings
 from tasks.runs.files import store
-from tasks.runs.records import Epoch, Evaluation, Model
+from tasks.runs.records import Epoch
 from tasks.runs.tables import read_table, store_table
 
 pytestmark = pytest.mark.slow
@@ -25,45 +27,41 @@ def epochs(*losses):
 
 
 @pytest.fixture
-def drawn(prepared, places):
-    """The figures of a model that calls every third test image wrongly."""
+def drawn(prepared, places, model, evaluation):
+    """The steps before `plot`, with a network that has learnt nothing and a table in which every third test image is called wrongly."""
+    from tasks.models import networks
+
     *_, audited, splits = prepared(train=20, test=8)  # few enough for one process
     rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == "test"]
-    predictions = []
-    for number, row in enumerate(rows):
-        right = 0.9 if row.label == "def_front" else 0.1
-        predictions.append(
-            Prediction(
-                row.path,
-                row.sha256,
-                row.split,
-                row.origin,
-                row.label,
-                1 - right if number % 3 == 0 else right,
-                "reject",
-            )
-        )
-    file = store(lambda path: path.write_text("{}"), places, "data", "any.json")
-    test = score(predictions, Classes(), 0.95)
-    evaluation = Evaluation(
-        predictions=store_table("predictions", predictions, Prediction, places),
-        decision=file,
-        test=test,
-        validation=test,
-        slices={},
-        threshold=0.5,
+    predictions = [prediction(row, wrongly=number % 3 == 0) for number, row in enumerate(rows)]
+    file = store(lambda path: networks.save(networks.build("compact", 32), path), places, "data", "networks/any.keras")
+    judged = score(predictions, Classes(), Settings())
+    decision = Decision(
+        classes=Classes(), model="compact", network_sha256=file.sha256, view="raw", image_size=32, temperature=2.0
     )
-    model = Model(
-        file=file, name="compact", parameters=1, weights_sha256="", view="raw", image_size=32, summary="",
-        history=epochs((0.5, 0.6), (0.2, 0.4)),
-        kept_epoch=2, images=1, wall_seconds=1, cpu_seconds=1, images_per_second=1, device="CPU",
-    )  # fmt: skip
-    return audited, splits, model, evaluation
+    evaluation = evaluation.model_copy(
+        update={
+            "predictions": store_table("predictions", predictions, Prediction, places),
+            "decision": store(
+                lambda path: path.write_text(decision.model_dump_json()), places, "data", "decisions/decision.json"
+            ),
+            "test": judged,
+        }
+    )
+    history = epochs((0.5, 0.6), (0.2, 0.4))
+    return audited, splits, model.model_copy(update={"file": file, "history": history, "kept_epoch": 2}), evaluation
 
 
-def test_four_figures_are_drawn_and_can_be_read(drawn, places):
+def prediction(row: manifest.Row, *, wrongly: bool) -> Prediction:
+    chance = 0.9 if (row.label == "def_front") != wrongly else 0.1
+    decision = "reject" if chance > 0.5 else "pass"
+    reason = f"defect probability {chance:.1%}, and the limit is 50.0%"
+    return Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, chance, decision, reason)
+
+
+def test_the_figures_are_drawn_and_can_be_read(drawn, places):
     figures = verb.plot.fn(*drawn, places).figures
-    assert [figure.name for figure in figures] == ["samples", "learning", "confusion", "mistakes"]
+    assert [figure.name for figure in figures] == ["samples", "learning", "confusion", "mistakes", "found"]
     for figure in figures:
         with Image.open(figure.file.path(places)) as picture:
             assert np.asarray(picture.convert("L")).std() > 5, f"{figure.name} is blank"
@@ -81,7 +79,7 @@ def test_what_the_audit_found_is_shown_before_what_was_learnt(drawn, places):
     splits = splits.model_copy(update={"table": store_table("splits", same, manifest.Row, places)})
     figures = verb.plot.fn(audited, splits, *rest, places).figures
     shown = ["leak", "copies", "castings", "shared"] + ["mixed"] * (one.label != other.label)
-    assert [figure.name for figure in figures] == [*shown, "samples", "learning", "confusion", "mistakes"]
+    assert [figure.name for figure in figures] == [*shown, "samples", "learning", "confusion", "mistakes", "found"]
     for figure in figures[: len(shown)]:
         with Image.open(figure.file.path(places)) as picture:
             assert picture.format == "JPEG"
@@ -92,16 +90,6 @@ def test_what_the_audit_found_is_shown_before_what_was_learnt(drawn, places):
 
 def test_the_same_figures_have_the_same_bytes(drawn, places):
     assert verb.plot.fn(*drawn, places) == verb.plot.fn(*drawn, places)
-
-
-def test_mistakes_are_counted_in_the_caption(drawn, places):
-    mistakes = verb.plot.fn(*drawn, places).figures[-1]
-    assert mistakes.caption.startswith("6 of 6 mistakes")
-
-
-def test_no_mistake_is_said_in_words(places):
-    caption, _ = verb.mistakes([], Classes(), places)
-    assert caption == "The network made no mistake on the test images."
 
 
 def test_overfitting_is_told_when_validation_rises_and_training_falls():

@@ -43,6 +43,16 @@ def test_what_a_person_looks_at_neither_escapes_nor_is_rejected(evaluation):
     assert decide(reviewed, STRICT)[0]
 
 
+@pytest.mark.parametrize(("reviews", "accepted"), [(5, True), (6, False), (20, False)])
+def test_a_model_that_leaves_too_much_to_people_is_not_accepted(evaluation, reviews, accepted):
+    reviewed = evaluation.test.model_copy(
+        update={"escapes_decided": 0, "rejects_decided": 0, "reviews_decided": reviews}
+    )
+    verdict, reason = decide(reviewed, Acceptance())
+    assert verdict == accepted
+    assert f"{reviews} of 20 images go to a person ({reviews / 20:.2%}, at most 25.00%)" in reason
+
+
 def test_a_good_first_candidate_comes_into_use(released, places):
     decided = released("aa", LAX)
     assert (decided.verdict, decided.version, decided.champion_before, decided.cached) == ("promoted", 1, None, False)

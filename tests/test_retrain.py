@@ -79,7 +79,10 @@ def test_a_run_leaves_all_that_it_promises(run, archive, places):
     tables = {f"{name}.csv" for name in ("predictions", "audit", "splits", "castings", "quarantine", "corrections")}
     assert names == {"run.json", "report.html", "model.txt"} | tables | pictures
     model = places.artifacts / "models" / facts["model"]["folder"]
-    assert {path.name for path in model.iterdir()} == {"model.keras", "decision.json"}
+    assert {path.name for path in model.iterdir()} == {"model.keras", "decision.json", "images.csv"}
+    assert facts["model"]["name"] == "compact"
+    assert facts["model"]["chosen_because"] == "images of 32 x 32 pixels were asked for"
+    assert not list(places.data.glob("training/*"))
 
 
 def test_what_has_not_changed_is_remembered_wherever_it_lies(run, archive, places, tmp_path):
@@ -140,6 +143,16 @@ def test_the_inbox_is_an_origin_with_a_slice_of_its_own(run, archive, dataset, p
     assert facts["dataset"]["by_origin"] == {"base": 65, "line-2": 40}
     assert set(facts["evaluation"]["slices"]) == {"base", "line-2"}
     assert len(walk(batch)) == 40, "the inbox is the user's"
+
+
+def test_a_run_that_continues_from_the_model_in_use_is_remembered_although_it_changes_that_model(run, archive, dataset):
+    loose = {"max_escape_rate": 1, "max_false_reject_rate": 1}
+    first = run(archive, acceptance=loose)
+    dataset({"": 20}, name="data/inbox/line-2", first_seed=500)
+    going_on = {"fetch": {"settle_seconds": 0}, "acceptance": loose, "training": {"start_from": "champion", "seed": 5}}
+    second = run(archive, **going_on)
+    assert (second["training"]["started_from"], second["release"]["version"]) == (first["model"]["folder"], 2)
+    assert made(run(archive, **going_on)) == []
 
 
 def test_a_kaggle_data_set_is_a_source_like_others(run, archive, monkeypatch, tmp_path):

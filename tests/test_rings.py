@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tasks.images.ellipses import Ellipse, circle
-from tasks.images.rings import FROM, STRIP_ANGLES, STRIP_RADII, TO, Ring, find, sample, unwrap
+from tasks.images.rings import FROM, STRIP_ANGLES, STRIP_RADII, TO, Ring, find, from_strip, sample, to_strip, unwrap
 from tasks.runs.config import Auditing
 from tasks.sources.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.castings import draw_casting
@@ -187,6 +187,29 @@ def test_a_strip_goes_from_the_cavity_to_the_table():
     for rows, level in ((way < -0.05, 15), ((way > 0.05) & (way < 0.95), 190), (way > 1.05, 90)):
         assert np.abs(strip[rows].astype(int) - level).max() < 20
         assert strip[rows].mean() == pytest.approx(level, abs=2)
+
+
+def test_the_way_from_the_strip_to_the_photograph_leads_back():
+    view = camera(30, axis=0.7, middle=(146, 155))
+    ring = find(picture(view, plain(90)))
+    rows, columns = np.array([-4, 0, 31.5, 95, 99]), np.array([0.25, 100.5, 256, 511.75])
+    points = from_strip(ring, rows, columns)
+    assert points.shape == (2, 5, 4)
+    back = to_strip(ring, points.reshape(2, -1)).reshape(2, 5, 4)
+    assert back[0] == pytest.approx(np.repeat(rows[:, None], 4, axis=1), abs=1e-6)
+    assert back[1] == pytest.approx(np.tile(columns, (5, 1)), abs=1e-6)
+
+
+def test_a_place_of_the_strip_is_where_the_camera_shows_it():
+    """Cavity and rim lie in the rows that FROM and TO say, whatever the turn, and the middle in none."""
+    view = camera(30, axis=0.7)
+    ring = find(picture(view, plain(90)))
+    span = (STRIP_RADII - 1) / (TO - FROM)
+    for radius, row in ((0.58, -FROM * span), (1, (1 - FROM) * span)):
+        rows, _ = to_strip(ring, seen(view, radius).points(60))
+        assert np.abs(rows - row).max() < 1
+    middle = view @ [0, 0, 1]
+    assert to_strip(ring, (middle[:2] / middle[2])[:, None])[0] < 0
 
 
 def best(one: np.ndarray, other: np.ndarray) -> float:

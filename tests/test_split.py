@@ -447,7 +447,11 @@ def run(places, photograph):
     """Splits the rows as a run does: with their photographs, groups and copies, castings known or not."""
 
     def step(
-        rows: Sequence[Row], splitting: Splitting = Splitting(), pairs: Sequence[Copy] = (), castings: int | None = None
+        rows: Sequence[Row],
+        splitting: Splitting = Splitting(),
+        pairs: Sequence[Copy] = (),
+        castings: int | None = None,
+        residuals: Mapping[str, float] = {},
     ):
         for one in rows:
             stored(one, places).parent.mkdir(parents=True, exist_ok=True)
@@ -464,7 +468,7 @@ def run(places, photograph):
             corrections_unused=0,
             origins=(),
         )
-        members = [Member(one.sha256, one.group, alike=1.0, residual=1.0) for one in rows]
+        members = [Member(one.sha256, one.group, 1.0, residuals.get(one.sha256, 1.0)) for one in rows]
         audit = Audit(
             pairs=store_table("audit", pairs, Copy, places),
             groups=store_table("groups", members, Member, places),
@@ -473,6 +477,7 @@ def run(places, photograph):
             copies_of_two_labels=0,
             contents=len(members),
             rings=0,
+            max_ring_residual=0.0075,
             castings=castings,
             castings_of_two_labels=None,
             published_test_images_of_trained_castings=None,
@@ -488,6 +493,16 @@ def rows() -> list[Row]:
     base = [row(number, f"content {number}", published="test" if number < 40 else "train") for number in range(160)]
     base += [row(number, f"content {number}") for number in range(10)]
     return base + [row(number, f"new {number}", published="", origin="line 2") for number in range(30)]
+
+
+def test_the_share_of_rings_is_that_of_the_training_images_by_the_limit_of_the_audit(run, rows, places):
+    train = [one for one in read_table(run(rows).table.path(places), Row) if one.split == "train"]
+    ringed = {one.sha256 for one in train[::4]}
+    residuals = {one.sha256: 0.0075 if one.sha256 in ringed else 0.008 for one in rows}
+    expected = sum(one.sha256 in ringed for one in train) / len(train)
+    assert 0 < expected < 1
+    assert run(rows, residuals=residuals).ring_share == pytest.approx(expected)
+    assert run(rows).ring_share == 0
 
 
 def test_the_record_counts_every_row(run, rows, places):

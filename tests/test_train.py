@@ -1,13 +1,21 @@
 """Train: the weights are a function of the images, the recipe and nothing else; the best epoch is the one kept."""
 
+from operator import attrgetter
+from types import SimpleNamespace
+
 import pytest
 
+from tasks import train as verb
+from tasks.export import export
 from tasks.images import manifest
-from tasks.runs.config import Training
-from tasks.runs.tables import read_table
+from tasks.runs.config import Champion, Recipe, Training
+from tasks.runs.files import store
+from tasks.runs.records import Epoch
+from tasks.runs.tables import read_table, store_table
 from tasks.train import Spent, train
 
 pytestmark = pytest.mark.slow
+sha256 = attrgetter("sha256")
 
 
 def recipe(**changed):
@@ -76,21 +84,84 @@ def test_time_on_the_processors_is_counted():
     assert 0 < spent.cpu <= spent.wall * 4
 
 
-def test_few_images_are_seen_more_often():
-    from tasks.models.fitting import passes
+def test_a_training_that_was_killed_goes_on_and_leaves_nothing_behind(prepared, places, monkeypatch, capsys):
+    *_, splits = prepared()
+    whole = train.fn(splits, recipe(), places)
+    assert whole.resumed_from_epoch is None
+    assert not list(places.data.glob("training/*"))
 
-    assert [passes(Training().recipe(), images) for images in (1, 850, 5_500, 10**6)] == [100, 30, 10, 10]
-    assert passes(Training(epochs=3).recipe(), 850) == 3
-    assert passes(Training(model="tutorial").recipe(), 850) == 4
+    class Killed(Exception):
+        pass
+
+    def kill(epoch):
+        if epoch.epoch == 2:
+            raise Killed
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(verb, "telling", lambda epochs, advance: kill)
+        train.fn(splits, recipe(), places)
+    assert len(list(places.data.glob("training/*/*.npz"))) == 2
+    train.fn(splits, recipe(seed=9), places)
+    assert len(list(places.data.glob("training/*/*.npz"))) == 2, "another training has its own folder"
+    capsys.readouterr()
+    model = train.fn(splits, recipe(), places)
+    assert "went on after epoch 2, which an interrupted run had finished" in capsys.readouterr().out
+    assert (model.resumed_from_epoch, model.weights_sha256) == (2, whole.weights_sha256)
+    assert model.history == whole.history
+    assert not list(places.data.glob("training/*"))
 
 
-def test_a_training_that_diverges_says_what_to_try():
-    from tasks.models.fitting import Teller
-    from tasks.runs.errors import BadInput
+def test_the_images_that_were_learnt_from_are_listed(prepared, places):
+    *_, splits = prepared()
+    model = train.fn(splits, recipe(epochs=1), places)
+    rows = read_table(splits.table.path(places), manifest.Row)
+    listed = [content.sha256 for content in read_table(model.learnt.path(places), manifest.Content)]
+    assert listed == sorted({row.sha256 for row in rows if row.split == "train"})
 
-    told = []
-    with pytest.raises(BadInput, match="loss became nan in epoch 3: try a lower --training.learning_rate"):
-        Teller(told.append).on_epoch_end(
-            2, {"loss": float("nan"), "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}
-        )
-    assert told == []
+
+def released(model, splits, places) -> Recipe:
+    """The recipe that continues from this model, which is in use as if it had been judged."""
+    decision = store(lambda path: path.write_text("{}"), places, "data", "decisions/decision.json")
+    exports = export.fn(model, SimpleNamespace(decision=decision), places)
+    champion = Champion(digest=exports.digest, model=model.name, image_size=model.image_size)
+    return Training(image_size=32, start_from="champion", seed=4).recipe(champion=champion)
+
+
+def test_training_continues_from_the_model_in_use(prepared, places, monkeypatch, capsys):
+    """Of which half of the images are not yet known."""
+    *_, splits = prepared()
+    rows = read_table(splits.table.path(places), manifest.Row)
+    train_rows = [row for row in rows if row.split == "train"]
+    first = [row for row in rows if row.split != "train" or row.sha256 < sorted(train_rows, key=sha256)[20].sha256]
+    table = store_table("splits", first, manifest.Row, places)
+    before = train.fn(splits.model_copy(update={"table": table}), recipe(epochs=8), places)
+    going_on = released(before, splits, places)
+    capsys.readouterr()
+    model = train.fn(splits, going_on, places)
+    said = capsys.readouterr().out
+    new = len(train_rows) - 20
+    assert f"continues from model {going_on.champion.digest[:12]} with {new} new images and 20 of 20 old ones" in said
+    assert model.started_from == going_on.champion.digest
+    assert len(model.history) <= 0.2 * 100, "of the 100 epochs of so few images"
+    assert model.history[0].loss < before.history[0].loss
+    learnt = {content.sha256 for content in read_table(model.learnt.path(places), manifest.Content)}
+    assert learnt == {row.sha256 for row in train_rows}
+
+
+def test_without_a_model_in_use_training_starts_anew_and_says_so(prepared, places, capsys):
+    *_, splits = prepared()
+    asked = recipe(epochs=1, start_from="champion")
+    capsys.readouterr()
+    model = train.fn(splits, asked, places)
+    assert "train: from new weights, since no model is in use" in capsys.readouterr().out
+    assert model.started_from is None
+    assert model.weights_sha256 == train.fn(splits, recipe(epochs=1), places).weights_sha256
+
+
+def test_every_epoch_moves_the_bar_and_those_of_an_interrupted_run_too(capsys):
+    moves = []
+    tell = verb.telling(5, moves.append)
+    for number in (3, 4):
+        tell(Epoch(epoch=number, loss=0.5, accuracy=0.5, validation_loss=0.5, validation_accuracy=0.5))
+    assert len(moves) == 4
+    assert capsys.readouterr().out.startswith("epoch 3 of 5: loss 0.5000, accuracy 50.00%")

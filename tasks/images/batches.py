@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from tasks.images.views import ViewName
 
+ROWS = 3  # by which a strip is shifted at most
+GAIN = 0.3  # logarithm of the greatest change of contrast
 Alteration = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -85,14 +87,18 @@ def alter_raw(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     return posed(images, tf.random.stateless_uniform([tf.shape(images)[0]], seeds, maxval=8, dtype=tf.int32))
 
 
-def alter_ring(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-    """Each of strips (batch, height, width, 1) turned by any angle, and every other mirrored."""
-    count, width = tf.shape(images)[0], tf.shape(images)[2]
-    turns = tf.random.stateless_uniform([count], seeds, maxval=width, dtype=tf.int32)
-    columns = (tf.range(width)[None] + turns[:, None]) % width
-    mirrored = tf.random.stateless_uniform([count], seeds + 1, maxval=2, dtype=tf.int32)[:, None]
-    columns = tf.where(mirrored == 1, width - 1 - columns, columns)
-    return tf.transpose(tf.gather(tf.transpose(images, [0, 2, 1, 3]), columns, batch_dims=1), [0, 2, 1, 3])
+def alter_ring(strips: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+    """Strips (batch, height, width, planes) turned by any angle, every other mirrored, a little further in or out, of another contrast."""
+    count, height, width, planes = tf.unstack(tf.shape(strips))
+    draws = tf.random.stateless_uniform([4, count], seeds)
+    columns = (tf.range(width)[None] + tf.cast(draws[0] * tf.cast(width, tf.float32), tf.int32)[:, None]) % width
+    columns = tf.where(draws[1, :, None] < 0.5, width - 1 - columns, columns)
+    shifts = tf.cast(tf.floor(draws[2] * (2 * ROWS + 1)), tf.int32)[:, None] - ROWS
+    rows = tf.clip_by_value(tf.range(height)[None] + shifts, 0, height - 1)
+    strips = tf.gather(strips, rows, batch_dims=1)
+    strips = tf.transpose(tf.gather(tf.transpose(strips, [0, 2, 1, 3]), columns, batch_dims=1), [0, 2, 1, 3])
+    gains = tf.exp(tf.random.stateless_uniform([count, 1, 1, planes], seeds + 1, -GAIN, GAIN))
+    return (strips - 128) * gains + 128
 
 
 ALTERATIONS: dict[ViewName, Alteration] = {"raw": alter_raw, "ring": alter_ring}

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from tasks.images import pixels
 from tasks.images.copies import Copy
 from tasks.images.manifest import BASE, Row, stored
-from tasks.images.sheets import GAP, INK, LINE, PAPER, SIDE, Shelf, Tile, letters, sheet
+from tasks.images.sheets import GAP, INK, LINE, PAPER, SIDE, Shelf, Tile, above, letters, sheet
 from tasks.runs.config import Classes, Places
 
 ACROSS, DOWN = 6, 4  # photographs in a row, rows
@@ -177,10 +177,3 @@ def leak_caption(found: Leak) -> str:
         f"Of {sum(found):,} published test images {found.equal:,} lie in train byte by byte, {found.changed:,} more are changed copies of "
         f"train images, and {found.casting:,} more show a casting of train. Below, pairs of test and train."
     )
-
-
-def above(top: Image.Image, bottom: Image.Image) -> Image.Image:
-    picture = Image.new("RGB", (max(top.width, bottom.width), top.height + bottom.height), PAPER)
-    picture.paste(top, (0, 0))
-    picture.paste(bottom, (0, top.height))
-    return picture

@@ -44,6 +44,12 @@ class Row(NamedTuple):
     split: str = ""
 
 
+class Content(NamedTuple):
+    """An image by what it holds alone, wherever it lies."""
+
+    sha256: str
+
+
 class Member(NamedTuple):
     """Which group a content belongs to."""
 

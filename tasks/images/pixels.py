@@ -8,7 +8,7 @@ import numpy as np
 
 from tasks.images.decoding import WHOLE, Least, decode
 from tasks.images.manifest import Row, place, shelf
-from tasks.images.views import VIEWS, Sight, ViewName, raw, shape
+from tasks.images.views import VIEWS, Sight, ViewName, shape, square
 from tasks.runs.code import code_digest
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
@@ -23,23 +23,24 @@ class Sights(NamedTuple):
     """Many images as a network sees them."""
 
     levels: np.ndarray
-    """Grey levels uint8 (images, height, width, 1)."""
+    """uint8 (images, height, width, planes)."""
     residuals: np.ndarray
-    """float64 (images,), as of `Sight`; NaN where the view shows nothing, whose levels are 0."""
+    """float64 (images,), as of `Sight`; NaN where the view shows nothing; its levels are 0."""
 
 
 def sights(images: Sequence[Row], view: ViewName, size: int, places: Places) -> Sights:
     """Stored images by a view, in order. Raises BadInput when one cannot be read."""
-    found = Sights(np.zeros((len(images), *shape(view, size), 1), np.uint8), np.zeros(len(images)))
+    found = Sights(np.zeros((len(images), *shape(view, size)), np.uint8), np.zeros(len(images)))
     if view == "raw":
         found.levels[..., 0] = squares(images, size, places)
         return found
-    from tasks.images.strips import strips  # late: it needs SciPy
+    from tasks.images.rings import detail  # late: they need SciPy
+    from tasks.images.strips import strips
 
     for number, strip in enumerate(strips(images, places)):
         found.residuals[number] = strip.ring.residual if strip else np.nan
         if strip:
-            found.levels[number, ..., 0] = strip.levels
+            found.levels[number] = detail(strip.levels[None])[0]
     return found
 
 
@@ -71,7 +72,7 @@ def load(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
     """Files as uint8 (images, size, size), in the order of `paths`. Raises BadInput when one cannot be read."""
 
     def squared(some: Sequence[Path]) -> list[np.ndarray]:
-        return [raw(readable(path, least), size).levels for path in some]
+        return [square(readable(path, least), size) for path in some]
 
     levels: list[np.ndarray] = in_threads(squared, paths) if paths else []
     return np.stack(levels) if levels else np.empty((0, size, size), np.uint8)
@@ -106,7 +107,7 @@ def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Seen | str
 def see(path: Path, view: ViewName, size: int) -> Seen | str:
     """One of them."""
     pixels = read(path, WHOLE if view == "ring" else Least(max(size, GLANCE)), MAX_MEGAPIXELS)
-    return pixels if isinstance(pixels, str) else Seen(VIEWS[view](pixels, size), raw(pixels, GLANCE).levels)
+    return pixels if isinstance(pixels, str) else Seen(VIEWS[view](pixels, size), square(pixels, GLANCE))
 
 
 def read(path: Path, least: Least, max_megapixels: float) -> np.ndarray | str:

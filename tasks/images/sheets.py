@@ -12,7 +12,10 @@ INK, PALE, PAPER = "#22313f", "#5f7285", "#ffffff"
 
 
 class Tile(NamedTuple):
-    """A photograph, uint8 (height, width), and what stands below it, in lines that should not be longer than it is wide."""
+    """A photograph, uint8 (height, width) or (height, width, 3), and what stands below it.
+
+    Its lines should not be longer than it is wide; `wrapped` sees to that.
+    """
 
     pixels: np.ndarray
     caption: str
@@ -25,22 +28,43 @@ class Shelf(NamedTuple):
     tiles: tuple[Tile, ...]
 
 
-def sheet(shelves: Sequence[Shelf]) -> Image.Image:
-    """The rows below each other, as wide as the longest."""
+def sheet(shelves: Sequence[Shelf], side: int = SIDE) -> Image.Image:
+    """The rows below each other, as wide as the longest; each photograph is drawn `side` pixels wide and high."""
     longest = max(len(shelf.tiles) for shelf in shelves)
     lines = max(tile.caption.count("\n") + 1 for shelf in shelves for tile in shelf.tiles)
-    height = LINE + SIDE + lines * LINE + GAP
-    picture = Image.new("RGB", (longest * (SIDE + GAP) + GAP, len(shelves) * height + GAP), PAPER)
+    height = LINE + side + lines * LINE + GAP
+    picture = Image.new("RGB", (longest * (side + GAP) + GAP, len(shelves) * height + GAP), PAPER)
     draw = ImageDraw.Draw(picture)
     for row, shelf in enumerate(shelves):
         top = GAP + row * height
         draw.text((GAP, top), shelf.heading, fill=INK, font=letters())
         for column, tile in enumerate(shelf.tiles):
-            left = GAP + column * (SIDE + GAP)
-            photograph = Image.fromarray(tile.pixels).resize((SIDE, SIDE), Image.Resampling.BOX)
+            left = GAP + column * (side + GAP)
+            photograph = Image.fromarray(tile.pixels).resize((side, side), Image.Resampling.BOX)
             picture.paste(photograph.convert("RGB"), (left, top + LINE))
-            draw.text((left, top + LINE + SIDE + 2), tile.caption, fill=PALE, font=letters())
+            draw.text((left, top + LINE + side + 2), tile.caption, fill=PALE, font=letters())
     return picture
+
+
+def above(top: Image.Image, bottom: Image.Image) -> Image.Image:
+    picture = Image.new("RGB", (max(top.width, bottom.width), top.height + bottom.height), PAPER)
+    picture.paste(top, (0, 0))
+    picture.paste(bottom, (0, top.height))
+    return picture
+
+
+def wrapped(text: str, width: int = SIDE, most: int = 3) -> str:
+    """The text in lines no wider than so many pixels, at most so many; what is left out is told by dots."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if letters().getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], f"{lines[most - 1]} ..."]
+    return "\n".join(lines)
 
 
 @cache

@@ -8,14 +8,14 @@ from PIL import Image
 
 ViewName = Literal["raw", "ring"]
 NO_RING = "no ring of a round part is found in it"
-RING_SHAPE = (96, 512)  # of `rings.unwrap`
+RING_SHAPE = (96, 512, 2)  # of `rings.detail`
 
 
 class Sight(NamedTuple):
     """An image as a network sees it."""
 
     levels: np.ndarray
-    """Grey levels uint8 (height, width), as `shape` says."""
+    """uint8 (height, width, planes), as `shape` says."""
     residual: float = 0.0
     """Of the rim's ellipse, as a share of its radius; 0 of a view that looks for no ring."""
 
@@ -23,26 +23,31 @@ class Sight(NamedTuple):
 View = Callable[[np.ndarray, int], Sight | None]
 
 
-def shape(view: ViewName, size: int) -> tuple[int, int]:
-    """Height and width of a view; a ring is unwrapped to the same size always."""
-    return RING_SHAPE if view == "ring" else (size, size)
+def shape(view: ViewName, size: int) -> tuple[int, int, int]:
+    """Height, width and planes of a view; a ring is unwrapped to the same size always."""
+    return RING_SHAPE if view == "ring" else (size, size, 1)
 
 
 def raw(pixels: np.ndarray, size: int) -> Sight:
+    """Grey levels uint8 (height, width) as one plane (size, size, 1)."""
+    return Sight(square(pixels, size)[..., None])
+
+
+def square(pixels: np.ndarray, size: int) -> np.ndarray:
     """Grey levels uint8 (height, width) as (size, size); averaged when smaller, aspect ratio not kept."""
     if pixels.shape == (size, size):
-        return Sight(pixels)
+        return pixels
     smaller = min(pixels.shape) >= size
     filtered = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
-    return Sight(np.asarray(Image.fromarray(pixels).resize((size, size), filtered)))
+    return np.asarray(Image.fromarray(pixels).resize((size, size), filtered))
 
 
 def ring(pixels: np.ndarray, size: int) -> Sight | None:
-    """The ring in grey levels uint8 (height, width) as a strip (96, 512); None where none is found."""
+    """The detail of the ring in grey levels uint8 (height, width), unwrapped: (96, 512, 2); None where none is found."""
     from tasks.images import rings  # late: it needs SciPy, and `raw` does not
 
     found = rings.find(pixels)
-    return Sight(rings.unwrap(pixels, found), found.residual) if found else None
+    return Sight(rings.detail(rings.unwrap(pixels, found)[None])[0], found.residual) if found else None
 
 
 VIEWS: dict[ViewName, View] = {"raw": raw, "ring": ring}

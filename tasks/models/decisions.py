@@ -1,20 +1,43 @@
-"""Decisions: what is done with a part, given the probability of a defect."""
+"""Decisions: what is done with a part, given what its photograph shows, and why."""
 
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from tasks.images.views import ViewName
+from tasks.images.appearance import remark
+from tasks.images.views import NO_RING, ViewName
+from tasks.models.calibration import probability
+from tasks.models.novelty import Known, distances
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
 
 Answer = Literal["pass", "review", "reject"]
+POOR_RING = "its ring is found poorly"
+UNLIKE = "unlike the training images"
+UNSURE = "the network is not sure"
+
+
+class Evidence(NamedTuple):
+    """What decides about an image."""
+
+    margin: float
+    """Logit of defect less that of good."""
+    features: np.ndarray
+    """float64 (n,), the network's own."""
+    appearance: np.ndarray
+    """float64 (11,), as of `appearance`."""
+    residual: float
+    """Of its ring, as of `pixels.Sights`: NaN where the view shows nothing."""
 
 
 class Verdict(NamedTuple):
     decision: Answer
     reason: str
+    """The cause, and after a colon what there is to say about this image."""
+    probability: float | None = None
+    """Of a defect; None where the network could not see the part."""
 
 
 class Decision(BaseModel):
@@ -29,27 +52,53 @@ class Decision(BaseModel):
     """Side of the network's input, in pixels."""
     threshold: float = 0.5
     """Parts at least this probably defective are rejected."""
-    temperature: float | None = None
-    """Not calibrated yet: the probabilities are the network's own."""
+    temperature: float = 1.0
+    """Divisor of margins, so that probabilities mean what they say."""
     review_band: tuple[float, float] | None = None
     """Probabilities between these go to a person; None: no such band is known."""
+    appearance: Known | None = None
+    """How the known pictures look; None where too few castings are known."""
+    features: Known | None = None
+    """What the network sees in the known images."""
+    max_residual: float | None = None
+    """A ring that fits worse than this share of its radius is not judged; None where there are no rings."""
 
-    def decide(self, probability: float) -> Verdict:
-        """Pass, review or reject for a probability of a defect, and why."""
-        if self.review_band and self.review_band[0] <= probability <= self.review_band[1]:
-            low, high = self.review_band
-            return Verdict("review", f"defect probability {probability:.1%} lies between {low:.1%} and {high:.1%}")
-        if probability >= self.threshold:
-            return Verdict(
-                "reject", f"defect probability {probability:.1%} is at least the threshold {self.threshold:.1%}"
+    def judge(self, found: Evidence) -> Verdict:
+        """Pass, review or reject. A part that was not seen well, or is unlike those known, is for a person to look at."""
+        if np.isnan(found.residual):
+            return Verdict("review", NO_RING)
+        if self.max_residual is not None and found.residual > self.max_residual:
+            how = f"its rim is {found.residual:.2%} off an ellipse, and {self.max_residual:.2%} is the most"
+            return Verdict("review", f"{POOR_RING}: {how}")
+        chance = float(probability(np.array(found.margin), self.temperature))
+        if strange := self.strange(found):
+            return Verdict("review", f"{UNLIKE}: {strange}", chance)
+        return self.decide(chance)
+
+    def strange(self, found: Evidence) -> str | None:
+        """In what an image is unlike the known ones, or None."""
+        if (known := self.appearance) and distances(known, found.appearance[None])[0] > known.limit:
+            return remark(found.appearance, np.array(known.usual), np.array(known.spread))
+        if (known := self.features) and (distance := distances(known, found.features[None])[0]) > known.limit:
+            return (
+                f"what the network sees in it is {distance:.1f} from what it knows, and {known.limit:.1f} is the most"
             )
-        return Verdict("pass", f"defect probability {probability:.1%} is below the threshold {self.threshold:.1%}")
+        return None
 
-    def most_likely(self, probability: float) -> tuple[str, float]:
+    def decide(self, chance: float) -> Verdict:
+        """Pass, review or reject for a probability of a defect, and why."""
+        said = f"defect probability {chance:.1%}"
+        if self.review_band and self.review_band[0] <= chance <= self.review_band[1]:
+            low, high = self.review_band
+            return Verdict("review", f"{UNSURE}: {said} lies between {low:.1%} and {high:.1%}", chance)
+        low, high = self.review_band or (self.threshold, self.threshold)
+        if chance >= self.threshold:
+            return Verdict("reject", f"{said} is at least the limit of {high:.1%}", chance)
+        return Verdict("pass", f"{said} is below the limit of {low:.1%}", chance)
+
+    def most_likely(self, chance: float) -> tuple[str, float]:
         """The likelier class and its probability."""
-        if probability >= 0.5:
-            return self.classes.defect, probability
-        return self.classes.good, 1 - probability
+        return (self.classes.defect, chance) if chance >= 0.5 else (self.classes.good, 1 - chance)
 
 
 def read(path: Path) -> Decision:

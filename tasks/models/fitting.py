@@ -1,56 +1,84 @@
-"""Fitting: a network's weights from images and labels, epoch by epoch, on whatever device TensorFlow has."""
+"""Fitting: a network's weights from images and labels, epoch by epoch, on whatever devices TensorFlow has.
 
-import math
-from collections.abc import Callable
+An interrupted training goes on after its last finished epoch, and ends with the weights of one that was left alone.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from tasks.images.batches import Examples, evaluation_batches, steps, training_batches
-from tasks.models.networks import build, classifier
+from tasks.models import devices
+from tasks.models.keeping import Keeper
+from tasks.models.networks import build, classifier, load
 from tasks.runs.config import Recipe
-from tasks.runs.errors import BadInput
 from tasks.runs.records import Epoch
 
 
 @dataclass(frozen=True)
 class Fitted:
     network: keras.Model
+    """Of float32, whatever it was trained with."""
     history: tuple[Epoch, ...]
     kept_epoch: int
+    resumed_from_epoch: int | None
+    """The last epoch that another process had finished; None where none had."""
 
 
-def fit(learning: Examples, watching: Examples, recipe: Recipe, each_epoch: Callable[[Epoch], None]) -> Fitted:
+def fit(
+    learning: Examples,
+    watching: Examples,
+    recipe: Recipe,
+    each_epoch: Callable[[Epoch], None],
+    room: Path | None = None,
+    start: Path | None = None,
+) -> Fitted:
     """The network after training; `each_epoch` is told every epoch as it ends.
 
     The tutorial's networks keep their last epoch, as published; of the others' last quarter the one with the least validation loss.
+    What it takes to go on is kept in the folder `room`, and found there. `start` names a network whose weights are the first.
     """
+    devices.share_memory()
+    if recipe.deterministic:
+        devices.make_deterministic()
     keras.utils.set_random_seed(recipe.seed)
-    network = build(recipe.model, recipe.image_size)
-    epochs, each = passes(recipe, len(learning.labels)), steps(learning, recipe.batch_size)
-    learner = compiled(network, recipe, each * epochs)
-    teller = Teller(each_epoch)
-    settled = epochs * 3 // 4  # few castings validate, so that weights of large steps can be lucky once
-    best = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=epochs, restore_best_weights=True, start_from_epoch=settled
-    )
+    epochs = passes(recipe, len(learning.labels))
+    with devices.strategy().scope(), computing(devices.policy(recipe.precision)):
+        network = made(recipe, start)
+        learner = compiled(network, recipe, steps(learning, recipe.batch_size) * epochs)
+    settled = epochs - 1 if published(recipe) else epochs * 3 // 4  # weights of large steps can be lucky once
+    keeper = Keeper(network, settled, each_epoch, room)
+    finished = keeper.take_up(learner)
+    if finished < epochs:
+        learn(learner, learning, watching, recipe, range(finished, epochs), keeper)
+    keeper.restore()
+    return Fitted(plain(network, recipe), tuple(keeper.history), keeper.kept_epoch or epochs, finished or None)
+
+
+def learn(
+    learner: keras.Model, learning: Examples, watching: Examples, recipe: Recipe, epochs: range, keeper: Keeper
+) -> None:
+    """These epochs of the training, with a look at the validation images after each."""
     learner.fit(
         x=training_batches(
             learning,
             batch_size=recipe.batch_size,
-            epochs=range(epochs),
+            epochs=epochs,
             seed=recipe.seed,
             altered=None if published(recipe) else recipe.view,
         ),
         validation_data=labelled(watching, recipe.batch_size),
-        epochs=epochs,
-        steps_per_epoch=each,
-        callbacks=[keras.callbacks.TerminateOnNaN(), teller, *([] if published(recipe) else [best])],
+        initial_epoch=epochs.start,
+        epochs=epochs.stop,
+        steps_per_epoch=steps(learning, recipe.batch_size),
+        callbacks=[keras.callbacks.TerminateOnNaN(), keeper],
         shuffle=False,  # the pipeline shuffles; True only warns
         verbose=0,
     )
-    return Fitted(network, tuple(teller.history), kept_epoch=epochs if published(recipe) else best.best_epoch + 1)
 
 
 def published(recipe: Recipe) -> bool:
@@ -58,8 +86,36 @@ def published(recipe: Recipe) -> bool:
     return recipe.model.startswith("tutorial")
 
 
+def made(recipe: Recipe, start: Path | None = None) -> keras.Model:
+    """The network of the recipe, with new weights or those of the network in the file `start`."""
+    network = build(recipe.model, recipe.image_size)
+    if start:
+        network.set_weights(load(start).get_weights())
+    return network
+
+
+def plain(network: keras.Model, recipe: Recipe) -> keras.Model:
+    """A network of the same weights that computes in float32 on one device, as exports and other machines need it."""
+    with computing("float32"):
+        alike = made(recipe)
+    alike.set_weights(network.get_weights())
+    return alike
+
+
+@contextmanager
+def computing(policy: str) -> Iterator[None]:
+    """Layers that are made inside compute by this policy of Keras'."""
+    before = keras.config.dtype_policy()
+    if policy != before.name:  # an equal policy is another object, whose number Keras writes into the file
+        keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def compiled(network: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
-    """The logits of the network, ready to learn for so many steps."""
+    """The logits of the network, ready to learn for so many steps, with all variables of its optimizer."""
     learner = classifier(network)
     learner.compile(
         optimizer=keras.optimizers.Adam(recipe.learning_rate)
@@ -67,13 +123,26 @@ def compiled(network: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
         else decaying(recipe.learning_rate, steps),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=recipe.jit_compile,
     )
+    learner.optimizer.build(learner.trainable_variables)
     return learner
 
 
 def passes(recipe: Recipe, images: int) -> int:
     """Epochs over this many training images: those asked for, else enough steps to learn from few, from 10 to 100."""
     return recipe.epochs or min(100, max(10, -(-25_000 // images)))
+
+
+def continued(recipe: Recipe, images: int, shown: int, watched: int) -> Recipe:
+    """The recipe of a training that goes on from good weights, with epochs of `shown` images instead of all training `images`.
+
+    Its epochs, unless asked for, cost at most `start_share` of a training from new weights: a pass over the `watched`
+    validation images costs a third of one that learns from them.
+    """
+    whole = passes(recipe, images) * (images + watched / 3)
+    epochs = recipe.start_epochs or max(1, int(recipe.start_share * whole / (shown + watched / 3)))
+    return recipe.model_copy(update={"epochs": epochs, "learning_rate": recipe.learning_rate * recipe.start_rate})
 
 
 def decaying(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
@@ -88,44 +157,6 @@ def decaying(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.AdamW(learning_rate=schedule, weight_decay=0.02)
 
 
-class Teller(keras.callbacks.Callback):
-    """Hands every finished epoch on as a record. Raises BadInput when the loss is no number any more."""
-
-    def __init__(self, each_epoch: Callable[[Epoch], None]):
-        super().__init__()
-        self.each_epoch, self.history = each_epoch, list[Epoch]()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        if not math.isfinite(logs["loss"]):
-            raise BadInput(
-                f"the loss became {logs['loss']} in epoch {epoch + 1}: try a lower --training.learning_rate, or another --seed"
-            )
-        self.history.append(
-            Epoch(
-                epoch=epoch + 1, loss=logs["loss"], accuracy=logs["accuracy"],
-                validation_loss=logs["val_loss"], validation_accuracy=logs["val_accuracy"],
-            )
-        )  # fmt: skip
-        self.each_epoch(self.history[-1])
-
-
 def labelled(examples: Examples, batch_size: int) -> tf.data.Dataset:
     labels = tf.data.Dataset.from_tensor_slices(examples.labels).batch(batch_size)
     return tf.data.Dataset.zip(evaluation_batches(examples.pixels, batch_size=batch_size), labels)
-
-
-def device() -> str:
-    """The devices that TensorFlow computes on, for people."""
-    gpus = tf.config.list_physical_devices("GPU")
-    names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
-    return ", ".join(names) or "CPU"
-
-
-def require_gpu() -> None:
-    """Raises BadInput when TensorFlow sees no GPU; it would train on the CPU without a word."""
-    if not tf.config.list_physical_devices("GPU"):
-        build = "with" if tf.test.is_built_with_cuda() else "without"
-        raise BadInput(
-            f"TensorFlow {tf.__version__} (built {build} CUDA) sees no GPU, and --require-gpu asks for one: "
-            "see that `nvidia-smi` answers and that recast[gpu] is installed, or leave --require-gpu out"
-        )

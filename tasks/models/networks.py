@@ -1,6 +1,6 @@
 """Networks: raw grey levels in; logits and features out. Keras operations only, so that any backend can run them.
 
-A network takes float32 (batch, height, width, 1), grey 0-255, rescales by itself, and gives `logits`, float32
+A network takes float32 (batch, height, width, planes), 0-255, as `views.shape` says, rescales by itself, and gives `logits`, float32
 (batch, 2), good then defect, and `features`, float32 (batch, n), by which images are compared. `compact` and `ring` also
 give `map`, float32 (batch, rows, columns): how strongly each place speaks for a defect, as a logit.
 """
@@ -19,8 +19,7 @@ from keras import layers, ops
 from tasks.images.views import shape
 from tasks.runs.config import ModelName
 
-HALO = 64  # columns by which a strip is continued at both ends, so that no filter meets an edge
-DETAIL = 21  # columns, 1/24 of the turn: what is wider is glare
+HALO = 32  # columns by which a strip is continued at both ends, so that no filter meets an edge
 GREATEST = 8  # places whose mean speaks for the image
 
 
@@ -29,13 +28,13 @@ def build(name: ModelName, image_size: int) -> keras.Model:
 
     Every layer is named here: Keras' own names count the layers of the process, and would make equal networks differ.
     """
-    image = keras.Input((*shape("ring" if name == "ring" else "raw", image_size), 1), name="image")
-    scaled = layers.Rescaling(1 / 255, name="rescale")(image)
-    return keras.Model(image, BODIES[name](scaled), name=name)
+    image = keras.Input(shape("ring" if name == "ring" else "raw", image_size), name="image")
+    return keras.Model(image, BODIES[name](image), name=name)
 
 
 def compact(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     """A small network: four blocks, then the mean and the greatest of each map, so that a small defect counts."""
+    x = layers.Rescaling(1 / 255, name="rescale")(x)
     for filters in (16, 32, 64, 128):
         x = block(x, filters, f"{filters}")
         x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
@@ -44,21 +43,21 @@ def compact(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     return {"logits": layers.Dense(2, name="logits", dtype="float32")(features), "features": features}
 
 
-def block(x: keras.KerasTensor, filters: int, name: str, strides: int = 1) -> keras.KerasTensor:
-    x = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False, name=f"convolve_{name}")(x)
+def block(x: keras.KerasTensor, filters: int, name: str, size: int = 3, strides: int = 1) -> keras.KerasTensor:
+    x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False, name=f"convolve_{name}")(x)
     # Keras' momentum of 0.99 would not settle in the few steps of a small data set
     x = layers.BatchNormalization(momentum=0.9, name=f"normalize_{name}")(x)
     return layers.ReLU(name=f"activate_{name}")(x)
 
 
 def ring(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-    """A network of local logits over the unwrapped ring; the mean of the greatest few is the image's.
-
-    It sees no grey levels but their detail along the turn: machining rings are even along it and glare is wide, so both go.
-    """
-    x = normalized(layers.Concatenate(axis=2, name="continue")([x[:, :, -HALO:], x, x[:, :, :HALO]]))
-    for number, (filters, strides) in enumerate(((16, 2), (32, 2), (32, 1), (64, 2), (64, 1), (64, 1))):
-        x = block(x, filters, f"{number}", strides)
+    """A network of local logits over the detail of the unwrapped ring; the mean of the greatest few is the image's."""
+    x = layers.Rescaling(1 / 64, offset=-2, name="rescale")(x)
+    x = ops.concatenate([x[:, :, -HALO:], x, x[:, :, :HALO]], axis=2)
+    heights = ops.zeros_like(x[..., :1]) + ops.reshape(ops.linspace(-1.0, 1.0, x.shape[1]), (1, -1, 1, 1))
+    x = ops.concatenate([x, heights], axis=3)  # whether a mark is a fault depends on how far out it lies
+    for number, (filters, size, strides) in enumerate(((16, 7, 4), (32, 3, 1), (48, 3, 2), (64, 3, 1))):
+        x = block(x, filters, f"{number}", size, strides)
     x = x[:, :, HALO // 8 : -HALO // 8]
     local = layers.Conv2D(1, 1, name="local", dtype="float32")(x)[..., 0]
     greatest = ops.top_k(layers.Flatten(name="places")(local), GREATEST)[0]
@@ -71,17 +70,9 @@ def ring(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     }
 
 
-def normalized(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Each level's difference to the mean of its neighbours along the turn, in units of their deviation."""
-    difference = x - layers.AveragePooling2D((1, DETAIL), strides=1, padding="same", name="level")(x)
-    deviation = layers.AveragePooling2D((5, 2 * DETAIL + 1), strides=1, padding="same", name="deviation")(
-        ops.square(difference)
-    )
-    return difference / ops.sqrt(deviation + 1e-4)
-
-
 def tutorial(x: keras.KerasTensor, dropout: float = 0.0) -> dict[str, keras.KerasTensor]:
     """The published tutorial's network, which sees the grey plane three times."""
+    x = layers.Rescaling(1 / 255, name="rescale")(x)
     x = layers.Concatenate(name="colour")([x, x, x])
     for filters in (16, 32, 64):
         x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"convolve_{filters}")(x)

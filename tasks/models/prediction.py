@@ -8,16 +8,18 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from tasks.images import pixels
-from tasks.images.views import NO_RING
+from tasks.images.views import Sight, shape
 from tasks.models import decisions
+from tasks.models.decisions import Verdict
 from tasks.runs.errors import BadInput
-from tasks.runs.files import damage, digest_of, sha256_of
+from tasks.runs.files import damage, digest_of_folder, sha256_of
 
 CHUNK = 128  # images in memory at a time
+UNREADABLE = "the image cannot be read"
 
 
 class Answer(BaseModel):
-    """What is said of one image; an image that cannot be read has no probability and goes to a person."""
+    """What is said of one image; what cannot be read, or shows no ring, has no probability and goes to a person."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
     path: str
@@ -38,7 +40,7 @@ class Predictor:
         if not all(path.is_file() for path in parts.values()):
             raise BadInput(f"{folder} is no model: a folder with model.keras and decision.json is expected")
         named_by_digest = re.fullmatch("[0-9a-f]{64}", folder.name)
-        if named_by_digest and digest_of({name: sha256_of(path) for name, path in parts.items()}) != folder.name:
+        if named_by_digest and digest_of_folder(folder) != folder.name:
             raise BadInput(
                 f"{folder} has changed since it was released, and is not loaded: run flows/retrain.py again, which restores it"
             )
@@ -55,27 +57,32 @@ class Predictor:
             yield from self.judge_chunk(images[start : start + CHUNK])
 
     def judge_chunk(self, images: Sequence[tuple[str, Path]]) -> Iterator[Answer]:
-        from tasks.models import networks
-
         seen = pixels.see_all([path for _, path in images], self.decision.view, self.decision.image_size)
-        readable = [one.sight.levels for one in seen if isinstance(one, pixels.Seen) and one.sight]
-        chances = iter(networks.defect_probabilities(self.network, np.stack(readable)[..., None]) if readable else ())
+        verdicts = iter(self.verdicts([one for one in seen if isinstance(one, pixels.Seen)]))
         for (name, path), one in zip(images, seen, strict=True):
-            if isinstance(one, pixels.Seen) and one.sight:
-                yield self.answer(name, path, float(next(chances)))
-                continue
-            reason = f"the image cannot be read: {one}" if isinstance(one, str) else NO_RING
+            said = Verdict("review", f"{UNREADABLE}: {one}") if isinstance(one, str) else next(verdicts)
+            chance = said.probability
             yield Answer(
-                path=name, sha256=sha256_if_readable(path), label=None, defect_probability=None,
-                decision="review", reason=reason, model_version=self.version,
+                path=name, sha256=sha256_if_readable(path),
+                label=None if chance is None else self.decision.most_likely(chance)[0], defect_probability=chance,
+                decision=said.decision, reason=said.reason, model_version=self.version,
             )  # fmt: skip
 
-    def answer(self, name: str, path: Path, chance: float) -> Answer:
-        verdict = self.decision.decide(chance)
-        return Answer(
-            path=name, sha256=sha256_if_readable(path), label=self.decision.most_likely(chance)[0], defect_probability=chance,
-            decision=verdict.decision, reason=verdict.reason, model_version=self.version,
-        )  # fmt: skip
+    def verdicts(self, seen: Sequence[pixels.Seen]) -> list[Verdict]:
+        """What is decided about each image that can be read, in order."""
+        from tasks.models import inference
+
+        if not seen:
+            return []
+        nothing = Sight(np.zeros(shape(self.decision.view, self.decision.image_size), np.uint8), np.nan)
+        sights = [one.sight or nothing for one in seen]
+        found = inference.evidence(
+            self.network,
+            np.stack([sight.levels for sight in sights])[..., None],
+            [sight.residual for sight in sights],
+            np.stack([one.glance for one in seen]),
+        )
+        return [self.decision.judge(one) for one in found]
 
 
 def sha256_if_readable(path: Path) -> str | None:

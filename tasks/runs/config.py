@@ -6,6 +6,8 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ModelName = Literal["compact", "ring", "tutorial", "tutorial_dropout"]
+Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
+Beginning = Literal["scratch", "champion"]
 Protocol = Literal["cleaned", "published", "grouped"]
 
 
@@ -108,6 +110,15 @@ class Splitting(Settings):
     """Draws other validation and test groups."""
 
 
+class Champion(Settings):
+    """The model in use, as training may continue from it."""
+
+    digest: str
+    """Of its folder under `artifacts/models`."""
+    model: str
+    image_size: int
+
+
 class Recipe(Settings):
     """What decides the trained weights, besides the images."""
 
@@ -118,6 +129,19 @@ class Recipe(Settings):
     batch_size: int
     learning_rate: float
     seed: int
+    deterministic: bool = False
+    precision: Precision = "auto"
+    jit_compile: bool = False
+    start_from: Beginning = "scratch"
+    start_epochs: int | None = None
+    """Of a training that continues; None: as many as `start_share` allows."""
+    start_share: float = 0.15
+    """Of the work of a training from new weights, what one that continues may take."""
+    start_rate: float = 0.25
+    """Of the learning rate, what it continues with: weights that are good already are not to be thrown about."""
+    champion: Champion | None = Field(None, exclude=True)
+    """What it continues from. In no cache key: the run whose model came into use is remembered when it is asked for again,
+    although the champion is another one since."""
 
     @property
     def view(self) -> Literal["raw", "ring"]:
@@ -136,8 +160,11 @@ RECIPES: dict[ModelName, dict[str, int | float | None]] = {
 class Training(Settings):
     """Which network, and how long it learns. What is unset comes from the model's recipe."""
 
-    model: ModelName = "compact"
-    """`compact`: small and quick; `tutorial`, `tutorial_dropout`: the published networks, for comparison."""
+    model: Literal["auto", ModelName] = "auto"
+    """`auto`: `ring` where rings of round parts are found, else `compact`; `ring`: sees the ring, unwrapped; `compact`: small
+    and quick, sees the whole picture; `tutorial`, `tutorial_dropout`: the published networks, for comparison."""
+    min_ring_share: float = Field(0.99, gt=0, le=1)
+    """`auto` takes `ring` where at least this share of the training images shows a ring."""
     epochs: int | None = Field(None, ge=1, le=1_000)
     """Passes over the training images; unset: 4 of a tutorial model, of compact 10 or more where images are few."""
     image_size: int | None = Field(None, ge=32, le=1_024)
@@ -148,29 +175,80 @@ class Training(Settings):
     """Highest learning rate of the schedule."""
     seed: int = Field(0, ge=0)
     """Start weights, order and augmentation."""
+    deterministic: bool = False
+    """Two runs of one seed on one machine give equal weights, on a GPU too; slower there."""
+    precision: Precision = "auto"
+    """What is computed with; `auto`: float32 on processors and old GPUs, else the half precision that the GPU is made for."""
+    jit_compile: bool = False
+    """Compile the network with XLA; it has not been measured to pay."""
+    start_from: Beginning = "scratch"
+    """`champion`: continue from the weights of the model in use, with new images and as many old ones; `scratch`: new weights."""
     require_gpu: bool = False
     """Stop at once when TensorFlow sees no GPU."""
 
     @model_validator(mode="after")
-    def tutorial_size(self) -> Self:
-        if self.model.startswith("tutorial") and self.image_size not in (None, 300):
+    def own_size(self) -> Self:
+        own = 512 if self.model == "ring" else 300 if self.model.startswith("tutorial") else None
+        if own and self.image_size not in (None, own):
+            takes = "a ring unwrapped to a width of 512" if self.model == "ring" else "300 x 300 inputs"
             raise ValueError(
-                f"image_size is {self.image_size}, but the {self.model} model has 300 x 300 inputs: "
+                f"image_size is {self.image_size}, but the {self.model} model has {takes}: "
                 "leave image_size out, or take --model compact"
             )
         return self
 
-    def recipe(self) -> Recipe:
-        """What decides the trained weights: these settings with the model's own numbers where unset."""
-        chosen = self.model_dump(exclude={"require_gpu"}, exclude_none=True)
-        return Recipe.model_validate({**RECIPES[self.model], **chosen})
+    def choice(self, ring_share: float, champion: Champion | None = None) -> tuple[ModelName, str]:
+        """The network that trains, and why, where this share of the training images shows a ring.
+
+        `champion` is what training continues from, if it does.
+        """
+        if self.model != "auto":
+            return self.model, "it was asked for"
+        if self.image_size not in (None, 512):
+            return "compact", f"images of {self.image_size} x {self.image_size} pixels were asked for"
+        ringed = ring_share >= self.min_ring_share
+        continuing = next((name for name in RECIPES if champion and name == champion.model), None)
+        if continuing and (ringed or continuing != "ring"):
+            return continuing, "training continues from the model in use"
+        shown = f"{ring_share:.1%} of the training images show a ring"
+        return ("ring" if ringed else "compact"), f"{shown}, and ring needs {self.min_ring_share:.0%}"
+
+    def recipe(self, ring_share: float = 0.0, champion: Champion | None = None) -> Recipe:
+        """What decides the trained weights: these settings with the chosen model's own numbers where unset."""
+        model, _ = self.choice(ring_share, champion)
+        asked = self.model_dump(exclude={"require_gpu", "min_ring_share"}, exclude_none=True)
+        return Recipe.model_validate(
+            {**RECIPES[model], **asked, "model": model, "start_epochs": self.epochs, "champion": champion}
+        )
 
 
 class Evaluation(Settings):
-    """How figures are reported."""
+    """What a decision costs, when an image is unlike those known, and how figures are reported."""
 
+    escape_cost: float = Field(10.0, gt=0, le=1e6)
+    """Cost of passing a defective part; all three costs are in one unit, such as a good part refused."""
+    false_reject_cost: float = Field(1.0, gt=0, le=1e6)
+    """Cost of rejecting a good part."""
+    review_cost: float = Field(0.2, gt=0, le=1e6)
+    """Cost of a person's look at a part."""
+    unlike_share: float = Field(0.01, gt=0, lt=0.5)
+    """Share of the known images that may count as unlike the others, when their own casting is left out."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Level of the intervals."""
+    resamples: int = Field(1_000, ge=100, le=100_000)
+    """Draws of castings behind an interval over castings."""
+    seed: int = Field(0, ge=0)
+    """Draws other castings."""
+
+    @model_validator(mode="after")
+    def a_look_can_pay(self) -> Self:
+        most = self.escape_cost * self.false_reject_cost / (self.escape_cost + self.false_reject_cost)
+        if self.review_cost >= most:
+            raise ValueError(
+                f"review_cost is {self.review_cost:g}, but without a look no part is expected to cost more than {most:.3g} "
+                "(escape_cost x false_reject_cost / their sum), so nobody would ever look: set review_cost below that"
+            )
+        return self
 
 
 class Acceptance(Settings):
@@ -180,6 +258,8 @@ class Acceptance(Settings):
     """Most defective parts that may pass, as a share of the defective."""
     max_false_reject_rate: float = Field(0.10, ge=0, le=1)
     """Most good parts that may be refused, as a share of the good."""
+    max_review_rate: float = Field(0.25, ge=0, le=1)
+    """Most images that may go to a person: a model that leaves all to people makes no mistake."""
 
 
 class Places(Settings):

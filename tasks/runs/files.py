@@ -17,7 +17,7 @@ from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 
 SCRATCH = ".scratch"  # ends the name of a folder for unfinished files
-DAY = 86_400  # seconds
+DAY, MONTH = 86_400, 30 * 86_400  # seconds
 Place = Literal["data", "artifacts"]
 
 
@@ -54,6 +54,12 @@ def digest_of(contents: dict[str, str]) -> str:
     return hashlib.sha256(
         "".join(f"{name} {sha256}\n" for name, sha256 in sorted(contents.items())).encode()
     ).hexdigest()
+
+
+def digest_of_folder(folder: Path) -> str:
+    """`digest_of` of all files below the folder, without the hidden ones that desktops leave there."""
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+    return digest_of({path.relative_to(folder).as_posix(): sha256_of(path) for path in files})
 
 
 def sha256_of(path: Path) -> str:
@@ -94,7 +100,13 @@ def write_whole(target: Path, content: bytes) -> None:
 
 
 def sweep(places: Places) -> None:
-    """Removes the scratch that killed runs left; what is younger than a day may be in use. Never looks into the inbox."""
+    """Removes the scratch that killed runs left, and trainings that nobody went on with for a month.
+
+    Scratch that is younger than a day may be in use. Never looks into the inbox.
+    """
+    for room in places.data.absolute().glob("training/*"):
+        if time.time() - room.stat().st_mtime > MONTH:
+            shutil.rmtree(room, ignore_errors=True)
     for place in (places.data.absolute(), places.artifacts.absolute()):
         for room in [path for depth in ("", "*/", "registry/*/") for path in place.glob(f"{depth}.*{SCRATCH}")]:
             if room.parent.name != "inbox" and room.is_dir() and time.time() - room.stat().st_mtime > DAY:

@@ -59,6 +59,8 @@ class Outcome(Found):
     figures: Figures
     exports: Exports
     release: Release
+    chosen_because: str = ""
+    """Why this network trained."""
 
 
 def new_run_id(started: datetime, config: Config) -> str:
@@ -78,6 +80,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "dataset": dataset(outcome),
         "model": {
             "name": outcome.model.name,
+            "chosen_because": outcome.chosen_because,
             "parameters": outcome.model.parameters,
             "sha256": outcome.model.file.sha256,
             "weights_sha256": outcome.model.weights_sha256,
@@ -88,15 +91,23 @@ def facts(outcome: Outcome) -> dict[str, Any]:
             "epochs": len(outcome.model.history),
             "kept_epoch": outcome.model.kept_epoch,
             **outcome.model.model_dump(
-                include={"images", "wall_seconds", "cpu_seconds", "images_per_second", "device", "resumed_from_epoch"}
+                include={
+                    "images",
+                    "left_out",
+                    "wall_seconds",
+                    "cpu_seconds",
+                    "images_per_second",
+                    "device",
+                    "resumed_from_epoch",
+                    "started_from",
+                }
             ),
         },
         "evaluation": {
             "test": scores(outcome.evaluation.test),
             "validation": scores(outcome.evaluation.validation),
             "slices": {origin: scores(score) for origin, score in outcome.evaluation.slices.items()},
-            "threshold": outcome.evaluation.threshold,
-            "review_band": outcome.evaluation.review_band,
+            **outcome.evaluation.model_dump(include={"threshold", "temperature", "review_band", "review_reasons"}),
         },
         "release": outcome.release.model_dump(exclude={"cached"}),
     }
@@ -144,8 +155,10 @@ def unsettled(origin: str, arrivals: Sequence[Arrival]) -> int:
 def scores(score: Score) -> dict[str, Any]:
     """A score with its intervals as [low, high]."""
     found = score.model_dump()
-    for name in ("escape_rate_interval", "false_reject_rate_interval"):
-        found[name] = list(found[name].values()) if found[name] else None
+    for part in filter(None, (found, found["castings"])):
+        for name in part:
+            if name.endswith("_interval") and part[name]:
+                part[name] = list(part[name].values())
     return found
 
 

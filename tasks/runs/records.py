@@ -172,6 +172,8 @@ class Audit(Record):
     """Different images: equal files count once."""
     rings: int
     """Of them those whose ring was found."""
+    max_ring_residual: float = 0.0
+    """What counts as a ring, as `Auditing` has it; 0: none does."""
     castings: int | None
     """Groups, where rings were found in nearly all images; elsewhere groups are copies alone and this is None."""
     castings_of_two_labels: int | None
@@ -200,6 +202,8 @@ class Splits(Record):
     """Castings behind the images; None where castings are not known."""
     test_images_of_trained_castings: int | None
     """Test images of a casting that trains or validates."""
+    ring_share: float = 0.0
+    """Of the training images those that show a ring, as a share; 0 where nobody has looked."""
     lookup_accuracy: float
     """Of calling each test image as the most alike training thumbnail is labelled."""
     shortcuts: dict[str, Probe]
@@ -229,18 +233,51 @@ class Model(Record):
     history: tuple[Epoch, ...]
     kept_epoch: int
     images: int
-    """Training images, seen once an epoch."""
+    """Training images of an epoch."""
+    left_out: int = 0
+    """Training images that show nothing by the network's view, and are not among them."""
+    learnt: File | None = None
+    """`manifest.Content`: the images that the weights were learnt from, in this training and in those that it continues."""
+    started_from: str | None = None
+    """Digest of the model's folder whose weights were the first; None: new weights."""
     wall_seconds: float
     cpu_seconds: float
-    """Of this process and its children, decoding and validation passes included, imports not."""
+    """Of the process that ended the training and its children, decoding and validation passes included, imports not; what
+    an interrupted one had spent is not known."""
     images_per_second: float
     device: str
     resumed_from_epoch: int | None = None
+    """The last epoch that an interrupted process had finished; None: it was not interrupted."""
 
 
 class Interval(Record):
     low: float
     high: float
+
+
+class Castings(Record):
+    """The castings behind the counts of a score; intervals are over castings drawn again and again with replacement."""
+
+    defective: int
+    """Castings with a defective image."""
+    good: int
+    """Castings with a good image."""
+    missed: int
+    """Castings with a missed defect."""
+    refused: int
+    """Castings with a good image that is refused."""
+    accuracy_interval: Interval | None
+    escape_rate_interval: Interval | None
+    false_reject_rate_interval: Interval | None
+
+
+class Costs(Record):
+    """Mean cost of an image, in the unit of the settings: as decided, and by three rules that look at none."""
+
+    decided: float
+    passing_all: float
+    rejecting_all: float
+    reviewing_all: float
 
 
 class Score(Record):
@@ -262,8 +299,20 @@ class Score(Record):
     """Defects that the decision (threshold and review band) passes."""
     rejects_decided: int
     """Good parts that the decision rejects."""
+    passed_decided: int
+    """Images that the decision passes."""
+    rejected_decided: int
+    """Images that it rejects."""
     reviews_decided: int
-    """Images that the decision sends to a person."""
+    """Images that it sends to a person."""
+    missed_at_threshold: int
+    """Defects less probable than the decision threshold, as if nobody looked."""
+    rejects_at_threshold: int
+    """Good parts at least as probably defective as the threshold."""
+    costs: Costs | None
+    """None without an image."""
+    castings: Castings | None
+    """None where castings are not known."""
 
 
 class Evaluation(Record):
@@ -275,7 +324,10 @@ class Evaluation(Record):
     validation: Score
     slices: dict[str, Score]
     threshold: float
+    temperature: float
     review_band: tuple[float, float] | None = None
+    review_reasons: dict[str, int]
+    """Test images that go to a person, by cause, the most common first."""
 
 
 class Figure(Record):

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from tasks.runs import dataset
-from tasks.runs.markdown import code, of, table
+from tasks.runs import dataset, judgement
+from tasks.runs.markdown import of, table
 from tasks.runs.outcome import Found, Outcome
-from tasks.runs.records import Figure, Interval, Release, Score
+from tasks.runs.records import Figure, Release
 
 LEAK = "What a score on these images is worth"
 
@@ -30,7 +30,7 @@ def sections(outcome: Outcome) -> list[Section]:
         Section("What the figures mean", dataset.meaning(outcome)),
         Section("Data", dataset.data(outcome), figures("samples", "copies", "castings", "shared", "mixed")),
         Section("Learning", training(outcome), figures("learning")),
-        Section("Test", judged(outcome), figures("confusion", "mistakes")),
+        Section("Test", judgement.test(outcome), figures("confusion", "mistakes", "reviews", "found")),
         Section("Run", run(outcome)),
     ]
 
@@ -70,51 +70,21 @@ def headline(release: Release) -> str:
 
 def training(outcome: Outcome) -> str:
     model = outcome.model
-    return (
-        f"`{model.name}`, {model.parameters:,} parameters, sees {model.image_size} x {model.image_size} pixels. "
-        f"{len(model.history)} epochs over {model.images:,} images took {model.wall_seconds:.0f} s ({model.cpu_seconds:.0f} CPU seconds, "
-        f"{model.images_per_second:,.0f} images a second) on {model.device}."
-    )
-
-
-def judged(outcome: Outcome) -> str:
-    """The test in all and by origin: n of N, rate and exact interval."""
-    evaluation = outcome.evaluation
-    level = f"{outcome.config.evaluation.confidence:.0%}"
-    rows = [
-        scored("all", evaluation.test),
-        *(scored(code(origin), score) for origin, score in evaluation.slices.items() if len(evaluation.slices) > 1),
+    chosen = f" It was chosen because {outcome.chosen_because}." if outcome.chosen_because else ""
+    sees = "the ring, unwrapped" if model.view == "ring" else f"{model.image_size} x {model.image_size} pixels"
+    notes = [
+        f"Its first weights are those of the model `{model.started_from[:16]}`." if model.started_from else "",
+        f"{model.left_out:,} training images show no ring and were left out." if model.left_out else "",
+        f"It went on after epoch {model.resumed_from_epoch} of an interrupted run, whose time is not counted."
+        if model.resumed_from_epoch
+        else "",
     ]
-    heads = (
-        "Origin",
-        "Accuracy",
-        "AUC",
-        f"Defects missed ({level} interval)",
-        f"Good parts refused ({level} interval)",
-    )
-    band = evaluation.review_band
-    review = f"between {band[0]:.1%} and {band[1]:.1%} a person looks" if band else "there is no review band"
-    return (
-        f"{table(heads, rows)}\n\nIntervals are exact (Clopper-Pearson) over images. "
-        f"Parts at least {evaluation.threshold:.0%} probably defective are rejected; {review}."
-    )
-
-
-def scored(name: str, score: Score) -> tuple[str, ...]:
-    def rate(count: int, total: int, share: float | None, interval: Interval | None) -> str:
-        return (
-            f"{of(count, total)}: {share:.2%} ({interval.low:.2%} to {interval.high:.2%})"
-            if share is not None and interval
-            else of(count, total)
-        )
-
-    return (
-        name,
-        f"{score.accuracy:.2%} of {score.images:,}",
-        "" if score.auc is None else f"{score.auc:.4f}",
-        rate(score.missed_defects, score.defects, score.escape_rate, score.escape_rate_interval),
-        rate(score.false_rejects, score.good, score.false_reject_rate, score.false_reject_rate_interval),
-    )
+    return " ".join([
+        f"`{model.name}`, {model.parameters:,} parameters, sees {sees}.{chosen}",
+        f"{len(model.history)} epochs over {model.images:,} images took {model.wall_seconds:.0f} s ({model.cpu_seconds:.0f} "
+        f"CPU seconds, {model.images_per_second:,.0f} images a second) on {model.device}.",
+        *filter(None, notes),
+    ])  # fmt: skip
 
 
 def run(outcome: Outcome) -> str:

@@ -1,0 +1,75 @@
+"""Appearance: plain statistics of whole pictures, by which a picture is told to be unlike others, and in what."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.images.measures import laplacian
+
+AT_ONCE = 256  # pictures, whose float32 copies take some 20 MB
+
+
+class Statistic(NamedTuple):
+    """What a picture is said to have when the statistic is less, or more, than usual."""
+
+    less: str
+    more: str
+
+
+STATISTICS = (
+    Statistic("a darker picture", "a brighter picture"),
+    Statistic("less contrast", "more contrast"),
+    Statistic("darker shadows", "brighter shadows"),
+    Statistic("darker dark greys", "brighter dark greys"),
+    Statistic("darker middle greys", "brighter middle greys"),
+    Statistic("darker light greys", "brighter light greys"),
+    Statistic("darker highlights", "brighter highlights"),
+    Statistic("a darker border", "a brighter border"),
+    Statistic("an evener border", "a more uneven border"),
+    Statistic("softer edges", "sharper edges"),
+    Statistic("less fine detail", "more fine detail"),
+)
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def appearance(pictures: np.ndarray) -> np.ndarray:
+    """float64 (pictures, 11), in grey levels, of uint8 (pictures, height, width).
+
+    Mean, standard deviation, the five quantiles, mean and standard deviation of the outermost tenth on each side, and the
+    root mean square of the gradient and of the Laplacian.
+    """
+    parts = [appearance_of_few(pictures[start : start + AT_ONCE]) for start in range(0, len(pictures), AT_ONCE)]
+    return np.concatenate(parts) if parts else np.empty((0, len(STATISTICS)))
+
+
+def appearance_of_few(pictures: np.ndarray) -> np.ndarray:
+    """The same; all are in memory as float32 at once."""
+    count, height, width = pictures.shape
+    levels = pictures.astype(np.float32)
+    flat, edge = levels.reshape(count, -1), border(height, width)
+    ordered = np.sort(pictures.reshape(count, -1), axis=1)
+    places = [round(share * (height * width - 1)) for share in QUANTILES]
+    across, down = np.diff(levels, axis=2)[:, :-1], np.diff(levels, axis=1)[:, :, :-1]
+    columns = [
+        *(flat.mean(axis=1), flat.std(axis=1)),
+        *ordered[:, places].T,
+        *(levels[:, edge].mean(axis=1), levels[:, edge].std(axis=1)),
+        np.sqrt((across**2 + down**2).mean(axis=(1, 2))),
+        np.sqrt((laplacian(levels) ** 2).mean(axis=(1, 2))),
+    ]
+    return np.column_stack(columns).astype(np.float64)
+
+
+def border(height: int, width: int) -> np.ndarray:
+    """Where a picture's outermost tenth on each side lies, bool (height, width)."""
+    outside = np.ones((height, width), bool)
+    y, x = -(-height // 10), -(-width // 10)
+    outside[y : height - y, x : width - x] = False
+    return outside
+
+
+def remark(statistics: np.ndarray, usual: np.ndarray, spread: np.ndarray) -> str:
+    """In what a picture is furthest from the usual, (11,) each: `a brighter border (231, where 148 is usual)`."""
+    furthest = int(np.argmax(np.abs(statistics - usual) / spread))
+    value, normal, said = statistics[furthest], usual[furthest], STATISTICS[furthest]
+    return f"{said.more if value > normal else said.less} ({value:.0f}, where {normal:.0f} is usual)"

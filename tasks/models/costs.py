@@ -1,0 +1,28 @@
+"""Costs: what is least expected to cost, for a probability of a defect (Chow's rule, 1970)."""
+
+from tasks.runs.config import Evaluation
+from tasks.runs.records import Costs
+
+
+def threshold(costs: Evaluation) -> float:
+    """The probability of a defect at which passing and rejecting are expected to cost the same."""
+    return costs.false_reject_cost / (costs.escape_cost + costs.false_reject_cost)
+
+
+def review_band(costs: Evaluation) -> tuple[float, float]:
+    """The probabilities between which a look costs less than passing and than rejecting are expected to."""
+    return costs.review_cost / costs.escape_cost, 1 - costs.review_cost / costs.false_reject_cost
+
+
+def mean_costs(costs: Evaluation, *, defects: int, good: int, escapes: int, rejects: int, reviews: int) -> Costs | None:
+    """Of each image, as it was decided and as three rules would that look at none; None without an image."""
+    images = defects + good
+    if not images:
+        return None
+    spent = escapes * costs.escape_cost + rejects * costs.false_reject_cost + reviews * costs.review_cost
+    return Costs(
+        decided=spent / images,
+        passing_all=defects * costs.escape_cost / images,
+        rejecting_all=good * costs.false_reject_cost / images,
+        reviewing_all=costs.review_cost,
+    )

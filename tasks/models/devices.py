@@ -1,0 +1,80 @@
+"""Devices: what TensorFlow computes on, with which precision, and on how many at once."""
+
+from functools import cache
+
+import tensorflow as tf
+
+from tasks.runs.config import Precision
+from tasks.runs.errors import BadInput
+
+BFLOAT16, FLOAT16 = (
+    (8, 0),
+    (7, 0),
+)  # compute capabilities: Ampere, Volta, from which on the half precision is the faster
+
+
+def device() -> str:
+    """The devices that TensorFlow computes on, for people."""
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
+    return ", ".join(names) or "CPU"
+
+
+def require_gpu() -> None:
+    """Raises BadInput when TensorFlow sees no GPU; it would train on the CPU without a word."""
+    if not tf.config.list_physical_devices("GPU"):
+        build = "with" if tf.test.is_built_with_cuda() else "without"
+        raise BadInput(
+            f"TensorFlow {tf.__version__} (built {build} CUDA) sees no GPU, and --require-gpu asks for one: "
+            "see that `nvidia-smi` answers and that recast[gpu] is installed, or leave --require-gpu out"
+        )
+
+
+def share_memory() -> None:
+    """Lets each GPU's memory grow with need; TensorFlow would take all of it, and other processes none."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # in use already: this process has set it before, or has chosen otherwise
+            return
+
+
+def make_deterministic() -> None:
+    """Operations give equal results for equal inputs from here on, in the whole process; there is no way back."""
+    tf.config.experimental.enable_op_determinism()
+
+
+def policy(asked: Precision) -> str:
+    """The name of Keras' policy for these devices, as `precision_for` says of the least able GPU."""
+    gpus = tf.config.list_physical_devices("GPU")
+    abilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability") or (0, 0) for gpu in gpus]
+    return precision_for(asked, min(abilities, default=None))
+
+
+def precision_for(asked: Precision, ability: tuple[int, int] | None) -> str:
+    """What was asked for, or the fastest that a GPU of this compute capability has hardware for; float32 without a GPU."""
+    if asked != "auto":
+        return asked
+    if ability is None or ability < FLOAT16:
+        return "float32"
+    return "mixed_bfloat16" if ability >= BFLOAT16 else "mixed_float16"
+
+
+def accelerators() -> list[str]:
+    """The devices that share each batch."""
+    return [device.name for device in tf.config.list_logical_devices("GPU")]
+
+
+def strategy() -> tf.distribute.Strategy:
+    """All GPUs of this host, each with an equal part of every batch; the device that TensorFlow takes where there are fewer than two.
+
+    A batch has as many images as the recipe says, however many GPUs share it, so its learning rate holds.
+    """
+    devices = accelerators()
+    return mirrored(tuple(devices)) if len(devices) > 1 else tf.distribute.get_strategy()
+
+
+@cache
+def mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    """The one strategy of this process: the sums of a second one would be taken for those of the first, and fail."""
+    return tf.distribute.MirroredStrategy(devices)

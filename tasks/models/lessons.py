@@ -1,0 +1,78 @@
+"""Lessons: which images a training sees, and how an epoch shares them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from tasks.images import manifest, pixels
+from tasks.models import starting
+from tasks.runs.config import Places, Recipe
+from tasks.runs.errors import BadInput
+from tasks.runs.records import Splits
+
+if TYPE_CHECKING:
+    from tasks.images.batches import Examples
+
+
+class Plan(NamedTuple):
+    """What a training learns from, and how."""
+
+    learning: list[manifest.Row]
+    watching: list[manifest.Row]
+    recipe: Recipe
+    start: starting.Start | None
+    """What it continues from; None: new weights."""
+
+
+def planned(rows: Sequence[manifest.Row], recipe: Recipe, places: Places) -> Plan:
+    """The training that the recipe means with these images, and says so where it continues from a model or cannot."""
+    from tasks.models.fitting import continued
+
+    learning, watching = ([row for row in rows if row.split == split] for split in ("train", "validation"))
+    start = starting.start(rows, recipe, places)
+    if isinstance(start, str):
+        if recipe.start_from != "scratch":
+            print(f"train: from new weights, since {start}")
+        return Plan(learning, watching, recipe, None)
+    mixed = starting.mixed(learning, start.learnt, recipe.seed)
+    new = sum(row.sha256 not in start.learnt for row in mixed)
+    print(
+        f"train: continues from model {start.digest[:12]} with {new:,} new images and {len(mixed) - new:,} "
+        f"of {len(learning) - new:,} old ones, in equal shares"
+    )
+    return Plan(mixed, watching, continued(recipe, len(learning), len(mixed), len(watching)), start)
+
+
+class Shown(NamedTuple):
+    """Images as the network sees them, and the rows that they are of."""
+
+    examples: "Examples"
+    rows: list[manifest.Row]
+
+
+def shown(rows: Sequence[manifest.Row], plan: Plan, splits: Splits, places: Places) -> Shown:
+    """The rows whose view shows something. Raises BadInput where a class is left without one."""
+    from tasks.images.batches import Examples
+
+    seen = pixels.sights(rows, plan.recipe.view, plan.recipe.image_size, places)
+    there = ~np.isnan(seen.residuals)
+    kept = [row for row, is_there in zip(rows, there, strict=True) if is_there]
+    labels = np.array([manifest.is_defect(row, splits.classes) for row in kept], np.int32)
+    if left := len(rows) - len(kept):
+        print(f"train: {left:,} of {len(rows):,} {rows[0].split} images show no ring and are left out")
+        if len(set(labels)) < 2:
+            raise BadInput(
+                f"a ring is found in {len(kept):,} of {len(rows):,} {rows[0].split} images, and none is left of one class: "
+                "the parts are not round, or no dark cavity is in their middle; take --model compact"
+            )
+    levels = seen.levels if kept == list(rows) else seen.levels[there]
+    return Shown(Examples(levels, labels, strata(kept, plan, splits)), kept)
+
+
+def strata(rows: Sequence[manifest.Row], plan: Plan, splits: Splits) -> np.ndarray:
+    """Which images share an epoch equally, int32 (rows,): those of each origin; where it continues, new and old ones."""
+    if plan.start:
+        return np.array([row.sha256 not in plan.start.learnt for row in rows], np.int32)
+    origins = {origin: number for number, origin in enumerate(splits.by_origin)}
+    return np.array([origins[row.origin] for row in rows], np.int32)

@@ -1,0 +1,48 @@
+"""Resampling: how far a figure would move with other castings, since images of a casting are right or wrong together."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tasks.runs.config import Evaluation
+from tasks.runs.records import Castings, Interval
+
+
+def castings(
+    groups: Sequence[str], defect: np.ndarray, missed: np.ndarray, refused: np.ndarray, *, settings: Evaluation
+) -> Castings | None:
+    """The castings behind each count, bool (images,) each, and the intervals; None where castings are not known."""
+    if not all(groups) or not len(groups):
+        return None
+    names, member = np.unique(np.array(groups), return_inverse=True)
+    columns = (np.ones(len(defect)), defect, ~defect, missed, refused)
+    images, defects, good, misses, refusals = (np.bincount(member, column, len(names)) for column in columns)
+    draws = drawn(len(names), settings)
+    return Castings(
+        defective=int(np.sum(defects > 0)),
+        good=int(np.sum(good > 0)),
+        missed=int(np.sum(misses > 0)),
+        refused=int(np.sum(refusals > 0)),
+        accuracy_interval=interval(draws, images - misses - refusals, images, settings.confidence),
+        escape_rate_interval=interval(draws, misses, defects, settings.confidence),
+        false_reject_rate_interval=interval(draws, refusals, good, settings.confidence),
+    )
+
+
+def drawn(castings: int, settings: Evaluation) -> np.ndarray:
+    """How often each casting is drawn, int (resamples, castings): as many castings each time as there are."""
+    generator = np.random.default_rng(settings.seed)
+    return generator.multinomial(castings, np.full(castings, 1 / castings), size=settings.resamples)
+
+
+def interval(draws: np.ndarray, counts: np.ndarray, totals: np.ndarray, confidence: float) -> Interval | None:
+    """The middle share of the rates of draws (resamples, castings), of counts and totals (castings,) by casting.
+
+    None where nothing is counted. Draws that hit no casting of the kind say nothing, and are left out.
+    """
+    if not totals.sum():
+        return None
+    sums = draws @ totals
+    rates = (draws @ counts)[sums > 0] / sums[sums > 0]
+    low, high = np.quantile(rates, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Interval(low=float(low), high=float(high))

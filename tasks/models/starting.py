@@ -1,0 +1,72 @@
+"""Starting: where a training's first weights come from, and which images it then sees."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tasks.images.manifest import Content, Row
+from tasks.models import decisions
+from tasks.runs import registry
+from tasks.runs.config import Champion, Places, Recipe
+from tasks.runs.files import digest_of_folder
+from tasks.runs.tables import read_table
+
+FEWEST_OLD = 1_000  # images that are learnt again beside few new ones: enough castings that none is forgotten
+
+
+def in_use(places: Places) -> Champion | None:
+    """The model in use, as training may continue from it; None where there is none, or its folder is gone."""
+    version = registry.champion(places)
+    decision = places.artifacts.absolute() / "models" / version.model / "decision.json" if version else None
+    if version is None or decision is None or not decision.is_file():
+        return None
+    told = decisions.read(decision)
+    return Champion(digest=version.model, model=told.model, image_size=told.image_size)
+
+
+class Start(NamedTuple):
+    """The model that a training continues from."""
+
+    digest: str
+    """Of its folder."""
+    network: Path
+    learnt: frozenset[str]
+    """sha256 of the images that its weights were learnt from, in its own training and in those before it."""
+
+
+def start(rows: Sequence[Row], recipe: Recipe, places: Places) -> Start | str:
+    """What the recipe continues from, or in words why it starts from new weights."""
+    if recipe.start_from == "scratch":
+        return "it was not asked to continue"
+    if (champion := recipe.champion) is None:
+        return "no model is in use"
+    if (champion.model, champion.image_size) != (recipe.model, recipe.image_size):
+        return f"the model in use is {champion.model} of {champion.image_size} pixels"
+    folder = places.artifacts.absolute() / "models" / champion.digest
+    if not (folder / "images.csv").is_file():
+        return "the model in use does not tell which images it was trained on"
+    if digest_of_folder(folder) != champion.digest:
+        return f"{folder} has changed since it was released"
+    learnt = frozenset(content.sha256 for content in read_table(folder / "images.csv", Content))
+    if seen := sum(row.split != "train" and row.sha256 in learnt for row in rows):
+        return f"the model in use was trained on {seen:,} images that now validate, test or are held back"
+    if not alike(folder / "model.keras", recipe):
+        return f"the network {recipe.model} is another one since the model in use was trained"
+    return Start(champion.digest, folder / "model.keras", learnt)
+
+
+def alike(network: Path, recipe: Recipe) -> bool:
+    """Whether the weights in the file are of the shapes that the network of the recipe has now."""
+    from tasks.models import networks  # late: TensorFlow is not needed to say that there is no champion
+
+    there, here = (one.weights for one in (networks.load(network), networks.build(recipe.model, recipe.image_size)))
+    return [tuple(one.shape) for one in there] == [tuple(one.shape) for one in here]
+
+
+def mixed(learning: Sequence[Row], learnt: frozenset[str], seed: int) -> list[Row]:
+    """All new images, and as many old ones but at least 1,000, which the seed draws: what a training that continues sees."""
+    new = [row for row in learning if row.sha256 not in learnt]
+    old = [row for row in learning if row.sha256 in learnt]
+    old.sort(key=lambda row: hashlib.sha256(f"{seed} {row.sha256}".encode()).digest())
+    return new + old[: max(FEWEST_OLD, len(new))]

@@ -1,0 +1,123 @@
+"""Judgement: what the test says, in words and tables: the network's calls, the castings behind them, the decisions and their cost."""
+
+from tasks.runs.markdown import code, of, table
+from tasks.runs.outcome import Outcome
+from tasks.runs.records import Evaluation, Interval, Score
+
+
+def test(outcome: Outcome) -> str:
+    """The test in all and by origin: what the network calls rightly, what is decided, and how many castings say so."""
+    evaluation, settings = outcome.evaluation, outcome.config.evaluation
+    several = evaluation.slices if len(evaluation.slices) > 1 else {}
+    scores = {"all": evaluation.test, **{code(origin): score for origin, score in several.items()}}
+    level = f"{settings.confidence:.0%}"
+    heads = (
+        "Origin",
+        "Accuracy",
+        "AUC",
+        f"Defects missed ({level} interval)",
+        f"Good parts refused ({level} interval)",
+    )
+    return "\n\n".join(
+        [
+            table(heads, [scored(name, score) for name, score in scores.items()]),
+            "At the likelier class. Intervals are exact (Clopper-Pearson) over images. "
+            + castings(evaluation.test, level),
+            table(
+                (
+                    "Origin",
+                    "Passed",
+                    "For a person",
+                    "Rejected",
+                    "Defects passed",
+                    "Good parts rejected",
+                    "Cost an image",
+                ),
+                [decided(name, score) for name, score in scores.items()],
+            ),
+            decisions(evaluation),
+            reviews(evaluation),
+        ]
+    )
+
+
+def scored(name: str, score: Score) -> tuple[str, ...]:
+    def rate(count: int, total: int, share: float | None, interval: Interval | None) -> str:
+        return (
+            f"{of(count, total)}: {share:.2%} ({interval.low:.2%} to {interval.high:.2%})"
+            if share is not None and interval
+            else of(count, total)
+        )
+
+    return (
+        name,
+        f"{score.accuracy:.2%} of {score.images:,}",
+        "" if score.auc is None else f"{score.auc:.4f}",
+        rate(score.missed_defects, score.defects, score.escape_rate, score.escape_rate_interval),
+        rate(score.false_rejects, score.good, score.false_reject_rate, score.false_reject_rate_interval),
+    )
+
+
+def castings(test: Score, level: str) -> str:
+    """How many parts stand behind the counts, and how far the figures would move with other parts."""
+    found = test.castings
+    if found is None:
+        return "Which images show one casting is not known, so images of one part count as if they were independent."
+    moves = [
+        f"{name} {interval.low:.2%} to {interval.high:.2%}"
+        for name, interval in (
+            ("accuracy", found.accuracy_interval),
+            ("defects missed", found.escape_rate_interval),
+            ("good parts refused", found.false_reject_rate_interval),
+        )
+        if interval
+    ]
+    return (
+        f"The {test.defects:,} defective images show {found.defective:,} castings, and {found.missed:,} of these have a missed image; "
+        f"the {test.good:,} good ones show {found.good:,}, and {found.refused:,} of these have a refused image. With other castings in "
+        f"their place the figures would move ({level}): {', '.join(moves)}."
+    )
+
+
+def decided(name: str, score: Score) -> tuple[str, ...]:
+    return (
+        name,
+        f"{score.passed_decided:,}",
+        f"{score.reviews_decided:,}",
+        f"{score.rejected_decided:,}",
+        of(score.escapes_decided, score.defects),
+        of(score.rejects_decided, score.good),
+        f"{score.costs.decided:.3f}" if score.costs else "",
+    )
+
+
+def decisions(evaluation: Evaluation) -> str:
+    """The rule, and what it costs beside rules that look at no image."""
+    band, costs, test = evaluation.review_band, evaluation.test.costs, evaluation.test
+    rule = (
+        f"Parts less than {band[0]:.1%} probably defective pass, those more than {band[1]:.1%} are rejected, and a person looks at "
+        "what lies between."
+        if band
+        else f"Parts at least {evaluation.threshold:.1%} probably defective are rejected; there is no review band."
+    )
+    alone = (
+        f" If nobody looked, {evaluation.threshold:.1%} would be the limit: {of(test.missed_at_threshold, test.defects)} defects would "
+        f"pass, {of(test.rejects_at_threshold, test.good)} good parts would be rejected."
+    )
+    spent = (
+        f" An image costs {costs.decided:.3f} on average; to pass all would cost {costs.passing_all:.3f}, to reject all "
+        f"{costs.rejecting_all:.3f}, to look at all {costs.reviewing_all:.3f}."
+        if costs
+        else ""
+    )
+    return f"{rule}{alone}{spent} Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on validation."
+
+
+def reviews(evaluation: Evaluation) -> str:
+    if not evaluation.review_reasons:
+        return "No test image goes to a person."
+    causes = [
+        f"{count:,} because {cause}" if False else f"{cause}: {count:,}"
+        for cause, count in evaluation.review_reasons.items()
+    ]
+    return f"Why test images go to a person: {'; '.join(causes)}."

@@ -1,0 +1,345 @@
+"""Benchmarks: castings stay whole in folds and intervals, processes are measured alone, and every benchmark runs on a tiny sample."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import by_casting, folds, input_pipeline, new_camera, predict, time_to_accuracy
+from benchmarks.apart import apart, peak_bytes
+from benchmarks.prepared import Prepared
+from benchmarks.training import splits_of
+from tasks.images.manifest import BASE, Row
+from tasks.models.metrics import Prediction
+from tasks.runs.config import Classes, Sample, Splitting
+from tasks.runs.errors import BadInput
+from tasks.runs.tables import read_table
+from tasks.sources.cameras import NEW_CAMERA
+from tasks.sources.castings import draw_casting
+from tasks.sources.faults import encode
+from tasks.sources.photographs import photograph as take
+from tasks.sources.sample import write_sample
+
+ROOT = Path(__file__).parents[1]
+DEFECT, GOOD = Classes().defect, Classes().good
+FIGURES = {
+    "wall_seconds", "cpu_seconds", "images_per_second", "peak_memory_mb", "parameters", "test_accuracy", "test_errors", "missed_defects",
+}  # fmt: skip
+
+
+def row(number: int, casting: str, label: str, origin: str = BASE, published: str = "train") -> Row:
+    path = f"{published}/{label}/{origin}-{number}.jpeg"
+    return Row(path, f"{origin}-{number}", label, origin, published, 300, 300, 120.0, 110.0, 9.0, group=casting)
+
+
+def rows_of(images: list[int], label: str, origin: str = BASE) -> list[Row]:
+    """So many images of each casting in turn; every other one is published to test."""
+    return [
+        row(100 * casting + number, f"{origin}-{label}-{casting}", label, origin, "test" if number % 2 else "train")
+        for casting, count in enumerate(images)
+        for number in range(count)
+    ]  # fmt: skip
+
+
+def judged(casting: str, label: str, chance: float, decision: str = "reject", number: int = 0) -> Prediction:
+    return Prediction(
+        path=f"{casting}/{number}", sha256=f"{casting}-{number}", split="test", origin=BASE, label=label, group=casting,
+        defect_probability=chance, decision=decision, reason="",
+    )  # fmt: skip
+
+
+def known(tested: list[Prediction]) -> dict[str, str]:
+    return {one.sha256: one.group for one in tested}
+
+
+MANY = st.lists(st.integers(1, 30), min_size=4, max_size=20)
+
+
+@given(MANY, MANY, st.integers(2, 4), st.integers(0, 9))
+def test_every_casting_lies_whole_in_one_fold_and_labels_are_spread_evenly(defective, good, number, seed):
+    rows = rows_of(defective, DEFECT) + rows_of(good, GOOD)
+    parts = folds.dealt(rows, number, seed)
+    assert Counter(group for part in parts for group in part) == Counter({row.group for row in rows})
+    for label, sizes in ((DEFECT, defective), (GOOD, good)):
+        images = [sum(row.group in part and row.label == label for row in rows) for part in parts]
+        assert min(images) > 0
+        assert max(images) - min(images) <= max(sizes), "one casting more would even it out"
+    assert folds.dealt(rows[::-1], number, seed) == parts
+
+
+def test_folds_that_would_lack_a_label_are_refused():
+    with pytest.raises(BadInput, match=f"{GOOD} has 2 castings, 3 folds need as many"):
+        folds.dealt(rows_of([3] * 5, DEFECT) + rows_of([3] * 2, GOOD), 3, 0)
+
+
+@given(MANY, MANY, st.integers(0, 9))
+def test_a_judged_casting_is_not_learnt_from_and_others_validate(defective, good, seed):
+    rows = rows_of(defective, DEFECT) + rows_of(good, GOOD)
+    part = folds.dealt(rows, 2, seed)[0]
+    split = folds.sided(rows, part, Splitting(seed=seed))
+    assert {row.group for row in split if row.split == "test"} == part
+    assert [row._replace(split="") for row in split] == rows
+    sides = defaultdict(set)
+    for one in split:
+        sides[one.group].add(one.split)
+    assert all(len(found) == 1 for found in sides.values())
+    for label in (DEFECT, GOOD):
+        others = {row.group for row in rows if row.label == label} - part
+        if len(others) >= 3:  # with fewer, chance decides which side has none
+            assert {row.split for row in split if row.group in others} == {"train", "validation"}
+
+
+def test_a_fold_is_counted_at_the_likelier_class_and_as_decided():
+    tested = [
+        judged("a", DEFECT, 0.9), judged("a", DEFECT, 0.2, "pass", 1), judged("b", DEFECT, 0.4, "review"),
+        judged("c", GOOD, 0.1, "pass"), judged("c", GOOD, 0.8, "reject", 1),
+    ]  # fmt: skip
+    found = folds.counts(tested, known(tested), Classes())
+    assert found == {
+        "accuracy": 0.4, "auc": pytest.approx(4 / 6), "images": 5, "castings": 3, "defects": 3, "missed_defects": 2, "good": 2,
+        "false_rejects": 1, "passed_defects": 1, "rejected_good": 1, "reviews": 1,
+    }  # fmt: skip
+    listed = folds.errors(tested, known(tested), Classes())
+    assert [(one["casting"], one["errors"], one["images"]) for one in listed] == [("a", 1, 2), ("b", 1, 1), ("c", 1, 2)]
+
+
+def test_the_casting_with_the_most_errors_is_listed_first():
+    tested = [judged("a", DEFECT, 0.1), *(judged("b", GOOD, 0.9, number=number) for number in range(3))]
+    listed = folds.errors(tested, known(tested), Classes())
+    assert [(one["casting"], one["label"], one["first"]) for one in listed] == [
+        ("b", GOOD, "b/0"),
+        ("a", DEFECT, "a/0"),
+    ]
+
+
+def some_fold(repeats: int) -> list[Prediction]:
+    """Twelve castings, of which two are judged wrongly, each photographed as often."""
+    rng = np.random.default_rng(1)
+    chances = rng.uniform(0.6, 1, 12) - 0.6 * (np.arange(12) % 2 == 0)
+    chances[[3, 8]] = 0.45, 0.7
+    return [
+        judged(f"{casting}", (GOOD, DEFECT)[casting % 2], float(chance), number=number)
+        for casting, chance in enumerate(chances)
+        for number in range(repeats)
+    ]  # fmt: skip
+
+
+def test_more_photographs_of_the_same_castings_narrow_no_interval():
+    found = [folds.intervals([some], known(some), Classes(), seed=0) for some in (some_fold(1), some_fold(5))]
+    assert found[0]["accuracy_interval"] == pytest.approx(found[1]["accuracy_interval"])
+    assert found[0]["auc_interval"] == pytest.approx(found[1]["auc_interval"])
+    low, high = found[0]["accuracy_interval"]
+    assert low < 10 / 12 < high
+    assert high - low > 0.2
+
+
+def test_what_is_judged_without_error_has_no_room_for_chance():
+    tested = [one._replace(defect_probability=float(one.label == DEFECT)) for one in some_fold(2)]
+    found = folds.intervals([tested, tested], known(tested), Classes(), seed=0)
+    assert found == {"accuracy_interval": [1, 1], "auc_interval": [1, 1]}
+
+
+def test_the_mean_over_folds_does_not_weigh_them_by_their_images():
+    parts = [folds.counts(some, known(some), Classes()) for some in (some_fold(1), [judged("x", DEFECT, 0.9)])]
+    assert folds.summary(parts)["accuracy"] == pytest.approx((10 / 12 + 1) / 2)
+    assert folds.summary(parts)["auc"] == parts[0]["auc"], "of the fold that has both labels"
+    assert folds.summary(parts)["images"] == 13
+
+
+def test_rows_are_handed_on_as_split_does(places):
+    rows = folds.sided(rows_of([4] * 6, DEFECT) + rows_of([4] * 6, GOOD), set(), Splitting())
+    splits = splits_of(rows, Classes(), places)
+    assert read_table(splits.table.path(places), Row) == rows
+    assert splits.by_split["train"] + splits.by_split["validation"] == splits.images == 48
+    assert splits.castings_by_split["train"] + splits.castings_by_split["validation"] == 12
+
+
+def test_photographs_of_castings_that_the_source_shows_are_not_judged_as_new(places):
+    base, own = rows_of([4] * 3, DEFECT) + rows_of([4] * 3, GOOD), rows_of([3] * 4, GOOD, "line 2")
+    old = [row(900 + number, base[0].group, DEFECT, "line 2") for number in range(2)]
+    found, new = new_camera.divided(Prepared([*base, *old, *own], [], Classes(), places), Splitting())
+    assert [one.path for one in found] == [one.path for one in base]
+    assert [one.path for one in new] == [one.path for one in own]
+    assert {one.split for one in found if one.published == "test"} == {"test"}
+
+
+def test_few_castings_are_two_of_each_label_and_others_in_another_draw():
+    own = rows_of([3] * 6, DEFECT, "line 2") + rows_of([3] * 6, GOOD, "line 2")
+    draws = [new_camera.chosen(own, 0, draw) for draw in range(5)]
+    for sides in draws:
+        labels = Counter(one.label for one in own if sides[one.group] == "train")
+        assert labels == {DEFECT: 6, GOOD: 6}
+        assert set(sides.values()) == {"train", "test"}
+    assert len({tuple(sides.items()) for sides in draws}) > 1
+    with pytest.raises(BadInput, match=f"2 castings of {GOOD}, more than 2 are needed"):
+        new_camera.chosen(rows_of([3] * 6, DEFECT) + rows_of([3] * 2, GOOD), 0, 0)
+
+
+def test_the_tutorial_finds_the_published_folders(places, tmp_path):
+    rows = rows_of([4, 4], DEFECT) + rows_of([4], GOOD)
+    folder = time_to_accuracy.laid_out(Prepared(rows, [], Classes(), places), tmp_path / "files")
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.jpeg")}
+    assert found == {row.path for row in rows}
+    unpublished = [row._replace(published="") for row in rows]
+    with pytest.raises(BadInput, match="no folder test/"):
+        time_to_accuracy.laid_out(Prepared(unpublished, [], Classes(), places), tmp_path / "other")
+
+
+def test_medians_and_ratios_are_of_the_same_figures():
+    trainings = [
+        dict.fromkeys(time_to_accuracy.WIDTHS, value) | {"test_errors": value * 2} for value in (1.0, 8.0, 3.0)
+    ]
+    found = time_to_accuracy.medians(trainings)
+    assert (found["cpu_seconds"], found["test_errors"], found["mean_test_errors"]) == (3, 6, 8)
+    assert found["trainings"] == trainings
+    assert time_to_accuracy.ratios(found, {**found, "cpu_seconds": 30})["to_tutorial"]["cpu_seconds"] == pytest.approx(
+        0.1
+    )
+
+
+def own() -> tuple[int, int]:
+    return os.getpid(), peak_bytes()
+
+
+@pytest.mark.slow
+def test_work_apart_has_a_process_and_a_peak_of_its_own():
+    ballast = np.ones(30_000_000)  # 240 MB
+    process, peak = apart(own)
+    assert process != os.getpid()
+    assert peak < ballast.nbytes < peak_bytes()
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip of sixteen drawn castings."""
+    top = tmp_path_factory.mktemp("sample")
+    write_sample(Sample(parts=16, train_images=40, test_images=16), top / "sample.zip", truth=top / "truth")
+    return top / "sample.zip"
+
+
+@pytest.fixture(scope="module")
+def arriving(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photographs of eight other castings from another camera set-up; which are called defective plays no part here."""
+    top = tmp_path_factory.mktemp("arriving")
+    for part in range(8):
+        rng = np.random.default_rng([9, part])
+        casting, folder = draw_casting(rng), top / "line 2" / (DEFECT, GOOD)[part % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{part}.jpeg").write_bytes(encode(take(casting, NEW_CAMERA, rng).pixels, 90))
+    return top / "line 2"
+
+
+@pytest.fixture
+def run(sample: Path, tmp_path_factory, tmp_path: Path, monkeypatch) -> Callable[..., dict]:
+    """What a benchmark writes about the sample; all of it in this process, to be sooner done."""
+
+    def measured(benchmark, *words: object) -> dict:
+        if hasattr(benchmark, "apart"):
+            monkeypatch.setattr(benchmark, "apart", lambda work, *inputs: work(*inputs))
+        told, data = tmp_path / "told.json", tmp_path_factory.getbasetemp() / "benchmarked"
+        given = ["benchmark", "--source", sample, "--data", data, "--json", told, *words]
+        monkeypatch.setattr(sys, "argv", [str(word) for word in given])
+        benchmark.main()
+        return json.loads(told.read_text())
+
+    return measured
+
+
+@pytest.mark.slow
+def test_time_to_accuracy_measures_trainings_side_by_side(sample, tmp_path):
+    words = ["--source", sample, "--models", "compact,tutorial", "--seeds", "1", "--epochs", "1", "--published"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "benchmarks/time_to_accuracy.py", *words, "--json", tmp_path / "time.json"],
+        capture_output=True, text=True, check=True, cwd=tmp_path,
+    )  # fmt: skip
+    found = json.loads((tmp_path / "time.json").read_text())
+    assert list(found) == ["compact", "tutorial"]
+    for one in found.values():
+        assert one.keys() >= FIGURES
+        assert one["test_accuracy"] == pytest.approx(1 - one["test_errors"] / 16)
+        assert one["wall_seconds"] > 0
+        assert one["peak_memory_mb"] > 100
+    assert found["tutorial"]["parameters"] == 11_238_818
+    assert found["compact"]["to_tutorial"]["cpu_seconds"] == pytest.approx(
+        found["compact"]["cpu_seconds"] / found["tutorial"]["cpu_seconds"]
+    )
+    assert "compact to tutorial, cpu seconds: " in done.stdout
+
+
+@pytest.mark.slow
+def test_kept_strips_are_read_and_others_found_anew(run, monkeypatch):
+    from tasks.images import strips
+
+    strip_of, asked = strips.strip_of, list[str]()
+
+    def note(root: str, name: str) -> bytes:
+        asked.append(Path(root).parent.name)
+        return strip_of(root, name)
+
+    monkeypatch.setattr(strips, "strip_of", note)
+    found = run(time_to_accuracy, "--models", "ring,ring_kept", "--seeds", 1, "--epochs", 1)
+    assert list(found) == ["ring", "ring_kept"]
+    assert asked.count("data") == 56, "by ring alone, in a folder of its own; what is prepared lies in another"
+
+
+@pytest.mark.slow
+def test_every_casting_is_judged_by_a_network_that_never_saw_it(run, capsys):
+    found = run(by_casting, "--models", "compact", "--folds", 2, "--epochs", 1)["compact"]
+    assert [one["images"] for one in found["folds"]] == [one["defects"] + one["good"] for one in found["folds"]]
+    assert found["images"] == 56
+    assert found["accuracy"] == pytest.approx(np.mean([one["accuracy"] for one in found["folds"]]))
+    assert found["auc"] == pytest.approx(np.mean([one["auc"] for one in found["folds"]]))
+    low, high = found["accuracy_interval"]
+    assert low <= found["accuracy"] <= high
+    listed = sum(one["errors"] for part in found["folds"] for one in part["errors"])
+    assert listed == found["missed_defects"] + found["false_rejects"]
+    assert "mean accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_new_camera_is_judged_before_and_after_it_was_seen(run, arriving):
+    found = run(new_camera, "--arrivals", arriving, "--models", "compact", "--folds", 2, "--draws", 1, "--epochs", 1)[
+        "compact"
+    ]
+    images = found["without_retraining"]["images"]
+    assert found["by_folds"]["images"] == images == 8
+    assert found["with_few"]["draws"][0]["images"] == 4
+    assert found["with_few_continued"]["cpu_to_with_few"] > 0
+    for case in found.values():
+        assert 0 <= case["accuracy"] <= 1
+        assert 0 <= case["published_test_accuracy"] <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["compact", "ring"])
+def test_waiting_is_measured_on_the_network_itself(run, model):
+    found = run(input_pipeline, "--models", model, "--steps", 3, "--rounds", 1)[model]
+    assert found["later_seconds"] < found["first_seconds"]
+    assert found["share_of_waiting"] == pytest.approx(
+        1 - found["images_per_second"] / found["images_per_second_from_memory"]
+    )
+    assert 0 < found["pipeline_alone_processor_milliseconds_an_image"] < found["processor_milliseconds_an_image"]
+    assert found["pipeline_alone_images_per_second"] > 0
+
+
+@pytest.mark.slow
+def test_a_prediction_is_timed_beside_the_tutorials(run):
+    found = run(predict, "--epochs", 1, "--singles", 3, "--images", 20)
+    assert found["images"] == 20
+    assert found["tutorial_to_single"] == pytest.approx(
+        found["tutorial_single_milliseconds"] / found["single_milliseconds"]
+    )
+    limits = {
+        "the network": found["network_alone_per_second"],
+        "half of the bare decoder": found["bare_decoder_per_second"] / 2,
+    }
+    assert limits[found["lower_limit"]] == min(limits.values())
+    assert found["folder_to_lower_limit"] == pytest.approx(found["folder_per_second"] / min(limits.values()))

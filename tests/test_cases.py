@@ -1,0 +1,118 @@
+"""Cases: what people should look at, the worst first, under the heat of the network that judged it."""
+
+import numpy as np
+import pytest
+
+from tasks.images import manifest
+from tasks.images.sheets import letters
+from tasks.models.cases import SHOWN, SIDE, albums, caption, pictures, worst_first
+from tasks.models.decisions import NO_RING, UNLIKE, Decision
+from tasks.models.metrics import Prediction
+from tasks.runs.config import Classes
+from tasks.runs.tables import read_table
+
+
+def judged(name: str, label: str, chance: float, decision: str, group: str = "", reason: str = "why") -> Prediction:
+    return Prediction(f"test/{name}.jpeg", name, "test", "base", label, group, chance, decision, reason)
+
+
+def names(cases: list[Prediction]) -> list[str]:
+    return [one.sha256 for one in cases]
+
+
+def defective(name: str, chance: float, decision: str, group: str = "") -> Prediction:
+    return judged(name, "def_front", chance, decision, group)
+
+
+def good(name: str, chance: float, decision: str, group: str = "") -> Prediction:
+    return judged(name, "ok_front", chance, decision, group)
+
+
+def test_each_image_is_of_one_kind_at_most():
+    test = [
+        defective("escaped", 0.02, "pass"),
+        good("refused", 0.9, "reject"),
+        defective("caught by the threshold", 0.4, "reject"),
+        defective("doubtful", 0.3, "review"),
+        defective("found", 0.99, "reject"),
+        good("passed", 0.01, "pass"),
+    ]
+    found = {album.name: names(album.cases) for album in albums(test, Classes())}
+    assert found == {
+        "mistakes": ["escaped", "refused", "caught by the threshold"],
+        "reviews": ["doubtful"],
+        "found": ["found"],
+    }
+
+
+def test_a_kind_without_images_is_left_out():
+    assert albums([good("passed", 0.01, "pass")], Classes()) == []
+
+
+def test_the_worst_of_each_casting_comes_before_the_second_of_any():
+    cases = [
+        defective("a1", 0.10, "pass", "a"),
+        defective("a2", 0.11, "pass", "a"),
+        good("b1", 0.70, "reject", "b"),
+        good("b2", 0.60, "reject", "b"),
+        defective("alone", 0.40, "pass"),
+    ]
+    assert names(worst_first(cases, Classes())) == ["a1", "b1", "alone", "a2", "b2"]
+
+
+def test_images_whose_casting_is_not_known_stand_each_for_themselves():
+    cases = [good(str(number), number / 10, "reject") for number in (6, 9, 7)]
+    assert names(worst_first(cases, Classes())) == ["9", "7", "6"]
+
+
+def test_a_caption_names_label_decision_probability_and_reason_and_fits_below_the_photograph():
+    reason = (
+        f"{UNLIKE}: its border is brighter than that of 99 of 100 known images, and its mean is too, by four deviations"
+    )
+    said = caption(judged("one", "def_front", 0.123, "review", reason=reason))
+    first, *rest = said.split("\n")
+    assert first == "def_front: for a person, 12.3%"
+    assert " ".join(rest).startswith("unlike the training images: its border is")
+    assert len(rest) == 3
+    assert max(letters().getlength(line) for line in rest) <= SIDE + letters().getlength(" ...")
+
+
+def test_no_probability_is_told_of_a_part_that_was_not_seen():
+    assert caption(judged("one", "ok_front", 0.5, "review", reason=NO_RING)).startswith("ok_front: for a person\n")
+
+
+@pytest.mark.slow
+def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, places):
+    from tasks.models import networks
+
+    *_, splits = prepared(train=20, test=8)
+    rows = read_table(splits.table.path(places), manifest.Row)
+    predictions = [
+        Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, 0.05, "pass", "it looks well")
+        for row in rows
+    ]
+    decision = Decision(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=32)
+    network = networks.build("compact", 32)
+    (mistakes,) = pictures(predictions, rows, network, decision, places)
+    missed = sum(row.split == "test" and row.label == "def_front" for row in rows)
+    assert mistakes.name == "mistakes"
+    assert mistakes.caption.startswith(f"{missed} of {missed} images that were decided wrongly")
+    assert missed < SHOWN
+    assert np.asarray(mistakes.image.convert("L")).std() > 5
+
+
+@pytest.mark.slow
+def test_a_part_whose_ring_is_not_found_is_shown_without_heat(prepared, places):
+    """The small photographs are of no round part."""
+    from tasks.models import networks
+
+    *_, splits = prepared(train=20, test=8)
+    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == "test"][:2]
+    predictions = [
+        Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, 0.5, "review", NO_RING)
+        for row in rows
+    ]
+    decision = Decision(classes=Classes(), model="ring", network_sha256="", view="ring", image_size=512)
+    (reviews,) = pictures(predictions, rows, networks.build("ring", 512), decision, places)
+    photographs = np.asarray(reviews.image)[60 : 60 + SIDE // 2, : 2 * SIDE].astype(int)
+    assert (photographs.max(axis=-1) == photographs.min(axis=-1)).all(), "grey, and no circle about a peak"

@@ -1,0 +1,163 @@
+"""Fitting: an interrupted training ends as one that was left alone, and equal seeds end alike."""
+
+import numpy as np
+import pytest
+
+from tasks.images.views import shape
+from tasks.runs.config import Recipe, Training
+from tasks.runs.errors import BadInput
+
+pytestmark = pytest.mark.slow
+
+
+def recipe(model: str = "compact", **changed) -> Recipe:
+    """Small and short, of any network."""
+    size = 512 if model == "ring" else 32
+    asked = {"epochs": 4, "batch_size": 8, **changed}
+    return Training(**asked).recipe().model_copy(update={"model": model, "image_size": size})
+
+
+def examples(count: int, seed: int, view: str = "raw"):
+    """Noise, with a bright square where the label is 1, of two origins of unequal size."""
+    from tasks.images.batches import Examples
+
+    labels = np.arange(count, dtype=np.int32) % 2
+    pixels = np.random.default_rng(seed).integers(0, 200, (count, *shape(view, 32))).astype(np.uint8)
+    pixels[labels == 1, 5:12, 5:12] = 255
+    return Examples(pixels, labels, (np.arange(count) % 3 == 0).astype(np.int32))
+
+
+class Killed(Exception):
+    """Stands for a kill between two epochs; those inside an epoch are tried in `benchmarks/kills.py`."""
+
+
+def fitted(recipe, room=None, *, killed_after=None, **more):
+    from tasks.models.fitting import fit
+
+    def each_epoch(epoch):
+        if epoch.epoch == killed_after:
+            raise Killed
+
+    return fit(examples(30, 0, recipe.view), examples(10, 1, recipe.view), recipe, each_epoch, room, **more)
+
+
+def digest(found):
+    from tasks.models.networks import weights_digest
+
+    return weights_digest(found.network)
+
+
+@pytest.mark.parametrize("model", ["compact", "tutorial_dropout", "ring"])
+def test_an_interrupted_training_ends_as_one_that_was_left_alone(model, tmp_path):
+    """Dropout too: its random numbers go on where they were."""
+    whole = fitted(recipe(model))
+    assert whole.resumed_from_epoch is None
+    for epoch in (1, 3):
+        with pytest.raises(Killed):
+            fitted(recipe(model), tmp_path, killed_after=epoch)
+    found = fitted(recipe(model), tmp_path)
+    assert found.resumed_from_epoch == 3
+    assert found.history == whole.history
+    assert found.kept_epoch == whole.kept_epoch
+    assert digest(found) == digest(whole)
+
+
+def test_a_training_that_had_ended_is_not_trained_again(tmp_path):
+    first = fitted(recipe(), tmp_path)
+    again = fitted(recipe(), tmp_path, killed_after=4)
+    assert again.resumed_from_epoch == 4
+    assert digest(again) == digest(first)
+
+
+def test_after_damage_training_goes_on_from_the_epoch_before(tmp_path, capsys):
+    with pytest.raises(Killed):
+        fitted(recipe(), tmp_path, killed_after=3)
+    last = sorted(tmp_path.iterdir())[-1]
+    last.write_bytes(last.read_bytes()[:-1])
+    found = fitted(recipe(), tmp_path)
+    assert found.resumed_from_epoch == 2
+    assert f"{last} is damaged" in capsys.readouterr().out
+    assert digest(found) == digest(fitted(recipe()))
+
+
+def test_what_was_learnt_with_another_optimizer_is_not_taken_up(tmp_path):
+    """As on a GPU that computes in float16, whose optimizer keeps a scale of the loss besides."""
+    with pytest.raises(Killed):
+        fitted(recipe(precision="mixed_float16"), tmp_path, killed_after=2)
+    assert fitted(recipe(), tmp_path).resumed_from_epoch is None
+
+
+def test_the_best_of_the_last_quarter_is_kept_through_an_interruption(tmp_path):
+    whole = fitted(recipe(epochs=8))
+    best = min((7, 8), key=lambda number: whole.history[number - 1].validation_loss)
+    assert whole.kept_epoch == best
+    with pytest.raises(Killed):
+        fitted(recipe(epochs=8), tmp_path, killed_after=7)
+    assert digest(fitted(recipe(epochs=8), tmp_path)) == digest(whole)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_network_that_learnt_in_half_precision_is_kept_in_float32(precision, tmp_path):
+    import keras
+
+    from tasks.models import networks
+
+    found = fitted(recipe(precision=precision))
+    assert {layer.dtype_policy.name for layer in found.network.layers} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32", "others compute as before"
+    assert found.history[-1].loss < found.history[0].loss
+    assert digest(found) != digest(fitted(recipe()))
+    networks.save(found.network, tmp_path / "model.keras")
+    assert networks.weights_digest(networks.load(tmp_path / "model.keras")) == digest(found)
+
+
+def test_training_can_start_from_the_weights_of_a_file(tmp_path):
+    from tasks.models import networks
+
+    first = fitted(recipe(epochs=6))
+    networks.save(first.network, tmp_path / "model.keras")
+    further = fitted(recipe(epochs=1, learning_rate=1e-5), start=tmp_path / "model.keras")
+    anew = fitted(recipe(epochs=1, learning_rate=1e-5))
+    assert further.history[0].loss < 0.5 * anew.history[0].loss
+
+
+def test_few_images_are_seen_more_often():
+    from tasks.models.fitting import passes
+
+    short = Training(model="compact").recipe().model_copy(update={"epochs": None})
+    assert [passes(short, images) for images in (1, 850, 5_500, 10**6)] == [100, 30, 10, 10]
+    assert passes(Training(epochs=3).recipe(), 850) == 3
+    assert passes(Training(model="tutorial").recipe(), 850) == 4
+
+
+@pytest.mark.parametrize(("shown", "epochs"), [(5_500, 1), (2_000, 3), (1_024, 6), (100, 20)])
+def test_going_on_costs_a_share_of_a_training_from_new_weights(shown, epochs):
+    from tasks.models.fitting import continued
+
+    whole = Training(model="compact", learning_rate=0.004).recipe().model_copy(update={"epochs": 10})
+    further = continued(whole, 5_500, shown, 1_000)
+    assert further.epochs == epochs
+    assert epochs * (shown + 1_000 / 3) <= 0.2 * 10 * (5_500 + 1_000 / 3)
+    assert further.learning_rate == pytest.approx(0.001)
+
+
+def test_the_epochs_that_are_asked_for_are_those_of_going_on():
+    from tasks.models.fitting import continued
+
+    assert continued(Training(epochs=7).recipe(), 5_500, 5_500, 1_000).epochs == 7
+
+
+@pytest.mark.parametrize("wrong", ["loss", "val_loss"])
+def test_a_training_that_diverges_says_what_to_try(wrong):
+    from tasks.models.keeping import record
+
+    good = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}
+    assert record(3, good).epoch == 3
+    with pytest.raises(BadInput, match=r"the loss became .*nan.*: try a lower --training.learning_rate"):
+        record(3, {**good, wrong: float("nan")})
+
+
+def test_a_training_that_diverges_keeps_nothing_of_it(tmp_path):
+    with pytest.raises(BadInput, match="the loss became nan"):
+        fitted(recipe(learning_rate=1.0).model_copy(update={"learning_rate": 1e30}), tmp_path)
+    assert not list(tmp_path.glob("*.npz"))

@@ -1,0 +1,50 @@
+"""Judgement: the test in words: decisions, castings and costs."""
+
+from dataclasses import replace
+
+from tasks.runs import judgement
+from tasks.runs.records import Castings, Costs, Interval
+
+SPAN = Interval(low=0.01, high=0.2)
+
+
+def with_evaluation(outcome, **changes):
+    return replace(outcome, evaluation=outcome.evaluation.model_copy(update=changes))
+
+
+def test_decisions_stand_beside_the_calls(outcome):
+    score = outcome.evaluation.test
+    costs = Costs(decided=0.25, passing_all=5, rejecting_all=0.5, reviewing_all=0.2)
+    counts = {"passed_decided": 8, "reviews_decided": 3, "rejected_decided": 9, "escapes_decided": 1, "costs": costs}
+    row = judgement.decided("all", score.model_copy(update=counts))
+    assert row == ("all", "8", "3", "9", "1 of 10", "2 of 10", "0.250")
+
+
+def test_the_rule_and_its_cost_are_told(outcome):
+    told = judgement.test(with_evaluation(outcome, review_band=(0.02, 0.8), threshold=1 / 11, temperature=0.75))
+    assert "Parts less than 2.0% probably defective pass, those more than 80.0% are rejected" in told
+    assert "If nobody looked, 9.1% would be the limit: 0 of 10 defects would pass, 10 of 10 good parts" in told
+    assert "to pass all would cost 5.000, to reject all 0.500, to look at all 0.200." in told
+    assert "a temperature of 0.75" in told
+    assert "there is no review band" in judgement.test(outcome)
+
+
+def test_the_reasons_of_reviews_are_counted(outcome):
+    told = judgement.test(with_evaluation(outcome, review_reasons={"the network is not sure": 1_200, "no ring": 2}))
+    assert told.endswith("| the network is not sure | 1,200 |\n| no ring | 2 |")
+    assert judgement.test(outcome).endswith("No test image goes to a person.")
+
+
+def test_the_castings_behind_each_count_are_told(outcome):
+    found = Castings(
+        defective=108, good=16, missed=1, refused=2,
+        accuracy_interval=SPAN, escape_rate_interval=SPAN, false_reject_rate_interval=None,
+    )  # fmt: skip
+    told = judgement.castings(outcome.evaluation.test.model_copy(update={"castings": found}), "95%")
+    assert "The 10 defective images show 108 castings, and 1 of these have a missed image" in told
+    assert "the 10 good ones show 16, and 2 of these have a refused image" in told
+    assert told.endswith("would move (95%): accuracy 1.00% to 20.00%, defects missed 1.00% to 20.00%.")
+
+
+def test_where_castings_are_not_known_it_is_said(outcome):
+    assert "Which images show one casting is not known" in judgement.test(outcome)

@@ -1,0 +1,77 @@
+"""Lessons: an epoch is shared by what an image is, and what shows no ring is not learnt from a ring."""
+
+import numpy as np
+import pytest
+
+from tasks.images.manifest import Row
+from tasks.images.pixels import Sights
+from tasks.models import lessons
+from tasks.models.lessons import Plan, shown, strata
+from tasks.models.starting import Start
+from tasks.runs.config import Classes, Training
+from tasks.runs.errors import BadInput
+
+
+class Divided:
+    """As much of `Splits` as a training asks."""
+
+    classes = Classes()
+    by_origin = ("base", "line 2", "line 3")  # the names alone
+
+
+def row(content: str, origin: str = "base", label: str = "ok_front") -> Row:
+    return Row(f"{content}.jpeg", content, label, origin, "", 48, 48, 120.0, 110.0, 9.0, content, "train")
+
+
+def plan(rows, start=None, model: str = "compact") -> Plan:
+    return Plan(rows, [], Training(model=model).recipe(), start)
+
+
+def test_each_origin_has_its_share():
+    rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d")]
+    assert strata(rows, plan(rows), Divided).tolist() == [0, 2, 1, 0]
+
+
+def test_where_training_continues_old_and_new_images_have_theirs(tmp_path):
+    rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d")]
+    start = Start("aa", tmp_path, frozenset({"a", "b"}))
+    assert strata(rows, plan(rows, start), Divided).tolist() == [0, 0, 1, 1]
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """Makes rows of which these, by number, show no ring."""
+
+    def make(*missing: int) -> list[Row]:
+        rows = [row(f"{number}", label=("def_front", "ok_front")[number % 2]) for number in range(6)]
+        residuals = np.array([np.nan if number in missing else 0.001 for number in range(6)])
+        levels = np.arange(6, dtype=np.uint8)[:, None, None, None]
+        monkeypatch.setattr(lessons.pixels, "sights", lambda *_: Sights(levels, residuals))
+        return rows
+
+    return make
+
+
+@pytest.mark.slow
+def test_images_without_a_ring_are_left_out_and_counted(seen, places, capsys):
+    rows = seen(1, 4)
+    found = shown(rows, plan(rows, model="ring"), Divided, places)
+    assert found.rows == [rows[number] for number in (0, 2, 3, 5)]
+    assert found.examples.pixels.ravel().tolist() == [0, 2, 3, 5]
+    assert found.examples.labels.tolist() == [1, 1, 0, 0]
+    assert len(found.examples.strata) == 4
+    assert capsys.readouterr().out == "train: 2 of 6 train images show no ring and are left out\n"
+
+
+@pytest.mark.slow
+def test_where_all_show_a_ring_nothing_is_said(seen, places, capsys):
+    rows = seen()
+    assert shown(rows, plan(rows, model="ring"), Divided, places).rows == rows
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_a_class_without_a_ring_is_told(seen, places):
+    rows = seen(0, 2, 4)
+    with pytest.raises(BadInput, match=r"a ring is found in 3 of 6 train images, .* take --model compact"):
+        shown(rows, plan(rows, model="ring"), Divided, places)

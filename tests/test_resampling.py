@@ -1,0 +1,46 @@
+"""Resampling: castings counted by hand, and intervals as wide as the castings are few."""
+
+import numpy as np
+
+from tasks.models.resampling import castings
+from tasks.runs.config import Evaluation
+
+SETTINGS = Evaluation()
+
+
+def counted(groups: list[str], defect: list[int], missed: list[int], refused: list[int], settings=SETTINGS):
+    return castings(groups, *(np.array(one, bool) for one in (defect, missed, refused)), settings=settings)
+
+
+def test_the_castings_behind_each_count_are_counted():
+    found = counted(list("aabbcc"), [1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0])
+    assert (found.defective, found.good, found.missed, found.refused) == (2, 2, 1, 1)
+
+
+def test_where_castings_are_not_known_there_is_nothing_to_say():
+    assert counted(["", ""], [1, 0], [0, 0], [0, 0]) is None
+    assert counted([], [], [], []) is None
+
+
+def test_mistakes_of_one_casting_move_the_rate_further_than_scattered_ones():
+    groups = [f"{number // 10:02d}" for number in range(200)]
+    together, scattered = [int(number < 10) for number in range(200)], [int(number % 20 == 0) for number in range(200)]
+    defect, none = [1] * 200, [0] * 200
+    wide = counted(groups, defect, together, none).escape_rate_interval
+    narrow = counted(groups, defect, scattered, none).escape_rate_interval
+    assert wide.low == 0 < narrow.low < 0.05 < narrow.high < wide.high
+    accuracy = counted(groups, defect, together, none).accuracy_interval
+    assert np.allclose([accuracy.low, accuracy.high], [1 - wide.high, 1 - wide.low])
+
+
+def test_a_class_that_is_not_there_has_no_interval():
+    found = counted(list("ab"), [1, 1], [1, 0], [0, 0])
+    assert found.false_reject_rate_interval is None
+    assert (found.escape_rate_interval.low, found.escape_rate_interval.high) == (0, 1)
+
+
+def test_equal_seeds_draw_equal_castings():
+    case = (list("abcdefghij"), [1] * 10, [1, 0] * 5, [0] * 10)
+    other = Evaluation(seed=1, resamples=200)
+    assert counted(*case) == counted(*case)
+    assert counted(*case, settings=other) != counted(*case, settings=Evaluation(seed=2, resamples=101))

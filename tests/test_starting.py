@@ -1,0 +1,121 @@
+"""Starting: training continues from the model in use only where that is fair and can be done, and else says why not."""
+
+import pytest
+
+from tasks.images.manifest import Content, Row
+from tasks.models import starting
+from tasks.models.starting import Start, in_use, mixed, start
+from tasks.runs import registry
+from tasks.runs.config import Champion, Training
+from tasks.runs.files import digest_of_folder
+from tasks.runs.tables import write_table
+
+
+def row(content: str, split: str = "train") -> Row:
+    return Row(f"{content}.jpeg", content, "ok_front", "base", "", 48, 48, 120.0, 110.0, 9.0, content, split)
+
+
+ROWS = [row("a"), row("b"), row("new"), row("c", "validation"), row("d", "test"), row("e", "held_back")]
+DECISION = """{"classes": {}, "model": "compact", "network_sha256": "aa", "view": "raw", "image_size": 32}"""
+
+
+@pytest.fixture
+def champion(places, monkeypatch):
+    """Puts a model into use that has learnt from these contents, and gives the recipe that continues from it."""
+    monkeypatch.setattr(starting, "alike", lambda network, recipe: True)
+
+    def make(*learnt: str, **asked):
+        folder = places.artifacts / "models/made"
+        folder.mkdir(parents=True)
+        (folder / "model.keras").write_bytes(b"weights")
+        (folder / "decision.json").write_text(DECISION)
+        if learnt:
+            write_table(folder / "images.csv", map(Content, learnt), Content)
+        digest = digest_of_folder(folder)
+        folder = folder.rename(places.artifacts / "models" / digest)
+        registry.promote(digest, "run", "good", places)
+        used = Champion(digest=digest, model="compact", image_size=32)
+        return Training(**{"model": "compact", "image_size": 32, "start_from": "champion", **asked}).recipe(
+            champion=used
+        )
+
+    return make
+
+
+def test_it_continues_from_the_folder_of_the_model_in_use(champion, places):
+    recipe = champion("a", "b")
+    found = start(ROWS, recipe, places)
+    folder = places.artifacts.absolute() / "models" / recipe.champion.digest
+    assert found == Start(recipe.champion.digest, folder / "model.keras", frozenset({"a", "b"}))
+
+
+def test_it_is_not_asked_for_unless_it_is(champion, places):
+    assert start(ROWS, champion("a", start_from="scratch"), places) == "it was not asked to continue"
+
+
+def test_where_none_is_in_use_it_says_so(places):
+    assert start(ROWS, Training(start_from="champion").recipe(), places) == "no model is in use"
+
+
+@pytest.mark.parametrize(
+    "changed", [{"model": "ring", "image_size": None}, {"image_size": 64}], ids=["network", "size"]
+)
+def test_another_network_or_size_is_no_start(champion, places, changed):
+    assert start(ROWS, champion("a", **changed), places) == "the model in use is compact of 32 pixels"
+
+
+@pytest.mark.parametrize("judging", ["c", "d", "e"])
+def test_a_model_that_has_learnt_what_now_judges_is_no_start(champion, places, judging):
+    expected = "the model in use was trained on 1 images that now validate, test or are held back"
+    assert start(ROWS, champion("a", judging), places) == expected
+
+
+def test_a_model_that_does_not_tell_what_it_learnt_is_no_start(champion, places):
+    assert "does not tell which images" in start(ROWS, champion(), places)
+
+
+def test_a_folder_that_has_changed_is_no_start(champion, places):
+    recipe = champion("a")
+    folder = places.artifacts.absolute() / "models" / recipe.champion.digest
+    (folder / ".DS_Store").write_bytes(b"left by a desktop")
+    assert isinstance(start(ROWS, recipe, places), Start)
+    (folder / "model.keras").write_bytes(b"other")
+    assert start(ROWS, recipe, places) == f"{folder} has changed since it was released"
+
+
+@pytest.mark.slow
+def test_a_network_that_has_changed_since_is_no_start(places, tmp_path):
+    from tasks.models import networks
+
+    networks.save(networks.build("compact", 32), tmp_path / "compact.keras")
+    networks.save(networks.build("tutorial", 32), tmp_path / "other.keras")
+    recipe = Training(model="compact", image_size=32).recipe()
+    assert starting.alike(tmp_path / "compact.keras", recipe)
+    assert not starting.alike(tmp_path / "other.keras", recipe)
+
+
+def test_the_model_in_use_is_found_by_the_registry(champion, places):
+    assert in_use(places) is None
+    recipe = champion("a")
+    assert in_use(places) == recipe.champion
+    (places.artifacts / "models" / recipe.champion.digest / "decision.json").unlink()
+    assert in_use(places) is None
+
+
+def test_all_new_images_are_seen_with_as_many_old_ones(monkeypatch):
+    monkeypatch.setattr(starting, "FEWEST_OLD", 5)
+    old, new = ([row(f"{kind} {number}") for number in range(30)] for kind in ("old", "new"))
+    learnt = frozenset(one.sha256 for one in old)
+    for fresh, count in ((new, 30), (new[:12], 12), (new[:2], 5), ([], 5)):
+        chosen = mixed([*old, *fresh], learnt, seed=0)
+        assert [one for one in chosen if one.sha256 not in learnt] == fresh
+        assert len(chosen) == len(set(chosen)) == len(fresh) + count
+
+
+def test_the_seed_draws_the_old_images_and_their_order_does_not(monkeypatch):
+    monkeypatch.setattr(starting, "FEWEST_OLD", 5)
+    old = [row(f"old {number}") for number in range(30)]
+    learnt = frozenset(one.sha256 for one in old)
+    first = mixed(old, learnt, seed=0)
+    assert set(mixed(old[::-1], learnt, seed=0)) == set(first)
+    assert set(mixed(old, learnt, seed=1)) != set(first)
