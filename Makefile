@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help retrain predict test test-all kills lint format lock doctor serve deploy clean
+.PHONY: help retrain predict test test-all kills heatmaps lint format lock doctor serve deploy clean
 .PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict
 
 help:  ## this list
@@ -23,6 +23,9 @@ test-all: .venv/dev  ## and the long ones: the tutorial's network on the real ar
 
 kills: .venv/run  ## 20 trainings killed at random moments, each of which must end as one left alone; some 20 minutes
 	$(BIN)/python benchmarks/kills.py $(ARGS)
+
+heatmaps: .venv/run  ## share of the sample's defects whose heat map peaks on them; ARGS="--file model.keras" for a trained one
+	$(BIN)/python benchmarks/heatmaps.py $(ARGS)
 
 lint: .venv/dev  ## style and types
 	$(BIN)/ruff check

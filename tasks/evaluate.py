@@ -6,7 +6,6 @@ import numpy as np
 from prefect import task
 
 from tasks.images import manifest, pixels
-from tasks.images.decoding import WHOLE, Least
 from tasks.models import costs, novelty
 from tasks.models.calibration import temperature
 from tasks.models.decisions import Decision, Evidence
@@ -59,8 +58,7 @@ def look(rows: Sequence[manifest.Row], model: Model, places: Places) -> list[Evi
 
     network = networks.load(model.file.path(places))
     seen = pixels.sights(rows, model.view, model.image_size, places)
-    least = WHOLE if model.view == "ring" else Least(max(model.image_size, pixels.GLANCE))  # as a single file is seen
-    glances = pixels.squares(rows, pixels.GLANCE, places, least)
+    glances = pixels.glances(rows, model.view, model.image_size, places)
     return inference.evidence(network, seen.levels, seen.residuals, glances)
 
 

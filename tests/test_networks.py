@@ -153,18 +153,6 @@ def test_networks_are_made_of_nothing_but_keras():
         assert not any(isinstance(layer, keras.layers.Lambda) for layer in built(name).layers)
 
 
-def test_probabilities_do_not_depend_on_how_many_images_are_judged_at_once(compact):
-    images = np.random.default_rng(0).integers(0, 255, (7, 48, 48, 1), dtype=np.uint8)
-    at_once = networks.defect_probabilities(compact, images)
-    one_by_one = np.concatenate(
-        [networks.defect_probabilities(compact, images[index : index + 1]) for index in range(7)]
-    )
-    np.testing.assert_allclose(at_once, one_by_one, atol=1e-6)
-    np.testing.assert_allclose(at_once, networks.defect_probabilities(compact, images, batch_size=2), atol=1e-6)
-    logits = np.asarray(compact(images)["logits"], np.float64)
-    np.testing.assert_allclose(at_once, keras.ops.softmax(logits)[:, 1], atol=1e-6)
-
-
 def test_other_weights_have_another_digest(compact):
     assert networks.weights_digest(networks.build("compact", 48)) != networks.weights_digest(compact)
 

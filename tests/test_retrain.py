@@ -146,7 +146,7 @@ def test_the_inbox_is_an_origin_with_a_slice_of_its_own(run, archive, dataset, p
 
 
 def test_a_run_that_continues_from_the_model_in_use_is_remembered_although_it_changes_that_model(run, archive, dataset):
-    loose = {"max_escape_rate": 1, "max_false_reject_rate": 1}
+    loose = {"max_escape_rate": 1, "max_false_reject_rate": 1, "max_review_rate": 1}
     first = run(archive, acceptance=loose)
     dataset({"": 20}, name="data/inbox/line-2", first_seed=500)
     going_on = {"fetch": {"settle_seconds": 0}, "acceptance": loose, "training": {"start_from": "champion", "seed": 5}}

@@ -49,7 +49,7 @@ def squares(images: Sequence[Row], size: int, places: Places, least: Least | Non
 
     A JPEG is decoded no larger than need be, or as `least` says.
     """
-    least = least or Least(size)
+    least = least or enough("raw", size)
     root = Path(shelf(places))
     array = np.empty((len(images), size, size), np.uint8)
     if any(min(image.width, image.height) < 2 * size for image in images):  # to keep them would save no time
@@ -66,6 +66,16 @@ def squares(images: Sequence[Row], size: int, places: Places, least: Least | Non
     for number, value in enumerate(kept(kind, code_digest(Path(__file__)), names, make, places, block=MAX_BLOCK)):
         array[number] = np.frombuffer(value, np.uint8).reshape(size, size)
     return array
+
+
+def glances(images: Sequence[Row], view: ViewName, size: int, places: Places) -> np.ndarray:
+    """Stored images as uint8 (images, 75, 75), of the decoding that this view takes."""
+    return squares(images, GLANCE, places, enough(view, size))
+
+
+def enough(view: ViewName, size: int) -> Least:
+    """How far a picture may be reduced for a view and for the glance that is taken beside it."""
+    return WHOLE if view == "ring" else Least(max(size, GLANCE))
 
 
 def load(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
@@ -106,7 +116,7 @@ def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Seen | str
 
 def see(path: Path, view: ViewName, size: int) -> Seen | str:
     """One of them."""
-    pixels = read(path, WHOLE if view == "ring" else Least(max(size, GLANCE)), MAX_MEGAPIXELS)
+    pixels = read(path, enough(view, size), MAX_MEGAPIXELS)
     return pixels if isinstance(pixels, str) else Seen(VIEWS[view](pixels, size), square(pixels, GLANCE))
 
 

@@ -130,8 +130,9 @@ def compiled(network: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
 
 
 def passes(recipe: Recipe, images: int) -> int:
-    """Epochs over this many training images: those asked for, else enough steps to learn from few, from 10 to 100."""
-    return recipe.epochs or min(100, max(10, -(-25_000 // images)))
+    """Epochs over this many training images: those asked for, else enough steps to learn from few, at most 100."""
+    least, shown = (4, 10_000) if recipe.model == "ring" else (5, 25_000)
+    return recipe.epochs or min(100, max(least, -(-shown // images)))
 
 
 def continued(recipe: Recipe, images: int, shown: int, watched: int) -> Recipe:

@@ -26,16 +26,20 @@ GREATEST = 8  # places whose mean speaks for the image
 def build(name: ModelName, image_size: int) -> keras.Model:
     """The network of this name with new weights, drawn from Keras' global seed.
 
-    Every layer is named here: Keras' own names count the layers of the process, and would make equal networks differ.
+    Every layer and operation is named here: Keras' own names count those of the process, and would make equal networks differ.
     """
     image = keras.Input(shape("ring" if name == "ring" else "raw", image_size), name="image")
-    return keras.Model(image, BODIES[name](image), name=name)
+    network = keras.Model(image, BODIES[name](image), name=name)
+    for number, operation in enumerate(network.operations):
+        if not isinstance(operation, layers.Layer):
+            operation.name = f"{type(operation).__name__.lower()}_{number}"
+    return network
 
 
 def compact(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     """A small network: four blocks, then the mean and the greatest of each map, so that a small defect counts."""
     x = layers.Rescaling(1 / 255, name="rescale")(x)
-    for filters in (16, 32, 64, 128):
+    for filters in (16, 24, 48, 96):
         x = block(x, filters, f"{filters}")
         x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
     pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
@@ -54,7 +58,8 @@ def ring(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     """A network of local logits over the detail of the unwrapped ring; the mean of the greatest few is the image's."""
     x = layers.Rescaling(1 / 64, offset=-2, name="rescale")(x)
     x = ops.concatenate([x[:, :, -HALO:], x, x[:, :, :HALO]], axis=2)
-    heights = ops.zeros_like(x[..., :1]) + ops.reshape(ops.linspace(-1.0, 1.0, x.shape[1]), (1, -1, 1, 1))
+    # multiplied, since TensorFlow would rewrite a sum as a bias of one number a plane
+    heights = ops.ones_like(x[..., :1]) * ops.reshape(ops.linspace(-1.0, 1.0, x.shape[1]), (1, -1, 1, 1))
     x = ops.concatenate([x, heights], axis=3)  # whether a mark is a fault depends on how far out it lies
     for number, (filters, size, strides) in enumerate(((16, 7, 4), (32, 3, 1), (48, 3, 2), (64, 3, 1))):
         x = block(x, filters, f"{number}", size, strides)
@@ -93,15 +98,6 @@ BODIES: dict[ModelName, Callable[[keras.KerasTensor], dict[str, keras.KerasTenso
 def classifier(network: keras.Model) -> keras.Model:
     """The logits alone, on the same weights: this model is compiled and fitted, so the network is saved without an optimizer."""
     return keras.Model(network.inputs, network.output["logits"])
-
-
-def defect_probabilities(network: keras.Model, images: np.ndarray, batch_size: int = 128) -> np.ndarray:
-    """The probability of a defect of each image: float64 (n,), from uint8 (n, size, size, 1). Every image counts once."""
-    chunks = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-    logits = np.concatenate([np.asarray(network(chunk, training=False)["logits"]) for chunk in chunks]).astype(
-        np.float64
-    )
-    return 1 / (1 + np.exp(logits[:, 0] - logits[:, 1]))  # the softmax of two logits
 
 
 def weights_digest(network: keras.Model) -> str:

@@ -78,7 +78,7 @@ class Predictor:
         sights = [one.sight or nothing for one in seen]
         found = inference.evidence(
             self.network,
-            np.stack([sight.levels for sight in sights])[..., None],
+            np.stack([sight.levels for sight in sights]),
             [sight.residual for sight in sights],
             np.stack([one.glance for one in seen]),
         )

@@ -114,10 +114,8 @@ def decisions(evaluation: Evaluation) -> str:
 
 
 def reviews(evaluation: Evaluation) -> str:
+    """Why test images go to a person, by cause."""
     if not evaluation.review_reasons:
         return "No test image goes to a person."
-    causes = [
-        f"{count:,} because {cause}" if False else f"{cause}: {count:,}"
-        for cause, count in evaluation.review_reasons.items()
-    ]
-    return f"Why test images go to a person: {'; '.join(causes)}."
+    rows = [(cause, f"{count:,}") for cause, count in evaluation.review_reasons.items()]
+    return table(("Why test images go to a person", "Images"), rows)
