@@ -59,7 +59,7 @@ def main() -> None:
         file = asked.file or trained(data, settings)
         figures = table(judged(file, data.rows, places))
     for name, shares in figures.items():
-        print(f"{name:<12}" + "".join(f"{key.replace('_', ' ')} {value:<8.3g}" for key, value in shares.items()))
+        print(f"{name:<15}" + "".join(f"{key.replace('_', ' ')} {value:<8.3g}" for key, value in shares.items()))
     write(figures, asked.json)
 
 

@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 
 from tasks.images.ellipses import Ellipse
+from tasks.images.manifest import Member, Row
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, from_strip
 from tasks.models.heatmaps import FAINT, STRONG, contributions, maps, middle, onto, painted, peak
+from tasks.runs.config import Auditing, Fetch, Sample, Training, Validation
+from tasks.runs.records import Corrections
+from tasks.runs.tables import read_table
 
 if TYPE_CHECKING:
     import keras
@@ -145,6 +149,30 @@ def test_the_own_map_of_a_ring_network_is_taken_as_it_is():
     network = networks.build("ring", 512)
     levels = np.random.default_rng(0).integers(0, 255, (1, *network.input_shape[1:]), np.uint8)
     assert maps(network, levels) == pytest.approx(np.asarray(network(levels, training=False)["map"]), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
+    """A short form of `make heatmaps`."""
+    from benchmarks import heatmaps, prepared
+    from tasks.audit import audit
+    from tasks.extract import extract
+    from tasks.fetch import fetch
+    from tasks.sources.source import locate
+    from tasks.validate import validate
+
+    settings = Fetch(sample=Sample(parts=24, train_images=240, test_images=40))
+    folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
+    manifest = validate.fn(folder, (), Corrections(), Validation(), places)
+    audited = audit.fn(manifest, Auditing(), places)
+    groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}
+    rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
+    data = prepared.Prepared(rows, [], settings.classes, places)
+    file = heatmaps.trained(data, Training(model="ring", epochs=12))
+    found = heatmaps.table(heatmaps.judged(file, rows, places))["all"]
+    assert found["defects"] >= 15
+    assert found["detected"] >= found["defects"] / 2
+    assert found["on_the_mask"] >= 0.8
 
 
 def test_a_strip_is_cut_into_whole_cells():

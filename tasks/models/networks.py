@@ -7,6 +7,7 @@ give `map`, float32 (batch, rows, columns): how strongly each place speaks for a
 
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from functools import partial
@@ -116,7 +117,7 @@ def summary(network: keras.Model) -> str:
 
 
 def save(network: keras.Model, path: Path) -> None:
-    """Writes the network; equal weights give an equal file, since the date of saving is left out."""
+    """Writes the network; equal weights give an equal file, since the date of saving and addresses in memory are left out."""
     saved = path.with_name(f"dated-{path.name}")
     network.save(saved)
     with zipfile.ZipFile(saved) as dated, zipfile.ZipFile(path, "w") as undated:
@@ -124,8 +125,20 @@ def save(network: keras.Model, path: Path) -> None:
             content = dated.read(name)
             if name == "metadata.json":
                 content = json.dumps({**json.loads(content), "date_saved": ""}).encode()
+            elif name == "config.json":
+                content = numbered(content)
             undated.writestr(zipfile.ZipInfo(name), content)
     saved.unlink()
+
+
+def numbered(config: bytes) -> bytes:
+    """Keras marks what several layers share by where it lay in memory; here by the order in which it is first met."""
+    met: dict[bytes, int] = {}
+    return re.sub(
+        rb'("shared_object_id": )(\d+)',
+        lambda found: found[1] + str(met.setdefault(found[2], len(met))).encode(),
+        config,
+    )
 
 
 def load(path: Path) -> keras.Model:
