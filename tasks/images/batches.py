@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tasks.images.views import ViewName
 
+FAR = 2**32  # apart lie the seeds of two batches, and no epoch has so many images
 ROWS = 3  # by which a strip is shifted at most
 GAIN = 0.3  # logarithm of the greatest change of contrast
 Alteration = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -22,7 +23,7 @@ class Examples:
     """Images to learn from."""
 
     pixels: np.ndarray
-    """Grey levels uint8 (n, height, width, 1)."""
+    """uint8 (n, height, width, planes), as `views.shape` says."""
     labels: np.ndarray
     """int32 (n,), 1 for a defect."""
     strata: np.ndarray
@@ -37,7 +38,7 @@ def steps(examples: Examples, batch_size: int) -> int:
 def training_batches(
     examples: Examples, *, batch_size: int, epochs: range, seed: int, altered: ViewName | None
 ) -> tf.data.Dataset:
-    """(images, labels) of these epochs in turn: float32 (batch, height, width, 1), 0-255, and int32 (batch,), 1 for a defect.
+    """(images, labels) of these epochs in turn: float32 (batch, height, width, planes), 0-255, and int32 (batch,), 1 for a defect.
 
     One stratum is shown whole and fully shuffled, every image once an epoch. `altered` names the view whose images are
     shown each time in another pose and light; None leaves them as they are.
@@ -48,21 +49,13 @@ def training_batches(
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         seeds = tf.stack([tf.cast(seed, tf.int64), number])
-        places = tf.range(count, dtype=tf.int64)
-        return (
-            tf.data.Dataset.from_tensor_slices((order(members, count, seeds), places))
-            .batch(batch_size)
-            .map(
-                lambda chosen, places: (
-                    chosen,
-                    tf.stack([number * count + places, tf.fill(tf.shape(places), tf.cast(seed, tf.int64))], 1),
-                )
-            )
-        )
+        chosen = tf.data.Dataset.from_tensor_slices(order(members, count, seeds)).batch(batch_size)
+        draws = tf.data.Dataset.range(1, count + 1).map(lambda step: seeds + [0, step * FAR])
+        return tf.data.Dataset.zip(chosen, draws)
 
     def gather(chosen: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shown = tf.cast(tf.gather(images, chosen), tf.float32)
-        return (alter(shown, seeds[0]) if alter else shown), tf.gather(classes, chosen)
+        return (alter(shown, seeds) if alter else shown), tf.gather(classes, chosen)
 
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch)
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -75,7 +68,7 @@ def order(members: list[tf.Tensor], count: int, seeds: tf.Tensor) -> tf.Tensor:
         share = count // len(members) + (stratum < count % len(members))
         rounds = -(-share // len(numbers))
         turns = [
-            tf.random.experimental.stateless_shuffle(numbers, seeds + [0, (stratum * 1_000 + turn + 1) << 32])
+            tf.random.experimental.stateless_shuffle(numbers, seeds + [0, -1 - stratum * 1_000 - turn])
             for turn in range(rounds)
         ]
         shares.append(tf.concat(turns, 0)[:share])
@@ -90,14 +83,14 @@ def alter_raw(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
 def alter_ring(strips: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     """Strips (batch, height, width, planes) turned by any angle, every other mirrored, a little further in or out, of another contrast."""
     count, height, width, planes = tf.unstack(tf.shape(strips))
-    draws = tf.random.stateless_uniform([4, count], seeds)
+    draws = tf.random.stateless_uniform([3, count], seeds)
     columns = (tf.range(width)[None] + tf.cast(draws[0] * tf.cast(width, tf.float32), tf.int32)[:, None]) % width
     columns = tf.where(draws[1, :, None] < 0.5, width - 1 - columns, columns)
     shifts = tf.cast(tf.floor(draws[2] * (2 * ROWS + 1)), tf.int32)[:, None] - ROWS
     rows = tf.clip_by_value(tf.range(height)[None] + shifts, 0, height - 1)
     strips = tf.gather(strips, rows, batch_dims=1)
     strips = tf.transpose(tf.gather(tf.transpose(strips, [0, 2, 1, 3]), columns, batch_dims=1), [0, 2, 1, 3])
-    gains = tf.exp(tf.random.stateless_uniform([count, 1, 1, planes], seeds + 1, -GAIN, GAIN))
+    gains = tf.exp(tf.random.stateless_uniform([count, 1, 1, planes], tf.bitwise.invert(seeds), -GAIN, GAIN))
     return (strips - 128) * gains + 128
 
 
@@ -113,6 +106,6 @@ def posed(images: tf.Tensor, poses: tf.Tensor) -> tf.Tensor:
 
 
 def evaluation_batches(pixels: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
-    """Images float32 (batch, height, width, 1), 0-255, in their order, every one once: the last batch may be smaller."""
+    """Images float32 (batch, height, width, planes), 0-255, in their order, every one once: the last batch may be smaller."""
     images = tf.data.Dataset.from_tensor_slices(pixels).batch(batch_size)
     return images.map(lambda batch: tf.cast(batch, tf.float32)).prefetch(tf.data.AUTOTUNE)
