@@ -20,7 +20,7 @@ from tasks.images.likeness import (
     register,
     shifted,
 )
-from tasks.images.views import VIEWS
+from tasks.images.views import square
 from tasks.runs.config import Auditing
 from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting
@@ -50,7 +50,7 @@ def jpegs() -> JPEGs:
 
 
 def thumbnails(jpegs: JPEGs) -> np.ndarray:
-    return np.stack([VIEWS["raw"](decode(jpeg), SIDE) for jpeg in jpegs])
+    return np.stack([square(decode(jpeg), SIDE) for jpeg in jpegs])
 
 
 def pairs_of(jpegs: JPEGs, limit: float = LIMIT) -> Pairs:
