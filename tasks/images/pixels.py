@@ -25,7 +25,7 @@ class Sights(NamedTuple):
     levels: np.ndarray
     """uint8 (images, height, width, planes)."""
     residuals: np.ndarray
-    """float64 (images,), as of `Sight`; NaN where the view shows nothing; its levels are 0."""
+    """float64 (images,), as of `Sight`; NaN where the view shows nothing, and levels are 0."""
 
 
 def sights(images: Sequence[Row], view: ViewName, size: int, places: Places) -> Sights:

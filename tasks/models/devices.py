@@ -7,10 +7,8 @@ import tensorflow as tf
 from tasks.runs.config import Precision
 from tasks.runs.errors import BadInput
 
-BFLOAT16, FLOAT16 = (
-    (8, 0),
-    (7, 0),
-)  # compute capabilities: Ampere, Volta, from which on the half precision is the faster
+# Compute capabilities from which on a half precision is the faster: Ampere, Volta.
+BFLOAT16, FLOAT16 = (8, 0), (7, 0)
 
 
 def device() -> str:

@@ -19,7 +19,7 @@ def evidence(
 ) -> list[Evidence]:
     """What decides about each of at least one image, in order.
 
-    Levels uint8 (images, height, width, 1) and residuals (images,) as of `pixels.Sights`, glances uint8 (images, 75, 75).
+    Levels uint8 (images, height, width, planes) and residuals (images,) as of `pixels.Sights`, glances uint8 (images, 75, 75).
     """
     margins, features = look(network, levels)
     statistics = appearance(glances)
