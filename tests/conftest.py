@@ -1,5 +1,6 @@
 """Fixtures: two places in a temporary folder, small photographs, and a Prefect server for those who ask for one."""
 
+import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from hypothesis import settings
 from PIL import Image
 
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
+from tasks.images.manifest import Row, stored
 from tasks.models.decisions import Decision
 from tasks.runs.config import Classes, Config, Fetch, Places, Splitting
 from tasks.runs.config import Evaluation as Judging
@@ -82,6 +84,23 @@ def write_dataset(
                 (folder / f"cast_{number}{suffix}").write_bytes(content)
                 seed += 1
     return top / name
+
+
+@pytest.fixture
+def shelved(places: Places) -> Callable[..., list[Row]]:
+    """Puts contents of pictures of `side` pixels on the shelf and gives their rows."""
+
+    def put(*contents: bytes, side: int = 300) -> list[Row]:
+        rows = []
+        for number, content in enumerate(contents):
+            sha256 = hashlib.sha256(content).hexdigest()
+            row = Row(f"{number}.jpeg", sha256, "ok_front", "base", "train", side, side, 120.0, 110.0, 9.0)
+            stored(row, places).parent.mkdir(parents=True, exist_ok=True)
+            stored(row, places).write_bytes(content)
+            rows.append(row)
+        return rows
+
+    return put
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Pixels: many files as one array, in their order; what is stored is decoded once; what cannot be read is told, or stops the work."""
 
-import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from PIL import Image
 
 from tasks.images import pixels
 from tasks.images.decoding import WHOLE, Least
-from tasks.images.manifest import Row, stored
+from tasks.images.manifest import stored
 from tasks.images.pixels import GLANCE, MAX_MEGAPIXELS, Seen, load, see, see_all, sights, squares
 from tasks.images.rings import detail
 from tasks.images.strips import strips
@@ -21,8 +20,6 @@ from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting
 from tasks.sources.faults import encode
 from tasks.sources.photographs import photograph as take
-
-Shelved = Callable[..., list[Row]]
 
 
 @pytest.fixture
@@ -40,23 +37,6 @@ def castings() -> list[bytes]:
     rng = np.random.default_rng(4)
     part = draw_casting(rng)
     return [encode(take(part, camera, rng).pixels, 90) for camera in CAMERAS[:3]]
-
-
-@pytest.fixture
-def shelved(places) -> Shelved:
-    """Puts contents of pictures of 300 x 300 on the shelf and gives their rows."""
-
-    def put(*contents: bytes, side: int = 300) -> list[Row]:
-        rows = []
-        for number, content in enumerate(contents):
-            sha256 = hashlib.sha256(content).hexdigest()
-            row = Row(f"{number}.jpeg", sha256, "ok_front", "base", "train", side, side, 120.0, 110.0, 9.0)
-            stored(row, places).parent.mkdir(parents=True, exist_ok=True)
-            stored(row, places).write_bytes(content)
-            rows.append(row)
-        return rows
-
-    return put
 
 
 @pytest.fixture
@@ -135,11 +115,15 @@ def test_another_size_and_another_code_decode_again(places, shelved, photograph,
 
 
 def test_what_would_save_no_time_is_not_kept(places, shelved, photograph, decoded):
-    rows = shelved(*(photograph(seed, size=(149, 149)) for seed in range(2)), side=149)
-    squares(rows, 75, places)
-    squares(rows, 75, places)
+    small = shelved(*(photograph(seed, size=(149, 149)) for seed in range(2)), side=149)
+    first = squares(small, 75, places)
+    assert np.array_equal(squares(small, 75, places), first)
     assert len(decoded) == 4
-    assert not (places.data / "kept.sqlite").exists()
+    large = shelved(photograph(2, size=(150, 150)), side=150)
+    both = squares([small[0], *large, small[1]], 75, places)
+    assert np.array_equal(both[[0, 2]], first)
+    assert np.array_equal(squares(large, 75, places), both[[1]])
+    assert len(decoded) == 7, "the large one once, although small ones lay beside it"
 
 
 def test_a_picture_is_decoded_no_larger_than_its_square_needs(places, shelved, photograph, decoded):

@@ -1,11 +1,9 @@
 """Strips and thumbnails: made once of each content, kept, and the same however they were made."""
 
-import hashlib
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ import pytest
 from tasks.images import strips as noun
 from tasks.images import thumbnails as small
 from tasks.images.ellipses import Ellipse
-from tasks.images.manifest import Row, place, shelf, stored
+from tasks.images.manifest import place, shelf, stored
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, find, unwrap
 from tasks.images.strips import FEW, Strip, packed, strip_of, strips, unpacked
 from tasks.images.thumbnails import SIDE, thumbnails
@@ -24,8 +22,6 @@ from tasks.sources.castings import draw_casting
 from tasks.sources.faults import encode
 from tasks.sources.photographs import photograph
 
-Shelved = Callable[..., list[Row]]
-
 
 @pytest.fixture(scope="module")
 def pictures() -> list[np.ndarray]:
@@ -33,23 +29,6 @@ def pictures() -> list[np.ndarray]:
     rng = np.random.default_rng(1)
     casting = draw_casting(rng)
     return [photograph(casting, camera, rng).pixels for camera in CAMERAS]
-
-
-@pytest.fixture
-def shelved(places) -> Shelved:
-    """Puts contents on the shelf and gives their rows."""
-
-    def put(*contents: bytes) -> list[Row]:
-        rows = []
-        for number, content in enumerate(contents):
-            sha256 = hashlib.sha256(content).hexdigest()
-            row = Row(f"{number}.jpeg", sha256, "ok_front", "base", "train", 300, 300, 120.0, 110.0, 9.0)
-            stored(row, places).parent.mkdir(parents=True, exist_ok=True)
-            stored(row, places).write_bytes(content)
-            rows.append(row)
-        return rows
-
-    return put
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ settings give equal batches, and an interrupted training can take up any epoch.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import tensorflow as tf
@@ -45,12 +46,12 @@ def training_batches(
     """
     images, classes = tf.constant(examples.pixels), tf.constant(examples.labels, tf.int32)
     members = [tf.constant(np.flatnonzero(examples.strata == stratum)) for stratum in np.unique(examples.strata)]
-    count, alter = len(examples.labels), ALTERATIONS[altered] if altered else None
+    length, alter = len(examples.labels), ALTERATIONS[altered] if altered else None
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         seeds = tf.stack([tf.cast(seed, tf.int64), number])
-        chosen = tf.data.Dataset.from_tensor_slices(order(members, count, seeds)).batch(batch_size)
-        draws = tf.data.Dataset.range(1, count + 1).map(lambda step: seeds + [0, step * FAR])
+        chosen = tf.data.Dataset.from_tensor_slices(order(members, length, seeds)).batch(batch_size)
+        draws = tf.data.Dataset.range(1, length + 1).map(lambda step: seeds + [0, step * FAR])
         return tf.data.Dataset.zip(chosen, draws)
 
     def gather(chosen: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -61,15 +62,14 @@ def training_batches(
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def order(members: list[tf.Tensor], count: int, seeds: tf.Tensor) -> tf.Tensor:
-    """Numbers of the images of an epoch, int64 (count,), in the order in which they are shown."""
-    shares = []
+def order(members: list[tf.Tensor], images: int, seeds: tf.Tensor) -> tf.Tensor:
+    """Numbers of the images of an epoch, int64 (images,), in the order in which they are shown."""
+    shares, draws = [], count(1)
     for stratum, numbers in enumerate(members):
-        share = count // len(members) + (stratum < count % len(members))
+        share = images // len(members) + (stratum < images % len(members))
         rounds = -(-share // len(numbers))
         turns = [
-            tf.random.experimental.stateless_shuffle(numbers, seeds + [0, -1 - stratum * 1_000 - turn])
-            for turn in range(rounds)
+            tf.random.experimental.stateless_shuffle(numbers, seeds - [0, next(draws) * FAR]) for _ in range(rounds)
         ]
         shares.append(tf.concat(turns, 0)[:share])
     return tf.random.experimental.stateless_shuffle(tf.concat(shares, 0), seeds)
@@ -82,15 +82,15 @@ def alter_raw(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
 
 def alter_ring(strips: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     """Strips (batch, height, width, planes) turned by any angle, every other mirrored, a little further in or out, of another contrast."""
-    count, height, width, planes = tf.unstack(tf.shape(strips))
-    draws = tf.random.stateless_uniform([3, count], seeds)
+    number, height, width, planes = tf.unstack(tf.shape(strips))
+    draws = tf.random.stateless_uniform([3, number], seeds)
     columns = (tf.range(width)[None] + tf.cast(draws[0] * tf.cast(width, tf.float32), tf.int32)[:, None]) % width
     columns = tf.where(draws[1, :, None] < 0.5, width - 1 - columns, columns)
     shifts = tf.cast(tf.floor(draws[2] * (2 * ROWS + 1)), tf.int32)[:, None] - ROWS
     rows = tf.clip_by_value(tf.range(height)[None] + shifts, 0, height - 1)
     strips = tf.gather(strips, rows, batch_dims=1)
     strips = tf.transpose(tf.gather(tf.transpose(strips, [0, 2, 1, 3]), columns, batch_dims=1), [0, 2, 1, 3])
-    gains = tf.exp(tf.random.stateless_uniform([count, 1, 1, planes], tf.bitwise.invert(seeds), -GAIN, GAIN))
+    gains = tf.exp(tf.random.stateless_uniform([number, 1, 1, planes], tf.bitwise.invert(seeds), -GAIN, GAIN))
     return (strips - 128) * gains + 128
 
 

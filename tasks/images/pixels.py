@@ -51,19 +51,20 @@ def squares(images: Sequence[Row], size: int, places: Places, least: Least | Non
     """
     least = least or enough("raw", size)
     root = Path(shelf(places))
+
+    def made(names: Sequence[str]) -> np.ndarray:
+        return load([root / name for name in names], size, least)
+
+    names = np.array([place(image) for image in images], object)
+    small = np.array([min(image.width, image.height) < 2 * size for image in images], bool)
     array = np.empty((len(images), size, size), np.uint8)
-    if any(min(image.width, image.height) < 2 * size for image in images):  # to keep them would save no time
-        for start in range(0, len(images), MAX_BLOCK):
-            some = images[start : start + MAX_BLOCK]
-            array[start : start + MAX_BLOCK] = load([root / place(image) for image in some], size, least)
-        return array
-
-    def make(names: list[str]) -> list[bytes]:
-        return [square.tobytes() for square in load([root / name for name in names], size, least)]
-
-    kind = f"square {size} of {least}"
-    names = map(place, images)
-    for number, value in enumerate(kept(kind, code_digest(Path(__file__)), names, make, places, block=MAX_BLOCK)):
+    if small.any():  # to keep these would save no time
+        array[small] = made(names[small])
+    kind, version = f"square {size} of {least}", code_digest(Path(__file__))
+    large = kept(
+        kind, version, names[~small], lambda some: [one.tobytes() for one in made(some)], places, block=MAX_BLOCK
+    )
+    for number, value in zip(np.flatnonzero(~small), large, strict=True):
         array[number] = np.frombuffer(value, np.uint8).reshape(size, size)
     return array
 

@@ -78,37 +78,9 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "config": outcome.config.model_dump(mode="json"),
         "steps": outcome.times,
         "dataset": dataset(outcome),
-        "model": {
-            "name": outcome.model.name,
-            "chosen_because": outcome.chosen_because,
-            "parameters": outcome.model.parameters,
-            "sha256": outcome.model.file.sha256,
-            "weights_sha256": outcome.model.weights_sha256,
-            "image_size": outcome.model.image_size,
-            "folder": outcome.exports.digest,
-        },
-        "training": {
-            "epochs": len(outcome.model.history),
-            "kept_epoch": outcome.model.kept_epoch,
-            **outcome.model.model_dump(
-                include={
-                    "images",
-                    "left_out",
-                    "wall_seconds",
-                    "cpu_seconds",
-                    "images_per_second",
-                    "device",
-                    "resumed_from_epoch",
-                    "started_from",
-                }
-            ),
-        },
-        "evaluation": {
-            "test": scores(outcome.evaluation.test),
-            "validation": scores(outcome.evaluation.validation),
-            "slices": {origin: scores(score) for origin, score in outcome.evaluation.slices.items()},
-            **outcome.evaluation.model_dump(include={"threshold", "temperature", "review_band", "review_reasons"}),
-        },
+        "model": model(outcome),
+        "training": training(outcome.model),
+        "evaluation": evaluation(outcome.evaluation),
         "release": outcome.release.model_dump(exclude={"cached"}),
     }
 
@@ -144,6 +116,42 @@ def dataset(outcome: Outcome) -> dict[str, Any]:
             for origin in outcome.manifest.origins
         ],
         "corrections_unused": outcome.manifest.corrections_unused,
+    }
+
+
+def model(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "name": outcome.model.name,
+        "chosen_because": outcome.chosen_because,
+        "parameters": outcome.model.parameters,
+        "sha256": outcome.model.file.sha256,
+        "weights_sha256": outcome.model.weights_sha256,
+        "image_size": outcome.model.image_size,
+        "folder": outcome.exports.digest,
+    }
+
+
+def training(model: Model) -> dict[str, Any]:
+    return {
+        "epochs": len(model.history),
+        "kept_epoch": model.kept_epoch,
+        "images": model.images,
+        "left_out": model.left_out,
+        "wall_seconds": model.wall_seconds,
+        "cpu_seconds": model.cpu_seconds,
+        "images_per_second": model.images_per_second,
+        "device": model.device,
+        "resumed_from_epoch": model.resumed_from_epoch,
+        "started_from": model.started_from,
+    }
+
+
+def evaluation(judged: Evaluation) -> dict[str, Any]:
+    return {
+        "test": scores(judged.test),
+        "validation": scores(judged.validation),
+        "slices": {origin: scores(score) for origin, score in judged.slices.items()},
+        **judged.model_dump(include={"threshold", "temperature", "review_band", "review_reasons"}),
     }
 
 
