@@ -123,15 +123,20 @@ def test_a_ring_that_is_turned_is_judged_alike_and_its_map_turns_with_it(columns
     assert np.ptp(before["map"]) > 0.01, "or all places would be alike"
 
 
-def test_the_map_of_a_ring_shows_where_a_mark_is():
-    network = built("ring")
-    plain = np.full((1, *shape("ring", 512)), 128, np.float32)
-    marked = plain.copy()
-    marked[0, 40:56, 120:136] = 255
-    maps = [np.asarray(network(one, training=False)["map"])[0] for one in (plain, marked)]
-    _, place = np.unravel_index(np.abs(maps[1] - maps[0]).argmax(), maps[0].shape)
-    width = plain.shape[2] // maps[0].shape[1]
-    assert abs(place * width - 128) <= 24, "columns of the strip"
+def test_a_place_of_the_map_lies_in_the_middle_of_what_its_filters_meet():
+    """Of the 12 x 64 places each stands for 8 x 8 pixels, so that place (row, column) is at 8 row + 3.5, 8 column + 3.5."""
+    import tensorflow as tf
+
+    network, images = built("ring"), tf.constant(pictures("ring", 8))
+    for place in ((5, 30), (6, 41)):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            local = network(images, training=False)["map"][:, place[0], place[1]]
+        met = np.abs(tape.gradient(local, images).numpy()).sum(axis=(0, 3)) > 0
+        for axis, number in enumerate(place):
+            touched = np.flatnonzero(met.any(axis=1 - axis))
+            assert (touched[0] + touched[-1]) / 2 == 8 * number + 3.5
+            assert touched[-1] - touched[0] + 1 == 44
 
 
 def test_the_logits_of_a_ring_are_the_mean_of_its_greatest_places():

@@ -12,7 +12,19 @@ from PIL import Image
 from scipy import ndimage
 
 from tasks.images.ellipses import Ellipse, circle
-from tasks.images.rings import FROM, STRIP_ANGLES, STRIP_RADII, TO, Ring, find, from_strip, sample, to_strip, unwrap
+from tasks.images.rings import (
+    FROM,
+    STRIP_ANGLES,
+    STRIP_RADII,
+    TO,
+    Ring,
+    detail,
+    find,
+    from_strip,
+    sample,
+    to_strip,
+    unwrap,
+)
 from tasks.runs.config import Auditing
 from tasks.sources.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.castings import draw_casting
@@ -265,3 +277,34 @@ def test_the_rings_of_real_photographs_are_found(real_archive):
     residuals = [find(np.asarray(Image.open(BytesIO(content)).convert("L"))).residual for content in contents]
     assert max(residuals) < LIMIT
     assert np.median(residuals) < 0.001
+
+
+ROWS, COLUMNS = np.mgrid[:STRIP_RADII, :STRIP_ANGLES]
+
+
+def greatest(strip: np.ndarray) -> list[int]:
+    """By how much each plane of the detail departs from nothing."""
+    return np.abs(detail(strip.astype(np.uint8)[None])[0].astype(int) - 128).max(axis=(0, 1)).tolist()
+
+
+def test_machining_rings_and_glare_are_no_detail():
+    assert greatest(120 + 60 * np.sin(ROWS / 2)) == [0, 0]
+    assert max(greatest(130 + 60 * np.cos(COLUMNS * 2 * np.pi / STRIP_ANGLES))) <= 2
+
+
+def test_what_goes_on_across_the_ring_is_in_the_second_plane_alone():
+    spots, plain = greatest(100 + 90 * (COLUMNS % 128 < 4))
+    assert spots == 0
+    assert plain > 100
+
+
+def test_a_spot_stands_out_in_both_planes_where_it_lies():
+    strip = np.full((1, STRIP_RADII, STRIP_ANGLES), 160, np.uint8)
+    strip[0, 50:54, :3] = strip[0, 50:54, -2:] = 90  # about the column where the turn begins
+    planes = detail(strip)
+    assert planes.shape == (1, STRIP_RADII, STRIP_ANGLES, 2)
+    for plane in np.moveaxis(planes[0], -1, 0):
+        dark = np.argwhere(plane < 64)
+        assert len(dark) == 20
+        assert dark[:, 0].min() == 50
+        assert sorted(set(dark[:, 1])) == [0, 1, 2, 510, 511]

@@ -27,6 +27,7 @@ UNEVEN = 0.015  # residual of an edge that is no cavity's; of castings that were
 STRIP_RADII, STRIP_ANGLES = 96, 512
 QUIET = 8.0  # grey levels: where detail deviates by less, it is not magnified to the same strength
 DETAIL = 21  # columns of a strip, 1/24 of the turn: what is wider is glare
+LONG = 15  # rows of a strip: what goes on further across the ring is the edge of a glare, or machining marks that beat with the pixels
 FROM, TO = -0.18, 1.10  # the strip's reach, where 0 is the cavity's edge and 1 the rim
 
 
@@ -94,15 +95,16 @@ def middle_of(ring: Ring) -> np.ndarray:
 
 
 def detail(strips: np.ndarray) -> np.ndarray:
-    """What is narrow along the turn in strips uint8 (n, 96, 512): uint8 (n, 96, 512, 2), 128 where there is nothing.
+    """What is small in strips uint8 (n, 96, 512): uint8 (n, 96, 512, 2), 128 where there is nothing.
 
     Machining rings are even along the turn and glare is wide, so both go, and with them most of what a camera adds. The
-    first plane is each level's difference to the mean about it in units of the deviation about it, times 40; the second
-    is the difference itself, in grey levels times 1.5.
+    second plane is each level's difference to the mean along the turn about it, in grey levels times 1.5. The first also
+    loses what goes on across the ring, and counts in units of the deviation about it, times 40.
     """
     difference = np.subtract(strips, along(strips.astype(np.float32), DETAIL))
     square = ndimage.uniform_filter1d(along(difference**2, 2 * DETAIL + 1), 5, axis=1, mode="nearest")
-    planes = np.stack([40 * difference / np.sqrt(square + QUIET**2), 1.5 * difference], axis=-1)
+    spots = difference - ndimage.uniform_filter1d(difference, LONG, axis=1, mode="nearest")
+    planes = np.stack([40 * spots / np.sqrt(square + QUIET**2), 1.5 * difference], axis=-1)
     return (planes + 128).clip(0, 255).astype(np.uint8)
 
 

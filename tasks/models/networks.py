@@ -62,7 +62,8 @@ def ring(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     # multiplied, since TensorFlow would rewrite a sum as a bias of one number a plane
     heights = ops.ones_like(x[..., :1]) * ops.reshape(ops.linspace(-1.0, 1.0, x.shape[1]), (1, -1, 1, 1))
     x = ops.concatenate([x, heights], axis=3)  # whether a mark is a fault depends on how far out it lies
-    for number, (filters, size, strides) in enumerate(((16, 7, 4), (32, 3, 1), (48, 3, 2), (64, 3, 1))):
+    # filters of even size where they stride, so that every place of the map lies in the middle of what it was made of
+    for number, (filters, size, strides) in enumerate(((16, 8, 4), (32, 3, 1), (48, 4, 2), (64, 3, 1))):
         x = block(x, filters, f"{number}", size, strides)
     x = x[:, :, HALO // 8 : -HALO // 8]
     local = layers.Conv2D(1, 1, name="local", dtype="float32")(x)[..., 0]
