@@ -38,7 +38,7 @@ def table(places, name: str, digest: str, kind: type) -> list:
 
 
 def test_the_published_archive_is_seen_through(prefect_server, real_archive, real_arrivals, places):
-    facts = run(real_archive, places)
+    facts = run(real_archive, places, epochs=3)
     data = facts["dataset"]
     assert (data["images"], data["left_alone"], data["quarantined"]) == (7_348, 867, 0)
     assert data["by_class"] == {"def_front": 4_211, "ok_front": 3_137}

@@ -12,12 +12,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from conftest import write_dataset
 from kaggle_emulator import Emulator
 from prefect.settings import PREFECT_API_URL
 
 from flows import retrain as flow
 from tasks.runs.commandline import exit_status
-from tasks.runs.config import Config
+from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
 from tasks.sources.archive import pack
 from tasks.sources.folder import walk
@@ -28,29 +29,59 @@ STEPS = ["fetch", "extract", "validate", "audit", "split", "train", "evaluate", 
 BEFORE_TRAINING = STEPS[:5]
 
 
-@pytest.fixture
-def archive(dataset, tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory, photograph) -> Path:
     """Photographs in the published layout, one of the test also in train, and unsplit others beside them."""
-    folder = dataset({"train": 24, "test": 8}, name="casting_data/casting_data")
-    dataset({"": 3}, name="casting_512x512/casting_512x512", first_seed=900)
+    top = tmp_path_factory.mktemp("packed")
+    folder = write_dataset(top, photograph, {"train": 24, "test": 8}, name="casting_data/casting_data")
+    write_dataset(top, photograph, {"": 3}, name="casting_512x512/casting_512x512", first_seed=900)
     shutil.copyfile(folder / "test/ok_front/cast_0.jpeg", folder / "train/ok_front/cast_copy.jpeg")
-    target = tmp_path / "castings.zip"
-    pack(tmp_path, [name for name in walk(tmp_path) if name.endswith(".jpeg")], target)
-    return target
+    pack(top, [name for name in walk(top) if name.endswith(".jpeg")], top / "castings.zip")
+    return top / "castings.zip"
+
+
+@pytest.fixture
+def archive(packed, tmp_path) -> Path:
+    return shutil.copyfile(packed, tmp_path / "castings.zip")
+
+
+@pytest.fixture(scope="module")
+def once(packed, prefect_server, tmp_path_factory) -> Places:
+    """Places where the archive was trained on once."""
+    top = tmp_path_factory.mktemp("once")
+    places = Places(data=top / "data", artifacts=top / "artifacts")
+    retrained(packed, places)
+    return places
+
+
+@pytest.fixture
+def first(once, archive, places) -> dict:
+    """`run.json` of the first run on the archive; its places are a copy of those where it was done."""
+    shutil.copytree(once.data, places.data)
+    shutil.copytree(once.artifacts, places.artifacts, symlinks=True)
+    return last(places)
 
 
 @pytest.fixture
 def run(prefect_server, places):
     """Runs the flow and returns its `run.json`."""
 
-    def once(source: Path | str, *, into=places, **sections: dict) -> dict:
-        sections["training"] = {"epochs": 1, "image_size": 32, **sections.get("training", {})}
-        sections["splitting"] = {"validation_fraction": 0.3, **sections.get("splitting", {})}
-        sections["fetch"] = {"source": str(source), **sections.get("fetch", {})}
-        flow.retrain(Config.model_validate({**sections, "places": into}))
-        return json.loads((into.artifacts / "runs/latest/run.json").read_text())
+    def run(source: Path | str, *, into=places, **sections: dict) -> dict:
+        retrained(source, into, **sections)
+        return last(into)
 
-    return once
+    return run
+
+
+def retrained(source: Path | str, places: Places, **sections: dict) -> None:
+    sections["training"] = {"epochs": 1, "image_size": 32, **sections.get("training", {})}
+    sections["splitting"] = {"validation_fraction": 0.3, **sections.get("splitting", {})}
+    sections["fetch"] = {"source": str(source), **sections.get("fetch", {})}
+    flow.retrain(Config.model_validate({**sections, "places": places}))
+
+
+def last(places: Places) -> dict:
+    return json.loads((places.artifacts / "runs/latest/run.json").read_text())
 
 
 def made(facts: dict) -> list[str]:
@@ -58,10 +89,9 @@ def made(facts: dict) -> list[str]:
     return [name for name, step in facts["steps"].items() if not step["cached"]]
 
 
-def test_a_run_leaves_all_that_it_promises(run, archive, places):
-    facts = run(archive)
-    assert list(facts["steps"]) == STEPS == made(facts)
-    data = facts["dataset"]
+def test_a_run_leaves_all_that_it_promises(first, places):
+    assert list(first["steps"]) == STEPS == made(first)
+    data = first["dataset"]
     assert (
         data["images"],
         data["left_alone"],
@@ -70,23 +100,22 @@ def test_a_run_leaves_all_that_it_promises(run, archive, places):
     ) == (65, 6, 1, 1)
     for sums in ("by_split", "by_class", "by_origin"):
         assert sum(data[sums].values()) == 65
-    assert facts["evaluation"]["test"]["images"] == 16
-    folder = places.artifacts / "runs/latest"
+    assert first["evaluation"]["test"]["images"] == 16
+    folder = places.artifirst / "runs/latest"
     names = {path.relative_to(folder.resolve()).as_posix() for path in folder.resolve().rglob("*") if path.is_file()}
     pictures = {f"figures/{name}" for name in ("samples.jpeg", "learning.png", "confusion.png", "leak.jpeg")}
     cases = {f"figures/{name}.jpeg" for name in ("mistakes", "reviews", "found")}  # of which there may be none
     tables = {f"{name}.csv" for name in ("predictions", "audit", "splits", "castings", "quarantine", "corrections")}
     assert names - cases == {"run.json", "report.html", "model.txt"} | tables | pictures
     assert names & cases, "every defect is found, sent to a person, or a mistake"
-    model = places.artifacts / "models" / facts["model"]["folder"]
+    model = places.artifirst / "models" / first["model"]["folder"]
     assert {path.name for path in model.iterdir()} == {"model.keras", "decision.json", "images.csv"}
-    assert facts["model"]["name"] == "compact"
-    assert facts["model"]["chosen_because"] == "images of 32 x 32 pixels were asked for"
+    assert first["model"]["name"] == "compact"
+    assert first["model"]["chosen_because"] == "images of 32 x 32 pixels were asked for"
     assert not list(places.data.glob("training/*"))
 
 
-def test_what_has_not_changed_is_remembered_wherever_it_lies(run, archive, places, tmp_path):
-    first = run(archive)
+def test_what_has_not_changed_is_remembered_wherever_it_lies(run, first, archive, places, tmp_path):
     renamed = archive.rename(tmp_path / "another name.zip")
     renamed.touch()
     again = run(renamed)
@@ -100,8 +129,7 @@ def test_what_has_not_changed_is_remembered_wherever_it_lies(run, archive, place
     assert elsewhere["training"] == first["training"]
 
 
-def test_a_setting_repeats_its_step_and_what_follows_alone(run, archive):
-    run(archive)
+def test_a_setting_repeats_its_step_and_what_follows_alone(run, first, archive):
     assert made(run(archive, training={"epochs": 2}))[:3] == ["train", "evaluate", "plot"]
     assert made(run(archive, evaluation={"confidence": 0.9}))[0] == "evaluate"
     assert not set(made(run(archive, acceptance={"max_escape_rate": 1}))) - {"release"}
@@ -114,8 +142,7 @@ def test_a_setting_repeats_its_step_and_what_follows_alone(run, archive):
     "pattern",
     ["data/networks/*.keras", "artifacts/models/*/model.keras", "data/images/*/*.jpeg", "data/tables/manifest-*.csv"],
 )
-def test_a_file_that_was_harmed_is_said_and_made_again(run, archive, tmp_path, harm, pattern, caplog):
-    run(archive)
+def test_a_file_that_was_harmed_is_said_and_made_again(run, first, archive, tmp_path, harm, pattern, caplog):
     victim = sorted(tmp_path.glob(pattern))[0]
     before = victim.read_bytes()
     harm(victim)
@@ -137,7 +164,7 @@ def test_other_photographs_run_by_settings_alone(run, dataset):
     assert all(facts["dataset"]["by_split"][name] > 4 for name in ("train", "validation", "test"))
 
 
-def test_the_inbox_is_an_origin_with_a_slice_of_its_own(run, archive, dataset, places):
+def test_the_inbox_is_an_origin_with_a_slice_of_its_own(run, first, archive, dataset):
     batch = dataset({"": 20}, name="data/inbox/line-2", first_seed=500)
     facts = run(archive, fetch={"settle_seconds": 0})
     assert facts["dataset"]["by_origin"] == {"base": 65, "line-2": 40}
@@ -282,14 +309,14 @@ def test_an_unchanged_run_from_the_shell_loads_no_network(prefect_server, archiv
         "PATH": "/usr/bin:/bin",
     }
     places_named = ["--data", str(places.data), "--artifacts", str(places.artifacts)]
-    first = subprocess.run(
+    trained = subprocess.run(
         [sys.executable, ROOT / "flows/retrain.py", *words, *places_named],
         cwd=tmp_path,
         env={**environment, "PYTHONPATH": ""},
         capture_output=True,
         text=True,
     )
-    assert first.returncode == 0, first.stderr
+    assert trained.returncode == 0, trained.stderr
     second = subprocess.run(
         [sys.executable, "-c", watched, *map(str, words), *places_named],
         cwd=tmp_path,

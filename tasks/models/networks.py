@@ -40,7 +40,8 @@ def build(name: ModelName, image_size: int) -> keras.Model:
 def compact(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     """A small network: four blocks, then the mean and the greatest of each map, so that a small defect counts."""
     x = layers.Rescaling(1 / 255, name="rescale")(x)
-    for filters in (16, 24, 48, 96):
+    x = block(x, 16, "16", size=6, strides=2)
+    for filters in (24, 48, 96):
         x = block(x, filters, f"{filters}")
         x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
     pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]

@@ -150,7 +150,7 @@ class Recipe(Settings):
 
 
 RECIPES: dict[ModelName, dict[str, int | float | None]] = {
-    "compact": {"epochs": None, "image_size": 75, "batch_size": 32, "learning_rate": 2e-3},
+    "compact": {"epochs": None, "image_size": 75, "batch_size": 32, "learning_rate": 4e-3},
     "ring": {"epochs": None, "image_size": 512, "batch_size": 32, "learning_rate": 2e-3},
     "tutorial": {"epochs": 4, "image_size": 300, "batch_size": 32, "learning_rate": 1e-3},
     "tutorial_dropout": {"epochs": 4, "image_size": 300, "batch_size": 32, "learning_rate": 1e-3},
