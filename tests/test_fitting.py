@@ -132,7 +132,7 @@ def test_few_images_are_seen_more_often():
     assert passes(Training(model="tutorial").recipe(), 850) == 4
 
 
-@pytest.mark.parametrize(("shown", "epochs"), [(5_500, 1), (2_000, 3), (1_024, 6), (100, 20)])
+@pytest.mark.parametrize(("shown", "epochs"), [(5_500, 2), (2_000, 4), (1_024, 8), (100, 26)])
 def test_going_on_costs_a_share_of_a_training_from_new_weights(shown, epochs):
     from tasks.models.fitting import continued
 

@@ -131,7 +131,7 @@ def compiled(network: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
 
 def passes(recipe: Recipe, images: int) -> int:
     """Epochs over this many training images: those asked for, else enough steps to learn from few, at most 100."""
-    least, shown = (6, 10_000) if recipe.model == "ring" else (4, 22_500)
+    least, shown = (3, 11_000) if recipe.model == "ring" else (4, 22_500)
     return recipe.epochs or min(100, max(least, -(-shown // images)))
 
 

@@ -135,7 +135,7 @@ class Recipe(Settings):
     start_from: Beginning = "scratch"
     start_epochs: int | None = None
     """Of a training that continues; None: as many as `start_share` allows."""
-    start_share: float = 0.15
+    start_share: float = 0.2
     """Of the work of a training from new weights, what one that continues may take."""
     start_rate: float = 0.25
     """Of the learning rate, what it continues with: weights that are good already are not to be thrown about."""
