@@ -101,14 +101,14 @@ def test_a_run_leaves_all_that_it_promises(first, places):
     for sums in ("by_split", "by_class", "by_origin"):
         assert sum(data[sums].values()) == 65
     assert first["evaluation"]["test"]["images"] == 16
-    folder = places.artifirst / "runs/latest"
+    folder = places.artifacts / "runs/latest"
     names = {path.relative_to(folder.resolve()).as_posix() for path in folder.resolve().rglob("*") if path.is_file()}
     pictures = {f"figures/{name}" for name in ("samples.jpeg", "learning.png", "confusion.png", "leak.jpeg")}
     cases = {f"figures/{name}.jpeg" for name in ("mistakes", "reviews", "found")}  # of which there may be none
     tables = {f"{name}.csv" for name in ("predictions", "audit", "splits", "castings", "quarantine", "corrections")}
     assert names - cases == {"run.json", "report.html", "model.txt"} | tables | pictures
     assert names & cases, "every defect is found, sent to a person, or a mistake"
-    model = places.artifirst / "models" / first["model"]["folder"]
+    model = places.artifacts / "models" / first["model"]["folder"]
     assert {path.name for path in model.iterdir()} == {"model.keras", "decision.json", "images.csv"}
     assert first["model"]["name"] == "compact"
     assert first["model"]["chosen_because"] == "images of 32 x 32 pixels were asked for"
