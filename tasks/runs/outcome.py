@@ -131,18 +131,18 @@ def model(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def training(model: Model) -> dict[str, Any]:
+def training(trained: Model) -> dict[str, Any]:
     return {
-        "epochs": len(model.history),
-        "kept_epoch": model.kept_epoch,
-        "images": model.images,
-        "left_out": model.left_out,
-        "wall_seconds": model.wall_seconds,
-        "cpu_seconds": model.cpu_seconds,
-        "images_per_second": model.images_per_second,
-        "device": model.device,
-        "resumed_from_epoch": model.resumed_from_epoch,
-        "started_from": model.started_from,
+        "epochs": len(trained.history),
+        "kept_epoch": trained.kept_epoch,
+        "images": trained.images,
+        "left_out": trained.left_out,
+        "wall_seconds": trained.wall_seconds,
+        "cpu_seconds": trained.cpu_seconds,
+        "images_per_second": trained.images_per_second,
+        "device": trained.device,
+        "resumed_from_epoch": trained.resumed_from_epoch,
+        "started_from": trained.started_from,
     }
 
 
