@@ -18,6 +18,7 @@ from tasks.runs.tables import read_table, store_table
 class Learnt(NamedTuple):
     """A trained model, how it judged, and the most memory that the training process took."""
 
+    splits: Splits
     model: Model
     evaluation: Evaluation
     tested: list[Prediction]
@@ -38,7 +39,7 @@ def learn(
         peak = peak_bytes()
         evaluation = evaluate.fn(splits, model, Judging(), places)
     predictions = read_table(evaluation.predictions.path(places), Prediction)
-    return Learnt(model, evaluation, [one for one in predictions if one.split == "test"], peak)
+    return Learnt(splits, model, evaluation, [one for one in predictions if one.split == "test"], peak)
 
 
 def exported(learnt: Learnt, places: Places) -> Champion:
@@ -46,7 +47,7 @@ def exported(learnt: Learnt, places: Places) -> Champion:
     from tasks.export import export
 
     with redirect_stdout(sys.stderr):
-        digest = export.fn(learnt.model, learnt.evaluation, places).digest
+        digest = export.fn(learnt.splits, learnt.model, learnt.evaluation, places).digest
     return Champion.model_validate({
         "digest": digest, "model": learnt.model.name, "image_size": learnt.model.image_size
     })  # fmt: skip

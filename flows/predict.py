@@ -16,6 +16,7 @@ import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults wh
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from tasks.models import bundle
 from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
@@ -38,7 +39,6 @@ class PredictArguments(Arguments):
 
 def chosen(arguments: PredictArguments) -> Predictor:
     """The model that the arguments name; the champion when they name none."""
-    models = arguments.places.artifacts.absolute() / "models"
     if sum(option is not None for option in (arguments.version, arguments.run, arguments.file)) > 1:
         raise BadInput("--version, --run and --file each name a model: give one of them")
     if arguments.file:
@@ -46,7 +46,7 @@ def chosen(arguments: PredictArguments) -> Predictor:
             raise BadInput(f"there is no model {str(arguments.file)!r}: give its folder, or the model.keras in it")
         return Predictor(arguments.file if arguments.file.is_dir() else arguments.file.parent)
     if arguments.run:
-        return Predictor(models / model_of_run(arguments.run, arguments.places))
+        return Predictor(bundle.of(model_of_run(arguments.run, arguments.places), arguments.places))
     version = (
         registry.version(arguments.version, arguments.places)
         if arguments.version
@@ -57,7 +57,7 @@ def chosen(arguments: PredictArguments) -> Predictor:
             f"no model is in use in {arguments.places.artifacts.absolute()}: "
             "run flows/retrain.py first, or name one by --run latest or --file"
         )
-    return Predictor(models / version.model, version.number)
+    return Predictor(bundle.of(version.model, arguments.places), version.number)
 
 
 def model_of_run(run: str, places: Places) -> str:

@@ -1,40 +1,80 @@
-"""Export: the model's folder, `artifacts/models/<digest>/`, complete before it can be seen and never changed after."""
+"""Export: the model's folder, with its network in other formats, each loaded again and held against what was judged."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from prefect import task
 
+from tasks.images import manifest, pixels
+from tasks.images.appearance import appearance
+from tasks.models import bundle, decisions, formats, parity
+from tasks.models.metrics import Prediction
 from tasks.runs.caching import same_step
 from tasks.runs.config import Places
-from tasks.runs.files import File, digest_of, publish, scratch_beside
-from tasks.runs.records import Evaluation, Exports, Model
+from tasks.runs.files import scratch_beside
+from tasks.runs.records import Evaluation, Exports, Format, Model, Splits
+from tasks.runs.tables import read_table
+
+COMPARED = "validation"
 
 
 @task(cache_policy=same_step)
-def export(model: Model, evaluation: Evaluation, places: Places) -> Exports:
+def export(splits: Splits, model: Model, evaluation: Evaluation, places: Places) -> Exports:
     """The folder with the network, its decision and the list of images it was learnt from, named by a digest over them."""
-    parts = {"decision.json": evaluation.decision, "model.keras": model.file}
-    if model.learnt:
-        parts["images.csv"] = model.learnt
-    digest = digest_of({name: file.sha256 for name, file in parts.items()})
-    contents = tuple(
-        File(place="artifacts", name=f"models/{digest}/{name}", sha256=file.sha256)
-        for name, file in sorted(parts.items())
-    )
-    target = places.artifacts.absolute() / "models" / digest
-    if any(file.damage(places) for file in contents):
-        assemble({name: file.path(places) for name, file in parts.items()}, target)
-    print(f"export: model {digest[:12]}")
-    return Exports(digest=digest, contents=contents)
-
-
-def assemble(parts: dict[str, Path], target: Path) -> None:
-    """Copies the files into a new folder and gives it its name; one that was damaged makes way."""
-    with scratch_beside(target) as scratch:
+    with scratch_beside(bundle.of("model", places)) as scratch:
         scratch.mkdir()
-        for name, path in parts.items():
-            shutil.copyfile(path, scratch / name)
-        if target.exists():
-            shutil.rmtree(target)
-        publish(scratch, target)
+        fill(scratch, model, evaluation, places)
+        exports = bundle.keep(scratch, compared(scratch, splits, model, evaluation, places), places)
+    print(f"export: model {exports.digest[:12]}; {', '.join(told(name, one) for name, one in exports.formats.items())}")
+    return exports
+
+
+def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) -> None:
+    """Writes all that the folder of the model holds but its list."""
+    from tasks.models import networks
+
+    parts = {"decision.json": evaluation.decision, "model.keras": model.file, "images.csv": model.learnt}
+    for name, file in parts.items():
+        if file:
+            shutil.copyfile(file.path(places), scratch / name)
+    formats.write(networks.load(scratch / "model.keras"), scratch)
+
+
+def compared(scratch: Path, splits: Splits, model: Model, evaluation: Evaluation, places: Places) -> dict[str, Format]:
+    """How each format answers for all validation images, loaded in a clean process, beside what the trained network said."""
+    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == COMPARED]
+    judged = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == COMPARED]
+    seen = pixels.sights(rows, model.view, model.image_size, places)
+    statistics = appearance(pixels.glances(rows, model.view, model.image_size, places))
+    decision = decisions.read(scratch / "decision.json")
+    answers = parity.ask(scratch, seen.levels)
+    return {
+        name: agreement(
+            scratch / formats.NAMES[name], said, judged, parity.verdicts(said, seen.residuals, statistics, decision)
+        )
+        for name, said in answers.items()
+    }
+
+
+def agreement(
+    path: Path, said: parity.Said, judged: Sequence[Prediction], verdicts: Sequence[decisions.Verdict]
+) -> Format:
+    """The greatest difference of a probability, and how many decisions are others."""
+    pairs = list(zip(judged, verdicts, strict=True))
+    differences = [abs(one.defect_probability - now.probability) for one, now in pairs if now.probability is not None]
+    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    return Format(
+        bytes=sum(file.stat().st_size for file in files),
+        images=len(pairs),
+        max_difference=float(np.max(differences, initial=0)),
+        changed_decisions=sum(one.decision != now.decision for one, now in pairs),
+        milliseconds=said.milliseconds,
+    )
+
+
+def told(name: str, one: Format) -> str:
+    changed = f"{one.changed_decisions:,} of {one.images:,} decisions, probabilities by up to {one.max_difference:.1g}"
+    answers = "answers as judged" if one.alike else f"DOES NOT ANSWER AS JUDGED ({changed})"
+    return f"{name} {one.bytes / 1e6:.2f} MB, {one.milliseconds:.1f} ms an image, {answers}"

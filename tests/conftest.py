@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,12 +17,24 @@ from PIL import Image
 
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
 from tasks.images.manifest import Row, stored
+from tasks.models import bundle
 from tasks.models.decisions import Decision
 from tasks.runs.config import Classes, Config, Fetch, Places, Splitting
 from tasks.runs.config import Evaluation as Judging
-from tasks.runs.files import store
+from tasks.runs.files import scratch_beside, store
 from tasks.runs.outcome import Outcome
-from tasks.runs.records import Corrections, Epoch, Evaluation, Figure, Figures, ImageFolder, Model, Score
+from tasks.runs.records import (
+    Corrections,
+    Epoch,
+    Evaluation,
+    Exports,
+    Figure,
+    Figures,
+    Format,
+    ImageFolder,
+    Model,
+    Score,
+)
 from tasks.runs.tables import store_table
 
 settings.register_profile(
@@ -183,6 +196,19 @@ def judged(places: Places, model: Model) -> Evaluation:
     )
 
 
+def foldered(model: Model, evaluation: Evaluation, places: Places) -> Exports:
+    """The folder of a model that was never trained; its LiteRT file says so."""
+    with scratch_beside(bundle.of("model", places)) as scratch:
+        scratch.mkdir()
+        parts = {"model.keras": model.file, "decision.json": evaluation.decision, "images.csv": model.learnt}
+        for name, file in parts.items():
+            if file:
+                shutil.copyfile(file.path(places), scratch / name)
+        (scratch / "model.tflite").write_bytes(b"no network")
+        told = Format(bytes=10, images=20, max_difference=1e-7, changed_decisions=0, milliseconds=0.5)
+        return bundle.keep(scratch, {"litert": told}, places)
+
+
 @pytest.fixture
 def outcome(finished: Outcome, tmp_path: Path) -> Outcome:
     """A finished run whose report is still to be written, to artifacts of its own."""
@@ -194,7 +220,6 @@ def outcome(finished: Outcome, tmp_path: Path) -> Outcome:
 def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[..., bytes]) -> Outcome:
     """A run that did all but train, judge and draw: one copy across the split, one damaged file, one arrival."""
     from tasks.audit import audit
-    from tasks.export import export
     from tasks.extract import extract
     from tasks.fetch import fetch
     from tasks.release import release
@@ -223,7 +248,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     audited = audit.fn(manifest, config.audit, places)
     splits = split.fn(manifest, audited, config.splitting, places)
     picture = store(lambda path: path.write_bytes(photograph(form="PNG")), places, "data", "figures/figure.png")
-    exports = export.fn(model, evaluation, places)
+    exports = foldered(model, evaluation, places)
     return Outcome(
         run_id="20261122-161500-compact-1f3a",
         started=datetime(2026, 11, 22, 16, 15, tzinfo=UTC),
@@ -246,7 +271,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
             )
         ),
         exports=exports,
-        release=release.fn(evaluation, exports, config.acceptance, "20261122-161500-compact-1f3a", places),
+        release=release.fn(
+            splits, evaluation, exports, config.evaluation, config.acceptance, "20261122-161500-compact-1f3a", places
+        ),
     )
 
 
@@ -283,6 +310,10 @@ def real_arrivals() -> Path:
 @pytest.fixture
 def prepared(dataset: Callable[..., Path], places: Places) -> Callable[..., tuple]:
     """The records of the steps before `train`, made of small photographs: (folder, manifest, audit, splits)."""
+    return lambda **counts: prepare(dataset(counts or {"train": 24, "test": 8}), places)
+
+
+def prepare(source: Path, places: Places) -> tuple:
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
@@ -291,11 +322,8 @@ def prepared(dataset: Callable[..., Path], places: Places) -> Callable[..., tupl
     from tasks.split import split
     from tasks.validate import validate
 
-    def make(**counts: int) -> tuple:
-        settings = Fetch(source=str(dataset(counts or {"train": 24, "test": 8})))
-        folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
-        manifest = validate.fn(folder, (), Corrections(), Validation(), places)
-        audited = audit.fn(manifest, Auditing(), places)
-        return folder, manifest, audited, split.fn(manifest, audited, Splitting(validation_fraction=0.3), places)
-
-    return make
+    settings = Fetch(source=str(source))
+    folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
+    manifest = validate.fn(folder, (), Corrections(), Validation(), places)
+    audited = audit.fn(manifest, Auditing(), places)
+    return folder, manifest, audited, split.fn(manifest, audited, Splitting(validation_fraction=0.3), places)

@@ -1,84 +1,143 @@
-"""Export: a model's folder is complete, named by its content, and never changed."""
+"""Export: the network in every format decides as it was judged, loaded in a clean process; what does not is told."""
 
 import shutil
 
+import keras
+import numpy as np
 import pytest
 
+from tasks import export as verb
+from tasks.evaluate import evaluate
 from tasks.export import export
-from tasks.images.manifest import Content
-from tasks.models import decisions
-from tasks.runs.files import damage, digest_of_folder, store
-from tasks.runs.tables import store_table
+from tasks.models import bundle, formats, networks
+from tasks.runs.config import Evaluation, Training
+from tasks.runs.files import damage
+from tasks.train import train
+
+pytestmark = pytest.mark.slow
 
 
-def models(places):
-    return sorted(path.name for path in (places.artifacts / "models").iterdir())
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, photograph):
+    """(splits, model, evaluation, exports, places) of a small training, never changed by a test."""
+    from conftest import prepare, write_dataset
+
+    from tasks.runs.config import Places
+
+    top = tmp_path_factory.mktemp("trained")
+    places = Places(data=top / "data", artifacts=top / "artifacts")
+    *_, splits = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
+    model = train.fn(splits, Training(epochs=20, image_size=32).recipe(), places)
+    evaluation = evaluate.fn(
+        splits, model, Evaluation(review_cost=0.9), places
+    )  # few go to a person, so most are decided
+    return splits, model, evaluation, export.fn(splits, model, evaluation, places), places
 
 
-def test_the_folder_holds_all_that_prediction_needs(model, evaluation, places):
-    exports = export.fn(model, evaluation, places)
-    folder = places.artifacts / "models" / exports.digest
-    assert sorted(path.name for path in folder.iterdir()) == ["decision.json", "model.keras"]
-    assert models(places) == [exports.digest]
+@pytest.fixture
+def own(trained, tmp_path):
+    """The same with places of the test's own."""
+    splits, model, evaluation, exports, places = trained
+    there = places.model_copy(update={"data": tmp_path / "data", "artifacts": tmp_path / "artifacts"})
+    shutil.copytree(places.data, there.data)
+    shutil.copytree(places.artifacts, there.artifacts)
+    return splits, model, evaluation, exports, there
+
+
+def test_the_folder_holds_every_format_and_all_that_prediction_needs(trained):
+    _, model, _, exports, places = trained
+    folder = bundle.of(exports.digest, places)
+    there = sorted(path.name for path in folder.iterdir())
+    expected = ["decision.json", "exports.json", "images.csv", "model.keras", "model.tflite", "savedmodel"]
+    assert there == expected
     assert exports.damage(places) is None
-    assert [file.path(places).parent for file in exports.contents] == [folder.absolute()] * 2
-    decision = decisions.read(folder / "decision.json")
-    assert damage(folder / "model.keras", decision.network_sha256) is None
+    assert bundle.read(folder) == exports
+    assert bundle.identity(folder) == exports.digest
+    assert damage(folder / "model.keras", model.file.sha256) is None
 
 
-def test_the_images_that_it_learnt_from_are_listed_where_they_are_known(model, evaluation, places):
-    learnt = store_table("learnt", [Content("aa"), Content("bb")], Content, places)
-    exports = export.fn(model.model_copy(update={"learnt": learnt}), evaluation, places)
-    folder = places.artifacts / "models" / exports.digest
-    assert sorted(path.name for path in folder.iterdir()) == ["decision.json", "images.csv", "model.keras"]
-    assert (folder / "images.csv").read_text() == "sha256\naa\nbb\n"
-    assert digest_of_folder(folder) == exports.digest
+def test_every_format_decides_all_validation_images_as_judged(trained):
+    splits, *_, exports, _ = trained
+    assert set(exports.formats) == set(formats.NAMES)
+    for one in exports.formats.values():
+        assert one.images == splits.by_split["validation"] > 0
+        assert one.changed_decisions == 0
+        assert one.max_difference < 1e-5
+        assert one.alike
+        assert one.bytes > 10_000
+        assert one.milliseconds > 0
 
 
-def test_the_same_model_is_the_same_folder_and_is_not_written_again(model, evaluation, places):
-    first = export.fn(model, evaluation, places)
-    numbers = [file.path(places).stat().st_ino for file in first.contents]
-    assert export.fn(model, evaluation, places) == first
-    assert [file.path(places).stat().st_ino for file in first.contents] == numbers
+def test_the_same_model_is_the_same_folder_and_a_damaged_one_is_put_right(own):
+    splits, model, evaluation, exports, places = own
+    folder = bundle.of(exports.digest, places)
+    (folder / "model.tflite").write_bytes(b"")
+    again = export.fn(splits, model, evaluation, places)
+    assert again.digest == exports.digest, "what decides is made the same, byte for byte"
+    assert again.damage(places) is None
+    assert bundle.read(folder) == again
+    assert [path.name for path in (places.artifacts / "models").iterdir()] == [exports.digest]
 
 
-@pytest.mark.parametrize("part", ["network", "decision"])
-def test_another_network_or_another_decision_is_another_folder(model, evaluation, places, part):
-    first = export.fn(model, evaluation, places)
-    other = store(lambda path: path.write_bytes(b"other"), places, "data", "other.bin")
-    if part == "network":
-        second = export.fn(model.model_copy(update={"file": other}), evaluation, places)
-    else:
-        second = export.fn(model, evaluation.model_copy(update={"decision": other}), places)
-    assert second.digest != first.digest
-    assert models(places) == sorted([first.digest, second.digest])
+def altered(network: keras.Model, fault: str) -> keras.Model:
+    """The network with one weight changed, or as if grey levels went in that were rescaled already."""
+    if fault == "one weight":
+        kernel, bias = network.get_layer("logits").get_weights()
+        network.get_layer("logits").set_weights([kernel, bias - [0, 30]])
+        return network
+    image = keras.Input(network.input_shape[1:], name="image")
+    return keras.Model(image, network(image / 255))
 
 
-@pytest.mark.parametrize("fault", ["changed", "missing"])
-def test_a_damaged_folder_is_put_right(model, evaluation, places, fault):
-    exports = export.fn(model, evaluation, places)
-    path = exports.contents[1].path(places)
-    if fault == "changed":
-        path.write_bytes(b"")
-    else:
-        shutil.rmtree(path.parent)
-    assert exports.damage(places)
-    assert export.fn(model, evaluation, places) == exports
-    assert exports.damage(places) is None
+@pytest.mark.parametrize("fault", ["one weight", "input scale"])
+def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own, monkeypatch, capsys, fault):
+    splits, model, evaluation, _, places = own
+    write = formats.write
+    with monkeypatch.context() as patched:
+        patched.setattr(formats, "write", lambda network, scratch: write(altered(network, fault), scratch))
+        broken = export.fn(splits, model, evaluation, places)
+    for name in ("litert", "savedmodel"):
+        assert broken.formats[name].changed_decisions > 0
+        assert not broken.formats[name].alike
+    assert broken.formats["keras"].alike
+    assert "DOES NOT ANSWER AS JUDGED" in capsys.readouterr().out
 
 
-def test_when_copying_fails_no_folder_can_be_seen(model, evaluation, places, monkeypatch):
-    copy = shutil.copyfile
+def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(own, monkeypatch):
+    splits, model, evaluation, exports, places = own
+    shutil.rmtree(bundle.of(exports.digest, places))
+    write = formats.write
 
-    def broken(source, target):
-        if target.name == "model.keras":
-            target.write_bytes(b"half")
-            raise OSError(28, "No space left on device")
-        copy(source, target)
+    def torn(network, scratch):
+        write(network, scratch)
+        (scratch / "model.tflite").write_bytes(b"half")
+
+    monkeypatch.setattr(formats, "write", torn)
+    with pytest.raises(RuntimeError, match="cannot be loaded again"):
+        export.fn(splits, model, evaluation, places)
+    assert list((places.artifacts / "models").iterdir()) == []
+
+
+def test_when_copying_fails_no_folder_can_be_seen(own, monkeypatch):
+    splits, model, evaluation, exports, places = own
+    shutil.rmtree(bundle.of(exports.digest, places))
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
-        patched.setattr(shutil, "copyfile", broken)
-        export.fn(model, evaluation, places)
-    assert models(places) == []
-    export.fn(model, evaluation, places)
-    assert len(models(places)) == 1
+        patched.setattr(verb.shutil, "copyfile", full)
+        export.fn(splits, model, evaluation, places)
+    assert list((places.artifacts / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["ring", "tutorial_dropout"])
+def test_the_other_networks_can_be_exported_and_answer_alike(name, tmp_path):
+    network = networks.build(name, 512 if name == "ring" else 300)
+    levels = np.random.default_rng(0).integers(0, 256, (3, *network.input_shape[1:])).astype(np.uint8)
+    formats.write(network, tmp_path)
+    expected = network.predict_on_batch(levels)
+    for format_ in ("litert", "savedmodel"):
+        said = formats.load(tmp_path / formats.NAMES[format_]).predict_on_batch(levels)
+        for output in ("logits", "features"):
+            assert said[output] == pytest.approx(expected[output], abs=1e-4)

@@ -10,8 +10,6 @@ from tasks.runs.files import (
     File,
     adopt,
     damage,
-    digest_of,
-    digest_of_folder,
     publish,
     scratch_beside,
     sha256_of,
@@ -141,18 +139,6 @@ def test_a_changed_file_and_a_missing_one_are_told_apart(tmp_path):
     assert damage(path, digest) == f"{path} has changed"
     path.unlink()
     assert damage(path, digest) == f"{path} is missing"
-
-
-def test_a_folder_is_known_by_names_and_contents_of_what_is_not_hidden(tmp_path):
-    (tmp_path / "one/below").mkdir(parents=True)
-    (tmp_path / "one/a").write_bytes(b"x")
-    (tmp_path / "one/below/b").write_bytes(b"y")
-    digest = digest_of_folder(tmp_path / "one")
-    assert digest == digest_of({"a": hashlib.sha256(b"x").hexdigest(), "below/b": hashlib.sha256(b"y").hexdigest()})
-    (tmp_path / "one/.DS_Store").write_bytes(b"z")
-    assert digest_of_folder(tmp_path / "one") == digest
-    (tmp_path / "one/a").rename(tmp_path / "one/c")
-    assert digest_of_folder(tmp_path / "one") != digest
 
 
 def test_the_date_of_a_file_says_nothing(tmp_path):

@@ -20,9 +20,11 @@ IMPORTERS = {  # library: the files that may import it, anywhere in them
     "keras": {
         "tasks/models/networks.py",
         "tasks/models/fitting.py",
+        "tasks/models/formats.py",
         "tasks/models/heatmaps.py",
         "tasks/models/keeping.py",
     },
+    "ai_edge_litert": {"tasks/models/formats.py"},
     "prefect": {"tasks/runs/caching.py", "flows/", *(f"tasks/{verb}.py" for verb in VERBS)},
     "matplotlib": {"tasks/plot.py"},
 }
@@ -83,7 +85,7 @@ def test_no_room_is_called_by_what_it_is_not_about():
 
 @pytest.mark.slow
 def test_loading_the_flows_loads_no_heavy_library():
-    heavy = "tensorflow", "keras", "matplotlib", "kaggle", "scipy"
+    heavy = "tensorflow", "keras", "ai_edge_litert", "matplotlib", "kaggle", "scipy"
     code = f"import sys, flows.retrain, flows.predict; print(*[name for name in {heavy!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.split() == []

@@ -35,7 +35,7 @@ def released(prepared, places):
         wall_seconds=0, cpu_seconds=0, images_per_second=0, device="CPU",
     )  # fmt: skip
     evaluation = evaluate.fn(splits, model, Evaluation(), places)
-    exports = export.fn(model, evaluation, places)
+    exports = export.fn(splits, model, evaluation, places)
     registry.promote(exports.digest, "first-run", "a test", places)
     return exports, {one.sha256: one for one in read_table(evaluation.predictions.path(places), Prediction)}
 
@@ -163,9 +163,20 @@ def test_a_decision_that_was_changed_is_not_used(ask, released, places, tmp_path
     assert "has changed since it was released" in error
 
 
-def test_judging_needs_no_prefect(released, places, tmp_path):
+def test_judging_needs_neither_prefect_nor_tensorflow(released, places, tmp_path):
     words = ["predict.py", tmp_path / "castings/test/def_front/cast_0.jpeg", "--artifacts", places.artifacts]
+    heavy = "prefect", "tensorflow", "keras"
     arguments = f"import sys; sys.argv = {[str(word) for word in words]!r}"
-    code = f"{arguments}; from flows.predict import main; main(); print('prefect' in sys.modules)"
+    code = f"{arguments}; from flows.predict import main; main(); print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
-    assert done.stdout.strip().endswith("False")
+    assert done.stdout.strip().endswith("[]")
+
+
+def test_a_model_whose_litert_file_was_never_compared_is_asked_by_keras(ask, released, places, tmp_path):
+    exports, _ = released
+    image = tmp_path / "castings/test/def_front/cast_0.jpeg"
+    (before,) = json.loads(ask(image, "--json")[1])
+    (places.artifacts / "models" / exports.digest / "exports.json").unlink()
+    (after,) = json.loads(ask(image, "--json")[1])
+    assert after["decision"] == before["decision"]
+    assert after["defect_probability"] == pytest.approx(before["defect_probability"], abs=1e-5)

@@ -4,10 +4,10 @@ import pytest
 
 from tasks.images.manifest import Content, Row
 from tasks.models import starting
+from tasks.models.bundle import identity
 from tasks.models.starting import Start, in_use, mixed, start
 from tasks.runs import registry
 from tasks.runs.config import Champion, Training
-from tasks.runs.files import digest_of_folder
 from tasks.runs.tables import write_table
 
 
@@ -31,7 +31,7 @@ def champion(places, monkeypatch):
         (folder / "decision.json").write_text(DECISION)
         if learnt:
             write_table(folder / "images.csv", map(Content, learnt), Content)
-        digest = digest_of_folder(folder)
+        digest = identity(folder)
         folder = folder.rename(places.artifacts / "models" / digest)
         registry.promote(digest, "run", "good", places)
         used = Champion(digest=digest, model="compact", image_size=32)

@@ -4,9 +4,9 @@ from operator import attrgetter
 from types import SimpleNamespace
 
 import pytest
+from conftest import foldered
 
 from tasks import train as verb
-from tasks.export import export
 from tasks.images import manifest
 from tasks.runs.config import Champion, Recipe, Training
 from tasks.runs.files import store
@@ -122,7 +122,7 @@ def test_the_images_that_were_learnt_from_are_listed(prepared, places):
 def released(model, splits, places) -> Recipe:
     """The recipe that continues from this model, which is in use as if it had been judged."""
     decision = store(lambda path: path.write_text("{}"), places, "data", "decisions/decision.json")
-    exports = export.fn(model, SimpleNamespace(decision=decision), places)
+    exports = foldered(model, SimpleNamespace(decision=decision), places)
     champion = Champion(digest=exports.digest, model=model.name, image_size=model.image_size)
     return Training(image_size=32, start_from="champion", seed=4).recipe(champion=champion)
 

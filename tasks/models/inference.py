@@ -1,21 +1,18 @@
 """Inference: what a network says of images, in one pass."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tasks.images.appearance import appearance
 from tasks.models.decisions import Evidence
-
-if TYPE_CHECKING:
-    import keras
+from tasks.models.formats import Network
 
 BATCH = 128  # images
 
 
 def evidence(
-    network: "keras.Model", levels: np.ndarray, residuals: Sequence[float] | np.ndarray, glances: np.ndarray
+    network: Network, levels: np.ndarray, residuals: Sequence[float] | np.ndarray, glances: np.ndarray
 ) -> list[Evidence]:
     """What decides about each of at least one image, in order.
 
@@ -26,7 +23,7 @@ def evidence(
     return [Evidence(*one) for one in zip(margins.tolist(), features, statistics, residuals, strict=True)]
 
 
-def look(network: "keras.Model", levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def look(network: Network, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Margins (logit of defect less that of good) float64 (images,), and features float64 (images, n), of at least one image."""
     said = [network.predict_on_batch(levels[start : start + BATCH]) for start in range(0, len(levels), BATCH)]
     logits = np.concatenate([one["logits"] for one in said]).astype(np.float64)

@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.images import pixels
 from tasks.images.views import Sight, shape
-from tasks.models import decisions
+from tasks.models import decisions, formats
+from tasks.models.bundle import agrees, identity
 from tasks.models.decisions import Verdict
 from tasks.runs.errors import BadInput
-from tasks.runs.files import damage, digest_of_folder, sha256_of
+from tasks.runs.files import damage, sha256_of
 
 CHUNK = 128  # images in memory at a time
 UNREADABLE = "the image cannot be read"
@@ -35,21 +36,21 @@ class Predictor:
     """A model's folder, checked and loaded once."""
 
     def __init__(self, folder: Path, version: int | None = None):
-        """Raises BadInput when the folder holds no model, or one whose file is not the one that was released."""
-        parts = {name: folder / name for name in ("decision.json", "model.keras")}
-        if not all(path.is_file() for path in parts.values()):
+        """Raises BadInput when the folder holds no model, or one whose file is not the one that was released.
+
+        LiteRT judges where it was shown to decide as the trained network does; then TensorFlow is not loaded.
+        """
+        if not all((folder / name).is_file() for name in ("decision.json", "model.keras")):
             raise BadInput(f"{folder} is no model: a folder with model.keras and decision.json is expected")
-        named_by_digest = re.fullmatch("[0-9a-f]{64}", folder.name)
-        if named_by_digest and digest_of_folder(folder) != folder.name:
+        self.digest, self.version = identity(folder), version
+        if re.fullmatch("[0-9a-f]{64}", folder.name) and self.digest != folder.name:
             raise BadInput(
                 f"{folder} has changed since it was released, and is not loaded: run flows/retrain.py again, which restores it"
             )
-        self.decision, self.version = decisions.read(folder / "decision.json"), version
+        self.decision = decisions.read(folder / "decision.json")
         if what := damage(folder / "model.keras", self.decision.network_sha256):
             raise BadInput(f"{what}: it is not the network that decision.json beside it was made for")
-        from tasks.models import networks  # late: a wrong folder is told without waiting for TensorFlow
-
-        self.network = networks.load(folder / "model.keras")
+        self.network = formats.load(folder / formats.NAMES["litert" if agrees(folder, "litert") else "keras"])
 
     def judge(self, images: Sequence[tuple[str, Path]]) -> Iterator[Answer]:
         """An answer an image, (name to show, path), in their order."""

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.images.manifest import Content, Row
-from tasks.models import decisions
+from tasks.models import bundle, decisions
 from tasks.runs import registry
 from tasks.runs.config import Champion, Places, Recipe
-from tasks.runs.files import digest_of_folder
 from tasks.runs.tables import read_table
 
 FEWEST_OLD = 1_000  # images that are learnt again beside few new ones: enough castings that none is forgotten
@@ -18,7 +17,7 @@ FEWEST_OLD = 1_000  # images that are learnt again beside few new ones: enough c
 def in_use(places: Places) -> Champion | None:
     """The model in use, as training may continue from it; None where there is none, or its folder is gone."""
     version = registry.champion(places)
-    decision = places.artifacts.absolute() / "models" / version.model / "decision.json" if version else None
+    decision = bundle.of(version.model, places) / "decision.json" if version else None
     if version is None or decision is None or not decision.is_file():
         return None
     told = decisions.read(decision)
@@ -43,17 +42,17 @@ def start(rows: Sequence[Row], recipe: Recipe, places: Places) -> Start | str:
         return "no model is in use"
     if (champion.model, champion.image_size) != (recipe.model, recipe.image_size):
         return f"the model in use is {champion.model} of {champion.image_size} pixels"
-    folder = places.artifacts.absolute() / "models" / champion.digest
-    if not (folder / "images.csv").is_file():
+    there = bundle.of(champion.digest, places)
+    if not (there / "images.csv").is_file():
         return "the model in use does not tell which images it was trained on"
-    if digest_of_folder(folder) != champion.digest:
-        return f"{folder} has changed since it was released"
-    learnt = frozenset(content.sha256 for content in read_table(folder / "images.csv", Content))
+    if bundle.identity(there) != champion.digest:
+        return f"{there} has changed since it was released"
+    learnt = frozenset(content.sha256 for content in read_table(there / "images.csv", Content))
     if seen := sum(row.split != "train" and row.sha256 in learnt for row in rows):
         return f"the model in use was trained on {seen:,} images that now validate, test or are held back"
-    if not alike(folder / "model.keras", recipe):
+    if not alike(there / "model.keras", recipe):
         return f"the network {recipe.model} is another one since the model in use was trained"
-    return Start(champion.digest, folder / "model.keras", learnt)
+    return Start(champion.digest, there / "model.keras", learnt)
 
 
 def alike(network: Path, recipe: Recipe) -> bool:

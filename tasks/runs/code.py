@@ -13,6 +13,7 @@ from pathlib import Path
 LIBRARIES = {  # import name: distribution, of those that decide a result
     "tensorflow": "tensorflow", "keras": "keras", "numpy": "numpy", "scipy": "scipy",
     "PIL": "pillow", "simplejpeg": "simplejpeg", "matplotlib": "matplotlib",
+    "ai_edge_litert": "ai-edge-litert",
 }  # fmt: skip
 ROOT = Path(__file__).parents[2]  # holds the package `tasks`
 

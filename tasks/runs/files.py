@@ -56,12 +56,6 @@ def digest_of(contents: dict[str, str]) -> str:
     ).hexdigest()
 
 
-def digest_of_folder(folder: Path) -> str:
-    """`digest_of` of all files below the folder, without the hidden ones that desktops leave there."""
-    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    return digest_of({path.relative_to(folder).as_posix(): sha256_of(path) for path in files})
-
-
 def sha256_of(path: Path) -> str:
     with open(path, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,0 +1,63 @@
+"""Formats: a trained network as files for other runtimes, and each of them loaded again to judge images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from tasks.runs.threads import processors
+
+if TYPE_CHECKING:
+    import keras
+
+NAMES = {"litert": "model.tflite", "keras": "model.keras", "savedmodel": "savedmodel"}
+
+
+class Network(Protocol):
+    """What judges images: a Keras model, or one of the runtimes below."""
+
+    def predict_on_batch(self, levels: np.ndarray) -> dict[str, np.ndarray]:
+        """Outputs by name, float32, for uint8 or float32 (images, height, width, planes)."""
+        ...
+
+
+class LiteRT:
+    """A LiteRT file in its own interpreter: neither TensorFlow nor Keras is loaded."""
+
+    def __init__(self, path: Path):
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.runner = Interpreter(model_path=str(path), num_threads=processors()).get_signature_runner()
+        (self.input,) = self.runner.get_input_details()
+
+    def predict_on_batch(self, levels: np.ndarray) -> dict[str, np.ndarray]:
+        return self.runner(**{self.input: levels.astype(np.float32)})
+
+
+class SavedModel:
+    """A SavedModel by its endpoint `serve`."""
+
+    def __init__(self, path: Path):
+        import keras
+
+        self.layer = keras.layers.TFSMLayer(str(path), call_endpoint="serve")
+
+    def predict_on_batch(self, levels: np.ndarray) -> dict[str, np.ndarray]:
+        return {name: np.asarray(output) for name, output in self.layer(levels.astype(np.float32)).items()}
+
+
+def write(network: "keras.Model", folder: Path) -> None:
+    """LiteRT and SavedModel files of the network, in the folder."""
+    network.export(folder / NAMES["litert"], format="litert", verbose=False)
+    network.export(folder / NAMES["savedmodel"], format="tf_saved_model", verbose=False)
+
+
+def load(path: Path) -> Network:
+    """The network in a file or folder of any of the formats; of Keras' own in safe mode."""
+    if path.suffix == ".tflite":
+        return LiteRT(path)
+    if path.is_dir():
+        return SavedModel(path)
+    from tasks.models import networks  # late, with TensorFlow
+
+    return networks.load(path)
