@@ -71,8 +71,8 @@ def retrain(config: Config = Config()) -> Release:
     model = step(train, splits, recipe)
     evaluation = step(evaluate, splits, model, config.evaluation)
     figures = step(plot, audited, splits, model, evaluation)
-    exports = step(export, model, evaluation)
-    released = step(release, evaluation, exports, config.acceptance, run_id)
+    exports = step(export, splits, model, evaluation)
+    released = step(release, splits, evaluation, exports, config.evaluation, config.acceptance, run_id)
 
     wall = time.perf_counter() - began
     show(Outcome(

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from prefect import task
 
-from tasks.images import manifest, pixels
+from tasks.images import manifest
 from tasks.models import costs, novelty
 from tasks.models.calibration import temperature
 from tasks.models.decisions import Decision, Evidence
+from tasks.models.judging import judge, look
 from tasks.models.metrics import Prediction, review_reasons, score
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places
@@ -18,17 +19,18 @@ from tasks.runs.records import Evaluation, Model, Score, Splits
 from tasks.runs.tables import read_table, store_table
 
 JUDGED = ("validation", "test")
-UNSEEN = 0.5  # the probability of a part that the network could not see: as likely the one as the other
 DOUBTFUL = 2.0  # a ring fits poorly from so many times the residual on that nearly all known rings keep within
 
 
 @task(cache_policy=same_step)
 def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places) -> Evaluation:
     """The predictions, the decision that made them, and the scores in all and by origin."""
+    from tasks.models import networks  # late, with TensorFlow
+
     rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split in ("train", *JUDGED)]
-    seen = look(rows, model, places)
+    seen = look(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
     decision = learnt(rows, seen, splits.classes, model, evaluation)
-    predictions = judge(rows, seen, decision)
+    predictions = [one for one in judge(rows, seen, decision) if one.split in JUDGED]
     if splits.castings_by_split is None:
         predictions = [one._replace(group="") for one in predictions]  # copies alone make no casting
     test = [one for one in predictions if one.split == "test"]
@@ -50,16 +52,6 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
         review_band=decision.review_band,
         review_reasons=review_reasons(test),
     )
-
-
-def look(rows: Sequence[manifest.Row], model: Model, places: Places) -> list[Evidence]:
-    """What decides about each image, in order: the one pass of the network."""
-    from tasks.models import inference, networks
-
-    network = networks.load(model.file.path(places))
-    seen = pixels.sights(rows, model.view, model.image_size, places)
-    glances = pixels.glances(rows, model.view, model.image_size, places)
-    return inference.evidence(network, seen.levels, seen.residuals, glances)
 
 
 def learnt(
@@ -95,18 +87,6 @@ def worst_residual(known: Sequence[Evidence], share: float) -> float | None:
     """From which residual on a ring fits poorly; None where no ring is known."""
     found = [one.residual for one in known if not np.isnan(one.residual)]
     return DOUBTFUL * float(np.quantile(found, 1 - share)) if found else None
-
-
-def judge(rows: Sequence[manifest.Row], seen: Sequence[Evidence], decision: Decision) -> list[Prediction]:
-    """A prediction for each validation and test row, in their order."""
-    predictions = []
-    for row, one in zip(rows, seen, strict=True):
-        if row.split in JUDGED:
-            said = decision.judge(one)
-            chance = UNSEEN if said.probability is None else said.probability
-            whose = (row.path, row.sha256, row.split, row.origin, row.label, row.group)
-            predictions.append(Prediction(*whose, chance, said.decision, said.reason))
-    return predictions
 
 
 def keep(decision: Decision, places: Places) -> File:

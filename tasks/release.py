@@ -1,91 +1,125 @@
-"""Release: the candidate becomes the champion if it meets acceptance; otherwise the champion stays, and the reason is said."""
+"""Release: the candidate becomes the champion if the rules of the gate allow it; otherwise the champion stays, and the reason is said."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.images import manifest
+from tasks.models import bundle, gate
+from tasks.models.judging import judge_by
+from tasks.models.metrics import Prediction
 from tasks.runs import registry
 from tasks.runs.config import Acceptance, Places
+from tasks.runs.config import Evaluation as Costs
+from tasks.runs.errors import BadInput
 from tasks.runs.files import write_whole
-from tasks.runs.records import Evaluation, Exports, Release, Score
+from tasks.runs.records import Evaluation, Exports, Release, Rule, Splits
+from tasks.runs.tables import read_table
 
 
 @task(
     cache_policy=NO_CACHE, persist_result=False
 )  # it looks up its own decisions: the champion may have changed meanwhile
-def release(evaluation: Evaluation, exports: Exports, acceptance: Acceptance, run_id: str, places: Places) -> Release:
-    """The decision about this candidate, taken once for the same candidate, champion and acceptance."""
-    champion = registry.champion(places)
-    if champion and champion.model == exports.digest:
-        decided = in_use(evaluation.test, champion, acceptance)
-    elif (memo := decision_file(exports, champion, acceptance, places)).exists():
-        decided = Release.model_validate_json(memo.read_text(encoding="utf-8")).model_copy(update={"cached": True})
-    else:
-        decided = settle(evaluation.test, exports, champion, acceptance, run_id, places)
-        if decided.verdict == "kept":
-            write_whole(memo, decided.model_dump_json(indent=2).encode())
-    print(f"release: {decided.verdict}{f', version {decided.version}' if decided.version else ''}: {decided.reason}")
-    return decided
-
-
-def in_use(test: Score, champion: registry.Version, acceptance: Acceptance) -> Release:
-    """What was decided when this candidate became the champion; stricter limits of today are told, and change nothing."""
-    accepted, today = decide(test, acceptance)
-    return Release(
-        verdict="promoted" if accepted else "kept",
-        reason=today if accepted else f"it is in use already, and by today's limits it would not be promoted: {today}",
-        version=champion.number,
-        champion_before=champion.champion_before,
-        decided_in=champion.run_id,
-        cached=True,
-    )
-
-
-def settle(
-    test: Score,
+def release(
+    splits: Splits,
+    evaluation: Evaluation,
     exports: Exports,
-    champion: registry.Version | None,
+    costs: Costs,
     acceptance: Acceptance,
     run_id: str,
     places: Places,
 ) -> Release:
-    """Promotes, or keeps what is in use."""
-    accepted, reason = decide(test, acceptance)
-    before = champion.number if champion else None
-    if not accepted:
-        return Release(verdict="kept", reason=reason, version=before, champion_before=before, decided_in=run_id)
-    made = registry.promote(exports.digest, run_id, reason, places)
+    """The decision about this candidate, taken once for the same candidate, champion, test and acceptance."""
+    with registry.deciding(places):  # of two runs at once, the later sees the earlier one's champion
+        champion = registry.champion(places)
+        alone = [*gate.accepted(evaluation.test, acceptance), *gate.exported(exports, acceptance)]
+        memo = decision_file(evaluation, exports, champion, costs, acceptance, places)
+        if champion and champion.model == exports.digest:
+            decided = in_use(alone, champion)
+        elif memo.exists():
+            decided = Release.model_validate_json(memo.read_text(encoding="utf-8")).model_copy(update={"cached": True})
+        else:
+            rival = beside(champion, splits, evaluation, places) if champion else None
+            decided = settle(
+                gate.ruled(alone, rival, splits.classes, costs, acceptance), exports, champion, run_id, places
+            )
+            if decided.verdict == "kept":
+                write_whole(memo, decided.model_dump_json(indent=2).encode())
+    print(f"release: {decided.verdict}{f', version {decided.version}' if decided.version else ''}: {decided.reason}")
+    return decided
+
+
+def in_use(rules: Sequence[Rule], champion: registry.Version) -> Release:
+    """What was decided when this candidate became the champion; stricter limits of today are told, and change nothing."""
+    broken = gate.broken(rules)
     return Release(
-        verdict="promoted", reason=reason, version=made.number, champion_before=made.champion_before, decided_in=run_id
+        verdict="kept" if broken else "promoted",
+        reason=f"it is in use already, and by today's limits it would not be promoted: {gate.told(broken)}"
+        if broken
+        else champion.reason,
+        version=champion.number,
+        champion_before=champion.champion_before,
+        decided_in=champion.run_id,
+        rules=tuple(rules),
+        cached=True,
     )
 
 
-def decide(test: Score, acceptance: Acceptance) -> tuple[bool, str]:
-    """Whether the decisions on the test images meet acceptance, and the sentence that says why or why not."""
-    escapes, rejects, reviews = (
-        count / total
-        for count, total in (
-            (test.escapes_decided, test.defects),
-            (test.rejects_decided, test.good),
-            (test.reviews_decided, test.images),
-        )
+def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, places: Places) -> gate.Rival:
+    """The model in use, asked today about the test images that it has not learnt from."""
+    rows = read_table(splits.table.path(places), manifest.Row)
+    test = [row for row in rows if row.split == "test"]
+    judged = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
+    try:
+        learnt = bundle.learnt(champion.model, places)
+        compared = [(row, one) for row, one in zip(test, judged, strict=True) if row.sha256 not in learnt]
+        answers = judge_by(champion.model, [row for row, _ in compared], places)
+    except BadInput as damaged:
+        return gate.Rival(champion.number, unusable=str(damaged))
+    seen = {row.origin for row in rows if row.sha256 in learnt}
+    return gate.Rival(
+        champion.number,
+        pairs=[gate.Pair(one, answer) for (_, one), answer in zip(compared, answers, strict=True)],
+        left_out=len(test) - len(compared),
+        unseen=sorted({row.origin for row in rows if row.split == "train"} - seen) if learnt else [],
     )
-    found = (
-        f"{test.escapes_decided} of {test.defects:,} defects escape ({escapes:.2%}, at most {acceptance.max_escape_rate:.2%}), "
-        f"{test.rejects_decided} of {test.good:,} good parts are rejected ({rejects:.2%}, at most {acceptance.max_false_reject_rate:.2%}), "
-        f"{test.reviews_decided} of {test.images:,} images go to a person ({reviews:.2%}, at most {acceptance.max_review_rate:.2%})"
-    )
-    accepted = (
-        escapes <= acceptance.max_escape_rate
-        and rejects <= acceptance.max_false_reject_rate
-        and reviews <= acceptance.max_review_rate
-    )
-    return accepted, found
 
 
-def decision_file(exports: Exports, champion: registry.Version | None, acceptance: Acceptance, places: Places) -> Path:
-    """Where the decision about this candidate, against this champion, by this acceptance, is remembered."""
-    text = f"{exports.digest} {champion.number if champion else None} {acceptance.model_dump_json()}"
-    return registry.registry(places) / "decisions" / f"{hashlib.sha256(text.encode()).hexdigest()}.json"
+def settle(
+    ruled: gate.Ruling, exports: Exports, champion: registry.Version | None, run_id: str, places: Places
+) -> Release:
+    """Promotes, or keeps what is in use."""
+    before = champion.number if champion else None
+    if ruled.promote:
+        made = registry.promote(exports.digest, run_id, ruled.reason, places)
+    return Release(
+        verdict="promoted" if ruled.promote else "kept",
+        reason=ruled.reason,
+        version=made.number if ruled.promote else before,
+        champion_before=before,
+        decided_in=run_id,
+        rules=tuple(ruled.rules),
+    )
+
+
+def decision_file(
+    evaluation: Evaluation,
+    exports: Exports,
+    champion: registry.Version | None,
+    costs: Costs,
+    acceptance: Acceptance,
+    places: Places,
+) -> Path:
+    """Where the decision about this candidate, on this test, against this champion, by these limits, is remembered."""
+    question = (
+        exports.digest,
+        evaluation.predictions.sha256,
+        str(champion.number if champion else None),
+        costs.model_dump_json(),
+        acceptance.model_dump_json(),
+    )
+    name = hashlib.sha256(" ".join(question).encode()).hexdigest()
+    return registry.registry(places) / "decisions" / f"{name}.json"

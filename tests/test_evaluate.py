@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from tasks.evaluate import DOUBTFUL, UNSEEN, evaluate, judge, learnt, look
+from tasks.evaluate import DOUBTFUL, evaluate, learnt
 from tasks.images import manifest
 from tasks.images.views import NO_RING
-from tasks.models import decisions
+from tasks.models import decisions, formats
 from tasks.models.decisions import Evidence
+from tasks.models.judging import UNSEEN, judge, look
 from tasks.models.metrics import Prediction
 from tasks.runs.config import Classes, Evaluation, Training
 from tasks.runs.tables import read_table
@@ -64,7 +65,7 @@ def test_the_file_alone_decides_as_the_table_says(judged, places):
     splits, model, evaluation = judged
     rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split in ("validation", "test")]
     decision = decisions.read(evaluation.decision.path(places))
-    again = judge(rows, look(rows, model, places), decision)
+    again = judge(rows, look(formats.load(model.file.path(places)), rows, "raw", 32, places), decision)
     for one, other in zip(read_table(evaluation.predictions.path(places), Prediction), again, strict=True):
         assert (one.decision, one.reason) == (other.decision, other.reason)
         assert one.defect_probability == pytest.approx(other.defect_probability, abs=1e-6)
@@ -91,7 +92,7 @@ def test_a_part_without_a_ring_goes_to_a_person_and_is_in_every_count(model):
     seen[number] = seen[number]._replace(residual=np.nan)
     decision = learnt(rows, seen, Classes(), model, Evaluation())
     predictions = judge(rows, seen, decision)
-    assert len(predictions) == 24
+    assert len(predictions) == 60
     lost = next(one for one in predictions if one.path == rows[number].path)
     assert (lost.decision, lost.reason, lost.defect_probability) == ("review", NO_RING, UNSEEN)
 

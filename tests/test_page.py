@@ -79,7 +79,7 @@ def test_braces_are_only_braces(places):
 
 
 def test_tables_are_tables(page):
-    assert [tag for tag, _ in Elements(page).found].count("table") == 5
+    assert [tag for tag, _ in Elements(page).found].count("table") == 6
 
 
 def test_a_picture_of_photographs_says_that_it_is_a_jpeg(outcome, places):

@@ -38,7 +38,12 @@ def test_a_version_that_is_not_there_is_told_with_those_that_are(places):
 def test_two_runs_that_promote_at_once_get_versions_of_their_own(places):
     names = [f"{number:02}" for number in range(16)]
     with ThreadPoolExecutor(max_workers=8) as pool:
-        made = list(pool.map(lambda name: promoted(places, name)[0], names))
+
+        def promote(name: str) -> registry.Version:
+            with registry.deciding(places):
+                return promoted(places, name)[0]
+
+        made = list(pool.map(promote, names))
     assert sorted(version.number for version in made) == list(range(1, 17))
     assert [registry.version(version.number, places).model for version in made] == names
     assert registry.champion(places).number == 16, "the last one to promote is in use"

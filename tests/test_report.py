@@ -67,7 +67,7 @@ def scoring(outcome, accuracy: float | None):
 
 
 def test_the_sections_stand_in_the_order_of_their_weight(outcome):
-    order = ["Result", "What the figures mean", "Data", "Learning", "Test", "Run"]
+    order = ["Result", "What the figures mean", "Data", "Learning", "Test", "Rules of release", "Run"]
     assert [one.title for one in sections(outcome)] == [LEAK, *order]
     assert [one.title for one in sections(clean(outcome))] == order
     shown = ["samples", "learning", "confusion", "mistakes"]
@@ -94,6 +94,15 @@ def test_the_result_says_verdict_reason_and_counts(outcome):
     assert "**85.00%** of 20 test images" in result
     assert "misses 1 of 10 defects and refuses 2 of 10 good parts" in result
     assert "Decided in run" not in result
+
+
+def test_every_rule_of_the_gate_is_told_with_what_was_found(outcome):
+    told = section(outcome, "Rules of release").markdown
+    assert "| defects that escape | 1 of 10 (10.00%) | at most 5.00% | **broken** |" in told
+    assert (
+        "| litert, decisions changed | 0 of 20, probabilities by at most 1.0e-07 | none, probabilities by 0.001 | kept |"
+        in told
+    )
 
 
 def test_an_earlier_decision_names_its_run(outcome):

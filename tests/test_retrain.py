@@ -109,7 +109,14 @@ def test_a_run_leaves_all_that_it_promises(first, places):
     assert names - cases == {"run.json", "report.html", "model.txt"} | tables | pictures
     assert names & cases, "every defect is found, sent to a person, or a mistake"
     model = places.artifacts / "models" / first["model"]["folder"]
-    assert {path.name for path in model.iterdir()} == {"model.keras", "decision.json", "images.csv"}
+    assert {path.name for path in model.iterdir()} == {
+        "model.keras",
+        "decision.json",
+        "images.csv",
+        "exports.json",
+        "model.tflite",
+        "savedmodel",
+    }
     assert first["model"]["name"] == "compact"
     assert first["model"]["chosen_because"] == "images of 32 x 32 pixels were asked for"
     assert not list(places.data.glob("training/*"))

@@ -1,7 +1,12 @@
 """Costs: what is least expected to cost, for a probability of a defect (Chow's rule, 1970)."""
 
-from tasks.runs.config import Evaluation
+from typing import TYPE_CHECKING
+
+from tasks.runs.config import Classes, Evaluation
 from tasks.runs.records import Costs
+
+if TYPE_CHECKING:
+    from tasks.models.metrics import Prediction  # which counts by these costs
 
 
 def threshold(costs: Evaluation) -> float:
@@ -12,6 +17,16 @@ def threshold(costs: Evaluation) -> float:
 def review_band(costs: Evaluation) -> tuple[float, float]:
     """The probabilities between which a look costs less than passing and than rejecting are expected to."""
     return costs.review_cost / costs.escape_cost, 1 - costs.review_cost / costs.false_reject_cost
+
+
+def cost(one: "Prediction", classes: Classes, costs: Evaluation) -> float:
+    """What the decision about an image costs."""
+    if one.decision == "review":
+        return costs.review_cost
+    defect = one.label == classes.defect
+    if one.decision == "pass":
+        return costs.escape_cost if defect else 0.0
+    return 0.0 if defect else costs.false_reject_cost
 
 
 def mean_costs(costs: Evaluation, *, defects: int, good: int, escapes: int, rejects: int, reviews: int) -> Costs | None:

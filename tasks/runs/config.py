@@ -166,7 +166,7 @@ class Training(Settings):
     min_ring_share: float = Field(0.99, gt=0, le=1)
     """`auto` takes `ring` where at least this share of the training images shows a ring."""
     epochs: int | None = Field(None, ge=1, le=1_000)
-    """Passes over the training images; unset: 4 of a tutorial model, of compact 10 or more where images are few."""
+    """Passes over the training images; unset: 4 of a tutorial model, of the others the more the fewer images there are."""
     image_size: int | None = Field(None, ge=32, le=1_024)
     """Side of the square that the network sees, in pixels."""
     batch_size: int | None = Field(None, ge=1, le=4_096)
@@ -252,7 +252,7 @@ class Evaluation(Settings):
 
 
 class Acceptance(Settings):
-    """What a model must show on the test images before it is promoted."""
+    """What a model must show before it is promoted: by itself on the test images, in its exports, and beside the model in use."""
 
     max_escape_rate: float = Field(0.05, ge=0, le=1)
     """Most defective parts that may pass, as a share of the defective."""
@@ -260,6 +260,12 @@ class Acceptance(Settings):
     """Most good parts that may be refused, as a share of the good."""
     max_review_rate: float = Field(0.25, ge=0, le=1)
     """Most images that may go to a person: a model that leaves all to people makes no mistake."""
+    max_megabytes: float = Field(200.0, gt=0)
+    """Largest file of the network in any format."""
+    max_milliseconds: float = Field(1_000.0, gt=0)
+    """Longest that the network may take for one image, in any format, on the machine that exports it."""
+    significance: float = Field(0.05, gt=0, lt=0.5)
+    """A difference to the model in use counts when equal models would show it less often than this."""
 
 
 class Places(Settings):

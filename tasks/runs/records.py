@@ -16,6 +16,9 @@ from tasks.runs.tables import read_table
 Verdict = Literal["promoted", "kept", "waiting"]
 
 
+MAX_DIFFERENCE = 1e-3  # of a probability, between two formats of one network; rounding makes 1e-6
+
+
 class Record(BaseModel):
     """Frozen, stored as JSON; knows whether the files that it names are still what they were."""
 
@@ -341,12 +344,41 @@ class Figures(Record):
     figures: tuple[Figure, ...]
 
 
+class Format(Record):
+    """A network in one format, loaded again in a clean process and asked about all validation images."""
+
+    bytes: int
+    images: int
+    max_difference: float
+    """Of a defect probability, to what was judged."""
+    changed_decisions: int
+    milliseconds: float
+    """Median of one image at a time, network alone, on the machine that made it."""
+
+    @property
+    def alike(self) -> bool:
+        """Whether it answers as the trained network: no decision is another, nor would be at another threshold."""
+        return self.changed_decisions == 0 and self.max_difference <= MAX_DIFFERENCE
+
+
 class Exports(Record):
-    """A model's folder, `artifacts/models/<digest>/`: complete, and never changed after."""
+    """A model's folder, `artifacts/models/<digest>/`: complete, and never changed after. Lies there as `exports.json`."""
 
     digest: str
-    """sha256 over the names and digests of its files."""
+    """sha256 over the names and digests of the files that decide an answer."""
     contents: tuple[File, ...]
+    """All its files but that list."""
+    formats: dict[str, Format] = {}
+    """By `keras`, `litert` and `savedmodel`."""
+
+
+class Rule(Record):
+    """One rule of the gate: what was found, what is allowed, and whether it was kept to."""
+
+    name: str
+    figure: str
+    limit: str
+    kept: bool
 
 
 class Release(Record):
@@ -358,4 +390,5 @@ class Release(Record):
     champion_before: int | None
     decided_in: str
     """Run that took the decision."""
+    rules: tuple[Rule, ...] = ()
     cached: bool = False

@@ -1,5 +1,7 @@
 """Registry: which released model is in use. A version is complete before the champion is changed to it, in one step."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -35,20 +37,24 @@ def champion(places: Places) -> Version | None:
 
 
 def promote(model: str, run_id: str, reason: str, places: Places) -> Version:
-    """Makes the model in the folder of this digest the next version, and the champion."""
+    """Makes the model in the folder of this digest the next version, and the champion. Called by who is `deciding`."""
+    folder, before = registry(places), champion(places)
+    number = max(versions(places), default=0) + 1
+    made = Version(
+        number=number, model=model, run_id=run_id, reason=reason, champion_before=before.number if before else None
+    )
+    write_whole(folder / "versions" / f"{number}.json", made.model_dump_json(indent=2).encode())
+    write_whole(folder / "champion", str(number).encode())
+    return made
+
+
+@contextmanager
+def deciding(places: Places) -> Iterator[None]:
+    """Of two runs that decide at once, the later waits, and then sees the earlier one's champion."""
     folder = registry(places)
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder / ".lock"):  # of two runs at once, the later sees the earlier one's champion
-        before = champion(places)
-        if before and before.model == model:
-            return before  # the same model, put into use by another run meanwhile
-        number = max(versions(places), default=0) + 1
-        made = Version(
-            number=number, model=model, run_id=run_id, reason=reason, champion_before=before.number if before else None
-        )
-        write_whole(folder / "versions" / f"{number}.json", made.model_dump_json(indent=2).encode())
-        write_whole(folder / "champion", str(number).encode())
-    return made
+    with alone(folder / ".lock"):
+        yield
 
 
 def version(number: int, places: Places) -> Version:

@@ -31,6 +31,7 @@ def sections(outcome: Outcome) -> list[Section]:
         Section("Data", dataset.data(outcome), figures("samples", "copies", "castings", "shared", "mixed")),
         Section("Learning", training(outcome), figures("learning")),
         Section("Test", judgement.test(outcome), figures("confusion", "mistakes", "reviews", "found")),
+        Section("Rules of release", rules(outcome.release)),
         Section("Run", run(outcome)),
     ]
 
@@ -66,6 +67,12 @@ def headline(release: Release) -> str:
         if release.version
         else "Not promoted, no model is in use"
     )
+
+
+def rules(release: Release) -> str:
+    """What the gate asked, one by one."""
+    rows = [(rule.name, rule.figure, rule.limit, "kept" if rule.kept else "**broken**") for rule in release.rules]
+    return table(("Rule", "Found", "Allowed", ""), rows)
 
 
 def training(outcome: Outcome) -> str:

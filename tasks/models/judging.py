@@ -1,0 +1,59 @@
+"""Judging: stored images looked at by a network, and what a decision says of them."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from tasks.images import manifest, pixels
+from tasks.images.views import ViewName
+from tasks.models import bundle, inference
+from tasks.models.decisions import Decision, Evidence
+from tasks.models.formats import Network
+from tasks.models.metrics import Prediction
+from tasks.models.prediction import Predictor
+from tasks.runs.code import code_digest
+from tasks.runs.config import Places
+from tasks.runs.kept import kept
+
+UNSEEN = 0.5  # the probability of a part that the network could not see: as likely the one as the other
+
+
+def look(
+    network: Network, rows: Sequence[manifest.Row], view: ViewName, image_size: int, places: Places
+) -> list[Evidence]:
+    """What decides about each image, in order: the one pass of the network."""
+    seen = pixels.sights(rows, view, image_size, places)
+    glances = pixels.glances(rows, view, image_size, places)
+    return inference.evidence(network, seen.levels, seen.residuals, glances)
+
+
+def judge(rows: Sequence[manifest.Row], seen: Sequence[Evidence], decision: Decision) -> list[Prediction]:
+    """A prediction for each row, in their order."""
+    predictions = []
+    for row, one in zip(rows, seen, strict=True):
+        said = decision.judge(one)
+        chance = UNSEEN if said.probability is None else said.probability
+        predictions.append(prediction(row, chance, said.decision, said.reason))
+    return predictions
+
+
+def prediction(row: manifest.Row, chance: float, decision: str, reason: str) -> Prediction:
+    return Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, chance, decision, reason)
+
+
+def judge_by(digest: str, rows: Sequence[manifest.Row], places: Places) -> list[Prediction]:
+    """What the released model in the folder of this digest says of the rows today; of each content it is asked once.
+
+    Raises BadInput when the folder is damaged.
+    """
+    by_content = {row.sha256: row for row in rows}
+    model = cache(lambda: Predictor(bundle.of(digest, places)))  # loaded once, and only if there is something to ask
+
+    def asked(contents: list[str]) -> list[bytes]:
+        some, told = [by_content[sha256] for sha256 in contents], model().decision
+        said = judge(some, look(model().network, some, told.view, told.image_size, places), told)
+        return [json.dumps([one.defect_probability, one.decision, one.reason]).encode() for one in said]
+
+    answers = kept(f"judged by {digest}", code_digest(Path(__file__)), [row.sha256 for row in rows], asked, places)
+    return [prediction(row, *json.loads(answer)) for row, answer in zip(rows, answers, strict=True)]

@@ -1,0 +1,158 @@
+"""Gate: each rule has a figure and a limit; better counts only beyond noise, and by casting."""
+
+import pytest
+from scipy import stats
+
+from tasks.models import gate
+from tasks.models.gate import Pair, Rival, duel
+from tasks.models.metrics import Prediction
+from tasks.runs.config import Acceptance, Classes, Evaluation
+from tasks.runs.records import Exports, Format, Rule
+
+COSTS, LIMITS = Evaluation(), Acceptance()
+FINE = Rule(name="defects that escape", figure="0 of 10 (0.00%)", limit="at most 5.00%", kept=True)
+BAD = FINE.model_copy(update={"figure": "9 of 10 (90.00%)", "kept": False})
+
+
+def judged(decision: str, label: str, group: str, origin: str = "base") -> Prediction:
+    return Prediction(f"{group}.jpeg", "aa", "test", origin, label, group, 0.5, decision, "")
+
+
+def pairs(candidate: str, champion: str, count: int, label: str = "def_front", origin: str = "base", each: int = 1):
+    """So many castings of this label, each on `each` images that the two decide about like this."""
+    return [
+        Pair(*(judged(one, label, f"{origin} {label} {candidate} {champion} {number}", origin) for one in (candidate, champion)))
+        for number in range(count)
+        for _ in range(each)
+    ]  # fmt: skip
+
+
+def ruled(rival: Rival | None, *alone: Rule):
+    return gate.ruled(alone or (FINE,), rival, Classes(), COSTS, LIMITS)
+
+
+def test_a_casting_counts_once_however_many_photographs_show_it():
+    found = duel(pairs("reject", "pass", 5, each=20), Classes(), COSTS)
+    assert (found.images, found.castings, found.cheaper, found.dearer) == (100, 5, 5, 0)
+    assert found.p == pytest.approx(stats.binomtest(5, 5).pvalue)
+    assert not found.better(0.05), "five castings may fall so by chance"
+
+
+def test_a_casting_counts_for_the_model_that_cost_less_on_all_its_photographs():
+    both = [one for pair in (pairs("reject", "pass", 1), pairs("pass", "reject", 1)) for one in pair]
+    one_casting = [Pair(*(side._replace(group="x") for side in pair)) for pair in both]
+    found = duel(one_casting, Classes(), COSTS)
+    assert (found.castings, found.cheaper, found.dearer) == (1, 0, 0), "what one photograph saves the other costs"
+
+
+def test_where_castings_are_not_known_images_count():
+    unknown = [Pair(*(side._replace(group="") for side in pair)) for pair in pairs("reject", "pass", 2, each=4)]
+    found = duel(unknown, Classes(), COSTS)
+    assert (found.castings, found.cheaper) == (None, 8)
+    assert "costs less on 8 images and more on 0" in found.told()
+
+
+def test_decisions_that_cost_the_same_count_for_nobody():
+    found = duel(pairs("review", "review", 10) + pairs("pass", "pass", 10), Classes(), COSTS)
+    assert (found.cheaper, found.dearer, found.p) == (0, 0, 1.0)
+    assert found.candidate_cost == found.champion_cost == pytest.approx((10 * 0.2 + 10 * 10) / 20)
+
+
+def test_many_small_gains_do_not_buy_a_few_escapes():
+    found = duel(pairs("reject", "review", 30) + pairs("pass", "review", 2), Classes(), COSTS)
+    assert found.p < 0.05
+    assert found.cheaper > found.dearer
+    assert not found.better(0.05), "two escapes cost more than thirty looks"
+
+
+def test_the_first_model_needs_acceptance_alone():
+    ruling = ruled(None)
+    assert ruling.promote
+    assert ruling.reason.startswith("the first model, and it keeps to every limit: defects that escape 0 of 10")
+
+
+def test_a_limit_that_is_broken_ends_it_whatever_is_in_use():
+    ruling = ruled(Rival(2, pairs("reject", "pass", 30)), FINE, BAD)
+    assert not ruling.promote
+    assert ruling.reason == "defects that escape 9 of 10 (90.00%), at most 5.00%"
+
+
+def test_a_better_candidate_is_promoted_with_its_figures():
+    ruling = ruled(Rival(2, pairs("reject", "pass", 12) + pairs("pass", "reject", 1)))
+    assert ruling.promote
+    assert ruling.reason.startswith("better than version 2: it costs less on 12 castings and more on 1 (p = 0.0034), ")
+    assert [rule.name for rule in ruling.rules] == [FINE.name, "beside version 2", "origin base beside version 2"]
+    assert all(rule.kept for rule in ruling.rules)
+
+
+@pytest.mark.parametrize(
+    ("gains", "losses", "how"), [(5, 0, "no better beyond noise"), (0, 0, "no better beyond noise"), (0, 12, "worse")]
+)
+def test_an_equal_or_a_worse_one_is_kept_out(gains, losses, how):
+    ruling = ruled(
+        Rival(2, pairs("reject", "review", gains) + pairs("review", "reject", losses) + pairs("pass", "pass", 3))
+    )
+    assert not ruling.promote
+    expected = f"{how} than version 2" if how != "worse" else "dearer than version 2 beyond noise"
+    assert ruling.reason.startswith(expected)
+    assert not ruling.rules[1].kept
+
+
+def test_better_in_all_and_worse_in_one_origin_is_kept_out_by_name():
+    gained = pairs("reject", "pass", 40)
+    lost = pairs("review", "reject", 8, origin="line 2")
+    ruling = ruled(Rival(2, gained + lost))
+    assert not ruling.promote
+    assert ruling.reason.startswith(
+        "dearer than version 2 beyond noise, origin line 2 beside version 2 costs less on 0 castings"
+    )
+    assert [rule.kept for rule in ruling.rules] == [True, True, True, False]
+
+
+def test_an_equal_one_that_learnt_a_new_origin_is_promoted_and_the_origin_named():
+    ruling = ruled(Rival(2, pairs("reject", "review", 2, origin="line 2"), unseen=["line 2"]))
+    assert ruling.promote
+    assert "it has learnt from line 2, which version 2 has never seen, and is no worse" in ruling.reason
+    assert not ruled(Rival(2, pairs("review", "reject", 12), unseen=["line 2"])).promote, "worse is worse"
+
+
+def test_what_the_champion_learnt_is_left_out_and_said():
+    assert (
+        "; 7 test images that version 2 learnt from are left out" in ruled(Rival(2, pairs("pass", "pass", 3), 7)).reason
+    )
+    nothing = ruled(Rival(2, (), 7))
+    assert not nothing.promote
+    assert "version 2 has learnt from every test image" in nothing.reason
+
+
+def test_a_champion_that_cannot_be_used_makes_way_for_what_keeps_to_the_limits():
+    broken = Rival(2, unusable="its folder has changed")
+    assert ruled(broken).promote
+    assert "version 2 cannot be used: its folder has changed" in ruled(broken).reason
+    assert not ruled(broken, BAD).promote
+
+
+def exports(**changed) -> Exports:
+    one = Format(bytes=250_000, images=60, max_difference=1e-7, changed_decisions=0, milliseconds=2)
+    return Exports(digest="aa", contents=(), formats={"keras": one, "litert": one.model_copy(update=changed)})
+
+
+@pytest.mark.parametrize(
+    ("changed", "name"),
+    [
+        ({}, None),
+        ({"changed_decisions": 1}, "litert, decisions changed"),
+        ({"max_difference": 0.002}, "litert, decisions changed"),
+        ({"bytes": 201_000_000}, "litert, size"),
+        ({"milliseconds": 1_001}, "litert, one image"),
+    ],
+)
+def test_every_format_decides_alike_and_is_small_and_quick(changed, name):
+    rules = gate.exported(exports(**changed), LIMITS)
+    assert len(rules) == 6
+    assert [rule.name for rule in gate.broken(rules)] == ([name] if name else [])
+
+
+def test_a_test_without_a_good_part_breaks_no_limit(evaluation):
+    none = evaluation.test.model_copy(update={"good": 0, "rejects_decided": 0})
+    assert not gate.broken(gate.accepted(none, LIMITS)[1:2])

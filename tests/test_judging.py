@@ -1,0 +1,54 @@
+"""Judging: a released model says of stored images what it said when it was judged, and is asked of each once."""
+
+import pytest
+
+from tasks.evaluate import evaluate
+from tasks.export import export
+from tasks.images import manifest
+from tasks.models import bundle, judging
+from tasks.models.judging import judge_by
+from tasks.models.metrics import Prediction
+from tasks.runs.config import Evaluation, Training
+from tasks.runs.errors import BadInput
+from tasks.runs.tables import read_table
+from tasks.train import train
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def released(prepared, places):
+    """(test rows, what was said of them, digest of the model's folder)."""
+    *_, splits = prepared()
+    model = train.fn(splits, Training(epochs=2, image_size=32).recipe(), places)
+    evaluation = evaluate.fn(splits, model, Evaluation(), places)
+    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == "test"]
+    said = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
+    return rows, said, export.fn(splits, model, evaluation, places).digest
+
+
+def test_it_says_what_it_said_and_is_asked_of_each_image_once(released, places, monkeypatch):
+    rows, said, digest = released
+    first = judge_by(digest, rows[:5], places)
+    asked = []
+    look = judging.look
+    monkeypatch.setattr(judging, "look", lambda network, some, *rest: asked.extend(some) or look(network, some, *rest))
+    answers = judge_by(digest, [*rows, rows[0]], places)
+    assert [row.path for row in asked] == [row.path for row in rows[5:]]
+    assert answers[:5] == first
+    assert answers[-1] == answers[0]
+    for one, other in zip(said, answers, strict=False):
+        assert one._replace(defect_probability=0, reason="", group="") == other._replace(
+            defect_probability=0, reason="", group=""
+        )
+        assert one.defect_probability == pytest.approx(other.defect_probability, abs=1e-5)
+    asked.clear()
+    assert judge_by(digest, rows, places) == answers[:-1]
+    assert asked == []
+
+
+def test_a_damaged_folder_is_not_asked(released, places):
+    rows, _, digest = released
+    (bundle.of(digest, places) / "decision.json").write_text("{}")
+    with pytest.raises(BadInput, match="has changed since it was released"):
+        judge_by(digest, rows, places)
