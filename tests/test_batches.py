@@ -131,7 +131,6 @@ def test_turning_and_mirroring_a_ring_keeps_every_column(strips, monkeypatch):
 
     monkeypatch.setattr(batches, "ROWS", 0)
     monkeypatch.setattr(batches, "GAIN", 0.0)
-    monkeypatch.setattr(batches, "FRINGED", 0.0)
     shown = np.repeat(strips, 4, axis=0).astype(np.float32)
     altered = batches.alter_ring(shown, np.array([1, 2], np.int64)).numpy()
     mirrored = set()
@@ -143,23 +142,6 @@ def test_turning_and_mirroring_a_ring_keeps_every_column(strips, monkeypatch):
         assert len(ways) == 1, "neighbours stay neighbours, around the turn"
         mirrored |= ways
     assert mirrored == {1, WIDTH - 1}, "some strips run backwards"
-
-
-def test_fringes_are_a_few_arcs_on_some_strips_and_faint_in_the_second_plane(monkeypatch):
-    from tasks.images import batches
-
-    monkeypatch.setattr(batches, "GAIN", 0.0)
-    plain = np.full((64, 96, 512, 2), 128, np.float32)
-    altered = batches.alter_ring(plain, np.array([1, 2], np.int64)).numpy() - 128
-    strongest = np.abs(altered).max(axis=(1, 2))
-    np.testing.assert_allclose(altered[..., 0] / 60, altered[..., 1] / 15, atol=1e-6)
-    assert strongest[:, 0].max() <= 2 * 60
-    share = np.mean(strongest[:, 0] > 1)
-    assert share == pytest.approx(1 - (1 - batches.FRINGED) ** 2, abs=0.2)
-    wide = (np.abs(altered[..., 0]).max(axis=1) > 1).sum(axis=1)
-    assert wide.max() < 512 / 4, "most of the strip is left as it is"
-    monkeypatch.setattr(batches, "FRINGED", 0.0)
-    np.testing.assert_array_equal(batches.alter_ring(plain, np.array([1, 2], np.int64)).numpy(), plain)
 
 
 def test_evaluation_keeps_the_order_and_drops_no_image(squares):

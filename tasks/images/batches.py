@@ -16,9 +16,6 @@ from tasks.images.views import ViewName
 FAR = 2**32  # apart lie the seeds of two batches, and no epoch has so many images
 ROWS = 3  # by which a strip is shifted at most
 GAIN = 0.3  # logarithm of the greatest change of contrast
-FRINGES = 2  # in a strip at most
-FRINGED = 0.35  # of the strips show each of them
-FRINGE = (60.0, 15.0)  # greatest grey levels of a fringe in each plane, as they are on photographs that show one
 Alteration = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -84,7 +81,7 @@ def alter_raw(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
 
 
 def alter_ring(strips: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-    """Strips (batch, height, width, planes) turned, every other mirrored, a little in or out, of another contrast, some with fringes."""
+    """Strips (batch, height, width, planes) turned by any angle, every other mirrored, a little further in or out, of another contrast."""
     number, height, width, planes = tf.unstack(tf.shape(strips))
     draws = tf.random.stateless_uniform([3, number], seeds)
     columns = (tf.range(width)[None] + tf.cast(draws[0] * tf.cast(width, tf.float32), tf.int32)[:, None]) % width
@@ -94,26 +91,7 @@ def alter_ring(strips: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     strips = tf.gather(strips, rows, batch_dims=1)
     strips = tf.transpose(tf.gather(tf.transpose(strips, [0, 2, 1, 3]), columns, batch_dims=1), [0, 2, 1, 3])
     gains = tf.exp(tf.random.stateless_uniform([number, 1, 1, planes], tf.bitwise.invert(seeds), -GAIN, GAIN))
-    shown = tf.add_n([fringe(number, height, width, seeds - [0, FAR // (one + 2)]) for one in range(FRINGES)])
-    return (strips - 128) * gains + 128 + shown[..., None] * tf.constant(FRINGE)
-
-
-def fringe(number: tf.Tensor, height: tf.Tensor, width: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-    """A fringe on some of so many strips, float32 (number, height, width), -1 to 1.
-
-    The rings that a lathe leaves lie about as close as pixels do. Where they run along rows or columns of the photograph, the two
-    beat: a V of arcs, which says nothing about the part, and which few castings of a camera show on one label alone by chance.
-    Rings that lie 1 + detuning to a pixel beat with the pixels radius x (1 + detuning - cos angle) times.
-    """
-    draws = tf.random.stateless_uniform([5, number, 1, 1], seeds)
-    middle, detuning, inner, strength, drawn = (draws[draw] for draw in range(5))
-    turns = tf.cast(tf.range(width), tf.float32) / tf.cast(width, tf.float32) - middle
-    angle = 2 * np.pi * (turns - tf.round(turns))
-    radius = 60 + 40 * inner + 0.7 * tf.cast(tf.range(height)[:, None], tf.float32)  # pixels of a photograph of 300
-    beat = 1 + 0.3 * (detuning - 0.5) - tf.cos(angle)
-    visible = tf.exp(-(beat**2 + tf.sin(angle) ** 2) / 0.2**2)  # faster beats are lost between the pixels
-    slope = tf.clip_by_value(tf.sin(angle) / 0.1, -1, 1)  # a strip shows differences along the turn
-    return tf.where(drawn < FRINGED, strength, 0.0) * visible * slope * tf.sin(2 * np.pi * radius * beat)
+    return (strips - 128) * gains + 128
 
 
 ALTERATIONS: dict[ViewName, Alteration] = {"raw": alter_raw, "ring": alter_ring}
