@@ -121,7 +121,7 @@ def test_one_image_is_altered_in_another_way_than_its_neighbour(strips):
         ("ring", np.repeat(strips[:1], 16, axis=0)),
         ("raw", np.repeat(strips[:1, :, :12], 16, axis=0)),
     ):
-        found = ALTERATIONS[view](images.astype(np.float32), np.array([3, 4], np.int64)).numpy()
+        found = ALTERATIONS[view](images.astype(np.float32), np.array([3, 4], np.int64), False).numpy()
         assert len({one.tobytes() for one in found}) >= 5
 
 
@@ -132,7 +132,7 @@ def test_turning_and_mirroring_a_ring_keeps_every_column(strips, monkeypatch):
     monkeypatch.setattr(batches, "ROWS", 0)
     monkeypatch.setattr(batches, "GAIN", 0.0)
     shown = np.repeat(strips, 4, axis=0).astype(np.float32)
-    altered = batches.alter_ring(shown, np.array([1, 2], np.int64)).numpy()
+    altered = batches.alter_ring(shown, np.array([1, 2], np.int64), False).numpy()
     mirrored = set()
     for before, after in zip(shown, altered, strict=True):
         columns = [before[:, column].tobytes() for column in range(WIDTH)]
@@ -151,3 +151,30 @@ def test_evaluation_keeps_the_order_and_drops_no_image(squares):
     assert [len(batch) for batch in batches] == [4, 4, 2]
     assert batches[0].dtype == np.float32
     np.testing.assert_array_equal(np.concatenate(batches), squares)
+
+
+def test_fringes_are_a_few_arcs_on_some_strips_and_faint_in_the_second_plane(monkeypatch):
+    from tasks.images import batches
+
+    monkeypatch.setattr(batches, "GAIN", 0.0)
+    plain, seeds = np.full((64, 96, 512, 2), 128, np.float32), np.array([1, 2], np.int64)
+    altered = batches.alter_ring(plain, seeds, True).numpy() - 128
+    strongest = np.abs(altered).max(axis=(1, 2))
+    np.testing.assert_allclose(altered[..., 0] / 60, altered[..., 1] / 15, atol=1e-6)
+    assert strongest[:, 0].max() <= 2 * 60
+    share = np.mean(strongest[:, 0] > 1)
+    assert share == pytest.approx(1 - (1 - batches.FRINGED) ** 2, abs=0.12)
+    wide = (np.abs(altered[..., 0]).max(axis=1) > 1).sum(axis=1)
+    assert 0 < wide.max() < 512 / 4, "most of the strip is left as it is"
+    np.testing.assert_array_equal(batches.alter_ring(plain, seeds, False).numpy(), plain)
+
+
+def test_only_strips_of_several_strata_show_fringes(monkeypatch):
+    from tasks.images import batches
+
+    monkeypatch.setattr(batches, "FRINGED", 1.0)
+    monkeypatch.setattr(batches, "GAIN", 0.0)
+    plain = np.full((8, 96, 512, 2), 128, np.uint8)
+    for strata, fringed in ((np.zeros(8, np.int32), False), (np.arange(8, dtype=np.int32) % 2, True)):
+        shown = batches.Examples(plain, np.zeros(8, np.int32), strata)
+        assert any((images != 128).any() for images, _ in read(shown, epochs=range(1), altered="ring")) == fringed

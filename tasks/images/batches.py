@@ -16,7 +16,10 @@ from tasks.images.views import ViewName
 FAR = 2**32  # apart lie the seeds of two batches, and no epoch has so many images
 ROWS = 3  # by which a strip is shifted at most
 GAIN = 0.3  # logarithm of the greatest change of contrast
-Alteration = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+FRINGES = 2  # in a strip at most
+FRINGED = 0.12  # of the strips show each of them
+FRINGE = (60.0, 15.0)  # greatest grey levels of a fringe in each plane, as they are on photographs that show one
+Alteration = Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,8 @@ def training_batches(
     """(images, labels) of these epochs in turn: float32 (batch, height, width, planes), 0-255, and int32 (batch,), 1 for a defect.
 
     One stratum is shown whole and fully shuffled, every image once an epoch. `altered` names the view whose images are
-    shown each time in another pose and light; None leaves them as they are.
+    shown each time in another pose and light, and where there are several strata as other cameras show them; None leaves
+    them as they are.
     """
     images, classes = tf.constant(examples.pixels), tf.constant(examples.labels, tf.int32)
     members = [tf.constant(np.flatnonzero(examples.strata == stratum)) for stratum in np.unique(examples.strata)]
@@ -56,7 +60,7 @@ def training_batches(
 
     def gather(chosen: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         shown = tf.cast(tf.gather(images, chosen), tf.float32)
-        return (alter(shown, seeds) if alter else shown), tf.gather(classes, chosen)
+        return (alter(shown, seeds, len(members) > 1) if alter else shown), tf.gather(classes, chosen)
 
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch)
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
@@ -75,13 +79,16 @@ def order(members: list[tf.Tensor], images: int, seeds: tf.Tensor) -> tf.Tensor:
     return tf.random.experimental.stateless_shuffle(tf.concat(shares, 0), seeds)
 
 
-def alter_raw(images: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-    """Each of square images (batch, size, size, 1) in one of its eight poses."""
+def alter_raw(images: tf.Tensor, seeds: tf.Tensor, several: bool) -> tf.Tensor:
+    """Each of square images (batch, size, size, 1) in one of its eight poses, of however many strata they are."""
     return posed(images, tf.random.stateless_uniform([tf.shape(images)[0]], seeds, maxval=8, dtype=tf.int32))
 
 
-def alter_ring(strips: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
-    """Strips (batch, height, width, planes) turned by any angle, every other mirrored, a little further in or out, of another contrast."""
+def alter_ring(strips: tf.Tensor, seeds: tf.Tensor, several: bool) -> tf.Tensor:
+    """Strips (batch, height, width, planes) turned by any angle, every other mirrored, a little further in or out, of another contrast.
+
+    Some of `several` strata show fringes: the few castings of a new camera show them on one label alone by chance.
+    """
     number, height, width, planes = tf.unstack(tf.shape(strips))
     draws = tf.random.stateless_uniform([3, number], seeds)
     columns = (tf.range(width)[None] + tf.cast(draws[0] * tf.cast(width, tf.float32), tf.int32)[:, None]) % width
@@ -91,7 +98,29 @@ def alter_ring(strips: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     strips = tf.gather(strips, rows, batch_dims=1)
     strips = tf.transpose(tf.gather(tf.transpose(strips, [0, 2, 1, 3]), columns, batch_dims=1), [0, 2, 1, 3])
     gains = tf.exp(tf.random.stateless_uniform([number, 1, 1, planes], tf.bitwise.invert(seeds), -GAIN, GAIN))
-    return (strips - 128) * gains + 128
+    altered = (strips - 128) * gains + 128
+    if not several:
+        return altered
+    shown = tf.add_n([fringe(number, height, width, seeds - [0, FAR // (one + 2)]) for one in range(FRINGES)])
+    return altered + shown[..., None] * tf.constant(FRINGE)
+
+
+def fringe(number: tf.Tensor, height: tf.Tensor, width: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+    """A fringe on some of so many strips, float32 (number, height, width), -1 to 1.
+
+    The rings that a lathe leaves lie about as close as pixels do. Where they run along rows or columns of the photograph, the two
+    beat: a V of arcs, which says nothing about the part. Rings that lie 1 + detuning to a pixel beat with the pixels
+    radius x (1 + detuning - cos angle) times.
+    """
+    draws = tf.random.stateless_uniform([5, number, 1, 1], seeds)
+    middle, detuning, inner, strength, drawn = (draws[draw] for draw in range(5))
+    turns = tf.cast(tf.range(width), tf.float32) / tf.cast(width, tf.float32) - middle
+    angle = 2 * np.pi * (turns - tf.round(turns))
+    radius = 60 + 40 * inner + 0.7 * tf.cast(tf.range(height)[:, None], tf.float32)  # pixels of a photograph of 300
+    beat = 1 + 0.3 * (detuning - 0.5) - tf.cos(angle)
+    visible = tf.exp(-(beat**2 + tf.sin(angle) ** 2) / 0.2**2)  # faster beats are lost between the pixels
+    slope = tf.clip_by_value(tf.sin(angle) / 0.1, -1, 1)  # a strip shows differences along the turn
+    return tf.where(drawn < FRINGED, strength, 0.0) * visible * slope * tf.sin(2 * np.pi * radius * beat)
 
 
 ALTERATIONS: dict[ViewName, Alteration] = {"raw": alter_raw, "ring": alter_ring}
