@@ -57,7 +57,7 @@ def chosen(arguments: PredictArguments) -> Predictor:
             f"no model is in use in {arguments.places.artifacts.absolute()}: "
             "run flows/retrain.py first, or name one by --run latest or --file"
         )
-    return Predictor(bundle.of(version.model, arguments.places), version.number)
+    return Predictor(bundle.obtained(version, arguments.places), version.number)
 
 
 def model_of_run(run: str, places: Places) -> str:

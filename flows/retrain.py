@@ -7,6 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 
@@ -29,12 +31,12 @@ from tasks.fetch import fetch
 from tasks.models.starting import in_use
 from tasks.plot import plot
 from tasks.release import release
-from tasks.runs import page, report
+from tasks.runs import page, registry, report, tracker
 from tasks.runs.caching import Steps
 from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_status, parse
 from tasks.runs.config import Config, Places, Recipe
 from tasks.runs.files import sweep, usable
-from tasks.runs.outcome import Found, Outcome, new_run_id, write_run
+from tasks.runs.outcome import Found, Outcome, facts, new_run_id, write_run
 from tasks.runs.records import Arrival, Corrections, Release, Source, Splits
 from tasks.sources.arrivals import arrivals
 from tasks.sources.corrections import corrections
@@ -72,7 +74,7 @@ def retrain(config: Config = Config()) -> Release:
     evaluation = step(evaluate, splits, model, config.evaluation)
     figures = step(plot, audited, splits, model, evaluation)
     exports = step(export, splits, model, evaluation)
-    released = step(release, splits, evaluation, exports, config.evaluation, config.acceptance, run_id)
+    released = step(release, splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id)
 
     wall = time.perf_counter() - began
     show(Outcome(
@@ -82,6 +84,20 @@ def retrain(config: Config = Config()) -> Release:
     return released
 
 
+def announce(waiting: Release, places: Places) -> None:
+    """The event that starts the deployment `approve`."""
+    name, number = places.registered_model, waiting.version
+    emit_event(
+        "recast.challenger.waiting",
+        resource={
+            "prefect.resource.id": f"recast.challenger.{name}.{number}",
+            "prefect.resource.name": f"{name} {number}",
+        },
+        payload={"version": number, "reason": waiting.reason, "places": places.model_dump(mode="json")},
+        id=uuid5(NAMESPACE_URL, f"{name} {waiting.tracked}"),
+    )
+
+
 def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]:
     """The source, the arrivals and the corrections. Raises BadInput for whatever the user can mend, before any work is done."""
     if config.training.require_gpu:
@@ -89,6 +105,7 @@ def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections
 
         require_gpu()
     usable(config.places)
+    tracker.reachable()
     mending = corrections(config.fetch.classes, config.places)
     return locate(config.fetch, config.places), arrivals(config.fetch, config.places), mending
 
@@ -108,7 +125,23 @@ def show(outcome: Outcome) -> None:
     sections = report.sections(outcome)
     folder = write_run(outcome, page.html(sections, f"{outcome.source.name}, {outcome.run_id}", places))
     tell(sections, places)
+    track(outcome, folder)
     print(f"report: {folder / 'report.html'}")
+
+
+def track(outcome: Outcome, folder: Path) -> None:
+    """What MLflow's run of the decision lacks, and then nobody has announced it; of a run that repeats a decision, nothing."""
+    places, tracked = outcome.config.places, outcome.release.tracked
+    if tracked and tracker.open_still(tracked, places):
+        if outcome.release.verdict == "waiting":
+            announce(outcome.release, places)
+        links = {"prefect.flow_run_id": flow_run.id, "prefect.flow_run_url": flow_run.ui_url}
+        named = {name: link for name, link in links.items() if link}
+        tracker.finish(tracked, facts(outcome), outcome.model.history, named, folder, places)
+        (
+            registry.champion(places),
+            tracker.open_still(tracked, places),
+        )  # asked now, it is known without MLflow next time
 
 
 def tell(sections: Sequence[report.Section], places: Places) -> None:

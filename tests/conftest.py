@@ -19,6 +19,7 @@ import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read w
 from tasks.images.manifest import Row, stored
 from tasks.models import bundle
 from tasks.models.decisions import Decision
+from tasks.runs import registry, tracker
 from tasks.runs.config import Classes, Config, Fetch, Places, Splitting
 from tasks.runs.config import Evaluation as Judging
 from tasks.runs.files import scratch_beside, store
@@ -196,6 +197,40 @@ def judged(places: Places, model: Model) -> Evaluation:
     )
 
 
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database before anything is in it; making one takes seconds, copying it none."""
+    places = Places(artifacts=tmp_path_factory.mktemp("registry"))
+    tracker.client(places).search_experiments()
+    return tracker.embedded(places)
+
+
+@pytest.fixture
+def registered(places: Places, empty_registry: Path) -> Places:
+    """The places, with a registry in which nothing is."""
+    places.artifacts.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(empty_registry, tracker.embedded(places))
+    return places
+
+
+def model_folder(text: str, places: Places) -> Path:
+    """The folder of a model that is no network; another text is another model."""
+    with scratch_beside(bundle.of("model", places)) as scratch:
+        scratch.mkdir()
+        for name in ("model.keras", "model.tflite", "decision.json"):
+            (scratch / name).write_text(text)
+        return bundle.of(bundle.keep(scratch, {}, places).digest, places)
+
+
+def put_into_use(folder: Path, places: Places, run_id: str = "first-run") -> registry.Version:
+    before = registry.champion(places)
+    number = before.number if before else None
+    tracked = tracker.begin(f"what of {folder.name}", run_id, places)
+    made = registry.register(folder, "compact", tracked, run_id, "it is good", number, places)
+    registry.promote(made.number, number, places)
+    return registry.version(made.number, places)
+
+
 def foldered(model: Model, evaluation: Evaluation, places: Places) -> Exports:
     """The folder of a model that was never trained; its LiteRT file says so."""
     with scratch_beside(bundle.of("model", places)) as scratch:
@@ -272,7 +307,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
         ),
         exports=exports,
         release=release.fn(
-            splits, evaluation, exports, config.evaluation, config.acceptance, "20261122-161500-compact-1f3a", places
+            splits,
+            model,
+            evaluation,
+            exports,
+            config.evaluation,
+            config.acceptance,
+            "20261122-161500-compact-1f3a",
+            places,
         ),
     )
 

@@ -27,6 +27,7 @@ IMPORTERS = {  # library: the files that may import it, anywhere in them
     "ai_edge_litert": {"tasks/models/formats.py"},
     "prefect": {"tasks/runs/caching.py", "flows/", *(f"tasks/{verb}.py" for verb in VERBS)},
     "matplotlib": {"tasks/plot.py"},
+    "mlflow": {"tasks/runs/tracker.py"},
 }
 
 
@@ -85,7 +86,7 @@ def test_no_room_is_called_by_what_it_is_not_about():
 
 @pytest.mark.slow
 def test_loading_the_flows_loads_no_heavy_library():
-    heavy = "tensorflow", "keras", "ai_edge_litert", "matplotlib", "kaggle", "scipy"
+    heavy = "tensorflow", "keras", "ai_edge_litert", "matplotlib", "mlflow", "kaggle", "scipy"
     code = f"import sys, flows.retrain, flows.predict; print(*[name for name in {heavy!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.split() == []

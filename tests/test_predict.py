@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import put_into_use
 
 from flows import predict
 from tasks.evaluate import evaluate
 from tasks.export import export
-from tasks.models import networks
+from tasks.models import bundle, networks
 from tasks.models.metrics import Prediction
-from tasks.runs import registry
 from tasks.runs.commandline import exit_status
 from tasks.runs.config import Evaluation
 from tasks.runs.files import store
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
-def released(prepared, places):
+def released(prepared, registered, places):
     """A small model in use as version 1, and its table of predictions by sha256; untrained, which answers as quickly."""
     *_, splits = prepared()
     network = networks.build("compact", 75)
@@ -36,7 +36,7 @@ def released(prepared, places):
     )  # fmt: skip
     evaluation = evaluate.fn(splits, model, Evaluation(), places)
     exports = export.fn(splits, model, evaluation, places)
-    registry.promote(exports.digest, "first-run", "a test", places)
+    put_into_use(bundle.of(exports.digest, places), places)
     return exports, {one.sha256: one for one in read_table(evaluation.predictions.path(places), Prediction)}
 
 

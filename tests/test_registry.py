@@ -1,83 +1,147 @@
-"""Registry: versions count up, are never written twice, and the champion is one of them, whole."""
+"""Registry: versions count up, the champion is one of them and whole, and there is always a way back."""
 
-import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
+from conftest import model_folder, put_into_use
 
-from tasks.runs import registry
+from tasks.models import bundle
+from tasks.runs import registry, tracker
+from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 
 
-def promoted(places, *models):
-    return [registry.promote(model, f"run of {model}", "it is good", places) for model in models]
+@pytest.fixture
+def three(registered):
+    """Three versions; the last is in use."""
+    for text in ("one", "two", "three"):
+        put_into_use(model_folder(text, registered), registered)
+    return registered
 
 
-def test_before_the_first_promotion_nothing_is_in_use(places):
+def aliases(places) -> dict[str, int]:
+    return {alias: one.number for one in registry.versions(places) for alias in one.aliases}
+
+
+def test_before_the_first_promotion_nothing_is_in_use_and_a_question_makes_nothing(places):
     assert registry.champion(places) is None
+    assert registry.versions(places) == []
     assert not places.artifacts.exists()
 
 
-def test_the_newest_version_is_the_champion_and_knows_the_one_before(places):
-    first, second = promoted(places, "aa", "bb")
-    assert (first.number, first.champion_before) == (1, None)
-    assert (second.number, second.champion_before) == (2, 1)
-    assert registry.champion(places) == second
-    assert registry.version(1, places) == first
+def test_the_newest_version_is_the_champion_and_knows_the_one_before(three):
+    assert [(one.number, one.champion_before) for one in registry.versions(three)] == [(1, None), (2, 1), (3, 2)]
+    assert registry.champion(three).number == 3
+    assert aliases(three) == {"champion": 3, "previous": 2}
+    assert registry.version(1, three).model == model_folder("one", three).name
 
 
-def test_a_version_that_is_not_there_is_told_with_those_that_are(places):
-    with pytest.raises(BadInput, match="no version 1 in .*: there is none yet"):
-        registry.version(1, places)
-    promoted(places, "aa", "bb")
-    with pytest.raises(BadInput, match="no version 7 in .*: there are 1, 2"):
-        registry.version(7, places)
+def test_a_version_that_is_not_there_is_told_with_those_that_are(registered):
+    with pytest.raises(BadInput, match="no version 1 of recast in sqlite.*: there is none yet"):
+        registry.version(1, registered)
+    put_into_use(model_folder("one", registered), registered)
+    put_into_use(model_folder("two", registered), registered)
+    with pytest.raises(BadInput, match="no version 7 of recast in .*: there are 1, 2"):
+        registry.version(7, registered)
 
 
-def test_two_runs_that_promote_at_once_get_versions_of_their_own(places):
-    names = [f"{number:02}" for number in range(16)]
-    with ThreadPoolExecutor(max_workers=8) as pool:
-
-        def promote(name: str) -> registry.Version:
-            with registry.deciding(places):
-                return promoted(places, name)[0]
-
-        made = list(pool.map(promote, names))
-    assert sorted(version.number for version in made) == list(range(1, 17))
-    assert [registry.version(version.number, places).model for version in made] == names
-    assert registry.champion(places).number == 16, "the last one to promote is in use"
+def test_a_decision_makes_one_version_however_often_it_is_taken_up(registered):
+    folder = model_folder("one", registered)
+    tracked = tracker.begin("what of it", "run", registered)
+    first, again = (registry.register(folder, "compact", tracked, "run", "good", None, registered) for _ in range(2))
+    assert first.number == again.number == 1
+    assert len(registry.versions(registered)) == 1
 
 
-def test_a_crash_between_version_and_champion_leaves_the_old_champion(places, monkeypatch):
-    (first,) = promoted(places, "aa")
+def test_runs_that_promote_at_once_get_versions_of_their_own(registered):
+    folders = [model_folder(f"{number}", registered) for number in range(6)]
 
-    write_whole = registry.write_whole
+    def promote(folder) -> registry.Version:
+        with registry.deciding(registered):
+            return put_into_use(folder, registered)
 
-    def crash(target: Path, content: bytes) -> None:
-        if target.name == "champion":
-            raise KeyboardInterrupt
-        write_whole(target, content)
-
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(registry, "write_whole", crash)
-        promoted(places, "bb")
-    assert registry.champion(places) == first
-    (next_one,) = promoted(places, "bb")
-    assert (next_one.number, next_one.champion_before) == (3, 1)
-    assert registry.champion(places) == next_one
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        made = list(pool.map(promote, folders))
+    assert sorted(one.number for one in made) == list(range(1, 7))
+    assert [registry.version(one.number, registered).model for one in made] == [folder.name for folder in folders]
+    assert registry.champion(registered).number == 6, "the last one to promote is in use"
 
 
-@pytest.mark.parametrize("moment", ["fsync", "replace"])
-def test_a_crash_at_any_moment_leaves_a_champion_that_can_be_read(places, monkeypatch, moment):
-    (first,) = promoted(places, "aa")
+def test_who_decided_against_an_earlier_champion_is_told(three):
+    with pytest.raises(registry.Overtaken):
+        registry.promote(1, 2, three)
+    assert registry.champion(three).number == 3
+
+
+def test_a_rollback_goes_back_to_what_was_in_use_before_and_on(three):
+    now, before = registry.rollback("was taken back", three)
+    assert (now.number, before.number) == (2, 3)
+    assert aliases(three) == {"champion": 2, "previous": 1}
+    assert registry.version(3, three).withdrawn == "was taken back"
+    assert registry.rollback("was taken back too", three)[0].number == 1
+    assert aliases(three) == {"champion": 1}
+    with pytest.raises(BadInput, match="version 1 is the only one that can be used"):
+        registry.rollback("once more", three)
+    assert aliases(three) == {"champion": 1}
+
+
+def test_a_rollback_passes_over_versions_that_were_taken_back(three):
+    registry.rollback("was taken back", three)
+    put_into_use(model_folder("four", three), three)
+    assert aliases(three) == {"champion": 4, "previous": 2}
+    assert registry.rollback("again", three)[0].number == 2
+
+
+def test_nothing_in_use_cannot_be_taken_back(registered):
+    with pytest.raises(BadInput, match="no model is in use in sqlite"):
+        registry.rollback("why not", registered)
+
+
+def test_a_crash_between_the_list_and_the_alias_leaves_the_way_back(three, monkeypatch):
+    from mlflow import MlflowClient
 
     def crash(*_: object) -> None:
-        raise OSError("the power went off")
+        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="power"):
-        patched.setattr(os, moment, crash)
-        promoted(places, "bb")
-    assert registry.champion(places) == first
-    left = {path.name for path in registry.registry(places).rglob("*")}
-    assert left - {"versions", "champion", "1.json", "2.json"} == set()
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(MlflowClient, "set_registered_model_alias", crash)
+        registry.promote(1, 3, three)
+    assert registry.champion(three).number == 3
+    assert registry.champions(three) == [1, 2, 3], "what never came into use is no way back"
+    assert registry.rollback("was taken back", three)[0].number == 2
+
+
+def test_a_refused_challenger_waits_no_longer(three):
+    registry.rollback("was taken back", three)
+    registry.challenge(3, three)
+    registry.refuse(3, "was refused", three)
+    assert aliases(three) == {"champion": 2, "previous": 1}
+    with pytest.raises(BadInput, match="version 2 is in use: take it back by --rollback"):
+        registry.refuse(2, "was refused", three)
+
+
+def test_a_folder_that_is_lost_or_damaged_comes_back_from_the_registry(three):
+    now = registry.champion(three)
+    folder = bundle.of(now.model, three)
+    shutil.rmtree(folder)
+    assert bundle.identity(bundle.obtained(now, three)) == now.model
+    (folder / "decision.json").write_text("changed")
+    assert bundle.identity(bundle.obtained(now, three)) == now.model
+
+
+def test_a_model_that_is_damaged_in_the_registry_too_is_not_used(three):
+    now = registry.champion(three)
+    shutil.rmtree(bundle.of(now.model, three))
+    for stored in (three.artifacts / "mlflow").rglob(f"{now.model}/decision.json"):
+        stored.write_text("changed")
+    with pytest.raises(BadInput, match="the files of version 3 in sqlite.* have changed since they were released"):
+        bundle.obtained(now, three)
+    assert not bundle.of(now.model, three).exists()
+
+
+def test_another_name_is_another_model(three):
+    other = Places(data=three.data, artifacts=three.artifacts, registered_model="gears")
+    assert registry.champion(other) is None
+    put_into_use(model_folder("four", other), other)
+    assert (registry.champion(other).number, registry.champion(three).number) == (1, 3)

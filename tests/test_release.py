@@ -1,12 +1,14 @@
 """Release: promoted or kept, decided once, with the rules and the figures that decided it."""
 
 import pytest
+from conftest import model_folder
 
 from tasks import release as verb
 from tasks.images.manifest import Row
+from tasks.models import bundle
 from tasks.models.metrics import Prediction
 from tasks.release import release
-from tasks.runs import registry
+from tasks.runs import registry, tracker
 from tasks.runs.config import Acceptance, Classes
 from tasks.runs.config import Evaluation as Costs
 from tasks.runs.errors import BadInput
@@ -18,9 +20,15 @@ STRICT = Acceptance(max_escape_rate=0, max_false_reject_rate=0)
 SOUND = Format(bytes=1_000, images=20, max_difference=0, changed_decisions=0, milliseconds=1)
 
 
-def candidate(name: str, changed: int = 0) -> Exports:
-    formats = {"litert": SOUND.model_copy(update={"changed_decisions": changed})}
-    return Exports(digest=name * 32, contents=(), formats=formats)
+@pytest.fixture
+def candidate(registered):
+    """The folder of a model that is no network; another name is another model."""
+
+    def make(name: str, changed: int = 0) -> Exports:
+        formats = {"litert": SOUND.model_copy(update={"changed_decisions": changed})}
+        return Exports(digest=model_folder(name, registered).name, contents=(), formats=formats)
+
+    return make
 
 
 @pytest.fixture
@@ -43,7 +51,7 @@ def splits(tested, places):
 
 
 @pytest.fixture
-def released(evaluation, splits, places, tested, monkeypatch):
+def released(evaluation, splits, model, places, tested, candidate, monkeypatch):
     """One defect of ten escapes, two good parts of ten are rejected; what is in use judges as `champion` says, or alike."""
 
     def run(name: str, acceptance: Acceptance, run_id: str = "run 1", champion=None, learnt=(), changed=0):
@@ -53,7 +61,7 @@ def released(evaluation, splits, places, tested, monkeypatch):
 
         monkeypatch.setattr(verb, "judge_by", judged)
         monkeypatch.setattr(verb.bundle, "learnt", lambda digest, places: frozenset(learnt))
-        return release.fn(splits, evaluation, candidate(name, changed), Costs(), acceptance, run_id, places)
+        return release.fn(splits, model, evaluation, candidate(name, changed), Costs(), acceptance, run_id, places)
 
     return run
 
@@ -63,7 +71,7 @@ def contrary(one: Prediction) -> Prediction:
     return one._replace(decision="pass" if one.label == "def_front" else "reject")
 
 
-def test_a_good_first_candidate_comes_into_use(released, places):
+def test_a_good_first_candidate_comes_into_use(released, places, candidate):
     decided = released("aa", LAX)
     assert (decided.verdict, decided.version, decided.champion_before, decided.cached) == ("promoted", 1, None, False)
     assert decided.decided_in == "run 1"
@@ -160,7 +168,7 @@ def test_stricter_limits_are_told_of_a_model_in_use_and_change_nothing(released,
 def test_a_candidate_that_is_in_use_counts_as_decided(released, places):
     first = released("aa", LAX)
     assert released("aa", LAX, "run 2") == first.model_copy(update={"cached": True})
-    assert registry.versions(places) == [1]
+    assert [one.number for one in registry.versions(places)] == [1]
 
 
 def test_the_same_question_is_decided_once(released, monkeypatch):
@@ -185,17 +193,98 @@ def test_a_candidate_that_was_kept_is_promoted_when_acceptance_allows(released):
     assert released("aa", LAX).verdict == "promoted"
 
 
-def test_a_crash_before_the_champion_changed_leaves_the_question_open(released, places, monkeypatch):
-    def crash(*_: object) -> None:
-        raise OSError("the power went off")
+CHANGES = [
+    "create_run", "create_logged_model", "log_model_artifacts", "finalize_logged_model", "create_registered_model",
+    "create_model_version", "set_registered_model_tag", "set_registered_model_alias", "log_text", "set_tag",
+]  # fmt: skip
 
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="power"):
-        patched.setattr(registry, "write_whole", crash)
-        released("aa", LAX)
-    assert registry.champion(places) is None
-    decided = released("aa", LAX, "run 2")
-    assert (decided.verdict, decided.decided_in, decided.cached) == ("promoted", "run 2", False)
-    assert registry.champion(places).model == candidate("aa").digest
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_crash_at_any_change_leaves_a_champion_and_the_next_run_ends_the_same(released, places, monkeypatch, change):
+    """The first model is in use; the next one is to take its place when the power goes off."""
+    first = released("aa", LAX)
+
+    def crash(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"mlflow.MlflowClient.{change}", crash)
+        if change == "create_registered_model":
+            released("bb", LAX, "run 2", champion=contrary)
+        else:
+            with pytest.raises(KeyboardInterrupt):
+                released("bb", LAX, "run 2", champion=contrary)
+    now = registry.champion(places)
+    assert now.number in (first.version, 2)
+    assert bundle.obtained(now, places).is_dir()
+    decided = released("bb", LAX, "run 3", champion=contrary)
+    assert (decided.verdict, decided.version, decided.champion_before) == ("promoted", 2, 1)
+    assert [(one.number, *one.aliases) for one in registry.versions(places)] == [(1, "previous"), (2, "champion")]
+    assert len(tracker.client(places).search_runs([tracker.experiment(places)])) == 2, "the open run was taken up again"
+
+
+def test_a_candidate_that_was_taken_back_is_not_promoted_again(released, places):
+    released("aa", LAX)
+    released("bb", LAX, "run 2", champion=contrary)
+    registry.rollback("was taken back: it refused a whole shift", places)
+    again = released("bb", LAX, "run 3", champion=contrary)
+    assert (again.verdict, again.version, again.decided_in, again.cached) == ("kept", 1, "run 2", True)
+    assert again.reason.startswith(
+        "it is version 2, which was taken back: it refused a whole shift; `flows/promote.py --version 2`"
+    )
+    assert registry.champion(places).number == 1
+
+
+def test_with_approval_a_candidate_waits_and_the_champion_stays(released, places):
+    released("aa", LAX)
+    careful = LAX.model_copy(update={"require_approval": True})
+    waiting = released("bb", careful, "run 2", champion=contrary)
+    assert (waiting.verdict, waiting.version, waiting.champion_before) == ("waiting", 2, 1)
+    assert registry.champion(places).number == 1
+    assert registry.by_alias(registry.CHALLENGER, places).number == 2
+    assert released("bb", careful, "run 3", champion=contrary) == waiting.model_copy(update={"cached": True})
+    registry.promote(2, 1, places)
+    assert released("bb", careful, "run 4").verdict == "promoted"
+    assert registry.by_alias(registry.CHALLENGER, places) is None
+
+
+def test_a_candidate_that_another_machine_overtook_is_decided_again(released, places, monkeypatch, capsys):
+    """The champion changes between the judgement and the promotion."""
+    released("aa", LAX)
+    released("bb", LAX, "run 2", champion=contrary)
+    registry.rollback("was taken back", places)
+    registry.withdraw(2, None, places)
+    ruled, turns = verb.gate.ruled, []
+
+    def overtaken(*asked):
+        turns.append(asked)
+        if len(turns) == 1:
+            registry.promote(2, 1, places)
+        return ruled(*asked)
+
+    monkeypatch.setattr(verb.gate, "ruled", overtaken)
+    decided = released("cc", LAX, "run 3", champion=contrary)
+    assert (decided.verdict, decided.version, decided.champion_before) == ("promoted", 4, 2)
+    assert len(turns) == 2
+    assert "it is decided again" in capsys.readouterr().out
+
+
+def test_a_version_that_the_registry_does_not_give_back_is_not_promoted(released, places, monkeypatch):
+    released("aa", LAX)
+    fetch = verb.tracker.fetch_model
+
+    def damaged(number, digest, target, places):
+        fetch(number, digest, target, places)
+        (target / "decision.json").write_text("another")
+
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(BadInput, match="version 2 in sqlite.* have changed since they were"),
+    ):
+        patched.setattr(verb.tracker, "fetch_model", damaged)
+        released("bb", LAX, "run 2", champion=contrary)
+    assert registry.champion(places).number == 1
+    assert released("bb", LAX, "run 3", champion=contrary).version == 2
 
 
 def test_the_step_is_not_remembered_by_prefect():

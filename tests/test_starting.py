@@ -1,12 +1,14 @@
 """Starting: training continues from the model in use only where that is fair and can be done, and else says why not."""
 
+import shutil
+
 import pytest
+from conftest import put_into_use
 
 from tasks.images.manifest import Content, Row
 from tasks.models import starting
 from tasks.models.bundle import identity
 from tasks.models.starting import Start, in_use, mixed, start
-from tasks.runs import registry
 from tasks.runs.config import Champion, Training
 from tasks.runs.tables import write_table
 
@@ -20,11 +22,12 @@ DECISION = """{"classes": {}, "model": "compact", "network_sha256": "aa", "view"
 
 
 @pytest.fixture
-def champion(places, monkeypatch):
+def champion(registered, monkeypatch):
     """Puts a model into use that has learnt from these contents, and gives the recipe that continues from it."""
     monkeypatch.setattr(starting, "alike", lambda network, recipe: True)
 
     def make(*learnt: str, **asked):
+        places = registered
         folder = places.artifacts / "models/made"
         folder.mkdir(parents=True)
         (folder / "model.keras").write_bytes(b"weights")
@@ -33,7 +36,7 @@ def champion(places, monkeypatch):
             write_table(folder / "images.csv", map(Content, learnt), Content)
         digest = identity(folder)
         folder = folder.rename(places.artifacts / "models" / digest)
-        registry.promote(digest, "run", "good", places)
+        put_into_use(folder, places)
         used = Champion(digest=digest, model="compact", image_size=32)
         return Training(**{"model": "compact", "image_size": 32, "start_from": "champion", **asked}).recipe(
             champion=used
@@ -98,7 +101,19 @@ def test_the_model_in_use_is_found_by_the_registry(champion, places):
     assert in_use(places) is None
     recipe = champion("a")
     assert in_use(places) == recipe.champion
-    (places.artifacts / "models" / recipe.champion.digest / "decision.json").unlink()
+
+
+def test_a_model_in_use_whose_folder_is_lost_comes_from_the_registry(champion, places):
+    recipe = champion("a")
+    (lost := places.artifacts / "models" / recipe.champion.digest / "decision.json").unlink()
+    assert in_use(places) == recipe.champion
+    assert lost.is_file()
+
+
+def test_a_model_in_use_that_cannot_be_had_is_none_to_continue_from(champion, places):
+    recipe = champion("a")
+    shutil.rmtree(places.artifacts / "models" / recipe.champion.digest)
+    shutil.rmtree(places.artifacts / "mlflow")
     assert in_use(places) is None
 
 

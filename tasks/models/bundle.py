@@ -5,15 +5,18 @@ each time they are made; `exports.json` lists all.
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
 from tasks.images.manifest import Content
 from tasks.models.formats import NAMES
+from tasks.runs import registry, tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import File, digest_of, publish, sha256_of
+from tasks.runs.files import File, digest_of, publish, scratch_beside, sha256_of
 from tasks.runs.records import Exports, Format
 from tasks.runs.tables import read_table
 
@@ -29,6 +32,36 @@ def of(digest: str, places: Places) -> Path:
 def identity(folder: Path) -> str:
     """sha256 over the files that decide: the name that the folder should have."""
     return digest_of({name: sha256_of(folder / name) for name in DECIDING if (folder / name).is_file()})
+
+
+def obtained(version: registry.Version, places: Places) -> Path:
+    """The folder of a version. Where it is not at hand, or was damaged, it comes from the registry. Raises BadInput if it cannot."""
+    folder = of(version.model, places)
+    if not folder.is_dir() or identity(folder) != version.model:
+        with fetched(version, places) as scratch:
+            shutil.rmtree(folder, ignore_errors=True)
+            publish(scratch, folder)
+    return folder
+
+
+def read_back(version: registry.Version, places: Places) -> None:
+    """Raises BadInput unless the registry gives back the very folder that was put there."""
+    with fetched(version, places):
+        pass
+
+
+@contextmanager
+def fetched(version: registry.Version, places: Places) -> Iterator[Path]:
+    """The folder of a version as the registry has it, its digest checked, for a while."""
+    where = f"version {version.number} in {tracker.address(places)}"
+    with scratch_beside(of(version.model, places)) as scratch:
+        try:
+            tracker.fetch_model(version.number, version.model, scratch, places)
+        except OSError as error:
+            raise BadInput(f"the files of {where} cannot be had: {error}") from error
+        if identity(scratch) != version.model:
+            raise BadInput(f"the files of {where} have changed since they were released, and are not used")
+        yield scratch
 
 
 def read(folder: Path) -> Exports | None:

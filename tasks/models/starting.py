@@ -9,6 +9,7 @@ from tasks.images.manifest import Content, Row
 from tasks.models import bundle, decisions
 from tasks.runs import registry
 from tasks.runs.config import Champion, Places, Recipe
+from tasks.runs.errors import BadInput
 from tasks.runs.tables import read_table
 
 FEWEST_OLD = 1_000  # images that are learnt again beside few new ones: enough castings that none is forgotten
@@ -17,10 +18,12 @@ FEWEST_OLD = 1_000  # images that are learnt again beside few new ones: enough c
 def in_use(places: Places) -> Champion | None:
     """The model in use, as training may continue from it; None where there is none, or its folder is gone."""
     version = registry.champion(places)
-    decision = bundle.of(version.model, places) / "decision.json" if version else None
-    if version is None or decision is None or not decision.is_file():
+    if version is None:
         return None
-    told = decisions.read(decision)
+    try:
+        told = decisions.read(bundle.obtained(version, places) / "decision.json")
+    except BadInput:
+        return None
     return Champion(digest=version.model, model=told.model, image_size=told.image_size)
 
 

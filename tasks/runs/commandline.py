@@ -27,6 +27,7 @@ SHORT = {
     "training.image_size": "image-size",
     "training.require_gpu": "require-gpu",
     "as_json": "json",
+    "as_list": "list",
     "places.data": "data",
     "places.artifacts": "artifacts",
 }

@@ -266,15 +266,19 @@ class Acceptance(Settings):
     """Longest that the network may take for one image, in any format, on the machine that exports it."""
     significance: float = Field(0.05, gt=0, lt=0.5)
     """A difference to the model in use counts when equal models would show it less often than this."""
+    require_approval: bool = False
+    """What passes all rules waits as challenger until a person promotes it: flows/promote.py."""
 
 
 class Places(Settings):
-    """The two folders; relative ones start at the current folder."""
+    """The two folders, relative ones from the current folder, and the name in the registry."""
 
     data: Path = Path("data")
     """The inbox, and what can be deleted because it is made again."""
     artifacts: Path = Path("artifacts")
     """What is kept: runs, models, the registry."""
+    registered_model: str = Field("recast", min_length=1, pattern=r"^[^/:'`]+$")
+    """Name in MLflow of the model that versions are of, and of the experiment."""
 
 
 class Config(Settings):

@@ -102,7 +102,7 @@ def sweep(places: Places) -> None:
         if time.time() - room.stat().st_mtime > MONTH:
             shutil.rmtree(room, ignore_errors=True)
     for place in (places.data.absolute(), places.artifacts.absolute()):
-        for room in [path for depth in ("", "*/", "registry/*/") for path in place.glob(f"{depth}.*{SCRATCH}")]:
+        for room in [path for depth in ("", "*/") for path in place.glob(f"{depth}.*{SCRATCH}")]:
             if room.parent.name != "inbox" and room.is_dir() and time.time() - room.stat().st_mtime > DAY:
                 shutil.rmtree(room, ignore_errors=True)
 

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ from tasks.runs.records import (
     Splits,
 )
 
-LIBRARIES = ("recast", "tensorflow", "keras", "prefect", "numpy", "scipy", "pillow", "simplejpeg")
+LIBRARIES = ("recast", "tensorflow", "keras", "prefect", "numpy", "scipy", "pillow", "simplejpeg", "mlflow")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "started": outcome.started.astimezone(UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(outcome.wall_seconds, 2),
         "versions": {"python": platform.python_version(), **{name: installed(name) for name in LIBRARIES}},
+        "code": code(),
         "config": outcome.config.model_dump(mode="json"),
         "steps": outcome.times,
         "dataset": dataset(outcome),
@@ -83,6 +85,16 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "evaluation": evaluation(outcome.evaluation),
         "release": outcome.release.model_dump(exclude={"cached"}),
     }
+
+
+def code() -> dict[str, Any]:
+    """The commit that ran, and whether files differed from it; nothing where this is no checkout."""
+    told = subprocess.run(
+        ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    commit, _, dirty = told.stdout.strip().partition("-")
+    return {"commit": commit or None, "changed": bool(dirty) if commit else None}
 
 
 def dataset(outcome: Outcome) -> dict[str, Any]:

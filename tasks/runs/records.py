@@ -391,4 +391,6 @@ class Release(Record):
     decided_in: str
     """Run that took the decision."""
     rules: tuple[Rule, ...] = ()
+    tracked: str = ""
+    """Its run in MLflow."""
     cached: bool = False

@@ -1,14 +1,31 @@
-"""Registry: which released model is in use. A version is complete before the champion is changed to it, in one step."""
+"""Registry: released models as versions of one registered model, and which of them is in use.
+
+The alias `champion` alone says what is in use. It is changed in one step, after the version is complete and was read back. The other
+aliases and the list of champions only say where to go back to.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.runs import tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import alone, write_whole
+from tasks.runs.files import alone
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+DIGEST, RUN, REASON, BEFORE, WITHDRAWN = (
+    f"recast.{name}" for name in ("digest", "run", "reason", "champion_before", "withdrawn")
+)
+CHAMPIONS = "recast.champions"  # of the registered model: the numbers of all that were in use, the newest last
+REMEMBERED = 200  # champions
 
 
 class Version(BaseModel):
@@ -19,59 +36,176 @@ class Version(BaseModel):
     model: str
     """Digest of its folder under `artifacts/models`."""
     run_id: str
-    """Run that promoted it."""
+    """Run that released it."""
     reason: str
     champion_before: int | None
+    """In use when it was decided about."""
+    tracked: str
+    """Its run in MLflow."""
+    withdrawn: str | None = None
+    """Why it was taken back or refused: no run promotes it again. None: it was not."""
+    aliases: tuple[str, ...] = ()
+
+
+class Overtaken(Exception):
+    """Another run changed the champion meanwhile: what was decided against the earlier one has to be decided again."""
 
 
 def champion(places: Places) -> Version | None:
     """The version in use, or None before the first promotion."""
-    pointer = registry(places) / "champion"
-    if not pointer.exists():
-        return None
-    if not (number := pointer.read_text(encoding="utf-8")).isdecimal():
-        raise BadInput(
-            f"{pointer} is damaged: it holds {number!r} and not the number of a version; write one of {versions(places)} into it"
-        )
-    return version(int(number), places)
+    return by_alias(CHAMPION, places)
 
 
-def promote(model: str, run_id: str, reason: str, places: Places) -> Version:
-    """Makes the model in the folder of this digest the next version, and the champion. Called by who is `deciding`."""
-    folder, before = registry(places), champion(places)
-    number = max(versions(places), default=0) + 1
-    made = Version(
-        number=number, model=model, run_id=run_id, reason=reason, champion_before=before.number if before else None
-    )
-    write_whole(folder / "versions" / f"{number}.json", made.model_dump_json(indent=2).encode())
-    write_whole(folder / "champion", str(number).encode())
-    return made
+def by_alias(alias: str, places: Places) -> Version | None:
+    def ask(client: "MlflowClient") -> dict:
+        return told(client.get_model_version_by_alias(places.registered_model, alias)).model_dump(mode="json")
 
-
-@contextmanager
-def deciding(places: Places) -> Iterator[None]:
-    """Of two runs that decide at once, the later waits, and then sees the earlier one's champion."""
-    folder = registry(places)
-    folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder / ".lock"):
-        yield
+    there = tracker.asked(f"{alias} of {places.registered_model}", ask, None, places)
+    return Version.model_validate(there) if there else None
 
 
 def version(number: int, places: Places) -> Version:
     """A version by its number. Raises BadInput when there is none."""
-    path = registry(places) / "versions" / f"{number}.json"
-    if not path.exists():
-        there = ", ".join(map(str, versions(places)))
+    there = versions(places)
+    if found := next((one for one in there if one.number == number), None):
+        return found
+    known = ", ".join(str(one.number) for one in there)
+    raise BadInput(
+        f"there is no version {number} of {places.registered_model} in {tracker.address(places)}: "
+        f"there {f'are {known}' if known else 'is none yet'}"
+    )
+
+
+def versions(places: Places) -> list[Version]:
+    """All, in order."""
+
+    def ask(client: "MlflowClient") -> list[dict]:
+        everyone, token = [], None
+        while token != "":
+            page = client.search_model_versions(f"name = '{places.registered_model}'", 1000, page_token=token)
+            everyone += [client.get_model_version(one.name, one.version) for one in page]
+            token = page.token or ""
+        return [told(one).model_dump(mode="json") for one in everyone]
+
+    nothing: list[dict] = []
+    there = tracker.asked(f"versions of {places.registered_model}", ask, nothing, places)
+    return sorted(map(Version.model_validate, there), key=lambda one: one.number)
+
+
+def told(found: "ModelVersion") -> Version:
+    tags = found.tags
+    before = tags.get(BEFORE, "")
+    return Version(
+        number=int(found.version), model=tags.get(DIGEST, ""), run_id=tags.get(RUN, ""), reason=tags.get(REASON, ""),
+        champion_before=int(before) if before else None, tracked=found.run_id or "", withdrawn=tags.get(WITHDRAWN),
+        aliases=tuple(found.aliases),
+    )  # fmt: skip
+
+
+@contextmanager
+def deciding(places: Places) -> Iterator[None]:
+    """Of two runs on one machine that decide at once, the later waits, and then sees the earlier one's champion."""
+    folder = places.artifacts.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder / ".deciding.lock"):
+        yield
+
+
+def register(
+    folder: Path, name: str, tracked: str, run_id: str, reason: str, champion_before: int | None, places: Places
+) -> Version:
+    """The model's folder, named by its digest, as a version, complete: of this decision there is one, crashes or not."""
+    made = next((one for one in versions(places) if (one.model, one.tracked) == (folder.name, tracked)), None)
+    if made:
+        return made
+    client = tracker.client(places)
+    if not tracker.found(lambda client: client.get_registered_model(places.registered_model), None, places):
+        client.create_registered_model(places.registered_model)
+    source, model_id = tracker.keep_model(folder, name, tracked, places)
+    tags = {DIGEST: folder.name, RUN: run_id, REASON: reason, BEFORE: str(champion_before or "")}
+    return told(
+        client.create_model_version(places.registered_model, source, tracked, tags=tags, model_id=model_id)
+    )  # fmt: skip
+
+
+def promote(number: int, over: int | None, places: Places) -> None:
+    """Makes a version the champion in the place of `over`. Called by who is `deciding`. Raises Overtaken when another is in use."""
+    client, name = tracker.client(places), places.registered_model
+    before = champions(places)
+    if (before[-1] if before else None) != over:
+        raise Overtaken
+    client.set_registered_model_tag(name, CHAMPIONS, " ".join(map(str, [*before, number][-REMEMBERED:])))
+    client.set_registered_model_alias(name, CHAMPION, str(number))
+    settle(places)
+
+
+def challenge(number: int, places: Places) -> None:
+    """Lets a version wait for a person's answer."""
+    tracker.client(places).set_registered_model_alias(places.registered_model, CHALLENGER, str(number))
+
+
+def rollback(reason: str, places: Places) -> tuple[Version, Version]:
+    """Takes the champion back: (what is in use now, what was). Raises BadInput when there is nothing to go back to."""
+    now, before = champion(places), previous(places)
+    if now is None or before is None:
         raise BadInput(
-            f"there is no version {number} in {registry(places)}: there {f'are {there}' if there else 'is none yet'}"
+            f"version {now.number} is the only one that can be used: promote another by --version, --list shows them"
+            if now
+            else f"no model is in use in {tracker.address(places)}: there is nothing to take back"
         )
-    return Version.model_validate_json(path.read_text(encoding="utf-8"))
+    withdraw(now.number, reason, places)
+    tracker.client(places).set_registered_model_alias(places.registered_model, CHAMPION, str(before.number))
+    settle(places)
+    return before, now
 
 
-def versions(places: Places) -> list[int]:
-    """The numbers that there are, in order."""
-    return sorted(int(path.stem) for path in registry(places).glob("versions/*.json"))
+def withdraw(number: int, reason: str | None, places: Places) -> None:
+    """No run promotes this version again; with None as reason, runs may."""
+    client, name = tracker.client(places), places.registered_model
+    if reason:
+        client.set_model_version_tag(name, str(number), WITHDRAWN, reason)
+    elif version(number, places).withdrawn:
+        client.delete_model_version_tag(name, str(number), WITHDRAWN)
 
 
-def registry(places: Places) -> Path:
-    return places.artifacts.absolute() / "registry"
+def refuse(number: int, reason: str, places: Places) -> None:
+    """Answers no for a version. Raises BadInput when there is none, or when it is in use: that one is taken back."""
+    refused = version(number, places)
+    if CHAMPION in refused.aliases:
+        raise BadInput(f"version {number} is in use: take it back by --rollback")
+    withdraw(number, reason, places)
+    settle(places)
+
+
+def settle(places: Places) -> None:
+    """Brings the other aliases in line with the champion."""
+    client, name = tracker.client(places), places.registered_model
+    before, waiting, now = previous(places), by_alias(CHALLENGER, places), champion(places)
+    if before:
+        client.set_registered_model_alias(name, PREVIOUS, str(before.number))
+    elif by_alias(PREVIOUS, places):
+        client.delete_registered_model_alias(name, PREVIOUS)
+    if waiting and (waiting.withdrawn or now and waiting.number == now.number):
+        client.delete_registered_model_alias(name, CHALLENGER)
+
+
+def previous(places: Places) -> Version | None:
+    """The newest version that was in use before the champion and was not taken back."""
+    by_number = {one.number: one for one in versions(places)}
+    earlier = [by_number[number] for number in reversed(champions(places)[:-1]) if number in by_number]
+    return next((one for one in earlier if not one.withdrawn), None)
+
+
+def champions(places: Places) -> list[int]:
+    """Numbers of the versions that were in use, up to the one that is."""
+
+    def ask(client: "MlflowClient") -> str:
+        return client.get_registered_model(places.registered_model).tags.get(CHAMPIONS, "")
+
+    now = champion(places)
+    numbers = [int(one) for one in tracker.asked(f"champions of {places.registered_model}", ask, "", places).split()]
+    if now is None:
+        return []
+    while numbers and numbers[-1] != now.number:
+        numbers.pop()  # it came into use by a rollback, or a crash came before the alias
+    return numbers or [now.number]

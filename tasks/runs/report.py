@@ -60,6 +60,8 @@ def result(outcome: Outcome) -> str:
 
 
 def headline(release: Release) -> str:
+    if release.verdict == "waiting":
+        return f"Version {release.version} waits for a person's answer"
     if release.verdict == "promoted":
         return f"Promoted as version {release.version}"
     return (

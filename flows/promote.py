@@ -1,0 +1,140 @@
+"""Promote: lists versions, puts one into use, takes the one in use back, or answers for one that waits for approval.
+
+python flows/promote.py --list | --version N | --rollback | --refuse N  [--reason TEXT]
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
+
+from prefect import flow
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+from pydantic import Field
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tasks.models import bundle
+from tasks.runs import registry, tracker
+from tasks.runs.commandline import Arguments, exit_status, parse
+from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
+
+WEEK = 7 * 86_400  # seconds that an answer is waited for
+
+
+class PromoteArguments(Arguments):
+    """Say which released model is in use."""
+
+    version: int | None = Field(None, ge=1, description="Put this version into use, whatever the rules said of it.")
+    rollback: bool = Field(False, description="Take the model in use back, for the one before it.")
+    refuse: int | None = Field(None, ge=1, description="Refuse this version: no run promotes it again.")
+    reason: str = Field("", description="Why; it is kept with the version.")
+    as_list: bool = Field(False, description="List the versions.")
+    places: Places = Places()
+
+
+class Answer(RunInput):
+    """What a person says of a challenger."""
+
+    promote: bool = Field(description="Put it into use; otherwise it is refused.")
+    reason: str = Field("", description="Why; it is kept with the version.")
+
+
+def change(version: int | None, rollback: bool, refuse: int | None, reason: str, places: Places) -> str:
+    """Does what is asked, one thing of the three, and says it in one sentence."""
+    if sum((version is not None, rollback, refuse is not None)) != 1:
+        raise BadInput("say one thing: --version N, --rollback, --refuse N, or --list")
+    with registry.deciding(places):
+        if rollback:
+            now, before = registry.rollback(f"was taken back{because(reason)}", places)
+            return f"version {now.number} is in use again, version {before.number} was taken back"
+        if refuse is not None:
+            registry.refuse(refuse, f"was refused{because(reason)}", places)
+            return f"version {refuse} is refused: no run promotes it"
+        return put_into_use(registry.version(version or 0, places), places)
+
+
+def put_into_use(chosen: registry.Version, places: Places) -> str:
+    champion = registry.champion(places)
+    if champion and champion.number == chosen.number:
+        return f"version {chosen.number} is in use already"
+    bundle.obtained(chosen, places)  # before anybody is sent to it
+    registry.withdraw(chosen.number, None, places)
+    registry.promote(chosen.number, champion.number if champion else None, places)
+    return f"version {chosen.number} is in use" + (f", version {champion.number} no longer" if champion else "")
+
+
+def because(reason: str) -> str:
+    return f": {reason}" if reason else ""
+
+
+@flow(flow_run_name="promote", log_prints=True)
+def promote(
+    version: int | None = None,
+    rollback: bool = False,
+    refuse: int | None = None,
+    reason: str = "",
+    places: Places = Places(),
+) -> str:
+    """As the command line does it: one of version, rollback and refuse."""
+    done = change(version, rollback, refuse, reason, places)
+    print(done)
+    return done
+
+
+@flow(flow_run_name="approve version {version}", log_prints=True, persist_result=True)
+def approve(version: int, places: Places = Places()) -> str:
+    """Asks a person about a challenger, in the Prefect UI: the run is suspended, and holds no worker, until it is answered."""
+    waiting = registry.version(version, places)
+    if waiting.withdrawn or registry.CHALLENGER not in waiting.aliases:
+        print(nothing := f"version {version} does not wait for an answer")
+        return nothing
+    answer = suspend_flow_run(
+        wait_for_input=Answer.with_initial_data(description=question(waiting, places), promote=False), timeout=WEEK
+    )
+    if answer.promote and (champion := number(registry.champion(places))) != waiting.champion_before:
+        raise BadInput(
+            f"version {version} was judged beside version {waiting.champion_before}, and version {champion} is in use now: "
+            "run flows/retrain.py again, which judges it beside that one, or promote it by name"
+        )
+    return promote(
+        version=version if answer.promote else None,
+        refuse=None if answer.promote else version,
+        reason=answer.reason,
+        places=places,
+    )
+
+
+def question(waiting: registry.Version, places: Places) -> str:
+    """What a person should know before answering, in Markdown."""
+    decided = tracker.decided(waiting.tracked, places)
+    rules = "\n".join(f"* {rule.name}: {rule.figure} ({rule.limit})" for rule in decided.rules) if decided else ""
+    return f"**Version {waiting.number}** of run `{waiting.run_id}`: {waiting.reason}.\n\n{rules}"
+
+
+def number(version: registry.Version | None) -> int | None:
+    return version.number if version else None
+
+
+def listed(places: Places) -> Table:
+    table = Table("version", "", "model", "run", "why", box=None, pad_edge=False, header_style="bold")
+    for one in registry.versions(places):
+        marks = ", ".join([*one.aliases, *(["withdrawn"] if one.withdrawn else [])])
+        table.add_row(*map(Text, (str(one.number), marks, one.model[:12], one.run_id, one.withdrawn or one.reason)))
+    return table
+
+
+def main() -> None:
+    asked = parse(PromoteArguments, sys.argv[1:])
+    if asked.as_list:
+        Console().print(listed(asked.places))
+    else:
+        print(change(asked.version, asked.rollback, asked.refuse, asked.reason, asked.places))
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

@@ -1,0 +1,277 @@
+"""Tracker: runs in MLflow. No other file imports it; `registry` keeps its versions through the client that is made here.
+
+Embedded, it is `artifacts/mlflow.db` and files beside it; MLFLOW_TRACKING_URI names a server instead.
+"""
+
+import json
+import logging
+import os
+import re
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from warnings import catch_warnings
+
+from tasks.runs.config import Places
+from tasks.runs.files import scratch_beside, write_whole
+from tasks.runs.records import Release
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+RUN, QUESTION, VERDICT = "recast.run", "recast.question", "recast.verdict"  # tags of a run
+DECISION = "release.json"  # artifact of a run whose verdict is known
+TASKS = Path(__file__).parents[1]  # goes along with a model, so that MLflow can load it where recast is not
+SERVING = ("ai-edge-litert", "numpy", "pillow", "pydantic", "simplejpeg")  # what judging takes
+T = TypeVar("T")
+
+
+def address(places: Places) -> str:
+    """The server, or the embedded database."""
+    return server() or f"sqlite:///{embedded(places)}"
+
+
+def server() -> str | None:
+    return os.environ.get("MLFLOW_TRACKING_URI") or None
+
+
+def embedded(places: Places) -> Path:
+    return places.artifacts.absolute() / "mlflow.db"
+
+
+def reachable() -> None:
+    """Raises ConnectionError where a server is named that does not answer: better now than after hours of training."""
+    uri = server()
+    if uri and uri.startswith("http"):
+        try:
+            urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
+        except OSError as error:
+            raise ConnectionError(f"no MLflow server answers at {uri} (MLFLOW_TRACKING_URI): {error}") from error
+
+
+def client(places: Places) -> "MlflowClient":
+    if not server():
+        places.artifacts.absolute().mkdir(parents=True, exist_ok=True)
+    return client_of(address(places))
+
+
+@cache
+def client_of(uri: str) -> "MlflowClient":
+    from mlflow import MlflowClient  # late: seconds
+
+    for chatty in ("alembic", "mlflow"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)  # given, not set: whoever sets it changes the environment
+
+
+def asked(question: str, ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
+    """What MLflow answers, a value that JSON can hold; `nothing` where it knows of nothing.
+
+    A question does not make a database. What an embedded one has answered holds until its file changes, and is then had without
+    importing MLflow, which takes longer than many a judgement.
+    """
+    if server():
+        return found(ask, nothing, places)
+    if (state := stamp(places)) is None:
+        return nothing
+    memo = places.artifacts.absolute() / "mlflow.answers.json"
+    answers = remembered(memo, state)
+    if question not in answers:
+        answers[question] = found(ask, nothing, places)
+        with suppress(OSError):  # who may only read asks each time
+            write_whole(memo, json.dumps({"state": state, "answers": answers}).encode())
+    return answers[question]
+
+
+def found(ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
+    known = client(places)
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return ask(known)
+    except MlflowException as error:
+        # INVALID_PARAMETER_VALUE is the answer to an alias that no version bears
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return nothing
+        raise
+
+
+def stamp(places: Places) -> list[int] | None:
+    """What changes whenever the embedded database does; None where there is none."""
+    try:
+        with open(embedded(places), "rb") as opened:
+            changes = opened.read(28)[
+                24:
+            ]  # SQLite counts them here; times of files are too coarse for two changes at once
+            seen = os.fstat(opened.fileno())
+    except FileNotFoundError:
+        return None
+    return [int.from_bytes(changes), seen.st_ino, seen.st_size, seen.st_mtime_ns]
+
+
+def remembered(memo: Path, state: list[int]) -> dict[str, Any]:
+    try:
+        told = json.loads(memo.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return told["answers"] if told.get("state") == state else {}
+
+
+def begin(question: str, run_id: str, places: Places) -> str:
+    """MLflow's run for what is to be decided: the one that a killed process left open, or a new one."""
+    begun = [run for run in runs_about(question, client(places)) if run.info.status == "RUNNING"]
+    if begun:
+        return begun[0].info.run_id
+    tags = {RUN: run_id, QUESTION: question}
+    return client(places).create_run(experiment(places), run_name=run_id, tags=tags).info.run_id
+
+
+def runs_about(question: str, client: "MlflowClient") -> list["Run"]:
+    everywhere = [one.experiment_id for one in client.search_experiments()]
+    return client.search_runs(everywhere, f"tags.`{QUESTION}` = '{question}'", order_by=["attributes.start_time DESC"])
+
+
+def experiment(places: Places) -> str:
+    """Of the registered model's name. Where `artifacts` was moved a new one begins: the files of an old one lie where they lay."""
+    known, name = client(places), places.registered_model
+    location = None if server() else (places.artifacts.absolute() / "mlflow").as_uri()
+    there = known.get_experiment_by_name(name)
+    if there and location not in (None, there.artifact_location):
+        name = f"{name} in {places.artifacts.absolute()}"
+        there = known.get_experiment_by_name(name)
+    return there.experiment_id if there else known.create_experiment(name, artifact_location=location)
+
+
+def decide(tracked: str, release: Release, places: Places) -> None:
+    """Keeps the decision in its run; it counts as taken from here on."""
+    client(places).log_text(tracked, release.model_dump_json(indent=2), DECISION)
+    client(places).set_tag(tracked, VERDICT, release.verdict)
+
+
+def decision(question: str, places: Places) -> Release | None:
+    """What was decided about this question, if it was."""
+
+    def ask(client: "MlflowClient") -> str | None:
+        return next((run.info.run_id for run in runs_about(question, client) if VERDICT in run.data.tags), None)
+
+    tracked = asked(f"decision {question}", ask, None, places)
+    return decided(tracked, places) if tracked else None
+
+
+def decided(tracked: str, places: Places) -> Release | None:
+    """What was decided in this run, if it was."""
+
+    def ask(client: "MlflowClient") -> str | None:
+        try:
+            return Path(client.download_artifacts(tracked, DECISION)).read_text(encoding="utf-8")
+        except OSError:
+            return None
+
+    told = asked(f"decided in {tracked}", ask, None, places)
+    return Release.model_validate_json(told) if told else None
+
+
+def open_still(tracked: str, places: Places) -> bool:
+    """Whether the run lacks what `finish` writes."""
+    return asked(f"open {tracked}", lambda client: client.get_run(tracked).info.status == "RUNNING", False, places)
+
+
+def finish(
+    tracked: str, facts: Mapping[str, Any], history: Any, links: Mapping[str, str], folder: Path, places: Places
+) -> None:
+    """Writes into the run what `run.json` says, each epoch, and the run's folder. Again after a crash it writes the same."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+
+    known = client(places)
+    run = known.get_run(tracked)
+    at = run.info.start_time  # equal metrics of a second try are then one
+    numbers = {name: value for part in ("dataset", "training", "evaluation") for name, value in flat(facts[part], part)}
+    metrics = [
+        Metric(plain(name), float(value), at, 0) for name, value in numbers.items() if isinstance(value, int | float)
+    ]
+    metrics += [
+        Metric(f"epoch.{name}", value, at, epoch.epoch)
+        for epoch in history
+        for name, value in epoch.model_dump(exclude={"epoch"}).items()
+    ]
+    told = {
+        **dict(flat(facts["versions"], "version")),
+        **dict(flat(facts["code"], "code")),
+        **dict(flat(facts["model"], "model")),
+    }
+    told |= {"data.digest": facts["dataset"]["digest"], "data.splits_digest": facts["dataset"]["splits_digest"]}
+    tags = [RunTag(name, str(value)) for name, value in {**told, **links}.items()]
+    params = [] if run.data.params else [Param(name, str(value)) for name, value in flat(facts["config"])]
+    for start in range(0, len(metrics), 1000):
+        known.log_batch(tracked, metrics=metrics[start : start + 1000])
+    known.log_batch(tracked, params=params, tags=tags)
+    images = facts["dataset"]
+    source = json.dumps({"uri": images["source"]})
+    data = Dataset(
+        str(images["source"]), images["digest"][:32], "recast", source, profile=json.dumps(images["by_split"])
+    )
+    known.log_inputs(tracked, datasets=[DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+    known.log_artifacts(tracked, str(folder))
+    known.set_terminated(tracked)
+
+
+def keep_model(folder: Path, name: str, tracked: str, places: Places) -> tuple[str, str]:
+    """Stores the model's folder so that MLflow can serve it too: (where, id of the logged model)."""
+    known = client(places)
+    logged = known.create_logged_model(experiment(places), name=name, source_run_id=tracked)
+    with scratch_beside(places.artifacts.absolute() / "model") as scratch:
+        serve(folder, scratch, tracked, logged.model_id)
+        known.log_model_artifacts(logged.model_id, str(scratch))
+    known.finalize_logged_model(logged.model_id, "READY")
+    return logged.artifact_location, logged.model_id
+
+
+def serve(folder: Path, target: Path, tracked: str, model_id: str) -> None:
+    """Wraps the folder in what MLflow asks of a model that it can load by itself."""
+    with catch_warnings(action="ignore"):  # hints to who writes a model by hand
+        import mlflow.pyfunc
+        from mlflow.models import Model, ModelSignature
+        from mlflow.types import ColSpec, DataType, Schema
+
+        mlflow.pyfunc.save_model(
+            str(target), loader_module="tasks.models.served", data_path=str(folder), code_paths=[str(TASKS)],
+            pip_requirements=[f"{library}=={version(library)}" for library in SERVING],
+            signature=ModelSignature(Schema([ColSpec(DataType.binary, "image")])),
+            mlflow_model=Model(run_id=tracked, model_id=model_id),
+        )  # fmt: skip
+
+
+def fetch_model(number: int, digest: str, target: Path, places: Places) -> None:
+    """Copies the folder of a version to `target`. Raises FileNotFoundError where the registry has no such folder."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    known = client(places)
+    stored = f"{known.get_model_version_download_uri(places.registered_model, str(number))}/data/{digest}"
+    with scratch_beside(target) as scratch:
+        scratch.mkdir()
+        try:
+            there = download_artifacts(artifact_uri=stored, dst_path=str(scratch), tracking_uri=address(places))
+        except MlflowException as error:
+            raise FileNotFoundError(f"{stored}: {error.message}") from error
+        os.replace(there, target)
+
+
+def flat(tree: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
+    """(`part.of.the.tree`, value) of all that is no mapping; lists stay whole."""
+    for key, value in tree.items():
+        inner = f"{name}.{key}" if name else key
+        if isinstance(value, Mapping):
+            yield from flat(value, inner)
+        elif value is not None:
+            yield inner, value
+
+
+def plain(name: str) -> str:
+    """The name without what MLflow takes in no name."""
+    return re.sub(r"[^\w./: -]", "_", name)

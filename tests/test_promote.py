@@ -1,0 +1,92 @@
+"""Promote: a person's word about versions, by name, with a way back, and never by halves."""
+
+import sys
+
+import pytest
+from conftest import model_folder, put_into_use
+
+from flows import promote
+from tasks.runs import registry
+from tasks.runs.commandline import exit_status
+
+
+@pytest.fixture
+def two(registered):
+    for text in ("one", "two"):
+        put_into_use(model_folder(text, registered), registered, f"run of {text}")
+    return registered
+
+
+@pytest.fixture
+def say(places, monkeypatch, capsys):
+    """Runs the command in this process: (exit status, standard output, standard error)."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["promote.py", *map(str, words), "--artifacts", str(places.artifacts)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capsys.readouterr()
+        status = exit_status(promote.main)
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_a_version_comes_into_use_by_name(two, say):
+    assert say("--version", 1) == (0, "version 1 is in use, version 2 no longer\n", "")
+    assert registry.champion(two).number == 1
+    assert say("--version", 1) == (0, "version 1 is in use already\n", "")
+
+
+def test_a_rollback_says_what_is_in_use_now_and_why(two, say):
+    status, said, _ = say("--rollback", "--reason", "it refused a whole shift")
+    assert (status, said) == (0, "version 1 is in use again, version 2 was taken back\n")
+    assert registry.version(2, two).withdrawn == "was taken back: it refused a whole shift"
+
+
+def test_what_was_taken_back_can_be_promoted_by_name_and_then_by_runs(two, say):
+    say("--rollback")
+    assert say("--version", 2)[0] == 0
+    assert registry.version(2, two).withdrawn is None
+    assert registry.champion(two).number == 2
+
+
+def test_the_list_shows_versions_with_what_they_are(two, say):
+    say("--rollback", "--reason", "too strict")
+    status, said, _ = say("--list")
+    first, second = said.splitlines()[1:]
+    assert status == 0
+    assert first.split()[:2] == ["1", "champion"]
+    assert second.split()[:2] == ["2", "withdrawn"]
+    assert "was taken back: too strict" in second
+    assert "run of one" in first
+
+
+def test_an_empty_registry_lists_nothing_and_makes_nothing(say, places):
+    status, said, _ = say("--list")
+    assert (status, len(said.splitlines())) == (0, 1)
+    assert not places.artifacts.exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--version", 1, "--rollback"], ["--refuse", 1, "--version", 1]])
+def test_one_thing_is_said_at_a_time(say, words):
+    status, _, error = say(*words)
+    assert (status, error) == (2, "error: say one thing: --version N, --rollback, --refuse N, or --list\n")
+
+
+@pytest.mark.parametrize("words", [["--version", 9], ["--refuse", 9]])
+def test_a_version_that_is_not_there_is_told(two, say, words):
+    status, _, error = say(*words)
+    assert status == 2
+    assert "there is no version 9 of recast in sqlite" in error
+    assert registry.champion(two).number == 2
+
+
+def test_a_version_whose_files_are_gone_does_not_come_into_use(two, say, places):
+    import shutil
+
+    shutil.rmtree(places.artifacts / "models")
+    shutil.rmtree(places.artifacts / "mlflow")
+    status, _, error = say("--version", 1)
+    assert status == 2
+    assert "the files of version 1 in sqlite" in error
+    assert registry.champion(two).number == 2

@@ -1,0 +1,142 @@
+"""Tracker: runs in MLflow as its users look for them, and answers that hold until the database changes."""
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import model_folder, put_into_use
+
+from tasks.runs import registry, tracker
+from tasks.runs.config import Places
+from tasks.runs.outcome import facts, write_run
+from tasks.runs.records import Release
+
+ROOT = Path(__file__).parents[1]
+KEPT = Release(verdict="kept", reason="no better", version=1, champion_before=1, decided_in="run 1")
+
+
+@pytest.fixture
+def tracked(registered) -> str:
+    return tracker.begin("is it better", "run 1", registered)
+
+
+def run_of(tracked: str, places: Places):
+    return tracker.client(places).get_run(tracked)
+
+
+def test_a_decision_is_found_again_by_its_question(registered, tracked):
+    assert tracker.decision("is it better", registered) is None
+    tracker.decide(tracked, KEPT, registered)
+    assert tracker.decision("is it better", registered) == KEPT
+    assert tracker.decision("is another better", registered) is None
+    assert run_of(tracked, registered).data.tags["recast.verdict"] == "kept"
+
+
+def test_an_open_run_is_taken_up_again_and_a_finished_one_is_not(registered, tracked):
+    assert tracker.begin("is it better", "run 2", registered) == tracked
+    assert tracker.open_still(tracked, registered)
+    tracker.client(registered).set_terminated(tracked)
+    assert not tracker.open_still(tracked, registered)
+    assert tracker.begin("is it better", "run 2", registered) != tracked
+
+
+def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registered, tracked, tmp_path):
+    told = facts(finished)
+    folder = write_run(finished, "<html></html>")
+    for _ in range(2):  # again after a crash it writes the same
+        tracker.finish(tracked, told, finished.model.history, {"prefect.flow_run_id": "77"}, folder, registered)
+    run, client = run_of(tracked, registered), tracker.client(registered)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "run 1"
+    assert run.data.metrics["evaluation.test.accuracy"] == told["evaluation"]["test"]["accuracy"]
+    assert run.data.metrics["evaluation.slices.line 2.images"] == 10
+    assert run.data.params["training.model"] == "auto"
+    assert run.data.tags["prefect.flow_run_id"] == "77"
+    assert run.data.tags["version.tensorflow"] == told["versions"]["tensorflow"]
+    assert run.data.tags["code.commit"] == told["code"]["commit"]
+    losses = client.get_metric_history(tracked, "epoch.validation_loss")
+    assert [(one.step, one.value) for one in losses] == [
+        (one.epoch, one.validation_loss) for one in finished.model.history
+    ]
+    assert [one.dataset.digest for one in run.inputs.dataset_inputs] == [told["dataset"]["digest"][:32]]
+    assert {"report.html", "run.json", "predictions.csv", "figures"} <= {
+        one.path for one in client.list_artifacts(tracked)
+    }
+
+
+def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(finished, registered, tracked):
+    tracker.client(registered).log_param(tracked, "training.model", "another")
+    tracker.finish(tracked, facts(finished), finished.model.history, {}, write_run(finished, ""), registered)
+    assert run_of(tracked, registered).info.status == "FINISHED"
+
+
+def test_where_artifacts_were_moved_a_new_experiment_begins(registered, tmp_path):
+    tracker.begin("one", "run 1", registered)
+    (registered.artifacts).rename(tmp_path / "moved")
+    moved = Places(artifacts=tmp_path / "moved")
+    tracked = tracker.begin("two", "run 2", moved)
+    assert tracker.begin("two", "run 3", moved) == tracked
+    assert run_of(tracked, moved).info.artifact_uri.startswith((tmp_path / "moved/mlflow").as_uri())
+    assert not registered.artifacts.exists()
+
+
+def test_what_was_answered_is_told_without_mlflow_until_something_changes(registered, tmp_path):
+    put_into_use(model_folder("one", registered), registered)
+    code = (
+        "import sys; from pathlib import Path; from tasks.runs import registry; from tasks.runs.config import Places\n"
+        "print(registry.champion(Places(artifacts=Path(sys.argv[1]))).number, 'mlflow' in sys.modules)"
+    )
+
+    def ask() -> str:
+        words = [sys.executable, "-c", code, str(registered.artifacts)]
+        return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    assert registry.champion(registered).number == 1
+    assert ask() == "1 False"
+    put_into_use(model_folder("two", registered), registered)
+    assert ask() == "2 True"
+    assert ask() == "2 False"
+
+
+@pytest.mark.parametrize("damage", ["not JSON", '{"state": [1], "answers": {}}'])
+def test_a_damaged_or_old_memory_is_no_memory(registered, damage):
+    put_into_use(model_folder("one", registered), registered)
+    registry.champion(registered)
+    (registered.artifacts / "mlflow.answers.json").write_text(damage)
+    assert registry.champion(registered).number == 1
+    assert json.loads((registered.artifacts / "mlflow.answers.json").read_text())["answers"]
+
+
+def test_a_registry_that_may_only_be_read_answers(registered, monkeypatch):
+    put_into_use(model_folder("one", registered), registered)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setattr(tracker, "write_whole", refuse)
+    assert registry.champion(registered).number == 1
+
+
+def test_a_server_that_does_not_answer_is_told_before_any_work(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with pytest.raises(ConnectionError, match="no MLflow server answers at http://127.0.0.1:9 .MLFLOW_TRACKING_URI.: "):
+        tracker.reachable()
+
+
+def test_a_server_that_answers_is_asked(monkeypatch):
+    class Healthy(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/health" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.server_port}/")
+        tracker.reachable()
+        server.shutdown()
