@@ -15,6 +15,7 @@ class JudgeArguments(Arguments):
     """As the flows that judge have them."""
 
     as_json: bool = False
+    as_list: bool = False
     places: Places = Places()
 
 
@@ -36,24 +37,28 @@ GIVEN = {
     "training.image_size": ("--image-size 64", 64),
     "training.require_gpu": ("--require-gpu", True),
     "as_json": ("--json", True),
+    "as_list": ("--list", True),
     "places.data": ("--data here/data", Path("here/data")),
     "places.artifacts": ("--artifacts=there", Path("there")),
 }
 
 
+ELSEWHERE = {"as_json", "as_list"}  # settings of other commands
+
+
 @pytest.mark.parametrize("dotted", SHORT)
 def test_every_flat_name_sets_its_setting_and_no_other(dotted):
     words, value = GIVEN[dotted]
-    kind = JudgeArguments if dotted == "as_json" else RetrainArguments
+    kind = JudgeArguments if dotted in ELSEWHERE else RetrainArguments
     parsed, untouched = parse(kind, words.split()), parse(kind, [])
     assert value_of(parsed, dotted) == value
     assert value_of(untouched, dotted) != value
     for other in SHORT.keys() - {dotted}:
-        if kind is RetrainArguments and other != "as_json":
+        if kind is RetrainArguments and other not in ELSEWHERE:
             assert value_of(parsed, other) == value_of(untouched, other)
 
 
-@pytest.mark.parametrize("dotted", SHORT.keys() - {"as_json"})
+@pytest.mark.parametrize("dotted", SHORT.keys() - ELSEWHERE)
 def test_the_long_name_does_the_same(dotted):
     flat, value = GIVEN[dotted]
     words = flat.replace(f"--{SHORT[dotted]}", f"--{dotted}").split()
@@ -119,7 +124,7 @@ def test_the_help_shows_every_flat_name(capsys):
     assert end.value.code == 0
     shown = capsys.readouterr().out
     for dotted, flat in SHORT.items():
-        if dotted != "as_json":
+        if dotted not in ELSEWHERE:
             assert f"--{flat}" in shown
     assert "Passes over the training images" in shown
 

@@ -68,9 +68,9 @@ def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registere
     }
 
 
-def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(finished, registered, tracked):
+def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(outcome, registered, tracked):
     tracker.client(registered).log_param(tracked, "training.model", "another")
-    tracker.finish(tracked, facts(finished), finished.model.history, {}, write_run(finished, ""), registered)
+    tracker.finish(tracked, facts(outcome), outcome.model.history, {}, write_run(outcome, ""), registered)
     assert run_of(tracked, registered).info.status == "FINISHED"
 
 
