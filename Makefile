@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help retrain predict test test-all kills heatmaps lint format lock doctor serve deploy clean
+.PHONY: help retrain predict test test-all kills heatmaps lint format lock doctor serve mlflow serve-model deploy clean
 .PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict
 
 help:  ## this list
@@ -60,6 +60,15 @@ doctor: .venv/run  ## what is there: versions, GPU, disk, server, credentials
 
 serve: .venv/run  ## a Prefect server with its pages, on port 4200
 	$(BIN)/prefect server start
+
+# The embedded registry, unless MLFLOW_TRACKING_URI names a server.
+REGISTRY = $(or $(MLFLOW_TRACKING_URI),sqlite:///$(abspath artifacts)/mlflow.db)
+
+mlflow: .venv/run  ## MLflow's pages on port 5000: runs, versions, what is in use
+	$(BIN)/mlflow server --backend-store-uri $(REGISTRY) --host 127.0.0.1 --port 5000
+
+serve-model: .venv/run  ## the model in use answers on port 5001, by MLflow
+	PATH=$(abspath $(BIN)):$$PATH MLFLOW_TRACKING_URI=$(REGISTRY) mlflow models serve -m models:/recast@champion --env-manager local -p 5001
 
 deploy: .venv/run  ## a process pool, and the deployments of deployments/prefect.yaml on the server of PREFECT_API_URL
 	$(BIN)/prefect work-pool create recast --type process --overwrite

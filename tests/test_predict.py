@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,18 @@ def test_a_model_whose_litert_file_was_never_compared_is_asked_by_keras(ask, rel
     (after,) = json.loads(ask(image, "--json")[1])
     assert after["decision"] == before["decision"]
     assert after["defect_probability"] == pytest.approx(before["defect_probability"], abs=1e-5)
+
+
+def test_mlflow_serves_the_model_in_use_and_it_answers_as_predict_does(ask, released, places, tmp_path):
+    import mlflow.pyfunc
+    import pandas
+
+    photograph = tmp_path / "castings/test/def_front/cast_0.jpeg"
+    stored = next((places.artifacts / "mlflow").rglob("MLmodel")).parent
+    with warnings.catch_warnings(action="ignore"):  # MLflow's hints on type hints
+        served = mlflow.pyfunc.load_model(str(stored))
+    answers = served.predict(pandas.DataFrame({"image": [photograph.read_bytes(), b"no picture"]}))
+    expected = json.loads(ask(photograph, "--json")[1])[0]
+    assert answers.loc[0].to_dict() == {name: expected[name] for name in answers.columns}
+    assert answers.loc[1, "decision"] == "review"
+    assert answers.loc[1, "reason"].startswith("the image cannot be read")

@@ -1,0 +1,92 @@
+"""The story of a registry, on the sample: first model, nothing new, a worse one, a better one, taken back, and who answers meanwhile."""
+
+import csv
+import json
+import sys
+
+import pytest
+
+from flows import predict, promote
+from flows import retrain as flow
+from tasks.runs import tracker
+from tasks.runs.commandline import exit_status
+from tasks.runs.config import Config
+
+pytestmark = pytest.mark.slow
+LAX = {"max_escape_rate": 0.5, "max_false_reject_rate": 0.5, "max_review_rate": 1.0}  # three epochs make no good model
+
+
+@pytest.fixture
+def retrained(prefect_server, places):
+    def run(epochs: int) -> dict:
+        """`run.json` of a run on the same small sample."""
+        settings = {
+            "fetch": {"sample": {"parts": 60, "train_images": 300, "test_images": 120}},
+            "training": {"model": "ring", "epochs": epochs},
+            "acceptance": LAX,
+            "places": places,
+        }
+        flow.retrain(Config.model_validate(settings))
+        return json.loads((places.artifacts / "runs/latest/run.json").read_text())
+
+    return run
+
+
+@pytest.fixture
+def said(places, monkeypatch, capsys):
+    """What a command prints."""
+
+    def run(command, *words: str) -> str:
+        monkeypatch.setattr(
+            sys, "argv", [command.__name__, *words, "--data", str(places.data), "--artifacts", str(places.artifacts)]
+        )
+        capsys.readouterr()
+        assert exit_status(command.main) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_a_registry_from_the_first_model_to_a_rollback(retrained, said, places):
+    def answering() -> int:
+        """Version of who judges a photograph of the test."""
+        with open(places.artifacts / "runs/latest/predictions.csv", encoding="utf-8") as file:
+            part = next(row for row in csv.DictReader(file) if row["split"] == "test" and row["label"] == "def_front")
+        (image,) = places.data.glob(f"images/*/{part['sha256']}*")
+        return json.loads(said(predict, str(image), "--json"))[0]["model_version"]
+
+    first = retrained(3)
+    assert (first["release"]["verdict"], first["release"]["version"]) == ("promoted", 1)
+    assert answering() == 1
+
+    same = retrained(3)
+    assert all(step["cached"] for step in same["steps"].values())
+    assert same["release"] == first["release"]
+
+    worse = retrained(1)
+    assert (worse["release"]["verdict"], worse["release"]["version"]) == ("kept", 1)
+    assert answering() == 1
+
+    better = retrained(15)
+    assert (better["release"]["verdict"], better["release"]["version"]) == ("promoted", 2)
+    assert better["release"]["reason"].startswith("better than version 1: it costs less on")
+    assert answering() == 2
+
+    said(promote, "--rollback", "--reason", "a try")
+    assert answering() == 1
+    unchanged = retrained(15)
+    assert (unchanged["release"]["verdict"], unchanged["release"]["version"]) == ("kept", 1)
+    assert "it is version 2, which was taken back: a try" in unchanged["release"]["reason"]
+    assert answering() == 1
+
+    client = tracker.client(places)
+    runs = client.search_runs([tracker.experiment(places)], order_by=["attributes.start_time"])
+    assert [(run.data.tags["recast.run"], run.data.tags["recast.verdict"], run.info.status) for run in runs] == [
+        (facts["run_id"], verdict, "FINISHED")
+        for facts, verdict in ((first, "promoted"), (worse, "kept"), (better, "promoted"))
+    ]
+    assert [run.data.metrics["evaluation.test.accuracy"] for run in runs] == [
+        facts["evaluation"]["test"]["accuracy"] for facts in (first, worse, better)
+    ]
+    assert client.get_model_version_by_alias("recast", "champion").version == "1"
+    assert client.get_model_version("recast", "2").tags["recast.withdrawn"] == "was taken back: a try"
