@@ -87,13 +87,14 @@ def retrain(config: Config = Config()) -> Release:
 def announce(waiting: Release, places: Places) -> None:
     """The event that starts the deployment `approve`."""
     name, number = places.registered_model, waiting.version
+    there = Places(data=places.data.absolute(), artifacts=places.artifacts.absolute(), registered_model=name)
     emit_event(
         "recast.challenger.waiting",
         resource={
             "prefect.resource.id": f"recast.challenger.{name}.{number}",
             "prefect.resource.name": f"{name} {number}",
         },
-        payload={"version": number, "reason": waiting.reason, "places": places.model_dump(mode="json")},
+        payload={"version": number, "reason": waiting.reason, "places": there.model_dump(mode="json")},
         id=uuid5(NAMESPACE_URL, f"{name} {waiting.tracked}"),
     )
 

@@ -1,0 +1,108 @@
+"""Approval: a challenger's event starts a run that is suspended, holds no worker, and does what a person answers. All of it real."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import model_folder, put_into_use
+
+from tasks.runs import registry, tracker
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[1]
+PREFECT = [sys.executable, "-m", "prefect"]
+ANNOUNCE = """
+import sys
+from pathlib import Path
+from flows.retrain import announce
+from tasks.runs.config import Places
+from tasks.runs.records import Release
+waiting = Release(verdict="waiting", reason="better", version=2, champion_before=1, decided_in="run", tracked="77")
+announce(waiting, Places(data=Path(sys.argv[1]), artifacts=Path(sys.argv[2])))
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """The environment of a server of its own, with the deployment `approve` and a worker."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/api"
+    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": address}
+    log = open(tmp_path / "log", "wb")  # noqa: SIM115  its processes write it until they end
+
+    def start(*words: str) -> subprocess.Popen:
+        return subprocess.Popen([*PREFECT, *words], cwd=ROOT, env=environment, stdout=log, stderr=log)
+
+    started = [start("server", "start", "--port", str(port))]
+    try:
+        until(lambda: answers(f"{address}/health"), 120, "the server")
+        for words in (
+            ("work-pool", "create", "recast", "--type", "process"),
+            ("--no-prompt", "deploy", "--name", "approve", "--prefect-file", "deployments/prefect.yaml"),
+        ):
+            subprocess.run([*PREFECT, *words], cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
+        started.append(start("worker", "start", "--pool", "recast"))
+        yield environment
+    finally:
+        for process in reversed(started):
+            process.terminate()
+        for process in started:
+            process.wait(60)
+        log.close()
+
+
+def until(reached: Callable[[], object], seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, f"{what} took longer than {seconds} s"
+        time.sleep(0.5)
+
+
+def answers(address: str) -> bool:
+    try:
+        urllib.request.urlopen(address, timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def resumed(environment: dict[str, str], answer: dict) -> bool:
+    """Whether a suspended run was there and took the answer."""
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    async def say() -> bool:
+        async with get_client() as client:
+            paused = [run for run in await client.read_flow_runs() if run.state and run.state.is_paused()]
+            for run in paused:
+                await client.resume_flow_run(run.id, run_input=answer)
+        return bool(paused)
+
+    with temporary_settings({PREFECT_API_URL: environment["PREFECT_API_URL"]}):
+        return asyncio.run(say())
+
+
+def test_a_challenger_comes_into_use_when_a_person_says_so(home, registered):
+    put_into_use(model_folder("one", registered), registered)
+    tracked = tracker.begin("is it better", "run 2", registered)
+    folder = model_folder("two", registered)
+    made = registry.register(folder, "compact", tracked, "run 2", "it is better", 1, registered)
+    registry.challenge(made.number, registered)
+
+    words = [sys.executable, "-c", ANNOUNCE, str(registered.data), str(registered.artifacts)]
+    subprocess.run(words, cwd=ROOT, env=home, check=True)
+    until(lambda: resumed(home, {"promote": True, "reason": "looks right"}), 120, "the question")
+    until(lambda: registry.champion(registered).number == 2, 120, "the promotion")
+    assert {alias: one.number for one in registry.versions(registered) for alias in one.aliases} == {
+        "champion": 2,
+        "previous": 1,
+    }
