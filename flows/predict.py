@@ -1,8 +1,10 @@
 """Predict: what the model in use says of photographs of castings.
 
-python flows/predict.py IMAGE|FOLDER ... [--json] [--version N | --run latest|ID | --file MODEL]
+python flows/predict.py IMAGE|FOLDER ... [--json] [--csv FILE] [--version N | --run latest|ID | --file MODEL]
 """
 
+import csv
+import io
 import json
 import os
 import sys
@@ -22,6 +24,7 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.files import write_whole
 from tasks.runs.progress import bar
 from tasks.sources.folder import is_image, walk
 
@@ -34,6 +37,7 @@ class PredictArguments(Arguments):
     run: str | None = Field(None, description="Run whose model judges: its id, or `latest`.")
     file: Path | None = Field(None, description="Model to judge with: its folder, or the model.keras in it.")
     as_json: bool = Field(False, description="One JSON array on standard output, an object an image.")
+    csv: Path | None = Field(None, description="File for the answers as a table, a row an image, written whole.")
     places: Places = Places()
 
 
@@ -89,16 +93,28 @@ def line(answer: Answer) -> str:
     return f"{answer.path}: {answer.label}, {100 * sure:.2f} %{note}"
 
 
+def table(answers: Iterable[Answer]) -> str:
+    """The answers as CSV; what is not known is empty."""
+    text = io.StringIO()
+    rows = csv.DictWriter(text, list(Answer.model_fields), lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(answer.model_dump() for answer in answers)
+    return text.getvalue()
+
+
 def main() -> None:
     arguments = parse(PredictArguments, sys.argv[1:])
     images = list(images_of(arguments.images))
     if not images:
         raise BadInput(f"no image lies in {', '.join(arguments.images)}: .jpeg, .jpg and .png files are judged")
-    answers = []
+    predictor, answers = chosen(arguments), []
+    print(f"judged by {predictor.name}", file=sys.stderr)
     with bar("judging", len(images)) as advance:
-        for answer in chosen(arguments).judge(images):
+        for answer in predictor.judge(images):
             answers.append(answer)
             advance("")
+    if arguments.csv:
+        write_whole(arguments.csv, table(answers).encode())
     if arguments.as_json:
         print(json.dumps([answer.model_dump() for answer in answers], indent=2))
         return

@@ -1,6 +1,8 @@
 """Predict: the model in use answers in words or JSON, the same in every process, and says so when it cannot."""
 
+import csv
 import json
+import shutil
 import subprocess
 import sys
 import warnings
@@ -146,20 +148,32 @@ def test_an_image_that_is_not_there_is_bad_input(ask, released, tmp_path):
     assert "there is no image or folder" in error
 
 
-def test_a_model_that_was_changed_is_not_loaded(ask, released, places, tmp_path):
-    exports, _ = released
-    path = places.artifacts / "models" / exports.digest / "model.keras"
-    path.write_bytes(path.read_bytes() + b"x")
-    status, _, error = ask(tmp_path / "castings/test/def_front/cast_0.jpeg")
-    assert status == 2
-    assert "has changed since it was released" in error
-
-
-def test_a_decision_that_was_changed_is_not_used(ask, released, places, tmp_path):
-    exports, _ = released
+def spoil(exports, places) -> Path:
+    """Changes the model's folder; its decision file."""
     path = places.artifacts / "models" / exports.digest / "decision.json"
     path.write_text(path.read_text().replace('"temperature":', '"temperature":1'))
+    (path.parent / "model.keras").write_bytes(b"x")
+    return path
+
+
+def test_a_model_that_was_changed_comes_back_from_the_registry(ask, released, places, tmp_path):
+    image = tmp_path / "castings/test/def_front/cast_0.jpeg"
+    expected = ask(image, "--json")[:2]
+    spoil(released[0], places)
+    assert ask(image, "--json")[:2] == expected
+
+
+def test_a_model_that_was_changed_there_too_is_not_loaded(ask, released, places, tmp_path):
+    spoil(released[0], places)
+    shutil.rmtree(places.artifacts / "mlflow")
     status, _, error = ask(tmp_path / "castings/test/def_front/cast_0.jpeg")
+    assert status == 2
+    assert "the files of version 1 in sqlite" in error
+
+
+def test_a_file_that_was_changed_is_not_loaded(ask, released, places, tmp_path):
+    folder = spoil(released[0], places).parent
+    status, _, error = ask(tmp_path / "castings/test/def_front/cast_0.jpeg", "--file", folder)
     assert status == 2
     assert "has changed since it was released" in error
 
@@ -196,3 +210,15 @@ def test_mlflow_serves_the_model_in_use_and_it_answers_as_predict_does(ask, rele
     assert answers.loc[0].to_dict() == {name: expected[name] for name in answers.columns}
     assert answers.loc[1, "decision"] == "review"
     assert answers.loc[1, "reason"].startswith("the image cannot be read")
+
+
+def test_a_folder_is_answered_as_a_table(ask, released, tmp_path):
+    folder, target = tmp_path / "castings/test", tmp_path / "answers.csv"
+    status, said, error = ask(folder, "--csv", target, "--json")
+    assert status == 0
+    assert f"judged by version 1, {released[0].digest[:12]}" in error
+    with open(target, encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    told = [{name: "" if value is None else str(value) for name, value in one.items()} for one in json.loads(said)]
+    assert rows == told
+    assert len(rows) == 16

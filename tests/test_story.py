@@ -88,5 +88,5 @@ def test_a_registry_from_the_first_model_to_a_rollback(retrained, said, places):
     assert [run.data.metrics["evaluation.test.accuracy"] for run in runs] == [
         facts["evaluation"]["test"]["accuracy"] for facts in (first, worse, better)
     ]
-    assert client.get_model_version_by_alias("recast", "champion").version == "1"
+    assert int(client.get_model_version_by_alias("recast", "champion").version) == 1
     assert client.get_model_version("recast", "2").tags["recast.withdrawn"] == "was taken back: a try"

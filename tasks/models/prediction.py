@@ -52,6 +52,11 @@ class Predictor:
             raise BadInput(f"{what}: it is not the network that decision.json beside it was made for")
         self.network = formats.load(folder / formats.NAMES["litert" if agrees(folder, "litert") else "keras"])
 
+    @property
+    def name(self) -> str:
+        """What answers: `version 2, 377e6c5a2d84`, or the digest alone of a model that is no version."""
+        return f"version {self.version}, {self.digest[:12]}" if self.version else f"model {self.digest[:12]}"
+
     def judge(self, images: Sequence[tuple[str, Path]]) -> Iterator[Answer]:
         """An answer an image, (name to show, path), in their order."""
         for start in range(0, len(images), CHUNK):
