@@ -1,6 +1,7 @@
 # recast: `make retrain` and `make test` do all the set-up on a machine that has make and Python 3.11 or newer with venv.
 PYTHON ?= python3
 BIN := .venv/bin
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal  # ARGS="-n 0 -k a_word" for a single process
 
 .DEFAULT_GOAL := help
 .PHONY: help retrain predict test test-all kills heatmaps lint format lock doctor serve mlflow serve-model deploy clean
@@ -16,10 +17,10 @@ predict: .venv/run  ## judge images: make predict ARGS="photograph.jpeg folder"
 	@$(BIN)/python flows/predict.py $(ARGS)
 
 test: .venv/dev  ## the tests; with RECAST_ARCHIVE (the zip) and RECAST_ARRIVALS (a folder) those on real data too
-	$(BIN)/pytest -m "not long" $(ARGS)
+	$(BIN)/pytest $(PARALLEL) -m "not long" $(ARGS)
 
 test-all: .venv/dev  ## and the long ones: the tutorial's network on the real archive
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 kills: .venv/run  ## 20 trainings killed at random moments, each of which must end as one left alone; some 20 minutes
 	$(BIN)/python benchmarks/kills.py $(ARGS)

@@ -30,8 +30,8 @@ from tasks.extract import extract
 from tasks.fetch import fetch
 from tasks.models.starting import in_use
 from tasks.plot import plot
-from tasks.release import release
-from tasks.runs import page, registry, report, tracker
+from tasks.release import Candidate, known, release
+from tasks.runs import page, report, tracker
 from tasks.runs.caching import Steps
 from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_status, parse
 from tasks.runs.config import Config, Places, Recipe
@@ -139,10 +139,17 @@ def track(outcome: Outcome, folder: Path) -> None:
         links = {"prefect.flow_run_id": flow_run.id, "prefect.flow_run_url": flow_run.ui_url}
         named = {name: link for name, link in links.items() if link}
         tracker.finish(tracked, facts(outcome), outcome.model.history, named, folder, places)
-        (
-            registry.champion(places),
-            tracker.open_still(tracked, places),
-        )  # asked now, it is known without MLflow next time
+        remember(outcome)
+
+
+def remember(outcome: Outcome) -> None:
+    """Asks what an unchanged run will ask, now that MLflow is loaded and the last is written: that run need not load it."""
+    config = outcome.config
+    known(Candidate(
+        outcome.splits, outcome.model, outcome.evaluation, outcome.exports,
+        config.evaluation, config.acceptance, outcome.run_id, config.places,
+    ))  # fmt: skip
+    tracker.open_still(outcome.release.tracked, config.places)
 
 
 def tell(sections: Sequence[report.Section], places: Places) -> None:

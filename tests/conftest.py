@@ -49,6 +49,12 @@ def places(tmp_path: Path) -> Places:
     return Places(data=tmp_path / "data", artifacts=tmp_path / "artifacts")
 
 
+def copied(made: Places, places: Places) -> None:
+    """Puts all that a fixture of a module made into a test's own places, which it may spoil."""
+    shutil.copytree(made.data, places.data)
+    shutil.copytree(made.artifacts, places.artifacts, dirs_exist_ok=True)
+
+
 @pytest.fixture(scope="session")
 def photograph() -> Callable[..., bytes]:
     """Makes the bytes of a small grey photograph, another for every seed; `hole` darkens a spot, as a defect does."""

@@ -5,12 +5,13 @@ import shutil
 import keras
 import numpy as np
 import pytest
+from conftest import copied, prepare, write_dataset
 
 from tasks import export as verb
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.models import bundle, formats, networks
-from tasks.runs.config import Evaluation, Training
+from tasks.runs.config import Evaluation, Places, Training
 from tasks.runs.files import damage
 from tasks.train import train
 
@@ -20,10 +21,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, photograph):
     """(splits, model, evaluation, exports, places) of a small training, never changed by a test."""
-    from conftest import prepare, write_dataset
-
-    from tasks.runs.config import Places
-
     top = tmp_path_factory.mktemp("trained")
     places = Places(data=top / "data", artifacts=top / "artifacts")
     *_, splits = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
@@ -35,13 +32,11 @@ def trained(tmp_path_factory, photograph):
 
 
 @pytest.fixture
-def own(trained, tmp_path):
+def own(trained, places):
     """The same with places of the test's own."""
-    splits, model, evaluation, exports, places = trained
-    there = places.model_copy(update={"data": tmp_path / "data", "artifacts": tmp_path / "artifacts"})
-    shutil.copytree(places.data, there.data)
-    shutil.copytree(places.artifacts, there.artifacts)
-    return splits, model, evaluation, exports, there
+    *records, made = trained
+    copied(made, places)
+    return *records, places
 
 
 def test_the_folder_holds_every_format_and_all_that_prediction_needs(trained):

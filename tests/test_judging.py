@@ -1,6 +1,7 @@
 """Judging: a released model says of stored images what it said when it was judged, and is asked of each once."""
 
 import pytest
+from conftest import copied, prepare, write_dataset
 
 from tasks.evaluate import evaluate
 from tasks.export import export
@@ -8,7 +9,7 @@ from tasks.images import manifest
 from tasks.models import bundle, judging
 from tasks.models.judging import judge_by
 from tasks.models.metrics import Prediction
-from tasks.runs.config import Evaluation, Training
+from tasks.runs.config import Evaluation, Places, Training
 from tasks.runs.errors import BadInput
 from tasks.runs.tables import read_table
 from tasks.train import train
@@ -16,15 +17,24 @@ from tasks.train import train
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def released(prepared, places):
-    """(test rows, what was said of them, digest of the model's folder)."""
-    *_, splits = prepared()
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, photograph):
+    """((test rows, what was said of them, digest of the model's folder), places), never changed by a test."""
+    top = tmp_path_factory.mktemp("judged")
+    places = Places(data=top / "data", artifacts=top / "artifacts")
+    *_, splits = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
     model = train.fn(splits, Training(epochs=2, image_size=32).recipe(), places)
     evaluation = evaluate.fn(splits, model, Evaluation(), places)
     rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == "test"]
     said = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
-    return rows, said, export.fn(splits, model, evaluation, places).digest
+    return (rows, said, export.fn(splits, model, evaluation, places).digest), places
+
+
+@pytest.fixture
+def released(made, places):
+    """The same, in places of the test's own."""
+    copied(made[1], places)
+    return made[0]
 
 
 def test_it_says_what_it_said_and_is_asked_of_each_image_once(released, places, monkeypatch):

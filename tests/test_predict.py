@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from conftest import put_into_use
+from conftest import copied, prepare, put_into_use, write_dataset
 
 from flows import predict
 from tasks.evaluate import evaluate
@@ -17,7 +17,7 @@ from tasks.export import export
 from tasks.models import bundle, networks
 from tasks.models.metrics import Prediction
 from tasks.runs.commandline import exit_status
-from tasks.runs.config import Evaluation
+from tasks.runs.config import Evaluation, Places
 from tasks.runs.files import store
 from tasks.runs.records import Model
 from tasks.runs.tables import read_table
@@ -26,10 +26,12 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def released(prepared, registered, places):
-    """A small model in use as version 1, and its table of predictions by sha256; untrained, which answers as quickly."""
-    *_, splits = prepared()
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, photograph):
+    """(exports of a small model, its table of predictions by sha256, folder of all); untrained, which answers as quickly."""
+    top = tmp_path_factory.mktemp("made")
+    places = Places(data=top / "data", artifacts=top / "artifacts")
+    *_, splits = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
     network = networks.build("compact", 75)
     model = Model(
         file=store(lambda path: networks.save(network, path), places, "data", "networks/compact.keras"),
@@ -39,8 +41,17 @@ def released(prepared, registered, places):
     )  # fmt: skip
     evaluation = evaluate.fn(splits, model, Evaluation(), places)
     exports = export.fn(splits, model, evaluation, places)
+    return exports, {one.sha256: one for one in read_table(evaluation.predictions.path(places), Prediction)}, top
+
+
+@pytest.fixture
+def released(made, registered, places, tmp_path):
+    """(exports, predictions by sha256) of the model in use as version 1."""
+    exports, judged, top = made
+    copied(Places(data=top / "data", artifacts=top / "artifacts"), places)
+    shutil.copytree(top / "castings", tmp_path / "castings")
     put_into_use(bundle.of(exports.digest, places), places)
-    return exports, {one.sha256: one for one in read_table(evaluation.predictions.path(places), Prediction)}
+    return exports, judged
 
 
 @pytest.fixture
