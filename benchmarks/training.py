@@ -44,10 +44,10 @@ def learn(
 
 def exported(learnt: Learnt, places: Places) -> Champion:
     """The model in its folder below `artifacts`, as one that is in use."""
-    from tasks.export import export
+    from tasks.export import foldered
 
     with redirect_stdout(sys.stderr):
-        digest = export.fn(learnt.splits, learnt.model, learnt.evaluation, places).digest
+        digest = foldered(learnt.splits, learnt.model, learnt.evaluation, lambda _: "", places).digest
     return Champion.model_validate({
         "digest": digest, "model": learnt.model.name, "image_size": learnt.model.image_size
     })  # fmt: skip

@@ -3,8 +3,6 @@
 python flows/predict.py IMAGE|FOLDER ... [--json] [--csv FILE] [--version N | --run latest|ID | --file MODEL]
 """
 
-import csv
-import io
 import json
 import os
 import sys
@@ -19,6 +17,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from tasks.models import bundle
+from tasks.models.inspection import as_table
 from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
@@ -93,15 +92,6 @@ def line(answer: Answer) -> str:
     return f"{answer.path}: {answer.label}, {100 * sure:.2f} %{note}"
 
 
-def table(answers: Iterable[Answer]) -> str:
-    """The answers as CSV; what is not known is empty."""
-    text = io.StringIO()
-    rows = csv.DictWriter(text, list(Answer.model_fields), lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(answer.model_dump() for answer in answers)
-    return text.getvalue()
-
-
 def main() -> None:
     arguments = parse(PredictArguments, sys.argv[1:])
     images = list(images_of(arguments.images))
@@ -114,7 +104,8 @@ def main() -> None:
             answers.append(answer)
             advance("")
     if arguments.csv:
-        write_whole(arguments.csv, table(answers).encode())
+        rows = (answer.model_dump() for answer in answers)
+        write_whole(arguments.csv, as_table(rows, tuple(Answer.model_fields)).encode())
     if arguments.as_json:
         print(json.dumps([answer.model_dump() for answer in answers], indent=2))
         return

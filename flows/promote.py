@@ -123,7 +123,8 @@ def number(version: registry.Version | None) -> int | None:
 def listed(places: Places) -> Table:
     table = Table("version", "", "model", "run", "why", box=None, pad_edge=False, header_style="bold")
     for one in registry.versions(places):
-        marks = ", ".join([*one.aliases, *(["withdrawn"] if one.withdrawn else [])])
+        state = {"withdrawn": one.withdrawn, "files removed": one.removed}
+        marks = ", ".join([*one.aliases, *(name for name, why in state.items() if why)])
         table.add_row(*map(Text, (str(one.number), marks, one.model[:12], one.run_id, one.withdrawn or one.reason)))
     return table
 

@@ -28,7 +28,7 @@ from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.extract import extract
 from tasks.fetch import fetch
-from tasks.models.starting import in_use
+from tasks.models import starting
 from tasks.plot import plot
 from tasks.release import Candidate, known, release
 from tasks.runs import page, report, tracker
@@ -38,6 +38,7 @@ from tasks.runs.config import Config, Places, Recipe
 from tasks.runs.files import sweep, usable
 from tasks.runs.outcome import Found, Outcome, facts, new_run_id, write_run
 from tasks.runs.records import Arrival, Corrections, Release, Source, Splits
+from tasks.runs.retention import using
 from tasks.sources.arrivals import arrivals
 from tasks.sources.corrections import corrections
 from tasks.sources.source import locate
@@ -55,6 +56,12 @@ def run_name() -> str:
 @flow(flow_run_name=run_name, log_prints=True)
 def retrain(config: Config = Config()) -> Release:
     """From the source to a released model, or to the reason why not."""
+    with using(config.places):
+        return retrained(config)
+
+
+def retrained(config: Config) -> Release:
+    """The run itself."""
     started, began = datetime.now(UTC), time.perf_counter()
     run_id = new_run_id(started, config)
     sweep(config.places)
@@ -73,7 +80,7 @@ def retrain(config: Config = Config()) -> Release:
     model = step(train, splits, recipe)
     evaluation = step(evaluate, splits, model, config.evaluation)
     figures = step(plot, audited, splits, model, evaluation)
-    exports = step(export, splits, model, evaluation)
+    exports = step(export, manifest, audited, splits, model, evaluation, config.evaluation)
     released = step(release, splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id)
 
     wall = time.perf_counter() - began
@@ -114,7 +121,7 @@ def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections
 def choose(config: Config, splits: Splits) -> tuple[Recipe, str]:
     """The recipe of the network that suits the images, and why this one."""
     training = config.training
-    champion = in_use(config.places) if training.start_from == "champion" else None
+    champion = starting.in_use(config.places) if training.start_from == "champion" else None
     model, because = training.choice(splits.ring_share, champion)
     print(f"train: {model}, since {because}")
     return training.recipe(splits.ring_share, champion), because

@@ -1,38 +1,57 @@
 """Export: the model's folder, with its network in other formats, each loaded again and held against what was judged."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from prefect import task
 
-from tasks.images import manifest, pixels
+from tasks.images import pixels
 from tasks.images.appearance import appearance
+from tasks.images.manifest import Row
 from tasks.models import bundle, decisions, formats, parity
 from tasks.models.metrics import Prediction
 from tasks.runs.caching import same_step
+from tasks.runs.card import Evidence, Subject, card
+from tasks.runs.config import Evaluation as Costs
 from tasks.runs.config import Places
 from tasks.runs.files import scratch_beside
-from tasks.runs.records import Evaluation, Exports, Format, Model, Splits
+from tasks.runs.records import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
 from tasks.runs.tables import read_table
 
 COMPARED = "validation"
 
 
 @task(cache_policy=same_step)
-def export(splits: Splits, model: Model, evaluation: Evaluation, places: Places) -> Exports:
-    """The folder with the network, its decision and the list of images it was learnt from, named by a digest over them."""
-    with scratch_beside(bundle.of("model", places)) as scratch:
-        scratch.mkdir()
-        fill(scratch, model, evaluation, places)
-        exports = bundle.keep(scratch, compared(scratch, splits, model, evaluation, places), places)
+def export(
+    manifest: Manifest, audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, costs: Costs, places: Places
+) -> Exports:
+    """The folder with the network, its decision, the list of images it was learnt from, and a card."""
+    write_card = partial(card, Subject(manifest, audit, splits, model, evaluation, costs))
+    exports = foldered(splits, model, evaluation, write_card, places)
     print(f"export: model {exports.digest[:12]}; {', '.join(told(name, one) for name, one in exports.formats.items())}")
     return exports
 
 
+def foldered(
+    splits: Splits, model: Model, evaluation: Evaluation, write_card: Callable[[Evidence], str], places: Places
+) -> Exports:
+    """The model's folder, named by a digest over what decides an answer."""
+    judged = read_table(evaluation.predictions.path(places), Prediction)
+    with scratch_beside(bundle.of("model", places)) as scratch:
+        scratch.mkdir()
+        fill(scratch, model, evaluation, places)
+        formats = compared(scratch, splits, model, judged, places)
+        decision, test = decisions.read(scratch / "decision.json"), [one for one in judged if one.split == "test"]
+        told = write_card(Evidence(decision, test, formats, bundle.identity(scratch)))
+        (scratch / "README.md").write_text(told, encoding="utf-8")
+        return bundle.keep(scratch, formats, places)
+
+
 def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) -> None:
-    """Writes all that the folder of the model holds but its list."""
+    """Writes what decides an answer, and the network in its other formats."""
     from tasks.models import networks
 
     parts = {"decision.json": evaluation.decision, "model.keras": model.file, "images.csv": model.learnt}
@@ -42,17 +61,19 @@ def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) ->
     formats.write(networks.load(scratch / "model.keras"), scratch)
 
 
-def compared(scratch: Path, splits: Splits, model: Model, evaluation: Evaluation, places: Places) -> dict[str, Format]:
+def compared(
+    scratch: Path, splits: Splits, model: Model, judged: Sequence[Prediction], places: Places
+) -> dict[str, Format]:
     """How each format answers for all validation images, loaded in a clean process, beside what the trained network said."""
-    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == COMPARED]
-    judged = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == COMPARED]
+    rows = [row for row in read_table(splits.table.path(places), Row) if row.split == COMPARED]
+    expected = [one for one in judged if one.split == COMPARED]
     seen = pixels.sights(rows, model.view, model.image_size, places)
     statistics = appearance(pixels.glances(rows, model.view, model.image_size, places))
     decision = decisions.read(scratch / "decision.json")
     answers = parity.ask(scratch, seen.levels)
     return {
         name: agreement(
-            scratch / formats.NAMES[name], said, judged, parity.verdicts(said, seen.residuals, statistics, decision)
+            scratch / formats.NAMES[name], said, expected, parity.verdicts(said, seen.residuals, statistics, decision)
         )
         for name, said in answers.items()
     }

@@ -237,6 +237,41 @@ def put_into_use(folder: Path, places: Places, run_id: str = "first-run") -> reg
     return registry.version(made.number, places)
 
 
+@pytest.fixture(scope="session")
+def untrained(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[..., bytes]) -> tuple:
+    """(exports of a small model, its table of predictions by sha256, folder of all); untrained, which answers as quickly."""
+    from tasks.evaluate import evaluate
+    from tasks.export import export
+    from tasks.models import networks
+    from tasks.models.metrics import Prediction
+    from tasks.runs.tables import read_table
+
+    top = tmp_path_factory.mktemp("made")
+    places = Places(data=top / "data", artifacts=top / "artifacts")
+    _, *found = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
+    splits = found[-1]
+    network = networks.build("compact", 75)
+    model = Model(
+        file=store(lambda path: networks.save(network, path), places, "data", "networks/compact.keras"),
+        name="compact", parameters=network.count_params(),
+        weights_sha256=networks.weights_digest(network), view="raw", image_size=75, summary="", history=(), kept_epoch=0, images=0,
+        wall_seconds=0, cpu_seconds=0, images_per_second=0, device="CPU",
+    )  # fmt: skip
+    evaluation = evaluate.fn(splits, model, Judging(), places)
+    exports = export.fn(*found, model, evaluation, Judging(), places)
+    return exports, {one.sha256: one for one in read_table(evaluation.predictions.path(places), Prediction)}, top
+
+
+@pytest.fixture
+def released(untrained: tuple, registered: Places, places: Places, tmp_path: Path) -> tuple:
+    """(exports, predictions by sha256) of the model in use as version 1."""
+    exports, judged, top = untrained
+    copied(Places(data=top / "data", artifacts=top / "artifacts"), places)
+    shutil.copytree(top / "castings", tmp_path / "castings")
+    put_into_use(bundle.of(exports.digest, places), places)
+    return exports, judged
+
+
 def foldered(model: Model, evaluation: Evaluation, places: Places) -> Exports:
     """The folder of a model that was never trained; its LiteRT file says so."""
     with scratch_beside(bundle.of("model", places)) as scratch:

@@ -11,11 +11,13 @@ from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
 
 
-class JudgeArguments(Arguments):
-    """As the flows that judge have them."""
+class OtherArguments(Arguments):
+    """As the other flows have them."""
 
     as_json: bool = False
     as_list: bool = False
+    keep_runs: int = 20
+    dry_run: bool = False
     places: Places = Places()
 
 
@@ -38,18 +40,20 @@ GIVEN = {
     "training.require_gpu": ("--require-gpu", True),
     "as_json": ("--json", True),
     "as_list": ("--list", True),
+    "keep_runs": ("--keep-runs 3", 3),
+    "dry_run": ("--dry-run", True),
     "places.data": ("--data here/data", Path("here/data")),
     "places.artifacts": ("--artifacts=there", Path("there")),
 }
 
 
-ELSEWHERE = {"as_json", "as_list"}  # settings of other commands
+ELSEWHERE = {"as_json", "as_list", "keep_runs", "dry_run"}  # settings of other commands
 
 
 @pytest.mark.parametrize("dotted", SHORT)
 def test_every_flat_name_sets_its_setting_and_no_other(dotted):
     words, value = GIVEN[dotted]
-    kind = JudgeArguments if dotted in ELSEWHERE else RetrainArguments
+    kind = OtherArguments if dotted in ELSEWHERE else RetrainArguments
     parsed, untouched = parse(kind, words.split()), parse(kind, [])
     assert value_of(parsed, dotted) == value
     assert value_of(untouched, dotted) != value

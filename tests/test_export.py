@@ -20,15 +20,15 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, photograph):
-    """(splits, model, evaluation, exports, places) of a small training, never changed by a test."""
+    """(what `export` is given, exports, places) of a small training, never changed by a test."""
     top = tmp_path_factory.mktemp("trained")
     places = Places(data=top / "data", artifacts=top / "artifacts")
-    *_, splits = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
+    _, *found = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
+    splits, settings = found[-1], Evaluation(review_cost=0.9)  # few go to a person, so most are decided
     model = train.fn(splits, Training(epochs=20, image_size=32).recipe(), places)
-    evaluation = evaluate.fn(
-        splits, model, Evaluation(review_cost=0.9), places
-    )  # few go to a person, so most are decided
-    return splits, model, evaluation, export.fn(splits, model, evaluation, places), places
+    evaluation = evaluate.fn(splits, model, settings, places)
+    judged = *found, model, evaluation, settings
+    return judged, export.fn(*judged, places), places
 
 
 @pytest.fixture
@@ -40,10 +40,10 @@ def own(trained, places):
 
 
 def test_the_folder_holds_every_format_and_all_that_prediction_needs(trained):
-    _, model, _, exports, places = trained
+    (*_, model, _, _), exports, places = trained
     folder = bundle.of(exports.digest, places)
     there = sorted(path.name for path in folder.iterdir())
-    expected = ["decision.json", "exports.json", "images.csv", "model.keras", "model.tflite", "savedmodel"]
+    expected = ["README.md", "decision.json", "exports.json", "images.csv", "model.keras", "model.tflite", "savedmodel"]
     assert there == expected
     assert exports.damage(places) is None
     assert bundle.read(folder) == exports
@@ -52,7 +52,7 @@ def test_the_folder_holds_every_format_and_all_that_prediction_needs(trained):
 
 
 def test_every_format_decides_all_validation_images_as_judged(trained):
-    splits, *_, exports, _ = trained
+    (_, _, splits, *_), exports, _ = trained
     assert set(exports.formats) == set(formats.NAMES)
     for one in exports.formats.values():
         assert one.images == splits.by_split["validation"] > 0
@@ -64,10 +64,10 @@ def test_every_format_decides_all_validation_images_as_judged(trained):
 
 
 def test_the_same_model_is_the_same_folder_and_a_damaged_one_is_put_right(own):
-    splits, model, evaluation, exports, places = own
+    judged, exports, places = own
     folder = bundle.of(exports.digest, places)
     (folder / "model.tflite").write_bytes(b"")
-    again = export.fn(splits, model, evaluation, places)
+    again = export.fn(*judged, places)
     assert again.digest == exports.digest, "what decides is made the same, byte for byte"
     assert again.damage(places) is None
     assert bundle.read(folder) == again
@@ -86,11 +86,11 @@ def altered(network: keras.Model, fault: str) -> keras.Model:
 
 @pytest.mark.parametrize("fault", ["one weight", "input scale"])
 def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own, monkeypatch, capsys, fault):
-    splits, model, evaluation, _, places = own
+    judged, _, places = own
     write = formats.write
     with monkeypatch.context() as patched:
         patched.setattr(formats, "write", lambda network, scratch: write(altered(network, fault), scratch))
-        broken = export.fn(splits, model, evaluation, places)
+        broken = export.fn(*judged, places)
     for name in ("litert", "savedmodel"):
         assert broken.formats[name].changed_decisions > 0
         assert not broken.formats[name].alike
@@ -99,7 +99,7 @@ def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own, monke
 
 
 def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(own, monkeypatch):
-    splits, model, evaluation, exports, places = own
+    judged, exports, places = own
     shutil.rmtree(bundle.of(exports.digest, places))
     write = formats.write
 
@@ -109,12 +109,12 @@ def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(
 
     monkeypatch.setattr(formats, "write", torn)
     with pytest.raises(RuntimeError, match="cannot be loaded again"):
-        export.fn(splits, model, evaluation, places)
+        export.fn(*judged, places)
     assert list((places.artifacts / "models").iterdir()) == []
 
 
 def test_when_copying_fails_no_folder_can_be_seen(own, monkeypatch):
-    splits, model, evaluation, exports, places = own
+    judged, exports, places = own
     shutil.rmtree(bundle.of(exports.digest, places))
 
     def full(*_):
@@ -122,7 +122,7 @@ def test_when_copying_fails_no_folder_can_be_seen(own, monkeypatch):
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
         patched.setattr(verb.shutil, "copyfile", full)
-        export.fn(splits, model, evaluation, places)
+        export.fn(*judged, places)
     assert list((places.artifacts / "models").iterdir()) == []
 
 

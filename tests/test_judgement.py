@@ -1,15 +1,14 @@
 """Judgement: the test in words: decisions, castings and costs."""
 
-from dataclasses import replace
-
 from tasks.runs import judgement
 from tasks.runs.records import Castings, Costs, Interval
 
 SPAN = Interval(low=0.01, high=0.2)
 
 
-def with_evaluation(outcome, **changes):
-    return replace(outcome, evaluation=outcome.evaluation.model_copy(update=changes))
+def told_of(outcome, **changes):
+    """The section on the test, of an evaluation with these changes."""
+    return judgement.test(outcome.evaluation.model_copy(update=changes), outcome.config.evaluation)
 
 
 def test_decisions_stand_beside_the_calls(outcome):
@@ -21,18 +20,18 @@ def test_decisions_stand_beside_the_calls(outcome):
 
 
 def test_the_rule_and_its_cost_are_told(outcome):
-    told = judgement.test(with_evaluation(outcome, review_band=(0.02, 0.8), threshold=1 / 11, temperature=0.75))
+    told = told_of(outcome, review_band=(0.02, 0.8), threshold=1 / 11, temperature=0.75)
     assert "Parts less than 2.0% probably defective pass, those more than 80.0% are rejected" in told
     assert "If nobody looked, 9.1% would be the limit: 0 of 10 defects would pass, 10 of 10 good parts" in told
     assert "to pass all would cost 5.000, to reject all 0.500, to look at all 0.200." in told
     assert "a temperature of 0.75" in told
-    assert "there is no review band" in judgement.test(outcome)
+    assert "there is no review band" in told_of(outcome)
 
 
 def test_the_reasons_of_reviews_are_counted(outcome):
-    told = judgement.test(with_evaluation(outcome, review_reasons={"the network is not sure": 1_200, "no ring": 2}))
+    told = told_of(outcome, review_reasons={"the network is not sure": 1_200, "no ring": 2})
     assert told.endswith("| the network is not sure | 1,200 |\n| no ring | 2 |")
-    assert judgement.test(outcome).endswith("No test image goes to a person.")
+    assert told_of(outcome).endswith("No test image goes to a person.")
 
 
 def test_the_castings_behind_each_count_are_told(outcome):
@@ -47,4 +46,4 @@ def test_the_castings_behind_each_count_are_told(outcome):
 
 
 def test_where_castings_are_not_known_it_is_said(outcome):
-    assert "Which images show one casting is not known" in judgement.test(outcome)
+    assert "Which images show one casting is not known" in told_of(outcome)

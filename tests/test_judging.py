@@ -22,12 +22,13 @@ def made(tmp_path_factory, photograph):
     """((test rows, what was said of them, digest of the model's folder), places), never changed by a test."""
     top = tmp_path_factory.mktemp("judged")
     places = Places(data=top / "data", artifacts=top / "artifacts")
-    *_, splits = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
+    _, *found = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
+    splits = found[-1]
     model = train.fn(splits, Training(epochs=2, image_size=32).recipe(), places)
     evaluation = evaluate.fn(splits, model, Evaluation(), places)
     rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == "test"]
     said = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
-    return (rows, said, export.fn(splits, model, evaluation, places).digest), places
+    return (rows, said, export.fn(*found, model, evaluation, Evaluation(), places).digest), places
 
 
 @pytest.fixture

@@ -9,49 +9,12 @@ import warnings
 from pathlib import Path
 
 import pytest
-from conftest import copied, prepare, put_into_use, write_dataset
 
 from flows import predict
-from tasks.evaluate import evaluate
-from tasks.export import export
-from tasks.models import bundle, networks
-from tasks.models.metrics import Prediction
 from tasks.runs.commandline import exit_status
-from tasks.runs.config import Evaluation, Places
-from tasks.runs.files import store
-from tasks.runs.records import Model
-from tasks.runs.tables import read_table
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory, photograph):
-    """(exports of a small model, its table of predictions by sha256, folder of all); untrained, which answers as quickly."""
-    top = tmp_path_factory.mktemp("made")
-    places = Places(data=top / "data", artifacts=top / "artifacts")
-    *_, splits = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
-    network = networks.build("compact", 75)
-    model = Model(
-        file=store(lambda path: networks.save(network, path), places, "data", "networks/compact.keras"),
-        name="compact", parameters=network.count_params(),
-        weights_sha256=networks.weights_digest(network), view="raw", image_size=75, summary="", history=(), kept_epoch=0, images=0,
-        wall_seconds=0, cpu_seconds=0, images_per_second=0, device="CPU",
-    )  # fmt: skip
-    evaluation = evaluate.fn(splits, model, Evaluation(), places)
-    exports = export.fn(splits, model, evaluation, places)
-    return exports, {one.sha256: one for one in read_table(evaluation.predictions.path(places), Prediction)}, top
-
-
-@pytest.fixture
-def released(made, registered, places, tmp_path):
-    """(exports, predictions by sha256) of the model in use as version 1."""
-    exports, judged, top = made
-    copied(Places(data=top / "data", artifacts=top / "artifacts"), places)
-    shutil.copytree(top / "castings", tmp_path / "castings")
-    put_into_use(bundle.of(exports.digest, places), places)
-    return exports, judged
 
 
 @pytest.fixture

@@ -151,19 +151,21 @@ def test_all_ways_to_leak_are_told_in_one_sentence(outcome):
 
 
 def test_where_no_ring_is_found_castings_are_not_told(outcome):
-    told = dataset.castings(outcome)
+    told = dataset.castings(outcome.audit, outcome.splits)
     assert told.startswith("Castings are not told: a ring was found in 0 of 66 different images.")
     assert "photographs of one part can lie on both sides" in told
     assert told in section(outcome, "What the figures mean").markdown
 
 
 def test_castings_are_told_with_what_they_mean_for_the_test(outcome):
-    told = dataset.castings(round_parts(outcome))
+    found = round_parts(outcome)
+    told = dataset.castings(found.audit, found.splits)
     assert told == (
         "The images show **40 castings** (30 train, 6 validation, 9 test). "
         "No test image shows a casting that the training saw: the figures are about new castings."
     )
-    told = dataset.castings(round_parts(outcome, known=12, castings_of_two_labels=2))
+    found = round_parts(outcome, known=12, castings_of_two_labels=2)
+    told = dataset.castings(found.audit, found.splits)
     assert "12 of 14 test images show a casting that the training saw" in told
     assert "`--protocol grouped`" in told
     assert "new castings" not in told
@@ -174,7 +176,7 @@ def test_castings_are_told_with_what_they_mean_for_the_test(outcome):
     ("looked_up", "accuracy", "near"), [(0.86, 0.85, True), (0.81, 0.85, True), (0.79, 0.85, False)]
 )
 def test_a_score_that_looking_up_reaches_is_called_so(outcome, looked_up, accuracy, near):
-    told = dataset.lookup(scoring(divided(outcome, lookup_accuracy=looked_up), accuracy))
+    told = dataset.lookup(divided(outcome, lookup_accuracy=looked_up).splits, accuracy)
     assert f"is right for {looked_up:.1%}, the model for {accuracy:.1%}" in told
     assert ("most of this score can be had by looking up known pictures" in told) is near
 
@@ -187,7 +189,7 @@ def test_a_score_that_the_light_reaches_is_called_so(outcome, together, alone, n
         "sharpness": Probe(accuracy=0.5, auc=0.875),
         "together": Probe(accuracy=together, auc=0.5),
     }
-    told = dataset.shortcut(scoring(divided(outcome, shortcuts=probes), 0.9))
+    told = dataset.shortcut(divided(outcome, shortcuts=probes).splits, 0.9)
     assert (
         f"are right for {together:.1%}: brightness alone {alone:.1%} (AUC 0.50), border alone 50.0%, sharpness" in told
     )
@@ -196,8 +198,8 @@ def test_a_score_that_the_light_reaches_is_called_so(outcome, together, alone, n
 
 
 def test_a_model_that_was_judged_on_nothing_can_be_told(outcome):
-    assert "the model for 0.0%" in dataset.lookup(scoring(outcome, None))
-    assert dataset.shortcut(scoring(outcome, None))
+    unjudged = scoring(outcome, None)
+    assert "the model for 0.0%" in dataset.meaning(unjudged.audit, unjudged.splits, unjudged.evaluation)
 
 
 def test_counts_of_the_data_are_shown(outcome):

@@ -38,6 +38,10 @@ def obtained(version: registry.Version, places: Places) -> Path:
     """The folder of a version. Where it is not at hand, or was damaged, it comes from the registry. Raises BadInput if it cannot."""
     folder = of(version.model, places)
     if not folder.is_dir() or identity(folder) != version.model:
+        if version.removed:
+            raise BadInput(
+                f"version {version.number} cannot be used: its files were removed on {version.removed}, by `make prune`"
+            )
         with fetched(version, places) as scratch:
             shutil.rmtree(folder, ignore_errors=True)
             publish(scratch, folder)

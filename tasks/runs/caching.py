@@ -52,7 +52,7 @@ def as_text(value: Any) -> str:
 
 @dataclass
 class Steps:
-    """Runs a flow's steps, remembers them under `data/cache`, and keeps their times: `{"fetch": {"cached", "seconds"}}`."""
+    """Runs a flow's steps, remembers them under `data/cache`, and keeps of each `{"cached", "seconds", "key"}`."""
 
     places: Places
     times: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -61,16 +61,18 @@ class Steps:
         """The record of `step`, made now, or remembered while all its files are whole."""
         began = time.perf_counter()
         located = step.with_options(result_storage=self.places.data.absolute() / "cache", result_serializer="json")
-        result, cached = self.run(located, *inputs)
+        result, cached, key = self.run(located, *inputs)
         if cached and (what := result.damage(self.places)):
             print(f"{step.name}: remembered, but {what}: made again")
-            result, cached = self.run(located.with_options(refresh_cache=True), *inputs)
+            result, cached, key = self.run(located.with_options(refresh_cache=True), *inputs)
         elif cached:
             print(f"{step.name}: unchanged, remembered")
-        self.times[step.name] = {"cached": cached, "seconds": round(time.perf_counter() - began, 3)}
+        self.times[step.name] = {"cached": cached, "seconds": round(time.perf_counter() - began, 3), "key": key}
         return result
 
-    def run(self, step: Task[..., R], *inputs: Any) -> tuple[R, bool]:
+    def run(self, step: Task[..., R], *inputs: Any) -> tuple[R, bool, str | None]:
+        """The record, whether it was remembered, and the name under which it is."""
         state: State[R] = step(*inputs, places=self.places, return_state=True)  # type: ignore[assignment]  # Prefect's overloads do not see it
         record = state.result()
-        return record, state.name == "Cached" or (isinstance(record, Release) and record.cached)
+        cached = state.name == "Cached" or (isinstance(record, Release) and record.cached)
+        return record, cached, state.state_details.cache_key

@@ -28,6 +28,8 @@ SHORT = {
     "training.require_gpu": "require-gpu",
     "as_json": "json",
     "as_list": "list",
+    "keep_runs": "keep-runs",
+    "dry_run": "dry-run",
     "places.data": "data",
     "places.artifacts": "artifacts",
 }

@@ -43,8 +43,8 @@ def attempt(path: Path, table: str, work: Callable[[sqlite3.Connection], R]) -> 
         return work(connection)
 
 
-def insert(connection: sqlite3.Connection, statement: str, rows: list[tuple]) -> None:
-    """Writes the rows, all or none of them. Asks to write at once, so that two writers never wait for each other."""
+def change(connection: sqlite3.Connection, statement: str, rows: list[tuple]) -> None:
+    """The statement for each of the rows, all or none of them. Asks to write at once, so that two writers never wait for each other."""
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany(statement, rows)
     connection.execute("COMMIT")

@@ -2,8 +2,8 @@
 
 from tasks.images.labels import Corrected
 from tasks.runs.markdown import code, counts, of, table
-from tasks.runs.outcome import Found, Outcome, unsettled
-from tasks.runs.records import Origin, Spread
+from tasks.runs.outcome import Found, unsettled
+from tasks.runs.records import Audit, Evaluation, Origin, Splits, Spread
 from tasks.runs.tables import read_table
 
 SHOWN = 20  # corrections
@@ -38,13 +38,13 @@ def leak(found: Found) -> str | None:
     )
 
 
-def meaning(outcome: Outcome) -> str:
-    """What a reader may and may not conclude from the figures of this run."""
-    return "\n\n".join([castings(outcome), lookup(outcome), shortcut(outcome)])
+def meaning(audit: Audit, splits: Splits, evaluation: Evaluation) -> str:
+    """What a reader may and may not conclude from the figures on this test."""
+    accuracy = evaluation.test.accuracy or 0.0
+    return "\n\n".join([castings(audit, splits), lookup(splits, accuracy), shortcut(splits, accuracy)])
 
 
-def castings(found: Found) -> str:
-    audit, splits = found.audit, found.splits
+def castings(audit: Audit, splits: Splits) -> str:
     if audit.castings is None or splits.castings_by_split is None:
         return (
             f"Castings are not told: a ring was found in {of(audit.rings, audit.contents)} different images. The others are grouped by "
@@ -65,8 +65,8 @@ def castings(found: Found) -> str:
     )
 
 
-def lookup(outcome: Outcome) -> str:
-    score, accuracy = outcome.splits.lookup_accuracy, outcome.evaluation.test.accuracy or 0.0
+def lookup(splits: Splits, accuracy: float) -> str:
+    score = splits.lookup_accuracy
     said = (
         f"Calling each test image as the most alike training thumbnail is labelled is right for {score:.1%}, "
         f"the model for {accuracy:.1%}"
@@ -75,8 +75,8 @@ def lookup(outcome: Outcome) -> str:
     return f"{said}{near}."
 
 
-def shortcut(outcome: Outcome) -> str:
-    probes, accuracy = outcome.splits.shortcuts, outcome.evaluation.test.accuracy or 0.0
+def shortcut(splits: Splits, accuracy: float) -> str:
+    probes = splits.shortcuts
     each = ", ".join(
         f"{name} alone {probe.accuracy:.1%}" + ("" if probe.auc is None else f" (AUC {probe.auc:.2f})")
         for name, probe in probes.items()

@@ -1,13 +1,12 @@
 """Judgement: what the test says, in words and tables: the network's calls, the castings behind them, the decisions and their cost."""
 
+from tasks.runs.config import Evaluation as Costs
 from tasks.runs.markdown import code, of, table
-from tasks.runs.outcome import Outcome
 from tasks.runs.records import Evaluation, Interval, Score
 
 
-def test(outcome: Outcome) -> str:
+def test(evaluation: Evaluation, settings: Costs) -> str:
     """The test in all and by origin: what the network calls rightly, what is decided, and how many castings say so."""
-    evaluation, settings = outcome.evaluation, outcome.config.evaluation
     several = evaluation.slices if len(evaluation.slices) > 1 else {}
     scores = {"all": evaluation.test, **{code(origin): score for origin, score in several.items()}}
     level = f"{settings.confidence:.0%}"

@@ -4,12 +4,13 @@ Every block of results is handed to the system before the next one is begun, so 
 """
 
 import hashlib
+import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from tasks.runs.config import Places
-from tasks.runs.database import MAX_VARIABLES, insert, placeholders, with_database
+from tasks.runs.database import MAX_VARIABLES, change, placeholders, with_database
 
 NAME = "kept.sqlite"
 MAX_BLOCK = MAX_VARIABLES
@@ -67,9 +68,34 @@ def write(kind: str, version: str, values: dict[str, bytes], places: Places) -> 
     with_database(
         places.data.absolute() / NAME,
         TABLE,
-        lambda connection: insert(connection, "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)", rows),
+        lambda connection: change(connection, "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)", rows),
     )
 
 
 def checksum_of(key: str, value: bytes) -> int:
     return zlib.crc32(value, zlib.crc32(key.encode()))
+
+
+def size_without(stands: Callable[[str, str], bool], places: Places) -> int:
+    """Bytes of the values that do not stand, by kind and key; 0 where nothing is kept."""
+    return sum(size for *_, size in fallen(stands, places))
+
+
+def shed(stands: Callable[[str, str], bool], places: Places) -> None:
+    """Removes the values that do not stand, and gives their room back to the disk."""
+    rows = [(kind, key) for kind, key, _ in fallen(stands, places)]
+
+    def remove(connection: sqlite3.Connection) -> None:
+        change(connection, "DELETE FROM kept WHERE kind = ? AND key = ?", rows)
+        connection.execute("VACUUM")
+
+    with_database(places.data.absolute() / NAME, TABLE, remove)
+
+
+def fallen(stands: Callable[[str, str], bool], places: Places) -> list[tuple[str, str, int]]:
+    path = places.data.absolute() / NAME
+    if not path.is_file():
+        return []
+    statement = "SELECT kind, key, length(value) FROM kept"
+    rows = with_database(path, TABLE, lambda connection: connection.execute(statement).fetchall())
+    return [row for row in rows if not stands(*row[:2])]

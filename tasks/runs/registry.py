@@ -44,6 +44,8 @@ class Version(BaseModel):
     """Its run in MLflow."""
     withdrawn: str | None = None
     """Why it was taken back or refused: no run promotes it again. None: it was not."""
+    removed: str | None = None
+    """Day on which its files were removed, here and from the registry."""
     aliases: tuple[str, ...] = ()
 
 
@@ -98,7 +100,7 @@ def told(found: "ModelVersion") -> Version:
     return Version(
         number=int(found.version), model=tags.get(DIGEST, ""), run_id=tags.get(RUN, ""), reason=tags.get(REASON, ""),
         champion_before=int(before) if before else None, tracked=found.run_id or "", withdrawn=tags.get(WITHDRAWN),
-        aliases=tuple(found.aliases),
+        removed=tags.get(tracker.REMOVED),        aliases=tuple(found.aliases),
     )  # fmt: skip
 
 

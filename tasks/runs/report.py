@@ -27,10 +27,14 @@ def sections(outcome: Outcome) -> list[Section]:
     return [
         *([Section(LEAK, leak, figures("leak"))] if leak else []),
         Section("Result", result(outcome)),
-        Section("What the figures mean", dataset.meaning(outcome)),
+        Section("What the figures mean", dataset.meaning(outcome.audit, outcome.splits, outcome.evaluation)),
         Section("Data", dataset.data(outcome), figures("samples", "copies", "castings", "shared", "mixed")),
         Section("Learning", training(outcome), figures("learning")),
-        Section("Test", judgement.test(outcome), figures("confusion", "mistakes", "reviews", "found")),
+        Section(
+            "Test",
+            judgement.test(outcome.evaluation, outcome.config.evaluation),
+            figures("confusion", "mistakes", "reviews", "found"),
+        ),
         Section("Rules of release", rules(outcome.release)),
         Section("Run", run(outcome)),
     ]
@@ -39,7 +43,7 @@ def sections(outcome: Outcome) -> list[Section]:
 def before_training(found: Found) -> list[Section]:
     """What is known of the images before any training."""
     leak = dataset.leak(found)
-    data = f"{dataset.castings(found)}\n\n{dataset.data(found)}"
+    data = f"{dataset.castings(found.audit, found.splits)}\n\n{dataset.data(found)}"
     return [*([Section(LEAK, leak)] if leak else []), Section("Data", data)]
 
 

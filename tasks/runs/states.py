@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.runs.config import Places
-from tasks.runs.database import MAX_VARIABLES, insert, placeholders, with_database
+from tasks.runs.database import MAX_VARIABLES, change, placeholders, with_database
 from tasks.runs.threads import in_threads
 
 NAME = "states.sqlite"
@@ -96,5 +96,5 @@ def remember(read: dict[bytes, Seen], places: Places) -> None:
         with_database(
             places.data.absolute() / NAME,
             TABLE,
-            lambda connection: insert(connection, "INSERT OR REPLACE INTO states VALUES (?, ?, ?)", rows),
+            lambda connection: change(connection, "INSERT OR REPLACE INTO states VALUES (?, ?, ?)", rows),
         )

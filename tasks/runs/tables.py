@@ -1,7 +1,7 @@
 """Tables: rows of a NamedTuple as a CSV file with a header, and back."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
@@ -27,6 +27,12 @@ def read_table(path: Path, kind: type[Row]) -> list[Row]:
         if tuple(next(table, ())) != kind._fields:
             raise ValueError(f"{path} is not a table of {kind.__name__}: its header is not {', '.join(kind._fields)}")
         return [kind(*(to(value) for to, value in zip(convert, row, strict=True))) for row in table]
+
+
+def column(path: Path, name: str) -> Iterator[str]:
+    """What a table says under this head; nothing where it has none such."""
+    with open(path, newline="", encoding="utf-8") as opened:
+        yield from (row[name] for row in csv.DictReader(opened) if name in row)
 
 
 def store_table(name: str, rows: Iterable[NamedTuple], kind: type[NamedTuple], places: Places) -> File:

@@ -8,8 +8,9 @@ import logging
 import os
 import re
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 RUN, QUESTION, VERDICT = "recast.run", "recast.question", "recast.verdict"  # tags of a run
+REMOVED = "recast.removed"  # tag of a run or a version: when its files were
 DECISION = "release.json"  # artifact of a run whose verdict is known
 TASKS = Path(__file__).parents[1]  # goes along with a model, so that MLflow can load it where recast is not
 SERVING = ("ai-edge-litert", "numpy", "pillow", "pydantic", "simplejpeg")  # what judging takes
@@ -260,6 +262,68 @@ def fetch_model(number: int, digest: str, target: Path, places: Places) -> None:
         except MlflowException as error:
             raise FileNotFoundError(f"{stored}: {error.message}") from error
         os.replace(there, target)
+
+
+def runs_without(stay: Collection[str], places: Places) -> list[str]:
+    """MLflow's runs of all but these runs of recast, those that have files besides their decision; open ones stay."""
+
+    def ask(client: "MlflowClient") -> list[str]:
+        found: list[Run] = []
+        token: str | None = ""
+        while token is not None:
+            everywhere = [one.experiment_id for one in client.search_experiments()]
+            page = client.search_runs(everywhere, f"tags.`{RUN}` != ''", page_token=token or None)
+            found, token = [*found, *page], page.token
+        ended = [run for run in found if run.info.status != "RUNNING" and REMOVED not in run.data.tags]
+        return [run.info.run_id for run in ended if run.data.tags[RUN] not in stay]
+
+    nothing: list[str] = []
+    return asked(f"runs without {' '.join(sorted(stay))}", ask, nothing, places)
+
+
+def bytes_of_run(tracked: str, places: Places) -> int:
+    """Of the files that `shed_run` removes."""
+    return Stored(client(places).get_run(tracked).info.artifact_uri, places).size(but=DECISION)
+
+
+def shed_run(tracked: str, places: Places) -> None:
+    """Removes the files of a run, and leaves its decision, figures and parameters."""
+    Stored(client(places).get_run(tracked).info.artifact_uri, places).remove(but=DECISION)
+    client(places).set_tag(tracked, REMOVED, today())
+
+
+def bytes_of_version(number: int, places: Places) -> int:
+    return Stored(client(places).get_model_version_download_uri(places.registered_model, str(number)), places).size()
+
+
+def shed_version(number: int, places: Places) -> None:
+    """Removes the files of a version, and leaves what is known of it."""
+    known, name = client(places), places.registered_model
+    Stored(known.get_model_version_download_uri(name, str(number)), places).remove()
+    known.set_model_version_tag(name, str(number), REMOVED, today())
+
+
+class Stored:
+    """Files that MLflow keeps below one address."""
+
+    def __init__(self, uri: str, places: Places):
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        self.repository = get_artifact_repository(uri, tracking_uri=address(places), registry_uri=address(places))
+
+    def size(self, path: str | None = None, but: str = "") -> int:
+        """Bytes of all files, or of those below `path`; without the one that is excepted."""
+        below = [one for one in self.repository.list_artifacts(path) if one.path != but]
+        return sum(self.size(one.path) if one.is_dir else one.file_size or 0 for one in below)
+
+    def remove(self, but: str = "") -> None:
+        for one in self.repository.list_artifacts():
+            if one.path != but:
+                self.repository.delete_artifacts(one.path)
+
+
+def today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 def flat(tree: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,93 @@
+"""Inspection: a folder that fills with photographs, judged as it grows. Each content is judged once by a version, and its answer
+stays in a table, a row an image, also after the photograph was taken away.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tasks.models import bundle
+from tasks.models.prediction import Answer, Predictor
+from tasks.runs import registry
+from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
+from tasks.runs.files import alone, write_whole
+from tasks.runs.states import digests
+from tasks.sources.arrivals import settled
+from tasks.sources.folder import is_image, walk
+
+BLOCK = 4_096  # images after which the table is written again: a killed process loses no more
+COLUMNS = (*Answer.model_fields, "judged")
+Rows = list[dict[str, Any]]
+
+
+class Inspected(NamedTuple):
+    """What an inspection did."""
+
+    table: Path
+    """`version-N.csv`: all that this version said of the folder; `judged` is the time in UTC."""
+    rows: Rows
+    """Those that are new, in the order of their names."""
+    waiting: int
+    """Images that are still being written, left for the next time."""
+
+
+def inspect(folder: Path, results: Path, settle_seconds: float, version: registry.Version, places: Places) -> Inspected:
+    """Judges what the table of this version under `results` has not, and adds it there. Raises BadInput where there is no folder."""
+    if not folder.is_dir():
+        raise BadInput(f"there is no folder {str(folder)!r}: give the one that the photographs are put into")
+    names = [name for name in walk(folder) if is_image(name)]
+    whole = settled([f"{folder}/{name}" for name in names], settle_seconds)
+    there = [name for name in names if f"{folder}/{name}" in whole]
+    paths = [folder.absolute() / name for name in there]
+    model = cache(
+        lambda: Predictor(bundle.obtained(version, places), version.number)
+    )  # loaded if there is something to ask
+    table, added = results / f"version-{version.number}.csv", Rows()
+    results.mkdir(parents=True, exist_ok=True)
+    with alone(results / ".judging.lock"):
+        rows = read(table)
+        known = {(row["path"], row["sha256"]) for row in rows}
+        new = [one for one in zip(there, digests(paths, places), strict=True) if one[1] and one not in known]
+        for start in range(0, len(new), BLOCK):
+            answered = answers(folder, new[start : start + BLOCK], rows, model)
+            rows, added = rows + answered, added + answered
+            write_whole(table, as_table(rows, COLUMNS).encode())
+    return Inspected(table, added, len(names) - len(there))
+
+
+def answers(folder: Path, some: Sequence[tuple[str, str | None]], rows: Rows, model: Callable[[], Predictor]) -> Rows:
+    """A row for each (name, sha256); a content that has an answer, here or in earlier rows, gets the same one again."""
+    said = {row["sha256"]: row for row in rows}
+    unknown = {sha256: name for name, sha256 in reversed(some) if sha256 not in said}
+    if unknown:
+        judged = model().judge([(name, folder / name) for name in unknown.values()])
+        said |= {sha256: answer.model_dump() for sha256, answer in zip(unknown, judged, strict=True)}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return [{**said[sha256], "path": name, "judged": now} for name, sha256 in some]
+
+
+def read(table: Path) -> Rows:
+    """The rows of an earlier inspection; none before the first. Raises BadInput when they are not such."""
+    if not table.is_file():
+        return []
+    with open(table, newline="", encoding="utf-8") as opened:
+        rows = csv.DictReader(opened)
+        if tuple(rows.fieldnames or ()) != COLUMNS:
+            raise BadInput(
+                f"{table} is not a table of judged images: its head is not {', '.join(COLUMNS)}; move it away"
+            )
+        return list(rows)
+
+
+def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """The rows as CSV with a header; what is not known is empty."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()

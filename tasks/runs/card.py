@@ -1,0 +1,182 @@
+"""Card: what a model is, where it came from, what it can and where it fails: `README.md` in its folder, with the front matter of
+Hugging Face model cards, so that their tools read it too.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import yaml
+
+from tasks.models.decisions import Decision
+from tasks.models.metrics import Prediction
+from tasks.runs import dataset, judgement
+from tasks.runs.config import Evaluation as Costs
+from tasks.runs.markdown import code, counts, of, table
+from tasks.runs.records import Audit, Evaluation, Format, Manifest, Model, Score, Splits
+
+FAILING = 12  # castings that are listed
+TAGS = ("visual-inspection", "defect-detection", "casting", "recast")
+LICENCE = (
+    "The weights were learnt from photographs, and whose they are decides what may be done with the weights: ask their owner. The "
+    "published casting data set is shown on Kaggle under CC BY-NC-ND 4.0, which allows no commercial use."
+)
+USE = """    python flows/predict.py FOLDER --file {folder}
+
+passes, rejects, or sends to a person, and says why. It is made for photographs like those below, one part an image; it does not say
+which defect a part has, and knows no other product."""
+
+
+class Subject(NamedTuple):
+    """What a card is about."""
+
+    manifest: Manifest
+    audit: Audit
+    splits: Splits
+    model: Model
+    evaluation: Evaluation
+    costs: Costs
+
+
+class Evidence(NamedTuple):
+    """What its folder shows."""
+
+    decision: Decision
+    test: Sequence[Prediction]
+    formats: Mapping[str, Format]
+    digest: str
+
+
+def card(subject: Subject, evidence: Evidence) -> str:
+    """Markdown: front matter, then decisions, test, what it means, failures, data, training and formats."""
+    audit, splits, evaluation = subject.audit, subject.splits, subject.evaluation
+    decision, test, formats, digest = evidence
+    parts = {
+        "Use": USE.format(folder=f"artifacts/models/{digest}"),
+        "Decisions": decisions(evaluation, decision, subject.costs),
+        "Test": judgement.test(evaluation, subject.costs),
+        "What the figures mean": dataset.meaning(audit, splits, evaluation),
+        "Where it fails": failures(test, decision),
+        "Images": images(subject),
+        "Training": training(subject.model),
+        "Formats": told(formats),
+        "Licence": LICENCE,
+    }
+    front = yaml.safe_dump(front_matter(subject), sort_keys=False, allow_unicode=True)
+    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items())
+    classes = decision.classes
+    title = f"# {subject.model.name}: {code(classes.defect)} or {code(classes.good)}\n\nModel `{digest}`."
+    return f"---\n{front}---\n{title}\n\n{body}\n"
+
+
+def front_matter(subject: Subject) -> dict[str, Any]:
+    """What machines read of a card: https://huggingface.co/docs/hub/model-cards."""
+    scores = {"all": subject.evaluation.test, **subject.evaluation.slices}
+    results = [
+        {
+            "task": {"type": "image-classification"},
+            "dataset": {"name": f"test, {origin}", "type": "imagefolder", "split": "test"},
+            "metrics": metrics(score),
+        }
+        for origin, score in scores.items()
+    ]
+    return {
+        "library_name": "keras",
+        "pipeline_tag": "image-classification",
+        "license": "other",
+        "license_name": "as-the-training-images",
+        "tags": [*TAGS],
+        "metrics": ["accuracy", "roc_auc"],
+        "model-index": [{"name": subject.model.name, "results": results}],
+    }
+
+
+def metrics(score: Score) -> list[dict[str, Any]]:
+    named = {
+        "accuracy": (score.accuracy, "accuracy at the likelier class"),
+        "roc_auc": (score.auc, "area under the ROC curve"),
+        "escape_rate": (score.escape_rate, "share of defects called good"),
+        "false_reject_rate": (score.false_reject_rate, "share of good parts called defective"),
+    }
+    return [
+        {"type": kind, "value": round(value, 6), "name": name}
+        for kind, (value, name) in named.items()
+        if value is not None
+    ]
+
+
+def decisions(evaluation: Evaluation, decision: Decision, costs: Costs) -> str:
+    """The limits that a part is judged by, and what they were chosen for."""
+    known = {"how the picture looks": decision.appearance, "what the network sees in it": decision.features}
+    unlike = [f"{what} is more than {one.limit:.2f} from what was learnt" for what, one in known.items() if one]
+    if decision.max_residual is not None:
+        unlike.append(f"its rim is more than {decision.max_residual:.2%} off an ellipse")
+    strange = f" Whatever the probability, a person looks at a part where {', or '.join(unlike)}." if unlike else ""
+    return (
+        f"{judgement.decisions(evaluation)} The limits were chosen on validation images, for costs of {costs.escape_cost:g} a defect "
+        f"that passes, {costs.false_reject_cost:g} a good part that is rejected and {costs.review_cost:g} a look.{strange}"
+    )
+
+
+def failures(test: Sequence[Prediction], decision: Decision) -> str:
+    """The castings whose test images are decided wrongly, the worst first."""
+    by_casting = defaultdict(list)
+    for one in test:
+        by_casting[one.origin, one.group or one.sha256].append(one)
+    rows = []
+    for (origin, group), some in by_casting.items():
+        passed = sum(one.decision == "pass" and one.label == decision.classes.defect for one in some)
+        rejected = sum(one.decision == "reject" and one.label == decision.classes.good for one in some)
+        reviewed = sum(one.decision == "review" for one in some)
+        rows.append((passed, rejected, reviewed, code(origin), f"`{group[:12]}`", len(some)))
+    wrong = sorted((row for row in rows if row[0] or row[1]), reverse=True)
+    if not wrong:
+        return f"No test image of {len(rows):,} castings is decided wrongly without a person; that is no promise for others."
+    heads = ("Casting", "Origin", "Test images", "Defects passed", "Good parts rejected", "For a person")
+    shown = [(group, origin, *map(str, (n, p, r, v))) for p, r, v, origin, group, n in wrong[:FAILING]]
+    more = f" {FAILING} are shown." if len(wrong) > FAILING else ""
+    return f"Of {len(rows):,} castings in the test, images of {len(wrong):,} are decided wrongly.{more}\n\n{table(heads, shown)}"
+
+
+def images(subject: Subject) -> str:
+    """What it was learnt from and judged on, with the digests that tell whether another data set is the same."""
+    splits, manifest, audit = subject.splits, subject.manifest, subject.audit
+    rows = [
+        ("Images", f"{splits.images:,} accepted, {manifest.quarantined:,} refused"),
+        ("Classes", counts({code(name): count for name, count in splits.by_class.items()})),
+        ("Origins", counts({code(name): count for name, count in splits.by_origin.items()})),
+        ("Splits", counts({name.replace("_", " "): count for name, count in splits.by_split.items()})),
+        ("Held back, as copies of test images", f"{splits.held_back:,}"),
+        ("Equal files in train and test as published", f"{audit.exact_copies_across_splits:,}"),
+        ("Changed copies of test images in train", f"{audit.near_copies_across_splits:,}"),
+        ("Digest of the images", f"`{manifest.table.sha256}`"),
+        ("Digest of the split", f"`{splits.table.sha256}`"),
+    ]
+    return table(("", ""), rows)
+
+
+def training(model: Model) -> str:
+    sees = (
+        "the ring of the part, unwrapped" if model.view == "ring" else f"{model.image_size} x {model.image_size} pixels"
+    )
+    first = f", from the weights of model `{model.started_from}`" if model.started_from else ""
+    return (
+        f"`{model.name}`, {model.parameters:,} parameters, sees {sees}. {len(model.history)} epochs over {model.images:,} images"
+        f"{first}; epoch {model.kept_epoch} is kept. {model.wall_seconds:.0f} s, {model.cpu_seconds:.0f} CPU seconds, on "
+        f"{model.device}. Digest of the weights `{model.weights_sha256}`."
+    )
+
+
+def told(formats: Mapping[str, Format]) -> str:
+    """Each file of the network, loaded again in a clean process, beside what was judged."""
+    rows = [
+        (
+            name,
+            f"{one.bytes / 1e6:.2f} MB",
+            f"{one.milliseconds:.1f} ms",
+            f"{one.max_difference:.1e}",
+            of(one.changed_decisions, one.images),
+        )
+        for name, one in formats.items()
+    ]
+    return table(("Format", "Size", "An image", "Greatest difference of a probability", "Other decisions"), rows)

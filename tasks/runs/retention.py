@@ -1,0 +1,165 @@
+"""Retention: what a version that may come into use, or a run that is kept, still needs; all else can go, and what and how much is told.
+
+`data` is swept by the records that kept runs were made of, so that such a run, repeated, finds every step remembered.
+"""
+
+import fcntl
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from tasks.images.manifest import shelf
+from tasks.runs import kept, registry, tracker
+from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
+from tasks.runs.files import scratch_beside
+from tasks.runs.tables import column
+
+MADE = ("archives", "decisions", "figures", "networks", "tables")  # folders of `data` whose files records name
+DIGEST = re.compile("[0-9a-f]{64}")
+
+
+class Needed(NamedTuple):
+    """What stays."""
+
+    runs: frozenset[str]
+    versions: frozenset[int]
+    models: frozenset[str]
+    """Digests."""
+    steps: frozenset[str]
+    """Names under `data/cache`."""
+
+
+class Surplus(NamedTuple):
+    """Something that nothing needs."""
+
+    what: str
+    bytes: int
+    remove: Callable[[], object]
+
+
+@contextmanager
+def using(places: Places, *, alone: bool = False) -> Iterator[None]:
+    """Runs use the two places together; who removes from them is `alone`, and raises BadInput while a run is under way."""
+    folder = places.data.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".in-use.lock", "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+        except BlockingIOError:
+            raise BadInput(f"a run is using {folder}: nothing is removed before it has ended") from None
+        yield
+
+
+def needed(keep_runs: int, places: Places) -> Needed:
+    """What the newest runs need, and the versions that are in use, were before, or wait."""
+    folder = places.artifacts.absolute() / "runs"
+    names = sorted(path.parent.name for path in folder.glob("*/run.json") if not path.parent.is_symlink())
+    versions = [one for one in registry.versions(places) if one.aliases]
+    runs = {*names[-keep_runs:], *(one.run_id for one in versions)}
+    told = [json.loads((folder / name / "run.json").read_bytes()) for name in names if name in runs]
+    return Needed(
+        runs=frozenset(runs),
+        versions=frozenset(one.number for one in versions),
+        models=frozenset([*(one.model for one in versions), *(run["model"]["folder"] for run in told)]),
+        steps=frozenset(step["key"] for run in told for step in run["steps"].values() if step.get("key")),
+    )
+
+
+def surplus(stays: Needed, places: Places) -> Iterator[Surplus]:
+    """What can go: first what refers to others, so that who is interrupted leaves nothing that lacks a part."""
+    data, artifacts = places.data.absolute(), places.artifacts.absolute()
+    for version in registry.versions(places):
+        if version.number not in stays.versions and version.model not in stays.models and not version.removed:
+            size = tracker.bytes_of_version(version.number, places)
+            yield Surplus(
+                "files of versions in the registry", size, bound(tracker.shed_version, version.number, places)
+            )
+    for tracked in tracker.runs_without(stays.runs, places):
+        size = tracker.bytes_of_run(tracked, places)
+        yield Surplus("files of runs in MLflow", size, bound(tracker.shed_run, tracked, places))
+    yield from entries("runs", artifacts / "runs", stays.runs | {"latest"})
+    yield from entries("models", artifacts / "models", stays.models)
+    yield from entries("remembered steps", data / "cache", stays.steps)
+    files = {name for key in stays.steps for name in named(data / "cache" / key)}
+    stems = {os.path.splitext(name)[0] for name in files}  # the truth of a sample lies beside its archive
+    for folder in MADE:
+        for path in visible(data / folder):
+            stem = os.path.splitext(f"{folder}/{path.name}")[0]
+            if stem not in stems and stem.removesuffix("-truth") not in stems:
+                yield of_path("files of steps", path)
+    yield from contents(stays, {data / name for name in files if name.startswith("tables/")}, places)
+
+
+def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Surplus]:
+    """Images that no kept table names, and what was worked out of them or by models that are gone."""
+    alive = frozenset(sha256 for table in tables if table.is_file() for sha256 in column(table, "sha256"))
+    for path in sorted(Path(shelf(places)).glob("*/*")):
+        if path.stem not in alive and DIGEST.fullmatch(path.stem):
+            yield of_path("images", path)
+
+    def stands(kind: str, key: str) -> bool:
+        by_model, by_content = DIGEST.search(kind), DIGEST.search(key)
+        return by_model[0] in stays.models if by_model else not by_content or by_content[0] in alive
+
+    if size := kept.size_without(stands, places):
+        yield Surplus("results by content", size, bound(kept.shed, stands, places))
+
+
+def entries(what: str, folder: Path, stay: frozenset[str]) -> Iterator[Surplus]:
+    """All in the folder that does not stay."""
+    return (of_path(what, path) for path in visible(folder) if path.name not in stay)
+
+
+def visible(folder: Path) -> list[Path]:
+    """Of a folder, if it is there; scratch is swept by others."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+
+
+def of_path(what: str, path: Path) -> Surplus:
+    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    return Surplus(what, sum(file.stat().st_size for file in files), bound(remove, path))
+
+
+def remove(path: Path) -> None:
+    """A file or folder, gone at once: nobody sees a part of it."""
+    with scratch_beside(path) as gone:
+        os.replace(path, gone)
+
+
+def bound(action: Callable[..., object], *arguments: Any) -> Callable[[], object]:
+    return lambda: action(*arguments)
+
+
+def named(record: Path) -> Iterator[str]:
+    """The files under `data` that a remembered record names."""
+    try:
+        told = json.loads(json.loads(record.read_bytes())["result"])
+    except (OSError, ValueError, KeyError):
+        return
+    waiting = [told]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if item.get("place") == "data" and "sha256" in item:
+                yield str(PurePosixPath(item["name"]))
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+
+
+def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tuple[int, int]]:
+    """Removes what nothing needs, or only counts it: what, how many and how many bytes. Raises BadInput while a run is under way."""
+    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    with using(places, alone=True), registry.deciding(places):
+        for one in list(surplus(needed(keep_runs, places), places)):
+            count, size = found[one.what]
+            found[one.what] = (count + 1, size + one.bytes)
+            if not dry:
+                one.remove()
+    return dict(found)

@@ -1,0 +1,218 @@
+"""Prune: what nothing needs goes, and is told; what is in use, was before, waits, or belongs to a kept run stays."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import model_folder, put_into_use
+
+from flows import prune as flow
+from flows.promote import listed
+from tasks.images import manifest
+from tasks.models import bundle
+from tasks.runs import kept, registry, retention, tracker
+from tasks.runs.errors import BadInput
+from tasks.runs.files import store
+from tasks.runs.records import Release
+from tasks.runs.tables import store_table
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[1]
+
+
+def ran(name: str, places, *, keys=(), model: str = "00", tracked: str | None = None) -> None:
+    """A run's folder as far as pruning reads it, and its files in MLflow."""
+    folder = places.artifacts / "runs" / name
+    folder.mkdir(parents=True)
+    steps = {f"step{number}": {"cached": False, "seconds": 1, "key": key} for number, key in enumerate(keys)}
+    (folder / "run.json").write_text(json.dumps({"steps": steps, "model": {"folder": model}}))
+    if tracked:
+        client = tracker.client(places)
+        client.log_text(tracked, "a page", "report.html")
+        client.log_text(tracked, "a picture", "figures/found.txt")
+        decided = Release(verdict="kept", reason="it is worse", version=None, champion_before=None, decided_in=name)
+        tracker.decide(tracked, decided, places)
+        client.set_terminated(tracked)
+
+
+@pytest.fixture
+def history(registered, places):
+    """Four versions in use one after the other, a run each: run-1 to run-4; then one that was decided and kept."""
+    made = []
+    for number in range(1, 5):
+        folder = model_folder(f"model {number}", places)
+        version = put_into_use(folder, places, f"run-{number}")
+        ran(f"run-{number}", places, model=folder.name, tracked=version.tracked)
+        made.append(version)
+    tracked = tracker.begin("another question", "run-5", places)
+    ran("run-5", places, model=model_folder("model 5", places).name, tracked=tracked)
+    return made
+
+
+def left(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_what_is_in_use_was_before_or_is_of_a_kept_run_stays(history, places):
+    found = retention.prune(1, places)
+    assert left(places.artifacts / "runs") == {"run-3", "run-4", "run-5"}, (
+        "the newest, and those of champion and previous"
+    )
+    expected = {history[2].model, history[3].model, model_folder("model 5", places).name}
+    assert left(places.artifacts / "models") == expected
+    assert found["runs"][0] == found["models"][0] == found["files of versions in the registry"][0] == 2
+    assert all(size > 0 for _, size in found.values())
+    assert registry.champion(places).number == 4
+    bundle.read_back(registry.version(3, places), places)
+    now, before = registry.rollback("was taken back", places)
+    assert (now.number, before.number) == (3, 4)
+    assert bundle.obtained(now, places).is_dir()
+
+
+def test_what_is_gone_is_told_and_its_story_stays(history, places):
+    retention.prune(1, places)
+    gone = registry.version(1, places)
+    assert gone.removed
+    with pytest.raises(BadInput, match="version 1 cannot be used: its files were removed on 20"):
+        bundle.obtained(gone, places)
+    marks = list(listed(places).columns[1].cells)
+    assert [str(one) for one in marks] == ["files removed", "files removed", "previous", "champion"]
+    assert tracker.decided(history[0].tracked, places).reason == "it is worse", "the decision is no file of a report"
+    client = tracker.client(places)
+    assert [one.path for one in client.list_artifacts(history[0].tracked)] == ["release.json"]
+    assert len(client.list_artifacts(history[3].tracked)) == 3
+
+
+def test_a_version_that_waits_stays(history, places):
+    waiting = model_folder("waits", places)
+    tracked = tracker.begin("it waits", "run-0", places)
+    version = registry.register(waiting, "compact", tracked, "run-0", "it is better", 4, places)
+    registry.challenge(version.number, places)
+    ran("run-0", places, model=waiting.name, tracked=tracked)
+    retention.prune(1, places)
+    assert waiting.is_dir()
+    assert "run-0" in left(places.artifacts / "runs")
+
+
+def test_a_second_call_finds_nothing(history, places):
+    assert retention.prune(2, places)
+    assert retention.prune(2, places) == {}
+
+
+def test_a_dry_run_tells_the_same_and_leaves_all(history, places):
+    before = sorted(places.artifacts.rglob("*.html")), sorted((places.artifacts / "models").rglob("*"))
+    told = retention.prune(1, places, dry=True)
+    assert before == (sorted(places.artifacts.rglob("*.html")), sorted((places.artifacts / "models").rglob("*")))
+    assert told == retention.prune(1, places)
+
+
+@pytest.mark.parametrize("after", range(1, 7))
+def test_who_is_interrupted_leaves_nothing_that_lacks_a_part_and_the_next_call_ends_it(
+    history, places, monkeypatch, after
+):
+    done = []
+
+    def dies(self):
+        done.append(self.what)
+        if len(done) == after:
+            raise KeyboardInterrupt
+        self.remove()
+
+    items = list(retention.surplus(retention.needed(1, places), places))
+    assert len(items) > after
+    with pytest.raises(KeyboardInterrupt):
+        for one in items:
+            dies(one)
+    assert bundle.obtained(registry.champion(places), places).is_dir()
+    for folder in (places.artifacts / "models").iterdir():
+        assert bundle.identity(folder) == folder.name
+    retention.prune(1, places)
+    assert retention.prune(1, places) == {}
+
+
+def remembered(key: str, places, *files) -> str:
+    """A step's record as Prefect keeps it."""
+    folder = places.data / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {"__class__": "x", "data": {"files": [file.model_dump() for file in files]}}
+    (folder / key).write_text(json.dumps({"metadata": {}, "result": json.dumps(record)}))
+    return key
+
+
+def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelved, photograph):
+    def network(text):
+        return store(lambda path: path.write_text(text), places, "data", "networks/compact.keras")
+
+    rows = shelved(photograph(1), photograph(2), photograph(3))
+    first, second = (store_table("manifest", some, manifest.Row, places) for some in (rows[:2], rows[1:]))
+    old, new, archive = (
+        network("old"),
+        network("new"),
+        store(lambda path: path.write_text("z"), places, "data", "archives/a.zip"),
+    )
+    (places.data / (archive.name.removesuffix(".zip") + "-truth")).mkdir()
+    (places.data / "archives/b-truth").mkdir()
+    for row in rows:
+        list(kept.kept("strip", "1", [manifest.place(row)], lambda keys: [b"x"] * len(keys), places))
+    list(kept.kept(f"judged by {'ab' * 32}", "1", ["cd" * 32], lambda keys: [b"y"], places))
+    (places.data / "inbox/ok_front").mkdir(parents=True)
+    (places.data / "inbox/ok_front/a.jpeg").write_bytes(b"mine")
+    (places.data / "corrections.csv").write_text("mine")
+    ran("run-1", places, keys=[remembered("validate-1", places, first), remembered("train-1", places, old)])
+    ran("run-2", places, keys=[remembered("validate-2", places, second, archive), remembered("train-2", places, new)])
+    found = retention.prune(1, places)
+    assert left(places.data / "cache") == {"validate-2", "train-2"}
+    assert left(places.data / "networks") == {Path(new.name).name}
+    assert left(places.data / "archives") == {Path(archive.name).name, Path(archive.name).stem + "-truth"}
+    assert [manifest.stored(row, places).exists() for row in rows] == [False, True, True]
+    assert found["images"][0] == 1
+    assert found["results by content"][1] == 2, "one strip of an image, and one answer of a model"
+    asked = []
+    for row in rows:
+        list(
+            kept.kept(
+                "strip", "1", [manifest.place(row)], lambda keys: asked.extend(keys) or [b"x"] * len(keys), places
+            )
+        )
+    assert asked == [manifest.place(rows[0])]
+    assert (places.data / "inbox/ok_front/a.jpeg").read_bytes() == b"mine"
+    assert (places.data / "corrections.csv").read_text() == "mine"
+
+
+def test_while_a_run_is_under_way_nothing_goes(history, places):
+    code = "import sys; from tasks.runs.config import Places; from tasks.runs.retention import using\n"
+    code += "with using(Places(data=sys.argv[1])): print('on', flush=True); sys.stdin.read()"
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, places.data], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with running:
+        assert running.stdout.readline() == "on\n"
+        with retention.using(places):
+            pass  # runs do not wait for each other
+        with pytest.raises(BadInput, match="a run is using"):
+            retention.prune(1, places)
+        running.kill()
+        running.communicate()
+    assert (places.artifacts / "runs/run-1").is_dir()
+    assert retention.prune(1, places), "the dead keep nobody waiting"
+
+
+def test_an_empty_place_has_nothing_to_remove(places, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["prune.py", "--data", str(places.data), "--artifacts", str(places.artifacts)])
+    flow.main()
+    assert capsys.readouterr().out == "nothing to remove: all that is there is needed\n"
+    assert not places.artifacts.exists() or not (places.artifacts / "mlflow.db").exists()
+
+
+def test_the_command_says_what_and_how_much(history, places, monkeypatch, capsys):
+    words = ["--keep-runs", "1", "--data", str(places.data), "--artifacts", str(places.artifacts)]
+    monkeypatch.setattr(sys, "argv", ["prune.py", *words, "--dry-run"])
+    flow.main()
+    would = capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["prune.py", *words])
+    flow.main()
+    did = capsys.readouterr().out
+    assert "2 runs" in did
+    assert would.replace("would be removed", "removed") == did
