@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.images.appearance import AT_ONCE, STATISTICS, appearance, border, remark
+from tasks.images.appearance import STATISTICS, appearance, border, remark
 
 
 def test_an_even_picture_has_its_grey_level_everywhere_and_no_detail():
@@ -27,11 +27,17 @@ def test_a_ramp_has_its_slope_as_gradient_and_no_detail():
 
 
 def test_many_pictures_are_each_as_alone(rng=np.random.default_rng(0)):
-    pictures = rng.integers(0, 256, (AT_ONCE + 3, 12, 15), np.uint8)
+    pictures = rng.integers(0, 256, (259, 12, 15), np.uint8)
     found = appearance(pictures)
-    assert found.shape == (AT_ONCE + 3, len(STATISTICS))
+    assert found.shape == (259, len(STATISTICS))
     np.testing.assert_allclose(found[-1], appearance(pictures[-1:])[0], rtol=1e-6)
     assert appearance(pictures[:0]).shape == (0, len(STATISTICS))
+
+
+def test_quantiles_are_those_of_the_sorted_levels(rng=np.random.default_rng(1)):
+    pictures = rng.integers(0, 256, (40, 12, 15), np.uint8)
+    ordered = np.sort(pictures.reshape(40, -1), axis=1)
+    assert appearance(pictures)[:, 2:7].tolist() == ordered[:, [9, 45, 90, 134, 170]].tolist()
 
 
 def test_the_remark_names_what_is_furthest_off_and_where_to():

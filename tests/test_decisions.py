@@ -64,19 +64,19 @@ def test_the_reason_gives_the_numbers():
     ],
 )
 def test_what_was_not_seen_well_or_is_unlike_goes_to_a_person_however_sure_the_network(margin, strange, reason):
-    verdict = CAREFUL.judge(shown(margin, **strange))
+    (verdict,) = CAREFUL.judge([shown(margin, **strange)])
     assert (verdict.decision, verdict.reason) == ("review", reason)
     assert (verdict.probability is None) == ("residual" in strange)
 
 
 @pytest.mark.parametrize(("margin", "decision"), [(-3, "pass"), (0, "review"), (3, "reject")])
 def test_a_familiar_image_is_decided_by_its_probability(margin, decision):
-    assert CAREFUL.judge(shown(margin)).decision == decision
+    assert CAREFUL.judge([shown(margin)])[0].decision == decision
 
 
 def test_the_temperature_divides_the_margin():
     warm = PLAIN.model_copy(update={"temperature": 2.0})
-    assert warm.judge(shown(3.0)).probability == pytest.approx(1 / (1 + np.exp(-1.5)))
+    assert warm.judge([shown(3.0)])[0].probability == pytest.approx(1 / (1 + np.exp(-1.5)))
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,8 @@ def test_a_folder_is_judged_as_predict_judges_it(inspect, released, places):
 
 
 def test_an_image_is_judged_once_though_it_is_moved_copied_or_taken_away(inspect, station, tmp_path, monkeypatch):
-    asked, judge_chunk = [], inspection.Predictor.judge_chunk
-    monkeypatch.setattr(
-        inspection.Predictor, "judge_chunk", lambda self, some: asked.extend(some) or judge_chunk(self, some)
-    )
+    asked, judge_all = [], inspection.Predictor.judge
+    monkeypatch.setattr(inspection.Predictor, "judge", lambda self, some: asked.extend(some) or judge_all(self, some))
     inspect()
     assert len(asked) == 6
     assert inspect().rows == []

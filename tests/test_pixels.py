@@ -1,5 +1,6 @@
 """Pixels: many files as one array, in their order; what is stored is decoded once; what cannot be read is told, or stops the work."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from PIL import Image
 from tasks.images import pixels
 from tasks.images.decoding import WHOLE, Least
 from tasks.images.manifest import stored
-from tasks.images.pixels import GLANCE, MAX_MEGAPIXELS, Seen, load, see, see_all, sights, squares
+from tasks.images.pixels import GLANCE, MAX_MEGAPIXELS, Seen, Unseen, load, see, see_all, sights, squares
 from tasks.images.rings import detail
 from tasks.images.strips import strips
 from tasks.images.views import NO_RING, shape
@@ -178,11 +179,15 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(files):
     files[1].unlink()
     files[1].mkdir()
     seen = see_all(files, "raw", 16)
-    assert seen[:2] == ["the file has no bytes", "Is a directory"]
+    assert seen[:2] == [
+        Unseen(hashlib.sha256(b"").hexdigest(), "the file has no bytes"),
+        Unseen(None, "Is a directory"),
+    ]
+    assert seen[2].sha256 == hashlib.sha256(files[2].read_bytes()).hexdigest()
     assert levels_of(seen[2:]) == [20 * number for number in range(2, 10)]
 
 
-def levels_of(seen: Sequence[Seen | str]) -> list[int]:
+def levels_of(seen: Sequence[Seen | Unseen]) -> list[int]:
     return [int(one.sight.levels.mean()) for one in seen if isinstance(one, Seen)]
 
 
@@ -199,7 +204,7 @@ def test_what_nobody_has_validated_is_capped_and_what_was_validated_is_not(files
     load(files[:1], 16)
     assert caps == [MAX_MEGAPIXELS, float("inf")]
     monkeypatch.setattr(pixels, "MAX_MEGAPIXELS", 0.0001)
-    assert "megapixels" in see(files[0], "raw", 16)
+    assert "megapixels" in see(files[0], "raw", 16).reason
 
 
 def test_a_strip_is_unwrapped_from_the_whole_picture(places, shelved, castings, decoded, tmp_path):

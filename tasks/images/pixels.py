@@ -1,5 +1,6 @@
 """Pixels: image files as arrays, by views; those of the store are decoded once of each content, and kept."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -91,40 +92,60 @@ def load(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
 
 def readable(path: Path, least: Least) -> np.ndarray:
     """The grey levels of a file that was validated, whatever its size. Raises BadInput when it cannot be read."""
-    pixels = read(path, least, max_megapixels=float("inf"))
-    if isinstance(pixels, str):
-        raise BadInput(f"{path} cannot be read: {pixels}")
-    return pixels
+    try:
+        levels, reason = levels_of(path.read_bytes(), path, least, max_megapixels=float("inf"))
+    except OSError as error:
+        levels, reason = None, told(error)
+    if levels is None:
+        raise BadInput(f"{path} cannot be read: {reason}")
+    return levels
 
 
 class Seen(NamedTuple):
     """A file that nobody has validated, as a network sees it."""
 
+    sha256: str
     sight: Sight | None
     """None where the view shows nothing."""
     glance: np.ndarray
     """The whole picture, uint8 (75, 75)."""
 
 
-def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Seen | str]:
-    """Each file, in the order of `paths`, or the reason why it cannot be read."""
+class Unseen(NamedTuple):
+    """A file that cannot be read as an image, and why."""
 
-    def look(some: Sequence[Path]) -> list[Seen | str]:
+    sha256: str | None
+    """None where there are no bytes to be had."""
+    reason: str
+
+
+def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Seen | Unseen]:
+    """Each file, in the order of `paths`."""
+
+    def look(some: Sequence[Path]) -> list[Seen | Unseen]:
         return [see(path, view, size) for path in some]
 
     return in_threads(look, paths) if paths else []
 
 
-def see(path: Path, view: ViewName, size: int) -> Seen | str:
+def see(path: Path, view: ViewName, size: int) -> Seen | Unseen:
     """One of them."""
-    pixels = read(path, enough(view, size), MAX_MEGAPIXELS)
-    return pixels if isinstance(pixels, str) else Seen(VIEWS[view](pixels, size), square(pixels, GLANCE))
-
-
-def read(path: Path, least: Least, max_megapixels: float) -> np.ndarray | str:
-    """The grey levels of a file, or the reason why it cannot be read."""
     try:
-        decoded = decode(path.read_bytes(), path.suffix, max_megapixels, least)
+        content = path.read_bytes()
     except OSError as error:
-        return error.strerror or str(error)
-    return decoded.reason if decoded.pixels is None else decoded.pixels
+        return Unseen(None, told(error))
+    sha256 = hashlib.sha256(content).hexdigest()
+    levels, reason = levels_of(content, path, enough(view, size), MAX_MEGAPIXELS)
+    if levels is None:
+        return Unseen(sha256, reason)
+    return Seen(sha256, VIEWS[view](levels, size), square(levels, GLANCE))
+
+
+def levels_of(content: bytes, path: Path, least: Least, max_megapixels: float) -> tuple[np.ndarray | None, str]:
+    """The grey levels of a file's bytes, or None and the reason why they cannot be read."""
+    decoded = decode(content, path.suffix, max_megapixels, least)
+    return decoded.pixels, decoded.reason
+
+
+def told(error: OSError) -> str:
+    return error.strerror or str(error)

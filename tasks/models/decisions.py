@@ -1,5 +1,6 @@
 """Decisions: what is done with a part, given what its photograph shows, and why."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -63,27 +64,36 @@ class Decision(BaseModel):
     max_residual: float | None = None
     """A ring that fits worse than this share of its radius is not judged; None where there are no rings."""
 
-    def judge(self, found: Evidence) -> Verdict:
-        """Pass, review or reject. A part that was not seen well, or is unlike those known, is for a person to look at."""
+    def judge(self, found: Sequence[Evidence]) -> list[Verdict]:
+        """Pass, review or reject for each image. A part that was not seen well, or is unlike those known, is for a person."""
+        if not found:
+            return []
+        chances = probability(np.array([one.margin for one in found]), self.temperature).tolist()
+        return [self.verdict(one, *said) for one, *said in zip(found, chances, self.strange(found), strict=True)]
+
+    def verdict(self, found: Evidence, chance: float, strange: str | None) -> Verdict:
+        """The same for one, given the probability of a defect and in what it is unlike the known images."""
         if np.isnan(found.residual):
             return Verdict("review", NO_RING)
         if self.max_residual is not None and found.residual > self.max_residual:
             how = f"its rim is {found.residual:.2%} off an ellipse, and {self.max_residual:.2%} is the most"
             return Verdict("review", f"{POOR_RING}: {how}")
-        chance = float(probability(np.array(found.margin), self.temperature))
-        if strange := self.strange(found):
-            return Verdict("review", f"{UNLIKE}: {strange}", chance)
-        return self.decide(chance)
+        return Verdict("review", f"{UNLIKE}: {strange}", chance) if strange else self.decide(chance)
 
-    def strange(self, found: Evidence) -> str | None:
-        """In what an image is unlike the known ones, or None."""
-        if (known := self.appearance) and distances(known, found.appearance[None])[0] > known.limit:
-            return remark(found.appearance, np.array(known.usual), np.array(known.spread))
-        if (known := self.features) and (distance := distances(known, found.features[None])[0]) > known.limit:
-            return (
-                f"what the network sees in it is {distance:.1f} from what it knows, and {known.limit:.1f} is the most"
-            )
-        return None
+    def strange(self, found: Sequence[Evidence]) -> list[str | None]:
+        """In what each image is unlike the known ones, or None."""
+        told: list[str | None] = [None] * len(found)
+        if known := self.features:
+            far = distances(known, np.stack([one.features for one in found]))
+            for number in np.flatnonzero(far > known.limit):
+                told[number] = (
+                    f"what the network sees in it is {far[number]:.1f} from what it knows, and {known.limit:.1f} is the most"
+                )
+        if known := self.appearance:
+            looks = np.stack([one.appearance for one in found])
+            for number in np.flatnonzero(distances(known, looks) > known.limit):
+                told[number] = remark(looks[number], np.array(known.usual), np.array(known.spread))
+        return told
 
     def decide(self, chance: float) -> Verdict:
         """Pass, review or reject for a probability of a defect, and why."""

@@ -31,8 +31,7 @@ def look(
 def judge(rows: Sequence[manifest.Row], seen: Sequence[Evidence], decision: Decision) -> list[Prediction]:
     """A prediction for each row, in their order."""
     predictions = []
-    for row, one in zip(rows, seen, strict=True):
-        said = decision.judge(one)
+    for row, said in zip(rows, decision.judge(seen), strict=True):
         chance = UNSEEN if said.probability is None else said.probability
         predictions.append(prediction(row, chance, said.decision, said.reason))
     return predictions

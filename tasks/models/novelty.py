@@ -77,7 +77,8 @@ def cloud(points: np.ndarray) -> Known:
 def distances(known: Known, points: np.ndarray) -> np.ndarray:
     """How far each point lies from the middle of the cloud (Mahalanobis), float64 (points,)."""
     standardised = (points - np.array(known.usual)) / np.array(known.spread)
-    along = standardised @ np.array(known.directions).T
+    # No BLAS: its threads go on spinning for a while, and take the processors from the network that looks at the next images.
+    along = np.einsum("ij,kj->ik", standardised, np.array(known.directions))
     across = np.maximum((standardised**2).sum(axis=1) - (along**2).sum(axis=1), 0)
     if len(known.directions) == len(known.usual):
         across = np.zeros(len(points))  # nothing is left; rounding would be

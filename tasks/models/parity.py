@@ -53,7 +53,7 @@ def ask(folder: Path, levels: np.ndarray) -> dict[str, Said]:
 def verdicts(said: Said, residuals: np.ndarray, appearances: np.ndarray, decision: Decision) -> list[Verdict]:
     """What is decided about each image by what a format says of it; residuals and appearances as of `Evidence`."""
     seen = zip(said.margins.tolist(), said.features, appearances, residuals.tolist(), strict=True)
-    return [decision.judge(Evidence(*one)) for one in seen]
+    return decision.judge([Evidence(*one) for one in seen])
 
 
 def main() -> None:

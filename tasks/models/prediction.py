@@ -13,7 +13,7 @@ from tasks.models import decisions, formats
 from tasks.models.bundle import agrees, identity
 from tasks.models.decisions import Verdict
 from tasks.runs.errors import BadInput
-from tasks.runs.files import damage, sha256_of
+from tasks.runs.files import damage
 
 CHUNK = 128  # images in memory at a time
 UNREADABLE = "the image cannot be read"
@@ -60,18 +60,23 @@ class Predictor:
     def judge(self, images: Sequence[tuple[str, Path]]) -> Iterator[Answer]:
         """An answer an image, (name to show, path), in their order."""
         for start in range(0, len(images), CHUNK):
-            yield from self.judge_chunk(images[start : start + CHUNK])
+            some = images[start : start + CHUNK]
+            yield from self.answers(some, self.see([path for _, path in some]))
 
-    def judge_chunk(self, images: Sequence[tuple[str, Path]]) -> Iterator[Answer]:
-        seen = pixels.see_all([path for _, path in images], self.decision.view, self.decision.image_size)
+    def see(self, paths: Sequence[Path]) -> list[pixels.Seen | pixels.Unseen]:
+        return pixels.see_all(paths, self.decision.view, self.decision.image_size)
+
+    def answers(
+        self, images: Sequence[tuple[str, Path]], seen: Sequence[pixels.Seen | pixels.Unseen]
+    ) -> Iterator[Answer]:
+        """What is said of images that were read."""
         verdicts = iter(self.verdicts([one for one in seen if isinstance(one, pixels.Seen)]))
-        for (name, path), one in zip(images, seen, strict=True):
-            said = Verdict("review", f"{UNREADABLE}: {one}") if isinstance(one, str) else next(verdicts)
+        for (name, _), one in zip(images, seen, strict=True):
+            said = next(verdicts) if isinstance(one, pixels.Seen) else Verdict("review", f"{UNREADABLE}: {one.reason}")
             chance = said.probability
             yield Answer(
-                path=name, sha256=sha256_if_readable(path),
-                label=None if chance is None else self.decision.most_likely(chance)[0], defect_probability=chance,
-                decision=said.decision, reason=said.reason, model_version=self.version,
+                path=name, sha256=one.sha256, label=None if chance is None else self.decision.most_likely(chance)[0],
+                defect_probability=chance, decision=said.decision, reason=said.reason, model_version=self.version,
             )  # fmt: skip
 
     def verdicts(self, seen: Sequence[pixels.Seen]) -> list[Verdict]:
@@ -82,17 +87,11 @@ class Predictor:
             return []
         nothing = Sight(np.zeros(shape(self.decision.view, self.decision.image_size), np.uint8), np.nan)
         sights = [one.sight or nothing for one in seen]
-        found = inference.evidence(
-            self.network,
-            np.stack([sight.levels for sight in sights]),
-            [sight.residual for sight in sights],
-            np.stack([one.glance for one in seen]),
+        return self.decision.judge(
+            inference.evidence(
+                self.network,
+                np.stack([sight.levels for sight in sights]),
+                [sight.residual for sight in sights],
+                np.stack([one.glance for one in seen]),
+            )
         )
-        return [self.decision.judge(one) for one in found]
-
-
-def sha256_if_readable(path: Path) -> str | None:
-    try:
-        return sha256_of(path)
-    except OSError:
-        return None
