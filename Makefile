@@ -4,7 +4,7 @@ BIN := .venv/bin
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal  # ARGS="-n 0 -k a_word" for a single process
 
 .DEFAULT_GOAL := help
-.PHONY: help retrain predict test test-all kills heatmaps lint format lock doctor serve mlflow serve-model deploy clean
+.PHONY: help retrain predict test test-all kills release-kills heatmaps lint format lock doctor serve mlflow serve-model prune deploy clean
 .PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict
 
 help:  ## this list
@@ -24,6 +24,9 @@ test-all: .venv/dev  ## and the long ones: the tutorial's network on the real ar
 
 kills: .venv/run  ## 20 trainings killed at random moments, each of which must end as one left alone; some 20 minutes
 	$(BIN)/python benchmarks/kills.py $(ARGS)
+
+release-kills: .venv/run  ## 20 releases killed at random moments; the model in use must answer, and the next run end it; some 20 minutes
+	$(BIN)/python benchmarks/release_kills.py $(ARGS)
 
 heatmaps: .venv/run  ## share of the sample's defects whose heat map peaks on them; ARGS="--file model.keras" for a trained one
 	$(BIN)/python benchmarks/heatmaps.py $(ARGS)
@@ -70,6 +73,9 @@ mlflow: .venv/run  ## MLflow's pages on port 5000: runs, versions, what is in us
 
 serve-model: .venv/run  ## the model in use answers on port 5001, by MLflow
 	PATH=$(abspath $(BIN)):$$PATH MLFLOW_TRACKING_URI=$(REGISTRY) mlflow models serve -m models:/recast@champion --env-manager local -p 5001
+
+prune: .venv/run  ## remove what no version in use, before or waiting, and no kept run needs; ARGS="--keep-runs 20 --dry-run"
+	@$(BIN)/python flows/prune.py $(ARGS)
 
 deploy: .venv/run  ## a process pool, and the deployments of deployments/prefect.yaml on the server of PREFECT_API_URL
 	$(BIN)/prefect work-pool create recast --type process --overwrite

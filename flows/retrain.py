@@ -157,6 +157,7 @@ def remember(outcome: Outcome) -> None:
         config.evaluation, config.acceptance, outcome.run_id, config.places,
     ))  # fmt: skip
     tracker.open_still(outcome.release.tracked, config.places)
+    tracker.page_of(outcome.release.tracked, config.places)
 
 
 def tell(sections: Sequence[report.Section], places: Places) -> None:

@@ -44,6 +44,16 @@ def test_an_open_run_is_taken_up_again_and_a_finished_one_is_not(registered, tra
     assert tracker.begin("is it better", "run 2", registered) != tracked
 
 
+def test_the_page_of_a_run_is_where_it_is_shown(registered, tracked, monkeypatch):
+    where = f"/#/experiments/{run_of(tracked, registered).info.experiment_id}/runs/{tracked}"
+    assert tracker.page_of(tracked, registered) == "http://127.0.0.1:5000" + where
+    monkeypatch.setattr(tracker, "server", lambda: "https://mlflow.example/")
+    monkeypatch.setattr(
+        tracker, "client", lambda places, known=tracker.client_of(f"sqlite:///{tracker.embedded(registered)}"): known
+    )
+    assert tracker.page_of(tracked, registered) == "https://mlflow.example" + where
+
+
 def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registered, tracked, tmp_path):
     told = facts(finished)
     folder = write_run(finished, "<html></html>")

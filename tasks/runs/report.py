@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tasks.runs import dataset, judgement
+from tasks.runs import dataset, judgement, tracker
 from tasks.runs.markdown import of, table
 from tasks.runs.outcome import Found, Outcome
 from tasks.runs.records import Figure, Release
@@ -105,8 +105,11 @@ def run(outcome: Outcome) -> str:
         (name, "remembered" if time["cached"] else "made", f"{time['seconds']:.1f} s")
         for name, time in outcome.times.items()
     ]
+    tracked = outcome.release.tracked
+    page = tracker.page_of(tracked, outcome.config.places) if tracked else ""
     return (
         f"`{outcome.run_id}`, {outcome.wall_seconds:.0f} s. "
+        f"{f'[Its page in MLflow]({page}). ' if page else ''}"
         f"Model folder `{outcome.exports.digest[:16]}`, weights `{outcome.model.weights_sha256[:16]}`.\n\n"
         f"{table(('Step', '', 'Time'), steps)}\n\n```\n{outcome.model.summary}\n```"
     )

@@ -29,6 +29,7 @@ RUN, QUESTION, VERDICT = "recast.run", "recast.question", "recast.verdict"  # ta
 REMOVED = "recast.removed"  # tag of a run or a version: when its files were
 DECISION = "release.json"  # artifact of a run whose verdict is known
 TASKS = Path(__file__).parents[1]  # goes along with a model, so that MLflow can load it where recast is not
+PAGES = "http://127.0.0.1:5000"  # of `make mlflow`
 SERVING = ("ai-edge-litert", "numpy", "pillow", "pydantic", "simplejpeg")  # what judging takes
 T = TypeVar("T")
 
@@ -176,6 +177,16 @@ def decided(tracked: str, places: Places) -> Release | None:
 
     told = asked(f"decided in {tracked}", ask, None, places)
     return Release.model_validate_json(told) if told else None
+
+
+def page_of(tracked: str, places: Places) -> str:
+    """Address of a run's page: on the server, or where `make mlflow` shows it."""
+
+    def ask(client: "MlflowClient") -> str:
+        return client.get_run(tracked).info.experiment_id
+
+    top = (server() or "").rstrip("/") if (server() or "").startswith("http") else PAGES
+    return f"{top}/#/experiments/{asked(f'experiment of {tracked}', ask, '', places)}/runs/{tracked}"
 
 
 def open_still(tracked: str, places: Places) -> bool:
