@@ -48,13 +48,13 @@ class Evidence(NamedTuple):
 
 
 def card(subject: Subject, evidence: Evidence) -> str:
-    """Markdown: front matter, then decisions, test, what it means, failures, data, training and formats."""
+    """Markdown: front matter, then test, limits, what it means, failures, images, training and formats."""
     audit, splits, evaluation = subject.audit, subject.splits, subject.evaluation
     decision, test, formats, digest = evidence
     parts = {
         "Use": USE.format(folder=f"artifacts/models/{digest}"),
-        "Decisions": decisions(evaluation, decision, subject.costs),
         "Test": judgement.test(evaluation, subject.costs),
+        "Limits": limits(decision, subject.costs),
         "What the figures mean": dataset.meaning(audit, splits, evaluation),
         "Where it fails": failures(test, decision),
         "Images": images(subject),
@@ -71,7 +71,8 @@ def card(subject: Subject, evidence: Evidence) -> str:
 
 def front_matter(subject: Subject) -> dict[str, Any]:
     """What machines read of a card: https://huggingface.co/docs/hub/model-cards."""
-    scores = {"all": subject.evaluation.test, **subject.evaluation.slices}
+    slices = subject.evaluation.slices
+    scores = {"all": subject.evaluation.test, **(slices if len(slices) > 1 else {})}
     results = [
         {
             "task": {"type": "image-classification"},
@@ -105,16 +106,16 @@ def metrics(score: Score) -> list[dict[str, Any]]:
     ]
 
 
-def decisions(evaluation: Evaluation, decision: Decision, costs: Costs) -> str:
-    """The limits that a part is judged by, and what they were chosen for."""
+def limits(decision: Decision, costs: Costs) -> str:
+    """What the limits were chosen for, and what goes to a person whatever the probability."""
     known = {"how the picture looks": decision.appearance, "what the network sees in it": decision.features}
     unlike = [f"{what} is more than {one.limit:.2f} from what was learnt" for what, one in known.items() if one]
     if decision.max_residual is not None:
         unlike.append(f"its rim is more than {decision.max_residual:.2%} off an ellipse")
     strange = f" Whatever the probability, a person looks at a part where {', or '.join(unlike)}." if unlike else ""
     return (
-        f"{judgement.decisions(evaluation)} The limits were chosen on validation images, for costs of {costs.escape_cost:g} a defect "
-        f"that passes, {costs.false_reject_cost:g} a good part that is rejected and {costs.review_cost:g} a look.{strange}"
+        f"The limits of probability were chosen on validation images, for costs of {costs.escape_cost:g} a defect that passes, "
+        f"{costs.false_reject_cost:g} a good part that is rejected and {costs.review_cost:g} a look.{strange}"
     )
 
 

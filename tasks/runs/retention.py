@@ -10,8 +10,9 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tasks.images.manifest import shelf
 from tasks.runs import kept, registry, tracker
@@ -78,11 +79,11 @@ def surplus(stays: Needed, places: Places) -> Iterator[Surplus]:
         if version.number not in stays.versions and version.model not in stays.models and not version.removed:
             size = tracker.bytes_of_version(version.number, places)
             yield Surplus(
-                "files of versions in the registry", size, bound(tracker.shed_version, version.number, places)
+                "files of versions in the registry", size, partial(tracker.shed_version, version.number, places)
             )
     for tracked in tracker.runs_without(stays.runs, places):
         size = tracker.bytes_of_run(tracked, places)
-        yield Surplus("files of runs in MLflow", size, bound(tracker.shed_run, tracked, places))
+        yield Surplus("files of runs in MLflow", size, partial(tracker.shed_run, tracked, places))
     yield from entries("runs", artifacts / "runs", stays.runs | {"latest"})
     yield from entries("models", artifacts / "models", stays.models)
     yield from entries("remembered steps", data / "cache", stays.steps)
@@ -108,7 +109,7 @@ def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Surpl
         return by_model[0] in stays.models if by_model else not by_content or by_content[0] in alive
 
     if size := kept.size_without(stands, places):
-        yield Surplus("results by content", size, bound(kept.shed, stands, places))
+        yield Surplus("results by content", size, partial(kept.shed, stands, places))
 
 
 def entries(what: str, folder: Path, stay: frozenset[str]) -> Iterator[Surplus]:
@@ -123,17 +124,13 @@ def visible(folder: Path) -> list[Path]:
 
 def of_path(what: str, path: Path) -> Surplus:
     files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
-    return Surplus(what, sum(file.stat().st_size for file in files), bound(remove, path))
+    return Surplus(what, sum(file.stat().st_size for file in files), partial(remove, path))
 
 
 def remove(path: Path) -> None:
     """A file or folder, gone at once: nobody sees a part of it."""
     with scratch_beside(path) as gone:
         os.replace(path, gone)
-
-
-def bound(action: Callable[..., object], *arguments: Any) -> Callable[[], object]:
-    return lambda: action(*arguments)
 
 
 def named(record: Path) -> Iterator[str]:
