@@ -138,7 +138,8 @@ class Remembered:
         cached = self.record is not None and not self.refresh
         if not cached:
             self.record = self.make()
-        return SimpleNamespace(result=lambda: self.record, name="Cached" if cached else "Completed")
+        name, details = "Cached" if cached else "Completed", SimpleNamespace(cache_key="fetch-77")
+        return SimpleNamespace(result=lambda: self.record, name=name, state_details=details)
 
 
 @pytest.fixture
@@ -153,6 +154,7 @@ def test_what_is_whole_is_remembered(step, places, capsys):
     steps = Steps(places)
     first = steps(step)
     assert steps.times["fetch"]["cached"] is False
+    assert steps.times["fetch"]["key"] == "fetch-77"
     assert steps(step) == first
     assert steps.times["fetch"]["cached"] is True
     assert capsys.readouterr().out == "fetch: unchanged, remembered\n"

@@ -344,3 +344,9 @@ def test_numbers_have_separators_and_names_behind_them():
     assert of(1_234, 56_789) == "1,234 of 56,789"
     assert counts({"train": 1_000, "test": 2}) == "1,000 train, 2 test"
     assert counts({}) == ""
+
+
+def test_the_run_links_to_its_page_in_mlflow_where_there_is_one(finished, outcome):
+    where = f"/runs/{finished.release.tracked})"
+    assert f"[Its page in MLflow](http://127.0.0.1:5000/#/experiments/1{where}" in section(finished, "Run").markdown
+    assert where not in section(outcome, "Run").markdown, "its places have no registry"

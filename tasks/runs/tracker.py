@@ -180,13 +180,14 @@ def decided(tracked: str, places: Places) -> Release | None:
 
 
 def page_of(tracked: str, places: Places) -> str:
-    """Address of a run's page: on the server, or where `make mlflow` shows it."""
+    """Address of a run's page: on the server, or where `make mlflow` shows it. Empty where MLflow knows of no such run."""
 
     def ask(client: "MlflowClient") -> str:
         return client.get_run(tracked).info.experiment_id
 
     top = (server() or "").rstrip("/") if (server() or "").startswith("http") else PAGES
-    return f"{top}/#/experiments/{asked(f'experiment of {tracked}', ask, '', places)}/runs/{tracked}"
+    experiment = asked(f"experiment of {tracked}", ask, "", places)
+    return f"{top}/#/experiments/{experiment}/runs/{tracked}" if experiment else ""
 
 
 def open_still(tracked: str, places: Places) -> bool:
