@@ -143,9 +143,12 @@ def track(outcome: Outcome, folder: Path) -> None:
     if tracked and tracker.open_still(tracked, places):
         if outcome.release.verdict == "waiting":
             announce(outcome.release, places)
-        links = {"prefect.flow_run_id": flow_run.id, "prefect.flow_run_url": flow_run.ui_url}
-        named = {name: link for name, link in links.items() if link}
-        tracker.finish(tracked, facts(outcome), outcome.model.history, named, folder, places)
+        links = {"prefect.flow_run_id": flow_run.id or "", "prefect.flow_run_url": flow_run.ui_url or ""}
+        named = {
+            name: link for name, link in links.items() if link and not link.startswith("None")
+        }  # no UI has no address
+        note = report.result(outcome)
+        tracker.finish(tracked, facts(outcome), outcome.model.history, note, named, folder, places)
         remember(outcome)
 
 

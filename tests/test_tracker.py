@@ -58,7 +58,9 @@ def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registere
     told = facts(finished)
     folder = write_run(finished, "<html></html>")
     for _ in range(2):  # again after a crash it writes the same
-        tracker.finish(tracked, told, finished.model.history, {"prefect.flow_run_id": "77"}, folder, registered)
+        tracker.finish(
+            tracked, told, finished.model.history, "**Kept**", {"prefect.flow_run_id": "77"}, folder, registered
+        )
     run, client = run_of(tracked, registered), tracker.client(registered)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "run 1"
@@ -66,6 +68,7 @@ def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registere
     assert run.data.metrics["evaluation.slices.line 2.images"] == 10
     assert run.data.params["training.model"] == "auto"
     assert run.data.tags["prefect.flow_run_id"] == "77"
+    assert run.data.tags["mlflow.note.content"] == "**Kept**"
     assert run.data.tags["version.tensorflow"] == told["versions"]["tensorflow"]
     assert run.data.tags["code.commit"] == told["code"]["commit"]
     losses = client.get_metric_history(tracked, "epoch.validation_loss")
@@ -80,7 +83,7 @@ def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registere
 
 def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(outcome, registered, tracked):
     tracker.client(registered).log_param(tracked, "training.model", "another")
-    tracker.finish(tracked, facts(outcome), outcome.model.history, {}, write_run(outcome, ""), registered)
+    tracker.finish(tracked, facts(outcome), outcome.model.history, "", {}, write_run(outcome, ""), registered)
     assert run_of(tracked, registered).info.status == "FINISHED"
 
 

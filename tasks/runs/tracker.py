@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 RUN, QUESTION, VERDICT = "recast.run", "recast.question", "recast.verdict"  # tags of a run
+NOTE = "mlflow.note.content"  # shown as the run's description
 REMOVED = "recast.removed"  # tag of a run or a version: when its files were
 DECISION = "release.json"  # artifact of a run whose verdict is known
 TASKS = Path(__file__).parents[1]  # goes along with a model, so that MLflow can load it where recast is not
@@ -196,9 +197,18 @@ def open_still(tracked: str, places: Places) -> bool:
 
 
 def finish(
-    tracked: str, facts: Mapping[str, Any], history: Any, links: Mapping[str, str], folder: Path, places: Places
+    tracked: str,
+    facts: Mapping[str, Any],
+    history: Any,
+    note: str,
+    links: Mapping[str, str],
+    folder: Path,
+    places: Places,
 ) -> None:
-    """Writes into the run what `run.json` says, each epoch, and the run's folder. Again after a crash it writes the same."""
+    """Writes into the run what `run.json` says, each epoch, a note in Markdown, and the run's folder.
+
+    Again after a crash it writes the same.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 
     known = client(places)
@@ -219,7 +229,7 @@ def finish(
         **dict(flat(facts["model"], "model")),
     }
     told |= {"data.digest": facts["dataset"]["digest"], "data.splits_digest": facts["dataset"]["splits_digest"]}
-    tags = [RunTag(name, str(value)) for name, value in {**told, **links}.items()]
+    tags = [RunTag(name, str(value)) for name, value in {**told, **links, NOTE: note}.items()]
     params = [] if run.data.params else [Param(name, str(value)) for name, value in flat(facts["config"])]
     for start in range(0, len(metrics), 1000):
         known.log_batch(tracked, metrics=metrics[start : start + 1000])
