@@ -111,6 +111,7 @@ def test_a_run_leaves_all_that_it_promises(first, places):
     model = places.artifacts / "models" / first["model"]["folder"]
     assert {path.name for path in model.iterdir()} == {
         "model.keras",
+        "README.md",
         "decision.json",
         "images.csv",
         "exports.json",
