@@ -4,7 +4,7 @@ BIN := .venv/bin
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal  # ARGS="-n 0 -k a_word" for a single process
 
 .DEFAULT_GOAL := help
-.PHONY: help retrain predict test test-all kills release-kills heatmaps lint format lock doctor serve mlflow serve-model prune deploy clean
+.PHONY: help retrain predict test test-all kills release-kills heatmaps lint format lock doctor serve mlflow serve-model prune up watch deploy clean
 .PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict
 
 help:  ## this list
@@ -59,6 +59,9 @@ bench-input: .venv/run  ## how long the network waits for its images
 bench-predict: .venv/run  ## one image and a folder, beside the tutorial's way and the bare decoder
 	$(BIN)/python benchmarks/predict.py $(ARGS)
 
+watch: .venv/run  ## is there anything new to learn from? ARGS="--once --source castings.zip"
+	@$(BIN)/python flows/watch.py $(ARGS)
+
 doctor: .venv/run  ## what is there: versions, GPU, disk, server, credentials
 	@$(BIN)/python flows/doctor.py
 
@@ -77,9 +80,11 @@ serve-model: .venv/run  ## the model in use answers on port 5001, by MLflow
 prune: .venv/run  ## remove what no version in use, before or waiting, and no kept run needs; ARGS="--keep-runs 20 --dry-run"
 	@$(BIN)/python flows/prune.py $(ARGS)
 
-deploy: .venv/run  ## a process pool, and the deployments of deployments/prefect.yaml on the server of PREFECT_API_URL
-	$(BIN)/prefect work-pool create recast --type process --overwrite
-	$(BIN)/prefect --no-prompt deploy --all --prefect-file deployments/prefect.yaml
+up: .venv/run  ## server, workers and deployments on this machine until Ctrl-C: what arrives in data/inbox is learnt; ARGS="--port 4201"
+	@$(BIN)/python deployments/up.py $(ARGS)
+
+deploy: .venv/run  ## work pools, the deployments of deployments/prefect.yaml and automations, on the server of PREFECT_API_URL
+	$(BIN)/python deployments/deploy.py
 
 lock: .venv/uv  ## resolve anew: requirements.txt, requirements-dev.txt, requirements-gpu.txt
 	$(COMPILE) -o requirements.txt

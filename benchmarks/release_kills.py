@@ -61,13 +61,12 @@ def series(kills: int, epochs: int, moments: random.Random, room: Path) -> dict[
         then = answer(room, "trial")
         retrain(room, "trial", epochs)
         after, made = answer(room, "trial"), versions(room, "trial")
-        trials.append(
-            {"moment": moment, "then": then, "after": after, "versions": made, "ended": (after, made) == (2, 2)}
-        )
+        ended = then in (1, 2) and (after, made) == (2, 2)
+        trials.append({"moment": moment, "then": then, "after": after, "versions": made, "ended": ended})
         print(f"{number:>4} {moment:>9.2f}  version {then}    version {after} of {made}", flush=True)
-    ended = sum(trial["ended"] for trial in trials)
-    print(f"{ended} of {kills}: the model in use answered, and the next run put version 2 into use")
-    return {"kills": kills, "ended": ended, "seconds": seconds, "trials": trials}
+    well = sum(trial["ended"] for trial in trials)
+    print(f"{well} of {kills}: the model in use answered, and the next run put version 2 into use")
+    return {"kills": kills, "ended": well, "seconds": seconds, "trials": trials}
 
 
 def window(room: Path, epochs: int, moment: float) -> float:

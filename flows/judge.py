@@ -65,8 +65,9 @@ def told(done: Inspected) -> str:
 def report(done: Inspected) -> str:
     """The same for the Prefect UI, with the images that a person should look at."""
     cases = [(code(row["path"]), code(row["reason"])) for row in done.rows if row["decision"] == "review"]
-    more = f"\n\n{SHOWN} of {len(cases):,} are shown." if len(cases) > SHOWN else ""
-    return f"{told(done)}\n\n{table(('For a person', 'Why'), cases[:SHOWN])}{more}"
+    listed = table(("For a person", "Why"), cases[:SHOWN]) if cases else ""
+    more = f"{SHOWN} of {len(cases):,} are shown." if len(cases) > SHOWN else ""
+    return "\n\n".join(filter(None, [told(done), listed, more]))
 
 
 def main() -> None:

@@ -17,7 +17,6 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from tasks.models import bundle
-from tasks.models.inspection import as_table
 from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
@@ -25,6 +24,7 @@ from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import write_whole
 from tasks.runs.progress import bar
+from tasks.runs.tables import as_table
 from tasks.sources.folder import is_image, walk
 
 

@@ -91,6 +91,17 @@ def retrained(config: Config) -> Release:
     return released
 
 
+def tell_verdict(decided: Release, places: Places) -> None:
+    """An event of what became of the model: `recast.model.promoted`, `.kept` or `.waiting`."""
+    name = places.registered_model
+    emit_event(
+        f"recast.model.{decided.verdict}",
+        resource={"prefect.resource.id": f"recast.model.{name}", "prefect.resource.name": name},
+        payload={"reason": decided.reason, "version": decided.version, "run": decided.decided_in},
+        id=uuid5(NAMESPACE_URL, f"{name} {decided.tracked} {decided.verdict}"),
+    )
+
+
 def announce(waiting: Release, places: Places) -> None:
     """The event that starts the deployment `approve`."""
     name, number = places.registered_model, waiting.version
@@ -141,6 +152,7 @@ def track(outcome: Outcome, folder: Path) -> None:
     """What MLflow's run of the decision lacks, and then nobody has announced it; of a run that repeats a decision, nothing."""
     places, tracked = outcome.config.places, outcome.release.tracked
     if tracked and tracker.open_still(tracked, places):
+        tell_verdict(outcome.release, places)
         if outcome.release.verdict == "waiting":
             announce(outcome.release, places)
         links = {"prefect.flow_run_id": flow_run.id or "", "prefect.flow_run_url": flow_run.ui_url or ""}

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -371,6 +372,14 @@ def prefect_server() -> Iterator[None]:
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_TO_API_ENABLED: False}),
     ):
         yield
+
+
+def until(reached: Callable[[], object], seconds: float, what: str) -> None:
+    """Waits until it is so; fails when that takes longer than it may."""
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, f"{what} took longer than {seconds} s"
+        time.sleep(0.5)
 
 
 def real(variable: str) -> Path:

@@ -5,13 +5,11 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import model_folder, put_into_use
+from conftest import model_folder, put_into_use, until
 
 from tasks.runs import registry, tracker
 
@@ -46,11 +44,11 @@ def home(tmp_path, monkeypatch):
     try:
         until(lambda: answers(f"{address}/health"), 120, "the server")
         for words in (
-            ("work-pool", "create", "recast", "--type", "process"),
+            ("work-pool", "create", "recast-cpu", "--type", "process"),
             ("--no-prompt", "deploy", "--name", "approve", "--prefect-file", "deployments/prefect.yaml"),
         ):
             subprocess.run([*PREFECT, *words], cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
-        started.append(start("worker", "start", "--pool", "recast"))
+        started.append(start("worker", "start", "--pool", "recast-cpu"))
         yield environment
     finally:
         for process in reversed(started):
@@ -58,13 +56,6 @@ def home(tmp_path, monkeypatch):
         for process in started:
             process.wait(60)
         log.close()
-
-
-def until(reached: Callable[[], object], seconds: float, what: str) -> None:
-    end = time.monotonic() + seconds
-    while not reached():
-        assert time.monotonic() < end, f"{what} took longer than {seconds} s"
-        time.sleep(0.5)
 
 
 def answers(address: str) -> bool:

@@ -123,7 +123,7 @@ def test_what_is_neither_a_record_nor_a_setting_is_refused():
 class Remembered:
     """A step as Prefect runs it: remembers its first record until it is told to refresh."""
 
-    name = "fetch"
+    name, persist_result = "fetch", True
 
     def __init__(self, make) -> None:
         self.make, self.record, self.refresh, self.storage = make, None, False, None
@@ -138,8 +138,8 @@ class Remembered:
         cached = self.record is not None and not self.refresh
         if not cached:
             self.record = self.make()
-        name, details = "Cached" if cached else "Completed", SimpleNamespace(cache_key="fetch-77")
-        return SimpleNamespace(result=lambda: self.record, name=name, state_details=details)
+        data = SimpleNamespace(metadata=SimpleNamespace(storage_key=f"{self.storage}/fetch-77"))
+        return SimpleNamespace(result=lambda: self.record, name="Cached" if cached else "Completed", data=data)
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ class OtherArguments(Arguments):
     as_list: bool = False
     keep_runs: int = 20
     dry_run: bool = False
+    min_new_images: int = 20
+    max_wait_days: float = 7
     places: Places = Places()
 
 
@@ -42,12 +44,14 @@ GIVEN = {
     "as_list": ("--list", True),
     "keep_runs": ("--keep-runs 3", 3),
     "dry_run": ("--dry-run", True),
+    "min_new_images": ("--min-new-images 5", 5),
+    "max_wait_days": ("--max-wait-days 0.5", 0.5),
     "places.data": ("--data here/data", Path("here/data")),
     "places.artifacts": ("--artifacts=there", Path("there")),
 }
 
 
-ELSEWHERE = {"as_json", "as_list", "keep_runs", "dry_run"}  # settings of other commands
+ELSEWHERE = {"as_json", "as_list", "keep_runs", "dry_run", "min_new_images", "max_wait_days"}  # settings of other commands
 
 
 @pytest.mark.parametrize("dotted", SHORT)

@@ -96,6 +96,20 @@ def test_a_version_that_waits_stays(history, places):
     assert "run-0" in left(places.artifacts / "runs")
 
 
+def test_what_others_put_into_the_same_registry_stays(history, places):
+    """A server is shared: runs whose folders lie on another machine are not this one's to prune."""
+    folder = model_folder("of another machine", places)
+    version = put_into_use(folder, places, "run-of-another")
+    tracker.client(places).log_text(version.tracked, "a page", "report.html")
+    tracker.client(places).set_terminated(version.tracked)
+    for number in (1, 2):  # so that it is neither in use nor was before
+        registry.promote(number, registry.champion(places).number, places)
+    retention.prune(1, places)
+    assert registry.version(version.number, places).removed is None
+    bundle.read_back(registry.version(version.number, places), places)
+    assert [one.path for one in tracker.client(places).list_artifacts(version.tracked)] == ["report.html"]
+
+
 def test_a_second_call_finds_nothing(history, places):
     assert retention.prune(2, places)
     assert retention.prune(2, places) == {}

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from flows import predict, promote
+from flows import predict, promote, prune
 from flows import retrain as flow
 from tasks.runs import tracker
 from tasks.runs.commandline import exit_status
@@ -90,3 +90,11 @@ def test_a_registry_from_the_first_model_to_a_rollback(retrained, said, places):
     ]
     assert int(client.get_model_version_by_alias("recast", "champion").version) == 1
     assert client.get_model_version("recast", "2").tags["recast.withdrawn"] == "was taken back: a try"
+
+    went = said(prune, "--keep-runs", "1")
+    assert " 2 runs, " in went, "one that changed nothing, and the worse one"
+    assert " images, " not in went
+    again = retrained(15)
+    assert all(step["cached"] for step in again["steps"].values())
+    assert again["release"] == unchanged["release"]
+    assert answering() == 1

@@ -28,6 +28,7 @@ STATISTICS = (
     Statistic("softer edges", "sharper edges"),
     Statistic("less fine detail", "more fine detail"),
 )
+BRIGHTNESS, SHARPNESS = 0, 9  # places of the mean and of the gradient in STATISTICS
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 

@@ -93,12 +93,12 @@ def load(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
 def readable(path: Path, least: Least) -> np.ndarray:
     """The grey levels of a file that was validated, whatever its size. Raises BadInput when it cannot be read."""
     try:
-        levels, reason = levels_of(path.read_bytes(), path, least, max_megapixels=float("inf"))
+        found = decode(path.read_bytes(), path.suffix, float("inf"), least)
     except OSError as error:
-        levels, reason = None, told(error)
-    if levels is None:
-        raise BadInput(f"{path} cannot be read: {reason}")
-    return levels
+        raise BadInput(f"{path} cannot be read: {told(error)}") from error
+    if found.pixels is None:
+        raise BadInput(f"{path} cannot be read: {found.reason}")
+    return found.pixels
 
 
 class Seen(NamedTuple):
@@ -109,6 +109,8 @@ class Seen(NamedTuple):
     """None where the view shows nothing."""
     glance: np.ndarray
     """The whole picture, uint8 (75, 75)."""
+    size: tuple[int, int]
+    """Width and height of the photograph, in pixels."""
 
 
 class Unseen(NamedTuple):
@@ -135,16 +137,10 @@ def see(path: Path, view: ViewName, size: int) -> Seen | Unseen:
     except OSError as error:
         return Unseen(None, told(error))
     sha256 = hashlib.sha256(content).hexdigest()
-    levels, reason = levels_of(content, path, enough(view, size), MAX_MEGAPIXELS)
-    if levels is None:
-        return Unseen(sha256, reason)
-    return Seen(sha256, VIEWS[view](levels, size), square(levels, GLANCE))
-
-
-def levels_of(content: bytes, path: Path, least: Least, max_megapixels: float) -> tuple[np.ndarray | None, str]:
-    """The grey levels of a file's bytes, or None and the reason why they cannot be read."""
-    decoded = decode(content, path.suffix, max_megapixels, least)
-    return decoded.pixels, decoded.reason
+    found = decode(content, path.suffix, MAX_MEGAPIXELS, enough(view, size))
+    if found.pixels is None:
+        return Unseen(sha256, found.reason)
+    return Seen(sha256, VIEWS[view](found.pixels, size), square(found.pixels, GLANCE), (found.width, found.height))
 
 
 def told(error: OSError) -> str:

@@ -3,8 +3,7 @@ stays in a table, a row an image, also after the photograph was taken away.
 """
 
 import csv
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import alone, write_whole
 from tasks.runs.states import digests
+from tasks.runs.tables import as_table
 from tasks.sources.arrivals import settled
 from tasks.sources.folder import is_image, walk
 
@@ -82,12 +82,3 @@ def read(table: Path) -> Rows:
                 f"{table} is not a table of judged images: its head is not {', '.join(COLUMNS)}; move it away"
             )
         return list(rows)
-
-
-def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """The rows as CSV with a header; what is not known is empty."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue()

@@ -11,7 +11,7 @@ from tasks.images import pixels
 from tasks.images.views import Sight, shape
 from tasks.models import decisions, formats
 from tasks.models.bundle import agrees, identity
-from tasks.models.decisions import Verdict
+from tasks.models.decisions import Evidence, Verdict
 from tasks.runs.errors import BadInput
 from tasks.runs.files import damage
 
@@ -81,17 +81,19 @@ class Predictor:
 
     def verdicts(self, seen: Sequence[pixels.Seen]) -> list[Verdict]:
         """What is decided about each image that can be read, in order."""
+        return self.decision.judge(self.evidence(seen))
+
+    def evidence(self, seen: Sequence[pixels.Seen]) -> list[Evidence]:
+        """What decides about each image that can be read, in order."""
         from tasks.models import inference
 
         if not seen:
             return []
         nothing = Sight(np.zeros(shape(self.decision.view, self.decision.image_size), np.uint8), np.nan)
         sights = [one.sight or nothing for one in seen]
-        return self.decision.judge(
-            inference.evidence(
-                self.network,
-                np.stack([sight.levels for sight in sights]),
-                [sight.residual for sight in sights],
-                np.stack([one.glance for one in seen]),
-            )
+        return inference.evidence(
+            self.network,
+            np.stack([sight.levels for sight in sights]),
+            [sight.residual for sight in sights],
+            np.stack([one.glance for one in seen]),
         )

@@ -75,4 +75,5 @@ class Steps:
         state: State[R] = step(*inputs, places=self.places, return_state=True)  # type: ignore[assignment]  # Prefect's overloads do not see it
         record = state.result()
         cached = state.name == "Cached" or (isinstance(record, Release) and record.cached)
-        return record, cached, state.state_details.cache_key
+        stored = state.data.metadata.storage_key if step.persist_result else ""  # type: ignore[union-attr]  # there is a record
+        return record, cached, Path(stored).name or None

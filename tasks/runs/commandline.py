@@ -30,6 +30,8 @@ SHORT = {
     "as_list": "list",
     "keep_runs": "keep-runs",
     "dry_run": "dry-run",
+    "min_new_images": "min-new-images",
+    "max_wait_days": "max-wait-days",
     "places.data": "data",
     "places.artifacts": "artifacts",
 }

@@ -101,6 +101,7 @@ def dataset(outcome: Outcome) -> dict[str, Any]:
     splits, audit = outcome.splits, outcome.audit
     return {
         "source": outcome.source.name,
+        "source_identity": outcome.source.identity,
         "digest": outcome.manifest.table.sha256,
         "splits_digest": splits.table.sha256,
         "images": splits.images,

@@ -18,7 +18,7 @@ from tasks.images.manifest import shelf
 from tasks.runs import kept, registry, tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import scratch_beside
+from tasks.runs.files import scratch_beside, usable
 from tasks.runs.tables import column
 
 MADE = ("archives", "decisions", "figures", "networks", "tables")  # folders of `data` whose files records name
@@ -29,6 +29,8 @@ class Needed(NamedTuple):
     """What stays."""
 
     runs: frozenset[str]
+    going: frozenset[str]
+    """The other runs of these places; of what else MLflow has, which others may have put there, nothing goes."""
     versions: frozenset[int]
     models: frozenset[str]
     """Digests."""
@@ -44,31 +46,52 @@ class Surplus(NamedTuple):
     remove: Callable[[], object]
 
 
+class InUse(BadInput):
+    """A run is under way."""
+
+
 @contextmanager
 def using(places: Places, *, alone: bool = False) -> Iterator[None]:
-    """Runs use the two places together; who removes from them is `alone`, and raises BadInput while a run is under way."""
+    """Runs use the two places together; who removes from them is `alone`.
+
+    Raises BadInput while a run is under way, and where the places cannot be used.
+    """
+    usable(places)
     folder = places.data.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".in-use.lock", "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
         except BlockingIOError:
-            raise BadInput(f"a run is using {folder}: nothing is removed before it has ended") from None
+            raise InUse(f"a run is using {folder}: nothing is removed before it has ended") from None
         yield
+
+
+def under_way(places: Places) -> bool:
+    """Whether a run uses the places now."""
+    try:
+        with using(places, alone=True):
+            return False
+    except InUse:
+        return True
 
 
 def needed(keep_runs: int, places: Places) -> Needed:
     """What the newest runs need, and the versions that are in use, were before, or wait."""
     folder = places.artifacts.absolute() / "runs"
     names = sorted(path.parent.name for path in folder.glob("*/run.json") if not path.parent.is_symlink())
-    versions = [one for one in registry.versions(places) if one.aliases]
-    runs = {*names[-keep_runs:], *(one.run_id for one in versions)}
-    told = [json.loads((folder / name / "run.json").read_bytes()) for name in names if name in runs]
+    told = {name: json.loads((folder / name / "run.json").read_bytes()) for name in names}
+    newest = set(names[-keep_runs:])
+    made = {told[name]["model"]["folder"] for name in newest}
+    versions = [one for one in registry.versions(places) if one.aliases or one.model in made]
+    runs = newest | {one.run_id for one in versions}
+    stay = [told[name] for name in names if name in runs]
     return Needed(
         runs=frozenset(runs),
+        going=frozenset(names) - runs,
         versions=frozenset(one.number for one in versions),
-        models=frozenset([*(one.model for one in versions), *(run["model"]["folder"] for run in told)]),
-        steps=frozenset(step["key"] for run in told for step in run["steps"].values() if step.get("key")),
+        models=frozenset({one.model for one in versions} | {run["model"]["folder"] for run in stay}),
+        steps=frozenset(step["key"] for run in stay for step in run["steps"].values() if step.get("key")),
     )
 
 
@@ -76,12 +99,12 @@ def surplus(stays: Needed, places: Places) -> Iterator[Surplus]:
     """What can go: first what refers to others, so that who is interrupted leaves nothing that lacks a part."""
     data, artifacts = places.data.absolute(), places.artifacts.absolute()
     for version in registry.versions(places):
-        if version.number not in stays.versions and version.model not in stays.models and not version.removed:
+        if version.run_id in stays.going and version.number not in stays.versions and not version.removed:
             size = tracker.bytes_of_version(version.number, places)
             yield Surplus(
                 "files of versions in the registry", size, partial(tracker.shed_version, version.number, places)
             )
-    for tracked in tracker.runs_without(stays.runs, places):
+    for tracked in tracker.runs_with_files(stays.going, places):
         size = tracker.bytes_of_run(tracked, places)
         yield Surplus("files of runs in MLflow", size, partial(tracker.shed_run, tracked, places))
     yield from entries("runs", artifacts / "runs", stays.runs | {"latest"})

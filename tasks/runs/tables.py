@@ -1,7 +1,8 @@
 """Tables: rows of a NamedTuple as a CSV file with a header, and back."""
 
 import csv
-from collections.abc import Iterable, Iterator
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
@@ -33,6 +34,15 @@ def column(path: Path, name: str) -> Iterator[str]:
     """What a table says under this head; nothing where it has none such."""
     with open(path, newline="", encoding="utf-8") as opened:
         yield from (row[name] for row in csv.DictReader(opened) if name in row)
+
+
+def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
+    """The rows as CSV with a header; what is not known is empty."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, columns, lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue()
 
 
 def store_table(name: str, rows: Iterable[NamedTuple], kind: type[NamedTuple], places: Places) -> File:

@@ -23,7 +23,7 @@ from tasks.runs.records import Release
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
+    from mlflow.entities import Metric, Run
 
 RUN, QUESTION, VERDICT = "recast.run", "recast.question", "recast.verdict"  # tags of a run
 NOTE = "mlflow.note.content"  # shown as the run's description
@@ -209,39 +209,42 @@ def finish(
 
     Again after a crash it writes the same.
     """
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
     known = client(places)
     run = known.get_run(tracked)
-    at = run.info.start_time  # equal metrics of a second try are then one
-    numbers = {name: value for part in ("dataset", "training", "evaluation") for name, value in flat(facts[part], part)}
-    metrics = [
-        Metric(plain(name), float(value), at, 0) for name, value in numbers.items() if isinstance(value, int | float)
-    ]
-    metrics += [
-        Metric(f"epoch.{name}", value, at, epoch.epoch)
-        for epoch in history
-        for name, value in epoch.model_dump(exclude={"epoch"}).items()
-    ]
-    told = {
-        **dict(flat(facts["versions"], "version")),
-        **dict(flat(facts["code"], "code")),
-        **dict(flat(facts["model"], "model")),
-    }
-    told |= {"data.digest": facts["dataset"]["digest"], "data.splits_digest": facts["dataset"]["splits_digest"]}
-    tags = [RunTag(name, str(value)) for name, value in {**told, **links, NOTE: note}.items()]
+    metrics = metrics_of(facts, history, run.info.start_time)  # equal ones of a second try are then one
     params = [] if run.data.params else [Param(name, str(value)) for name, value in flat(facts["config"])]
+    tags = [RunTag(name, str(value)) for name, value in {**tags_of(facts), **links, NOTE: note}.items()]
     for start in range(0, len(metrics), 1000):
         known.log_batch(tracked, metrics=metrics[start : start + 1000])
     known.log_batch(tracked, params=params, tags=tags)
     images = facts["dataset"]
-    source = json.dumps({"uri": images["source"]})
-    data = Dataset(
-        str(images["source"]), images["digest"][:32], "recast", source, profile=json.dumps(images["by_split"])
-    )
+    source, profile = json.dumps({"uri": images["source"]}), json.dumps(images["by_split"])
+    data = Dataset(str(images["source"]), images["digest"][:32], "recast", source, profile=profile)
     known.log_inputs(tracked, datasets=[DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
     known.log_artifacts(tracked, str(folder))
     known.set_terminated(tracked)
+
+
+def metrics_of(facts: Mapping[str, Any], history: Any, at: int) -> list["Metric"]:
+    """Every figure of `run.json`, and those of each epoch at its step."""
+    from mlflow.entities import Metric
+
+    figures = {name: value for part in ("dataset", "training", "evaluation") for name, value in flat(facts[part], part)}
+    numbers = [(name, value) for name, value in figures.items() if isinstance(value, int | float)]
+    epochs = [(epoch.epoch, epoch.model_dump(exclude={"epoch"})) for epoch in history]
+    return [
+        *(Metric(plain(name), float(value), at, 0) for name, value in numbers),
+        *(Metric(f"epoch.{name}", value, at, step) for step, epoch in epochs for name, value in epoch.items()),
+    ]
+
+
+def tags_of(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run is found by: versions of libraries, the code, the model, and digests of its images."""
+    named = {"version": facts["versions"], "code": facts["code"], "model": facts["model"]}
+    digests = {"digest": facts["dataset"]["digest"], "splits_digest": facts["dataset"]["splits_digest"]}
+    return dict(flat({**named, "data": digests}))
 
 
 def keep_model(folder: Path, name: str, tracked: str, places: Places) -> tuple[str, str]:
@@ -286,21 +289,21 @@ def fetch_model(number: int, digest: str, target: Path, places: Places) -> None:
         os.replace(there, target)
 
 
-def runs_without(stay: Collection[str], places: Places) -> list[str]:
-    """MLflow's runs of all but these runs of recast, those that have files besides their decision; open ones stay."""
+def runs_with_files(names: Collection[str], places: Places) -> list[str]:
+    """MLflow's runs of these runs of recast, those that have files besides their decision; open ones are left out."""
 
     def ask(client: "MlflowClient") -> list[str]:
+        everywhere = [one.experiment_id for one in client.search_experiments()]
         found: list[Run] = []
         token: str | None = ""
         while token is not None:
-            everywhere = [one.experiment_id for one in client.search_experiments()]
             page = client.search_runs(everywhere, f"tags.`{RUN}` != ''", page_token=token or None)
             found, token = [*found, *page], page.token
         ended = [run for run in found if run.info.status != "RUNNING" and REMOVED not in run.data.tags]
-        return [run.info.run_id for run in ended if run.data.tags[RUN] not in stay]
+        return [run.info.run_id for run in ended if run.data.tags[RUN] in names]
 
     nothing: list[str] = []
-    return asked(f"runs without {' '.join(sorted(stay))}", ask, nothing, places)
+    return asked(f"files of runs {' '.join(sorted(names))}", ask, nothing, places) if names else nothing
 
 
 def bytes_of_run(tracked: str, places: Places) -> int:

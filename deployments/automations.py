@@ -1,0 +1,105 @@
+"""Automations: what the server does by itself when a run falls silent, crashes or fails, and when a model is kept out again.
+
+RECAST_ALERTS, the address of a webhook that takes {"text": ...} (Slack, Mattermost, Teams), switches the alerts on.
+"""
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState, SendNotification
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+
+BEAT = 30  # seconds between the signs of life that a run gives, as deployments/prefect.yaml sets it
+RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
+BLOCK = "recast-alerts"
+
+
+def silent_runs_crash() -> AutomationCore:
+    """Worker and run may die together; then nobody else says that the run is over, and its place stays taken."""
+    return AutomationCore(
+        name="recast-silent-runs-crash",
+        description="A run that gave no sign of life for three beats counts as crashed.",
+        trigger=EventTrigger(
+            posture=Posture.Proactive, threshold=1, within=timedelta(seconds=3 * BEAT), match=RUNS,
+            for_each={"prefect.resource.id"}, after={"prefect.flow-run.heartbeat"}, expect={"prefect.flow-run.*"},
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=f"no sign of life for {3 * BEAT} s")],
+    )  # fmt: skip
+
+
+def crashed_trainings_go_on(deployment: UUID) -> AutomationCore:
+    """The same run is scheduled again: its steps are remembered, and its training goes on after the last finished epoch."""
+    return AutomationCore(
+        name="recast-crashed-trainings-go-on",
+        description="A crashed run of `retrain` is started again, at most once an hour.",
+        trigger=EventTrigger(
+            posture=Posture.Reactive, threshold=1, within=timedelta(hours=1), match=RUNS,
+            match_related={"prefect.resource.id": f"prefect.deployment.{deployment}"},
+            for_each={"prefect.resource.id"}, expect={"prefect.flow-run.Crashed"},
+        ),
+        actions=[ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message="crashed, goes on")],
+    )  # fmt: skip
+
+
+def failures_are_told(block: UUID) -> AutomationCore:
+    return AutomationCore(
+        name="recast-failures-are-told",
+        description="Somebody hears of a run that failed or crashed.",
+        trigger=EventTrigger(
+            posture=Posture.Reactive, threshold=1, within=timedelta(0), match=RUNS,
+            expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
+        ),
+        actions=[SendNotification(
+            block_document_id=block, subject="recast: {{ flow_run.name }} has {{ flow_run.state.name | lower }}",
+            body="{{ flow_run.state.message }}\n{{ flow_run|ui_url }}",
+        )],
+    )  # fmt: skip
+
+
+def kept_out_again_is_told(block: UUID) -> AutomationCore:
+    """One model that is no better is everyday; two in a row say that new images do not help, or that a limit cannot be kept."""
+    return AutomationCore(
+        name="recast-kept-out-again-is-told",
+        description="Somebody hears of two models that were kept out within two weeks.",
+        trigger=EventTrigger(
+            posture=Posture.Reactive, threshold=2, within=timedelta(days=14),
+            match={"prefect.resource.id": "recast.model.*"}, for_each={"prefect.resource.id"},
+            expect={"recast.model.kept"},
+        ),
+        actions=[SendNotification(
+            block_document_id=block, subject="recast: a model was kept out again",
+            body="{{ event.payload.reason }}",
+        )],
+    )  # fmt: skip
+
+
+def wanted(client: SyncPrefectClient) -> Iterator[AutomationCore]:
+    """All that this server should have."""
+    yield silent_runs_crash()
+    yield crashed_trainings_go_on(client.read_deployment_by_name("retrain/retrain").id)
+    if address := os.environ.get("RECAST_ALERTS"):
+        block = CustomWebhookNotificationBlock(name=BLOCK, url=address, json_data={"text": "{{subject}}\n{{body}}"})
+        saved = block.save(BLOCK, overwrite=True)
+        assert isinstance(saved, UUID)
+        yield failures_are_told(saved)
+        yield kept_out_again_is_told(saved)
+
+
+def apply(client: SyncPrefectClient) -> list[str]:
+    """Brings the server to what is wanted, by name: what is there is changed, and nothing is there twice. Returns the names."""
+    names = []
+    for automation in wanted(client):
+        there = client.read_automations_by_name(automation.name)
+        for double in there[1:]:
+            client.delete_automation(double.id)
+        if there:
+            client.update_automation(there[0].id, automation)
+        else:
+            client.create_automation(automation)
+        names.append(automation.name)
+    return names

@@ -1,0 +1,218 @@
+"""Watch: is there anything new to learn from? Then a retraining is asked for, by an event that each arrival causes once.
+
+python flows/watch.py --once | --every SECONDS  [--source S] [--arrivals DIR]
+"""
+
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import get_client
+from prefect.events import emit_event
+from prefect.events.filters import EventFilter, EventIDFilter
+from prefect.settings import PREFECT_API_URL
+from pydantic import Field
+
+from tasks.models import bundle
+from tasks.models.drift import Drift, drift, examine, table_of
+from tasks.models.labelling import ToLabel, to_label
+from tasks.models.prediction import Predictor
+from tasks.runs import registry
+from tasks.runs.commandline import RetrainArguments, exit_status, parse
+from tasks.runs.config import Config, Places
+from tasks.runs.errors import BadInput
+from tasks.runs.files import alone, usable
+from tasks.runs.markdown import code, of, table
+from tasks.runs.retention import under_way
+from tasks.sources.news import Fresh, News, announced, last_config, news, remember
+
+EVENT = "recast.images.arrived"
+SHOWN = 50  # images to label, in the Prefect UI
+DAY = 86_400  # seconds
+PATIENCE = 60.0  # seconds until the server must have the event
+
+
+class WatchArguments(RetrainArguments):
+    """Look for new images, and ask for a retraining on them: with the settings that are given, else with those of the last run."""
+
+    min_new_images: int = Field(20, ge=1, description="So many new images are enough.")
+    max_wait_days: float = Field(7.0, ge=0, description="Fewer are enough when the oldest has waited so long, in days.")
+    once: bool = Field(False, description="Look once, and end.")
+    every: float = Field(60.0, gt=0, description="Look so often, in seconds.")
+
+
+@flow(flow_run_name="watch", log_prints=True)
+def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: float = 7.0) -> bool:
+    """Looks once, for a schedule. Whether a retraining was asked for; what arrived is an artifact.
+
+    Of `config`, what is not given is as in the last successful run; training continues from the model in use.
+    """
+    return look(config, min_new_images, max_wait_days, publish)
+
+
+def look(config: Config, least: int, longest_days: float, show: Callable[[str, str], object]) -> bool:
+    """Whether a retraining was asked for. Two looks at once at the same places come one after the other."""
+    places = config.places
+    usable(places)
+    if (asked := as_last_time(config)) is None:
+        print(f"watch: there was no run in {places.artifacts.absolute()}: flows/retrain.py makes one, or name a source")
+        return False
+    config = asked
+    places.data.mkdir(parents=True, exist_ok=True)
+    with alone(places.data.absolute() / ".watching.lock"):
+        found = news(config.fetch, places)
+        model = in_use(places)
+        if model and (queue := to_label(model, places)):
+            show("to-label", listed(queue))
+        if (why := found.due(least, longest_days * DAY)) is None:
+            print(f"watch: {len(found.images):,} new images, {least:,} are waited for")
+            return False
+        if found.digest in {one.digest for one in announced(places)}:
+            print(f"watch: {why}; a retraining was asked for before")
+            return False
+        if under_way(places):
+            print(f"watch: {why}; a run is under way, and what it leaves is asked for after it")
+            return False
+        drifts = compared(found.images, model) if model else ()
+        show("arrivals", report(found, why, drifts))
+        print(f"watch: {why}")
+        return ask(found, why, drifts, config)
+
+
+def as_last_time(config: Config) -> Config | None:
+    """The settings that are given, and of the last successful run what they leave out; None where nobody said what to learn from.
+
+    So that nobody who trained on images of his own finds a model of the sample in use.
+    """
+    given = {name: getattr(config, name) for name in config.model_fields_set}
+    last = last_config(config.places)
+    if last is None and "fetch" not in given:
+        return None
+    last = last or Config()
+    going_on = last.training.model_copy(update={"start_from": "champion"})
+    return last.model_copy(update={"training": going_on, **given, "places": config.places})
+
+
+def in_use(places: Places) -> Predictor | None:
+    """What judges; None before the first model, and where the files of the one in use cannot be had."""
+    version = registry.champion(places)
+    try:
+        return Predictor(bundle.obtained(version, places), version.number) if version else None
+    except BadInput as trouble:
+        print(f"watch: what arrives is not judged: {trouble}")
+        return None
+
+
+def compared(images: tuple[Fresh, ...], model: Predictor) -> tuple[Drift, ...]:
+    """The drift of each origin."""
+    origins = defaultdict[str, list[Fresh]](list)
+    for one in images:
+        origins[one.origin].append(one)
+    return tuple(
+        drift(origin, [one.label for one in some], examine([one.path for one in some], model), model)
+        for origin, some in origins.items()
+    )
+
+
+def report(found: News, why: str, drifts: tuple[Drift, ...]) -> str:
+    """What arrived, as Markdown."""
+    head = f"{why[0].upper()}{why[1:]}."
+    if not drifts:
+        return head
+    escapes, looked_at = sum(one.escapes for one in drifts), sum(one.decisions.get("review", 0) for one in drifts)
+    would = f"pass {escapes:,} of the new defects and send {of(looked_at, len(found.images))} images to a person"
+    return f"{head}\n\nThe model in use would {would}.\n\n{table_of(drifts)}"
+
+
+def listed(queue: list[ToLabel]) -> str:
+    """The first images to label, as Markdown."""
+    rows = [(str(place), code(one.path), code(one.reason)) for place, one in enumerate(queue[:SHOWN], start=1)]
+    head = f"{len(queue):,} images of the inbox have no label; those from which most can be learnt come first."
+    return f"{head}\n\n{table(('', 'Image', 'What the model in use says'), rows)}"
+
+
+def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> bool:
+    """Sends the event, sees that the server has it, and only then notes it: who dies between asks once more, for the same event."""
+    if not PREFECT_API_URL.value():
+        print("watch: no server is told, since PREFECT_API_URL is not set; python flows/retrain.py learns from it now")
+        return False
+    name = config.places.registered_model
+    event = uuid5(NAMESPACE_URL, f"recast {name} {found.digest}")
+    if not has(event):
+        emit_event(
+            EVENT,
+            resource={
+                "prefect.resource.id": f"recast.images.{name}",
+                "prefect.resource.name": f"new images for {name}",
+            },
+            payload={
+                "why": why,
+                "new_images": len(found.images),
+                "source": found.source.name,
+                "drift": [one.model_dump(mode="json") for one in drifts],
+                "config": whole(config).model_dump(mode="json", exclude_defaults=True),
+            },
+            id=event,
+        )
+        until_had(event)
+    remember(found, why, config.places)
+    print("watch: a retraining is asked for")
+    return True
+
+
+def whole(config: Config) -> Config:
+    """The same with absolute paths, for a worker that starts in another folder."""
+    places, arrivals = config.places, config.fetch.arrivals
+    there = places.model_copy(update={"data": places.data.absolute(), "artifacts": places.artifacts.absolute()})
+    source = config.fetch.source
+    fetch = config.fetch.model_copy(update={
+        "source": str(Path(source).expanduser().absolute()) if Path(source).expanduser().exists() else source,
+        "arrivals": arrivals and tuple(path.expanduser().absolute() for path in arrivals),
+    })  # fmt: skip
+    return config.model_copy(update={"places": there, "fetch": fetch})
+
+
+def has(event: UUID) -> bool:
+    """Whether the server knows the event."""
+    with get_client(sync_client=True) as client:
+        return bool(client.read_events(filter=EventFilter(id=EventIDFilter(id=[event])), limit=1).events)
+
+
+def until_had(event: UUID) -> None:
+    """Raises ConnectionError if the server does not get the event in time."""
+    last = time.monotonic() + PATIENCE
+    while not has(event):
+        if time.monotonic() > last:
+            raise ConnectionError(f"the server has not taken the event of new images within {PATIENCE:.0f} s")
+        time.sleep(0.5)
+
+
+def publish(key: str, text: str) -> None:
+    """As an artifact of the Prefect UI."""
+    create_markdown_artifact(text, key=key, description=key.replace("-", " "))
+
+
+def main() -> None:
+    asked = parse(WatchArguments, sys.argv[1:])
+    config = Config(**{name: getattr(asked, name) for name in asked.model_fields_set & set(Config.model_fields)})
+
+    def once() -> None:
+        look(config, asked.min_new_images, asked.max_wait_days, lambda _, text: print(text))
+
+    if asked.once:
+        return once()
+    while True:
+        exit_status(once)  # what cannot be read today is told, and looked at again
+        time.sleep(asked.every)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

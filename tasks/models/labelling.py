@@ -1,0 +1,93 @@
+"""Labelling: which images a person should label first, so that the next training learns the most from few."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from tasks.models.decisions import Decision
+from tasks.models.drift import Judged, examine
+from tasks.models.novelty import distances
+from tasks.models.prediction import Predictor
+from tasks.runs.config import Places
+from tasks.runs.files import write_whole
+from tasks.runs.states import digests
+from tasks.runs.tables import as_table, read_table
+from tasks.sources.arrivals import UNLABELLED
+from tasks.sources.folder import is_image, walk
+
+TABLE = "to_label.csv"
+SPREAD = 50  # images that are chosen to differ from each other; those after them are in order of doubt alone
+
+
+class ToLabel(NamedTuple):
+    """An image without a label."""
+
+    path: str
+    """Below the inbox."""
+    sha256: str
+    decision: str
+    reason: str
+    model: str
+    """Digest of the one that says so."""
+
+
+def order(judged: Sequence[Judged], decision: Decision) -> list[int]:
+    """The numbers of the images, the most informative first.
+
+    First those unlike all that is known and all that was chosen before, the farthest in turn (k-center greedy, Sener and
+    Savarese 2018): many photographs of one new casting are worth one look. Then those that the network doubts most. Last
+    those that it cannot see, from which nothing can be learnt.
+    """
+    visible = [number for number, one in enumerate(judged) if one.evidence and one.verdict.probability is not None]
+    chosen = farthest(visible, judged, decision)
+    rest = sorted(set(visible) - set(chosen), key=lambda number: (doubt(judged[number], decision), number))
+    return [*chosen, *rest, *sorted(set(range(len(judged))) - set(visible))]
+
+
+def farthest(visible: Sequence[int], judged: Sequence[Judged], decision: Decision) -> list[int]:
+    """Those beyond the limit of what is known or chosen, each the farthest of all that are left."""
+    known, chosen = decision.features, list[int]()
+    if known is None or not visible:
+        return chosen
+    features = np.stack([found.features for number in visible if (found := judged[number].evidence)])
+    reach = distances(known, features)
+    while len(chosen) < SPREAD and reach.max() > known.limit:
+        most = int(reach.argmax())
+        chosen.append(visible[most])
+        reach = np.minimum(reach, distances(known.model_copy(update={"usual": tuple(features[most])}), features))
+    return chosen
+
+
+def doubt(one: Judged, decision: Decision) -> float:
+    """How far a probability lies from the threshold: the nearer, the more a label tells."""
+    assert one.verdict.probability is not None
+    return abs(one.verdict.probability - decision.threshold)
+
+
+def to_label(model: Predictor, places: Places) -> list[ToLabel] | None:
+    """The images of the inbox that have no label, the most informative first, also as `artifacts/to_label.csv`.
+
+    None where they are those of the table, listed by this model already.
+    """
+    inbox, table = places.data.absolute() / "inbox", places.artifacts.absolute() / TABLE
+    names = [name for name in walk(inbox) if unlabelled(name)] if inbox.is_dir() else []
+    found = digests([inbox / name for name in names], places)
+    contents = {sha256: name for name, sha256 in reversed(list(zip(names, found, strict=True))) if sha256}
+    listed = {(one.sha256, one.model) for one in read_table(table, ToLabel)} if table.is_file() else set()
+    if listed == {(sha256, model.digest) for sha256 in contents}:
+        return None
+    judged = examine([inbox / name for name in contents.values()], model)
+    said = [one.verdict for one in judged]
+    there = [
+        ToLabel(name, sha256, verdict.decision, verdict.reason, model.digest)
+        for (sha256, name), verdict in zip(contents.items(), said, strict=True)
+    ]
+    rows = [there[number] for number in order(judged, model.decision)]
+    write_whole(table, as_table([row._asdict() for row in rows], ToLabel._fields).encode())
+    return rows
+
+
+def unlabelled(name: str) -> bool:
+    """Whether a file of the inbox is an image in a folder of those without labels."""
+    return is_image(name) and UNLABELLED in name.split("/")[:-1]

@@ -1,0 +1,71 @@
+"""Drift: what is said of new images agrees with what predict says of each, and with the pictures themselves."""
+
+from collections import Counter
+
+import pytest
+
+from tasks.models import bundle
+from tasks.models.drift import Shift, drift, examine, table_of
+from tasks.models.prediction import Predictor
+from tasks.runs import registry
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def model(released, places):
+    return Predictor(bundle.obtained(registry.champion(places), places), 1)
+
+
+@pytest.fixture
+def arrived(dataset):
+    """(paths, labels) of a folder of new photographs, one of them broken."""
+    folder = dataset({"": 6}, name="line 2", first_seed=300, size=(96, 64))
+    (folder / "def_front/cast_0.jpeg").write_bytes(b"no picture")
+    paths = sorted(folder.glob("*/*.jpeg"))
+    return paths, [path.parent.name for path in paths]
+
+
+def test_it_counts_what_predict_says(model, arrived):
+    paths, labels = arrived
+    found = drift("line 2", labels, examine(paths, model), model)
+    said = [answer.decision for answer in model.judge([(path.name, path) for path in paths])]
+    pairs = list(zip(labels, said, strict=True))
+    assert found.by_class == {"def_front": 6, "ok_front": 6}
+    assert found.decisions == dict(Counter(said))
+    assert found.escapes == pairs.count(("def_front", "pass"))
+    assert found.refusals == pairs.count(("ok_front", "reject"))
+    assert sum(found.reasons.values()) == said.count("review")
+    assert found.unreadable == 1
+    assert found.sizes == {"96 x 64": 11}
+    assert found.review_share == said.count("review") / 12
+
+
+def test_a_brighter_camera_is_seen(model, dataset):
+    paths = sorted(dataset({"": 6}, name="dull", first_seed=300).glob("*/*.jpeg"))
+    dull = drift("dull", ["ok_front"] * 12, examine(paths, model), model)
+    if model.decision.appearance is None:
+        assert dull.brightness is None
+        return
+    assert isinstance(dull.brightness, Shift)
+    bright = [
+        one._replace(evidence=one.evidence._replace(appearance=one.evidence.appearance + 40))
+        for one in examine(paths, model)
+    ]
+    shifted = drift("bright", ["ok_front"] * 12, bright, model)
+    assert shifted.brightness.found == pytest.approx(dull.brightness.found + 40, abs=0.11)
+    assert shifted.brightness.usual == dull.brightness.usual
+
+
+def test_nothing_readable_has_no_figures(model, tmp_path):
+    (tmp_path / "a.jpeg").write_bytes(b"no picture")
+    found = drift("line 2", ["ok_front"], examine([tmp_path / "a.jpeg"], model), model)
+    assert (found.unreadable, found.brightness, found.distance, found.decisions) == (1, None, None, {"review": 1})
+    assert "cannot be read" in table_of([found])
+
+
+def test_the_table_is_one_row_an_origin_and_nothing_in_it_is_markup(model, arrived):
+    paths, labels = arrived
+    told = table_of([drift("line | 2 `x`", labels, examine(paths, model), model)])
+    assert len(told.splitlines()) == 3
+    assert "`line \\| 2 'x'`" in told

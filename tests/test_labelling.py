@@ -1,0 +1,91 @@
+"""Labelling: unlike and unlike each other first, then the doubtful, last what cannot be seen; the list is made anew when it must."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from tasks.images.appearance import STATISTICS
+from tasks.models import bundle
+from tasks.models.decisions import Decision, Evidence, Verdict
+from tasks.models.drift import Judged
+from tasks.models.labelling import TABLE, ToLabel, order, to_label
+from tasks.models.novelty import learn
+from tasks.models.prediction import Predictor
+from tasks.runs import registry
+from tasks.runs.config import Classes
+from tasks.runs.tables import read_table
+
+
+@pytest.fixture
+def decision():
+    """A model that knows a cloud around 0."""
+    points = np.random.default_rng(0).normal(size=(200, 4))
+    known = learn(list(points), [f"casting {number // 4}" for number in range(200)], 0.01)
+    return Decision(
+        classes=Classes(),
+        model="compact",
+        network_sha256="00",
+        view="raw",
+        image_size=75,
+        features=known,
+        threshold=0.3,
+    )
+
+
+def judged(point: float, chance: float | None, *, axis: int = 0) -> Judged:
+    features = np.zeros(4)
+    features[axis] = point
+    seen = Evidence(0.0, features, np.zeros(len(STATISTICS)), 0.0)
+    return Judged(Verdict("review", "a reason", chance), seen if chance is not None else None, (300, 300))
+
+
+def test_the_most_unlike_come_first_and_one_of_each_kind(decision):
+    near, far, other = judged(0.1, 0.9), [judged(50 + 0.1 * n, 0.9) for n in range(5)], [judged(-30, 0.9, axis=1)] * 3
+    found = order([near, *far, *other], decision)
+    assert found[0] == 5, "the farthest"
+    assert found[1] in (6, 7, 8), "of the other kind, not of the one that is chosen already"
+    assert set(found) == set(range(9))
+
+
+def test_then_the_doubtful(decision):
+    chances = [0.99, 0.31, 0.05, 0.5]
+    assert order([judged(0.0, chance) for chance in chances], decision) == [1, 3, 2, 0]
+
+
+def test_what_cannot_be_seen_comes_last(decision):
+    assert order([judged(0, None), judged(0, 0.9), judged(90, 0.9)], decision) == [2, 1, 0]
+
+
+def test_without_a_cloud_doubt_alone_decides(decision):
+    nothing = decision.model_copy(update={"features": None})
+    assert order([judged(90, 0.9), judged(0, 0.4)], nothing) == [1, 0]
+    assert order([], decision) == []
+
+
+@pytest.fixture
+def model(released, places):
+    return Predictor(bundle.obtained(registry.champion(places), places), 1)
+
+
+@pytest.mark.slow
+def test_the_inbox_is_listed_once_and_anew_when_it_changed(model, places, tmp_path):
+    waiting = places.data / "inbox/line 2/unlabelled"
+    shutil.copytree(tmp_path / "castings/test/ok_front", waiting)
+    shutil.copyfile(waiting / "cast_0.jpeg", waiting / "twice.jpeg")
+    (places.data / "inbox/line 2/ok_front").mkdir()
+    shutil.copyfile(
+        tmp_path / "castings/test/def_front/cast_0.jpeg", places.data / "inbox/line 2/ok_front/labelled.jpeg"
+    )
+    found = to_label(model, places)
+    assert sorted(one.path for one in found) == [f"line 2/unlabelled/cast_{number}.jpeg" for number in range(8)]
+    assert read_table(places.artifacts / TABLE, ToLabel) == found
+    assert to_label(model, places) is None
+    (waiting / "cast_3.jpeg").unlink()
+    assert len(to_label(model, places)) == 7
+
+
+@pytest.mark.slow
+def test_no_inbox_has_nothing_to_label(model, places):
+    assert not to_label(model, places)
+    assert not (places.artifacts / TABLE).exists()

@@ -1,0 +1,230 @@
+"""The loop that runs by itself, all of it real: a server, its workers, the deployments and the automations, as `make up` starts them.
+
+In a copy of the project, so that its own `data` and `artifacts` are those of the copy.
+"""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+import yaml
+from conftest import until
+
+from tasks.sources.plan import Row
+from tasks.sources.sample import take_part
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[1]
+WATCHED = {
+    "config": {
+        "fetch": {"sample": {"parts": 60, "train_images": 300, "test_images": 120}, "settle_seconds": 1},
+        "training": {"start_from": "champion", "epochs": 8},
+        "acceptance": {"max_review_rate": 1.0},
+    }
+}
+EVERY, TOGETHER = 20, 5  # seconds between two looks, and in which arrivals ask for one run
+
+
+class Loop(NamedTuple):
+    """A copy of the project in which the loop runs."""
+
+    room: Path
+    environment: dict[str, str]
+
+    def ask(self, path: str, **words: object) -> list[dict]:
+        found = httpx.post(f"{self.environment['PREFECT_API_URL']}/{path}", json=words, timeout=30).raise_for_status()
+        return found.json()
+
+    def trainings(self) -> list[dict]:
+        """The runs of `retrain` that were asked for, the newest last; those of its schedule lie days ahead."""
+        found = self.ask("flow_runs/filter", sort="START_TIME_ASC", flows={"name": {"any_": ["retrain"]}})
+        return [run for run in found if not run["auto_scheduled"]]
+
+    def states(self) -> list[str]:
+        """Of those, by name."""
+        return [run["state_name"] for run in self.trainings()]
+
+    def looks(self) -> int:
+        """How often `watch` has looked, and ended."""
+        wanted = {"state": {"type": {"any_": ["COMPLETED"]}}}
+        return len(self.ask("flow_runs/filter", flows={"name": {"any_": ["watch"]}}, flow_runs=wanted))
+
+    def events(self) -> list[dict]:
+        wanted = {"event": {"name": ["recast.images.arrived"]}, "order": "ASC"}
+        return self.ask("events/filter", filter=wanted)["events"]
+
+    def python(self, *words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, *words], cwd=self.room, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run_json(self) -> dict:
+        return json.loads((self.room / "artifacts/runs/latest/run.json").read_text())
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Iterator[Loop]:
+    """The loop, on a small sample that it looks at every few seconds."""
+    room = tmp_path / "recast"
+    for name in ("flows", "tasks", "deployments"):
+        shutil.copytree(ROOT / name, room / name, ignore=shutil.ignore_patterns("__pycache__"))
+    quicken(room / "deployments/prefect.yaml")
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    address = f"http://127.0.0.1:{port}/api"
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_API_URL": address,
+        "PYTHONPATH": str(room),
+    }
+    with open(tmp_path / "up.log", "wb") as log:
+        up = subprocess.Popen(
+            [sys.executable, "deployments/up.py", "--port", str(port)],
+            cwd=room, env=environment, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+    try:
+        until(lambda: b"Ctrl-C" in (tmp_path / "up.log").read_bytes() or up.poll() is not None, 240, "make up")
+        assert up.poll() is None, (tmp_path / "up.log").read_text()
+        yield Loop(room, environment)
+    finally:
+        up.send_signal(signal.SIGINT)
+        try:
+            assert up.wait(120) == 0
+        finally:
+            if up.poll() is None:
+                os.killpg(up.pid, signal.SIGKILL)
+
+
+def quicken(file: Path) -> None:
+    """As a user sets it up: another source, other times."""
+    told = yaml.safe_load(file.read_text())
+    by_name = {one["name"]: one for one in told["deployments"]}
+    by_name["watch"]["schedules"] = [{"interval": EVERY, "slug": "often"}]
+    by_name["watch"]["parameters"] = WATCHED
+    by_name["retrain"]["triggers"][0] |= {"within": TOGETHER, "schedule_after": TOGETHER}
+    file.write_text(yaml.safe_dump(told))
+
+
+def photographs(first: int, castings: int, each: int) -> dict[str, bytes]:
+    """`CLASS/NAME.jpeg` of drawn castings, every second one defective, from a camera set-up that the sample lacks."""
+    found = {}
+    for part in range(first, first + castings):
+        label = "def_front" if part % 2 else "ok_front"
+        defect = ("blow_hole", "easy") if part % 2 else ("", "")
+        rows = [Row(f"{label}/part_{part}_{shot}.jpeg", part, label, *defect, "new_camera") for shot in range(each)]
+        found |= {name: file.content for name, file in take_part(rows, 77).items()}
+    return found
+
+
+def deliver(files: dict[str, bytes], folder: Path) -> None:
+    """At once, as a copy that has ended."""
+    scratch = folder.with_name(f".{folder.name}")
+    for name, content in files.items():
+        (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+        (scratch / name).write_bytes(content)
+    scratch.rename(folder)
+
+
+def completed(loop: Loop, count: int) -> bool:
+    assert not {"Failed", "Crashed"} & set(loop.states())
+    return loop.states().count("Completed") >= count
+
+
+def right(loop: Loop, folder: Path) -> int:
+    """Of photographs that nobody trained on, those that are passed or rejected as they should be."""
+    said = json.loads(loop.python("flows/predict.py", str(folder), "--json"))
+    should = {"def_front": "reject", "ok_front": "pass"}
+    return sum(one["decision"] == should[Path(one["path"]).parent.name] for one in said)
+
+
+def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
+    until(lambda: completed(loop, 1), 300, "the first training")
+    first = loop.run_json()
+    assert first["release"]["verdict"] == "promoted"
+    deliver(photographs(1_000, 10, 2), tmp_path / "held out")
+    before = right(loop, tmp_path / "held out")
+
+    inbox = loop.room / "data/inbox"
+    inbox.mkdir(exist_ok=True)
+    deliver(photographs(0, 10, 3), inbox / "line-2")
+    arrived = time.monotonic()
+    until(lambda: len(loop.trainings()) == 2, 60, "the run that the arrival asks for")
+    assert time.monotonic() - arrived < 60
+    until(lambda: completed(loop, 2), 300, "the training on what arrived")
+    second = loop.run_json()
+    assert second["release"]["verdict"] == "promoted", second["release"]
+    assert second["training"]["started_from"] == first["model"]["folder"]
+    assert second["dataset"]["by_origin"]["line-2"] == 30
+    assert right(loop, tmp_path / "held out") > before
+
+    told = loop.events()
+    assert [event["payload"].get("new_images") for event in told] == [0, 30]
+    assert told[1]["payload"]["drift"][0]["decisions"]["review"] > 0
+    looked = loop.looks()
+    until(lambda: loop.looks() >= looked + 2, 90, "two more looks")
+    assert len(loop.events()) == 2, "an arrival is told once"
+    assert len(loop.trainings()) == 2
+
+    for number in range(5):
+        deliver(photographs(100 + 10 * number, 10, 2), inbox / f"line-3-{number}")
+        time.sleep(1)
+    until(lambda: len(loop.trainings()) == 3, 60, "the run that the five ask for")
+    by_hand = json.dumps(WATCHED["config"])
+    loop.python("-m", "prefect", "deployment", "run", "retrain/retrain", "--param", f"config={by_hand}")
+    until(lambda: completed(loop, 4), 600, "the training on the five, and the one that waited")
+    *_, third, fourth = loop.trainings()
+    assert fourth["start_time"] >= third["end_time"], "one at a time"
+    looked = loop.looks()
+    until(lambda: loop.looks() >= looked + 2, 90, "two more looks")
+    assert loop.states() == ["Completed"] * 4, "the five asked for one run"
+    assert sum(loop.run_json()["dataset"]["by_origin"].values()) == 420 + 30 + 5 * 20
+
+
+def lost(loop: Loop) -> None:
+    """Kills the worker of the GPU pool and all that it started, as a power cut would."""
+    parents, worker = {}, None
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words, there = (process / "cmdline").read_bytes(), (process / "cwd").readlink()
+            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if there == loop.room and b"recast-gpu" in words:
+            worker = int(process.name)
+    assert worker, "there is a worker"
+    doomed = [worker]
+    for one in doomed:
+        doomed += [child for child, parent in parents.items() if parent == one]
+    assert len(doomed) > 1, "it has a run"
+    for one in doomed:
+        os.kill(one, signal.SIGKILL)
+
+
+def test_a_training_whose_worker_and_run_are_killed_goes_on_by_itself(loop):
+    epochs = {"training": {"epochs": 25}, "fetch": WATCHED["config"]["fetch"], "acceptance": {"max_review_rate": 1.0}}
+    loop.python("-m", "prefect", "deployment", "run", "retrain/retrain", "--param", f"config={json.dumps(epochs)}")
+    until(lambda: any((loop.room / "data/training").glob("*/0003-*.npz")), 240, "the first epochs")
+    lost(loop)
+    killed = time.monotonic()
+    until(lambda: "Running" not in loop.states(), 180, "the server's noticing that the run is gone")
+    noticed = time.monotonic() - killed
+    until(lambda: "Running" in loop.states(), 120, "the run's going on")
+    going = time.monotonic() - killed
+    print(f"killed; noticed after {noticed:.0f} s, goes on after {going:.0f} s")
+    until(lambda: completed(loop, 1), 300, "the training")
+    assert loop.run_json()["training"]["resumed_from_epoch"] >= 1
+    assert loop.trainings()[0]["run_count"] == 2, "the same run, not another one"
