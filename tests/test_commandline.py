@@ -51,7 +51,7 @@ GIVEN = {
 }
 
 
-ELSEWHERE = {"as_json", "as_list", "keep_runs", "dry_run", "min_new_images", "max_wait_days"}  # settings of other commands
+ELSEWHERE = OtherArguments.model_fields.keys() - {"places"}
 
 
 @pytest.mark.parametrize("dotted", SHORT)
