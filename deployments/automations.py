@@ -47,11 +47,13 @@ def crashed_trainings_go_on(deployment: UUID) -> AutomationCore:
 
 
 def failures_are_told(block: UUID) -> AutomationCore:
+    """Once, and not with each look at an inbox that cannot be read."""
     return AutomationCore(
         name="recast-failures-are-told",
-        description="Somebody hears of a run that failed or crashed.",
+        description="Somebody hears of a run that failed or crashed; of others of its deployment not within the hour.",
         trigger=EventTrigger(
-            posture=Posture.Reactive, threshold=1, within=timedelta(0), match=RUNS,
+            posture=Posture.Reactive, threshold=1, within=timedelta(hours=1), match=RUNS,
+            for_each={"related:deployment:prefect.resource.id"},
             expect={"prefect.flow-run.Failed", "prefect.flow-run.Crashed"},
         ),
         actions=[SendNotification(

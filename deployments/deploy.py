@@ -1,8 +1,9 @@
 """Deploy: the work pools, the deployments of prefect.yaml and the automations, on the server of PREFECT_API_URL; again, it changes nothing.
 
-python deployments/deploy.py
+python deployments/deploy.py [--runs-in process|docker|kubernetes] [--image recast-gpu]
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -10,34 +11,66 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 
 from deployments.automations import apply
+from deployments.pools import IMAGE, INSIDE, TYPES, Type, template
 
 ROOT = Path(__file__).resolve().parents[1]
+GPU_POOL, CPU_POOL = "recast-gpu", "recast-cpu"
 POOLS = {
-    "recast-gpu": "Trainings, one at a time.",
-    "recast-cpu": "All that needs no GPU: looking for new images, judging, approving, pruning.",
+    GPU_POOL: "Trainings, one at a time.",
+    CPU_POOL: "All that needs no GPU: looking for new images, judging, approving, pruning.",
 }
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--runs-in", choices=TYPES, help="what a training runs in; process where there is no pool yet")
+    parser.add_argument("--image", default=IMAGE, help="of the containers or pods")
+    asked = parser.parse_args()
     if not PREFECT_API_URL.value():
         sys.exit("error: PREFECT_API_URL is not set: give the address of a Prefect server, or start one with `make up`")
     with get_client(sync_client=True) as client:
-        for name, description in POOLS.items():
-            try:
-                client.read_work_pool(name)  # one that is there may be of another type by now, and is left as it is
-            except ObjectNotFound:
-                client.create_work_pool(WorkPoolCreate(name=name, type="process", description=description))
-        words = ["--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
-        subprocess.run([sys.executable, "-m", "prefect", *words], cwd=ROOT, env=os.environ, check=True)
+        for name in POOLS:
+            bring(client, name, kind_of(name, asked.runs_in), asked.image)
+        deploy(INSIDE if asked.runs_in == "kubernetes" else ROOT)
         print("automations:", ", ".join(apply(client)))
     if "RECAST_ALERTS" not in os.environ:
         print("nobody is told of failures: RECAST_ALERTS, the address of a webhook, is not set")
+
+
+def kind_of(pool: str, asked: Type | None) -> Type | None:
+    """The type that a pool should have: what needs no GPU runs beside its worker, except in a cluster. None: whatever it has."""
+    return "process" if asked == "docker" and pool == CPU_POOL else asked
+
+
+def bring(client: SyncPrefectClient, name: str, kind: Type | None, image: str) -> None:
+    """The pool, of the type that is asked for; with none asked for, one that is there is left as it is."""
+    made = template(kind or "process", ROOT, image, gpu=name == GPU_POOL)
+    try:
+        there = client.read_work_pool(name)
+    except ObjectNotFound:
+        wanted = WorkPoolCreate(name=name, type=kind or "process", description=POOLS[name], base_job_template=made)
+        client.create_work_pool(wanted)
+        return
+    if kind and there.type != kind:
+        sys.exit(
+            f"error: the work pool {name} is of type {there.type}, and a pool's type cannot be changed: "
+            f"stop its workers, `prefect work-pool delete {name}`, and deploy again"
+        )
+    if made:
+        client.update_work_pool(name, WorkPoolUpdate(base_job_template=made))
+
+
+def deploy(root: Path) -> None:
+    """The deployments, whose runs begin in the folder `root`."""
+    words = ["--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
+    environment = {**os.environ, "RECAST_ROOT": str(root)}
+    subprocess.run([sys.executable, "-m", "prefect", *words], cwd=ROOT, env=environment, check=True)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,12 @@ def main() -> None:
 def run(port: int, started: dict[str, subprocess.Popen[bytes]]) -> None:
     """Starts all, and a worker that died again; ends with the server."""
     site = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "PREFECT_API_URL": f"{site}/api", "PREFECT_SERVER_API_PORT": str(port)}
+    environment = {
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # what ended 90 days ago goes
+        **os.environ,
+        "PREFECT_API_URL": f"{site}/api",
+        "PREFECT_SERVER_API_PORT": str(port),
+    }
     started["server"] = start("server", environment, "server", "start")
     print(f"starting a Prefect server on {site} ...", flush=True)
     until_it_answers(f"{site}/api/health", started["server"])

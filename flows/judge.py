@@ -59,7 +59,7 @@ def told(done: Inspected) -> str:
     found = Counter(row["decision"] for row in done.rows)
     counted = ", ".join(f"{found[decision]:,} {decision}" for decision in ("pass", "review", "reject"))
     waiting = f"; {done.waiting:,} are still being written" if done.waiting else ""
-    return f"{len(done.rows):,} new images: {counted}{waiting}; {done.table}" if done.rows else f"nothing new{waiting}"
+    return f"new images: {len(done.rows):,}; {counted}{waiting}; {done.table}" if done.rows else f"nothing new{waiting}"
 
 
 def report(done: Inspected) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
@@ -41,6 +42,7 @@ from tasks.runs.records import Arrival, Corrections, Release, Source, Splits
 from tasks.runs.retention import using
 from tasks.sources.arrivals import arrivals
 from tasks.sources.corrections import corrections
+from tasks.sources.news import unused
 from tasks.sources.source import locate
 from tasks.split import split
 from tasks.train import train
@@ -48,9 +50,15 @@ from tasks.validate import validate
 
 
 def run_name() -> str:
+    """Before it is known what there is to learn from."""
     config = Config.model_validate(flow_run.parameters["config"])
+    return called(config.training.model, config, datetime.now(UTC))
+
+
+def called(what: str, config: Config, started: datetime) -> str:
+    """As `ring, 30 new on castings.zip, 23 Nov 12:00`."""
     source = config.fetch.source if ":" in config.fetch.source else Path(config.fetch.source).name
-    return f"{config.training.model} on {source}, {datetime.now(UTC):%d %b %H:%M}"
+    return f"{what} on {source}, {started:%d %b %H:%M}"
 
 
 @flow(flow_run_name=run_name, log_prints=True)
@@ -77,6 +85,7 @@ def retrained(config: Config) -> Release:
     tell(report.before_training(found), config.places)  # known before hours of training, and if these end badly
 
     recipe, chosen_because = choose(config, splits)
+    name_after(splits, recipe, config, started)
     model = step(train, splits, recipe)
     evaluation = step(evaluate, splits, model, config.evaluation)
     figures = step(plot, audited, splits, model, evaluation)
@@ -115,6 +124,13 @@ def announce(waiting: Release, places: Places) -> None:
         payload={"version": number, "reason": waiting.reason, "places": there.model_dump(mode="json")},
         id=uuid5(NAMESPACE_URL, f"{name} {waiting.tracked}"),
     )
+
+
+def name_after(splits: Splits, recipe: Recipe, config: Config, started: datetime) -> None:
+    """Names the run, now that it is known, by its network and by how many images no run before it used."""
+    new = unused(splits.table.path(config.places), config.places)
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run.id, name=called(f"{recipe.model}, {new:,} new", config, started))
 
 
 def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]:

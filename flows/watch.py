@@ -73,7 +73,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         if model and (queue := to_label(model, places)):
             show("to-label", listed(queue))
         if (why := found.due(least, longest_days * DAY)) is None:
-            print(f"watch: {len(found.images):,} new images, {least:,} are waited for")
+            print(f"watch: new images: {len(found.images):,}, waiting for {least:,}")
             return False
         if found.digest in {one.digest for one in announced(places)}:
             print(f"watch: {why}; a retraining was asked for before")

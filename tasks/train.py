@@ -1,16 +1,17 @@
 """Train: a network fitted to the training images, as it was after the epoch that it keeps."""
 
 import hashlib
-import resource
+import json
 import shutil
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from prefect import task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.artifacts import create_progress_artifact, create_table_artifact, update_progress_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 
 from tasks.images import manifest
@@ -21,6 +22,7 @@ from tasks.runs.config import Places, Recipe
 from tasks.runs.files import store
 from tasks.runs.progress import bar
 from tasks.runs.records import Epoch, Model, Splits
+from tasks.runs.spent import Spent
 from tasks.runs.tables import read_table, store_table
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ def fit(learning: Shown, watching: Shown, plan: Plan, room: Path) -> "Fitted":
     return fitted
 
 
-def recorded(fitted: "Fitted", learning: Shown, plan: Plan, spent: "Spent", places: Places) -> Model:
+def recorded(fitted: "Fitted", learning: Shown, plan: Plan, spent: Spent, places: Places) -> Model:
     """The record of a training that has ended, with the network's file."""
     from tasks.models import devices, networks
 
@@ -101,48 +103,63 @@ def recorded(fitted: "Fitted", learning: Shown, plan: Plan, spent: "Spent", plac
     )
 
 
-class Spent(NamedTuple):
-    """Seconds on the clock, and on the processors by this process and its children."""
+def telling(epochs: int, advance: Callable[[str], None]) -> Callable[[Sequence[Epoch]], None]:
+    """Shows every finished epoch in the log, in the bar and in the Prefect UI. A fault of the UI never ends a training."""
+    live, shown = Live.opened(), 0
 
-    wall: float
-    cpu: float
-
-    @classmethod
-    def now(cls) -> "Spent":
-        usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        return cls(time.perf_counter(), sum(usage.ru_utime + usage.ru_stime for usage in usages))
-
-    def __sub__(self, earlier: "Spent") -> "Spent":
-        return Spent(self.wall - earlier.wall, self.cpu - earlier.cpu)
-
-
-def telling(epochs: int, advance: Callable[[str], None]) -> Callable[[Epoch], None]:
-    """Shows every finished epoch. A fault of the UI never ends a training."""
-    progress, shown = progress_artifact(), 0
-
-    def tell(epoch: Epoch) -> None:
+    def tell(history: Sequence[Epoch]) -> None:
         nonlocal shown
+        epoch = history[-1]
         note = f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.2%}"
         print(f"epoch {epoch.epoch} of {epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, {note}")
-        for _ in range(epoch.epoch - shown):  # more than one where an interrupted run had finished some
+        for _ in range(len(history) - shown):  # more than one where an interrupted run had finished some
             advance(note)
-        shown = epoch.epoch
-        if progress:
-            try:
-                update_progress_artifact(progress, progress=100 * epoch.epoch / epochs)
-            except Exception as error:
-                print(f"the progress is not shown in the Prefect UI: {error}")
+        shown = len(history)
+        if live:
+            live.show(history, epochs)
 
     return tell
 
 
-def progress_artifact() -> UUID | None:
-    """A new progress artifact of this task run, or None where there is no run or no UI."""
-    if TaskRunContext.get() is None:
-        return None
-    try:
-        created = create_progress_artifact(progress=0.0, key="training", description="Epochs finished")
-        return created if isinstance(created, UUID) else None
-    except Exception as error:
-        print(f"the progress is not shown in the Prefect UI: {error}")
-        return None
+class Live(NamedTuple):
+    """What the Prefect UI shows of a training while it runs: a ring on the run's graph, and a table with a row an epoch."""
+
+    ring: UUID
+    table: UUID
+
+    @classmethod
+    def opened(cls) -> "Live | None":
+        """New ones of this task run; None where there is no run, or no UI."""
+        if TaskRunContext.get() is None:
+            return None
+        try:
+            ring = create_progress_artifact(progress=0.0, key="training", description="Epochs finished")
+            table = create_table_artifact([], key="epochs", description="The training, epoch by epoch")
+        except Exception as error:
+            unseen(error)
+            return None
+        return cls(ring, table) if isinstance(ring, UUID) and isinstance(table, UUID) else None
+
+    def show(self, history: Sequence[Epoch], epochs: int) -> None:
+        """The epochs so far, of so many."""
+        try:
+            update_progress_artifact(self.ring, progress=100 * len(history) / epochs)
+            with get_client(sync_client=True) as client:
+                client.update_artifact(self.table, ArtifactUpdate(data=json.dumps([row(epoch) for epoch in history])))
+        except Exception as error:
+            unseen(error)
+
+
+def unseen(error: Exception) -> None:
+    print(f"the progress is not shown in the Prefect UI: {error}")
+
+
+def row(epoch: Epoch) -> dict[str, str]:
+    """Of the table."""
+    return {
+        "Epoch": str(epoch.epoch),
+        "Loss": f"{epoch.loss:.4f}",
+        "Accuracy": f"{epoch.accuracy:.2%}",
+        "Loss, validation": f"{epoch.validation_loss:.4f}",
+        "Accuracy, validation": f"{epoch.validation_accuracy:.2%}",
+    }

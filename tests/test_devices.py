@@ -111,7 +111,7 @@ def examples(count):
     pixels = generator.integers(0, 100, (count, 32, 32, 1)).astype(np.uint8) + 100 * labels[:, None, None, None]
     return Examples(pixels.astype(np.uint8), labels, np.zeros(count, np.int32))
 recipe = Training(model="tutorial", epochs=3, batch_size=8).recipe().model_copy(update={"image_size": 32})
-fitted = fitting.fit(examples(24), examples(10), recipe, lambda epoch: None)
+fitted = fitting.fit(examples(24), examples(10), recipe, lambda history: None)
 np.savez(sys.argv[2], *fitted.network.get_weights(), losses=[epoch.loss for epoch in fitted.history])
 """
 

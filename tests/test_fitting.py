@@ -34,8 +34,8 @@ class Killed(Exception):
 def fitted(recipe, room=None, *, killed_after=None, **more):
     from tasks.models.fitting import fit
 
-    def each_epoch(epoch):
-        if epoch.epoch == killed_after:
+    def each_epoch(history):
+        if len(history) == killed_after:
             raise Killed
 
     return fit(examples(30, 0, recipe.view), examples(10, 1, recipe.view), recipe, each_epoch, room, **more)

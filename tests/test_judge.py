@@ -129,7 +129,7 @@ def test_the_command_says_what_it_did(station, places, monkeypatch, capsys):
     words = [station, "--results", places.artifacts / "here", "--data", places.data, "--artifacts", places.artifacts]
     monkeypatch.setattr(sys, "argv", ["judge.py", "--settle_seconds", "0", *map(str, words)])
     assert exit_status(judge.main) == 0
-    assert capsys.readouterr().out.startswith("6 new images: ")
+    assert capsys.readouterr().out.startswith("new images: 6; ")
     assert exit_status(judge.main) == 0
     assert capsys.readouterr().out == "nothing new\n"
     assert len(rows_of(places.artifacts / "here/version-1.csv")) == 6

@@ -7,18 +7,24 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
+from uuid import uuid4
 
 import httpx
 import pytest
 import yaml
+from composed import composed
 from conftest import until
+from postgresql import free_port
 
 from tasks.sources.plan import Row
 from tasks.sources.sample import take_part
@@ -40,10 +46,16 @@ class Loop(NamedTuple):
 
     room: Path
     environment: dict[str, str]
+    alerts: list[str]
+    """What somebody was told by webhook."""
 
     def ask(self, path: str, **words: object) -> list[dict]:
-        found = httpx.post(f"{self.environment['PREFECT_API_URL']}/{path}", json=words, timeout=30).raise_for_status()
-        return found.json()
+        return self.post(path, words).json()
+
+    def post(self, path: str, content: object) -> httpx.Response:
+        user, _, password = self.environment.get("PREFECT_API_AUTH_STRING", "").partition(":")
+        address = f"{self.environment['PREFECT_API_URL']}/{path}"
+        return httpx.post(address, json=content, auth=(user, password), timeout=30).raise_for_status()
 
     def trainings(self) -> list[dict]:
         """The runs of `retrain` that were asked for, the newest last; those of its schedule lie days ahead."""
@@ -58,6 +70,17 @@ class Loop(NamedTuple):
         """How often `watch` has looked, and ended."""
         wanted = {"state": {"type": {"any_": ["COMPLETED"]}}}
         return len(self.ask("flow_runs/filter", flows={"name": {"any_": ["watch"]}}, flow_runs=wanted))
+
+    def scheduled(self, flow: str) -> list[datetime]:
+        """When the runs of its schedules are due."""
+        wanted = {"state": {"type": {"any_": ["SCHEDULED"]}}}
+        found = self.ask("flow_runs/filter", flows={"name": {"any_": [flow]}}, flow_runs=wanted)
+        return [datetime.fromisoformat(run["expected_start_time"]) for run in found if run["auto_scheduled"]]
+
+    def epochs(self, run: dict) -> list[dict]:
+        """The rows of the table that grows while a run trains."""
+        wanted = {"key": {"any_": ["epochs"]}, "flow_run_id": {"any_": [run["id"]]}}
+        return json.loads(self.ask("artifacts/filter", artifacts=wanted)[0]["data"])
 
     def events(self) -> list[dict]:
         wanted = {"event": {"name": ["recast.images.arrived"]}, "order": "ASC"}
@@ -75,31 +98,52 @@ class Loop(NamedTuple):
 
 
 @pytest.fixture
-def loop(tmp_path: Path) -> Iterator[Loop]:
+def alerts() -> Iterator[tuple[str, list[str]]]:
+    """The address of a webhook, and what it was told."""
+    told = list[str]()
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *words: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/", told
+        server.shutdown()
+
+
+@pytest.fixture
+def loop(request: pytest.FixtureRequest, tmp_path: Path, alerts: tuple[str, list[str]]) -> Iterator[Loop]:
     """The loop, on a small sample that it looks at every few seconds."""
     room = tmp_path / "recast"
     for name in ("flows", "tasks", "deployments"):
         shutil.copytree(ROOT / name, room / name, ignore=shutil.ignore_patterns("__pycache__"))
     quicken(room / "deployments/prefect.yaml")
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    address = f"http://127.0.0.1:{port}/api"
-    environment = {
-        **os.environ,
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-        "PREFECT_API_URL": address,
-        "PYTHONPATH": str(room),
-    }
-    with open(tmp_path / "up.log", "wb") as log:
+    begun = {"make up": by_up, "compose.yaml": by_compose}[getattr(request, "param", "make up")]
+    with begun(room, tmp_path, alerts[0]) as environment:
+        yield Loop(room, {**os.environ, "PYTHONPATH": str(room), **environment}, alerts[1])
+
+
+@contextmanager
+def by_up(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
+    """As `make up` starts it: on SQLite and MLflow's files. What a command needs to join in."""
+    port = free_port()
+    environment = {"PREFECT_HOME": str(scratch / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
+    with open(scratch / "up.log", "wb") as log:
         up = subprocess.Popen(
             [sys.executable, "deployments/up.py", "--port", str(port)],
-            cwd=room, env=environment, stdout=log, stderr=log, start_new_session=True,
+            cwd=room, env={**os.environ, **environment, "PYTHONPATH": str(room), "RECAST_ALERTS": webhook},
+            stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
-        until(lambda: b"Ctrl-C" in (tmp_path / "up.log").read_bytes() or up.poll() is not None, 240, "make up")
-        assert up.poll() is None, (tmp_path / "up.log").read_text()
-        yield Loop(room, environment)
+        until(lambda: b"Ctrl-C" in (scratch / "up.log").read_bytes() or up.poll() is not None, 240, "make up")
+        assert up.poll() is None, (scratch / "up.log").read_text()
+        yield environment
     finally:
         up.send_signal(signal.SIGINT)
         try:
@@ -109,11 +153,23 @@ def loop(tmp_path: Path) -> Iterator[Loop]:
                 os.killpg(up.pid, signal.SIGKILL)
 
 
+@contextmanager
+def by_compose(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
+    """As deployments/compose.yaml starts it: on PostgreSQL, with a server of MLflow's, behind a password."""
+    services = "server", "mlflow", "deploy", "worker-cpu", "worker-without-gpu"
+    given = {"POSTGRES_PASSWORD": "one", "RECAST_AUTH": "recast:another", "RECAST_ALERTS": webhook}
+    with composed(room, scratch, *services, **given) as found:
+        worker = found.environment("worker-cpu")
+        yield {
+            name: worker[name] for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "MLFLOW_TRACKING_URI", "HOME")
+        }
+
+
 def quicken(file: Path) -> None:
     """As a user sets it up: another source, other times."""
     told = yaml.safe_load(file.read_text())
     by_name = {one["name"]: one for one in told["deployments"]}
-    by_name["watch"]["schedules"] = [{"interval": EVERY, "slug": "often"}]
+    by_name["watch"]["schedules"][0] = {"interval": EVERY, "slug": "often"}
     by_name["watch"]["parameters"] = WATCHED
     by_name["retrain"]["triggers"][0] |= {"within": TOGETHER, "schedule_after": TOGETHER}
     file.write_text(yaml.safe_dump(told))
@@ -151,6 +207,7 @@ def right(loop: Loop, folder: Path) -> int:
     return sum(one["decision"] == should[Path(one["path"]).parent.name] for one in said)
 
 
+@pytest.mark.parametrize("loop", ["make up", "compose.yaml"], indirect=True)
 def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
     until(lambda: completed(loop, 1), 300, "the first training")
     first = loop.run_json()
@@ -169,8 +226,13 @@ def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
     assert second["release"]["verdict"] == "promoted", second["release"]
     assert second["training"]["started_from"] == first["model"]["folder"]
     assert second["dataset"]["by_origin"]["line-2"] == 30
+    run = loop.trainings()[1]
+    assert run["name"].startswith("ring, 30 new on sample, ")
+    assert len(loop.epochs(run)) == second["training"]["epochs"]
     assert right(loop, tmp_path / "held out") > before
 
+    mondays = [due for due in loop.scheduled("watch") if (due.weekday(), due.hour, due.minute) == (0, 3, 0)]
+    assert mondays, "the weekly look is due"
     told = loop.events()
     assert [event["payload"].get("new_images") for event in told] == [0, 30]
     assert told[1]["payload"]["drift"][0]["decisions"]["review"] > 0
@@ -228,3 +290,15 @@ def test_a_training_whose_worker_and_run_are_killed_goes_on_by_itself(loop):
     until(lambda: completed(loop, 1), 300, "the training")
     assert loop.run_json()["training"]["resumed_from_epoch"] >= 1
     assert loop.trainings()[0]["run_count"] == 2, "the same run, not another one"
+
+    assert [text.splitlines()[0] for text in loop.alerts] == [f"recast: {loop.trainings()[0]['name']} has crashed"]
+    for number in range(2):
+        model = {"prefect.resource.id": "recast.model.recast"}
+        kept = {"event": "recast.model.kept", "resource": model, "payload": {"reason": f"no better, {number}"}}
+        loop.post("events", [{**kept, "id": str(uuid4()), "occurred": now()}])
+    until(lambda: len(loop.alerts) == 2, 60, "the alert of a model that is kept out again")
+    assert loop.alerts[1] == "recast: a model was kept out again\nno better, 1"
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat()

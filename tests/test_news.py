@@ -101,10 +101,12 @@ def test_before_the_first_run_all_is_new(ran):
 def test_few_images_are_enough_when_they_have_waited(look, photograph):
     found = look({"ok_front/a.jpeg": photograph(901)})
     assert found.due(2, 3_600) is None
-    assert found.due(1, 3_600) == "1 new images, at least 1 are enough"
+    assert found.due(1, 3_600) == "new images: 1, enough are 1"
     day = 86_400
     assert found.due(2, 7 * day, now=found.since + 7 * day - 1) is None
-    assert found.due(2, 7 * day, now=found.since + 7.2 * day).endswith("the oldest for 7.2 days, 7 are enough")
+    assert found.due(2, 7 * day, now=found.since + 7.2 * day).endswith(
+        "the oldest has waited for 7.2 days, enough are 7"
+    )
 
 
 def test_the_digest_is_of_the_content_and_the_labels_alone(look, ran, photograph):

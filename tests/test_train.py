@@ -11,8 +11,9 @@ from tasks.images import manifest
 from tasks.runs.config import Champion, Recipe, Training
 from tasks.runs.files import store
 from tasks.runs.records import Epoch
+from tasks.runs.spent import Spent
 from tasks.runs.tables import read_table, store_table
-from tasks.train import Spent, train
+from tasks.train import train
 
 pytestmark = pytest.mark.slow
 sha256 = attrgetter("sha256")
@@ -93,8 +94,8 @@ def test_a_training_that_was_killed_goes_on_and_leaves_nothing_behind(prepared, 
     class Killed(Exception):
         pass
 
-    def kill(epoch):
-        if epoch.epoch == 2:
+    def kill(history):
+        if len(history) == 2:
             raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
@@ -161,7 +162,10 @@ def test_without_a_model_in_use_training_starts_anew_and_says_so(prepared, place
 def test_every_epoch_moves_the_bar_and_those_of_an_interrupted_run_too(capsys):
     moves = []
     tell = verb.telling(5, moves.append)
+    epochs = [
+        Epoch(epoch=one, loss=0.5, accuracy=0.5, validation_loss=0.5, validation_accuracy=0.5) for one in range(1, 5)
+    ]
     for number in (3, 4):
-        tell(Epoch(epoch=number, loss=0.5, accuracy=0.5, validation_loss=0.5, validation_accuracy=0.5))
+        tell(epochs[:number])
     assert len(moves) == 4
     assert capsys.readouterr().out.startswith("epoch 3 of 5: loss 0.5000, accuracy 50.00%")

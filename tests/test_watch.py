@@ -59,17 +59,17 @@ def sent(config: Config) -> list:
 def test_too_few_are_waited_for(look, settled, config):
     asked, said, _ = look(least=7)
     assert not asked
-    assert said == "watch: 6 new images, 7 are waited for\n"
+    assert said == "watch: new images: 6, waiting for 7\n"
 
 
 def test_what_is_new_is_shown_and_told_once(look, settled, config, prefect_server):
     asked, said, shown = look(least=6)
     assert asked
     assert said.splitlines() == [
-        "watch: 6 new images, at least 6 are enough",
+        "watch: new images: 6, enough are 6",
         "watch: a retraining is asked for",
     ]
-    assert shown["arrivals"].startswith("6 new images, at least 6 are enough.\n\nThe model in use would pass ")
+    assert shown["arrivals"].startswith("New images: 6, enough are 6.\n\nThe model in use would pass ")
     assert "| `line 2` |" in shown["arrivals"]
     (event,) = sent(config)
     assert event.payload["new_images"] == 6
@@ -80,7 +80,7 @@ def test_what_is_new_is_shown_and_told_once(look, settled, config, prefect_serve
 
     assert look(least=6) == (
         False,
-        "watch: 6 new images, at least 6 are enough; a retraining was asked for before\n",
+        "watch: new images: 6, enough are 6; a retraining was asked for before\n",
         {},
     )
     (config.places.data / "announced.csv").unlink()  # as if it had died between the event and the note

@@ -3,7 +3,7 @@
 An interrupted training goes on after its last finished epoch, and ends with the weights of one that was left alone.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +33,11 @@ def fit(
     learning: Examples,
     watching: Examples,
     recipe: Recipe,
-    each_epoch: Callable[[Epoch], None],
+    each_epoch: Callable[[Sequence[Epoch]], None],
     room: Path | None = None,
     start: Path | None = None,
 ) -> Fitted:
-    """The network after training; `each_epoch` is told every epoch as it ends.
+    """The network after training; `each_epoch` is told all epochs so far as each ends.
 
     The tutorial's networks keep their last epoch, as published; of the others' last quarter the one with the least validation loss.
     What it takes to go on is kept in the folder `room`, and found there. `start` names a network whose weights are the first.

@@ -1,7 +1,7 @@
 """Keeping: of a training the weights of its best epoch, and after every epoch all that it takes to go on."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -14,10 +14,14 @@ from tasks.runs.records import Epoch
 
 
 class Keeper(keras.callbacks.Callback):
-    """Keeps what a training has come to, and hands every finished epoch on as a record."""
+    """Keeps what a training has come to, and tells of every finished epoch."""
 
     def __init__(
-        self, network: keras.Model, settled: int, each_epoch: Callable[[Epoch], None], room: Path | None = None
+        self,
+        network: keras.Model,
+        settled: int,
+        each_epoch: Callable[[Sequence[Epoch]], None],
+        room: Path | None = None,
     ):
         """The best is sought from the epoch `settled`, counted from 0. `room` is the folder of the checkpoints, if they are kept."""
         super().__init__()
@@ -45,7 +49,7 @@ class Keeper(keras.callbacks.Callback):
         if self.room:
             learner = [keras.ops.convert_to_numpy(one) for one in changing(self.network, self.model)]
             checkpoints.save(State(tuple(self.history), learner, self.kept_epoch, self.kept), self.room)
-        self.each_epoch(self.history[-1])
+        self.each_epoch(self.history)
 
     def improved(self, kept_epoch: int) -> bool:
         return self.history[-1].validation_loss < self.history[kept_epoch - 1].validation_loss

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ class Answer(BaseModel):
 
 
 class Predictor:
-    """A model's folder, checked and loaded once."""
+    """A model's folder, checked once."""
 
     def __init__(self, folder: Path, version: int | None = None):
         """Raises BadInput when the folder holds no model, or one whose file is not the one that was released.
@@ -50,7 +51,12 @@ class Predictor:
         self.decision = decisions.read(folder / "decision.json")
         if what := damage(folder / "model.keras", self.decision.network_sha256):
             raise BadInput(f"{what}: it is not the network that decision.json beside it was made for")
-        self.network = formats.load(folder / formats.NAMES["litert" if agrees(folder, "litert") else "keras"])
+        self.folder = folder
+
+    @cached_property
+    def network(self) -> formats.Network:
+        """Loaded when the first image is judged: who looks whether there is any need not wait for it."""
+        return formats.load(self.folder / formats.NAMES["litert" if agrees(self.folder, "litert") else "keras"])
 
     @property
     def name(self) -> str:

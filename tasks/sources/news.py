@@ -63,10 +63,11 @@ class News(NamedTuple):
         if self.another_source:
             return f"the source is {self.source.name} now"
         if len(self.images) >= least:
-            return f"{len(self.images):,} new images, at least {least:,} are enough"
+            return f"new images: {len(self.images):,}, enough are {least:,}"
         waited = (time.time() if now is None else now) - self.since if self.since is not None else 0.0
         if self.images and waited >= longest:
-            return f"{len(self.images):,} new images, the oldest for {waited / 86_400:.1f} days, {longest / 86_400:g} are enough"
+            days = f"the oldest has waited for {waited / 86_400:.1f} days, enough are {longest / 86_400:g}"
+            return f"new images: {len(self.images):,}, {days}"
         return None
 
 
@@ -102,13 +103,21 @@ def last_used(places: Places) -> Used:
     run = places.artifacts.absolute() / LATEST
     if (facts := last_facts(places)) is None:
         return Used()
-    told = facts["dataset"]
-    splits, refused = run / "splits.csv", run / "quarantine.csv"
     return Used(
-        source=told.get("source_identity"),
-        images=frozenset(zip(column(splits, "sha256"), column(splits, "label"), strict=True)),
-        refused=frozenset(column(refused, "sha256")),
+        source=facts["dataset"].get("source_identity"),
+        images=labelled(run / "splits.csv"),
+        refused=frozenset(column(run / "quarantine.csv", "sha256")),
     )
+
+
+def labelled(splits: Path) -> frozenset[tuple[str, str]]:
+    """Content and label of each image of a table of splits."""
+    return frozenset(zip(column(splits, "sha256"), column(splits, "label"), strict=True))
+
+
+def unused(splits: Path, places: Places) -> int:
+    """Images of a table of splits that the last successful run did not use."""
+    return len(labelled(splits) - last_used(places).images)
 
 
 def last_config(places: Places) -> Config | None:

@@ -1,0 +1,129 @@
+"""Composed: the services of deployments/compose.yaml as processes of this machine, by the same commands, environments and health checks.
+
+What a container brings is stood in for: PostgreSQL by the distribution's package, names of hosts by 127.0.0.1 and free ports.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from conftest import until
+from postgresql import free_port, postgresql
+
+VARIABLE = re.compile(r"\$\{(\w+)(?::-([^${}]*)|:\?([^${}]*))?\}")
+WORKER_PORT = "8080"  # of the health check, the same in every container
+
+
+def interpolated(text: str, given: Mapping[str, str]) -> str:
+    """As Compose does it, the innermost first. Raises KeyError for a variable that must be given and is not."""
+
+    def value(found: re.Match[str]) -> str:
+        name, default, needed = found.groups()
+        return given[name] if needed else given.get(name) or default or ""
+
+    while VARIABLE.search(text):
+        text = VARIABLE.sub(value, text)
+    return text
+
+
+class Composed:
+    """The services, started in their order; each lives until the end."""
+
+    def __init__(self, room: Path, scratch: Path, given: dict[str, str], port_of_postgres: int):
+        file = (room / "deployments/compose.yaml").read_text(encoding="utf-8")
+        self.services: dict[str, dict[str, Any]] = yaml.safe_load(interpolated(file, given))["services"]
+        self.room, self.scratch, self.given = room, scratch, given
+        self.ports = {"server": free_port(), "mlflow": free_port()}
+        self.worker_ports = {name: str(free_port()) for name in self.services}
+        self.addresses = {
+            "@postgres/": f"@127.0.0.1:{port_of_postgres}/",
+            "server:4200": f"127.0.0.1:{self.ports['server']}",
+            "mlflow:5000": f"127.0.0.1:{self.ports['mlflow']}",
+            "127.0.0.1:4200": f"127.0.0.1:{self.ports['server']}",
+            "127.0.0.1:5000": f"127.0.0.1:{self.ports['mlflow']}",
+            "0.0.0.0": "127.0.0.1",
+        }
+        self.folders = {name: str(scratch / name[1:]) for name in ("/mlflow", "/tmp/ui")}
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def here(self, text: str, service: str) -> str:
+        """A word of a command or an environment, for this machine."""
+        for there, address in self.addresses.items():
+            text = text.replace(there, address)
+        text = text.replace(f":{WORKER_PORT}", f":{self.worker_ports[service]}")
+        return self.folders.get(text, text)
+
+    def environment(self, service: str) -> dict[str, str]:
+        """What the container finds: the image's, and the service's own. Nothing of this process'."""
+        told = self.services[service].get("environment", {})
+        found = {name: self.given.get(name) if value is None else str(value) for name, value in told.items()}
+        home = self.scratch / "home" / service
+        home.mkdir(parents=True, exist_ok=True)
+        return {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PYTHONPATH": str(self.room),
+            "HOME": str(home),
+            "PYTHONUNBUFFERED": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "PREFECT_SERVER_API_PORT": str(self.ports["server"]),
+            "MLFLOW_PORT": str(self.ports["mlflow"]),
+            "PREFECT_WORKER_WEBSERVER_PORT": self.worker_ports[service],
+            **{name: self.here(value, service) for name, value in found.items() if value is not None},
+        }
+
+    def start(self, service: str) -> None:
+        """After what it depends on, as the file says."""
+        for other, wanted in self.services[service].get("depends_on", {}).items():
+            if wanted["condition"] == "service_completed_successfully":
+                assert self.running[other].wait(180) == 0, self.log(other)
+            elif other != "postgres":
+                until(lambda other=other: self.healthy(other), 180, f"{other}'s health")
+        words = [self.here(word, service) for word in self.services[service]["command"]]
+        with open(self.scratch / f"{service}.log", "wb") as log:
+            self.running[service] = subprocess.Popen(
+                words, cwd=self.room, env=self.environment(service), stdout=log, stderr=log, start_new_session=True
+            )
+
+    def healthy(self, service: str) -> bool:
+        """By the check of the file."""
+        assert self.running[service].poll() is None, self.log(service)
+        kind, *words = self.services[service]["healthcheck"]["test"]
+        assert kind == "CMD"
+        words = [self.here(word, service) for word in words]
+        done = subprocess.run(words, cwd=self.room, env=self.environment(service), capture_output=True, check=False)
+        return done.returncode == 0
+
+    def log(self, service: str) -> str:
+        return (self.scratch / f"{service}.log").read_text(errors="replace")
+
+    def stop(self) -> None:
+        """The last one first, as long as Compose would wait."""
+        for service in reversed(self.running.values()):
+            service.send_signal(signal.SIGTERM)
+            try:
+                service.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(service.pid, signal.SIGKILL)
+                raise
+
+
+@contextmanager
+def composed(room: Path, scratch: Path, *services: str, **given: str) -> Iterator[Composed]:
+    """These services of the project in `room`, all healthy, with PostgreSQL."""
+    with ExitStack() as stack:
+        port = stack.enter_context(postgresql("recast", given["POSTGRES_PASSWORD"], "prefect", "mlflow"))
+        found = Composed(room, scratch, given, port)
+        stack.callback(found.stop)
+        for service in services:
+            found.start(service)
+        for service in services:
+            if "healthcheck" in found.services[service]:
+                until(lambda service=service: found.healthy(service), 180, f"{service}'s health")
+        yield found

@@ -1,0 +1,202 @@
+"""The containers: Compose and hadolint take the files, and what these name is there: options, settings, files, pools, healths."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from fnmatch import fnmatch
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import find_spec
+from pathlib import Path, PurePosixPath
+from threading import Thread
+from typing import Any
+
+import prefect.settings
+import pytest
+
+from deployments.deploy import POOLS
+
+ROOT = Path(__file__).parents[1]
+HERE = ROOT / "deployments"
+PASSWORDS = {"POSTGRES_PASSWORD": "a b#c", "RECAST_AUTH": "name:another"}
+INSTALLED = sysconfig.get_path("scripts")
+
+
+def compose(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What Docker Compose says, which for this needs no Docker, with these variables and no others."""
+    command = [f"{INSTALLED}/docker-compose", "--file", HERE / "compose.yaml", "--profile", "*", "config", *words]
+    environment = {"PATH": os.environ["PATH"], **variables}
+    return subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    said = compose("--format", "json", **PASSWORDS)
+    assert said.returncode == 0 and not said.stderr, said.stderr
+    told = json.loads(said.stdout)["services"]
+    return {name: {key: value for key, value in one.items() if value is not None} for name, one in told.items()}
+
+
+def instructions(word: str) -> list[str]:
+    """What follows this word in the Dockerfile, line by line."""
+    return re.findall(rf"^{word} (.+)$", (HERE / "Dockerfile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def test_hadolint_has_nothing_to_say():
+    said = subprocess.run(
+        [f"{INSTALLED}/hadolint", HERE / "Dockerfile"], capture_output=True, text=True, check=False, cwd=HERE
+    )
+    assert (said.returncode, said.stdout) == (0, "")
+    assert "hadolint ignore" not in (HERE / "Dockerfile").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("missing", PASSWORDS)
+def test_nothing_starts_without_its_passwords(missing):
+    for variables in ({}, {missing: ""}):
+        others = {name: value for name, value in PASSWORDS.items() if name != missing}
+        said = compose("--quiet", **others, **variables)
+        assert said.returncode != 0 and f"required variable {missing} is missing" in said.stderr
+
+
+def test_no_password_is_written_down(services):
+    given = {None, *PASSWORDS.values()}
+    for name, service in services.items():
+        for variable, value in service["environment"].items():
+            if re.search("PASSWORD|AUTH|TOKEN|KEY|ALERTS", variable):
+                assert value in given, f"{variable} of {name}"
+            else:
+                assert not any(password in value for password in PASSWORDS.values() if value), f"{variable} of {name}"
+
+
+def test_the_example_names_each_variable_and_no_other(tmp_path):
+    named = set(re.findall(r"^#?([A-Z_]+)=", (HERE / "example.env").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    used = {line.split()[0] for line in compose("--variables", **PASSWORDS).stdout.splitlines()[1:]}
+    text = (HERE / "compose.yaml").read_text(encoding="utf-8")
+    handed_on = set(re.findall(r"^ +([A-Z_]+): *(?:#.*)?$", text, flags=re.MULTILINE))
+    assert named == used | handed_on | {"COMPOSE_FILE", "COMPOSE_PROFILES"}
+
+
+def test_what_is_published_is_for_this_machine_alone(services):
+    ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
+    assert set(ports) == {"server", "mlflow"}
+    assert {port["host_ip"] for several in ports.values() for port in several} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("chosen", ["cpu", "gpu"])
+def test_each_pool_has_one_worker(services, chosen):
+    words = [
+        one["command"] for one in services.values() if chosen in one.get("profiles", [chosen]) and "command" in one
+    ]
+    workers = [command for command in words if command[:3] == ["prefect", "worker", "start"]]
+    assert sorted(command[command.index("--pool") + 1] for command in workers) == sorted(POOLS)
+    assert all(("--limit" in command) == ("recast-gpu" in command) for command in workers), "one training at a time"
+
+
+def test_what_is_waited_for_can_come(services):
+    for service in services.values():
+        for name, waited in service.get("depends_on", {}).items():
+            other = services[name]
+            if waited["condition"] == "service_healthy":
+                assert "healthcheck" in other, name
+            else:
+                assert waited["condition"] == "service_completed_successfully" and other["restart"] == "no", name
+
+
+def test_what_runs_on_is_watched_and_may_do_little(services):
+    for name, service in services.items():
+        assert ("healthcheck" in service) == (service["restart"] != "no"), name
+        assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"], name
+        assert service["init"] is True, name
+
+
+def test_the_image_runs_as_a_user_without_rights_and_takes_hashed_packages_only():
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", instructions("USER")[-1])
+    (locked,) = [line for line in instructions("RUN") if "--requirement" in line]
+    assert "--require-hashes" in locked
+
+
+def test_the_image_is_made_of_files_that_are_there(services):
+    locks = {service["build"].get("args", {}).get("LOCK") for service in services.values() if "build" in service}
+    locks = (locks - {None}) | {line.removeprefix("LOCK=") for line in instructions("ARG")}
+    assert locks == {"requirements.txt", "requirements-gpu.txt"}
+    sources = {source for line in instructions("COPY") for source in line.split()[:-1]}
+    for source in (sources - {"${LOCK}"}) | locks:
+        assert (ROOT / source).exists(), source
+        assert not ignored(source), f"{source} is kept from the image by .dockerignore"
+    command = json.loads(instructions("CMD")[-1])
+    assert (ROOT / command[1]).exists()
+
+
+@pytest.mark.parametrize(
+    "kept_out", ["data", "artifacts", ".venv", ".git", "tests", ".env", "deployments/.env", "tasks/runs/__pycache__"]
+)
+def test_the_image_takes_nothing_else(kept_out):
+    assert ignored(kept_out)
+
+
+def ignored(path: str) -> bool:
+    """As Docker reads .dockerignore, as far as this one goes: the last line that fits the path or a folder above decides."""
+    places = [path, *map(str, PurePosixPath(path).parents)]
+    out = False
+    for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines():
+        pattern = line.removeprefix("!")
+        patterns = {pattern, pattern.removeprefix("**/")}
+        if line and not line.startswith("#") and any(fnmatch(place, one) for place in places for one in patterns):
+            out = not line.startswith("!")
+    return out
+
+
+def test_the_folders_of_workers_lie_in_the_checkout_unless_it_is_said_where(services):
+    for service in (one for one in services.values() if "user" in one and "build" in one):
+        folders = {one["target"]: Path(one["source"]) for one in service["volumes"]}
+        assert folders == {"/app/data": ROOT / "data", "/app/artifacts": ROOT / "artifacts"}
+        assert not any(one["bind"]["create_host_path"] for one in service["volumes"]), "Docker would make them root's"
+
+
+def test_prefect_knows_the_settings(services):
+    told = {name for one in services.values() for name in one["environment"] if name.startswith("PREFECT_")}
+    assert told and [name for name in told if not hasattr(prefect.settings, name)] == []
+
+
+def test_prefect_knows_the_commands(services):
+    from prefect.cli._app import _app
+
+    for command in (one["command"] for one in services.values() if one.get("command", [""])[0] == "prefect"):
+        _app.parse_args(command[1:], print_error=False, exit_on_error=False)
+
+
+def test_mlflow_knows_the_options_and_the_settings(services):
+    """As its source has them: importing its command line takes ten seconds."""
+    package = Path(find_spec("mlflow").origin).parent
+    files = ("cli/__init__.py", "utils/cli_args.py", "environment_variables.py")
+    source = "".join((package / file).read_text(encoding="utf-8") for file in files)
+    told = {name for one in services.values() for name in one["environment"] if name.startswith("MLFLOW_")}
+    options = {word for word in services["mlflow"]["command"] if word.startswith("--")}
+    assert services["mlflow"]["command"][:2] == ["mlflow", "server"] and told and options
+    assert [word for word in told | options if f'"{word}"' not in source] == []
+
+
+def test_what_python_runs_is_there(services):
+    (script,) = [one["command"][1] for one in services.values() if one.get("command", [""])[0] == "python"]
+    assert (ROOT / script).exists()
+
+
+@pytest.mark.parametrize(("status", "exit_status"), [(200, 0), (503, 1)])
+def test_the_probe_tells_healthy_from_not(services, status, exit_status):
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *words):
+            pass
+
+    _, _, *probe, address = services["server"]["healthcheck"]["test"]
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        Thread(target=server.handle_request).start()
+        here = address.replace(":4200/", f":{server.server_port}/")
+        assert (
+            subprocess.run([sys.executable, *probe, here], capture_output=True, check=False).returncode == exit_status
+        )
