@@ -83,8 +83,8 @@ prune: .venv/run  ## remove what no version in use, before or waiting, and no ke
 up: .venv/run  ## server, workers and deployments on this machine until Ctrl-C: what arrives in data/inbox is learnt; ARGS="--port 4201"
 	@$(BIN)/python deployments/up.py $(ARGS)
 
-deploy: .venv/run  ## work pools, the deployments of deployments/prefect.yaml and automations, on the server of PREFECT_API_URL
-	$(BIN)/python deployments/deploy.py
+deploy: .venv/run  ## work pools, the deployments of deployments/prefect.yaml and automations, on the server of PREFECT_API_URL; ARGS="--runs-in docker"
+	$(BIN)/python deployments/deploy.py $(ARGS)
 
 lock: .venv/uv  ## resolve anew: requirements.txt, requirements-dev.txt, requirements-gpu.txt
 	$(COMPILE) -o requirements.txt

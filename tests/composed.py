@@ -3,43 +3,44 @@
 What a container brings is stood in for: PostgreSQL by the distribution's package, names of hosts by 127.0.0.1 and free ports.
 """
 
+import json
 import os
-import re
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping
+import sysconfig
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
 from conftest import until
 from postgresql import free_port, postgresql
 
-VARIABLE = re.compile(r"\$\{(\w+)(?::-([^${}]*)|:\?([^${}]*))?\}")
+INSTALLED = Path(sysconfig.get_path("scripts"))
+FILE = Path(__file__).parents[1] / "deployments/compose.yaml"
 WORKER_PORT = "8080"  # of the health check, the same in every container
 
 
-def interpolated(text: str, given: Mapping[str, str]) -> str:
-    """As Compose does it, the innermost first. Raises KeyError for a variable that must be given and is not."""
+def compose(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """What Docker Compose says of the file, which for this needs no Docker, with these variables and no others."""
+    command = [INSTALLED / "docker-compose", "--file", FILE, "--profile", "*", "config", *words]
+    environment = {"PATH": os.environ["PATH"], **variables}
+    return subprocess.run(command, cwd=FILE.parent, env=environment, capture_output=True, text=True, check=False)
 
-    def value(found: re.Match[str]) -> str:
-        name, default, needed = found.groups()
-        return given[name] if needed else given.get(name) or default or ""
 
-    while VARIABLE.search(text):
-        text = VARIABLE.sub(value, text)
-    return text
+def services(**variables: str) -> dict[str, Any]:
+    """The services as Compose understands them; of each what is not given is left out."""
+    said = compose("--format", "json", **variables)
+    assert said.returncode == 0 and not said.stderr, said.stderr
+    told = json.loads(said.stdout)["services"]
+    return {name: {key: value for key, value in one.items() if value is not None} for name, one in told.items()}
 
 
 class Composed:
     """The services, started in their order; each lives until the end."""
 
     def __init__(self, room: Path, scratch: Path, given: dict[str, str], port_of_postgres: int):
-        file = (room / "deployments/compose.yaml").read_text(encoding="utf-8")
-        self.services: dict[str, dict[str, Any]] = yaml.safe_load(interpolated(file, given))["services"]
-        self.room, self.scratch, self.given = room, scratch, given
+        self.services, self.room, self.scratch = services(**given), room, scratch
         self.ports = {"server": free_port(), "mlflow": free_port()}
         self.worker_ports = {name: str(free_port()) for name in self.services}
         self.addresses = {
@@ -62,12 +63,11 @@ class Composed:
 
     def environment(self, service: str) -> dict[str, str]:
         """What the container finds: the image's, and the service's own. Nothing of this process'."""
-        told = self.services[service].get("environment", {})
-        found = {name: self.given.get(name) if value is None else str(value) for name, value in told.items()}
+        told = self.services[service]["environment"]
         home = self.scratch / "home" / service
         home.mkdir(parents=True, exist_ok=True)
         return {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{INSTALLED}:{os.environ['PATH']}",
             "PYTHONPATH": str(self.room),
             "HOME": str(home),
             "PYTHONUNBUFFERED": "1",
@@ -75,7 +75,7 @@ class Composed:
             "PREFECT_SERVER_API_PORT": str(self.ports["server"]),
             "MLFLOW_PORT": str(self.ports["mlflow"]),
             "PREFECT_WORKER_WEBSERVER_PORT": self.worker_ports[service],
-            **{name: self.here(value, service) for name, value in found.items() if value is not None},
+            **{name: self.here(value, service) for name, value in told.items() if value is not None},
         }
 
     def start(self, service: str) -> None:

@@ -1,11 +1,9 @@
 """The containers: Compose and hadolint take the files, and what these name is there: options, settings, files, pools, healths."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-import sysconfig
 from fnmatch import fnmatch
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
@@ -13,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from threading import Thread
 from typing import Any
 
+import composed
 import prefect.settings
 import pytest
 
@@ -21,22 +20,11 @@ from deployments.deploy import POOLS
 ROOT = Path(__file__).parents[1]
 HERE = ROOT / "deployments"
 PASSWORDS = {"POSTGRES_PASSWORD": "a b#c", "RECAST_AUTH": "name:another"}
-INSTALLED = sysconfig.get_path("scripts")
-
-
-def compose(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    """What Docker Compose says, which for this needs no Docker, with these variables and no others."""
-    command = [f"{INSTALLED}/docker-compose", "--file", HERE / "compose.yaml", "--profile", "*", "config", *words]
-    environment = {"PATH": os.environ["PATH"], **variables}
-    return subprocess.run(command, cwd=HERE, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    said = compose("--format", "json", **PASSWORDS)
-    assert said.returncode == 0 and not said.stderr, said.stderr
-    told = json.loads(said.stdout)["services"]
-    return {name: {key: value for key, value in one.items() if value is not None} for name, one in told.items()}
+    return composed.services(**PASSWORDS)
 
 
 def instructions(word: str) -> list[str]:
@@ -46,7 +34,7 @@ def instructions(word: str) -> list[str]:
 
 def test_hadolint_has_nothing_to_say():
     said = subprocess.run(
-        [f"{INSTALLED}/hadolint", HERE / "Dockerfile"], capture_output=True, text=True, check=False, cwd=HERE
+        [f"{composed.INSTALLED}/hadolint", HERE / "Dockerfile"], capture_output=True, text=True, check=False, cwd=HERE
     )
     assert (said.returncode, said.stdout) == (0, "")
     assert "hadolint ignore" not in (HERE / "Dockerfile").read_text(encoding="utf-8")
@@ -56,7 +44,7 @@ def test_hadolint_has_nothing_to_say():
 def test_nothing_starts_without_its_passwords(missing):
     for variables in ({}, {missing: ""}):
         others = {name: value for name, value in PASSWORDS.items() if name != missing}
-        said = compose("--quiet", **others, **variables)
+        said = composed.compose("--quiet", **others, **variables)
         assert said.returncode != 0 and f"required variable {missing} is missing" in said.stderr
 
 
@@ -72,7 +60,7 @@ def test_no_password_is_written_down(services):
 
 def test_the_example_names_each_variable_and_no_other(tmp_path):
     named = set(re.findall(r"^#?([A-Z_]+)=", (HERE / "example.env").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    used = {line.split()[0] for line in compose("--variables", **PASSWORDS).stdout.splitlines()[1:]}
+    used = {line.split()[0] for line in composed.compose("--variables", **PASSWORDS).stdout.splitlines()[1:]}
     text = (HERE / "compose.yaml").read_text(encoding="utf-8")
     handed_on = set(re.findall(r"^ +([A-Z_]+): *(?:#.*)?$", text, flags=re.MULTILINE))
     assert named == used | handed_on | {"COMPOSE_FILE", "COMPOSE_PROFILES"}
