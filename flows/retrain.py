@@ -29,7 +29,7 @@ from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.extract import extract
 from tasks.fetch import fetch
-from tasks.models import starting
+from tasks.models import bundle, starting
 from tasks.plot import plot
 from tasks.release import Candidate, known, release
 from tasks.runs import page, report, tracker
@@ -160,6 +160,8 @@ def show(outcome: Outcome) -> None:
     sections = report.sections(outcome)
     folder = write_run(outcome, page.html(sections, f"{outcome.source.name}, {outcome.run_id}", places))
     tell(sections, places)
+    _, _, card = (bundle.of(outcome.exports.digest, places) / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    create_markdown_artifact(card, key="card", description="What goes with the model's folder")
     track(outcome, folder)
     print(f"report: {folder / 'report.html'}")
 

@@ -73,10 +73,10 @@ class Loop(NamedTuple):
         found = self.ask("flow_runs/filter", flows={"name": {"any_": [flow]}}, flow_runs=wanted)
         return [datetime.fromisoformat(run["expected_start_time"]) for run in found if run["auto_scheduled"]]
 
-    def epochs(self, run: dict) -> list[dict]:
-        """The rows of the table that grows while a run trains."""
-        wanted = {"key": {"any_": ["epochs"]}, "flow_run_id": {"any_": [run["id"]]}}
-        return json.loads(self.ask("artifacts/filter", artifacts=wanted)[0]["data"])
+    def artifacts(self, run: dict) -> dict[str, str]:
+        """What the Prefect UI shows of a run, by key."""
+        found = self.ask("artifacts/filter", artifacts={"flow_run_id": {"any_": [run["id"]]}})
+        return {one["key"]: one["data"] for one in found}
 
     def events(self) -> list[dict]:
         wanted = {"event": {"name": ["recast.images.arrived"]}, "order": "ASC"}
@@ -224,7 +224,10 @@ def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
     assert second["dataset"]["by_origin"]["line-2"] == 30
     run = loop.trainings()[1]
     assert run["name"].startswith("ring, 30 new on sample, ")
-    assert len(loop.epochs(run)) == second["training"]["epochs"]
+    shown = loop.artifacts(run)
+    assert len(json.loads(shown["epochs"])) == second["training"]["epochs"], "a row an epoch"
+    assert shown["card"].startswith(f"# ring: `def_front` or `ok_front`\n\nModel `{second['model']['folder']}`")
+    assert {"data", "learning", "test", "rules-of-release", "result"} <= shown.keys()
     assert right(loop, tmp_path / "held out") > before
 
     mondays = [due for due in loop.scheduled("watch") if (due.weekday(), due.hour, due.minute) == (0, 3, 0)]
