@@ -35,9 +35,8 @@ def main() -> None:
     if not PREFECT_API_URL.value():
         sys.exit("error: PREFECT_API_URL is not set: give the address of a Prefect server, or start one with `make up`")
     with get_client(sync_client=True) as client:
-        for name in POOLS:
-            bring(client, name, kind_of(name, asked.runs_in), asked.image)
-        deploy(INSIDE if asked.runs_in == "kubernetes" else ROOT)
+        kinds = {bring(client, name, kind_of(name, asked.runs_in), asked.image) for name in POOLS}
+        deploy(INSIDE if "kubernetes" in kinds else ROOT)
         print("automations:", ", ".join(apply(client)))
     if "RECAST_ALERTS" not in os.environ:
         print("nobody is told of failures: RECAST_ALERTS, the address of a webhook, is not set")
@@ -48,22 +47,25 @@ def kind_of(pool: str, asked: Type | None) -> Type | None:
     return "process" if asked == "docker" and pool == CPU_POOL else asked
 
 
-def bring(client: SyncPrefectClient, name: str, kind: Type | None, image: str) -> None:
-    """The pool, of the type that is asked for; with none asked for, one that is there is left as it is."""
-    made = template(kind or "process", ROOT, image, gpu=name == GPU_POOL)
+def bring(client: SyncPrefectClient, name: str, kind: Type | None, image: str) -> str:
+    """The type of the pool, which is the one asked for; with none asked for, one that is there is left as it is."""
+    try:
+        made = template(kind or "process", ROOT, image, gpu=name == GPU_POOL)
+    except ModuleNotFoundError as missing:
+        sys.exit(f"error: a pool of type {kind} needs {missing.name}: .venv/bin/uv pip install prefect-{kind}")
     try:
         there = client.read_work_pool(name)
     except ObjectNotFound:
         wanted = WorkPoolCreate(name=name, type=kind or "process", description=POOLS[name], base_job_template=made)
-        client.create_work_pool(wanted)
-        return
+        return client.create_work_pool(wanted).type
     if kind and there.type != kind:
         sys.exit(
             f"error: the work pool {name} is of type {there.type}, and a pool's type cannot be changed: "
             f"stop its workers, `prefect work-pool delete {name}`, and deploy again"
         )
-    if made:
+    if kind and made:
         client.update_work_pool(name, WorkPoolUpdate(base_job_template=made))
+    return there.type
 
 
 def deploy(root: Path) -> None:
