@@ -82,9 +82,9 @@ class Composed:
         """After what it depends on, as the file says."""
         for other, wanted in self.services[service].get("depends_on", {}).items():
             if wanted["condition"] == "service_completed_successfully":
-                assert self.running[other].wait(180) == 0, self.log(other)
+                assert self.running[other].wait(360) == 0, self.log(other)
             elif other != "postgres":
-                until(lambda other=other: self.healthy(other), 180, f"{other}'s health")
+                until(lambda other=other: self.healthy(other), 360, f"{other}'s health")
         words = [self.here(word, service) for word in self.services[service]["command"]]
         with open(self.scratch / f"{service}.log", "wb") as log:
             self.running[service] = subprocess.Popen(
@@ -125,5 +125,5 @@ def composed(room: Path, scratch: Path, *services: str, **given: str) -> Iterato
             found.start(service)
         for service in services:
             if "healthcheck" in found.services[service]:
-                until(lambda service=service: found.healthy(service), 180, f"{service}'s health")
+                until(lambda service=service: found.healthy(service), 360, f"{service}'s health")
         yield found

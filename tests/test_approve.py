@@ -42,7 +42,7 @@ def home(tmp_path, monkeypatch):
 
     started = [start("server", "start", "--port", str(port))]
     try:
-        until(lambda: answers(f"{address}/health"), 120, "the server")
+        until(lambda: answers(f"{address}/health"), 300, "the server")
         for words in (
             ("work-pool", "create", "recast-cpu", "--type", "process"),
             ("--no-prompt", "deploy", "--name", "approve", "--prefect-file", "deployments/prefect.yaml"),
@@ -91,8 +91,8 @@ def test_a_challenger_comes_into_use_when_a_person_says_so(home, registered):
 
     words = [sys.executable, "-c", ANNOUNCE, str(registered.data), str(registered.artifacts)]
     subprocess.run(words, cwd=ROOT, env=home, check=True)
-    until(lambda: resumed(home, {"promote": True, "reason": "looks right"}), 120, "the question")
-    until(lambda: registry.champion(registered).number == 2, 120, "the promotion")
+    until(lambda: resumed(home, {"promote": True, "reason": "looks right"}), 300, "the question")
+    until(lambda: registry.champion(registered).number == 2, 300, "the promotion")
     assert {alias: one.number for one in registry.versions(registered) for alias in one.aliases} == {
         "champion": 2,
         "previous": 1,
