@@ -7,10 +7,12 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
+import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
@@ -70,9 +72,13 @@ def bring(client: SyncPrefectClient, name: str, kind: Type | None, image: str) -
 
 def deploy(root: Path) -> None:
     """The deployments, whose runs begin in the folder `root`."""
-    words = ["--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml"]
-    environment = {**os.environ, "RECAST_ROOT": str(root)}
-    subprocess.run([sys.executable, "-m", "prefect", *words], cwd=ROOT, env=environment, check=True)
+    told = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text(encoding="utf-8"))
+    told["pull"] = [{"prefect.deployments.steps.set_working_directory": {"directory": str(root)}}]
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
+        yaml.safe_dump(told, file)
+        file.flush()
+        words = ["--no-prompt", "deploy", "--all", "--prefect-file", file.name]
+        subprocess.run([sys.executable, "-m", "prefect", *words], cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,8 @@ class Loop(NamedTuple):
     def post(self, path: str, content: object) -> httpx.Response:
         user, _, password = self.environment.get("PREFECT_API_AUTH_STRING", "").partition(":")
         address = f"{self.environment['PREFECT_API_URL']}/{path}"
-        return httpx.post(address, json=content, auth=(user, password), timeout=30).raise_for_status()
+        # SQLite may be locked for a minute
+        return httpx.post(address, json=content, auth=(user, password), timeout=120).raise_for_status()
 
     def trainings(self) -> list[dict]:
         """The runs of `retrain` that were asked for, the newest last; those of its schedule lie days ahead."""
