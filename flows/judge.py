@@ -30,7 +30,9 @@ class JudgeArguments(Arguments):
     """Judge the photographs of a folder that this version has not judged yet."""
 
     folder: CliPositionalArg[Path] = Field(description="Folder that photographs are put into.")
-    results: Path | None = Field(None, description="Folder for the tables; `artifacts/judged/FOLDER` when not given.")
+    results: Path | None = Field(
+        None, description="Folder for the tables; the folder's own path below `artifacts/judged` when not given."
+    )
     settle_seconds: float = Field(SETTLED, ge=0, description="Younger files are left for the next time.")
     places: Places = Places()
 
@@ -49,17 +51,18 @@ def inspected(folder: Path, results: Path | None, settle_seconds: float, places:
     champion = registry.champion(places)
     if champion is None:
         raise BadInput(f"no model is in use in {places.artifacts.absolute()}: run flows/retrain.py first")
-    return inspect(
-        folder, results or places.artifacts / "judged" / folder.absolute().name, settle_seconds, champion, places
-    )
+    there = folder.absolute()
+    below = there.relative_to(there.anchor)  # the whole of it: many stations have a folder `images`
+    return inspect(folder, results or places.artifacts / "judged" / below, settle_seconds, champion, places)
 
 
 def told(done: Inspected) -> str:
     """One line: what is new, and where it stands."""
     found = Counter(row["decision"] for row in done.rows)
     counted = ", ".join(f"{found[decision]:,} {decision}" for decision in ("pass", "review", "reject"))
-    waiting = f"; {done.waiting:,} are still being written" if done.waiting else ""
-    return f"new images: {len(done.rows):,}; {counted}{waiting}; {done.table}" if done.rows else f"nothing new{waiting}"
+    left = f"; {done.waiting:,} are still being written" if done.waiting else ""
+    left += f"; {done.closed:,} cannot be read by this user" if done.closed else ""
+    return f"new images: {len(done.rows):,}; {counted}{left}; {done.table}" if done.rows else f"nothing new{left}"
 
 
 def report(done: Inspected) -> str:

@@ -17,6 +17,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from tasks.models import bundle
+from tasks.models.formats import NAMES
 from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
@@ -47,9 +48,9 @@ def chosen(arguments: PredictArguments) -> Predictor:
     if arguments.file:
         if not arguments.file.exists():
             raise BadInput(f"there is no model {str(arguments.file)!r}: give its folder, or the model.keras in it")
-        return Predictor(arguments.file if arguments.file.is_dir() else arguments.file.parent)
+        return Predictor(folder_of(arguments.file))
     if arguments.run:
-        return Predictor(bundle.of(model_of_run(arguments.run, arguments.places), arguments.places))
+        return of_run(arguments.run, arguments.places)
     version = (
         registry.version(arguments.version, arguments.places)
         if arguments.version
@@ -61,6 +62,24 @@ def chosen(arguments: PredictArguments) -> Predictor:
             "run flows/retrain.py first, or name one by --run latest or --file"
         )
     return Predictor(bundle.obtained(version, arguments.places), version.number)
+
+
+def folder_of(file: Path) -> Path:
+    """The model's folder. Raises BadInput for a file in it that would not be the one that judges."""
+    if file.is_dir():
+        return file
+    if file.name != NAMES["keras"]:
+        raise BadInput(f"{str(file)!r} does not judge by itself: give its folder, or the {NAMES['keras']} in it")
+    return file.parent
+
+
+def of_run(run: str, places: Places) -> Predictor:
+    """The model that a run made: from its folder, or where that is gone from the registry, if it became a version."""
+    digest = model_of_run(run, places)
+    released = next((one for one in registry.versions(places) if one.model == digest), None)
+    if released and not bundle.of(digest, places).is_dir():
+        return Predictor(bundle.obtained(released, places), released.number)
+    return Predictor(bundle.of(digest, places))
 
 
 def model_of_run(run: str, places: Places) -> str:

@@ -50,11 +50,12 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
         raise BadInput("say one thing: --version N, --rollback, --refuse N, or --list")
     with registry.deciding(places):
         if rollback:
+            if earlier := registry.previous(places):
+                bundle.obtained(earlier, places)  # before anybody is sent to it
             now, before = registry.rollback(f"was taken back{because(reason)}", places)
             return f"version {now.number} is in use again, version {before.number} was taken back"
         if refuse is not None:
-            registry.refuse(refuse, f"was refused{because(reason)}", places)
-            return f"version {refuse} is refused: no run promotes it"
+            return refused(refuse, reason, places)
         return put_into_use(registry.version(version or 0, places), places)
 
 
@@ -64,8 +65,16 @@ def put_into_use(chosen: registry.Version, places: Places) -> str:
         return f"version {chosen.number} is in use already"
     bundle.obtained(chosen, places)  # before anybody is sent to it
     registry.withdraw(chosen.number, None, places)
-    registry.promote(chosen.number, champion.number if champion else None, places)
+    try:
+        registry.promote(chosen.number, number(champion), places)
+    except registry.Overtaken:  # by another machine, which no lock keeps out
+        raise BadInput("another version came into use meanwhile: look at --list, and say it again") from None
     return f"version {chosen.number} is in use" + (f", version {champion.number} no longer" if champion else "")
+
+
+def refused(number: int, reason: str, places: Places) -> str:
+    registry.refuse(number, f"was refused{because(reason)}", places)
+    return f"version {number} is refused: no run promotes it"
 
 
 def because(reason: str) -> str:
@@ -96,17 +105,22 @@ def approve(version: int, places: Places = Places()) -> str:
     answer = suspend_flow_run(
         wait_for_input=Answer.with_initial_data(description=question(waiting, places), promote=False), timeout=WEEK
     )
-    if answer.promote and (champion := number(registry.champion(places))) != waiting.champion_before:
+    with registry.deciding(places):
+        print(done := answered(waiting, answer, places))
+    return done
+
+
+def answered(waiting: registry.Version, answer: Answer, places: Places) -> str:
+    """Does what a person said of a challenger. Raises BadInput when another version than the one it was judged beside is in use."""
+    if not answer.promote:
+        return refused(waiting.number, answer.reason, places)
+    champion = number(registry.champion(places))
+    if champion not in (waiting.champion_before, waiting.number):
         raise BadInput(
-            f"version {version} was judged beside version {waiting.champion_before}, and version {champion} is in use now: "
-            "run flows/retrain.py again, which judges it beside that one, or promote it by name"
+            f"version {waiting.number} was judged beside version {waiting.champion_before}, and version {champion} is in use "
+            "now: run flows/retrain.py again, which judges it beside that one, or promote it by name"
         )
-    return promote(
-        version=version if answer.promote else None,
-        refuse=None if answer.promote else version,
-        reason=answer.reason,
-        places=places,
-    )
+    return put_into_use(waiting, places)
 
 
 def question(waiting: registry.Version, places: Places) -> str:

@@ -32,7 +32,7 @@ from tasks.fetch import fetch
 from tasks.models import bundle, starting
 from tasks.plot import plot
 from tasks.release import Candidate, known, release
-from tasks.runs import page, report, tracker
+from tasks.runs import page, registry, report, tracker
 from tasks.runs.caching import Steps
 from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_status, parse
 from tasks.runs.config import Config, Places, Recipe
@@ -90,7 +90,11 @@ def retrained(config: Config) -> Release:
     evaluation = step(evaluate, splits, model, config.evaluation)
     figures = step(plot, audited, splits, model, evaluation)
     exports = step(export, manifest, audited, splits, model, evaluation, config.evaluation)
-    released = step(release, splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id)
+    released = taken_up(
+        step(release, splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id),
+        run_id,
+        config.places,
+    )
 
     wall = time.perf_counter() - began
     show(Outcome(
@@ -98,6 +102,15 @@ def retrained(config: Config) -> Release:
         model=model, evaluation=evaluation, figures=figures, exports=exports, release=released, chosen_because=chosen_because,
     ))  # fmt: skip
     return released
+
+
+def taken_up(decided: Release, run_id: str, places: Places) -> Release:
+    """A decision that a run took and was killed before it told: from here on this run's own."""
+    if decided.decided_in == run_id or not tracker.open_still(decided.tracked, places):
+        return decided
+    if decided.version and decided.verdict != "kept":
+        registry.adopt(decided.version, run_id, places)
+    return decided.model_copy(update={"decided_in": run_id})
 
 
 def tell_verdict(decided: Release, places: Places) -> None:

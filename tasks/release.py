@@ -82,16 +82,20 @@ def known(candidate: Candidate) -> Release | None:
     places, digest = candidate.places, candidate.exports.digest
     champion = registry.champion(places)
     if champion and champion.model == digest:
-        return in_use(candidate.alone, champion)
+        return in_use(candidate.alone, champion, places)
     made = [one for one in registry.versions(places) if one.model == digest and one.withdrawn]
     if made:
-        return turned_down(made[-1], champion)
+        return turned_down(made[-1], made[-1].withdrawn or "", champion)
     decided = tracker.decision(candidate.question(champion), places)
-    return decided.model_copy(update={"cached": True}) if decided else None
+    return as_it_stands(decided, champion, places) if decided else None
 
 
-def in_use(rules: Sequence[Rule], champion: registry.Version) -> Release:
+def in_use(rules: Sequence[Rule], champion: registry.Version, places: Places) -> Release:
     """What was decided when this candidate became the champion; stricter limits of today are told, and change nothing."""
+    noted = tracker.decided(champion.tracked, places)
+    if noted and tracker.undecided(champion.tracked, places):  # a run was killed as soon as it had promoted
+        registry.settle(places)
+        tracker.decide(champion.tracked, noted, places)
     broken = gate.broken(rules)
     return Release(
         verdict="kept" if broken else "promoted",
@@ -101,17 +105,29 @@ def in_use(rules: Sequence[Rule], champion: registry.Version) -> Release:
         version=champion.number,
         champion_before=champion.champion_before,
         decided_in=champion.run_id,
-        rules=tuple(rules),
+        rules=noted.rules if noted and not broken else tuple(rules),
         tracked=champion.tracked,
         cached=True,
     )
 
 
-def turned_down(version: registry.Version, champion: registry.Version | None) -> Release:
-    """What a person took back or refused, no run promotes again."""
+def as_it_stands(decided: Release, champion: registry.Version | None, places: Places) -> Release:
+    """A decision about what is not in use, as long as nobody said otherwise of its version since."""
+    if decided.verdict == "kept" or decided.version is None:
+        return decided.model_copy(update={"cached": True})
+    version = registry.version(decided.version, places)
+    if decided.verdict == "promoted":
+        return turned_down(version, "a person replaced by another one", champion)
+    if registry.CHALLENGER not in version.aliases:
+        return turned_down(version, "waited for an answer until another one took its place", champion)
+    return decided.model_copy(update={"cached": True})
+
+
+def turned_down(version: registry.Version, why: str, champion: registry.Version | None) -> Release:
+    """What a person took back, refused or replaced, no run promotes again."""
     return Release(
         verdict="kept",
-        reason=f"it is version {version.number}, which {version.withdrawn}; `flows/promote.py --version {version.number}` "
+        reason=f"it is version {version.number}, which {why}; `flows/promote.py --version {version.number}` "
         "brings it into use all the same",
         version=champion.number if champion else None,
         champion_before=champion.number if champion else None,
@@ -128,11 +144,11 @@ def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, p
     judged = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
     try:
         bundle.obtained(champion, places)
-        learnt = bundle.learnt(champion.model, places)
-        compared = [(row, one) for row, one in zip(test, judged, strict=True) if row.sha256 not in learnt]
-        answers = judge_by(champion.model, [row for row, _ in compared], places)
-    except BadInput as damaged:
-        return gate.Rival(champion.number, unusable=str(damaged))
+    except BadInput as gone:
+        return gate.Rival(champion.number, unusable=str(gone))
+    learnt = bundle.learnt(champion.model, places)
+    compared = [(row, one) for row, one in zip(test, judged, strict=True) if row.sha256 not in learnt]
+    answers = judge_by(champion.model, [row for row, _ in compared], places)
     seen = {row.origin for row in rows if row.sha256 in learnt}
     return gate.Rival(
         champion.number,
@@ -151,13 +167,7 @@ def settle(candidate: Candidate) -> Release:
     rival = beside(champion, splits, candidate.evaluation, places) if champion else None
     ruled = gate.ruled(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
     verdict: Verdict = "kept" if not ruled.promote else "waiting" if acceptance.require_approval else "promoted"
-    number = before
-    if ruled.promote:
-        number = registered(candidate, tracked, ruled.reason, before).number
-        if verdict == "waiting":
-            registry.challenge(number, places)
-        else:
-            registry.promote(number, before, places)
+    number = registered(candidate, tracked, ruled.reason, before).number if ruled.promote else before
     decided = Release(
         verdict=verdict,
         reason=ruled.reason,
@@ -167,8 +177,23 @@ def settle(candidate: Candidate) -> Release:
         rules=tuple(ruled.rules),
         tracked=tracked,
     )
+    tracker.note(tracked, decided, places)
+    carry_out(decided, places)
     tracker.decide(tracked, decided, places)
     return decided
+
+
+def carry_out(decided: Release, places: Places) -> None:
+    """Promotes the version, or lets it wait. Raises Overtaken, and leaves nothing of it, when another came into use meanwhile."""
+    if decided.verdict == "waiting" and decided.version:
+        registry.challenge(decided.version, places)
+    elif decided.verdict == "promoted" and decided.version:
+        try:
+            registry.promote(decided.version, decided.champion_before, places)
+        except registry.Overtaken:
+            registry.discard(decided.version, places)
+            tracker.abandon(decided.tracked, places)
+            raise
 
 
 def registered(candidate: Candidate, tracked: str, reason: str, before: int | None) -> registry.Version:

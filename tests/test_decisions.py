@@ -99,3 +99,11 @@ def test_a_decision_without_the_network_it_is_for_is_refused(tmp_path):
     path.write_text('{"classes": {}, "model": "compact", "view": "raw", "image_size": 75}')
     with pytest.raises(BadInput, match="decision.json is damaged: Field required"):
         read(path)
+
+
+@pytest.mark.parametrize("broken", [{"margin": np.nan}, {"border": np.nan}, {"feature": np.nan}])
+def test_what_is_no_number_goes_to_a_person(broken):
+    assert CAREFUL.judge([shown(**broken)])[0].decision == "review"
+    assert PLAIN.judge([shown(margin=np.nan)])[0] == (
+        "review", f"{UNSURE}: it gives no number", None
+    )  # fmt: skip

@@ -116,6 +116,30 @@ def test_an_equal_one_that_learnt_a_new_origin_is_promoted_and_the_origin_named(
     assert not ruled(Rival(2, pairs("review", "reject", 12), unseen=["line 2"])).promote, "worse is worse"
 
 
+def test_a_few_escapes_are_worse_however_many_looks_are_spared():
+    found = duel(pairs("reject", "review", 30) + pairs("pass", "reject", 6), Classes(), COSTS)
+    assert found.cheaper > found.dearer
+    assert found.worse(0.05)
+    spared, escaped = pairs("reject", "review", 30), pairs("pass", "reject", 6)
+    assert not ruled(Rival(2, spared + escaped, unseen=["line 2"])).promote
+    gained = pairs("reject", "pass", 12, origin="line 2")
+    ruling = ruled(Rival(2, spared + escaped + gained))
+    assert ruling.reason.startswith("dearer than version 2 beyond noise, origin base beside version 2")
+
+
+def test_two_escapes_of_many_castings_are_noise():
+    found = duel(pairs("reject", "review", 16) + pairs("pass", "reject", 2), Classes(), COSTS)
+    assert found.candidate_cost > found.champion_cost
+    assert not found.worse(0.05)
+
+
+def test_a_new_origin_that_was_not_learnt_is_no_reason():
+    lost = pairs("reject", "review", 2, label="ok_front", origin="line 2", each=9)
+    assert not duel(lost, Classes(), COSTS).worse(0.05), "two castings are noise"
+    assert not ruled(Rival(2, lost, unseen=["line 2"])).promote
+    assert ruled(Rival(2, pairs("reject", "pass", 2, origin="line 2"), unseen=["line 2"])).promote
+
+
 def test_what_the_champion_learnt_is_left_out_and_said():
     assert (
         "; 7 test images that version 2 learnt from are left out" in ruled(Rival(2, pairs("pass", "pass", 3), 7)).reason

@@ -1,6 +1,7 @@
 """Judge: a folder that fills is judged as it grows, each content once by a version; the table is whole and only grows."""
 
 import csv
+import os
 import shutil
 import sys
 
@@ -34,10 +35,11 @@ def rows_of(table):
         return list(csv.DictReader(opened))
 
 
-def test_a_folder_is_judged_as_predict_judges_it(inspect, released, places):
+def test_a_folder_is_judged_as_predict_judges_it(inspect, station, released, places):
     done = inspect()
     _, judged = released
-    assert done.table == places.artifacts / "judged/station/version-1.csv"
+    model = registry.champion(places).model
+    assert done.table == places.artifacts / f"judged/{station.relative_to('/')}/version-1-{model[:12]}.csv"
     rows = rows_of(done.table)
     assert [row["path"] for row in rows] == [f"monday/cast_{number}.jpeg" for number in range(6)]
     for row in rows:
@@ -81,7 +83,7 @@ def test_another_version_has_a_table_of_its_own(inspect, released, places, tmp_p
     made = registry.register(folder, "compact", tracked, "second-run", "it is better", 1, places)
     registry.promote(made.number, 1, places)
     second = inspect()
-    assert second.table.name == f"version-{registry.champion(places).number}.csv" == "version-2.csv"
+    assert second.table.name == f"version-2-{registry.champion(places).model[:12]}.csv"
     assert len(second.rows) == 6
     assert first.table.read_bytes() == before
 
@@ -117,6 +119,16 @@ def test_a_photograph_that_is_being_written_waits(station, places, monkeypatch):
     assert "1 are still being written" in judge.told(done)
 
 
+def test_a_photograph_that_may_not_be_read_is_told_and_stops_no_other(station, places, monkeypatch):
+    may = os.access
+    monkeypatch.setattr(inspection.os, "access", lambda path, how: path.name != "cast_5.jpeg" and may(path, how))
+    done = judge.inspected(station, None, 0, places)
+    assert (len(done.rows), done.waiting, done.closed) == (5, 0, 1)
+    assert "1 cannot be read by this user" in judge.told(done)
+    monkeypatch.undo()
+    assert [row["path"] for row in judge.inspected(station, None, 0, places).rows] == ["monday/cast_5.jpeg"]
+
+
 def test_a_table_of_something_else_is_left_alone(inspect):
     table = inspect().table
     table.write_text("a,b\n1,2\n")
@@ -132,7 +144,8 @@ def test_the_command_says_what_it_did(station, places, monkeypatch, capsys):
     assert capsys.readouterr().out.startswith("new images: 6; ")
     assert exit_status(judge.main) == 0
     assert capsys.readouterr().out == "nothing new\n"
-    assert len(rows_of(places.artifacts / "here/version-1.csv")) == 6
+    (made,) = (places.artifacts / "here").glob("version-1-*.csv")
+    assert len(rows_of(made)) == 6
 
 
 def test_without_a_model_or_a_folder_it_says_so(places, released, tmp_path):
@@ -147,6 +160,6 @@ def test_the_flow_shows_what_a_person_should_look_at(prefect_server, station, pl
     assert judge.judge(station, None, 0, places) == 6
     assert judge.judge(station, None, 0, places) == 0
     done = inspection.Inspected(
-        places.artifacts / "x.csv", [{"path": "a|b`.jpeg", "decision": "review", "reason": "torn"}], 0
+        places.artifacts / "x.csv", [{"path": "a|b`.jpeg", "decision": "review", "reason": "torn"}], 0, 0
     )
     assert "| `a\\|b'.jpeg` | `torn` |" in judge.report(done)

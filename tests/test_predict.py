@@ -100,6 +100,7 @@ def test_a_version_a_folder_or_a_file_can_be_named(ask, released, places, tmp_pa
         (["--version", "7"], "there is no version 7"),
         (["--run", "latest"], "there is no run 'latest'"),
         (["--file", "nowhere"], "there is no model 'nowhere'"),
+        (["--file", __file__], "does not judge by itself: give its folder, or the model.keras in it"),
         (["--version", "1", "--run", "latest"], "give one of them"),
     ],
 )

@@ -33,6 +33,7 @@ def ran(name: str, places, *, keys=(), model: str = "00", tracked: str | None = 
         client.log_text(tracked, "a page", "report.html")
         client.log_text(tracked, "a picture", "figures/found.txt")
         decided = Release(verdict="kept", reason="it is worse", version=None, champion_before=None, decided_in=name)
+        tracker.note(tracked, decided, places)
         tracker.decide(tracked, decided, places)
         client.set_terminated(tracked)
 

@@ -86,6 +86,11 @@ def test_a_rollback_goes_back_to_what_was_in_use_before_and_on(three):
     assert aliases(three) == {"champion": 1}
 
 
+def test_a_rollback_passes_over_versions_whose_files_were_removed(three):
+    tracker.shed_version(2, three)
+    assert registry.rollback("was taken back", three)[0].number == 1
+
+
 def test_a_rollback_passes_over_versions_that_were_taken_back(three):
     registry.rollback("was taken back", three)
     put_into_use(model_folder("four", three), three)

@@ -1,7 +1,10 @@
 """Release: promoted or kept, decided once, with the rules and the figures that decided it."""
 
+import shutil
+
 import pytest
 from conftest import model_folder
+from mlflow.exceptions import MlflowException
 
 from tasks import release as verb
 from tasks.images.manifest import Row
@@ -64,6 +67,10 @@ def released(evaluation, splits, model, places, tested, candidate, monkeypatch):
         return release.fn(splits, model, evaluation, candidate(name, changed), Costs(), acceptance, run_id, places)
 
     return run
+
+
+def crash(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def contrary(one: Prediction) -> Prediction:
@@ -145,15 +152,38 @@ def test_a_candidate_that_learnt_a_new_origin_takes_the_place_of_an_equal_champi
     assert decided.reason.startswith("it has learnt from line 2, which version 1 has never seen, and is no worse")
 
 
-def test_a_champion_that_cannot_be_asked_makes_way(released):
+def test_a_champion_whose_files_are_gone_makes_way(released, places):
+    released("aa", LAX)
+    shutil.rmtree(places.artifacts / "models")
+    shutil.rmtree(places.artifacts / "mlflow")
+    decided = released("bb", LAX, "run 2")
+    assert decided.verdict == "promoted"
+    assert "version 1 cannot be used: the files of version 1 in sqlite" in decided.reason
+
+
+def test_a_champion_that_cannot_be_had_just_now_stays_in_use(released, places, monkeypatch):
+    """A store that does not answer is no reason to put anything into use unopposed."""
+    released("aa", LAX)
+    shutil.rmtree(places.artifacts / "models")
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise MlflowException("503")
+
+    with monkeypatch.context() as patched, pytest.raises(ConnectionError, match="503"):
+        patched.setattr("mlflow.artifacts.download_artifacts", unreachable)
+        released("bb", LAX, "run 2", champion=contrary)
+    assert registry.champion(places).number == 1
+
+
+def test_a_test_image_that_cannot_be_read_ends_the_run_and_replaces_nobody(released, places):
     released("aa", LAX)
 
-    def damaged(one: Prediction) -> Prediction:
-        raise BadInput("its folder has changed")
+    def unreadable(one: Prediction) -> Prediction:
+        raise BadInput("part.jpeg cannot be read")
 
-    decided = released("bb", LAX, "run 2", champion=damaged)
-    assert decided.verdict == "promoted"
-    assert "version 1 cannot be used: its folder has changed" in decided.reason
+    with pytest.raises(BadInput, match=r"part\.jpeg cannot be read"):
+        released("bb", LAX, "run 2", champion=unreadable)
+    assert registry.champion(places).number == 1
 
 
 def test_stricter_limits_are_told_of_a_model_in_use_and_change_nothing(released, places):
@@ -204,9 +234,6 @@ def test_a_crash_at_any_change_leaves_a_champion_and_the_next_run_ends_the_same(
     """The first model is in use; the next one is to take its place when the power goes off."""
     first = released("aa", LAX)
 
-    def crash(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patched:
         patched.setattr(f"mlflow.MlflowClient.{change}", crash)
         if change == "create_registered_model":
@@ -220,7 +247,38 @@ def test_a_crash_at_any_change_leaves_a_champion_and_the_next_run_ends_the_same(
     decided = released("bb", LAX, "run 3", champion=contrary)
     assert (decided.verdict, decided.version, decided.champion_before) == ("promoted", 2, 1)
     assert [(one.number, *one.aliases) for one in registry.versions(places)] == [(1, "previous"), (2, "champion")]
-    assert len(tracker.client(places).search_runs([tracker.experiment(places)])) == 2, "the open run was taken up again"
+    runs = tracker.client(places).search_runs([tracker.experiment(places)])
+    assert [run.data.tags.get(tracker.VERDICT) for run in runs] == ["promoted"] * 2, "the open run was taken up again"
+    assert "beside version 1" in {rule.name for rule in decided.rules}, "what it was compared with is not lost"
+
+
+def test_a_crash_between_the_champion_and_the_other_aliases_is_mended_by_the_next_run(released, places, monkeypatch):
+    released("aa", LAX)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(registry, "settle", crash)
+        released("bb", LAX, "run 2", champion=contrary)
+    assert registry.by_alias(registry.PREVIOUS, places) is None
+    assert released("bb", LAX, "run 3").verdict == "promoted"
+    assert registry.by_alias(registry.PREVIOUS, places).number == 1
+
+
+def test_what_a_person_replaced_by_name_is_not_told_as_in_use(released, places):
+    released("aa", LAX)
+    released("bb", LAX, "run 2", champion=contrary)
+    registry.promote(1, 2, places)
+    again = released("bb", LAX, "run 3", champion=contrary)
+    assert (again.verdict, again.version, again.cached) == ("kept", 1, True)
+    assert again.reason.startswith("it is version 2, which a person replaced by another one; `flows/promote.py")
+
+
+def test_a_challenger_whose_place_another_took_waits_no_longer(released, places):
+    careful = LAX.model_copy(update={"require_approval": True})
+    released("aa", LAX)
+    assert released("bb", careful, "run 2", champion=contrary).verdict == "waiting"
+    assert released("cc", careful, "run 3", champion=contrary).verdict == "waiting"
+    again = released("bb", careful, "run 4", champion=contrary)
+    assert (again.verdict, again.version) == ("kept", 1)
+    assert "which waited for an answer until another one took its place" in again.reason
 
 
 def test_a_candidate_that_was_taken_back_is_not_promoted_again(released, places):
@@ -264,7 +322,14 @@ def test_a_candidate_that_another_machine_overtook_is_decided_again(released, pl
 
     monkeypatch.setattr(verb.gate, "ruled", overtaken)
     decided = released("cc", LAX, "run 3", champion=contrary)
-    assert (decided.verdict, decided.version, decided.champion_before) == ("promoted", 4, 2)
+    assert (decided.verdict, decided.champion_before) == ("promoted", 2)
+    assert [(one.number, *one.aliases) for one in registry.versions(places)] == [
+        (1,), (2, "previous"), (decided.version, "champion")
+    ]  # fmt: skip
+    (overtook,) = (
+        run for run in tracker.client(places).search_runs([tracker.experiment(places)]) if run.info.status == "KILLED"
+    )
+    assert tracker.VERDICT not in overtook.data.tags
     assert len(turns) == 2
     assert "it is decided again" in capsys.readouterr().out
 

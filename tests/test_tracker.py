@@ -30,6 +30,8 @@ def run_of(tracked: str, places: Places):
 
 def test_a_decision_is_found_again_by_its_question(registered, tracked):
     assert tracker.decision("is it better", registered) is None
+    tracker.note(tracked, KEPT, registered)
+    assert tracker.decision("is it better", registered) is None, "it is not carried out yet"
     tracker.decide(tracked, KEPT, registered)
     assert tracker.decision("is it better", registered) == KEPT
     assert tracker.decision("is another better", registered) is None

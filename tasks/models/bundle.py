@@ -61,8 +61,8 @@ def fetched(version: registry.Version, places: Places) -> Iterator[Path]:
     with scratch_beside(of(version.model, places)) as scratch:
         try:
             tracker.fetch_model(version.number, version.model, scratch, places)
-        except OSError as error:
-            raise BadInput(f"the files of {where} cannot be had: {error}") from error
+        except FileNotFoundError as error:  # what passes, such as a server that is down, is no reason to do without
+            raise BadInput(f"the files of {where} are gone: {error}") from error
         if identity(scratch) != version.model:
             raise BadInput(f"the files of {where} have changed since they were released, and are not used")
         yield scratch
@@ -96,9 +96,12 @@ def standing(folder: Path, places: Places) -> Exports | None:
 
 
 def keep(scratch: Path, formats: dict[str, Format], places: Places) -> Exports:
-    """Gives a finished folder its list and its name. One that is there already stays, unless it was damaged."""
+    """Gives a finished folder its list and its name.
+
+    One that is there already stays, unless it was damaged, or a format of it did not decide as the trained network.
+    """
     target = of(identity(scratch), places)
-    if there := standing(target, places):
+    if (there := standing(target, places)) and all(one.alike for one in there.formats.values()):
         return there
     files = sorted(path for path in scratch.rglob("*") if path.is_file())
     exports = Exports(

@@ -68,13 +68,17 @@ class Decision(BaseModel):
         """Pass, review or reject for each image. A part that was not seen well, or is unlike those known, is for a person."""
         if not found:
             return []
-        chances = probability(np.array([one.margin for one in found]), self.temperature).tolist()
-        return [self.verdict(one, *said) for one, *said in zip(found, chances, self.strange(found), strict=True)]
+        with np.errstate(invalid="ignore"):  # what is no number goes to a person
+            chances = probability(np.array([one.margin for one in found]), self.temperature).tolist()
+            strange = self.strange(found)
+        return [self.verdict(one, *said) for one, *said in zip(found, chances, strange, strict=True)]
 
     def verdict(self, found: Evidence, chance: float, strange: str | None) -> Verdict:
         """The same for one, given the probability of a defect and in what it is unlike the known images."""
         if np.isnan(found.residual):
             return Verdict("review", NO_RING)
+        if not np.isfinite(chance):
+            return Verdict("review", f"{UNSURE}: it gives no number")
         if self.max_residual is not None and found.residual > self.max_residual:
             how = f"its rim is {found.residual:.2%} off an ellipse, and {self.max_residual:.2%} is the most"
             return Verdict("review", f"{POOR_RING}: {how}")
@@ -85,13 +89,13 @@ class Decision(BaseModel):
         told: list[str | None] = [None] * len(found)
         if known := self.features:
             far = distances(known, np.stack([one.features for one in found]))
-            for number in np.flatnonzero(far > known.limit):
+            for number in np.flatnonzero(~(far <= known.limit)):  # what is no number is not near
                 told[number] = (
                     f"what the network sees in it is {far[number]:.1f} from what it knows, and {known.limit:.1f} is the most"
                 )
         if known := self.appearance:
             looks = np.stack([one.appearance for one in found])
-            for number in np.flatnonzero(distances(known, looks) > known.limit):
+            for number in np.flatnonzero(~(distances(known, looks) <= known.limit)):
                 told[number] = remark(looks[number], np.array(known.usual), np.array(known.spread))
         return told
 

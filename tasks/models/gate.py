@@ -2,14 +2,18 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.models.costs import cost
 from tasks.models.metrics import Prediction
 from tasks.runs.config import Acceptance, Classes, Evaluation
 from tasks.runs.records import MAX_DIFFERENCE, Exports, Rule, Score
 
+if TYPE_CHECKING:
+    import numpy as np
+
 ACCEPTED = 3  # rules of `accepted`, which stand first
+FLIPS = 1_999  # of signs: of up to 10 castings all are tried
 
 
 class Pair(NamedTuple):
@@ -55,19 +59,24 @@ class Duel(NamedTuple):
     champion_cost: float
     p: float
     """Chance of a split at least as uneven, were the two equally good (McNemar's exact test, two-sided)."""
+    p_dearer: float
+    """Chance of costing so much more in all, were each casting's difference as likely the other way (sign flips, one-sided)."""
 
     def told(self) -> str:
         unit = "images" if self.castings is None else "castings"
         return (
             f"costs less on {self.cheaper} {unit} and more on {self.dearer} (p = {self.p:.2g}), "
-            f"{self.candidate_cost:.3f} an image instead of {self.champion_cost:.3f}"
+            f"{self.candidate_cost:.3f} an image instead of {self.champion_cost:.3f} (p = {self.p_dearer:.2g} of so much more)"
         )
 
     def better(self, significance: float) -> bool:
         return self.candidate_cost < self.champion_cost and self.cheaper > self.dearer and self.p < significance
 
     def worse(self, significance: float) -> bool:
-        return self.candidate_cost > self.champion_cost and self.dearer > self.cheaper and self.p < significance
+        """By how many castings, or by how much: a few escapes are worse than many spared looks are good."""
+        if self.candidate_cost <= self.champion_cost:
+            return False
+        return (self.dearer > self.cheaper and self.p < significance) or self.p_dearer < significance
 
 
 def duel(pairs: Sequence[Pair], classes: Classes, costs: Evaluation) -> Duel:
@@ -83,7 +92,7 @@ def duel(pairs: Sequence[Pair], classes: Classes, costs: Evaluation) -> Duel:
     return Duel(
         images=len(pairs), castings=len(saved) if known else None, cheaper=cheaper, dearer=dearer,
         candidate_cost=sum(one for one, _ in spent) / images, champion_cost=sum(one for _, one in spent) / images,
-        p=exact_p(cheaper, dearer),
+        p=exact_p(cheaper, dearer), p_dearer=flipped_p([-one for one in saved.values() if abs(one) > least]),
     )  # fmt: skip
 
 
@@ -93,6 +102,23 @@ def exact_p(one: int, other: int) -> float:
     from scipy import stats  # late: half a second, and a run in which nothing changed has no use for it
 
     return float(stats.binomtest(one, one + other).pvalue)
+
+
+def flipped_p(dearer: Sequence[float]) -> float:
+    """The share of sign flips of these differences whose sum is at least theirs; of all flips, or of 2,000 where there are more."""
+    if not dearer:
+        return 1.0
+    from scipy import stats  # late, as above
+
+    tested = stats.permutation_test(
+        (dearer,), sum_along, permutation_type="samples", alternative="greater", vectorized=True,
+        n_resamples=FLIPS, batch=100, rng=0,
+    )  # fmt: skip
+    return float(tested.pvalue)
+
+
+def sum_along(values: "np.ndarray", axis: int) -> "np.ndarray":
+    return values.sum(axis=axis)
 
 
 def accepted(test: Score, acceptance: Acceptance) -> list[Rule]:
@@ -169,11 +195,11 @@ def ruled(
         )
     found, origins = duel(rival.pairs, classes, costs), no_worse(rival, classes, costs, acceptance)
     better, worse = found.better(acceptance.significance), found.worse(acceptance.significance)
-    new = bool(rival.unseen) and not worse
+    new = bool(rival.unseen) and not worse and learnt_well(rival, classes, costs)
     overall = Rule(
         name=f"beside version {number}",
         figure=found.told(),
-        limit=f"cheaper with p below {acceptance.significance:g}, or no dearer where it learnt a new origin",
+        limit=f"cheaper with p below {acceptance.significance:g}, or no worse in all and no dearer on origins that it alone learnt",
         kept=better or new,
     )
     rules = [*alone, overall, *origins]
@@ -192,6 +218,12 @@ def ruled(
         return Ruling(True, f"{reason}{left_out}", rules)
     how = "worse than" if worse else "no better beyond noise than"
     return Ruling(False, f"{how} version {number}: it {found.told()}{left_out}", rules)
+
+
+def learnt_well(rival: Rival, classes: Classes, costs: Evaluation) -> bool:
+    """Whether the candidate costs no more on the origins that it alone has learnt: if it does, it did not learn them."""
+    there = duel([pair for pair in rival.pairs if pair.candidate.origin in rival.unseen], classes, costs)
+    return there.candidate_cost <= there.champion_cost
 
 
 def broken(rules: Iterable[Rule]) -> list[Rule]:

@@ -3,6 +3,7 @@ stays in a table, a row an image, also after the photograph was taken away.
 """
 
 import csv
+import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -29,11 +30,13 @@ class Inspected(NamedTuple):
     """What an inspection did."""
 
     table: Path
-    """`version-N.csv`: all that this version said of the folder; `judged` is the time in UTC."""
+    """`version-N-DIGEST.csv`: all that this model said of the folder; `judged` is the time in UTC."""
     rows: Rows
     """Those that are new, in the order of their names."""
     waiting: int
     """Images that are still being written, left for the next time."""
+    closed: int
+    """Images that this user may not read."""
 
 
 def inspect(folder: Path, results: Path, settle_seconds: float, version: registry.Version, places: Places) -> Inspected:
@@ -42,12 +45,14 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
         raise BadInput(f"there is no folder {str(folder)!r}: give the one that the photographs are put into")
     names = [name for name in walk(folder) if is_image(name)]
     whole = settled([f"{folder}/{name}" for name in names], settle_seconds)
-    there = [name for name in names if f"{folder}/{name}" in whole]
+    closed = {name for name in names if not os.access(folder / name, os.R_OK)}
+    there = [name for name in names if f"{folder}/{name}" in whole and name not in closed]
     paths = [folder.absolute() / name for name in there]
     model = cache(
         lambda: Predictor(bundle.obtained(version, places), version.number)
     )  # loaded if there is something to ask
-    table, added = results / f"version-{version.number}.csv", Rows()
+    # Of another registry, version 1 is another model.
+    table, added = results / f"version-{version.number}-{version.model[:12]}.csv", Rows()
     results.mkdir(parents=True, exist_ok=True)
     with alone(results / ".judging.lock"):
         rows = read(table)
@@ -57,7 +62,7 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
             answered = answers(folder, new[start : start + BLOCK], rows, model)
             rows, added = rows + answered, added + answered
             write_whole(table, as_table(rows, COLUMNS).encode())
-    return Inspected(table, added, len(names) - len(there))
+    return Inspected(table, added, len(names) - len(whole), len(closed))
 
 
 def answers(folder: Path, some: Sequence[tuple[str, str | None]], rows: Rows, model: Callable[[], Predictor]) -> Rows:

@@ -100,7 +100,7 @@ def told(found: "ModelVersion") -> Version:
     return Version(
         number=int(found.version), model=tags.get(DIGEST, ""), run_id=tags.get(RUN, ""), reason=tags.get(REASON, ""),
         champion_before=int(before) if before else None, tracked=found.run_id or "", withdrawn=tags.get(WITHDRAWN),
-        removed=tags.get(tracker.REMOVED),        aliases=tuple(found.aliases),
+        removed=tags.get(tracker.REMOVED), aliases=tuple(found.aliases),
     )  # fmt: skip
 
 
@@ -128,6 +128,16 @@ def register(
     return told(
         client.create_model_version(places.registered_model, source, tracked, tags=tags, model_id=model_id)
     )  # fmt: skip
+
+
+def adopt(number: int, run_id: str, places: Places) -> None:
+    """Names the run whose folder tells of the version: the one that ended what a killed run began."""
+    tracker.client(places).set_model_version_tag(places.registered_model, str(number), RUN, run_id)
+
+
+def discard(number: int, places: Places) -> None:
+    """Removes a version that never came into use, because another did meanwhile."""
+    tracker.client(places).delete_model_version(places.registered_model, str(number))
 
 
 def promote(number: int, over: int | None, places: Places) -> None:
@@ -192,10 +202,10 @@ def settle(places: Places) -> None:
 
 
 def previous(places: Places) -> Version | None:
-    """The newest version that was in use before the champion and was not taken back."""
+    """The newest version that was in use before the champion, was not taken back, and still has its files."""
     by_number = {one.number: one for one in versions(places)}
     earlier = [by_number[number] for number in reversed(champions(places)[:-1]) if number in by_number]
-    return next((one for one in earlier if not one.withdrawn), None)
+    return next((one for one in earlier if not (one.withdrawn or one.removed)), None)
 
 
 def champions(places: Places) -> list[int]:

@@ -83,7 +83,8 @@ def needed(keep_runs: int, places: Places) -> Needed:
     told = {name: json.loads((folder / name / "run.json").read_bytes()) for name in names}
     newest = set(names[-keep_runs:])
     made = {told[name]["model"]["folder"] for name in newest}
-    versions = [one for one in registry.versions(places) if one.aliases or one.model in made]
+    back = registry.previous(places)  # its alias may lag behind a run that was killed
+    versions = [one for one in registry.versions(places) if one.aliases or one.model in made or one == back]
     runs = newest | {one.run_id for one in versions}
     stay = [told[name] for name in names if name in runs]
     return Needed(

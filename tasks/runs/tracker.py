@@ -151,10 +151,24 @@ def experiment(places: Places) -> str:
     return there.experiment_id if there else known.create_experiment(name, artifact_location=location)
 
 
-def decide(tracked: str, release: Release, places: Places) -> None:
-    """Keeps the decision in its run; it counts as taken from here on."""
+def note(tracked: str, release: Release, places: Places) -> None:
+    """Keeps the decision in its run, before it is carried out: whoever is killed between loses no reason."""
     client(places).log_text(tracked, release.model_dump_json(indent=2), DECISION)
+
+
+def decide(tracked: str, release: Release, places: Places) -> None:
+    """What was noted counts as carried out from here on."""
     client(places).set_tag(tracked, VERDICT, release.verdict)
+
+
+def undecided(tracked: str, places: Places) -> bool:
+    """Whether a process was killed between noting the decision of this run and carrying it out to the end."""
+    return asked(f"undecided {tracked}", lambda client: VERDICT not in client.get_run(tracked).data.tags, False, places)
+
+
+def abandon(tracked: str, places: Places) -> None:
+    """Ends a run whose question was overtaken by another champion."""
+    client(places).set_terminated(tracked, "KILLED")
 
 
 def decision(question: str, places: Places) -> Release | None:
@@ -215,7 +229,8 @@ def finish(
     run = known.get_run(tracked)
     metrics = metrics_of(facts, history, run.info.start_time)  # equal ones of a second try are then one
     params = [] if run.data.params else [Param(name, str(value)) for name, value in flat(facts["config"])]
-    tags = [RunTag(name, str(value)) for name, value in {**tags_of(facts), **links, NOTE: note}.items()]
+    told = {**tags_of(facts), **links, NOTE: note, RUN: facts["run_id"]}  # a killed run may have begun it
+    tags = [RunTag(name, str(value)) for name, value in told.items()]
     for start in range(0, len(metrics), 1000):
         known.log_batch(tracked, metrics=metrics[start : start + 1000])
     known.log_batch(tracked, params=params, tags=tags)
@@ -274,18 +289,25 @@ def serve(folder: Path, target: Path, tracked: str, model_id: str) -> None:
 
 
 def fetch_model(number: int, digest: str, target: Path, places: Places) -> None:
-    """Copies the folder of a version to `target`. Raises FileNotFoundError where the registry has no such folder."""
+    """Copies the folder of a version to `target`.
+
+    Raises FileNotFoundError where the registry has no such folder, ConnectionError where it has one and does not give it.
+    """
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
     known = client(places)
-    stored = f"{known.get_model_version_download_uri(places.registered_model, str(number))}/data/{digest}"
+    stored, inside = known.get_model_version_download_uri(places.registered_model, str(number)), f"data/{digest}"
+    if not Stored(stored, places).size(inside):
+        raise FileNotFoundError(f"there is no {inside} in {stored}")
     with scratch_beside(target) as scratch:
         scratch.mkdir()
         try:
-            there = download_artifacts(artifact_uri=stored, dst_path=str(scratch), tracking_uri=address(places))
+            there = download_artifacts(
+                artifact_uri=f"{stored}/{inside}", dst_path=str(scratch), tracking_uri=address(places)
+            )
         except MlflowException as error:
-            raise FileNotFoundError(f"{stored}: {error.message}") from error
+            raise ConnectionError(f"{stored}/{inside}: {error.message}") from error
         os.replace(there, target)
 
 
