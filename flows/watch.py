@@ -7,6 +7,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -16,6 +17,14 @@ import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventIDFilter
 from prefect.settings import PREFECT_API_URL
@@ -23,19 +32,19 @@ from pydantic import Field
 
 from tasks.models import bundle
 from tasks.models.drift import Drift, drift, examine, table_of
-from tasks.models.labelling import ToLabel, to_label
+from tasks.models.labelling import listed, to_label
 from tasks.models.prediction import Predictor
 from tasks.runs import registry
 from tasks.runs.commandline import RetrainArguments, exit_status, parse
 from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import alone, usable
-from tasks.runs.markdown import code, of, table
+from tasks.runs.last import as_last_time, last_run, whole
+from tasks.runs.markdown import of
 from tasks.runs.retention import under_way
-from tasks.sources.news import Fresh, News, announced, last_config, news, remember
+from tasks.sources.news import Fresh, News, again_from, news, remember, told
 
 EVENT = "recast.images.arrived"
-SHOWN = 50  # images to label, in the Prefect UI
 DAY = 86_400  # seconds
 PATIENCE = 60.0  # seconds until the server must have the event
 
@@ -62,43 +71,60 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
     """Whether a retraining was asked for. Two looks at once at the same places come one after the other."""
     places = config.places
     usable(places)
+    before = last_run(places)
     if (asked := as_last_time(config)) is None:
         print(f"watch: there was no run in {places.artifacts.absolute()}: flows/retrain.py makes one, or name a source")
         return False
-    config = asked
     places.data.mkdir(parents=True, exist_ok=True)
     with alone(places.data.absolute() / ".watching.lock"):
-        found = news(config.fetch, places)
+        found = news(asked.fetch, places)
         model = in_use(places)
-        if model and (queue := to_label(model, places)):
+        if model and (queue := to_label(model, asked.fetch.settle_seconds, places)) is not None:
             show("to-label", listed(queue))
         if (why := found.due(least, longest_days * DAY)) is None:
             print(f"watch: new images: {len(found.images):,}, waiting for {least:,}")
             return False
-        if found.digest in {one.digest for one in announced(places)}:
-            print(f"watch: {why}; a retraining was asked for before")
-            return False
-        if under_way(places):
-            print(f"watch: {why}; a run is under way, and what it leaves is asked for after it")
+        if obstacle := in_the_way(found, before, places):
+            print(f"watch: {why}; {obstacle}")
             return False
         drifts = compared(found.images, model) if model else ()
         show("arrivals", report(found, why, drifts))
         print(f"watch: {why}")
-        return ask(found, why, drifts, config)
+        return ask(found, why, drifts, asked)
 
 
-def as_last_time(config: Config) -> Config | None:
-    """The settings that are given, and of the last successful run what they leave out; None where nobody said what to learn from.
+def in_the_way(found: News, before: Path | None, places: Places) -> str | None:
+    """Why nothing is asked for now, or None; `before` is the last run when the look began."""
+    if under_way(places):
+        return "a run is under way, and what it leaves is asked for after it"
+    if last_run(places) != before:
+        return "a run has ended meanwhile, and the next look sees what it left"
+    if PREFECT_API_URL.value() and (run := unfinished(places)):
+        return f"the run {run.name} is {run.state_name}, and what it leaves is asked for after it"
+    earlier = told(found, places)
+    if earlier and datetime.now(UTC) < (then := again_from(earlier)):
+        return f"a retraining was asked for before, and without a run is again from {then:%d %b %H:%M} UTC on"
+    return None
 
-    So that nobody who trained on images of his own finds a model of the sample in use.
-    """
-    given = {name: getattr(config, name) for name in config.model_fields_set}
-    last = last_config(config.places)
-    if last is None and "fetch" not in given:
-        return None
-    last = last or Config()
-    going_on = last.training.model_copy(update={"start_from": "champion"})
-    return last.model_copy(update={"training": going_on, **given, "places": config.places})
+
+def unfinished(places: Places) -> FlowRun | None:
+    """A run of `retrain` that waits or runs: on a worker that is away it would be one of many after as many looks."""
+    ended = FlowRunFilterStateType(not_any_=list(TERMINAL_STATES))
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=ended)),
+        )
+    return next((run for run in runs if concerns(run, places)), None)
+
+
+def concerns(run: FlowRun, places: Places) -> bool:
+    """Whether somebody asked for the run, as no schedule does that lies days ahead, and nothing tells that it has other places."""
+    named = (run.parameters.get("config") or {}).get("places") or {}
+    mine = {"data": str(places.data.absolute()), "artifacts": str(places.artifacts.absolute())}
+    # a relative one tells nothing: it depends on where the run starts
+    others = [name for name in mine if Path(path := named.get(name, "")).is_absolute() and path != mine[name]]
+    return not run.auto_scheduled and not others
 
 
 def in_use(places: Places) -> Predictor | None:
@@ -132,52 +158,36 @@ def report(found: News, why: str, drifts: tuple[Drift, ...]) -> str:
     return f"{head}\n\nThe model in use would {would}.\n\n{table_of(drifts)}"
 
 
-def listed(queue: list[ToLabel]) -> str:
-    """The first images to label, as Markdown."""
-    rows = [(str(place), code(one.path), code(one.reason)) for place, one in enumerate(queue[:SHOWN], start=1)]
-    head = f"{len(queue):,} images of the inbox have no label; those from which most can be learnt come first."
-    return f"{head}\n\n{table(('', 'Image', 'What the model in use says'), rows)}"
-
-
 def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> bool:
     """Sends the event, sees that the server has it, and only then notes it: who dies between asks once more, for the same event."""
     if not PREFECT_API_URL.value():
         print("watch: no server is told, since PREFECT_API_URL is not set; python flows/retrain.py learns from it now")
         return False
-    name = config.places.registered_model
-    event = uuid5(NAMESPACE_URL, f"recast {name} {found.digest}")
+    number = len(told(found, config.places)) + 1
+    event = uuid5(NAMESPACE_URL, f"recast {config.places.registered_model} {found.digest} {number}")
     if not has(event):
-        emit_event(
-            EVENT,
-            resource={
-                "prefect.resource.id": f"recast.images.{name}",
-                "prefect.resource.name": f"new images for {name}",
-            },
-            payload={
-                "why": why,
-                "new_images": len(found.images),
-                "source": found.source.name,
-                "drift": [one.model_dump(mode="json") for one in drifts],
-                "config": whole(config).model_dump(mode="json", exclude_defaults=True),
-            },
-            id=event,
-        )
+        tell(event, found, why, drifts, config)
         until_had(event)
     remember(found, why, config.places)
-    print("watch: a retraining is asked for")
+    print("watch: a retraining is asked for" + (f", the {number}. time for these news" if number > 1 else ""))
     return True
 
 
-def whole(config: Config) -> Config:
-    """The same with absolute paths, for a worker that starts in another folder."""
-    places, arrivals = config.places, config.fetch.arrivals
-    there = places.model_copy(update={"data": places.data.absolute(), "artifacts": places.artifacts.absolute()})
-    source = config.fetch.source
-    fetch = config.fetch.model_copy(update={
-        "source": str(Path(source).expanduser().absolute()) if Path(source).expanduser().exists() else source,
-        "arrivals": arrivals and tuple(path.expanduser().absolute() for path in arrivals),
-    })  # fmt: skip
-    return config.model_copy(update={"places": there, "fetch": fetch})
+def tell(event: UUID, found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> None:
+    """Sends the event, with all that the run needs to know."""
+    name = config.places.registered_model
+    emit_event(
+        EVENT,
+        resource={"prefect.resource.id": f"recast.images.{name}", "prefect.resource.name": f"new images for {name}"},
+        payload={
+            "why": why,
+            "new_images": len(found.images),
+            "source": found.source.name,
+            "drift": [one.model_dump(mode="json") for one in drifts],
+            "config": whole(config).model_dump(mode="json", exclude_defaults=True),
+        },
+        id=event,
+    )
 
 
 def has(event: UUID) -> bool:

@@ -2,10 +2,13 @@
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from tasks.images.appearance import BRIGHTNESS
 from tasks.models import bundle
-from tasks.models.drift import Shift, drift, examine, table_of
+from tasks.models.drift import drift, examine, table_of
+from tasks.models.novelty import learn
 from tasks.models.prediction import Predictor
 from tasks.runs import registry
 
@@ -43,18 +46,25 @@ def test_it_counts_what_predict_says(model, arrived):
 
 def test_a_brighter_camera_is_seen(model, dataset):
     paths = sorted(dataset({"": 6}, name="dull", first_seed=300).glob("*/*.jpeg"))
-    dull = drift("dull", ["ok_front"] * 12, examine(paths, model), model)
-    if model.decision.appearance is None:
-        assert dull.brightness is None
-        return
-    assert isinstance(dull.brightness, Shift)
-    bright = [
-        one._replace(evidence=one.evidence._replace(appearance=one.evidence.appearance + 40))
-        for one in examine(paths, model)
-    ]
+    judged = examine(paths, model)
+    looks = np.array([one.evidence.appearance for one in judged])
+    known = learn(list(looks), [str(number) for number in range(len(looks))], 0.01)
+    model.decision = model.decision.model_copy(update={"appearance": known})
+    dull = drift("dull", ["ok_front"] * 12, judged, model)
+    assert dull.brightness.usual == pytest.approx(looks[:, BRIGHTNESS].mean(), abs=0.11)
+    assert dull.brightness.found == pytest.approx(np.median(looks[:, BRIGHTNESS]), abs=0.11)
+    bright = [one._replace(evidence=one.evidence._replace(appearance=one.evidence.appearance + 40)) for one in judged]
     shifted = drift("bright", ["ok_front"] * 12, bright, model)
     assert shifted.brightness.found == pytest.approx(dull.brightness.found + 40, abs=0.11)
     assert shifted.brightness.usual == dull.brightness.usual
+    assert f"{shifted.brightness.found:g}, usual {dull.brightness.usual:g}" in table_of([shifted])
+
+
+def test_of_a_model_that_knows_no_appearance_no_camera_is_brighter(model, arrived):
+    paths, labels = arrived
+    model.decision = model.decision.model_copy(update={"appearance": None})
+    found = drift("line 2", labels, examine(paths, model), model)
+    assert (found.brightness, found.sharpness) == (None, None)
 
 
 def test_nothing_readable_has_no_figures(model, tmp_path):

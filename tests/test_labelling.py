@@ -15,6 +15,7 @@ from tasks.models.prediction import Predictor
 from tasks.runs import registry
 from tasks.runs.config import Classes
 from tasks.runs.tables import read_table
+from tasks.sources import arrivals
 
 
 @pytest.fixture
@@ -77,15 +78,29 @@ def test_the_inbox_is_listed_once_and_anew_when_it_changed(model, places, tmp_pa
     shutil.copyfile(
         tmp_path / "castings/test/def_front/cast_0.jpeg", places.data / "inbox/line 2/ok_front/labelled.jpeg"
     )
-    found = to_label(model, places)
+    found = to_label(model, 0, places)
     assert sorted(one.path for one in found) == [f"line 2/unlabelled/cast_{number}.jpeg" for number in range(8)]
     assert read_table(places.artifacts / TABLE, ToLabel) == found
-    assert to_label(model, places) is None
+    assert to_label(model, 0, places) is None
     (waiting / "cast_3.jpeg").unlink()
-    assert len(to_label(model, places)) == 7
+    assert len(to_label(model, 0, places)) == 7
+    shutil.rmtree(waiting)
+    assert to_label(model, 0, places) == [], "said once, so that a list that was shown goes"
+    assert to_label(model, 0, places) is None
+
+
+@pytest.mark.slow
+def test_an_image_that_is_being_written_waits_for_the_next_look(model, places, photograph, monkeypatch):
+    waiting = places.data / "inbox/unlabelled"
+    waiting.mkdir(parents=True)
+    (waiting / "whole.jpeg").write_bytes(photograph(1))
+    (waiting / "half.jpeg").write_bytes(photograph(2)[:-2])
+    monkeypatch.setattr(arrivals.time, "sleep", lambda _: (waiting / "half.jpeg").write_bytes(photograph(2)))
+    assert [one.path for one in to_label(model, 60, places)] == ["unlabelled/whole.jpeg"]
+    assert len(to_label(model, 0, places)) == 2
 
 
 @pytest.mark.slow
 def test_no_inbox_has_nothing_to_label(model, places):
-    assert not to_label(model, places)
+    assert not to_label(model, 0, places)
     assert not (places.artifacts / TABLE).exists()

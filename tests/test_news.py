@@ -1,13 +1,16 @@
 """News: told by content against what the last run used; never what it knows, refused or was told to leave out."""
 
+import hashlib
 import shutil
 from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from tasks.runs.config import Places
 from tasks.runs.outcome import write_run
-from tasks.sources.news import Announcement, announced, last_used, news, remember
+from tasks.sources.news import Announcement, again_from, announced, last_used, news, remember, told
 
 pytestmark = pytest.mark.slow
 
@@ -65,10 +68,75 @@ def test_what_was_refused_is_not_new(look, photograph):
     assert look({"ok_front/broken.jpeg": photograph(999)[:-2]}).images == ()
 
 
-def test_another_label_is_new(look, ran):
-    (old,) = ran[0].arrivals
-    found = look({"def_front/mended.jpeg": (old / "ok_front/cast_1.jpeg").read_bytes()})
-    assert [one.label for one in found.images] == ["def_front"]
+@pytest.fixture
+def own(ran, tmp_path):
+    """As `ran`, with a copy of the arrival that a test may change."""
+    fetch, places = ran
+    shutil.copytree(fetch.arrivals[0], tmp_path / "line 2")
+    return fetch.model_copy(update={"arrivals": (tmp_path / "line 2",)}), places
+
+
+def test_another_label_is_new(own):
+    (folder,) = own[0].arrivals
+    shutil.move(folder / "ok_front/cast_1.jpeg", folder / "def_front/mended.jpeg")
+    assert [(one.path.name, one.label) for one in news(*own).images] == [("mended.jpeg", "def_front")]
+
+
+def refused_last_time(places, sha256: str, code: str) -> None:
+    with open(places.artifacts / "runs/latest/quarantine.csv", "a") as table:
+        table.write(f"a.jpeg,{sha256},line 3,{code},a reason\n")
+
+
+def correct(places, *lines: str) -> None:
+    (places.data / "corrections.csv").write_text("\n".join(["sha256,correction,why", *lines]))
+
+
+@pytest.mark.parametrize("earlier", ["the source", "an arrival", "the same arrival"])
+@pytest.mark.parametrize("known", [True, False], ids=["as the last run said", "seen for the first time"])
+def test_what_contradicts_an_earlier_label_is_not_new_before_that_is_decided(
+    look, ran, capsys, photograph, earlier, known
+):
+    fetch, places = ran
+    one = photograph(901)
+    if earlier == "the source":
+        one = (Path(fetch.source) / "train/def_front/cast_0.jpeg").read_bytes()
+    elif earlier == "an arrival":
+        one = (fetch.arrivals[0] / "def_front/cast_0.jpeg").read_bytes()
+    first = {"def_front/a.jpeg": one} if earlier == "the same arrival" else {}
+    sha256 = hashlib.sha256(one).hexdigest()
+    if known:
+        refused_last_time(places, sha256, "label_conflict")
+    found = look({**first, "ok_front/a.jpeg": one})
+    assert [image.label for image in found.images] == ["def_front"] * len(first)
+    assert capsys.readouterr().out == (
+        "news: 1 images contradict the label of an earlier equal one: corrections.csv can decide\n"
+    )
+    correct(places, f"{sha256},ok_front,no crack")
+    assert [image.label for image in look({}).images][:1] == ["ok_front"]
+    assert capsys.readouterr().out == ""
+
+
+def test_what_contradicted_a_file_that_is_gone_is_new(look, ran, photograph):
+    sha256 = hashlib.sha256(photograph(901)).hexdigest()
+    refused_last_time(ran[1], sha256, "label_conflict")
+    assert [one.label for one in look({"ok_front/a.jpeg": photograph(901)}).images] == ["ok_front"]
+
+
+def test_what_is_excluded_is_new_when_it_is_so_no_longer(look, ran, photograph):
+    sha256 = hashlib.sha256(photograph(901)).hexdigest()
+    refused_last_time(ran[1], sha256, "excluded")
+    correct(ran[1], f"{sha256},exclude,a hand in the picture")
+    assert look({"ok_front/a.jpeg": photograph(901)}).images == ()
+    correct(ran[1])
+    assert [one.label for one in look({}).images] == ["ok_front"]
+
+
+@pytest.mark.parametrize("code", ["truncated", "too_small", "blank"])
+def test_what_shows_nothing_is_not_new_whatever_is_corrected(look, ran, photograph, code):
+    sha256 = hashlib.sha256(photograph(901)).hexdigest()
+    refused_last_time(ran[1], sha256, code)
+    correct(ran[1], f"{sha256},def_front,a crack")
+    assert look({"ok_front/a.jpeg": photograph(901)}).images == ()
 
 
 def test_what_the_user_withdrew_is_not_new(look, ran, photograph):
@@ -127,12 +195,24 @@ def test_what_was_told_is_noted_and_nothing_before_it_is_lost(ran):
     assert announced(places) == []
     remember(found, "a reason, with a comma", places)
     remember(found._replace(since=1.0), "another", places)
-    told = announced(places)
-    assert [(one.digest, one.why) for one in told] == [
+    noted = announced(places)
+    assert [(one.digest, one.why) for one in noted] == [
         (found.digest, "a reason, with a comma"),
         (found.digest, "another"),
     ]
-    assert all(isinstance(one, Announcement) and one.announced.startswith("20") for one in told)
+    assert all(isinstance(one, Announcement) and one.announced.startswith("20") for one in noted)
+
+
+def test_it_is_told_again_later_and_later(look, ran, photograph):
+    found = look({"ok_front/a.jpeg": photograph(901)})
+    remember(found._replace(images=()), "other news", ran[1])
+    assert told(found, ran[1]) == []
+    remember(found, "a reason", ran[1])
+    (once,) = told(found, ran[1])
+    then = datetime.fromisoformat(once.announced)
+    waits = [again_from([once] * times) - then for times in (1, 2, 3, 100, 10_000)]
+    assert waits[:3] == [timedelta(minutes=10), timedelta(minutes=20), timedelta(minutes=40)]
+    assert waits[3] == waits[4] < timedelta(days=1)
 
 
 def test_the_last_run_is_the_one_that_counts(ran, outcome):

@@ -1,20 +1,21 @@
 """Watch: tells what is enough, once, whoever dies when; says what it waits for; and needs no TensorFlow for it."""
 
-import json
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 from zlib import crc32
 
 import pytest
+from prefect.client.schemas.objects import FlowRun, State
 
 from flows import watch as flow
-from tasks.runs.config import Config, Fetch, Training
-from tasks.runs.errors import BadInput
-from tasks.runs.outcome import write_run
+from tasks.runs.config import Config, Fetch
 from tasks.runs.retention import using
-from tasks.sources.news import announced
+from tasks.runs.tables import as_table
+from tasks.sources.news import Announcement, announced
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
@@ -78,15 +79,131 @@ def test_what_is_new_is_shown_and_told_once(look, settled, config, prefect_serve
     assert asked_for.fetch.arrivals == config.fetch.arrivals
     assert asked_for.places == config.places
 
-    assert look(least=6) == (
-        False,
-        "watch: new images: 6, enough are 6; a retraining was asked for before\n",
-        {},
+    asked, said, shown = look(least=6)
+    assert not asked
+    assert said.startswith("watch: new images: 6, enough are 6; a retraining was asked for before, and without a run")
+    assert not shown
+
+
+def an_hour_later(config: Config) -> None:
+    """Makes what was told an hour older: then a run must have come of it."""
+    told = [(datetime.fromisoformat(one.announced) - timedelta(hours=1), one) for one in announced(config.places)]
+    rows = [{**one._asdict(), "announced": then.isoformat(timespec="seconds")} for then, one in told]
+    (config.places.data / "announced.csv").write_text(as_table(rows, Announcement._fields))
+
+
+def test_what_no_run_came_of_is_told_again(look, settled, config, prefect_server):
+    assert look()[0]
+    assert not look()[0]
+    an_hour_later(config)
+    asked, said, _ = look()
+    assert asked
+    assert said.endswith("watch: a retraining is asked for, the 2. time for these news\n")
+    assert not look()[0]
+    assert len(announced(config.places)) == 2
+    assert len({event.id for event in sent(config)}) == 2
+
+
+def test_who_dies_between_the_event_and_the_note_tells_it_once(look, settled, config, prefect_server, monkeypatch):
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (1, 2):
+        with monkeypatch.context() as dying:
+            dying.setattr(flow, "remember", die)
+            with pytest.raises(KeyboardInterrupt):
+                look()
+        assert look()[0]
+        assert len(announced(config.places)) == number
+        assert len(sent(config)) == number
+        an_hour_later(config)
+
+
+def test_where_the_notes_are_lost_it_is_told_again_later(look, settled, config, prefect_server):
+    assert look()[0]
+    (config.places.data / "announced.csv").unlink()
+    assert look()[0]
+    assert len(sent(config)) == 1, "the server has that one"
+    an_hour_later(config)
+    assert look()[0]
+    assert len(sent(config)) == 2
+
+
+@pytest.fixture
+def run_of_retrain(prefect_server):
+    """Makes a run as the trigger would: of `retrain`, with a state and parameters."""
+    from prefect import flow
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        made = []
+
+        def make(state: str, kind: str, config: dict):
+            run = client.create_flow_run(flow(lambda config: None, name="retrain"), parameters={"config": config})
+            made.append(run.id)
+            client.set_flow_run_state(run.id, State(type=kind, name=state), force=True)
+            return run
+
+        yield make
+        for one in made:
+            client.delete_flow_run(one)
+
+
+def of_places(config: Config) -> dict:
+    return {"places": config.places.model_dump(mode="json")}
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        ("Late", "SCHEDULED"),
+        ("AwaitingRetry", "SCHEDULED"),
+        ("AwaitingConcurrencySlot", "SCHEDULED"),
+        ("Pending", "PENDING"),
+        ("Running", "RUNNING"),
+        ("Paused", "PAUSED"),
+    ],
+)
+def test_while_a_run_waits_no_other_is_asked_for(look, settled, config, run_of_retrain, state, kind):
+    run = run_of_retrain(state, kind, of_places(config))
+    asked, said, shown = look()
+    assert not asked
+    assert (
+        said
+        == f"watch: new images: 6, enough are 1; the run {run.name} is {state}, and what it leaves is asked for after it\n"
     )
-    (config.places.data / "announced.csv").unlink()  # as if it had died between the event and the note
-    assert look(least=6)[0]
-    assert len(sent(config)) == 1
+    assert not shown
+    assert announced(config.places) == []
+    assert sent(config) == []
+
+
+def test_a_run_whose_places_nobody_knows_may_be_the_one(look, settled, config, run_of_retrain):
+    run_of_retrain("Late", "SCHEDULED", {"places": {"data": "data"}})
+    assert not look()[0]
+
+
+def test_for_more_images_no_second_run_waits(look, settled, config, run_of_retrain, photograph):
+    assert look()[0]
+    run_of_retrain("Late", "SCHEDULED", of_places(config))
+    (config.fetch.arrivals[0] / "ok_front/another.jpeg").write_bytes(photograph(77))
+    asked, said, _ = look()
+    assert not asked
+    assert "new images: 7, " in said
+    assert "is Late" in said
     assert len(announced(config.places)) == 1
+
+
+def test_what_failed_or_has_other_places_is_not_waited_for(look, settled, config, run_of_retrain, tmp_path):
+    run_of_retrain("Failed", "FAILED", of_places(config))
+    run_of_retrain("Cancelled", "CANCELLED", of_places(config))
+    run_of_retrain("Late", "SCHEDULED", {"places": {"data": str(tmp_path / "other")}})
+    assert look()[0]
+
+
+def test_a_run_that_a_schedule_makes_was_asked_for_by_nobody(config):
+    run = FlowRun(flow_id=uuid4(), parameters={"config": of_places(config)})
+    assert flow.concerns(run, config.places)
+    assert not flow.concerns(run.model_copy(update={"auto_scheduled": True}), config.places)
 
 
 def test_an_event_that_the_server_does_not_take_is_not_noted(look, settled, config, prefect_server, monkeypatch):
@@ -115,6 +232,23 @@ def test_while_a_run_is_under_way_nothing_is_asked(look, settled, config):
     assert "a run is under way, and what it leaves is asked for after it" in said
 
 
+def test_what_a_run_leaves_that_ends_during_a_look_is_seen_by_the_next(look, settled, config, monkeypatch):
+    before = flow.in_use
+
+    def meanwhile(places):
+        run = places.artifacts / "runs/20261123-000000-compact-77aa"
+        run.mkdir(parents=True)
+        (run / "run.json").write_text("{}")
+        (run.parent / "latest").symlink_to(run.name)
+        return before(places)
+
+    monkeypatch.setattr(flow, "in_use", meanwhile)
+    asked, said, shown = look()
+    assert not asked
+    assert said.endswith("enough are 1; a run has ended meanwhile, and the next look sees what it left\n")
+    assert "arrivals" not in shown
+
+
 def test_another_source_is_enough(look):
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -130,6 +264,17 @@ def test_images_without_a_label_are_listed(look, settled, config, photograph):
     _, _, shown = look(least=7)
     assert "1 images of the inbox have no label" in shown["to-label"]
     assert "`unlabelled/a.jpeg`" in shown["to-label"]
+    assert "to-label" not in look(least=7)[2]
+
+
+def test_when_the_last_of_them_has_a_label_the_list_is_cleared(look, settled, config, photograph):
+    waiting = config.places.data / "inbox/unlabelled/a.jpeg"
+    assert "to-label" not in look(least=7)[2], "there was none to clear"
+    waiting.parent.mkdir(parents=True)
+    waiting.write_bytes(photograph(5))
+    assert "`unlabelled/a.jpeg`" in look(least=7)[2]["to-label"]
+    waiting.unlink()
+    assert look(least=7)[2]["to-label"] == "No image of the inbox waits for a label."
     assert "to-label" not in look(least=7)[2]
 
 
@@ -156,28 +301,6 @@ def test_a_damaged_model_does_not_keep_it_from_asking(look, settled, config, pre
     assert "| `line 2` |" not in shown["arrivals"]
 
 
-def test_settings_that_are_not_given_are_those_of_the_last_run(outcome):
-    write_run(outcome, "a page")
-    places = outcome.config.places
-    found = flow.as_last_time(Config(places=places))
-    assert found.fetch == outcome.config.fetch
-    assert found.splitting == outcome.config.splitting
-    assert found.training == outcome.config.training.model_copy(update={"start_from": "champion"})
-    own = Config(places=places, training=Training(epochs=3))
-    assert flow.as_last_time(own).training == own.training
-    assert flow.as_last_time(own).fetch == outcome.config.fetch
-
-
 def test_where_nobody_said_what_to_learn_from_nothing_is_asked(places, capsys):
     assert not flow.look(Config(places=places), 1, 7, print)
     assert "there was no run in" in capsys.readouterr().out
-    assert flow.as_last_time(Config(places=places, fetch=Fetch())) is not None
-
-
-def test_a_setting_that_is_none_any_more_is_told(outcome):
-    folder = write_run(outcome, "a page")
-    told = json.loads((folder / "run.json").read_text())
-    told["config"]["training"]["magic"] = 1
-    (folder / "run.json").write_text(json.dumps(told))
-    with pytest.raises(BadInput, match="a setting that is none any more, training.magic"):
-        flow.as_last_time(Config(places=outcome.config.places))

@@ -1,6 +1,7 @@
 """Labelling: which images a person should label first, so that the next training learns the most from few."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +12,14 @@ from tasks.models.novelty import distances
 from tasks.models.prediction import Predictor
 from tasks.runs.config import Places
 from tasks.runs.files import write_whole
+from tasks.runs.markdown import code, table
 from tasks.runs.states import digests
 from tasks.runs.tables import as_table, read_table
-from tasks.sources.arrivals import UNLABELLED
+from tasks.sources.arrivals import UNLABELLED, settled
 from tasks.sources.folder import is_image, walk
 
 TABLE = "to_label.csv"
+SHOWN = 50  # images, in the Prefect UI
 SPREAD = 50  # images that are chosen to differ from each other; those after them are in order of doubt alone
 
 
@@ -65,29 +68,45 @@ def doubt(one: Judged, decision: Decision) -> float:
     return abs(one.verdict.probability - decision.threshold)
 
 
-def to_label(model: Predictor, places: Places) -> list[ToLabel] | None:
+def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[ToLabel] | None:
     """The images of the inbox that have no label, the most informative first, also as `artifacts/to_label.csv`.
 
-    None where they are those of the table, listed by this model already.
+    None where they are those of the table, listed by this model already. Files that are still being written wait.
     """
-    inbox, table = places.data.absolute() / "inbox", places.artifacts.absolute() / TABLE
-    names = [name for name in walk(inbox) if unlabelled(name)] if inbox.is_dir() else []
+    inbox, path = places.data.absolute() / "inbox", places.artifacts.absolute() / TABLE
+    names = waiting(inbox, settle_seconds)
     found = digests([inbox / name for name in names], places)
     contents = {sha256: name for name, sha256 in reversed(list(zip(names, found, strict=True))) if sha256}
-    listed = {(one.sha256, one.model) for one in read_table(table, ToLabel)} if table.is_file() else set()
-    if listed == {(sha256, model.digest) for sha256 in contents}:
+    there = {(one.sha256, one.model) for one in read_table(path, ToLabel)} if path.is_file() else set()
+    if there == {(sha256, model.digest) for sha256 in contents}:
         return None
     judged = examine([inbox / name for name in contents.values()], model)
     said = [one.verdict for one in judged]
-    there = [
+    images = [
         ToLabel(name, sha256, verdict.decision, verdict.reason, model.digest)
         for (sha256, name), verdict in zip(contents.items(), said, strict=True)
     ]
-    rows = [there[number] for number in order(judged, model.decision)]
-    write_whole(table, as_table([row._asdict() for row in rows], ToLabel._fields).encode())
+    rows = [images[number] for number in order(judged, model.decision)]
+    write_whole(path, as_table([row._asdict() for row in rows], ToLabel._fields).encode())
     return rows
+
+
+def waiting(inbox: Path, settle_seconds: float) -> list[str]:
+    """The images without a label that have been written, by their names in the inbox."""
+    names = [name for name in walk(inbox) if unlabelled(name)] if inbox.is_dir() else []
+    whole = settled([f"{inbox}/{name}" for name in names], settle_seconds)
+    return [name for name in names if f"{inbox}/{name}" in whole]
 
 
 def unlabelled(name: str) -> bool:
     """Whether a file of the inbox is an image in a folder of those without labels."""
     return is_image(name) and UNLABELLED in name.split("/")[:-1]
+
+
+def listed(queue: Sequence[ToLabel]) -> str:
+    """The first of them, as Markdown."""
+    if not queue:
+        return "No image of the inbox waits for a label."
+    rows = [(str(place), code(one.path), code(one.reason)) for place, one in enumerate(queue[:SHOWN], start=1)]
+    head = f"{len(queue):,} images of the inbox have no label; those from which most can be learnt come first."
+    return f"{head}\n\n{table(('', 'Image', 'What the model in use says'), rows)}"

@@ -1,26 +1,26 @@
 """News: what the last successful run did not use, told by content: another source, or labelled images that arrived."""
 
-import json
 import time
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from pydantic import ValidationError
-
-from tasks.images.labels import mend
-from tasks.images.manifest import Entry
-from tasks.runs.config import Config, Fetch, Places
-from tasks.runs.errors import BadInput
+from tasks.images.labels import CONFLICT, EXCLUDED, mend
+from tasks.images.manifest import BASE, Entry
+from tasks.runs.config import Fetch, Places
 from tasks.runs.files import digest_of, write_whole
+from tasks.runs.last import facts_of, last_run
 from tasks.runs.records import Arrival, Source
 from tasks.runs.tables import as_table, column, read_table
 from tasks.sources.arrivals import State, arrivals, contents, files
-from tasks.sources.corrections import believed, corrections
+from tasks.sources.corrections import NAME, believed, corrections
 from tasks.sources.source import locate
 
 ANNOUNCED = "announced.csv"
-LATEST = "runs/latest"
+DECIDED_ANEW = (EXCLUDED, CONFLICT)  # codes of refusals that a correction makes and unmakes: the image itself is usable
+GRACE = timedelta(minutes=10)  # for a run to come of an announcement: the trigger waits for 30 s, a busy server longer
+DOUBLINGS = 7  # of the grace, to 21 hours: a run that fails by its own fault is not asked for every few minutes
 
 
 class Used(NamedTuple):
@@ -30,8 +30,10 @@ class Used(NamedTuple):
     """Its identity."""
     images: frozenset[tuple[str, str]] = frozenset()
     """(sha256, label)."""
+    source_images: tuple[Entry, ...] = ()
+    """Of the images, those of the source."""
     refused: frozenset[str] = frozenset()
-    """sha256 of what it looked at and put aside."""
+    """sha256 of what it looked at and put aside for what it shows."""
 
 
 class Fresh(NamedTuple):
@@ -75,38 +77,56 @@ def news(fetch: Fetch, places: Places) -> News:
     """What has come. Raises BadInput for whatever of it the user can mend, as a run would."""
     used = last_used(places)
     source = locate(fetch, places)
-    fresh = [one for arrival in arrivals(fetch, places) for one in images(arrival, fetch, used, places)]
-    known = {one.sha256: one for one in reversed(fresh)}  # of equal contents the first counts
-    states = [State.of(str(one.path)) for one in known.values()]
+    found = fresh(fetch, used, places)
+    states = [State.of(str(one.path)) for one in found]
     since = min((state.changed for state in states if state), default=None)
-    return News(source, source.identity != used.source, tuple(known.values()), since)
+    return News(source, source.identity != used.source, found, since)
 
 
-def images(arrival: Arrival, fetch: Fetch, used: Used, places: Places) -> list[Fresh]:
-    """Those of an arrival that no run has used, with the labels that the corrections give them."""
+def fresh(fetch: Fetch, used: Used, places: Places) -> tuple[Fresh, ...]:
+    """What a run would take in and none has used, with the labels that the corrections give; of equal contents the first.
+
+    Says how many images a run would refuse because an earlier one of equal content has the other label.
+    """
+    there = {arrival.origin: arrival for arrival in arrivals(fetch, places)}
+    listed = [entry for arrival in there.values() for entry in entries(arrival, fetch, places)]
+    wanted = believed(corrections(fetch.classes, places), fetch.classes)
+    mended = mend([*used.source_images, *listed], wanted).entries
+    labels = {entry.sha256: entry.label for entry in reversed(mended)}  # the first decides, as in a run
+    arrived = [entry for entry in mended if entry.origin != BASE]
+    agreeing = [entry for entry in arrived if entry.label == labels[entry.sha256]]
+    if contradicting := len(arrived) - len(agreeing):
+        print(f"news: {contradicting:,} images contradict the label of an earlier equal one: {NAME} can decide")
+    found = {
+        entry.sha256: Fresh(entry.origin, there[entry.origin].path / entry.path, entry.sha256, entry.label)
+        for entry in reversed(agreeing)
+        if (entry.sha256, entry.label) not in used.images and entry.sha256 not in used.refused
+    }
+    return tuple(found.values())
+
+
+def entries(arrival: Arrival, fetch: Fetch, places: Places) -> list[Entry]:
+    """The files of an arrival, by their names in its folder."""
     taken = files(arrival.names, fetch.classes)
     read = contents(arrival.path, [file.name for file in taken], places)
-    entries = [
+    return [
         Entry(file.name, sha256, file.label, origin=arrival.origin)
         for file, (_, sha256) in zip(taken, read, strict=True)
-    ]
-    mended = mend(entries, believed(corrections(fetch.classes, places), fetch.classes)).entries
-    return [
-        Fresh(entry.origin, arrival.path / entry.path, entry.sha256, entry.label)
-        for entry in mended
-        if (entry.sha256, entry.label) not in used.images and entry.sha256 not in used.refused
     ]
 
 
 def last_used(places: Places) -> Used:
     """What the run used whose folder is the newest."""
-    run = places.artifacts.absolute() / LATEST
-    if (facts := last_facts(places)) is None:
+    if (run := last_run(places)) is None:
         return Used()
+    splits, quarantine = run / "splits.csv", run / "quarantine.csv"
+    images = zip(*(column(splits, name) for name in ("path", "sha256", "label", "origin")), strict=True)
+    refusals = zip(column(quarantine, "sha256"), column(quarantine, "code"), strict=True)
     return Used(
-        source=facts["dataset"].get("source_identity"),
-        images=labelled(run / "splits.csv"),
-        refused=frozenset(column(run / "quarantine.csv", "sha256")),
+        source=facts_of(run)["dataset"].get("source_identity"),
+        images=labelled(splits),
+        source_images=tuple(Entry(path, sha256, label) for path, sha256, label, origin in images if origin == BASE),
+        refused=frozenset(sha256 for sha256, code in refusals if code not in DECIDED_ANEW),
     )
 
 
@@ -118,26 +138,6 @@ def labelled(splits: Path) -> frozenset[tuple[str, str]]:
 def unused(splits: Path, places: Places) -> int:
     """Images of a table of splits that the last successful run did not use."""
     return len(labelled(splits) - last_used(places).images)
-
-
-def last_config(places: Places) -> Config | None:
-    """The settings of that run; None where there was none. Raises BadInput when one of them is none any more."""
-    facts = last_facts(places)
-    try:
-        return Config.model_validate(facts["config"]) if facts else None
-    except ValidationError as error:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        raise BadInput(
-            f"the last run had a setting that is none any more, {where}: run flows/retrain.py once, or give the settings"
-        ) from error
-
-
-def last_facts(places: Places) -> dict[str, Any] | None:
-    try:
-        told: dict[str, Any] = json.loads((places.artifacts.absolute() / LATEST / "run.json").read_bytes())
-    except FileNotFoundError:
-        return None
-    return told
 
 
 class Announcement(NamedTuple):
@@ -155,8 +155,19 @@ def announced(places: Places) -> list[Announcement]:
     return read_table(path, Announcement) if path.is_file() else []
 
 
+def told(found: News, places: Places) -> list[Announcement]:
+    """The announcements of these very news, the newest last."""
+    return [one for one in announced(places) if one.digest == found.digest]
+
+
+def again_from(earlier: Sequence[Announcement]) -> datetime:
+    """From when on news that were told so often are told again, if no run has used them; each time it takes twice as long."""
+    grace = GRACE * 2 ** min(len(earlier) - 1, DOUBLINGS)
+    return datetime.fromisoformat(earlier[-1].announced) + grace
+
+
 def remember(found: News, why: str, places: Places) -> None:
     """Notes that these news were told."""
-    told = Announcement(found.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
-    rows = [one._asdict() for one in (*announced(places), told)]
+    this = Announcement(found.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
+    rows = [one._asdict() for one in (*announced(places), this)]
     write_whole(places.data.absolute() / ANNOUNCED, as_table(rows, Announcement._fields).encode())

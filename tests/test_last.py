@@ -1,0 +1,108 @@
+"""Last: each setting that nobody gave is that of the last run; what is given holds, in part of a section too."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from flows.watch import WatchArguments
+from tasks.runs.commandline import parse
+from tasks.runs.config import Config, Fetch, Places, Sample, Training
+from tasks.runs.errors import BadInput
+from tasks.runs.last import as_last_time, last_run, whole
+from tasks.runs.outcome import write_run
+
+
+@pytest.fixture
+def last(outcome):
+    """The settings of a run, most of which are not the defaults."""
+    settings = outcome.config.model_copy(
+        update={
+            "training": Training(model="compact", epochs=7, seed=3),
+            "fetch": outcome.config.fetch.model_copy(update={"sample": Sample(parts=60, seed=5)}),
+        }
+    )
+    tell(settings, write_run(outcome, "a page"))
+    return settings
+
+
+def tell(config: Config, folder: Path) -> None:
+    told = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**told, "config": config.model_dump(mode="json")}))
+
+
+@pytest.mark.slow
+def test_settings_that_are_not_given_are_those_of_the_last_run(last):
+    found = as_last_time(Config(places=last.places))
+    assert found == last.model_copy(
+        update={"training": last.training.model_copy(update={"start_from": "champion"})},
+    )
+
+
+@pytest.mark.slow
+def test_one_setting_of_a_section_leaves_the_others_as_they_were(last):
+    asked = Config.model_validate(
+        {"places": last.places, "training": {"epochs": 2}, "fetch": {"sample": {"parts": 90}}}
+    )
+    found = as_last_time(asked)
+    assert found.training == Training(model="compact", epochs=2, seed=3, start_from="champion")
+    assert found.fetch == last.fetch.model_copy(update={"sample": Sample(parts=90, seed=5)})
+    assert found.splitting == last.splitting
+
+
+@pytest.mark.slow
+def test_so_it_is_from_the_command_line(last):
+    places = ["--data", str(last.places.data), "--artifacts", str(last.places.artifacts)]
+    words = ["--once", "--seed", "9", "--source", "sample", "--training.start_from", "scratch", *places]
+    asked = parse(WatchArguments, words)
+    found = as_last_time(Config(**{name: getattr(asked, name) for name in ("fetch", "training", "places")}))
+    assert found.training == Training(model="compact", epochs=7, seed=9, start_from="scratch")
+    assert found.fetch == last.fetch.model_copy(update={"source": "sample"})
+    assert found.places == last.places
+
+
+@pytest.mark.slow
+def test_a_setting_that_is_given_holds_though_it_is_the_default(last):
+    assert as_last_time(Config(places=last.places, training=Training(seed=0))).training.seed == 0
+
+
+@pytest.mark.slow
+def test_the_places_are_those_of_now(last, tmp_path):
+    moved = last.places.artifacts.rename(tmp_path / "moved")
+    places = Places(data=tmp_path / "elsewhere", artifacts=moved)
+    assert as_last_time(Config(places=places)).places == places
+
+
+@pytest.mark.slow
+def test_what_does_not_go_with_the_last_run_is_told(last):
+    asked = Config(places=last.places, training=Training(model="ring"))
+    tell(last.model_copy(update={"training": Training(model="compact", image_size=75)}), last_run(last.places))
+    with pytest.raises(BadInput, match="does not go with the settings of the last run.*image_size is 75"):
+        as_last_time(asked)
+
+
+def test_before_the_first_run_a_source_must_be_named(places):
+    assert last_run(places) is None
+    assert as_last_time(Config(places=places, training=Training(epochs=3))) is None
+    found = as_last_time(Config(places=places, fetch=Fetch()))
+    assert found == Config(places=places, training=Training(start_from="champion"))
+
+
+@pytest.mark.slow
+def test_a_setting_that_is_none_any_more_is_told(outcome):
+    folder = write_run(outcome, "a page")
+    told = json.loads((folder / "run.json").read_text())
+    told["config"]["training"]["magic"] = 1
+    (folder / "run.json").write_text(json.dumps(told))
+    with pytest.raises(BadInput, match="a setting that is none any more, training.magic"):
+        as_last_time(Config(places=outcome.config.places))
+
+
+def test_a_worker_elsewhere_is_told_whole_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("castings").mkdir()
+    found = whole(Config(fetch=Fetch(source="castings", arrivals=(Path("line 2"),))))
+    assert found.fetch.source == str(tmp_path / "castings")
+    assert found.fetch.arrivals == (tmp_path / "line 2",)
+    assert found.places == Places(data=tmp_path / "data", artifacts=tmp_path / "artifacts")
+    assert whole(Config()).fetch.source == "sample"
