@@ -121,7 +121,7 @@ def test_one_image_is_altered_in_another_way_than_its_neighbour(strips):
         ("ring", np.repeat(strips[:1], 16, axis=0)),
         ("raw", np.repeat(strips[:1, :, :12], 16, axis=0)),
     ):
-        found = ALTERATIONS[view](images.astype(np.float32), np.array([3, 4], np.int64), False).numpy()
+        found = ALTERATIONS[view](images, np.array([3, 4], np.int64), False).numpy()
         assert len({one.tobytes() for one in found}) >= 5
 
 
@@ -131,10 +131,10 @@ def test_turning_and_mirroring_a_ring_keeps_every_column(strips, monkeypatch):
 
     monkeypatch.setattr(batches, "ROWS", 0)
     monkeypatch.setattr(batches, "GAIN", 0.0)
-    shown = np.repeat(strips, 4, axis=0).astype(np.float32)
+    shown = np.repeat(strips, 4, axis=0)
     altered = batches.alter_ring(shown, np.array([1, 2], np.int64), False).numpy()
     mirrored = set()
-    for before, after in zip(shown, altered, strict=True):
+    for before, after in zip(shown.astype(np.float32), altered, strict=True):
         columns = [before[:, column].tobytes() for column in range(WIDTH)]
         places = [columns.index(np.ascontiguousarray(after[:, column]).tobytes()) for column in range(WIDTH)]
         assert sorted(places) == list(range(WIDTH))
@@ -157,7 +157,7 @@ def test_fringes_are_a_few_arcs_on_some_strips_and_faint_in_the_second_plane(mon
     from tasks.images import batches
 
     monkeypatch.setattr(batches, "GAIN", 0.0)
-    plain, seeds = np.full((64, 96, 512, 2), 128, np.float32), np.array([1, 2], np.int64)
+    plain, seeds = np.full((64, 96, 512, 2), 128, np.uint8), np.array([1, 2], np.int64)
     altered = batches.alter_ring(plain, seeds, True).numpy() - 128
     strongest = np.abs(altered).max(axis=(1, 2))
     np.testing.assert_allclose(altered[..., 0] / 60, altered[..., 1] / 15, atol=1e-6)
