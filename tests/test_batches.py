@@ -91,17 +91,6 @@ def test_images_of_a_small_stratum_take_turns(squares):
     assert {shown[8], shown[9]} <= {2, 3}, "five places for two images"
 
 
-def test_the_eight_poses_are_the_eight_flips_and_quarter_turns(squares):
-    from tasks.images.batches import posed
-
-    picture = squares[:1].astype(np.float32)
-    poses = posed(np.repeat(picture, 8, axis=0), np.arange(8)).numpy()[..., 0]
-    plane = picture[0, ..., 0]
-    expected = [np.rot90(flipped, turns) for flipped in (plane, plane[:, ::-1]) for turns in range(4)]
-    assert {pose.tobytes() for pose in poses} == {np.ascontiguousarray(one).tobytes() for one in expected}
-    np.testing.assert_array_equal(poses[0], plane)
-
-
 def test_altered_batches_show_images_in_many_forms_and_unaltered_ones_as_they_are(squares, strips):
     for images, view in ((squares, "raw"), (strips, "ring")):
         altered = {
@@ -114,36 +103,6 @@ def test_altered_batches_show_images_in_many_forms_and_unaltered_ones_as_they_ar
         assert plain == {image.astype(np.float32).tobytes() for image in images}
 
 
-def test_one_image_is_altered_in_another_way_than_its_neighbour(strips):
-    from tasks.images.batches import ALTERATIONS
-
-    for view, images in (
-        ("ring", np.repeat(strips[:1], 16, axis=0)),
-        ("raw", np.repeat(strips[:1, :, :12], 16, axis=0)),
-    ):
-        found = ALTERATIONS[view](images, np.array([3, 4], np.int64), False).numpy()
-        assert len({one.tobytes() for one in found}) >= 5
-
-
-def test_turning_and_mirroring_a_ring_keeps_every_column(strips, monkeypatch):
-    """Its other alterations, of light and reach, are left out here."""
-    from tasks.images import batches
-
-    monkeypatch.setattr(batches, "ROWS", 0)
-    monkeypatch.setattr(batches, "GAIN", 0.0)
-    shown = np.repeat(strips, 4, axis=0)
-    altered = batches.alter_ring(shown, np.array([1, 2], np.int64), False).numpy()
-    mirrored = set()
-    for before, after in zip(shown.astype(np.float32), altered, strict=True):
-        columns = [before[:, column].tobytes() for column in range(WIDTH)]
-        places = [columns.index(np.ascontiguousarray(after[:, column]).tobytes()) for column in range(WIDTH)]
-        assert sorted(places) == list(range(WIDTH))
-        ways = {(later - sooner) % WIDTH for sooner, later in zip(places, places[1:], strict=False)}
-        assert len(ways) == 1, "neighbours stay neighbours, around the turn"
-        mirrored |= ways
-    assert mirrored == {1, WIDTH - 1}, "some strips run backwards"
-
-
 def test_evaluation_keeps_the_order_and_drops_no_image(squares):
     from tasks.images.batches import evaluation_batches
 
@@ -153,27 +112,11 @@ def test_evaluation_keeps_the_order_and_drops_no_image(squares):
     np.testing.assert_array_equal(np.concatenate(batches), squares)
 
 
-def test_fringes_are_a_few_arcs_on_some_strips_and_faint_in_the_second_plane(monkeypatch):
-    from tasks.images import batches
-
-    monkeypatch.setattr(batches, "GAIN", 0.0)
-    plain, seeds = np.full((64, 96, 512, 2), 128, np.uint8), np.array([1, 2], np.int64)
-    altered = batches.alter_ring(plain, seeds, True).numpy() - 128
-    strongest = np.abs(altered).max(axis=(1, 2))
-    np.testing.assert_allclose(altered[..., 0] / 60, altered[..., 1] / 15, atol=1e-6)
-    assert strongest[:, 0].max() <= 2 * 60
-    share = np.mean(strongest[:, 0] > 1)
-    assert share == pytest.approx(1 - (1 - batches.FRINGED) ** 2, abs=0.12)
-    wide = (np.abs(altered[..., 0]).max(axis=1) > 1).sum(axis=1)
-    assert 0 < wide.max() < 512 / 4, "most of the strip is left as it is"
-    np.testing.assert_array_equal(batches.alter_ring(plain, seeds, False).numpy(), plain)
-
-
 def test_only_strips_of_several_strata_show_fringes(monkeypatch):
-    from tasks.images import batches
+    from tasks.images import alterations, batches
 
-    monkeypatch.setattr(batches, "FRINGED", 1.0)
-    monkeypatch.setattr(batches, "GAIN", 0.0)
+    monkeypatch.setattr(alterations, "FRINGED", 1.0)
+    monkeypatch.setattr(alterations, "GAIN", 0.0)
     plain = np.full((8, 96, 512, 2), 128, np.uint8)
     for strata, fringed in ((np.zeros(8, np.int32), False), (np.arange(8, dtype=np.int32) % 2, True)):
         shown = batches.Examples(plain, np.zeros(8, np.int32), strata)

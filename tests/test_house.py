@@ -12,6 +12,7 @@ VERBS = {path.stem for path in (ROOT / "tasks").glob("*.py")} - {"__init__"}
 FILES = sorted(path for folder in ("flows", "tasks") for path in (ROOT / folder).rglob("*.py"))
 IMPORTERS = {  # library: the files that may import it, anywhere in them
     "tensorflow": {
+        "tasks/images/alterations.py",
         "tasks/images/batches.py",
         "tasks/models/devices.py",
         "tasks/models/fitting.py",
