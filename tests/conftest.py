@@ -45,6 +45,14 @@ settings.register_profile(
 settings.load_profile("house")
 
 
+LONGEST = ("test_real", "test_loop", "test_kills", "test_story")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes begins first, so that no process is left with it when the others have ended."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
     return Places(data=tmp_path / "data", artifacts=tmp_path / "artifacts")

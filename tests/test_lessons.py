@@ -29,13 +29,13 @@ def plan(rows, start=None, model: str = "compact") -> Plan:
 
 def test_each_origin_has_its_share():
     rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d")]
-    assert strata(rows, plan(rows), Divided).tolist() == [0, 2, 1, 0]
+    assert strata(rows, plan(rows), Divided).tolist() == [0, 4, 2, 0]
 
 
-def test_where_training_continues_old_and_new_images_have_theirs(tmp_path):
-    rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d")]
+def test_where_training_continues_old_and_new_images_of_each_origin_have_theirs(tmp_path):
+    rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d"), row("e")]
     start = Start("aa", tmp_path, frozenset({"a", "b"}))
-    assert strata(rows, plan(rows, start), Divided).tolist() == [0, 0, 1, 1]
+    assert strata(rows, plan(rows, start), Divided).tolist() == [1, 5, 2, 0, 0]
 
 
 @pytest.fixture

@@ -127,6 +127,16 @@ def test_all_new_images_are_seen_with_as_many_old_ones(monkeypatch):
         assert len(chosen) == len(set(chosen)) == len(fresh) + count
 
 
+def test_old_images_are_of_each_origin_in_turn(monkeypatch):
+    monkeypatch.setattr(starting, "FEWEST_OLD", 9)
+    old = [row(f"old {number}") for number in range(30)]
+    few = [row(f"few {number}")._replace(origin="line 2") for number in range(3)]
+    learnt = frozenset(one.sha256 for one in [*old, *few])
+    chosen = mixed([*old, *few], learnt, seed=0)
+    assert len(chosen) == 9
+    assert set(few) < set(chosen), "the few of a second camera are not lost among many"
+
+
 def test_the_seed_draws_the_old_images_and_their_order_does_not(monkeypatch):
     monkeypatch.setattr(starting, "FEWEST_OLD", 5)
     old = [row(f"old {number}") for number in range(30)]

@@ -39,7 +39,7 @@ def planned(rows: Sequence[manifest.Row], recipe: Recipe, places: Places) -> Pla
     new = sum(row.sha256 not in start.learnt for row in mixed)
     print(
         f"train: continues from model {start.digest[:12]} with {new:,} new images and {len(mixed) - new:,} "
-        f"of {len(learning) - new:,} old ones, in equal shares"
+        f"of {len(learning) - new:,} old ones, in equal shares of old and new of each origin"
     )
     return Plan(mixed, watching, continued(recipe, len(learning), len(mixed), len(watching)), start)
 
@@ -71,8 +71,7 @@ def shown(rows: Sequence[manifest.Row], plan: Plan, splits: Splits, places: Plac
 
 
 def strata(rows: Sequence[manifest.Row], plan: Plan, splits: Splits) -> np.ndarray:
-    """Which images share an epoch equally, int32 (rows,): those of each origin; where it continues, new and old ones."""
-    if plan.start:
-        return np.array([row.sha256 not in plan.start.learnt for row in rows], np.int32)
-    origins = {origin: number for number, origin in enumerate(splits.by_origin)}
-    return np.array([origins[row.origin] for row in rows], np.int32)
+    """Which images share an epoch equally, int32 (rows,): those of each origin; where it continues, its new and its old ones."""
+    learnt = plan.start.learnt if plan.start else frozenset()
+    origins = {origin: 2 * number for number, origin in enumerate(splits.by_origin)}
+    return np.array([origins[row.origin] + (row.sha256 in learnt) for row in rows], np.int32)

@@ -1,7 +1,9 @@
 """Starting: where a training's first weights come from, and which images it then sees."""
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,8 +69,13 @@ def alike(network: Path, recipe: Recipe) -> bool:
 
 
 def mixed(learning: Sequence[Row], learnt: frozenset[str], seed: int) -> list[Row]:
-    """All new images, and as many old ones but at least 1,000, which the seed draws: what a training that continues sees."""
+    """What a training that continues sees: all new images, and as many old ones but at least 1,000, of each origin in turn.
+
+    Which ones the seed draws. Were they drawn from all alike, a camera of few photographs would be forgotten for the next one.
+    """
     new = [row for row in learning if row.sha256 not in learnt]
     old = [row for row in learning if row.sha256 in learnt]
     old.sort(key=lambda row: hashlib.sha256(f"{seed} {row.sha256}".encode()).digest())
-    return new + old[: max(FEWEST_OLD, len(new))]
+    turns: defaultdict[str, count[int]] = defaultdict(count)
+    in_turn = sorted([(next(turns[row.origin]), place) for place, row in enumerate(old)])
+    return new + [old[place] for _, place in in_turn[: max(FEWEST_OLD, len(new))]]
