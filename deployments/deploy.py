@@ -1,4 +1,7 @@
-"""Deploy: the work pools, the deployments of prefect.yaml and the automations, on the server of PREFECT_API_URL; again, it changes nothing.
+"""Deploy: the work pools, the deployments of prefect.yaml and the automations, on the server of PREFECT_API_URL.
+
+Again, it brings the server back to what the files say, except for what a person has switched there: a schedule's `active`, whether
+a deployment is paused, whether an automation is enabled.
 
 python deployments/deploy.py [--runs-in process|docker|kubernetes] [--image recast-gpu]
 """
@@ -9,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
@@ -22,6 +26,7 @@ from deployments.automations import apply
 from deployments.pools import IMAGE, INSIDE, TYPES, Type, template
 
 ROOT = Path(__file__).resolve().parents[1]
+Told = dict[str, Any]  # of a deployment, by prefect.yaml
 GPU_POOL, CPU_POOL = "recast-gpu", "recast-cpu"
 POOLS = {
     GPU_POOL: "Trainings, one at a time.",
@@ -38,9 +43,9 @@ def main() -> None:
         sys.exit("error: PREFECT_API_URL is not set: give the address of a Prefect server, or start one with `make up`")
     with get_client(sync_client=True) as client:
         kinds = {bring(client, name, kind_of(name, asked.runs_in), asked.image) for name in POOLS}
-        deploy(INSIDE if "kubernetes" in kinds else ROOT)
+        deploy(client, INSIDE if "kubernetes" in kinds else ROOT)
         print("automations:", ", ".join(apply(client)))
-    if "RECAST_ALERTS" not in os.environ:
+    if not os.environ.get("RECAST_ALERTS"):
         print("nobody is told of failures: RECAST_ALERTS, the address of a webhook, is not set")
 
 
@@ -70,15 +75,34 @@ def bring(client: SyncPrefectClient, name: str, kind: Type | None, image: str) -
     return there.type
 
 
-def deploy(root: Path) -> None:
+def deploy(client: SyncPrefectClient, root: Path) -> None:
     """The deployments, whose runs begin in the folder `root`."""
     told = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text(encoding="utf-8"))
+    told["deployments"] = [as_switched(client, one) for one in told["deployments"]]
     told["pull"] = [{"prefect.deployments.steps.set_working_directory": {"directory": str(root)}}]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as file:
         yaml.safe_dump(told, file)
         file.flush()
         words = ["--no-prompt", "deploy", "--all", "--prefect-file", file.name]
         subprocess.run([sys.executable, "-m", "prefect", *words], cwd=ROOT, check=True)
+
+
+def as_switched(client: SyncPrefectClient, told: Told) -> Told:
+    """What prefect.yaml says of a deployment, with what a person has switched on or off on the server."""
+    flow = told["entrypoint"].rpartition(":")[2]
+    try:
+        there = client.read_deployment_by_name(f"{flow}/{told['name']}")
+    except ObjectNotFound:
+        return told
+    switched = {one.slug: {"active": one.active} for one in there.schedules}
+    schedules = [one | switched.get(one["slug"], {}) for one in told.get("schedules", ())]
+    triggers = [one | {"enabled": enabled(client, one["name"])} for one in told.get("triggers", ())]
+    return told | {"paused": there.paused, "schedules": schedules, "triggers": triggers}
+
+
+def enabled(client: SyncPrefectClient, automation: str) -> bool:
+    """Whether nobody has disabled it."""
+    return all(one.enabled for one in client.read_automations_by_name(automation))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,9 @@ def docker(root: Path, image: str, gpu: bool) -> Template:
     from prefect_docker.worker import DockerWorker
 
     devices = [{"driver": "nvidia", "count": -1, "capabilities": [["gpu"]]}]  # -1: all of the host
+    env = {"HOME": "/tmp"}  # a user whom the image does not know has none
+    if registry := os.environ.get("MLFLOW_TRACKING_URI"):
+        env["MLFLOW_TRACKING_URI"] = registry  # a template is shown: what is secret comes from blocks of the server
     made = DockerWorker.get_default_base_job_template()
     return with_defaults(
         made,
@@ -37,7 +40,7 @@ def docker(root: Path, image: str, gpu: bool) -> Template:
         image_pull_policy="IfNotPresent",
         network_mode="host",  # the addresses of the host's servers hold inside too
         volumes=[f"{root}:{root}"],
-        env={"HOME": "/tmp"},  # a user whom the image does not know has none
+        env=env,
         auto_remove=True,
         container_create_kwargs={
             "user": f"{os.getuid()}:{os.getgid()}",  # what a run writes belongs to who deployed it

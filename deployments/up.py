@@ -1,10 +1,13 @@
-"""Up: a Prefect server with its deployments and a worker for each pool on this machine, until Ctrl-C.
+"""Up: a Prefect server with its deployments and a worker for each pool on this machine, until Ctrl-C or the terminal's end.
 
 python deployments/up.py [--port 4200]
 """
 
 import argparse
+import contextlib
+import math
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,17 +16,20 @@ import time
 import urllib.request
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "data" / "logs"
 PREFECT = [sys.executable, "-m", "prefect"]
 WORKERS = {"recast-gpu": ["--limit", "1"], "recast-cpu": []}  # pool: options of its worker
 STARTED = 180.0  # seconds until the server must answer: a new database takes 20
-STOPPED = 30.0  # seconds until a process must have ended
+STOPPED = 45.0  # seconds until a process must have ended: a worker gives its runs 30
+SHORTEST, LONGEST = 1.0, 60.0  # seconds between two starts of a worker that dies at once: at first, and at most
+SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
 class Interrupted(Exception):
-    """Ctrl-C, or SIGTERM."""
+    """Ctrl-C, SIGTERM, or a terminal that went away."""
 
 
 def main() -> None:
@@ -34,8 +40,9 @@ def main() -> None:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             sys.exit(f"error: something answers on port {port} already: stop it, or give another --port")
     # Set anew, for what a script starts in the background ignores SIGINT, and so would a worker, which then never stops.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
+    for number in SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup is meant
+            signal.signal(number, interrupt)
     LOGS.mkdir(parents=True, exist_ok=True)
     started: dict[str, subprocess.Popen[bytes]] = {}
     try:
@@ -51,17 +58,17 @@ def run(port: int, started: dict[str, subprocess.Popen[bytes]]) -> None:
     site = f"http://127.0.0.1:{port}"
     environment = {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # what ended 90 days ago goes
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",  # outlives the server
         **os.environ,
         "PREFECT_API_URL": f"{site}/api",
         "PREFECT_SERVER_API_PORT": str(port),
     }
-    started["server"] = start("server", environment, "server", "start")
+    started["server"] = start("server", environment, *PREFECT, "server", "start")
     print(f"starting a Prefect server on {site} ...", flush=True)
     until_it_answers(f"{site}/api/health", started["server"])
-    with open(LOGS / "deploy.log", "wb") as log:
-        words = [sys.executable, str(ROOT / "deployments" / "deploy.py")]
-        if subprocess.run(words, cwd=ROOT, env=environment, stdout=log, stderr=log, check=False).returncode:
-            sys.exit(f"error: the deployments could not be brought to the server; {LOGS / 'deploy.log'} says why")
+    started["deploy"] = start("deploy", environment, sys.executable, str(ROOT / "deployments/deploy.py"))
+    if started["deploy"].wait():
+        sys.exit(f"error: the deployments could not be brought to the server; {LOGS / 'deploy.log'} says why")
     print(
         f"  runs, artifacts and forms   {site}\n"
         f"  new images go into          {ROOT / 'data' / 'inbox'}/BATCH/CLASS/\n"
@@ -70,22 +77,36 @@ def run(port: int, started: dict[str, subprocess.Popen[bytes]]) -> None:
         "Ctrl-C stops all of it.",
         flush=True,
     )
+    again = {pool: Again() for pool in WORKERS}
     while started["server"].poll() is None:
         for pool, words in WORKERS.items():
-            if pool not in started or started[pool].poll() is not None:
+            if (pool not in started or started[pool].poll() is not None) and again[pool].due(time.monotonic()):
                 if pool in started:
                     print(f"the worker of {pool} has ended, and is started again; {LOGS / pool}.log", flush=True)
-                started[pool] = start(pool, environment, "worker", "start", "--pool", pool, *words)
+                started[pool] = start(pool, environment, *PREFECT, "worker", "start", "--pool", pool, *words)
         time.sleep(1)
     sys.exit(f"error: the server has ended; {LOGS / 'server.log'} says why")
+
+
+class Again:
+    """When what has ended is started again: at once if it lived, else from time to time, each time twice as long after."""
+
+    def __init__(self) -> None:
+        self.started, self.wait = -math.inf, SHORTEST
+
+    def due(self, now: float) -> bool:
+        """Whether it is time; then it counts as started."""
+        since = now - self.started
+        if since < self.wait:
+            return False
+        self.started, self.wait = now, SHORTEST if since > 2 * LONGEST else min(2 * self.wait, LONGEST)
+        return True
 
 
 def start(name: str, environment: dict[str, str], *words: str) -> subprocess.Popen[bytes]:
     """In a session of its own: Ctrl-C reaches this process alone, which stops them in order."""
     with open(LOGS / f"{name}.log", "ab") as log:
-        return subprocess.Popen(
-            [*PREFECT, *words], cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
+        return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
 def until_it_answers(address: str, server: subprocess.Popen[bytes]) -> None:
@@ -101,15 +122,43 @@ def until_it_answers(address: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def stop(started: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Workers first, that they can tell the server what they left; who does not end in time is killed with all it started."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Workers first, that they can tell the server what they left. Who has not ended in time is killed, and so are the runs it left."""
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)  # who presses Ctrl-C twice is to find nothing left running either
+    living = {process.pid for process in started.values() if process.poll() is None}
+    below = descendants(living)  # now: of who loses its parent nobody knows whose it was
     for process in reversed(started.values()):
         process.terminate()
         try:
             process.wait(STOPPED)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
+    for one in below & processes().keys():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one.number, signal.SIGKILL)
+
+
+class Process(NamedTuple):
+    number: int
+    began: str
+    """Numbers are given again."""
+
+
+def processes() -> dict[Process, int]:
+    """Those of this machine, and the number of the parent of each; none where `ps` is missing, as in a slim container."""
+    if not shutil.which("ps"):
+        return {}
+    said = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,lstart="], capture_output=True, text=True, check=True).stdout
+    rows = (line.split(maxsplit=2) for line in said.splitlines())
+    return {Process(int(number), began): int(parent) for number, parent, began in rows}
+
+
+def descendants(above: set[int]) -> set[Process]:
+    """All that these started, and that those started, in whatever session: a flow run has its own."""
+    found, parents = set[Process](), processes()
+    while more := {one for one, parent in parents.items() if parent in above} - found:
+        found, above = found | more, {one.number for one in more}
+    return found
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:

@@ -7,6 +7,7 @@ import os
 
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # else a new database logs "database is locked"
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # a cold start takes 25 s under load
+os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # s; deployments/automations.py says why
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # what a foundry trains is its own business
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for every file that is read back
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors, not the note on CPU instructions

@@ -51,7 +51,7 @@ class Composed:
             "127.0.0.1:5000": f"127.0.0.1:{self.ports['mlflow']}",
             "0.0.0.0": "127.0.0.1",
         }
-        self.folders = {name: str(scratch / name[1:]) for name in ("/mlflow", "/tmp/ui")}
+        self.folders = {name: str(scratch / name[1:]) for name in ("/mlflow", "/prefect", "/tmp/ui")}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def here(self, text: str, service: str) -> str:
@@ -104,14 +104,16 @@ class Composed:
         return (self.scratch / f"{service}.log").read_text(errors="replace")
 
     def stop(self) -> None:
-        """The last one first, as long as Compose would wait."""
-        for service in reversed(self.running.values()):
+        """The last one first, as long as Compose would wait; fails when one did not end by itself, and then too none is left."""
+        late = []
+        for name, service in reversed(self.running.items()):
             service.send_signal(signal.SIGTERM)
             try:
                 service.wait(60)
             except subprocess.TimeoutExpired:
                 os.killpg(service.pid, signal.SIGKILL)
-                raise
+                late.append(name)
+        assert not late, f"{', '.join(late)} did not end within 60 s"
 
 
 @contextmanager
@@ -120,6 +122,8 @@ def composed(room: Path, scratch: Path, *services: str, **given: str) -> Iterato
     with ExitStack() as stack:
         port = stack.enter_context(postgresql("recast", given["POSTGRES_PASSWORD"], "prefect", "mlflow"))
         found = Composed(room, scratch, given, port)
+        # What a script starts in the background ignores SIGINT, and so would a worker, which then never stops; a container's does not.
+        stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         stack.callback(found.stop)
         for service in services:
             found.start(service)

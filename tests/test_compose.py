@@ -67,10 +67,20 @@ def test_the_example_names_each_variable_and_no_other(tmp_path):
     assert named == used | handed_on | {"COMPOSE_FILE", "COMPOSE_PROFILES"}
 
 
-def test_what_is_published_is_for_this_machine_alone(services):
+@pytest.mark.parametrize(("given", "bound"), [({}, "127.0.0.1"), ({"RECAST_BIND": "10.0.0.7"}, "10.0.0.7")])
+def test_what_is_published_is_for_this_machine_alone_unless_it_is_said_for_whom(given, bound):
+    services = composed.services(**PASSWORDS, **given)
     ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
     assert set(ports) == {"server", "mlflow"}
-    assert {port["host_ip"] for several in ports.values() for port in several} == {"127.0.0.1"}
+    assert {port["host_ip"] for several in ports.values() for port in several} == {bound}
+
+
+@pytest.mark.parametrize(
+    ("given", "more"), [({}, []), ({"RECAST_HOSTS": "box:5000,10.0.0.7:*"}, ["box:5000", "10.0.0.7:*"])]
+)
+def test_mlflow_is_asked_by_names_that_are_given(given, more):
+    told = composed.services(**PASSWORDS, **given)["mlflow"]["environment"]["MLFLOW_SERVER_ALLOWED_HOSTS"]
+    assert told.split(",") == ["mlflow:5000", "localhost:*", "127.0.0.1:*", *more]
 
 
 @pytest.mark.parametrize("chosen", ["cpu", "gpu"])
@@ -142,6 +152,16 @@ def test_the_folders_of_workers_lie_in_the_checkout_unless_it_is_said_where(serv
         folders = {one["target"]: Path(one["source"]) for one in service["volumes"]}
         assert folders == {"/app/data": ROOT / "data", "/app/artifacts": ROOT / "artifacts"}
         assert not any(one["bind"]["create_host_path"] for one in service["volumes"]), "Docker would make them root's"
+
+
+def test_what_a_server_keeps_outlives_its_container_and_is_its_users(services):
+    """Docker gives a new volume to whom the folder that it covers belongs to."""
+    kept = {one["target"] for name in ("server", "mlflow") for one in services[name]["volumes"]}
+    (made,) = [line for line in instructions("RUN") if "--owner=1000" in line]
+    assert kept <= set(made.partition("--owner=1000")[2].split())
+    environment = services["server"]["environment"]
+    assert environment["PREFECT_HOME"] in kept
+    assert find_spec(environment["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"]).name.endswith(".filesystem")
 
 
 def test_prefect_knows_the_settings(services):

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -26,6 +26,7 @@ from composed import composed
 from conftest import until
 from postgresql import free_port
 
+from deployments.up import descendants
 from tasks.sources.plan import Row
 from tasks.sources.sample import take_part
 
@@ -37,6 +38,11 @@ WATCHED = {
         "training": {"start_from": "champion", "epochs": 8},
         "acceptance": {"max_review_rate": 1.0},
     }
+}
+KILLED = {
+    "fetch": {"sample": {"parts": 30, "train_images": 150, "test_images": 50}},
+    "training": {"epochs": 12},
+    "acceptance": dict.fromkeys(("max_escape_rate", "max_false_reject_rate", "max_review_rate"), 1.0),
 }
 NOTHING = "watch: new images: 0, waiting for 20\n"
 EVERY, TOGETHER = 30, 5  # seconds between two looks, and in which arrivals ask for one run
@@ -90,8 +96,10 @@ class Loop(NamedTuple):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def run_json(self) -> dict:
-        return json.loads((self.room / "artifacts/runs/latest/run.json").read_text())
+    def runs(self) -> list[dict]:
+        """What each run that ended wrote, in their order."""
+        written = sorted((self.room / "artifacts/runs").glob("2*/run.json"))
+        return [json.loads(file.read_text()) for file in written]
 
 
 @pytest.fixture
@@ -115,15 +123,33 @@ def alerts() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture
-def loop(request: pytest.FixtureRequest, tmp_path: Path, alerts: tuple[str, list[str]]) -> Iterator[Loop]:
-    """The loop, on a small sample that it looks at every few seconds."""
+def watched() -> bool:
+    return True
+
+
+@pytest.fixture
+def loop(
+    request: pytest.FixtureRequest, tmp_path: Path, alerts: tuple[str, list[str]], watched: bool
+) -> Iterator[Loop]:
+    """The loop, on a small sample that it looks at every few seconds, or not at all unless it is watched. Nothing is left of it."""
     room = tmp_path / "recast"
     for name in ("flows", "tasks", "deployments"):
         shutil.copytree(ROOT / name, room / name, ignore=shutil.ignore_patterns("__pycache__"))
-    quicken(room / "deployments/prefect.yaml")
+    quicken(room / "deployments/prefect.yaml", watched)
     begun = {"make up": by_up, "compose.yaml": by_compose}[getattr(request, "param", "make up")]
     with begun(room, tmp_path, alerts[0]) as environment:
         yield Loop(room, {**os.environ, "PYTHONPATH": str(room), **environment}, alerts[1])
+    until(lambda: not working_in(room), 10, f"the end of all of {working_in(room)}")
+
+
+def working_in(room: Path) -> dict[int, str]:
+    """The command lines of the processes that are in this folder, by number."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ends, or it is another user's
+            if (process / "cwd").readlink() == room:
+                found[int(process.name)] = (process / "cmdline").read_text().replace("\0", " ")
+    return found
 
 
 @contextmanager
@@ -162,11 +188,13 @@ def by_compose(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, st
         }
 
 
-def quicken(file: Path) -> None:
+def quicken(file: Path, watched: bool) -> None:
     """As a user sets it up: another source, other times."""
     told = yaml.safe_load(file.read_text())
     by_name = {one["name"]: one for one in told["deployments"]}
     by_name["watch"]["schedules"][0] = {"interval": EVERY, "slug": "often"}
+    for schedule in by_name["watch"]["schedules"]:
+        schedule["active"] = watched
     by_name["watch"]["parameters"] = WATCHED
     by_name["retrain"]["triggers"][0] |= {"within": TOGETHER, "schedule_after": TOGETHER}
     file.write_text(yaml.safe_dump(told))
@@ -204,30 +232,52 @@ def right(loop: Loop, folder: Path) -> int:
     return sum(one["decision"] == should[Path(one["path"]).parent.name] for one in said)
 
 
-@pytest.mark.parametrize("loop", ["make up", "compose.yaml"], indirect=True)
 def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
+    learnt_and_in_use(loop, tmp_path)
+
+    for number in range(5):
+        deliver(photographs(100 + 10 * number, 10, 2), loop.room / f"data/inbox/line-3-{number}")
+        time.sleep(1)
+    until(lambda: len(loop.trainings()) == 4, EVERY + 60, "the run that the five ask for")
+    until(lambda: completed(loop, 4), 600, "the training on the five")
+    assert loop.python("flows/watch.py", "--once").endswith(NOTHING)
+    assert loop.states() == ["Completed"] * 4, "the five asked for one run"
+    assert sum(loop.runs()[-1]["dataset"]["by_origin"].values()) == 420 + 30 + 5 * 20
+
+
+@pytest.mark.parametrize("loop", ["compose.yaml"], indirect=True)
+def test_the_same_on_postgresql_with_a_server_of_mlflow(loop, tmp_path):
+    learnt_and_in_use(loop, tmp_path)
+
+
+def learnt_and_in_use(loop: Loop, scratch: Path) -> None:
+    """What `watch` asks for first, an arrival from a new camera set-up, and a run by hand that was asked for meanwhile."""
     until(lambda: completed(loop, 1), 600, "the first training")
-    first = loop.run_json()
+    (first,) = loop.runs()
     assert first["release"]["verdict"] == "promoted"
-    deliver(photographs(1_000, 10, 2), tmp_path / "held out")
-    before = right(loop, tmp_path / "held out")
+    deliver(photographs(1_000, 10, 2), scratch / "held out")
+    before = right(loop, scratch / "held out")
 
     inbox = loop.room / "data/inbox"
     inbox.mkdir(exist_ok=True)
     deliver(photographs(0, 10, 3), inbox / "line-2")
-    until(lambda: len(loop.trainings()) == 2, EVERY + 60, "the run that the arrival asks for")
-    until(lambda: completed(loop, 2), 600, "the training on what arrived")
-    second = loop.run_json()
+    until(lambda: loop.states()[1:] == ["Running"], EVERY + 120, "the run that the arrival asks for")
+    assert list((scratch / "prefect/concurrency_leases").glob("*-*.json")), "its place outlives the server"
+    by_hand = json.dumps(WATCHED["config"])
+    loop.python("-m", "prefect", "deployment", "run", "retrain/retrain", "--param", f"config={by_hand}")
+    until(lambda: completed(loop, 3), 600, "the training on what arrived, and the run that waited")
+    _, run, waited = loop.trainings()
+    assert waited["created"] < run["end_time"] <= waited["start_time"], "one at a time"
+    second = loop.runs()[1]
     assert second["release"]["verdict"] == "promoted", second["release"]
     assert second["training"]["started_from"] == first["model"]["folder"]
     assert second["dataset"]["by_origin"]["line-2"] == 30
-    run = loop.trainings()[1]
     assert run["name"].startswith("ring, 30 new on sample, ")
     shown = loop.artifacts(run)
     assert len(json.loads(shown["epochs"])) == second["training"]["epochs"], "a row an epoch"
     assert shown["card"].startswith(f"# ring: `def_front` or `ok_front`\n\nModel `{second['model']['folder']}`")
     assert {"data", "learning", "test", "rules-of-release", "result"} <= shown.keys()
-    assert right(loop, tmp_path / "held out") > before
+    assert right(loop, scratch / "held out") > before
 
     mondays = [due for due in loop.scheduled("watch") if (due.weekday(), due.hour, due.minute) == (0, 3, 0)]
     assert mondays, "the weekly look is due"
@@ -236,45 +286,21 @@ def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
     assert told[1]["payload"]["drift"][0]["decisions"]["review"] > 0
     assert loop.python("flows/watch.py", "--once").endswith(NOTHING)
     assert len(loop.events()) == 2, "an arrival is told once"
-    assert len(loop.trainings()) == 2
-
-    for number in range(5):
-        deliver(photographs(100 + 10 * number, 10, 2), inbox / f"line-3-{number}")
-        time.sleep(1)
-    until(lambda: len(loop.trainings()) == 3, EVERY + 60, "the run that the five ask for")
-    by_hand = json.dumps(WATCHED["config"])
-    loop.python("-m", "prefect", "deployment", "run", "retrain/retrain", "--param", f"config={by_hand}")
-    until(lambda: completed(loop, 4), 600, "the training on the five, and the one that waited")
-    *_, third, fourth = loop.trainings()
-    assert fourth["start_time"] >= third["end_time"], "one at a time"
-    assert loop.python("flows/watch.py", "--once").endswith(NOTHING)
-    assert loop.states() == ["Completed"] * 4, "the five asked for one run"
-    assert sum(loop.run_json()["dataset"]["by_origin"].values()) == 420 + 30 + 5 * 20
+    assert len(loop.trainings()) == 3
 
 
 def lost(loop: Loop) -> None:
     """Kills the worker of the GPU pool and all that it started, as a power cut would."""
-    parents, worker = {}, None
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words, there = (process / "cmdline").read_bytes(), (process / "cwd").readlink()
-            parents[int(process.name)] = int((process / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-        if there == loop.room and b"recast-gpu" in words:
-            worker = int(process.name)
-    assert worker, "there is a worker"
-    doomed = [worker]
-    for one in doomed:
-        doomed += [child for child, parent in parents.items() if parent == one]
-    assert len(doomed) > 1, "it has a run"
-    for one in doomed:
-        os.kill(one, signal.SIGKILL)
+    (worker,) = [number for number, words in working_in(loop.room).items() if "recast-gpu" in words]
+    runs = descendants({worker})
+    assert runs, "it has a run"
+    for number in (worker, *(run.number for run in runs)):
+        os.kill(number, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("watched", [False])
 def test_a_training_whose_worker_and_run_are_killed_goes_on_by_itself(loop):
-    epochs = {"training": {"epochs": 25}, "fetch": WATCHED["config"]["fetch"], "acceptance": {"max_review_rate": 1.0}}
-    loop.python("-m", "prefect", "deployment", "run", "retrain/retrain", "--param", f"config={json.dumps(epochs)}")
+    loop.python("-m", "prefect", "deployment", "run", "retrain/retrain", "--param", f"config={json.dumps(KILLED)}")
     until(lambda: any((loop.room / "data/training").glob("*/0003-*.npz")), 480, "the first epochs")
     lost(loop)
     killed = time.monotonic()
@@ -284,11 +310,12 @@ def test_a_training_whose_worker_and_run_are_killed_goes_on_by_itself(loop):
     going = time.monotonic() - killed
     print(f"killed; noticed after {noticed:.0f} s, goes on after {going:.0f} s")
     until(lambda: completed(loop, 1), 600, "the training")
-    assert loop.run_json()["training"]["resumed_from_epoch"] >= 1
+    (run,) = loop.runs()
+    assert run["training"]["resumed_from_epoch"] >= 1
     assert loop.trainings()[0]["run_count"] == 2, "the same run, not another one"
 
     (alert,) = loop.alerts
-    assert alert.startswith("recast: ring, 420 new on sample, ") and alert.splitlines()[0].endswith(" has crashed")
+    assert alert.startswith("recast: ring, 200 new on sample, ") and alert.splitlines()[0].endswith(" has crashed")
     for number in range(2):
         model = {"prefect.resource.id": "recast.model.recast"}
         kept = {"event": "recast.model.kept", "resource": model, "payload": {"reason": f"no better, {number}"}}

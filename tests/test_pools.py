@@ -53,6 +53,16 @@ def test_docker_runs_get_all_gpus_and_the_checkout_at_its_own_path():
     assert told["environment"]["HOME"] == "/tmp"
 
 
+@pytest.mark.parametrize("given", ["http://mlflow.example:5000", ""])
+def test_docker_runs_find_the_registry_of_who_deployed(monkeypatch, given):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "secret")
+    env = template("docker", ROOT)["variables"]["properties"]["env"]["default"]
+    assert env == {"HOME": "/tmp"} | ({"MLFLOW_TRACKING_URI": given} if given else {}), (
+        "and no secret: a template is shown"
+    )
+
+
 def test_docker_runs_on_the_processors_ask_for_no_device():
     made = template("docker", ROOT, gpu=False)
     assert made["variables"]["properties"]["container_create_kwargs"]["default"]["device_requests"] == []
