@@ -39,14 +39,18 @@ def silent_runs_crash() -> AutomationCore:
 
 
 def crashed_trainings_go_on(deployment: UUID) -> AutomationCore:
-    """The same run is scheduled again: its steps are remembered, and its training goes on after the last finished epoch."""
+    """The same run is scheduled again: its steps are remembered, and its training goes on after the last finished epoch.
+
+    Of a run that dies and leaves its worker, the worker tells twice, a second apart and in other words; the second report undoes
+    what answered the first, so each is answered.
+    """
     return AutomationCore(
         name="recast-crashed-trainings-go-on",
-        description="A crashed run of `retrain` is started again, at most once an hour.",
+        description="A crashed run of `retrain` is started again, at most once an hour for each way to crash.",
         trigger=EventTrigger(
             posture=Posture.Reactive, threshold=1, within=timedelta(hours=1), match=RUNS,
             match_related={"prefect.resource.id": f"prefect.deployment.{deployment}"},
-            for_each={"prefect.resource.id"}, expect={"prefect.flow-run.Crashed"},
+            for_each={"prefect.resource.id", "prefect.state-message"}, expect={"prefect.flow-run.Crashed"},
         ),
         actions=[ChangeFlowRunState(state=StateType.SCHEDULED, name="AwaitingRetry", message="crashed, goes on")],
     )  # fmt: skip

@@ -48,9 +48,15 @@ settings.load_profile("house")
 LONGEST = ("test_real", "test_loop", "test_kills", "test_story")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes minutes begins first, so that no process is left with it when the others have ended."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes minutes begins first in every process, so that none is left with it when the others have ended.
+
+    Each process is dealt a part of the list, one after the other, and takes from those of others when it has none left.
+    """
+    parts = getattr(config, "workerinput", {}).get("workercount", 1)
+    long, short = ([item for item in items if (item.path.stem in LONGEST) == wanted] for wanted in (True, False))
+    cuts = [len(short) * part // parts for part in range(parts + 1)]
+    items[:] = [one for part in range(parts) for one in (*long[part::parts], *short[cuts[part] : cuts[part + 1]])]
 
 
 @pytest.fixture

@@ -127,6 +127,14 @@ def test_a_few_escapes_are_worse_however_many_looks_are_spared():
     assert ruling.reason.startswith("dearer than version 2 beyond noise, origin base beside version 2")
 
 
+@pytest.mark.parametrize(
+    ("dearer", "p"),
+    [([], 1.0), ([3.0], 0.5), ([-3.0], 1.0), ([1.0, 1.0], 0.25), ([1.0, -2.0], 0.75), ([1.0] * 5, 1 / 32)],
+)
+def test_the_share_of_flips_that_cost_as_much_is_exact_for_a_few_castings(dearer, p):
+    assert gate.flipped_p(dearer) == pytest.approx(p)
+
+
 def test_two_escapes_of_many_castings_are_noise():
     found = duel(pairs("reject", "review", 16) + pairs("pass", "reject", 2), Classes(), COSTS)
     assert found.candidate_cost > found.champion_cost

@@ -289,30 +289,44 @@ def learnt_and_in_use(loop: Loop, scratch: Path) -> None:
     assert len(loop.trainings()) == 3
 
 
-def lost(loop: Loop) -> None:
-    """Kills the worker of the GPU pool and all that it started, as a power cut would."""
+def training(loop: Loop) -> tuple[int, list[int]]:
+    """The numbers of the worker of the GPU pool, and of all that it has started."""
     (worker,) = [number for number, words in working_in(loop.room).items() if "recast-gpu" in words]
-    runs = descendants({worker})
+    runs = [run.number for run in descendants({worker})]
     assert runs, "it has a run"
-    for number in (worker, *(run.number for run in runs)):
+    return worker, runs
+
+
+def kill(*numbers: int) -> float:
+    """As a power cut would. The time."""
+    for number in numbers:
         os.kill(number, signal.SIGKILL)
+    return time.monotonic()
 
 
 @pytest.mark.parametrize("watched", [False])
-def test_a_training_whose_worker_and_run_are_killed_goes_on_by_itself(loop):
+def test_a_training_that_is_killed_goes_on_by_itself(loop):
+    def learnt(epoch: int) -> bool:
+        return any((loop.room / "data/training").glob(f"*/{epoch:04}-*.npz"))
+
     loop.python("-m", "prefect", "deployment", "run", "retrain/retrain", "--param", f"config={json.dumps(KILLED)}")
-    until(lambda: any((loop.room / "data/training").glob("*/0003-*.npz")), 480, "the first epochs")
-    lost(loop)
-    killed = time.monotonic()
-    until(lambda: "Running" not in loop.states(), 360, "the server's noticing that the run is gone")
+    until(lambda: learnt(3), 480, "the first epochs")
+    worker, runs = training(loop)
+    killed = kill(worker, *runs)
+    until(lambda: "Running" not in loop.states(), 360, "the server's noticing that worker and run are gone")
     noticed = time.monotonic() - killed
     until(lambda: "Running" in loop.states(), 300, "the run's going on")
-    going = time.monotonic() - killed
-    print(f"killed; noticed after {noticed:.0f} s, goes on after {going:.0f} s")
+    print(f"killed; noticed after {noticed:.0f} s, goes on after {time.monotonic() - killed:.0f} s")
+
+    until(lambda: learnt(6), 300, "the next epochs")
+    _, runs = training(loop)
+    killed = kill(*runs)
+    until(lambda: loop.trainings()[0]["run_count"] == 3, 300, "the run's going on, whose worker lived")
+    print(f"killed alone; goes on after {time.monotonic() - killed:.0f} s")
     until(lambda: completed(loop, 1), 600, "the training")
     (run,) = loop.runs()
-    assert run["training"]["resumed_from_epoch"] >= 1
-    assert loop.trainings()[0]["run_count"] == 2, "the same run, not another one"
+    assert run["training"]["resumed_from_epoch"] >= 4
+    assert len(loop.trainings()) == 1, "the same run, not another one"
 
     (alert,) = loop.alerts
     assert alert.startswith("recast: ring, 200 new on sample, ") and alert.splitlines()[0].endswith(" has crashed")

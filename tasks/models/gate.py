@@ -106,8 +106,8 @@ def exact_p(one: int, other: int) -> float:
 
 def flipped_p(dearer: Sequence[float]) -> float:
     """The share of sign flips of these differences whose sum is at least theirs; of all flips, or of 2,000 where there are more."""
-    if not dearer:
-        return 1.0
+    if len(dearer) < 2:  # of one there are two flips, which SciPy does not take
+        return 0.5 if sum(dearer) > 0 else 1.0
     from scipy import stats  # late, as above
 
     tested = stats.permutation_test(
