@@ -9,6 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.images import manifest
 from tasks.models import bundle, gate
+from tasks.models.duels import Pair
 from tasks.models.judging import judge_by
 from tasks.models.metrics import Prediction
 from tasks.runs import registry, tracker
@@ -152,7 +153,7 @@ def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, p
     seen = {row.origin for row in rows if row.sha256 in learnt}
     return gate.Rival(
         champion.number,
-        pairs=[gate.Pair(one, answer) for (_, one), answer in zip(compared, answers, strict=True)],
+        pairs=[Pair(one, answer) for (_, one), answer in zip(compared, answers, strict=True)],
         left_out=len(test) - len(compared),
         unseen=sorted({row.origin for row in rows if row.split == "train"} - seen) if learnt else [],
     )

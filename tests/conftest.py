@@ -60,6 +60,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture
+def squares() -> np.ndarray:
+    """Ten small images, all other than each other."""
+    return np.arange(10 * 4 * 4, dtype=np.uint8).reshape(10, 4, 4, 1)
+
+
+@pytest.fixture
+def strips() -> np.ndarray:
+    """Strips whose columns all differ."""
+    return np.random.default_rng(0).integers(0, 256, (6, 12, 24, 2), np.uint8)
+
+
+@pytest.fixture
 def places(tmp_path: Path) -> Places:
     return Places(data=tmp_path / "data", artifacts=tmp_path / "artifacts")
 

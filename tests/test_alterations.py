@@ -7,17 +7,6 @@ pytestmark = pytest.mark.slow
 WIDTH = 24  # columns of a small strip
 
 
-@pytest.fixture
-def squares() -> np.ndarray:
-    return np.arange(10 * 4 * 4, dtype=np.uint8).reshape(10, 4, 4, 1)
-
-
-@pytest.fixture
-def strips() -> np.ndarray:
-    """Strips whose columns all differ."""
-    return np.random.default_rng(0).integers(0, 256, (6, 12, WIDTH, 2), np.uint8)
-
-
 def test_the_eight_poses_are_the_eight_flips_and_quarter_turns(squares):
     from tasks.images.alterations import posed
 

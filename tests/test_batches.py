@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
-WIDTH = 24  # columns of a small strip
 
 
 def examples(images: np.ndarray, strata: list[int] | None = None):
@@ -15,17 +14,6 @@ def examples(images: np.ndarray, strata: list[int] | None = None):
 
     count = len(images)
     return Examples(images, np.arange(count, dtype=np.int32), np.array(strata or [0] * count, np.int32))
-
-
-@pytest.fixture
-def squares() -> np.ndarray:
-    return np.arange(10 * 4 * 4, dtype=np.uint8).reshape(10, 4, 4, 1)
-
-
-@pytest.fixture
-def strips() -> np.ndarray:
-    """Strips whose columns all differ."""
-    return np.random.default_rng(0).integers(0, 256, (6, 12, WIDTH, 2), np.uint8)
 
 
 def read(shown, *, epochs=range(2), seed=0, altered=None, batch_size=4) -> list[tuple[np.ndarray, np.ndarray]]:

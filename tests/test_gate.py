@@ -1,11 +1,11 @@
 """Gate: each rule has a figure and a limit; better counts only beyond noise, and by casting."""
 
 import pytest
-from scipy import stats
+from gates import pairs
 
 from tasks.models import gate
-from tasks.models.gate import Pair, Rival, duel
-from tasks.models.metrics import Prediction
+from tasks.models.duels import duel
+from tasks.models.gate import Rival
 from tasks.runs.config import Acceptance, Classes, Evaluation
 from tasks.runs.records import Exports, Format, Rule
 
@@ -14,55 +14,8 @@ FINE = Rule(name="defects that escape", figure="0 of 10 (0.00%)", limit="at most
 BAD = FINE.model_copy(update={"figure": "9 of 10 (90.00%)", "kept": False})
 
 
-def judged(decision: str, label: str, group: str, origin: str = "base") -> Prediction:
-    return Prediction(f"{group}.jpeg", "aa", "test", origin, label, group, 0.5, decision, "")
-
-
-def pairs(candidate: str, champion: str, count: int, label: str = "def_front", origin: str = "base", each: int = 1):
-    """So many castings of this label, each on `each` images that the two decide about like this."""
-    return [
-        Pair(*(judged(one, label, f"{origin} {label} {candidate} {champion} {number}", origin) for one in (candidate, champion)))
-        for number in range(count)
-        for _ in range(each)
-    ]  # fmt: skip
-
-
 def ruled(rival: Rival | None, *alone: Rule):
     return gate.ruled(alone or (FINE,), rival, Classes(), COSTS, LIMITS)
-
-
-def test_a_casting_counts_once_however_many_photographs_show_it():
-    found = duel(pairs("reject", "pass", 5, each=20), Classes(), COSTS)
-    assert (found.images, found.castings, found.cheaper, found.dearer) == (100, 5, 5, 0)
-    assert found.p == pytest.approx(stats.binomtest(5, 5).pvalue)
-    assert not found.better(0.05), "five castings may fall so by chance"
-
-
-def test_a_casting_counts_for_the_model_that_cost_less_on_all_its_photographs():
-    both = [one for pair in (pairs("reject", "pass", 1), pairs("pass", "reject", 1)) for one in pair]
-    one_casting = [Pair(*(side._replace(group="x") for side in pair)) for pair in both]
-    found = duel(one_casting, Classes(), COSTS)
-    assert (found.castings, found.cheaper, found.dearer) == (1, 0, 0), "what one photograph saves the other costs"
-
-
-def test_where_castings_are_not_known_images_count():
-    unknown = [Pair(*(side._replace(group="") for side in pair)) for pair in pairs("reject", "pass", 2, each=4)]
-    found = duel(unknown, Classes(), COSTS)
-    assert (found.castings, found.cheaper) == (None, 8)
-    assert "costs less on 8 images and more on 0" in found.told()
-
-
-def test_decisions_that_cost_the_same_count_for_nobody():
-    found = duel(pairs("review", "review", 10) + pairs("pass", "pass", 10), Classes(), COSTS)
-    assert (found.cheaper, found.dearer, found.p) == (0, 0, 1.0)
-    assert found.candidate_cost == found.champion_cost == pytest.approx((10 * 0.2 + 10 * 10) / 20)
-
-
-def test_many_small_gains_do_not_buy_a_few_escapes():
-    found = duel(pairs("reject", "review", 30) + pairs("pass", "review", 2), Classes(), COSTS)
-    assert found.p < 0.05
-    assert found.cheaper > found.dearer
-    assert not found.better(0.05), "two escapes cost more than thirty looks"
 
 
 def test_the_first_model_needs_acceptance_alone():
@@ -125,20 +78,6 @@ def test_a_few_escapes_are_worse_however_many_looks_are_spared():
     gained = pairs("reject", "pass", 12, origin="line 2")
     ruling = ruled(Rival(2, spared + escaped + gained))
     assert ruling.reason.startswith("dearer than version 2 beyond noise, origin base beside version 2")
-
-
-@pytest.mark.parametrize(
-    ("dearer", "p"),
-    [([], 1.0), ([3.0], 0.5), ([-3.0], 1.0), ([1.0, 1.0], 0.25), ([1.0, -2.0], 0.75), ([1.0] * 5, 1 / 32)],
-)
-def test_the_share_of_flips_that_cost_as_much_is_exact_for_a_few_castings(dearer, p):
-    assert gate.flipped_p(dearer) == pytest.approx(p)
-
-
-def test_two_escapes_of_many_castings_are_noise():
-    found = duel(pairs("reject", "review", 16) + pairs("pass", "reject", 2), Classes(), COSTS)
-    assert found.candidate_cost > found.champion_cost
-    assert not found.worse(0.05)
 
 
 def test_a_new_origin_that_was_not_learnt_is_no_reason():

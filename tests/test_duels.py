@@ -1,0 +1,59 @@
+"""Duels: a casting counts once, by how much its photographs cost; noise is told from a difference."""
+
+import pytest
+from gates import pairs
+from scipy import stats
+
+from tasks.models import duels
+from tasks.models.duels import Pair, duel
+from tasks.runs.config import Classes, Evaluation
+
+COSTS = Evaluation()
+
+
+def test_a_casting_counts_once_however_many_photographs_show_it():
+    found = duel(pairs("reject", "pass", 5, each=20), Classes(), COSTS)
+    assert (found.images, found.castings, found.cheaper, found.dearer) == (100, 5, 5, 0)
+    assert found.p == pytest.approx(stats.binomtest(5, 5).pvalue)
+    assert not found.better(0.05), "five castings may fall so by chance"
+
+
+def test_a_casting_counts_for_the_model_that_cost_less_on_all_its_photographs():
+    both = [one for pair in (pairs("reject", "pass", 1), pairs("pass", "reject", 1)) for one in pair]
+    one_casting = [Pair(*(side._replace(group="x") for side in pair)) for pair in both]
+    found = duel(one_casting, Classes(), COSTS)
+    assert (found.castings, found.cheaper, found.dearer) == (1, 0, 0), "what one photograph saves the other costs"
+
+
+def test_where_castings_are_not_known_images_count():
+    unknown = [Pair(*(side._replace(group="") for side in pair)) for pair in pairs("reject", "pass", 2, each=4)]
+    found = duel(unknown, Classes(), COSTS)
+    assert (found.castings, found.cheaper) == (None, 8)
+    assert "costs less on 8 images and more on 0" in found.told()
+
+
+def test_decisions_that_cost_the_same_count_for_nobody():
+    found = duel(pairs("review", "review", 10) + pairs("pass", "pass", 10), Classes(), COSTS)
+    assert (found.cheaper, found.dearer, found.p) == (0, 0, 1.0)
+    assert found.candidate_cost == found.champion_cost == pytest.approx((10 * 0.2 + 10 * 10) / 20)
+
+
+def test_many_small_gains_do_not_buy_a_few_escapes():
+    found = duel(pairs("reject", "review", 30) + pairs("pass", "review", 2), Classes(), COSTS)
+    assert found.p < 0.05
+    assert found.cheaper > found.dearer
+    assert not found.better(0.05), "two escapes cost more than thirty looks"
+
+
+@pytest.mark.parametrize(
+    ("dearer", "p"),
+    [([], 1.0), ([3.0], 0.5), ([-3.0], 1.0), ([1.0, 1.0], 0.25), ([1.0, -2.0], 0.75), ([1.0] * 5, 1 / 32)],
+)
+def test_the_share_of_flips_that_cost_as_much_is_exact_for_a_few_castings(dearer, p):
+    assert duels.flipped_p(dearer) == pytest.approx(p)
+
+
+def test_two_escapes_of_many_castings_are_noise():
+    found = duel(pairs("reject", "review", 16) + pairs("pass", "reject", 2), Classes(), COSTS)
+    assert found.candidate_cost > found.champion_cost
+    assert not found.worse(0.05)
