@@ -53,6 +53,15 @@ def test_the_share_of_flips_that_cost_as_much_is_exact_for_a_few_castings(dearer
     assert duels.flipped_p(dearer) == pytest.approx(p)
 
 
+def test_the_chance_of_a_dearer_figure_stands_behind_it():
+    assert (
+        duel(pairs("review", "reject", 5), Classes(), COSTS)
+        .told()
+        .endswith("instead of 0.000 (p = 0.031 of so much more)")
+    )
+    assert duel(pairs("reject", "review", 5), Classes(), COSTS).told().endswith("0.000 an image instead of 0.200")
+
+
 def test_two_escapes_of_many_castings_are_noise():
     found = duel(pairs("reject", "review", 16) + pairs("pass", "reject", 2), Classes(), COSTS)
     assert found.candidate_cost > found.champion_cost

@@ -40,9 +40,10 @@ class Duel(NamedTuple):
 
     def told(self) -> str:
         unit = "images" if self.castings is None else "castings"
+        dearer = f" (p = {self.p_dearer:.2g} of so much more)" if self.candidate_cost > self.champion_cost else ""
         return (
             f"costs less on {self.cheaper} {unit} and more on {self.dearer} (p = {self.p:.2g}), "
-            f"{self.candidate_cost:.3f} an image instead of {self.champion_cost:.3f} (p = {self.p_dearer:.2g} of so much more)"
+            f"{self.candidate_cost:.3f} an image instead of {self.champion_cost:.3f}{dearer}"
         )
 
     def better(self, significance: float) -> bool:
