@@ -75,11 +75,11 @@ def folder_of(file: Path) -> Path:
 
 def of_run(run: str, places: Places) -> Predictor:
     """The model that a run made: from its folder, or where that is gone from the registry, if it became a version."""
-    digest = model_of_run(run, places)
-    released = next((one for one in registry.versions(places) if one.model == digest), None)
-    if released and not bundle.of(digest, places).is_dir():
-        return Predictor(bundle.obtained(released, places), released.number)
-    return Predictor(bundle.of(digest, places))
+    folder = bundle.of(model_of_run(run, places), places)
+    if folder.is_dir():
+        return Predictor(folder)  # nobody is asked: that takes seconds
+    released = next((one for one in registry.versions(places) if one.model == folder.name), None)
+    return Predictor(bundle.obtained(released, places), released.number) if released else Predictor(folder)
 
 
 def model_of_run(run: str, places: Places) -> str:

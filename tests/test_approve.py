@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import model_folder, put_into_use, until
+from postgresql import free_port
 
 from tasks.runs import registry, tracker
 from tasks.runs.config import Places
@@ -31,9 +31,7 @@ announce(waiting, Places(data=Path(sys.argv[1]), artifacts=Path(sys.argv[2])))
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """The environment of a server of its own, with the deployment `approve` and a worker."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}/api"
     environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": address}
     log = open(tmp_path / "log", "wb")  # noqa: SIM115  its processes write it until they end

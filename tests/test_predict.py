@@ -94,6 +94,23 @@ def test_a_version_a_folder_or_a_file_can_be_named(ask, released, places, tmp_pa
     assert len(set(answers)) == 1
 
 
+def test_the_model_of_a_run_comes_from_its_folder_and_else_from_the_registry(
+    ask, released, places, tmp_path, monkeypatch
+):
+    exports, _ = released
+    run = places.artifacts / "runs/one"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(json.dumps({"model": {"folder": exports.digest}}))
+    words = tmp_path / "castings/test/def_front/cast_0.jpeg", "--run", "one"
+    with monkeypatch.context() as patched:
+        patched.setattr(predict.registry, "versions", lambda _: pytest.fail("the folder is at hand"))
+        there = ask(*words)
+    shutil.rmtree(places.artifacts / "models" / exports.digest)
+    fetched = ask(*words)
+    assert there[0] == fetched[0] == 0
+    assert there[1] == fetched[1]
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
