@@ -24,6 +24,8 @@ from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 
 WEEK = 7 * 86_400  # seconds that an answer is waited for
+# Prefect forgets a field's own description where the form has a first value.
+ANSWERS = "Switch **promote** on to put it into use; sent with it off, the version is refused."
 
 
 class PromoteArguments(Arguments):
@@ -40,7 +42,7 @@ class PromoteArguments(Arguments):
 class Answer(RunInput):
     """What a person says of a challenger."""
 
-    promote: bool = Field(description="Put it into use; otherwise it is refused.")
+    promote: bool
     reason: str = Field("", description="Why; it is kept with the version.")
 
 
@@ -127,7 +129,7 @@ def question(waiting: registry.Version, places: Places) -> str:
     """What a person should know before answering, in Markdown."""
     decided = tracker.decided(waiting.tracked, places)
     rules = "\n".join(f"* {rule.name}: {rule.figure} ({rule.limit})" for rule in decided.rules) if decided else ""
-    return f"**Version {waiting.number}** of run `{waiting.run_id}`: {waiting.reason}.\n\n{rules}"
+    return f"**Version {waiting.number}** of run `{waiting.run_id}`: {waiting.reason}.\n\n{rules}\n\n{ANSWERS}"
 
 
 def number(version: registry.Version | None) -> int | None:

@@ -129,7 +129,7 @@ def curves(axes: "Axes", history: Sequence[Epoch], kept: int, quantity: str, lab
     axes.axvline(kept, color=KEPT, linewidth=1, linestyle=":", label=f"kept epoch {kept}")
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.spines[["top", "right"]].set_visible(False)
 
 

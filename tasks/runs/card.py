@@ -12,7 +12,7 @@ from tasks.models.decisions import Decision
 from tasks.models.metrics import Prediction
 from tasks.runs import dataset, judgement
 from tasks.runs.config import Evaluation as Costs
-from tasks.runs.markdown import code, counts, of, table
+from tasks.runs.markdown import code, counts, number_of, of, table
 from tasks.runs.records import Audit, Evaluation, Format, Manifest, Model, Score, Splits
 
 FAILING = 12  # castings that are listed
@@ -162,9 +162,9 @@ def training(model: Model) -> str:
     )
     first = f", from the weights of model `{model.started_from}`" if model.started_from else ""
     return (
-        f"`{model.name}`, {model.parameters:,} parameters, sees {sees}. {len(model.history)} epochs over {model.images:,} images"
-        f"{first}; epoch {model.kept_epoch} is kept. {model.wall_seconds:.0f} s, {model.cpu_seconds:.0f} CPU seconds, on "
-        f"{model.device}. Digest of the weights `{model.weights_sha256}`."
+        f"`{model.name}`, {model.parameters:,} parameters, sees {sees}. {number_of(len(model.history), 'epoch')} "
+        f"over {model.images:,} images{first}; epoch {model.kept_epoch} is kept. {model.wall_seconds:.0f} s, {model.cpu_seconds:.0f} CPU "
+        f"seconds, on {model.device}. Digest of the weights `{model.weights_sha256}`."
     )
 
 

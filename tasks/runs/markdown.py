@@ -11,6 +11,10 @@ def counts(values: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {name}" for name, count in values.items())
 
 
+def number_of(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def code(text: str) -> str:
     """A name from outside as Markdown code, in which nothing is markup."""
     return f"`{' '.join(text.replace('`', chr(39)).split())}`"

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from tasks.runs import dataset, judgement, tracker
-from tasks.runs.markdown import of, table
+from tasks.runs.markdown import number_of, of, table
 from tasks.runs.outcome import Found, Outcome
 from tasks.runs.records import Figure, Release
 
@@ -77,8 +77,9 @@ def headline(release: Release) -> str:
 
 def rules(release: Release) -> str:
     """What the gate asked, one by one."""
-    rows = [(rule.name, rule.figure, rule.limit, "kept" if rule.kept else "**broken**") for rule in release.rules]
-    return table(("Rule", "Found", "Allowed", ""), rows)
+    # What was broken comes first: Prefect's page cuts a wide table off on the right.
+    rows = [("kept" if rule.kept else "**broken**", rule.name, rule.figure, rule.limit) for rule in release.rules]
+    return table(("", "Rule", "Found", "Allowed"), rows)
 
 
 def training(outcome: Outcome) -> str:
@@ -94,7 +95,7 @@ def training(outcome: Outcome) -> str:
     ]
     return " ".join([
         f"`{model.name}`, {model.parameters:,} parameters, sees {sees}.{chosen}",
-        f"{len(model.history)} epochs over {model.images:,} images took {model.wall_seconds:.0f} s ({model.cpu_seconds:.0f} "
+        f"{number_of(len(model.history), 'epoch')} over {model.images:,} images took {model.wall_seconds:.0f} s ({model.cpu_seconds:.0f} "
         f"CPU seconds, {model.images_per_second:,.0f} images a second) on {model.device}.",
         *filter(None, notes),
     ])  # fmt: skip
