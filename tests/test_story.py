@@ -1,4 +1,4 @@
-"""The story of a registry, on the sample: first model, nothing new, a worse one, a better one, taken back, and who answers meanwhile."""
+"""The story of a registry, on the sample: first model, nothing new, one as bad, a better one, taken back, and who answers meanwhile."""
 
 import csv
 import json
@@ -13,16 +13,16 @@ from tasks.runs.commandline import exit_status
 from tasks.runs.config import Config
 
 pytestmark = pytest.mark.slow
-LAX = {"max_escape_rate": 0.5, "max_false_reject_rate": 0.5, "max_review_rate": 1.0}  # three epochs make no good model
+LAX = {"max_escape_rate": 0.5, "max_false_reject_rate": 0.5, "max_review_rate": 1.0}  # few epochs make no good model
 
 
 @pytest.fixture
 def retrained(prefect_server, places):
-    def run(epochs: int) -> dict:
+    def run(epochs: int, seed: int = 0) -> dict:
         """`run.json` of a run on the same small sample."""
         settings = {
             "fetch": {"sample": {"parts": 60, "train_images": 300, "test_images": 120}},
-            "training": {"model": "ring", "epochs": epochs},
+            "training": {"model": "ring", "epochs": epochs, "seed": seed},
             "acceptance": LAX,
             "places": places,
         }
@@ -55,16 +55,16 @@ def test_a_registry_from_the_first_model_to_a_rollback(retrained, said, places):
         (image,) = places.data.glob(f"images/*/{part['sha256']}*")
         return json.loads(said(predict, str(image), "--json"))[0]["model_version"]
 
-    first = retrained(3)
+    first = retrained(1)  # it sends all to a person, so that the better one is better on any processor
     assert (first["release"]["verdict"], first["release"]["version"]) == ("promoted", 1)
     assert answering() == 1
 
-    same = retrained(3)
+    same = retrained(1)
     assert all(step["cached"] for step in same["steps"].values())
     assert same["release"] == first["release"]
 
-    worse = retrained(1)
-    assert (worse["release"]["verdict"], worse["release"]["version"]) == ("kept", 1)
+    bad = retrained(1, seed=1)
+    assert (bad["release"]["verdict"], bad["release"]["version"]) == ("kept", 1)
     assert answering() == 1
 
     better = retrained(15)
@@ -83,16 +83,16 @@ def test_a_registry_from_the_first_model_to_a_rollback(retrained, said, places):
     runs = client.search_runs([tracker.experiment(places)], order_by=["attributes.start_time"])
     assert [(run.data.tags["recast.run"], run.data.tags["recast.verdict"], run.info.status) for run in runs] == [
         (facts["run_id"], verdict, "FINISHED")
-        for facts, verdict in ((first, "promoted"), (worse, "kept"), (better, "promoted"))
+        for facts, verdict in ((first, "promoted"), (bad, "kept"), (better, "promoted"))
     ]
     assert [run.data.metrics["evaluation.test.accuracy"] for run in runs] == [
-        facts["evaluation"]["test"]["accuracy"] for facts in (first, worse, better)
+        facts["evaluation"]["test"]["accuracy"] for facts in (first, bad, better)
     ]
     assert int(client.get_model_version_by_alias("recast", "champion").version) == 1
     assert client.get_model_version("recast", "2").tags["recast.withdrawn"] == "was taken back: a try"
 
     went = said(prune, "--keep-runs", "1")
-    assert " 2 runs, " in went, "one that changed nothing, and the worse one"
+    assert " 2 runs, " in went, "one that changed nothing, and the one as bad"
     assert " images, " not in went
     again = retrained(15)
     assert all(step["cached"] for step in again["steps"].values())

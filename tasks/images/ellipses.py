@@ -7,6 +7,7 @@ import numpy as np
 
 SETTLES = 4  # rounds of leaving out what lies far off; more change nothing
 ORIGIN = np.zeros(2)
+ROUNDING = 1e-12  # of the largest is nothing: points on a line or a parabola, which processors round differently
 FAR = 2.5  # times the median distance is far off
 
 
@@ -54,15 +55,17 @@ def through(points: np.ndarray) -> Ellipse | None:
     """
     x, y = points
     terms = np.stack([x * x, x * y, y * y, x, y])
-    try:
-        a, b, c, d, e = np.linalg.solve(terms @ terms.T, terms.sum(axis=1))
-        form = np.array([[a, b / 2], [b / 2, c]])
-        centre = -np.linalg.solve(form, [d, e]) / 2
-    except np.linalg.LinAlgError:
+    moments = terms @ terms.T
+    if np.linalg.matrix_rank(moments, rtol=ROUNDING, hermitian=True) < len(terms):
         return None
+    a, b, c, d, e = np.linalg.solve(moments, terms.sum(axis=1))
+    form = np.array([[a, b / 2], [b / 2, c]])
     lengths, axes = np.linalg.eigh(form)
+    if lengths[0] <= ROUNDING * lengths[1]:
+        return None
+    centre = -np.linalg.solve(form, [d, e]) / 2
     level = 1 + centre @ form @ centre
-    if lengths[0] <= 0 or level <= 0:
+    if level <= 0:
         return None
     return Ellipse(centre, (axes * np.sqrt(level / lengths)) @ axes.T)
 
