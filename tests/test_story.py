@@ -1,4 +1,4 @@
-"""The story of a registry, on the sample: first model, nothing new, one as bad, a better one, taken back, and who answers meanwhile."""
+"""The story of a registry, on the sample: first model, nothing new, a better one, a worse one, taken back, and who answers meanwhile."""
 
 import csv
 import json
@@ -63,13 +63,14 @@ def test_a_registry_from_the_first_model_to_a_rollback(retrained, said, places):
     assert all(step["cached"] for step in same["steps"].values())
     assert same["release"] == first["release"]
 
-    bad = retrained(1, seed=1)
-    assert (bad["release"]["verdict"], bad["release"]["version"]) == ("kept", 1)
-    assert answering() == 1
-
     better = retrained(15)
     assert (better["release"]["verdict"], better["release"]["version"]) == ("promoted", 2)
     assert better["release"]["reason"].startswith("better than version 1: it costs less on")
+    assert answering() == 2
+
+    worse = retrained(1, seed=1)
+    assert (worse["release"]["verdict"], worse["release"]["version"]) == ("kept", 2)
+    assert worse["release"]["reason"].startswith("dearer than version 2 beyond noise")
     assert answering() == 2
 
     said(promote, "--rollback", "--reason", "a try")
@@ -83,16 +84,16 @@ def test_a_registry_from_the_first_model_to_a_rollback(retrained, said, places):
     runs = client.search_runs([tracker.experiment(places)], order_by=["attributes.start_time"])
     assert [(run.data.tags["recast.run"], run.data.tags["recast.verdict"], run.info.status) for run in runs] == [
         (facts["run_id"], verdict, "FINISHED")
-        for facts, verdict in ((first, "promoted"), (bad, "kept"), (better, "promoted"))
+        for facts, verdict in ((first, "promoted"), (better, "promoted"), (worse, "kept"))
     ]
     assert [run.data.metrics["evaluation.test.accuracy"] for run in runs] == [
-        facts["evaluation"]["test"]["accuracy"] for facts in (first, bad, better)
+        facts["evaluation"]["test"]["accuracy"] for facts in (first, better, worse)
     ]
     assert int(client.get_model_version_by_alias("recast", "champion").version) == 1
     assert client.get_model_version("recast", "2").tags["recast.withdrawn"] == "was taken back: a try"
 
     went = said(prune, "--keep-runs", "1")
-    assert " 2 runs, " in went, "one that changed nothing, and the one as bad"
+    assert " 2 runs, " in went, "one that changed nothing, and the worse one"
     assert " images, " not in went
     again = retrained(15)
     assert all(step["cached"] for step in again["steps"].values())
