@@ -133,6 +133,7 @@ def stop(started: dict[str, subprocess.Popen[bytes]]) -> None:
             process.wait(STOPPED)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()
     for one in below & processes().keys():
         with contextlib.suppress(ProcessLookupError):
             os.kill(one.number, signal.SIGKILL)

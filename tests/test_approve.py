@@ -11,6 +11,7 @@ import pytest
 from conftest import model_folder, put_into_use, until
 from postgresql import free_port
 
+from deployments import up
 from tasks.runs import registry, tracker
 from tasks.runs.config import Places
 
@@ -39,7 +40,8 @@ def home(tmp_path, monkeypatch):
     def start(*words: str) -> subprocess.Popen:
         return subprocess.Popen([*PREFECT, *words], cwd=ROOT, env=environment, stdout=log, stderr=log)
 
-    started = [start("server", "start", "--port", str(port))]
+    monkeypatch.setattr(up, "SIGNALS", ())  # they are this process's
+    started = {"server": start("server", "start", "--port", str(port))}
     try:
         until(lambda: answers(f"{address}/health"), 300, "the server")
         for words in (
@@ -47,13 +49,10 @@ def home(tmp_path, monkeypatch):
             ("--no-prompt", "deploy", "--name", "approve", "--prefect-file", "deployments/prefect.yaml"),
         ):
             subprocess.run([*PREFECT, *words], cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
-        started.append(start("worker", "start", "--pool", "recast-cpu"))
+        started["worker"] = start("worker", "start", "--pool", "recast-cpu")
         yield environment
     finally:
-        for process in reversed(started):
-            process.terminate()
-        for process in started:
-            process.wait(60)
+        up.stop(started)
         log.close()
 
 
