@@ -50,6 +50,8 @@ def main() -> None:
     except Interrupted:
         print("stopping")
     finally:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)  # who presses Ctrl-C twice is to find nothing left running either
         stop(started)
 
 
@@ -123,8 +125,6 @@ def until_it_answers(address: str, server: subprocess.Popen[bytes]) -> None:
 
 def stop(started: dict[str, subprocess.Popen[bytes]]) -> None:
     """Workers first, that they can tell the server what they left. Who has not ended in time is killed, and so are the runs it left."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)  # who presses Ctrl-C twice is to find nothing left running either
     living = {process.pid for process in started.values() if process.poll() is None}
     below = descendants(living)  # now: of who loses its parent nobody knows whose it was
     for process in reversed(started.values()):

@@ -30,7 +30,7 @@ announce(waiting, Places(data=Path(sys.argv[1]), artifacts=Path(sys.argv[2])))
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path):
     """The environment of a server of its own, with the deployment `approve` and a worker."""
     port = free_port()
     address = f"http://127.0.0.1:{port}/api"
@@ -40,7 +40,6 @@ def home(tmp_path, monkeypatch):
     def start(*words: str) -> subprocess.Popen:
         return subprocess.Popen([*PREFECT, *words], cwd=ROOT, env=environment, stdout=log, stderr=log)
 
-    monkeypatch.setattr(up, "SIGNALS", ())  # they are this process's
     started = {"server": start("server", "start", "--port", str(port))}
     try:
         until(lambda: answers(f"{address}/health"), 300, "the server")

@@ -141,7 +141,6 @@ time.sleep(600)
 
 def test_a_worker_that_does_not_stop_is_killed_with_its_run(monkeypatch):
     monkeypatch.setattr(up, "STOPPED", 0.2)
-    monkeypatch.setattr(up, "SIGNALS", ())  # they are this process's
     with subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True) as worker:
         run = int(worker.stdout.readline())
         up.stop({"recast-gpu": worker})
@@ -183,7 +182,7 @@ def starting(folder: Path, *by: str) -> Iterator[tuple[subprocess.Popen, int]]:
         signal.signal(signal.SIGHUP, before)
     with process:
         log = folder / "server.log"
-        until(lambda: log.exists() and log.read_text().endswith("\n"), 120, "the server")
+        until(lambda: log.exists() and log.read_text().endswith("\n"), 30, "the server")
         try:
             yield process, int(log.read_text())
         finally:
@@ -195,7 +194,7 @@ def test_what_is_up_goes_down(tmp_path, number):
     """By Ctrl-C, by systemd, with the terminal; also where a script in the background made it ignore Ctrl-C."""
     with starting(tmp_path, "sh", "-c", 'trap "" INT; exec "$@"', "sh") as (process, server):
         process.send_signal(number)
-        assert process.wait(120) == 0
+        assert process.wait(30) == 0
         assert gone(server)
 
 

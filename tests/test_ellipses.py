@@ -100,13 +100,24 @@ LINE = np.linspace(-1, 1, 50)
         np.stack([LINE, np.full(50, 0.5)]),
         np.stack([LINE, 2 * LINE + 0.1]),
         np.stack([LINE, LINE**2 - 0.5]),
+        np.stack([LINE, LINE**2 - 0.4]),
         np.stack([np.cosh(LINE) * np.tile([1, -1], 25), np.sinh(LINE)]),
         np.zeros((2, 50)),
         np.ones((2, 50)),
         np.eye(2),
         np.empty((2, 0)),
     ],
-    ids=["a level line", "a line", "a parabola", "a hyperbola", "zero", "one point", "two points", "no points"],
+    ids=[
+        "a level line",
+        "a line",
+        "a parabola",
+        "another parabola",
+        "a hyperbola",
+        "zero",
+        "one point",
+        "two points",
+        "no points",
+    ],
 )
 def test_points_that_lie_on_no_ellipse_give_none(points):
     assert through(points) is None
