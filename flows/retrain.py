@@ -37,7 +37,7 @@ from tasks.runs.caching import Steps
 from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_status, parse
 from tasks.runs.config import Config, Places, Recipe
 from tasks.runs.files import sweep, usable
-from tasks.runs.outcome import Found, Outcome, facts, new_run_id, write_run
+from tasks.runs.outcome import Found, Outcome, code, facts, new_run_id, write_run
 from tasks.runs.records import Arrival, Corrections, Release, Source, Splits
 from tasks.runs.retention import using
 from tasks.sources.arrivals import arrivals
@@ -71,7 +71,7 @@ def retrain(config: Config = Config()) -> Release:
 def retrained(config: Config) -> Release:
     """The run itself."""
     started, began = datetime.now(UTC), time.perf_counter()
-    run_id = new_run_id(started, config)
+    run_id, commit = new_run_id(started, config), code()
     sweep(config.places)
     step = Steps(config.places)
     source, arriving, mending = look_first(config)
@@ -81,7 +81,7 @@ def retrained(config: Config) -> Release:
     manifest = step(validate, folder, arriving, mending, config.validation)
     audited = step(audit, manifest, config.audit)
     splits = step(split, manifest, audited, config.splitting)
-    found = Found(config, source, arriving, archive, folder, manifest, audited, splits)
+    found = Found(config, source, arriving, archive, folder, manifest, audited, splits, commit)
     tell(report.before_training(found), config.places)  # known before hours of training, and if these end badly
 
     recipe, chosen_because = choose(config, splits)

@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from conftest import until
-from postgresql import free_port, postgresql
+from conftest import free_port, until
+from postgresql import postgresql
 
 INSTALLED = Path(sysconfig.get_path("scripts"))
 FILE = Path(__file__).parents[1] / "deployments/compose.yaml"

@@ -3,29 +3,36 @@
 import hashlib
 import io
 import os
+import pickle
 import shutil
+import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from PIL import Image
 
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
 from tasks.images.manifest import Row, stored
-from tasks.models import bundle
+from tasks.models import bundle, gate
 from tasks.models.decisions import Decision
-from tasks.runs import registry, tracker
+from tasks.runs import config, registry, tracker
 from tasks.runs.config import Classes, Config, Fetch, Places, Splitting
 from tasks.runs.config import Evaluation as Judging
 from tasks.runs.files import scratch_beside, store
 from tasks.runs.outcome import Outcome
 from tasks.runs.records import (
+    Audit,
     Corrections,
     Epoch,
     Evaluation,
@@ -34,29 +41,58 @@ from tasks.runs.records import (
     Figures,
     Format,
     ImageFolder,
+    Manifest,
     Model,
+    Release,
     Score,
+    Splits,
 )
 from tasks.runs.tables import store_table
 
-settings.register_profile(
-    "house", deadline=None, derandomize=True
-)  # the same cases each time, however slow the machine
-settings.load_profile("house")
+# `--hypothesis-profile=long` is for `make test-all`. Each time the same cases, however slow the machine.
+for name, examples in (("short", 50), ("long", 1_000)):
+    settings.register_profile(name, max_examples=examples, deadline=None, derandomize=True, database=None)
+settings.load_profile("short")
+
+pytest_plugins = ["marks"]
+T = TypeVar("T")
 
 
-LONGEST = ("test_real", "test_loop", "test_kills", "test_story")
+@pytest.fixture(scope="session")
+def tensorflow() -> None:
+    """Let a test load TensorFlow and Keras."""
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes minutes begins first in every process, so that none is left with it when the others have ended.
+@pytest.fixture(scope="session")
+def mlflow() -> None:
+    """Let a test load MLflow."""
 
-    Each process is dealt a part of the list, one after the other, and takes from those of others when it has none left.
-    """
-    parts = getattr(config, "workerinput", {}).get("workercount", 1)
-    long, short = ([item for item in items if (item.path.stem in LONGEST) == wanted] for wanted in (True, False))
-    cuts = [len(short) * part // parts for part in range(parts + 1)]
-    items[:] = [one for part in range(parts) for one in (*long[part::parts], *short[cuts[part] : cuts[part + 1]])]
+
+@pytest.fixture(scope="session")
+def server() -> None:
+    """Let a test open a port."""
+
+
+@pytest.fixture(scope="session")
+def process() -> None:
+    """Let a test start processes."""
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], T]], T]:
+    """Call `make` with a new folder once a test run, in the first of its processes that asks; the others get the result by pickle."""
+    top = tmp_path_factory.getbasetemp()
+    top = top.parent if "PYTEST_XDIST_WORKER" in os.environ else top
+
+    def result(name: str, make: Callable[[Path], T]) -> T:
+        folder, made = top / f"once-{name}", top / f"once-{name}.pickle"
+        with FileLock(top / f"once-{name}.lock"):
+            if not made.exists():
+                folder.mkdir()
+                made.write_bytes(pickle.dumps(make(folder)))
+        return pickle.loads(made.read_bytes())
+
+    return result
 
 
 @pytest.fixture
@@ -78,8 +114,9 @@ def places(tmp_path: Path) -> Places:
 
 def copied(made: Places, places: Places) -> None:
     """Puts all that a fixture of a module made into a test's own places, which it may spoil."""
-    shutil.copytree(made.data, places.data)
-    shutil.copytree(made.artifacts, places.artifacts, dirs_exist_ok=True)
+    for there, here in ((made.data, places.data), (made.artifacts, places.artifacts)):
+        if there.exists():
+            shutil.copytree(there, here, dirs_exist_ok=True, symlinks=True)
 
 
 @pytest.fixture(scope="session")
@@ -231,11 +268,15 @@ def judged(places: Places, model: Model) -> Evaluation:
 
 
 @pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def empty_registry(mlflow, once) -> Path:
     """MLflow's database before anything is in it; making one takes seconds, copying it none."""
-    places = Places(artifacts=tmp_path_factory.mktemp("registry"))
-    tracker.client(places).search_experiments()
-    return tracker.embedded(places)
+
+    def make(top: Path) -> Path:
+        places = Places(artifacts=top)
+        tracker.client(places).search_experiments()
+        return tracker.embedded(places)
+
+    return once("registry", make)
 
 
 @pytest.fixture
@@ -264,16 +305,49 @@ def put_into_use(folder: Path, places: Places, run_id: str = "first-run") -> reg
     return registry.version(made.number, places)
 
 
+class Training(NamedTuple):
+    """A small training that the tests of a run share and never change: its places, and the records of its steps."""
+
+    places: Places
+    folder: ImageFolder
+    manifest: Manifest
+    audit: Audit
+    splits: Splits
+    model: Model
+
+    @property
+    def records(self) -> tuple[Manifest, Audit, Splits, Model]:
+        return self.manifest, self.audit, self.splits, self.model
+
+
 @pytest.fixture(scope="session")
-def untrained(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[..., bytes]) -> tuple:
+def training(tensorflow, once, photograph: Callable[..., bytes]) -> Training:
+    """A `compact` of 32 pixels that tells the holes of `photograph`."""
+
+    def make(top: Path) -> Training:
+        from tasks.train import train
+
+        places = Places(data=top / "data", artifacts=top / "artifacts")
+        found = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
+        settings = config.Training(model="compact", epochs=20, image_size=32)
+        return Training(places, *found, train.fn(found[-1], settings.recipe(), places))
+
+    return once("training", make)
+
+
+@pytest.fixture(scope="session")
+def untrained(tensorflow, process, once, photograph: Callable[..., bytes]) -> tuple:
     """(exports of a small model, its table of predictions by sha256, folder of all); untrained, which answers as quickly."""
+    return once("untrained", partial(export_untrained, photograph))
+
+
+def export_untrained(photograph: Callable[..., bytes], top: Path) -> tuple:
     from tasks.evaluate import evaluate
     from tasks.export import export
     from tasks.models import networks
     from tasks.models.metrics import Prediction
     from tasks.runs.tables import read_table
 
-    top = tmp_path_factory.mktemp("made")
     places = Places(data=top / "data", artifacts=top / "artifacts")
     _, *found = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
     splits = found[-1]
@@ -325,7 +399,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
-    from tasks.release import release
+    from tasks.release import Candidate
     from tasks.sources.arrivals import arrivals
     from tasks.sources.source import locate
     from tasks.split import split
@@ -352,8 +426,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     splits = split.fn(manifest, audited, config.splitting, places)
     picture = store(lambda path: path.write_bytes(photograph(form="PNG")), places, "data", "figures/figure.png")
     exports = foldered(model, evaluation, places)
+    run_id = "20261122-161500-compact-1f3a"
+    candidate = Candidate(splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id, places)
+    ruled = gate.ruled(candidate.alone, None, splits.classes, config.evaluation, config.acceptance)
     return Outcome(
-        run_id="20261122-161500-compact-1f3a",
+        run_id=run_id,
         started=datetime(2026, 11, 22, 16, 15, tzinfo=UTC),
         wall_seconds=12.345,
         config=config,
@@ -365,6 +442,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
         manifest=manifest,
         audit=audited,
         splits=splits,
+        code={"commit": "1f" * 20, "changed": False},
         model=model,
         evaluation=evaluation,
         figures=Figures(
@@ -374,30 +452,61 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
             )
         ),
         exports=exports,
-        release=release.fn(
-            splits,
-            model,
-            evaluation,
-            exports,
-            config.evaluation,
-            config.acceptance,
-            "20261122-161500-compact-1f3a",
-            places,
-        ),
+        release=Release(
+            verdict="kept",
+            reason=ruled.reason,
+            version=None,
+            champion_before=None,
+            decided_in=run_id,
+            rules=tuple(ruled.rules),
+        ),  # fmt: skip
     )
 
 
 @pytest.fixture(scope="session")
-def prefect_server() -> Iterator[None]:
-    """A real server on a new database, one for the whole run; starting it takes some 12 s, so nobody gets it unasked."""
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
-    from prefect.testing.utilities import prefect_test_harness
+def migrated(once) -> Path:
+    """The database of a Prefect server before anything is in it; making one takes 4 s of an idle machine, copying it none."""
 
-    with (
-        prefect_test_harness(server_startup_timeout=180),
-        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_TO_API_ENABLED: False}),
-    ):
-        yield
+    def make(top: Path) -> Path:
+        from prefect.server.api.server import SubprocessASGIServer
+        from prefect.settings import PREFECT_HOME, temporary_settings
+
+        with temporary_settings({PREFECT_HOME: top / "home"}):
+            started = SubprocessASGIServer(port=free_port())
+            started.start(timeout=180)
+            started.stop()
+        with (
+            closing(sqlite3.connect(top / "home/prefect.db")) as made,
+            closing(sqlite3.connect(top / "prefect.db")) as copy,
+        ):
+            made.backup(copy)  # what lies in its log too
+        return top / "prefect.db"
+
+    return once("prefect", make)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(server, process, migrated, tmp_path_factory) -> Iterator[None]:
+    """A real server on a new database, one for each process of the tests; starting it takes seconds, so nobody gets it unasked."""
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+    from prefect.testing import utilities
+
+    folder = tmp_path_factory.mktemp("prefect")
+    shutil.copyfile(migrated, folder / "prefect-test.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(utilities, "mkdtemp", lambda: str(folder))
+        with (
+            utilities.prefect_test_harness(server_startup_timeout=180),
+            temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_LOGGING_TO_API_ENABLED: False}),
+        ):
+            yield
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def until(reached: Callable[[], object], seconds: float, what: str) -> None:
@@ -408,20 +517,25 @@ def until(reached: Callable[[], object], seconds: float, what: str) -> None:
         time.sleep(0.5)
 
 
-def real(variable: str) -> Path:
-    """The real data that the variable names; the test skips without it."""
-    if not os.environ.get(variable):
-        pytest.skip(f"{variable} names no real data")
-    return Path(os.environ[variable])
+@pytest.fixture(scope="session")
+def real() -> Callable[[str], Path]:
+    """Find the real data that a variable names; the test skips without it."""
+
+    def found(variable: str) -> Path:
+        if not os.environ.get(variable):
+            pytest.skip(f"{variable} names no real data")
+        return Path(os.environ[variable])
+
+    return found
 
 
 @pytest.fixture(scope="session")
-def real_archive() -> Path:
+def real_archive(real) -> Path:
     return real("RECAST_ARCHIVE")
 
 
 @pytest.fixture(scope="session")
-def real_arrivals() -> Path:
+def real_arrivals(real) -> Path:
     return real("RECAST_ARRIVALS")
 
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import until
+from conftest import free_port, until
 
 
 def programs() -> Path:
@@ -21,12 +20,6 @@ def programs() -> Path:
         missing = "PostgreSQL is not installed: apt-get install postgresql"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
     return max(found, key=lambda path: [int(part) for part in path.parts if part.isdigit()]).parent
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow
 WIDTH = 24  # columns of a small strip
 
 

@@ -8,14 +8,12 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import model_folder, put_into_use, until
-from postgresql import free_port
+from conftest import free_port, model_folder, put_into_use, until
 
 from deployments import up
 from tasks.runs import registry, tracker
 from tasks.runs.config import Places
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 PREFECT = [sys.executable, "-m", "prefect"]
 ANNOUNCE = """

@@ -400,7 +400,6 @@ def test_a_file_that_goes_while_it_is_packed_leaves_the_former_archive(tmp_path,
     assert sorted(os.listdir(tmp_path)) == ["a.jpeg", "images.zip"]
 
 
-@pytest.mark.slow
 def test_the_published_archive_unpacks_to_its_7348_images(tmp_path):
     if not os.environ.get("RECAST_ARCHIVE"):
         pytest.skip("RECAST_ARCHIVE does not name a copy of the published archive")

@@ -304,12 +304,11 @@ def short(path: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> Planted:
+def planted(process, tmp_path_factory: pytest.TempPathFactory) -> Planted:
     top: Path = tmp_path_factory.mktemp("planted")
     return Planted(Places(data=top / "data", artifacts=top / "artifacts"))
 
 
-@pytest.mark.slow
 def test_every_planted_copy_is_found_and_no_other(planted):
     listed = {frozenset((pair.path, pair.copy_path)) for pair in planted.pairs}
     files = defaultdict(list)
@@ -324,7 +323,6 @@ def test_every_planted_copy_is_found_and_no_other(planted):
     assert sum(path in with_its_own for path in copies) / len(copies) >= 0.99
 
 
-@pytest.mark.slow
 def test_what_was_done_to_a_copy_is_named(planted):
     told = {(pair.path, pair.copy_path): pair.transform for pair in planted.pairs}
     wrong = []
@@ -341,7 +339,6 @@ def test_what_was_done_to_a_copy_is_named(planted):
     assert wrong == []
 
 
-@pytest.mark.slow
 def test_photographs_of_one_part_are_one_group(planted):
     contents = {row.sha256: row.path for row in planted.rows}.items()
     groups = [planted.members[sha256].group for sha256, _ in contents]
@@ -357,7 +354,6 @@ def test_photographs_of_one_part_are_one_group(planted):
     assert planted.record.castings == SAMPLE.parts
 
 
-@pytest.mark.slow
 def test_the_numbers_are_those_of_the_truth(planted):
     record, truth = planted.record, planted.truth
     kinds = Counter(line["fault"] for line in truth.values())

@@ -137,8 +137,6 @@ def test_the_same_rows_give_the_same_probes():
     )
 
 
-@pytest.mark.slow
-@pytest.mark.real
 def test_a_look_up_passes_the_published_test(real_archive):
     thumbnails, labels, test = [], [], []
     with zipfile.ZipFile(real_archive) as archive:

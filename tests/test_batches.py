@@ -5,8 +5,6 @@ from collections import Counter
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.slow
-
 
 def examples(images: np.ndarray, strata: list[int] | None = None):
     """Their labels are their numbers, by which a batch tells what it shows."""

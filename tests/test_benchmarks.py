@@ -209,7 +209,7 @@ def own() -> tuple[int, int]:
     return os.getpid(), peak_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("process")
 def test_work_apart_has_a_process_and_a_peak_of_its_own():
     ballast = np.ones(30_000_000)  # 240 MB
     process, peak = apart(own)
@@ -238,7 +238,7 @@ def arriving(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(sample: Path, tmp_path_factory, tmp_path: Path, monkeypatch) -> Callable[..., dict]:
+def run(tensorflow, process, sample: Path, tmp_path_factory, tmp_path: Path, monkeypatch) -> Callable[..., dict]:
     """What a benchmark writes about the sample; all of it in this process, to be sooner done."""
 
     def measured(benchmark, *words: object) -> dict:
@@ -253,7 +253,6 @@ def run(sample: Path, tmp_path_factory, tmp_path: Path, monkeypatch) -> Callable
     return measured
 
 
-@pytest.mark.slow
 def test_time_to_accuracy_measures_trainings_side_by_side(sample, tmp_path):
     words = ["--source", sample, "--models", "compact,tutorial", "--seeds", "1", "--epochs", "1", "--published"]
     done = subprocess.run(
@@ -274,7 +273,6 @@ def test_time_to_accuracy_measures_trainings_side_by_side(sample, tmp_path):
     assert "compact to tutorial, cpu seconds: " in done.stdout
 
 
-@pytest.mark.slow
 def test_kept_strips_are_read_and_others_found_anew(run, monkeypatch):
     from tasks.images import strips
 
@@ -290,7 +288,6 @@ def test_kept_strips_are_read_and_others_found_anew(run, monkeypatch):
     assert asked.count("data") == 56, "by ring alone, in a folder of its own; what is prepared lies in another"
 
 
-@pytest.mark.slow
 def test_every_casting_is_judged_by_a_network_that_never_saw_it(run, capsys):
     found = run(by_casting, "--models", "compact", "--folds", 2, "--epochs", 1)["compact"]
     assert [one["images"] for one in found["folds"]] == [one["defects"] + one["good"] for one in found["folds"]]
@@ -304,7 +301,6 @@ def test_every_casting_is_judged_by_a_network_that_never_saw_it(run, capsys):
     assert "mean accuracy" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_a_new_camera_is_judged_before_and_after_it_was_seen(run, arriving):
     found = run(new_camera, "--arrivals", arriving, "--models", "compact", "--folds", 2, "--draws", 1, "--epochs", 1)[
         "compact"
@@ -318,7 +314,6 @@ def test_a_new_camera_is_judged_before_and_after_it_was_seen(run, arriving):
         assert 0 <= case["published_test_accuracy"] <= 1
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("model", ["compact", "ring"])
 def test_waiting_is_measured_on_the_network_itself(run, model):
     found = run(input_pipeline, "--models", model, "--steps", 3, "--rounds", 1)[model]
@@ -330,7 +325,6 @@ def test_waiting_is_measured_on_the_network_itself(run, model):
     assert found["pipeline_alone_images_per_second"] > 0
 
 
-@pytest.mark.slow
 def test_a_prediction_is_timed_beside_the_tutorials(run):
     found = run(predict, "--epochs", 1, "--singles", 3, "--images", 20)
     assert found["images"] == 20

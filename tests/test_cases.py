@@ -1,7 +1,6 @@
 """Cases: what people should look at, the worst first, under the heat of the network that judged it."""
 
 import numpy as np
-import pytest
 
 from tasks.images import manifest
 from tasks.images.sheets import letters
@@ -81,7 +80,6 @@ def test_no_probability_is_told_of_a_part_that_was_not_seen():
     assert caption(judged("one", "ok_front", 0.5, "review", reason=NO_RING)).startswith("ok_front: for a person\n")
 
 
-@pytest.mark.slow
 def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, places):
     from tasks.models import networks
 
@@ -101,7 +99,6 @@ def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, plac
     assert np.asarray(mistakes.image.convert("L")).std() > 5
 
 
-@pytest.mark.slow
 def test_a_part_whose_ring_is_not_found_is_shown_without_heat(prepared, places):
     """The small photographs are of no round part."""
     from tasks.models import networks

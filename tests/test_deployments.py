@@ -11,8 +11,7 @@ from uuid import UUID
 
 import pytest
 import yaml
-from conftest import until
-from postgresql import free_port
+from conftest import free_port, until
 from prefect.client.orchestration import get_client
 from prefect.flows import load_flow_from_entrypoint
 from prefect.server.events.schemas.automations import EventTrigger
@@ -91,7 +90,6 @@ def client(prefect_server, monkeypatch):
         yield found
 
 
-@pytest.mark.slow
 def test_deploying_again_leaves_what_a_person_switched(client, monkeypatch):
     def active() -> dict[str, bool]:
         names = "prune/prune", "watch/watch"

@@ -9,7 +9,6 @@ import pytest
 
 from tasks.runs.errors import BadInput
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 
 

@@ -12,8 +12,6 @@ from tasks.models.novelty import learn
 from tasks.models.prediction import Predictor
 from tasks.runs import registry
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def model(released, places):

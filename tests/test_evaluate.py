@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import copied
 
 from tasks.evaluate import DOUBTFUL, evaluate, learnt
 from tasks.images import manifest
@@ -10,17 +11,16 @@ from tasks.models import decisions, formats
 from tasks.models.decisions import Evidence
 from tasks.models.judging import UNSEEN, judge, look
 from tasks.models.metrics import Prediction
-from tasks.runs.config import Classes, Evaluation, Training
+from tasks.runs.config import Classes, Evaluation
 from tasks.runs.tables import read_table
-from tasks.train import train
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
 @pytest.fixture
-def judged(prepared, places):
-    *_, splits = prepared()
-    model = train.fn(splits, Training(epochs=2, image_size=32).recipe(), places)
+def judged(training, places):
+    copied(training.places, places)
+    splits, model = training.splits, training.model
     return splits, model, evaluate.fn(splits, model, Evaluation(), places)
 
 

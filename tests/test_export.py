@@ -5,29 +5,27 @@ import shutil
 import keras
 import numpy as np
 import pytest
-from conftest import copied, prepare, write_dataset
+from conftest import copied
 
 from tasks import export as verb
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.models import bundle, formats, networks
-from tasks.runs.config import Evaluation, Places, Training
+from tasks.runs.config import Evaluation, Places
 from tasks.runs.files import damage
-from tasks.train import train
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("tensorflow", "process")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, photograph):
+def trained(training, process, tmp_path_factory):
     """(what `export` is given, exports, places) of a small training, never changed by a test."""
     top = tmp_path_factory.mktemp("trained")
     places = Places(data=top / "data", artifacts=top / "artifacts")
-    _, *found = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
-    splits, settings = found[-1], Evaluation(review_cost=0.9)  # few go to a person, so most are decided
-    model = train.fn(splits, Training(epochs=20, image_size=32).recipe(), places)
-    evaluation = evaluate.fn(splits, model, settings, places)
-    judged = *found, model, evaluation, settings
+    copied(training.places, places)
+    settings = Evaluation(review_cost=0.9)  # few go to a person, so most are decided
+    evaluation = evaluate.fn(training.splits, training.model, settings, places)
+    judged = *training.records, evaluation, settings
     return judged, export.fn(*judged, places), places
 
 

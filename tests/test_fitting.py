@@ -7,8 +7,6 @@ from tasks.images.views import shape
 from tasks.runs.config import Recipe, Training
 from tasks.runs.errors import BadInput
 
-pytestmark = pytest.mark.slow
-
 
 def recipe(model: str = "compact", **changed) -> Recipe:
     """Small and short, of any network."""

@@ -113,7 +113,6 @@ def flattening(weights: np.ndarray) -> "keras.Model":
     return network
 
 
-@pytest.mark.slow
 def test_contributions_add_up_to_the_margin_and_lie_where_it_comes_from():
     weights = np.zeros((8, 8), np.float32)
     weights[2, 5], weights[6, 1] = 0.01, -0.02
@@ -128,7 +127,6 @@ def test_contributions_add_up_to_the_margin_and_lie_where_it_comes_from():
     assert [np.unravel_index(one.argmin(), one.shape) for one in found] == [(6, 1)] * 3
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["compact", "ring", "tutorial"])
 def test_every_network_has_a_map_of_each_image(name):
     from tasks.models import networks
@@ -142,7 +140,6 @@ def test_every_network_has_a_map_of_each_image(name):
     assert not np.array_equal(found[0], found[1])
 
 
-@pytest.mark.slow
 def test_the_own_map_of_a_ring_network_is_taken_as_it_is():
     from tasks.models import networks
 
@@ -151,7 +148,7 @@ def test_the_own_map_of_a_ring_network_is_taken_as_it_is():
     assert maps(network, levels) == pytest.approx(np.asarray(network(levels, training=False)["map"]), abs=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("tensorflow", "process")
 def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
     """A short form of `make heatmaps`."""
     from benchmarks import heatmaps, prepared

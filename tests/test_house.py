@@ -85,7 +85,6 @@ def test_no_room_is_called_by_what_it_is_not_about():
     assert not {path.stem for path in FILES} & {"utils", "helpers", "common", "core", "base", "misc", "manager"}
 
 
-@pytest.mark.slow
 def test_loading_the_flows_loads_no_heavy_library():
     heavy = "tensorflow", "keras", "ai_edge_litert", "matplotlib", "mlflow", "kaggle", "scipy"
     code = f"import sys, flows.retrain, flows.predict; print(*[name for name in {heavy!r} if name in sys.modules])"

@@ -13,8 +13,6 @@ from tasks.runs import registry, tracker
 from tasks.runs.commandline import exit_status
 from tasks.runs.errors import BadInput
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def station(released, tmp_path):

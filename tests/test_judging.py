@@ -1,7 +1,7 @@
 """Judging: a released model says of stored images what it said when it was judged, and is asked of each once."""
 
 import pytest
-from conftest import copied, prepare, write_dataset
+from conftest import copied
 
 from tasks.evaluate import evaluate
 from tasks.export import export
@@ -9,26 +9,21 @@ from tasks.images import manifest
 from tasks.models import bundle, judging
 from tasks.models.judging import judge_by
 from tasks.models.metrics import Prediction
-from tasks.runs.config import Evaluation, Places, Training
+from tasks.runs.config import Evaluation, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.tables import read_table
-from tasks.train import train
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, photograph):
+def made(training, process, tmp_path_factory):
     """((test rows, what was said of them, digest of the model's folder), places), never changed by a test."""
     top = tmp_path_factory.mktemp("judged")
     places = Places(data=top / "data", artifacts=top / "artifacts")
-    _, *found = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
-    splits = found[-1]
-    model = train.fn(splits, Training(epochs=2, image_size=32).recipe(), places)
-    evaluation = evaluate.fn(splits, model, Evaluation(), places)
-    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == "test"]
+    copied(training.places, places)
+    evaluation = evaluate.fn(training.splits, training.model, Evaluation(), places)
+    rows = [row for row in read_table(training.splits.table.path(places), manifest.Row) if row.split == "test"]
     said = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
-    return (rows, said, export.fn(*found, model, evaluation, Evaluation(), places).digest), places
+    return (rows, said, export.fn(*training.records, evaluation, Evaluation(), places).digest), places
 
 
 @pytest.fixture

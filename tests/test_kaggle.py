@@ -365,7 +365,6 @@ def test_a_part_is_not_continued_with_the_bytes_of_another_archive(emulator: Emu
     assert target.read_bytes() == TWO
 
 
-@pytest.mark.slow
 def test_a_killed_download_is_continued_by_the_next_call(emulator: Emulator, target: Path, tmp_path: Path) -> None:
     emulator.fail("storage", Fault(stall=60, stall_after=2_500_000))
     part = target.parent / ".acme-castings-v1.part" / "castings.zip"
@@ -534,7 +533,6 @@ def run(target: Path, environment: dict[str, str], patience: float = 10) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.slow
 def test_another_process_downloads_through_a_proxy_and_prints_no_secret(
     emulator: Emulator, target: Path, tmp_path: Path
 ) -> None:
@@ -545,13 +543,11 @@ def test_another_process_downloads_through_a_proxy_and_prints_no_secret(
     assert SIGNATURE not in said
 
 
-@pytest.mark.slow
 def test_the_sign_in_of_the_import_is_not_waited_for(emulator: Emulator, target: Path, tmp_path: Path) -> None:
     emulator.fail("IntrospectToken", Fault(stall=60))
     run(target, emulator.environment(home=tmp_path, KAGGLE_API_TOKEN=TOKEN), patience=1)
 
 
-@pytest.mark.slow
 def test_a_home_that_cannot_be_written_is_no_obstacle(emulator: Emulator, target: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     run(target, emulator.environment(home=tmp_path / "file" / "home"))

@@ -5,12 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
-
-
-pytestmark = pytest.mark.slow
 
 
 def series(benchmark: str, tmp_path: Path, *words: str) -> tuple[dict, list[str]]:

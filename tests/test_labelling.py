@@ -69,7 +69,6 @@ def model(released, places):
     return Predictor(bundle.obtained(registry.champion(places), places), 1)
 
 
-@pytest.mark.slow
 def test_the_inbox_is_listed_once_and_anew_when_it_changed(model, places, tmp_path):
     waiting = places.data / "inbox/line 2/unlabelled"
     shutil.copytree(tmp_path / "castings/test/ok_front", waiting)
@@ -89,7 +88,6 @@ def test_the_inbox_is_listed_once_and_anew_when_it_changed(model, places, tmp_pa
     assert to_label(model, 0, places) is None
 
 
-@pytest.mark.slow
 def test_an_image_that_is_being_written_waits_for_the_next_look(model, places, photograph, monkeypatch):
     waiting = places.data / "inbox/unlabelled"
     waiting.mkdir(parents=True)
@@ -100,7 +98,6 @@ def test_an_image_that_is_being_written_waits_for_the_next_look(model, places, p
     assert len(to_label(model, 0, places)) == 2
 
 
-@pytest.mark.slow
 def test_no_inbox_has_nothing_to_label(model, places):
     assert not to_label(model, 0, places)
     assert not (places.artifacts / TABLE).exists()

@@ -31,7 +31,6 @@ def tell(config: Config, folder: Path) -> None:
     (folder / "run.json").write_text(json.dumps({**told, "config": config.model_dump(mode="json")}))
 
 
-@pytest.mark.slow
 def test_settings_that_are_not_given_are_those_of_the_last_run(last):
     found = as_last_time(Config(places=last.places))
     assert found == last.model_copy(
@@ -39,7 +38,6 @@ def test_settings_that_are_not_given_are_those_of_the_last_run(last):
     )
 
 
-@pytest.mark.slow
 def test_one_setting_of_a_section_leaves_the_others_as_they_were(last):
     asked = Config.model_validate(
         {"places": last.places, "training": {"epochs": 2}, "fetch": {"sample": {"parts": 90}}}
@@ -50,7 +48,6 @@ def test_one_setting_of_a_section_leaves_the_others_as_they_were(last):
     assert found.splitting == last.splitting
 
 
-@pytest.mark.slow
 def test_so_it_is_from_the_command_line(last):
     places = ["--data", str(last.places.data), "--artifacts", str(last.places.artifacts)]
     words = ["--once", "--seed", "9", "--source", "sample", "--training.start_from", "scratch", *places]
@@ -61,19 +58,16 @@ def test_so_it_is_from_the_command_line(last):
     assert found.places == last.places
 
 
-@pytest.mark.slow
 def test_a_setting_that_is_given_holds_though_it_is_the_default(last):
     assert as_last_time(Config(places=last.places, training=Training(seed=0))).training.seed == 0
 
 
-@pytest.mark.slow
 def test_the_places_are_those_of_now(last, tmp_path):
     moved = last.places.artifacts.rename(tmp_path / "moved")
     places = Places(data=tmp_path / "elsewhere", artifacts=moved)
     assert as_last_time(Config(places=places)).places == places
 
 
-@pytest.mark.slow
 def test_what_does_not_go_with_the_last_run_is_told(last):
     asked = Config(places=last.places, training=Training(model="ring"))
     tell(last.model_copy(update={"training": Training(model="compact", image_size=75)}), last_run(last.places))
@@ -88,7 +82,6 @@ def test_before_the_first_run_a_source_must_be_named(places):
     assert found == Config(places=places, training=Training(start_from="champion"))
 
 
-@pytest.mark.slow
 def test_a_setting_that_is_none_any_more_is_told(outcome):
     folder = write_run(outcome, "a page")
     told = json.loads((folder / "run.json").read_text())

@@ -52,7 +52,7 @@ def seen(monkeypatch):
     return make
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("tensorflow")
 def test_images_without_a_ring_are_left_out_and_counted(seen, places, capsys):
     rows = seen(1, 4)
     found = shown(rows, plan(rows, model="ring"), Divided, places)
@@ -63,14 +63,14 @@ def test_images_without_a_ring_are_left_out_and_counted(seen, places, capsys):
     assert capsys.readouterr().out == "train: 2 of 6 train images show no ring and are left out\n"
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("tensorflow")
 def test_where_all_show_a_ring_nothing_is_said(seen, places, capsys):
     rows = seen()
     assert shown(rows, plan(rows, model="ring"), Divided, places).rows == rows
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("tensorflow")
 def test_a_class_without_a_ring_is_told(seen, places):
     rows = seen(0, 2, 4)
     with pytest.raises(BadInput, match=r"a ring is found in 3 of 6 train images, .* take --model compact"):

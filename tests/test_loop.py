@@ -23,14 +23,12 @@ import httpx
 import pytest
 import yaml
 from composed import composed
-from conftest import until
-from postgresql import free_port
+from conftest import free_port, until
 
 from deployments.up import descendants
 from tasks.sources.plan import Row
 from tasks.sources.sample import take_part
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 WATCHED = {
     "config": {

@@ -13,7 +13,6 @@ from tasks.images.views import shape
 from tasks.models import networks
 from tasks.runs.config import RECIPES, ModelName
 
-pytestmark = pytest.mark.slow
 NAMES = get_args(ModelName)
 OWN = [name for name in NAMES if not name.startswith("tutorial")]
 SIDE = 48  # pixels; ring has its own size whatever is asked for

@@ -12,8 +12,6 @@ from tasks.runs.config import Places
 from tasks.runs.outcome import write_run
 from tasks.sources.news import Announcement, again_from, announced, last_used, news, remember, told
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def ran(outcome, tmp_path):

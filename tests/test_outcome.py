@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import subprocess
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -10,7 +11,7 @@ import pytest
 
 from tasks.runs.config import Config, Training
 from tasks.runs.files import store
-from tasks.runs.outcome import Found, facts, installed, new_run_id, write_run
+from tasks.runs.outcome import Found, code, facts, installed, new_run_id, write_run
 from tasks.runs.report import before_training
 
 SCORE = {
@@ -238,3 +239,17 @@ def test_when_writing_fails_there_is_no_folder_and_latest_stays(outcome, places,
     runs = places.artifacts / "runs"
     assert sorted(path.name for path in runs.iterdir()) == [outcome.run_id, "latest"]
     assert (runs / "latest").readlink().as_posix() == outcome.run_id
+
+
+def test_the_code_that_runs_is_named_by_its_commit(process, monkeypatch, tmp_path):
+    monkeypatch.setattr("tasks.runs.outcome.__file__", str(tmp_path / "outcome.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert code() == {"commit": None, "changed": None}, "no checkout"
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert code() == {"commit": commit, "changed": False}
+    (tmp_path / "file").write_text("one")
+    subprocess.run([*git, "add", "file"], check=True)
+    assert code() == {"commit": commit, "changed": True}

@@ -15,8 +15,6 @@ from tasks.runs.files import store
 from tasks.runs.records import Epoch
 from tasks.runs.tables import read_table, store_table
 
-pytestmark = pytest.mark.slow
-
 
 def epochs(*losses):
     """(training loss, validation loss) of each epoch."""

@@ -13,7 +13,6 @@ import pytest
 from flows import predict
 from tasks.runs.commandline import exit_status
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 
 

@@ -18,7 +18,6 @@ from tasks.runs.files import store
 from tasks.runs.records import Release
 from tasks.runs.tables import store_table
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 
 

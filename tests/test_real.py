@@ -18,8 +18,6 @@ from tasks.sources.source import locate
 from tasks.split import split
 from tasks.validate import validate
 
-pytestmark = [pytest.mark.slow, pytest.mark.real]
-
 
 def run(archive, places, **training) -> dict:
     protocol = training.pop("protocol", "cleaned")

@@ -6,7 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from tasks.images.labels import Corrected
-from tasks.runs import dataset
+from tasks.runs import dataset, tracker
 from tasks.runs.judgement import scored
 from tasks.runs.markdown import code, counts, of, table
 from tasks.runs.records import Figure, Probe, Release
@@ -346,7 +346,12 @@ def test_numbers_have_separators_and_names_behind_them():
     assert counts({}) == ""
 
 
-def test_the_run_links_to_its_page_in_mlflow_where_there_is_one(finished, outcome):
-    where = f"/runs/{finished.release.tracked})"
-    assert f"[Its page in MLflow](http://127.0.0.1:5000/#/experiments/1{where}" in section(finished, "Run").markdown
-    assert where not in section(outcome, "Run").markdown, "its places have no registry"
+def test_the_run_links_to_its_page_in_mlflow_where_there_is_one(outcome, registered):
+    decided = outcome.release.model_copy(update={"tracked": tracker.begin("is it better", "run 1", registered)})
+    elsewhere = registered.model_copy(update={"artifacts": registered.artifacts / "other"})
+    config = outcome.config.model_copy(update={"places": elsewhere})
+    link = f"[Its page in MLflow](http://127.0.0.1:5000/#/experiments/1/runs/{decided.tracked})"
+    assert link in section(replace(outcome, release=decided), "Run").markdown
+    assert "MLflow" not in section(replace(outcome, release=decided, config=config), "Run").markdown, (
+        "no registry there"
+    )

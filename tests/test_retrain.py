@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import write_dataset
+from conftest import copied, write_dataset
 from kaggle_emulator import Emulator
 from prefect.settings import PREFECT_API_URL
 
@@ -23,7 +23,6 @@ from tasks.runs.errors import BadInput
 from tasks.sources.archive import pack
 from tasks.sources.folder import walk
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 STEPS = ["fetch", "extract", "validate", "audit", "split", "train", "evaluate", "plot", "export", "release"]
 BEFORE_TRAINING = STEPS[:5]
@@ -46,24 +45,28 @@ def archive(packed, tmp_path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def once(packed, prefect_server, tmp_path_factory) -> Places:
+def trained(packed, prefect_server, tensorflow, empty_registry, once) -> Places:
     """Places where the archive was trained on once."""
-    top = tmp_path_factory.mktemp("once")
-    places = Places(data=top / "data", artifacts=top / "artifacts")
-    retrained(packed, places)
-    return places
+
+    def make(top: Path) -> Places:
+        places = Places(data=top / "data", artifacts=top / "artifacts")
+        places.artifacts.mkdir()
+        shutil.copyfile(empty_registry, places.artifacts / "mlflow.db")
+        retrained(packed, places)
+        return places
+
+    return once("retrained", make)
 
 
 @pytest.fixture
-def first(once, archive, places) -> dict:
+def first(trained, archive, places) -> dict:
     """`run.json` of the first run on the archive; its places are a copy of those where it was done."""
-    shutil.copytree(once.data, places.data)
-    shutil.copytree(once.artifacts, places.artifacts, symlinks=True)
+    copied(trained, places)
     return last(places)
 
 
 @pytest.fixture
-def run(prefect_server, places):
+def run(prefect_server, tensorflow, registered, places):
     """Runs the flow and returns its `run.json`."""
 
     def run(source: Path | str, *, into=places, **sections: dict) -> dict:
@@ -238,12 +241,20 @@ def broken(tmp_path: Path, archive: Path, fault: str) -> list[str]:
 
 FAULTS = [
     "missing file", "no zip", "cut zip", "no class folders", "one class empty", "unknown source", "wrong slug", "bad option", "bad value",
-    "another size of the tutorial", "missing arrivals", "no GPU",
+    "another size of the tutorial", "missing arrivals",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_wrong_input_is_one_line_and_leaves_nothing(fault, tmp_path, archive, monkeypatch, capsys):
+    ends_in_one_line(fault, tmp_path, archive, monkeypatch, capsys)
+
+
+def test_a_missing_gpu_is_one_line_and_leaves_nothing(tensorflow, tmp_path, archive, monkeypatch, capsys):
+    ends_in_one_line("no GPU", tmp_path, archive, monkeypatch, capsys)
+
+
+def ends_in_one_line(fault, tmp_path, archive, monkeypatch, capsys):
     words = [*broken(tmp_path, archive, fault), "--data", str(tmp_path / "d"), "--artifacts", str(tmp_path / "a")]
     monkeypatch.setattr(sys, "argv", ["retrain.py", *words])
     monkeypatch.setattr(flow, "retrain", lambda config: pytest.fail("the flow, and so a server, was started"))

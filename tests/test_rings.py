@@ -269,7 +269,6 @@ def columns_alike(strip: np.ndarray) -> float:
     return float(np.corrcoef(strip[20:26].mean(axis=0), strip[74:80].mean(axis=0))[0, 1])
 
 
-@pytest.mark.real
 def test_the_rings_of_real_photographs_are_found(real_archive):
     with ZipFile(real_archive) as archive:
         names = [name for name in archive.namelist() if name.endswith(".jpeg")]

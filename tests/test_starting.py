@@ -86,7 +86,6 @@ def test_a_folder_that_has_changed_is_no_start(champion, places):
     assert start(ROWS, recipe, places) == f"{folder} has changed since it was released"
 
 
-@pytest.mark.slow
 def test_a_network_that_has_changed_since_is_no_start(places, tmp_path):
     from tasks.models import networks
 

@@ -12,12 +12,11 @@ from tasks.runs import tracker
 from tasks.runs.commandline import exit_status
 from tasks.runs.config import Config
 
-pytestmark = pytest.mark.slow
 LAX = {"max_escape_rate": 0.5, "max_false_reject_rate": 0.5, "max_review_rate": 1.0}  # few epochs make no good model
 
 
 @pytest.fixture
-def retrained(prefect_server, places):
+def retrained(prefect_server, tensorflow, registered, places):
     def run(epochs: int, seed: int = 0) -> dict:
         """`run.json` of a run on the same small sample."""
         settings = {

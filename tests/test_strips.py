@@ -139,7 +139,7 @@ def test_nobody_who_stops_early_is_kept_waiting(places, shelved, pictures):
     found.close()
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("process")
 def test_other_processes_find_the_same_bytes(places, shelved, pictures, photograph, monkeypatch):
     rows = shelved(*jpegs(pictures, FEW), photograph(1))
     with monkeypatch.context() as patched:
@@ -193,7 +193,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.slow
 def test_no_worker_outlives_a_run_that_was_killed(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(WORKER)

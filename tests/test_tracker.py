@@ -142,6 +142,7 @@ def test_a_server_that_does_not_answer_is_told_before_any_work(monkeypatch):
         tracker.reachable()
 
 
+@pytest.mark.usefixtures("server")
 def test_a_server_that_answers_is_asked(monkeypatch):
     class Healthy(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -15,7 +15,9 @@ from tasks.runs.spent import Spent
 from tasks.runs.tables import read_table, store_table
 from tasks.train import train
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+
 sha256 = attrgetter("sha256")
 
 

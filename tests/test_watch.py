@@ -17,7 +17,6 @@ from tasks.runs.retention import using
 from tasks.runs.tables import as_table
 from tasks.sources.news import Announcement, announced
 
-pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 
 

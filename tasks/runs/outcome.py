@@ -45,6 +45,8 @@ class Found:
     manifest: Manifest
     audit: Audit
     splits: Splits
+    code: dict[str, Any]
+    """What `code` returned as the run began."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "started": outcome.started.astimezone(UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(outcome.wall_seconds, 2),
         "versions": {"python": platform.python_version(), **{name: installed(name) for name in LIBRARIES}},
-        "code": code(),
+        "code": outcome.code,
         "config": outcome.config.model_dump(mode="json"),
         "steps": outcome.times,
         "dataset": dataset(outcome),
@@ -88,7 +90,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
 
 
 def code() -> dict[str, Any]:
-    """The commit that ran, and whether files differed from it; nothing where this is no checkout."""
+    """Return the commit of this checkout and whether files differ from it; both None where this is no checkout."""
     told = subprocess.run(
         ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
         cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
