@@ -66,7 +66,7 @@ doctor: .venv/run  ## what is there: versions, GPU, disk, server, credentials
 	@$(BIN)/python flows/doctor.py
 
 serve: .venv/run  ## a Prefect server with its pages, on port 4200
-	$(BIN)/prefect server start
+	$(BIN)/python deployments/server.py
 
 # The embedded registry, unless MLFLOW_TRACKING_URI names a server.
 REGISTRY = $(or $(MLFLOW_TRACKING_URI),sqlite:///$(abspath artifacts)/mlflow.db)

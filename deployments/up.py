@@ -21,6 +21,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "data" / "logs"
 PREFECT = [sys.executable, "-m", "prefect"]
+SERVER = [sys.executable, str(ROOT / "deployments/server.py")]
 WORKERS = {"recast-gpu": ["--limit", "1"], "recast-cpu": []}  # pool: options of its worker
 STARTED = 180.0  # seconds until the server must answer: a new database takes 20
 STOPPED = 45.0  # seconds until a process must have ended: a worker gives its runs 30
@@ -65,7 +66,7 @@ def run(port: int, started: dict[str, subprocess.Popen[bytes]]) -> None:
         "PREFECT_API_URL": f"{site}/api",
         "PREFECT_SERVER_API_PORT": str(port),
     }
-    started["server"] = start("server", environment, *PREFECT, "server", "start")
+    started["server"] = start("server", environment, *SERVER)
     print(f"starting a Prefect server on {site} ...", flush=True)
     until_it_answers(f"{site}/api/health", started["server"])
     started["deploy"] = start("deploy", environment, sys.executable, str(ROOT / "deployments/deploy.py"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -28,17 +29,19 @@ announce(waiting, Places(data=Path(sys.argv[1]), artifacts=Path(sys.argv[2])))
 
 
 @pytest.fixture
-def home(tmp_path):
+def home(migrated, tmp_path):
     """The environment of a server of its own, with the deployment `approve` and a worker."""
     port = free_port()
     address = f"http://127.0.0.1:{port}/api"
     environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": address}
+    (tmp_path / "prefect").mkdir()
+    shutil.copyfile(migrated, tmp_path / "prefect/prefect.db")
     log = open(tmp_path / "log", "wb")  # noqa: SIM115  its processes write it until they end
 
     def start(*words: str) -> subprocess.Popen:
-        return subprocess.Popen([*PREFECT, *words], cwd=ROOT, env=environment, stdout=log, stderr=log)
+        return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log)
 
-    started = {"server": start("server", "start", "--port", str(port))}
+    started = {"server": start(*up.SERVER, "--port", str(port))}
     try:
         until(lambda: answers(f"{address}/health"), 300, "the server")
         for words in (
@@ -46,7 +49,7 @@ def home(tmp_path):
             ("--no-prompt", "deploy", "--name", "approve", "--prefect-file", "deployments/prefect.yaml"),
         ):
             subprocess.run([*PREFECT, *words], cwd=ROOT, env=environment, check=True, stdout=log, stderr=log)
-        started["worker"] = start("worker", "start", "--pool", "recast-cpu")
+        started["worker"] = start(*PREFECT, "worker", "start", "--pool", "recast-cpu")
         yield environment
     finally:
         up.stop(started)

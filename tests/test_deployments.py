@@ -1,6 +1,8 @@
 """Deployments: each names a flow that is there, with parameters that it takes; what a person has switched on the server stays so."""
 
+import asyncio
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -9,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+import aiosqlite
 import pytest
 import yaml
 from conftest import free_port, until
@@ -21,6 +24,7 @@ from prefect.settings import PREFECT_API_URL, Settings
 from deployments import up
 from deployments.automations import ALERTS, BEAT, FLOWS, apply, failures_are_told, silent_runs_crash
 from deployments.deploy import POOLS, bring, deploy
+from deployments.server import close_failed_cursors
 
 ROOT = Path(__file__).parents[1]
 DEPLOYMENTS = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text(encoding="utf-8"))["deployments"]
@@ -152,6 +156,23 @@ def gone(number: int) -> bool:
     return said.strip()[:1] in ("", "Z")
 
 
+def test_a_statement_that_fails_leaves_no_cursor_open(monkeypatch, tmp_path):
+    """Python 3.11 would reset an open one later, in whatever thread, and wait there for its connection."""
+
+    async def fail() -> aiosqlite.Cursor:
+        async with aiosqlite.connect(tmp_path / "a.db") as connection:
+            cursor = await connection.cursor()
+            assert await (await cursor.execute("SELECT 1")).fetchone() == (1,)
+            with pytest.raises(sqlite3.OperationalError, match="no such table"):
+                await cursor.execute("SELECT * FROM missing")
+            with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+                await cursor.fetchone()
+
+    monkeypatch.setattr(aiosqlite.Cursor, "_execute", aiosqlite.Cursor._execute)  # set back at the end
+    close_failed_cursors()
+    asyncio.run(fail())
+
+
 def test_a_worker_that_dies_at_once_is_started_less_and_less_often():
     again = up.Again()
     starts = [second for second in range(300) if again.due(float(second))]
@@ -164,7 +185,7 @@ import sys
 from pathlib import Path
 from deployments import up
 up.LOGS = Path(sys.argv.pop())
-up.PREFECT = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
+up.SERVER = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
 up.main()
 """
 

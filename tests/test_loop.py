@@ -127,13 +127,15 @@ def watched() -> bool:
 
 @pytest.fixture
 def loop(
-    request: pytest.FixtureRequest, tmp_path: Path, alerts: tuple[str, list[str]], watched: bool
+    request: pytest.FixtureRequest, migrated: Path, tmp_path: Path, alerts: tuple[str, list[str]], watched: bool
 ) -> Iterator[Loop]:
     """The loop, on a small sample that it looks at every few seconds, or not at all unless it is watched. Nothing is left of it."""
     room = tmp_path / "recast"
     for name in ("flows", "tasks", "deployments"):
         shutil.copytree(ROOT / name, room / name, ignore=shutil.ignore_patterns("__pycache__"))
     quicken(room / "deployments/prefect.yaml", watched)
+    (tmp_path / "prefect").mkdir()
+    shutil.copyfile(migrated, tmp_path / "prefect/prefect.db")
     begun = {"make up": by_up, "compose.yaml": by_compose}[getattr(request, "param", "make up")]
     with begun(room, tmp_path, alerts[0]) as environment:
         yield Loop(room, {**os.environ, "PYTHONPATH": str(room), **environment}, alerts[1])
@@ -230,37 +232,33 @@ def right(loop: Loop, folder: Path) -> int:
     return sum(one["decision"] == should[Path(one["path"]).parent.name] for one in said)
 
 
-def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
-    learnt_and_in_use(loop, tmp_path)
-
+@pytest.mark.long
+def test_arrivals_that_come_together_ask_for_one_run(loop):
+    until(lambda: completed(loop, 1), 600, "the first training")
     for number in range(5):
         deliver(photographs(100 + 10 * number, 10, 2), loop.room / f"data/inbox/line-3-{number}")
         time.sleep(1)
-    until(lambda: len(loop.trainings()) == 4, EVERY + 60, "the run that the five ask for")
-    until(lambda: completed(loop, 4), 600, "the training on the five")
+    until(lambda: len(loop.trainings()) == 2, EVERY + 60, "the run that the five ask for")
+    until(lambda: completed(loop, 2), 600, "the training on the five")
     assert loop.python("flows/watch.py", "--once").endswith(NOTHING)
-    assert loop.states() == ["Completed"] * 4, "the five asked for one run"
-    assert sum(loop.runs()[-1]["dataset"]["by_origin"].values()) == 420 + 30 + 5 * 20
+    assert loop.states() == ["Completed"] * 2, "the five asked for one run"
+    assert sum(loop.runs()[-1]["dataset"]["by_origin"].values()) == 420 + 5 * 20
 
 
-@pytest.mark.parametrize("loop", ["compose.yaml"], indirect=True)
-def test_the_same_on_postgresql_with_a_server_of_mlflow(loop, tmp_path):
-    learnt_and_in_use(loop, tmp_path)
-
-
-def learnt_and_in_use(loop: Loop, scratch: Path) -> None:
+@pytest.mark.parametrize("loop", ["make up", pytest.param("compose.yaml", marks=pytest.mark.long)], indirect=True)
+def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
     """What `watch` asks for first, an arrival from a new camera set-up, and a run by hand that was asked for meanwhile."""
     until(lambda: completed(loop, 1), 600, "the first training")
     (first,) = loop.runs()
     assert first["release"]["verdict"] == "promoted"
-    deliver(photographs(1_000, 10, 2), scratch / "held out")
-    before = right(loop, scratch / "held out")
+    deliver(photographs(1_000, 10, 2), tmp_path / "held out")
+    before = right(loop, tmp_path / "held out")
 
     inbox = loop.room / "data/inbox"
     inbox.mkdir(exist_ok=True)
     deliver(photographs(0, 10, 3), inbox / "line-2")
     until(lambda: loop.states()[1:] == ["Running"], EVERY + 120, "the run that the arrival asks for")
-    assert list((scratch / "prefect/concurrency_leases").glob("*-*.json")), "its place outlives the server"
+    assert list((tmp_path / "prefect/concurrency_leases").glob("*-*.json")), "its place outlives the server"
     by_hand = json.dumps(WATCHED["config"])
     loop.python("-m", "prefect", "deployment", "run", "retrain/retrain", "--param", f"config={by_hand}")
     until(lambda: completed(loop, 3), 600, "the training on what arrived, and the run that waited")
@@ -275,7 +273,7 @@ def learnt_and_in_use(loop: Loop, scratch: Path) -> None:
     assert len(json.loads(shown["epochs"])) == second["training"]["epochs"], "a row an epoch"
     assert shown["card"].startswith(f"# ring: `def_front` or `ok_front`\n\nModel `{second['model']['folder']}`")
     assert {"data", "learning", "test", "rules-of-release", "result"} <= shown.keys()
-    assert right(loop, scratch / "held out") > before
+    assert right(loop, tmp_path / "held out") > before
 
     mondays = [due for due in loop.scheduled("watch") if (due.weekday(), due.hour, due.minute) == (0, 3, 0)]
     assert mondays, "the weekly look is due"
@@ -302,6 +300,7 @@ def kill(*numbers: int) -> float:
     return time.monotonic()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("watched", [False])
 def test_a_training_that_is_killed_goes_on_by_itself(loop):
     def learnt(epoch: int) -> bool:
