@@ -4,7 +4,7 @@ BIN := .venv/bin
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal  # ARGS="-n 0 -k a_word" for a single process
 
 .DEFAULT_GOAL := help
-.PHONY: help retrain predict test test-all kills release-kills heatmaps lint format lock doctor serve mlflow serve-model prune up watch deploy clean
+.PHONY: help retrain predict check test test-real test-all kills release-kills heatmaps lint format lock doctor serve mlflow serve-model prune up watch deploy clean
 .PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict
 
 help:  ## this list
@@ -16,11 +16,18 @@ retrain: .venv/run  ## retrain on the built-in sample; ARGS="--source castings.z
 predict: .venv/run  ## judge images: make predict ARGS="photograph.jpeg folder"
 	@$(BIN)/python flows/predict.py $(ARGS)
 
-test: .venv/dev  ## the tests; with RECAST_ARCHIVE (the zip) and RECAST_ARRIVALS (a folder) those on real data too
-	$(BIN)/pytest $(PARALLEL) -m "not long" $(ARGS)
+check: lint  ## after each edit: style, types, and the tests without TensorFlow, MLflow, servers and processes; a minute
+	$(BIN)/pytest $(PARALLEL) -m "not (tensorflow or mlflow or server or process or real or long)" $(ARGS)
 
-test-all: .venv/dev  ## and the long ones: the tutorial's network on the real archive
-	$(BIN)/pytest $(PARALLEL) $(ARGS)
+test: .venv/dev  ## all that proves recast on drawn images
+	@echo "It takes some seven minutes on two idle cores."
+	$(BIN)/pytest $(PARALLEL) -m "not (real or long)" $(ARGS)
+
+test-real: .venv/dev  ## on the real photographs of RECAST_ARCHIVE (the zip) and RECAST_ARRIVALS (a folder)
+	$(BIN)/pytest $(PARALLEL) -m "real and not long" $(ARGS)
+
+test-all: .venv/dev  ## everything, with coverage: kills, PostgreSQL, many cases, the tutorial's network; more than an hour
+	$(BIN)/pytest $(PARALLEL) --hypothesis-profile=long --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 kills: .venv/run  ## 20 trainings killed at random moments, each of which must end as one left alone; some 20 minutes
 	$(BIN)/python benchmarks/kills.py $(ARGS)

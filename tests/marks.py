@@ -214,9 +214,25 @@ def watch_spawning(real: Callable[..., None]) -> Callable[..., None]:
 def pytest_configure(config: pytest.Config) -> None:
     for mark in MARKS:
         config.addinivalue_line("markers", f"{mark}: {EXPLAINED[mark]}")
+    if getattr(config.option, "numprocesses", None):
+        config.pluginmanager.register(Count(config))
     sys.addaudithook(watch_events)
     builtins.__import__ = watch_imports(builtins.__import__)
     multiprocessing.process.BaseProcess.start = watch_spawning(multiprocessing.process.BaseProcess.start)
+
+
+class Count:
+    """Tell how many tests will run: with `-q`, several processes do not say so."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.told = False
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        if not self.told:
+            self.told = True
+            self.config.get_terminal_writer().line(f"{len(ids):,} tests will run.")
 
 
 EXPLAINED = {

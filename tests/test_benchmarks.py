@@ -253,6 +253,7 @@ def run(tensorflow, process, sample: Path, tmp_path_factory, tmp_path: Path, mon
     return measured
 
 
+@pytest.mark.long
 def test_time_to_accuracy_measures_trainings_side_by_side(sample, tmp_path):
     words = ["--source", sample, "--models", "compact,tutorial", "--seeds", "1", "--epochs", "1", "--published"]
     done = subprocess.run(
@@ -301,6 +302,7 @@ def test_every_casting_is_judged_by_a_network_that_never_saw_it(run, capsys):
     assert "mean accuracy" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_a_new_camera_is_judged_before_and_after_it_was_seen(run, arriving):
     found = run(new_camera, "--arrivals", arriving, "--models", "compact", "--folds", 2, "--draws", 1, "--epochs", 1)[
         "compact"

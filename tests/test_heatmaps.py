@@ -148,6 +148,7 @@ def test_the_own_map_of_a_ring_network_is_taken_as_it_is():
     assert maps(network, levels) == pytest.approx(np.asarray(network(levels, training=False)["map"]), abs=1e-4)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("tensorflow", "process")
 def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
     """A short form of `make heatmaps`."""

@@ -18,6 +18,8 @@ from tasks.sources.source import locate
 from tasks.split import split
 from tasks.validate import validate
 
+pytestmark = pytest.mark.usefixtures("tensorflow", "mlflow")
+
 
 def run(archive, places, **training) -> dict:
     protocol = training.pop("protocol", "cleaned")
