@@ -54,8 +54,29 @@ for name, examples in (("short", 50), ("long", 1_000)):
     settings.register_profile(name, max_examples=examples, deadline=None, derandomize=True, database=None)
 settings.load_profile("short")
 
-pytest_plugins = ["marks"]
+pytest_plugins = ["marks", "guard"]
 T = TypeVar("T")
+
+
+FIRST = ("test_real", "test_loop", "test_kills", "test_story")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the tests of minutes, so that no process is left with one when the others have ended.
+
+    Each process gets a part of the list, one after the other, and takes from the others when it has none left.
+    """
+    parts = getattr(config, "workerinput", {}).get("workercount", 1)
+    first, rest = ([item for item in items if (item.path.stem in FIRST) == wanted] for wanted in (True, False))
+    cuts = [len(rest) * part // parts for part in range(parts + 1)]
+    items[:] = [item for part in range(parts) for item in (*first[part::parts], *rest[cuts[part] : cuts[part + 1]])]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node, ids: list[str]) -> None:
+    """Say how many tests will run: with `-q`, pytest-xdist does not."""
+    if node.gateway.id == "gw0":
+        node.config.get_terminal_writer().line(f"{len(ids):,} tests will run.")
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,13 @@
-"""Marks: pytest plugin that marks each test by what it uses, and fails a test that uses what its marks do not name.
+"""Marks: pytest plugin that marks each test by what it uses.
 
 A test bears `tensorflow`, `mlflow`, `server` or `process` if it uses a fixture of that name, or if its code, its fixtures or the helpers
 in `tests/` that they call name a module that needs it. `real` comes from the fixtures of real data. `long` alone is set by hand.
 """
 
 import ast
-import builtins
 import dis
-import multiprocessing.process
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import cache
 from itertools import combinations
 from pathlib import Path
@@ -21,8 +17,15 @@ import pytest
 from _pytest.mark.expression import Expression
 
 TESTS = Path(__file__).parent
-MARKS = ("tensorflow", "mlflow", "server", "process", "real", "long")
-NEEDS = {  # what comes with a module or with what lies in it
+MARKS = {
+    "tensorflow": "loads TensorFlow or Keras",
+    "mlflow": "loads MLflow",
+    "server": "opens a port",
+    "process": "starts a process",
+    "real": "reads the real data of RECAST_ARCHIVE or RECAST_ARRIVALS",
+    "long": "takes minutes; `make test-all` runs it",
+}
+NEEDS = {  # a module, and the mark of whoever names it or what lies in it
     "tensorflow": "tensorflow",
     "keras": "tensorflow",
     "mlflow": "mlflow",
@@ -31,27 +34,25 @@ NEEDS = {  # what comes with a module or with what lies in it
     "subprocess": "process",
     "multiprocessing": "process",
 }
-FOLLOWED = ModuleType | FunctionType | type
-HEAVY = {"tensorflow", "mlflow"}
-OWN = (
-    "tasks",
-    "flows",
-    "benchmarks",
-    "deployments",
-)  # product code: what it imports at its top is needed by whoever names it
+LOADED = {
+    "tensorflow",
+    "mlflow",
+}  # marks that a module of the product hands on when it imports such a library at its top
+PRODUCT = ("tasks", "flows", "benchmarks", "deployments")
+Followed = ModuleType | FunctionType | type
 
 
 @cache
 def marks_of_module(name: str) -> frozenset[str]:
-    """Return the marks that a module brings, or the module that something of this name lies in. It is not imported."""
+    """Return the marks that a module brings, without importing it."""
     for known, mark in NEEDS.items():
         if name == known or name.startswith(f"{known}."):
             return frozenset({mark})
     helper = TESTS / f"{name}.py"
-    if helper.exists():
+    if helper.exists() and name != "conftest":  # of conftest, what is named counts
         return marks_of_imports(helper)
     file = TESTS.parent / f"{name.replace('.', '/')}.py"
-    return marks_of_imports(file) & HEAVY if name.split(".")[0] in OWN and file.exists() else frozenset()
+    return marks_of_imports(file) & LOADED if name.split(".")[0] in PRODUCT and file.exists() else frozenset()
 
 
 @cache
@@ -66,7 +67,7 @@ def marks_of_imports(path: Path) -> frozenset[str]:
     return frozenset().union(*map(marks_of_module, names))
 
 
-def marks_of_code(code: CodeType, names: dict[str, object]) -> Iterator[str | object]:
+def parts_of_code(code: CodeType, names: dict[str, object]) -> Iterator[str | Followed]:
     """Yield the marks of what a piece of code imports, and the globals that it names."""
     module = ""
     for step in dis.get_instructions(code):
@@ -75,51 +76,51 @@ def marks_of_code(code: CodeType, names: dict[str, object]) -> Iterator[str | ob
             yield from marks_of_module(module)
         elif step.opname == "IMPORT_FROM":
             yield from marks_of_module(f"{module}.{step.argval}")
-        elif step.opname == "LOAD_GLOBAL" and isinstance(value := names.get(step.argval), FOLLOWED):
+        elif step.opname == "LOAD_GLOBAL" and isinstance(value := names.get(step.argval), Followed):
             yield value
         elif isinstance(step.argval, CodeType):
-            yield from marks_of_code(step.argval, names)
+            yield from parts_of_code(step.argval, names)
 
 
-PARTS: dict[int, list] = {}
-
-
-def parts_of(value: object) -> list[str | object]:
-    """Return the marks of a module, function or class, and what else it names in `tests/`; other code counts by its module."""
+@cache
+def parts_of(value: Followed) -> list[str | Followed]:
+    """Return the marks of a module, function or class, and what it names in `tests/`. Other code counts by its module."""
     if isinstance(value, ModuleType):
         return [*marks_of_module(value.__name__)]
-    if id(value) not in PARTS:
-        file = getattr(sys.modules.get(value.__module__), "__file__", None)
-        if file is None or Path(file).parent != TESTS:
-            PARTS[id(value)] = [*marks_of_module(value.__module__)]
-        elif isinstance(value, FunctionType):
-            inner = getattr(value, "__wrapped__", value)  # below a decorator such as `contextmanager`
-            inner = inner.hypothesis.inner_test if hasattr(inner, "hypothesis") else inner
-            PARTS[id(value)] = [*marks_of_code(inner.__code__, inner.__globals__)]
-        else:
-            inside = (getattr(part, "__func__", part) for part in vars(value).values())
-            PARTS[id(value)] = [*value.__mro__[1:-1], *(part for part in inside if isinstance(part, FOLLOWED))]
-    return PARTS[id(value)]
+    file = getattr(sys.modules.get(value.__module__), "__file__", None)
+    if file is None or Path(file).parent != TESTS:
+        return [*marks_of_module(value.__module__)]
+    if isinstance(value, FunctionType):
+        inner = getattr(value, "__wrapped__", value)  # below a decorator such as `contextmanager`
+        inner = inner.hypothesis.inner_test if hasattr(inner, "hypothesis") else inner
+        return [*parts_of_code(inner.__code__, inner.__globals__)]
+    inside = (getattr(part, "__func__", part) for part in vars(value).values())
+    return [*value.__mro__[1:-1], *(part for part in inside if isinstance(part, Followed))]
 
 
-def used_by(item: pytest.Function) -> set[str]:
+def marks_of_test(item: pytest.Function) -> set[str]:
     """Return the marks of a test: by its code, and by the names and the code of its fixtures."""
     fixtures = (found[-1].func for found in item._fixtureinfo.name2fixturedefs.values())
     waiting = [getattr(function, "__func__", function) for function in (item.obj, *fixtures)]
-    marks, seen = set(item.fixturenames) & set(MARKS), set[int]()
+    marks, seen = set(item.fixturenames) & MARKS.keys(), set[Followed]()
     while waiting:
         for part in parts_of(waiting.pop()):
             if isinstance(part, str):
-                marks |= {part} & set(MARKS)
-            elif id(part) not in seen:
-                seen.add(id(part))
+                marks.add(part)
+            elif part not in seen:
+                seen.add(part)
                 waiting.append(part)
     return marks
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    for mark, what in MARKS.items():
+        config.addinivalue_line("markers", f"{mark}: {what}")
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
     if isinstance(item, pytest.Function):
-        for mark in sorted(used_by(item)):
+        for mark in sorted(marks_of_test(item)):
             item.add_marker(mark)
 
 
@@ -127,131 +128,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Leave out a file whose imports alone deselect all of its tests: loading TensorFlow for none takes seconds."""
     if collection_path.suffix != ".py" or not config.option.markexpr:
         return None
-    always = marks_of_imports(collection_path) & HEAVY
-    others = [mark for mark in MARKS if mark not in always]
+    always = marks_of_imports(collection_path) & LOADED
+    others = MARKS.keys() - always
     wanted = Expression.compile(config.option.markexpr)
     for count in range(len(others) + 1):
         for more in combinations(others, count):
             if wanted.evaluate({*always, *more}.__contains__):
                 return None
     return True
-
-
-class Watch:
-    """What the running test took without a mark for it. Only the main thread is watched: others may serve an earlier test."""
-
-    def __init__(self) -> None:
-        self.allowed: set[str] | None = None
-        self.taken: list[str] = []
-
-    def note(self, mark: str, what: str) -> None:
-        if (
-            self.allowed is not None
-            and mark not in self.allowed
-            and threading.current_thread() is threading.main_thread()
-        ):
-            self.taken.append(f"{what} (mark `{mark}`)")
-
-    @contextmanager
-    def off(self) -> Iterator[None]:
-        """Look away."""
-        allowed, self.allowed = self.allowed, None
-        try:
-            yield
-        finally:
-            self.allowed = allowed
-
-    @contextmanager
-    def over(self, item: pytest.Item) -> Iterator[None]:
-        """Watch a test until its end; fail it when it took what its marks do not name."""
-        self.allowed, self.taken = {mark.name for mark in item.iter_markers()}, []
-        try:
-            yield
-        finally:
-            self.allowed = None
-        if self.taken:
-            pytest.fail(f"it uses {', '.join(dict.fromkeys(self.taken))} and no fixture of that name", pytrace=False)
-
-
-WATCH = Watch()
-
-
-def watch_events(event: str, args: tuple) -> None:
-    if event == "subprocess.Popen":
-        WATCH.note("process", f"the process {' '.join(map(str, args[1]))[:300]}")
-    elif event in ("os.fork", "os.forkpty", "os.posix_spawn", "os.system"):
-        WATCH.note("process", event)
-    elif event == "socket.bind" and isinstance(args[1], tuple):
-        WATCH.note("server", f"the port {args[1]}")
-
-
-def watch_imports(real: Callable[..., object]) -> Callable[..., object]:
-    """Wrap `__import__`, which a late import calls also where the module is loaded already."""
-
-    def load(name: str, globals=None, locals=None, fromlist=(), level=0):
-        if WATCH.allowed is None or level or threading.current_thread() is not threading.main_thread():
-            return real(name, globals, locals, fromlist, level)
-        if (globals or {}).get("__name__", "").split(".")[0] in OWN:
-            for module in (name, *(f"{name}.{part}" for part in fromlist or ())):
-                for mark in marks_of_module(module) & HEAVY:
-                    WATCH.note(mark, f"the module {module}")
-        if name in sys.modules or name.split(".")[0] in OWN:
-            return real(name, globals, locals, fromlist, level)
-        with WATCH.off():  # a library may try a port or ask `uname` as it is loaded
-            return real(name, globals, locals, fromlist, level)
-
-    return load
-
-
-def watch_spawning(real: Callable[..., None]) -> Callable[..., None]:
-    def start(self) -> None:
-        WATCH.note("process", f"the process {self.name}")
-        real(self)
-
-    return start
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    for mark in MARKS:
-        config.addinivalue_line("markers", f"{mark}: {EXPLAINED[mark]}")
-    if getattr(config.option, "numprocesses", None):
-        config.pluginmanager.register(Count(config))
-    sys.addaudithook(watch_events)
-    builtins.__import__ = watch_imports(builtins.__import__)
-    multiprocessing.process.BaseProcess.start = watch_spawning(multiprocessing.process.BaseProcess.start)
-
-
-class Count:
-    """Tell how many tests will run: with `-q`, several processes do not say so."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
-        self.told = False
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
-        if not self.told:
-            self.told = True
-            self.config.get_terminal_writer().line(f"{len(ids):,} tests will run.")
-
-
-EXPLAINED = {
-    "tensorflow": "loads TensorFlow or Keras",
-    "mlflow": "loads MLflow",
-    "server": "opens a port",
-    "process": "starts a process",
-    "real": "reads the real data of RECAST_ARCHIVE or RECAST_ARRIVALS",
-    "long": "minutes; `make test-all` runs it",
-}
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item: pytest.Item):
-    with WATCH.over(item):
-        return (yield)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item):
-    with WATCH.over(item):
-        return (yield)

@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 VERBS = {path.stem for path in (ROOT / "tasks").glob("*.py")} - {"__init__"}
 FILES = sorted(path for folder in ("flows", "tasks") for path in (ROOT / folder).rglob("*.py"))
@@ -60,20 +58,20 @@ def test_the_verbs_are_the_steps_of_the_pipeline():
     assert {"fetch", "extract", "validate", "audit", "split", "train", "evaluate", "plot", "export", "release"} == VERBS
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_imports_go_one_way(path):
-    modules = imports(path)
-    assert not any(module.startswith("flows") for module in modules), "nothing imports a flow"
-    if named(path).startswith("tasks/"):
-        others = {f"tasks.{verb}" for verb in VERBS}
-        assert not modules & others, "no step or noun imports a step"
+def test_imports_go_one_way():
+    steps = {f"tasks.{verb}" for verb in VERBS}
+    for path in FILES:
+        modules = imports(path)
+        assert not any(module.startswith("flows") for module in modules), f"{named(path)} imports a flow"
+        if named(path).startswith("tasks/"):
+            assert not modules & steps, f"{named(path)} imports a step"
 
 
-@pytest.mark.parametrize("path", FILES, ids=named)
-def test_a_library_is_imported_only_where_it_belongs(path):
-    for library, allowed in IMPORTERS.items():
-        if any(module.split(".")[0] == library for module in imports(path)):
-            assert any(named(path).startswith(place) for place in allowed), f"{named(path)} imports {library}"
+def test_a_library_is_imported_only_where_it_belongs():
+    for path in FILES:
+        libraries = {module.split(".")[0] for module in imports(path)}
+        for library in libraries & IMPORTERS.keys():
+            assert named(path).startswith(tuple(IMPORTERS[library])), f"{named(path)} imports {library}"
 
 
 def test_no_flow_hides_a_step_or_a_module_of_the_standard_library():
