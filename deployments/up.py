@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -46,17 +47,18 @@ def main() -> None:
             signal.signal(number, interrupt)
     LOGS.mkdir(parents=True, exist_ok=True)
     started: dict[str, subprocess.Popen[bytes]] = {}
-    try:
-        run(port, started)
-    except Interrupted:
-        print("stopping")
-    finally:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)  # who presses Ctrl-C twice is to find nothing left running either
-        stop(started)
+    with tempfile.TemporaryDirectory(prefix="recast-", ignore_cleanup_errors=True) as scratch:
+        try:
+            run(port, scratch, started)
+        except Interrupted:
+            print("stopping")
+        finally:
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)  # who presses Ctrl-C twice is to find nothing left running either
+            stop(started)
 
 
-def run(port: int, started: dict[str, subprocess.Popen[bytes]]) -> None:
+def run(port: int, scratch: str, started: dict[str, subprocess.Popen[bytes]]) -> None:
     """Starts all, and a worker that died again; ends with the server."""
     site = f"http://127.0.0.1:{port}"
     environment = {
@@ -65,6 +67,7 @@ def run(port: int, started: dict[str, subprocess.Popen[bytes]]) -> None:
         **os.environ,
         "PREFECT_API_URL": f"{site}/api",
         "PREFECT_SERVER_API_PORT": str(port),
+        "TMPDIR": scratch,  # a worker makes `runner_storage` there, which in /tmp may be another user's
     }
     started["server"] = start("server", environment, *SERVER)
     print(f"starting a Prefect server on {site} ...", flush=True)

@@ -65,11 +65,13 @@ class Composed:
         """What the container finds: the image's, and the service's own. Nothing of this process'."""
         told = self.services[service]["environment"]
         home = self.scratch / "home" / service
-        home.mkdir(parents=True, exist_ok=True)
+        temporary = home / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
         return {
             "PATH": f"{INSTALLED}:{os.environ['PATH']}",
             "PYTHONPATH": str(self.room),
             "HOME": str(home),
+            "TMPDIR": str(temporary),
             "PYTHONUNBUFFERED": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "PREFECT_SERVER_API_PORT": str(self.ports["server"]),

@@ -109,6 +109,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[P
         folder, made = top / f"once-{name}", top / f"once-{name}.pickle"
         with FileLock(top / f"once-{name}.lock"):
             if not made.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that failed here
                 folder.mkdir()
                 made.write_bytes(pickle.dumps(make(folder)))
         return pickle.loads(made.read_bytes())

@@ -33,7 +33,12 @@ def home(migrated, tmp_path):
     """The environment of a server of its own, with the deployment `approve` and a worker."""
     port = free_port()
     address = f"http://127.0.0.1:{port}/api"
-    environment = {**os.environ, "PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_API_URL": address}
+    environment = {
+        **os.environ,
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_API_URL": address,
+        "TMPDIR": str(tmp_path),
+    }
     (tmp_path / "prefect").mkdir()
     shutil.copyfile(migrated, tmp_path / "prefect/prefect.db")
     log = open(tmp_path / "log", "wb")  # noqa: SIM115  its processes write it until they end
