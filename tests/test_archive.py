@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import shutil
 import stat
 import struct
@@ -418,3 +419,56 @@ def test_the_published_archive_unpacks_to_its_7348_images(real_archive, tmp_path
         (path, hashlib.sha256(content).hexdigest(), len(content)) for path, content in pixels.items()
     )
     assert {path: (tmp_path / "images" / path).read_bytes() for path in walk(tmp_path / "images")} == pixels
+
+
+def test_a_name_of_1_025_bytes_is_refused(tmp_path):
+    refuses(zipped(Entry(b"/".join([b"x" * 205, *[b"x" * 204] * 4]))), "a name of 1,025 bytes", tmp_path)
+
+
+def test_what_is_as_large_as_is_allowed_is_taken(tmp_path):
+    entries = [Entry(b"a/" * 11 + b"x.jpeg"), Entry(b"/".join([b"x" * 204] * 5)), Entry(b"y.jpeg", bytes(3 * MIB))]
+    (tmp_path / "images.zip").write_bytes(zipped(*entries))
+    assert len(members(tmp_path / "images.zip", SMALL)) == 3
+
+
+def test_nobody_may_run_what_was_unpacked(tmp_path):
+    (tmp_path / "images.zip").write_bytes(zipped(GOOD._replace(mode=stat.S_IFREG | 0o755)))
+    unpack_all(tmp_path / "images.zip", tmp_path / "images")
+    assert not (tmp_path / "images/good.jpeg").stat().st_mode & 0o111
+
+
+def test_what_is_packed_is_a_plain_file_of_unix_that_all_may_read(tmp_path):
+    (tmp_path / "a.jpeg").touch(0o700)
+    pack(tmp_path, ["a.jpeg"], tmp_path / "images.zip")
+    (entry,) = members(tmp_path / "images.zip")
+    assert (entry.create_system, entry.external_attr >> 16) == (3, stat.S_IFREG | 0o644)
+
+
+def test_a_name_that_is_not_utf_8_is_not_packed(tmp_path):
+    name = os.fsdecode(b"x\xff.jpeg")
+    (tmp_path / name).touch()
+    with pytest.raises(BadInput, match="' has a name that is not UTF-8"):
+        pack(tmp_path, [name], tmp_path / "new" / "images.zip")
+
+
+def test_an_error_names_the_folder_and_what_is_wrong_with_it(tmp_path, monkeypatch):
+    (tmp_path / "images.zip").write_bytes(WHOLE)
+    (tmp_path / "there").mkdir()
+    with pytest.raises(FileExistsError, match="is there already, and was left as it is: '.*there'"):
+        unpack_all(tmp_path / "images.zip", tmp_path / "there")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: mock.Mock(free=100 * MIB))
+    with pytest.raises(OSError, match=r"needed\. Nothing was kept: .* start again: '.*images'"):
+        unpack_all(tmp_path / "images.zip", tmp_path / "images")
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("encrypted", "is encrypted"),
+        ("absolute", "is an absolute path"),
+        ("dot inside", "has an empty part, '.' or '..' in its name"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_and_what_to_do(kind, says, tmp_path):
+    (entry,), _ = REFUSED_AT_SIGHT[kind]
+    refuses(zipped(entry), re.escape(f"'{entry.name.decode()}' {says}. Get the archive again"), tmp_path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from tasks.models.calibration import BOUNDS, probability, temperature
+from tasks.models.calibration import BOUNDS, PRIOR, probability, temperature
 
 
 def drawn(images: int, true: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -50,3 +50,17 @@ def test_no_temperature_changes_the_likelier_class():
     margins = np.linspace(-3, 3, 7)
     for warmth in BOUNDS:
         assert ((probability(margins, warmth) >= 0.5) == (margins >= 0)).all()
+
+
+def test_a_probability_has_full_precision_whatever_the_margins_have():
+    assert probability(np.array([3.0], np.float32), 2.0).dtype == np.float64
+
+
+def test_the_prior_is_a_normal_one_of_the_logarithm():
+    margins = np.array([6.0] * 300 + [-6.0] * 300)
+
+    def loss(logarithm: float) -> float:
+        return 600 * np.logaddexp(0, -6 / math.exp(logarithm)) + (logarithm / PRIOR) ** 2 / 2
+
+    found = math.log(temperature(margins, margins > 0))
+    assert loss(found) < min(loss(found - 0.01), loss(found + 0.01))

@@ -1,12 +1,13 @@
 """Costs: the decision is the one that is expected to cost least, at every probability."""
 
 import pytest
+from gates import judged
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.models.costs import mean_costs, review_band, threshold
-from tasks.runs.config import Evaluation
+from tasks.models.costs import cost, mean_costs, review_band, threshold
+from tasks.runs.config import Classes, Evaluation
 
 DEAR = Evaluation(escape_cost=50, false_reject_cost=2, review_cost=0.5)
 
@@ -45,3 +46,16 @@ def test_costs_are_means_over_all_images():
     assert found.decided == pytest.approx((10 + 2 + 0.6) / 10)
     assert (found.passing_all, found.rejecting_all, found.reviewing_all) == (4, 0.6, 0.2)
     assert mean_costs(Evaluation(), defects=0, good=0, escapes=0, rejects=0, reviews=0) is None
+
+
+@pytest.mark.parametrize(("decision", "defect", "good"), [("review", 0.5, 0.5), ("pass", 50, 0), ("reject", 0, 2)])
+def test_each_decision_has_its_cost(decision, defect, good):
+    classes = Classes()
+    spent = [cost(judged(decision, label, "a"), classes, DEAR) for label in (classes.defect, classes.good)]
+    assert spent == [defect, good]
+
+
+def test_costs_are_means_by_each_price():
+    found = mean_costs(DEAR, defects=4, good=6, escapes=1, rejects=2, reviews=3)
+    assert found.decided == pytest.approx((50 + 2 * 2 + 3 * 0.5) / 10)
+    assert (found.passing_all, found.rejecting_all, found.reviewing_all) == pytest.approx((20, 1.2, 0.5))

@@ -107,3 +107,17 @@ def test_what_is_no_number_goes_to_a_person(broken):
     assert PLAIN.judge([shown(margin=np.nan)])[0] == (
         "review", f"{UNSURE}: it gives no number", None
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("chance", [0.2, 0.35, 0.9])
+def test_the_probability_stands_beside_the_decision(chance):
+    assert BANDED.decide(chance).probability == chance
+
+
+def test_a_ring_that_fits_as_badly_as_is_allowed_is_judged():
+    assert CAREFUL.judge([shown(residual=0.004)])[0].decision == "pass"
+
+
+@pytest.mark.parametrize("at", [{"border": 150.0}, {"feature": 130.0}])
+def test_an_image_at_the_limit_of_what_is_known_is_familiar(at):
+    assert CAREFUL.judge([shown(**at)])[0].decision == "pass"

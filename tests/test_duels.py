@@ -66,3 +66,20 @@ def test_two_escapes_of_many_castings_are_noise():
     found = duel(pairs("reject", "review", 16) + pairs("pass", "reject", 2), Classes(), COSTS)
     assert found.candidate_cost > found.champion_cost
     assert not found.worse(0.05)
+
+
+def test_at_equal_cost_nobody_is_better_or_worse():
+    even = duels.Duel(51, 51, 50, 1, candidate_cost=1.0, champion_cost=1.0, p=1e-9, p_dearer=0.5)
+    assert not even.better(0.05), "as many small gains as one escape costs"
+    assert not even._replace(cheaper=1, dearer=50).worse(0.05)
+
+
+def test_a_chance_as_large_as_the_significance_is_noise():
+    found = duels.Duel(6, 6, 6, 0, candidate_cost=0.0, champion_cost=1.0, p=0.05, p_dearer=1.0)
+    assert not found.better(0.05)
+    assert found.better(0.051)
+
+
+def test_the_flips_of_many_castings_are_the_same_each_time():
+    dearer = [1.0] * 8 + [-1.0] * 6  # 2 to the 14th flips, of which a part is drawn
+    assert len({duels.flipped_p(dearer) for _ in range(5)}) == 1

@@ -127,3 +127,48 @@ def test_every_format_decides_alike_and_is_small_and_quick(changed, name):
 def test_a_test_without_a_good_part_breaks_no_limit(evaluation):
     none = evaluation.test.model_copy(update={"good": 0, "rejects_decided": 0})
     assert not gate.broken(gate.accepted(none, LIMITS)[1:2])
+
+
+def test_a_ruling_says_yes_or_no_and_bears_its_rules():
+    assert ruled(None) == (True, ruled(None).reason, (FINE,))
+    assert ruled(None, FINE, BAD) == (False, ruled(None, FINE, BAD).reason, (FINE, BAD))
+    assert ruled(Rival(2, pairs("pass", "reject", 12))).promote is False
+
+
+def test_the_limits_of_the_decisions_are_named(evaluation):
+    names = [rule.name for rule in gate.accepted(evaluation.test, LIMITS)]
+    assert names == ["defects that escape", "good parts rejected", "images for a person"]
+
+
+def test_what_is_listed_in_a_reason_is_set_apart():
+    learnt = Rival(2, pairs("reject", "review", 2, origin="line 2"), unseen=["line 2", "line 3"])
+    assert "it has learnt from line 2, line 3, which" in ruled(learnt).reason
+    assert ruled(None, BAD, BAD).reason == "; ".join(["defects that escape 9 of 10 (90.00%), at most 5.00%"] * 2)
+
+
+def test_a_share_at_its_limit_is_kept_and_one_beyond_is_not(evaluation):
+    limits = Acceptance(max_escape_rate=0.05, max_false_reject_rate=0.05, max_review_rate=0.25)
+    counts = {
+        "images": 200,
+        "defects": 100,
+        "good": 100,
+        "escapes_decided": 5,
+        "rejects_decided": 5,
+        "reviews_decided": 50,
+    }
+    at = evaluation.test.model_copy(update=counts)
+    assert [rule.figure for rule in gate.accepted(at, limits)] == ["5 of 100 (5.00%)"] * 2 + ["50 of 200 (25.00%)"]
+    assert not gate.broken(gate.accepted(at, limits))
+    for number, name in enumerate(("escapes_decided", "rejects_decided", "reviews_decided")):
+        beyond = gate.accepted(at.model_copy(update={name: counts[name] + 1}), limits)
+        assert [rule.kept for rule in beyond] == [other != number for other in range(3)]
+
+
+def test_a_new_origin_on_which_both_cost_the_same_is_learnt():
+    assert ruled(Rival(2, pairs("pass", "pass", 3, label="ok_front", origin="line 2"), unseen=["line 2"])).promote
+
+
+def test_a_format_at_its_limits_is_kept():
+    rules = gate.exported(exports(bytes=200_000_000, milliseconds=1_000), LIMITS)
+    assert not gate.broken(rules)
+    assert [rule.figure for rule in rules[4:]] == ["200.0 MB", "1000.0 ms"]

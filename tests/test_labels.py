@@ -95,3 +95,8 @@ def test_corrections_apply_to_their_content_alone():
         ("ok/y", "ok", "def", "cracked"),
     ]
     assert mend(entries, {}).entries == entries
+
+
+def test_a_conflict_names_the_image_that_it_contradicts():
+    (refused,) = settle([row("a", "x", "def_front", "may"), row("b", "x", "ok_front", "june")]).conflicts
+    assert refused.reason == "labelled ok_front, but may/a has equal content as def_front"

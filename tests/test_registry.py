@@ -150,3 +150,36 @@ def test_another_name_is_another_model(three):
     assert registry.champion(other) is None
     put_into_use(model_folder("four", other), other)
     assert (registry.champion(other).number, registry.champion(three).number) == (1, 3)
+
+
+def test_a_challenger_waits_until_it_comes_into_use(three):
+    registry.challenge(1, three)
+    registry.settle(three)
+    assert aliases(three) == {"champion": 3, "previous": 2, "challenger": 1}
+    registry.promote(1, 3, three)
+    assert aliases(three) == {"champion": 1, "previous": 3}
+
+
+def test_who_ends_what_a_killed_run_began_is_named_with_its_version(three):
+    registry.adopt(3, "second-run", three)
+    assert [one.run_id for one in registry.versions(three)] == ["first-run", "first-run", "second-run"]
+
+
+def test_what_was_taken_back_may_come_again_where_a_person_says_so(three):
+    registry.rollback("was taken back", three)
+    for number in (3, 2):  # 2 was not taken back
+        registry.withdraw(number, None, three)
+    assert [one.withdrawn for one in registry.versions(three)] == [None] * 3
+
+
+def test_a_version_that_somebody_made_by_hand_stops_no_question(three):
+    tracker.client(three).create_model_version(three.registered_model, str(model_folder("four", three)))
+    made = registry.version(4, three)
+    assert (made.model, made.run_id, made.reason, made.champion_before, made.tracked) == ("", "", "", None, "")
+    assert registry.champion(three).number == 3
+
+
+def test_what_is_in_use_is_remembered(three, monkeypatch):
+    assert registry.champion(three).number == 3
+    monkeypatch.setattr(tracker, "found", lambda *_: pytest.fail("MLflow was asked again"))
+    assert registry.champion(three).number == 3

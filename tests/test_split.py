@@ -558,3 +558,17 @@ def test_a_step_that_is_repeated_gives_the_same_record(run, rows):
 def test_too_few_images_are_refused(run, count):
     with pytest.raises(BadInput, match="more images are needed"):
         run([row(number, f"content {number}", published="") for number in range(count)])
+
+
+@pytest.mark.parametrize(("missing", "share"), [("train", "smaller"), ("validation", "larger"), ("test", "larger")])
+def test_the_advice_for_a_missing_split_points_the_right_way(missing, share):
+    rows = [row(0, "a")._replace(split=name) for name in ("train", "validation", "test") if name != missing]
+    rows += [one._replace(label="def_front") for one in rows] + [one._replace(label="ok_front") for one in rows]
+    with pytest.raises(BadInput, match=f"or a {share} --splitting.validation_fraction"):
+        refuse_one_sided(rows, Classes(), "images")
+
+
+def test_the_counts_are_told(run, rows, capsys):
+    counts = run(rows).by_split
+    told = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in SPLITS)
+    assert capsys.readouterr().out.startswith(f"split: {told} (cleaned)\n")
