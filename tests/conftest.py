@@ -481,7 +481,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
             champion_before=None,
             decided_in=run_id,
             rules=tuple(ruled.rules),
-        ),  # fmt: skip
+        ),
     )
 
 
@@ -505,6 +505,14 @@ def migrated(once) -> Path:
         return top / "prefect.db"
 
     return once("prefect", make)
+
+
+@pytest.fixture
+def prefect_home(migrated: Path, tmp_path: Path) -> Path:
+    """A PREFECT_HOME of the test's own, with a migrated database, for a server that the test starts."""
+    (tmp_path / "prefect").mkdir()
+    shutil.copyfile(migrated, tmp_path / "prefect/prefect.db")
+    return tmp_path / "prefect"
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
 import urllib.request
@@ -29,18 +28,16 @@ announce(waiting, Places(data=Path(sys.argv[1]), artifacts=Path(sys.argv[2])))
 
 
 @pytest.fixture
-def home(migrated, tmp_path):
+def home(prefect_home, tmp_path):
     """The environment of a server of its own, with the deployment `approve` and a worker."""
     port = free_port()
     address = f"http://127.0.0.1:{port}/api"
     environment = {
         **os.environ,
-        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_HOME": str(prefect_home),
         "PREFECT_API_URL": address,
         "TMPDIR": str(tmp_path),
     }
-    (tmp_path / "prefect").mkdir()
-    shutil.copyfile(migrated, tmp_path / "prefect/prefect.db")
     log = open(tmp_path / "log", "wb")  # noqa: SIM115  its processes write it until they end
 
     def start(*words: str) -> subprocess.Popen:

@@ -127,15 +127,13 @@ def watched() -> bool:
 
 @pytest.fixture
 def loop(
-    request: pytest.FixtureRequest, migrated: Path, tmp_path: Path, alerts: tuple[str, list[str]], watched: bool
+    request: pytest.FixtureRequest, prefect_home: Path, tmp_path: Path, alerts: tuple[str, list[str]], watched: bool
 ) -> Iterator[Loop]:
     """The loop, on a small sample that it looks at every few seconds, or not at all unless it is watched. Nothing is left of it."""
     room = tmp_path / "recast"
     for name in ("flows", "tasks", "deployments"):
         shutil.copytree(ROOT / name, room / name, ignore=shutil.ignore_patterns("__pycache__"))
     quicken(room / "deployments/prefect.yaml", watched)
-    (tmp_path / "prefect").mkdir()
-    shutil.copyfile(migrated, tmp_path / "prefect/prefect.db")
     begun = {"make up": by_up, "compose.yaml": by_compose}[getattr(request, "param", "make up")]
     with begun(room, tmp_path, alerts[0]) as environment:
         yield Loop(room, {**os.environ, "PYTHONPATH": str(room), **environment}, alerts[1])

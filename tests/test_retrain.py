@@ -297,12 +297,10 @@ def gone(group: int, within: float) -> bool:
     return False
 
 
-def test_ctrl_c_ends_a_run_and_its_server_at_once(archive, registered, places, migrated, tmp_path):
+def test_ctrl_c_ends_a_run_and_its_server_at_once(archive, registered, places, prefect_home, tmp_path):
     """As a terminal sends it: to the run and to the server that it started."""
-    (tmp_path / "prefect").mkdir()
-    shutil.copyfile(migrated, tmp_path / "prefect/prefect.db")
     words = ["--source", archive, "--epochs", "1000", "--data", places.data, "--artifacts", places.artifacts]
-    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PREFECT_HOME": str(tmp_path / "prefect")}
+    environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PREFECT_HOME": str(prefect_home)}
     command = [sys.executable, "-u", ROOT / "flows/retrain.py", *words]
     run = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
