@@ -1,8 +1,9 @@
-"""The story of a registry, on the sample: first model, nothing new, a better one, a worse one, taken back, and who answers meanwhile."""
+"""The story of a registry: first model, nothing new, a better one, a worse one, taken back, and who answers meanwhile."""
 
 import csv
 import json
 import sys
+from functools import partial
 
 import pytest
 
@@ -17,11 +18,11 @@ LAX = {"max_escape_rate": 0.5, "max_false_reject_rate": 0.5, "max_review_rate": 
 
 @pytest.fixture
 def retrained(prefect_server, tensorflow, registered, places):
-    def run(epochs: int, seed: int = 0) -> dict:
-        """`run.json` of a run on the same small sample."""
+    def run(fetch: dict, model: str, epochs: int, seed: int = 0) -> dict:
+        """`run.json` of a run on these images."""
         settings = {
-            "fetch": {"sample": {"parts": 60, "train_images": 300, "test_images": 120}},
-            "training": {"model": "ring", "epochs": epochs, "seed": seed},
+            "fetch": {**fetch, "arrivals": []},
+            "training": {"model": model, "epochs": epochs, "seed": seed},
             "acceptance": LAX,
             "places": places,
         }
@@ -47,6 +48,18 @@ def said(places, monkeypatch, capsys):
 
 
 def test_a_registry_from_the_first_model_to_a_rollback(retrained, said, places):
+    fetch = {"sample": {"parts": 60, "train_images": 300, "test_images": 120}}
+    tell(partial(retrained, fetch, "ring"), said, places)
+
+
+@pytest.mark.long
+def test_a_registry_from_the_first_model_to_a_rollback_on_the_archive(real_archive, retrained, said, places):
+    tell(partial(retrained, {"source": str(real_archive)}, "compact"), said, places)
+
+
+def tell(retrained, said, places) -> None:
+    """The story, as `retrained` trains for so many epochs."""
+
     def answering() -> int:
         """Version of who judges a photograph of the test."""
         with open(places.artifacts / "runs/latest/predictions.csv", encoding="utf-8") as file:
