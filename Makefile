@@ -3,8 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal  # ARGS="-n 0 -k a_word" for a single process
 
+# Nothing calls out unless asked: Prefect and MLflow read this.
+export DO_NOT_TRACK := true
+
 .DEFAULT_GOAL := help
-.PHONY: help retrain predict check test test-real test-all kills release-kills heatmaps lint format lock doctor serve mlflow serve-model prune up watch deploy clean
+.PHONY: help retrain predict check test test-real test-all kills release-kills heatmaps lint format lock gpu doctor serve mlflow serve-model prune up watch deploy clean
 .PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict
 
 help:  ## this list
@@ -69,17 +72,20 @@ bench-predict: .venv/run  ## one image and a folder, beside the tutorial's way a
 watch: .venv/run  ## is there anything new to learn from? ARGS="--once --source castings.zip"
 	@$(BIN)/python flows/watch.py $(ARGS)
 
+gpu: .venv/run  ## the libraries that TensorFlow needs on an NVIDIA GPU, into the same virtual environment
+	$(INSTALL) -r requirements-gpu.txt
+
 doctor: .venv/run  ## what is there: versions, GPU, disk, server, credentials
 	@$(BIN)/python flows/doctor.py
 
-serve: .venv/run  ## a Prefect server with its pages, on port 4200
-	$(BIN)/python deployments/server.py
+serve: .venv/run  ## a Prefect server with its pages, on port 4200; ARGS="--port 4201"
+	@$(BIN)/python deployments/server.py $(ARGS)
 
 # The embedded registry, unless MLFLOW_TRACKING_URI names a server.
 REGISTRY = $(or $(MLFLOW_TRACKING_URI),sqlite:///$(abspath artifacts)/mlflow.db)
 
-mlflow: .venv/run  ## MLflow's pages on port 5000: runs, versions, what is in use
-	$(BIN)/mlflow server --backend-store-uri $(REGISTRY) --host 127.0.0.1 --port 5000
+mlflow: .venv/run  ## MLflow's pages on port 5000: runs, versions, what is in use; ARGS="--port 5002"
+	@$(BIN)/python deployments/mlflow_server.py $(ARGS)
 
 serve-model: .venv/run  ## the model in use answers on port 5001, by MLflow
 	PATH=$(abspath $(BIN)):$$PATH MLFLOW_TRACKING_URI=$(REGISTRY) mlflow models serve -m models:/recast@champion --env-manager local -p 5001

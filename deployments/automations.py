@@ -14,6 +14,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.types import SecretDict
 
 # Seconds between the signs of life that a run gives: prefect.yaml sets it for runs of deployments, whose process imports Prefect
 # before anything of recast's, and tasks/__init__.py for runs by hand.
@@ -95,7 +96,12 @@ def wanted(client: SyncPrefectClient) -> Iterator[AutomationCore]:
     yield silent_runs_crash()
     yield crashed_trainings_go_on(client.read_deployment_by_name("retrain/retrain").id)
     if address := os.environ.get("RECAST_ALERTS"):
-        block = CustomWebhookNotificationBlock(name=BLOCK, url=address, json_data={"text": "{{subject}}\n{{body}}"})
+        block = CustomWebhookNotificationBlock(
+            name=BLOCK,
+            url="{{address}}",  # who knows the address can write there, so it is kept as a secret
+            secrets=SecretDict({"address": address}),
+            json_data={"text": "{{subject}}\n{{body}}"},
+        )
         saved = block.save(BLOCK, overwrite=True)
         assert isinstance(saved, UUID)
         yield failures_are_told(saved)

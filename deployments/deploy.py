@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -24,6 +25,9 @@ from prefect.settings import PREFECT_API_URL
 
 from deployments.automations import apply
 from deployments.pools import IMAGE, INSIDE, TYPES, Type, template
+from tasks.runs.server_access import authenticate
+
+authenticate()  # by the local password, where the server is on this machine
 
 ROOT = Path(__file__).resolve().parents[1]
 Told = dict[str, Any]  # of a deployment, by prefect.yaml

@@ -1,19 +1,31 @@
-"""Server: start `prefect server start`, without the freezes of a minute that Python 3.11 brings to a server on SQLite.
+"""Server: start `prefect server start` with a password, closed to the pages of other addresses, and without freezes on SQLite.
 
-python deployments/server.py [options of `prefect server start`]
+python deployments/server.py [--host 127.0.0.1] [--port 4200] [other options of `prefect server start`]
+
+Who reaches a Prefect server without a password can run any code as its workers, and so can a web page in a browser on this machine.
+tasks/runs/local_auth.py says where the password is.
 
 A statement that finds the database locked leaves its cursor open. Python 3.11 resets such a cursor when the garbage collector frees it,
 and waits in the event loop for a connection that itself waits for the lock: nothing is answered until SQLite's 60 s are over.
 A cursor that is closed at once has nothing to reset.
 """
 
+import argparse
+import os
 import runpy
 import sqlite3
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
+
 from aiosqlite.cursor import Cursor
+
+from tasks.runs.commandline import exit_status
+from tasks.runs.local_auth import auth_file, local_auth
 
 T = TypeVar("T")
 
@@ -34,12 +46,34 @@ def close_failed_cursors() -> None:
     Cursor._execute = execute  # type: ignore[assignment,method-assign]
 
 
-def main() -> None:
+def closed(host: str, port: str) -> dict[str, str]:
+    """Return the environment of a server that answers to those alone who know the password; what is set already stays."""
+    pages = ",".join(f"http://{name}:{port}" for name in dict.fromkeys((host, "127.0.0.1", "localhost")))
+    password = (
+        {} if "PREFECT_SERVER_API_AUTH_STRING" in os.environ else {"PREFECT_SERVER_API_AUTH_STRING": local_auth()}
+    )
+    return password | {
+        "PREFECT_SERVER_API_HOST": host,
+        "PREFECT_SERVER_API_PORT": port,  # by --port, the pages would still ask at 4200
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] or pages,
+    }
+
+
+def serve() -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--host", default=os.environ.get("PREFECT_SERVER_API_HOST", "127.0.0.1"))
+    parser.add_argument("--port", default=os.environ.get("PREFECT_SERVER_API_PORT", "4200"))
+    asked, others = parser.parse_known_args()
+    os.environ |= closed(asked.host, asked.port)
+    from tasks.runs.server_access import protect_database  # imports Prefect, which now reads these settings
+
+    protect_database()
     if sys.version_info < (3, 12):
         close_failed_cursors()
-    sys.argv = ["prefect", "server", "start", *sys.argv[1:]]
+    print(f"The pages ask for the name and password in {auth_file()}", flush=True)
+    sys.argv = ["prefect", "server", "start", *others]
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(serve))

@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import math
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -18,6 +19,12 @@ import urllib.request
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+import tasks  # noqa: F401, I001  no proxy on the way to its own server
+
+from tasks.runs.commandline import exit_status
+from tasks.runs.local_auth import auth_file, local_auth
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "data" / "logs"
@@ -45,7 +52,8 @@ def main() -> None:
     for number in SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup is meant
             signal.signal(number, interrupt)
-    LOGS.mkdir(parents=True, exist_ok=True)
+    LOGS.mkdir(parents=True, exist_ok=True, mode=0o700)
+    LOGS.chmod(0o700)  # they may hold what is nobody else's business
     started: dict[str, subprocess.Popen[bytes]] = {}
     with tempfile.TemporaryDirectory(prefix="recast-", ignore_cleanup_errors=True) as scratch:
         try:
@@ -61,12 +69,15 @@ def main() -> None:
 def run(port: int, scratch: str, started: dict[str, subprocess.Popen[bytes]]) -> None:
     """Starts all, and a worker that died again; ends with the server."""
     site = f"http://127.0.0.1:{port}"
+    auth = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or local_auth()
     environment = {
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",  # what ended 90 days ago goes
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",  # outlives the server
         **os.environ,
         "PREFECT_API_URL": f"{site}/api",
         "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_API_AUTH_STRING": auth,
+        "PREFECT_API_AUTH_STRING": auth,
         "TMPDIR": scratch,  # a worker makes `runner_storage` there, which in /tmp may be another user's
     }
     started["server"] = start("server", environment, *SERVER)
@@ -77,8 +88,9 @@ def run(port: int, scratch: str, started: dict[str, subprocess.Popen[bytes]]) ->
         sys.exit(f"error: the deployments could not be brought to the server; {LOGS / 'deploy.log'} says why")
     print(
         f"  runs, artifacts and forms   {site}\n"
+        f"  the pages ask for           the name and password in {auth_file()}\n"
         f"  new images go into          {ROOT / 'data' / 'inbox'}/BATCH/CLASS/\n"
-        f"  the command line joins in   export PREFECT_API_URL={site}/api\n"
+        f"  the command line joins in   export PREFECT_API_URL={site}/api PREFECT_API_AUTH_STRING=$(cat {shlex.quote(str(auth_file()))})\n"
         f"  logs                        {LOGS}\n"
         "Ctrl-C stops all of it.",
         flush=True,
@@ -112,6 +124,7 @@ class Again:
 def start(name: str, environment: dict[str, str], *words: str) -> subprocess.Popen[bytes]:
     """In a session of its own: Ctrl-C reaches this process alone, which stops them in order."""
     with open(LOGS / f"{name}.log", "ab") as log:
+        os.fchmod(log.fileno(), 0o600)
         return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
@@ -171,4 +184,4 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

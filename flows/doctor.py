@@ -7,7 +7,6 @@ import os
 import platform
 import shutil
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,11 +21,11 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.outcome import installed
+from tasks.runs.outcome import versions
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, walk
 
-SHOWN = ("recast", "tensorflow", "keras", "prefect", "kaggle", "numpy", "pillow")
+SHOWN = ("tensorflow", "keras", "prefect", "kaggle", "numpy", "pillow")
 
 
 class DoctorArguments(Arguments):
@@ -37,11 +36,8 @@ class DoctorArguments(Arguments):
 
 def findings(places: Places) -> Iterator[tuple[str, str]]:
     """What was looked at, and what was found."""
-    yield (
-        "python",
-        f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} processors",
-    )
-    yield "libraries", ", ".join(f"{name} {installed(name) or 'not installed'}" for name in SHOWN)
+    yield "machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
+    yield "versions", ", ".join(f"{name} {number or 'not installed'}" for name, number in versions(SHOWN).items())
     yield "GPU seen by TensorFlow", device()
     for name, place in (("data", places.data), ("artifacts", places.artifacts)):
         yield name, f"{place.absolute()}, {free_gb(place):,.0f} GB free"
@@ -56,11 +52,7 @@ def device() -> str:
     from tasks.models import devices
 
     found = devices.device()
-    return (
-        "none: training runs on the processors (pip install 'recast[gpu]' where there is one)"
-        if found == "CPU"
-        else found
-    )
+    return "none: training runs on the processors (`make gpu` where there is one)" if found == "CPU" else found
 
 
 def free_gb(place: Path) -> float:
@@ -75,15 +67,23 @@ def inbox(places: Places) -> str:
 
 
 def server() -> str:
+    import httpx
+    from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
 
+    from tasks.runs.server_access import authenticate
+
+    authenticate()
     address = PREFECT_API_URL.value()
     if not address:
         return "none named by PREFECT_API_URL: each run starts its own for a while"
     try:
-        with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
-            return f"{address} answers {answer.status}"
-    except OSError as error:
+        with get_client(sync_client=True, httpx_settings={"timeout": 5}) as client:
+            return f"{address} answers, version {client.api_version()}"
+    except httpx.HTTPStatusError as error:
+        refused = error.response.status_code in (401, 403)
+        return f"{address} {'refuses the name and password' if refused else 'answers with an error'}: {error}"
+    except (httpx.HTTPError, RuntimeError) as error:
         return f"{address} does not answer: {error}"
 
 

@@ -21,6 +21,9 @@ from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.markdown import code, table
+from tasks.runs.server_access import authenticate
+
+authenticate()  # by the local password, where the server is on this machine
 
 SHOWN = 50  # images for a person, in the Prefect UI
 SETTLED = 5.0  # seconds without a change, after which a photograph counts as written

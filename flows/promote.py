@@ -22,6 +22,9 @@ from tasks.runs import registry, tracker
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.server_access import authenticate
+
+authenticate()  # by the local password, where the server is on this machine
 
 WEEK = 7 * 86_400  # seconds that an answer is waited for
 # Prefect forgets a field's own description where the form has a first value.

@@ -15,6 +15,9 @@ from pydantic import Field
 from tasks.runs import retention
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
+from tasks.runs.server_access import authenticate
+
+authenticate()  # by the local password, where the server is on this machine
 
 
 class PruneArguments(Arguments):

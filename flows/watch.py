@@ -42,7 +42,10 @@ from tasks.runs.files import alone, usable
 from tasks.runs.last import as_last_time, last_run, whole
 from tasks.runs.markdown import of
 from tasks.runs.retention import under_way
+from tasks.runs.server_access import authenticate
 from tasks.sources.news import Fresh, News, again_from, news, remember, told
+
+authenticate()  # by the local password, where the server is on this machine
 
 EVENT = "recast.images.arrived"
 DAY = 86_400  # seconds

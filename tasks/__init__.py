@@ -5,9 +5,18 @@ Defaults that Prefect and TensorFlow read once, when they are imported; the envi
 
 import os
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")  # else a new database logs "database is locked"
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")  # a cold start takes 25 s under load
 os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # s; deployments/automations.py says why
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # what a foundry trains is its own business
+os.environ.setdefault("DO_NOT_TRACK", "true")  # Prefect and MLflow: what a foundry trains is its own business
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for every file that is read back
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors, not the note on CPU instructions
+
+os.environ.setdefault("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "true")
+os.environ.setdefault("PREFECT_SERVER_CORS_ALLOWED_ORIGINS", "")  # no page of another address may ask
+for name in ("NO_PROXY", "no_proxy"):  # no proxy reaches this machine's own servers
+    hosts = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
+    os.environ[name] = ",".join(dict.fromkeys([host for host in hosts if host] + list(LOOPBACK)))

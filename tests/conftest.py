@@ -22,6 +22,9 @@ from filelock import FileLock
 from hypothesis import settings
 from PIL import Image
 
+# Before `tasks` is imported: the tests' servers have a password of their own, and so have the processes that tests start.
+os.environ["RECAST_AUTH_FILE"] = str(Path(__file__).parents[1] / ".pytest_cache/recast-auth")
+
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
 from tasks.images.manifest import Row, stored
 from tasks.models import bundle, gate

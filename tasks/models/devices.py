@@ -24,7 +24,7 @@ def require_gpu() -> None:
         build = "with" if tf.test.is_built_with_cuda() else "without"
         raise BadInput(
             f"TensorFlow {tf.__version__} (built {build} CUDA) sees no GPU, and --require-gpu asks for one: "
-            "see that `nvidia-smi` answers and that recast[gpu] is installed, or leave --require-gpu out"
+            "see that `nvidia-smi` answers, install the libraries with `make gpu`, or leave --require-gpu out"
         )
 
 

@@ -19,7 +19,9 @@ from pydantic import BaseModel
 from tasks.runs.code import code_and_libraries
 from tasks.runs.config import Places
 from tasks.runs.records import Record, Release
+from tasks.runs.server_access import authenticate
 
+authenticate()  # before the first step is called, in a flow or alone
 R = TypeVar("R", bound=Record)
 
 

@@ -5,7 +5,7 @@ import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -30,7 +30,8 @@ from tasks.runs.records import (
     Splits,
 )
 
-LIBRARIES = ("recast", "tensorflow", "keras", "prefect", "numpy", "scipy", "pillow", "simplejpeg", "mlflow")
+DISTRIBUTION = "recast-inspection"  # the name in pyproject.toml
+LIBRARIES = ("tensorflow", "keras", "prefect", "numpy", "scipy", "pillow", "simplejpeg", "mlflow")
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
         "run_id": outcome.run_id,
         "started": outcome.started.astimezone(UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(outcome.wall_seconds, 2),
-        "versions": {"python": platform.python_version(), **{name: installed(name) for name in LIBRARIES}},
+        "versions": versions(LIBRARIES),
         "code": outcome.code,
         "config": outcome.config.model_dump(mode="json"),
         "steps": outcome.times,
@@ -183,6 +184,15 @@ def scores(score: Score) -> dict[str, Any]:
             if name.endswith("_interval") and part[name]:
                 part[name] = list(part[name].values())
     return found
+
+
+def versions(libraries: Iterable[str]) -> dict[str, str | None]:
+    """Return the versions of Python, recast and these libraries; None for one that is not installed."""
+    return {
+        "python": platform.python_version(),
+        "recast": installed(DISTRIBUTION),
+        **{name: installed(name) for name in libraries},
+    }
 
 
 def installed(distribution: str) -> str | None:

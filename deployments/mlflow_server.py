@@ -1,0 +1,67 @@
+"""MLflow server: the pages of the embedded registry, for those who know the local password.
+
+python deployments/mlflow_server.py [--port 5000]
+
+Who may write to the registry decides which model is in use. tasks/runs/local_auth.py says where the password is.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from secrets import token_hex
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+
+from tasks.runs import tracker
+from tasks.runs.commandline import exit_status
+from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
+from tasks.runs.local_auth import auth_file, local_auth
+
+CONFIG = """\
+[mlflow]
+default_permission = NO_PERMISSIONS
+database_uri = sqlite:///{users}
+admin_username = {name}
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+"""
+
+
+def serve() -> int:
+    """Serve until Ctrl-C; return the exit status of MLflow's server."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--port", type=int, default=5000)
+    port = parser.parse_args().port
+    if (registry := tracker.server()) and registry.startswith("http"):
+        raise BadInput("MLFLOW_TRACKING_URI names a server, which has pages of its own: open its address in a browser")
+    print(f"http://127.0.0.1:{port} asks for the name and password in {auth_file()}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="recast-") as folder:
+        words = ["server", "--app-name", "basic-auth", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+        return subprocess.call(
+            [sys.executable, "-m", "mlflow", *words],
+            env=os.environ | closed(tracker.address(Places()), port, Path(folder)),
+        )
+
+
+def closed(registry: str, port: int, folder: Path) -> dict[str, str]:
+    """Return the environment of a server that knows one user and asks anew with each start; no secret is in an argument."""
+    name, _, password = local_auth().partition(":")
+    config = folder / "auth.ini"
+    config.write_text(CONFIG.format(users=folder / "users.db", name=name))
+    own = [f"{host}:{port}" for host in ("127.0.0.1", "localhost")]
+    return {
+        "MLFLOW_BACKEND_STORE_URI": registry,
+        "MLFLOW_AUTH_CONFIG_PATH": str(config),
+        "MLFLOW_AUTH_ADMIN_PASSWORD": password,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": token_hex(),
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(own),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": ",".join(f"http://{host}" for host in own),
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(serve))

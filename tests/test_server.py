@@ -1,0 +1,254 @@
+"""Server: who does not know the password can read and start nothing, from this machine or from a page in its browser."""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+import httpx
+import pytest
+from conftest import free_port, until
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+from tasks.runs.local_auth import local_auth
+
+ROOT = Path(__file__).parents[1]
+FOREIGN = {"Origin": "http://evil.example", "Host": "evil.example"}
+OPEN = {"/api/health", "/api/ready"}
+SOCKETS = (
+    "/api/events/in",
+    "/api/events/out",
+    "/api/logs/out",
+    "/api/task_runs/subscriptions/scheduled",
+    "/api/work_pools/x/workers/connect",
+)
+PULL_STEPS = [{"prefect.deployments.steps.run_shell_script": {"script": "env"}}]
+
+
+class Server(NamedTuple):
+    site: str
+    called: list[str]
+    """What was asked of the proxy that its environment names."""
+
+
+class Recorder(BaseHTTPRequestHandler):
+    """Proxy that writes down what it is asked, and refuses it."""
+
+    called: list[str]
+
+    def handle_one_request(self) -> None:
+        line = self.rfile.readline(1_000)
+        self.close_connection = True
+        if line:
+            self.called.append(line.decode(errors="replace"))
+            self.wfile.write(b"HTTP/1.1 502 Refused\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.fixture(scope="module")
+def proxy(server) -> Iterator[tuple[str, list[str]]]:
+    called: list[str] = []
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Recorder,), {"called": called}))
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{listening.server_port}", called
+    listening.shutdown()
+    listening.server_close()
+
+
+@pytest.fixture(scope="module")
+def prefect(server, process, migrated, proxy, tmp_path_factory) -> Iterator[Server]:
+    """`make serve`, in an environment whose proxy must not be asked for anything."""
+    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    shutil.copyfile(migrated, home / "prefect.db")
+    address, called = proxy
+    proxies = dict.fromkeys(
+        ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), address
+    )
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PREFECT_") and name.lower() != "no_proxy"
+    }
+    words = [sys.executable, ROOT / "deployments/server.py", "--port", str(port)]
+    site = f"http://127.0.0.1:{port}"
+    with open(home / "log", "wb") as log:
+        started = subprocess.Popen(
+            words, cwd=home, env=kept | proxies | {"PREFECT_HOME": str(home)}, stdout=log, stderr=log
+        )
+    try:
+        until(lambda: started.poll() is not None or answers(f"{site}/api/ready"), 180, "the start of a server")
+        assert started.poll() is None, (home / "log").read_text()
+        yield Server(site, called)
+    finally:
+        started.terminate()
+        started.wait(60)
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(address).is_success
+    except httpx.TransportError:
+        return False
+
+
+@pytest.fixture
+def client(prefect) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=prefect.site, headers=FOREIGN, timeout=30) as asking:
+        yield asking
+
+
+def test_no_address_of_the_server_answers_without_the_password(client):
+    """Foreign or not, and with a wrong password: 401 or 403 from every operation that the server names."""
+    operations = [
+        (method.upper(), "/api" + re.sub(r"\{[^}]*\}", "x", path))
+        for path, methods in client.get("/openapi.json").json()["paths"].items()
+        for method in methods
+    ]
+    assert len(operations) > 150
+    wrong = {"Authorization": "Basic " + base64.b64encode(b"recast:wrong").decode()}
+    answered = {
+        path
+        for method, path in operations
+        for headers in ({}, wrong)
+        if client.request(method, path, json={}, headers=headers).status_code not in (401, 403)
+    }
+    assert answered == OPEN
+
+
+@pytest.mark.parametrize(
+    "spelled", ["//api/flows/filter", "/api//flows/filter", "/API/flows/filter", "/api/health/../flows/filter"]
+)
+def test_no_other_spelling_of_an_address_leads_past_the_password(client, prefect, spelled):
+    with connect_raw(prefect.site) as asked:
+        asked.request("POST", spelled, body=b"{}", headers={"Content-Type": "application/json"})
+        assert asked.getresponse().status in (401, 403, 404, 405)
+
+
+def connect_raw(site: str) -> closing[HTTPConnection]:
+    """Return a connection that sends an address as it is written."""
+    return closing(HTTPConnection(site.removeprefix("http://"), timeout=30))
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+@pytest.mark.parametrize("subprotocols", [None, ["prefect"]])
+def test_no_socket_answers_without_the_password(prefect, path, subprotocols):
+    """A page may open a socket to any address: no rule of the browser's is in its way."""
+    address = prefect.site.replace("http", "ws") + path
+    with (
+        pytest.raises(WebSocketException),
+        connect(address, subprotocols=subprotocols, origin="http://evil.example", proxy=None) as socket,
+    ):
+        socket.send(json.dumps({"type": "auth", "token": "recast:wrong"}))
+        while True:
+            assert json.loads(socket.recv(timeout=30)).get("type") != "auth_success"
+
+
+def test_a_script_is_deployed_by_nobody_else(client, prefect):
+    """The attack: a deployment whose pull steps run a shell script as the worker."""
+
+    def attack(name: str, **headers: str) -> list[int]:
+        """Statuses of its two requests, which succeed for whom the server trusts."""
+        flow = client.post("/api/flows/", json={"name": name}, headers=headers)
+        wanted = {"name": name, "flow_id": flow.json().get("id", str(UUID(int=0))), "pull_steps": PULL_STEPS}
+        return [flow.status_code, client.post("/api/deployments/", json=wanted, headers=headers).status_code]
+
+    password = {"Authorization": "Basic " + base64.b64encode(local_auth().encode()).decode()}
+    asked = client.get("/api/csrf-token", params={"client": "test"}, headers=password).json()
+    token = {"Prefect-Csrf-Token": asked["token"], "Prefect-Csrf-Client": "test"}
+    assert set(attack("without")) <= {401, 403}
+    assert set(attack("token", **token)) <= {401, 403}, "a token, but no password"
+    assert set(attack("password", **password)) <= {401, 403}, "as a browser sends a password that it knows"
+    assert attack("both", **password, **token) == [201, 201]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_no_page_of_another_address_may_ask(client, prefect, method):
+    asking = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization"}
+    for origin in ("http://evil.example", "null", prefect.site + "1", prefect.site.replace("http", "https")):
+        answer = client.options("/api/flows/filter", headers=asking | {"Origin": origin})
+        assert "access-control-allow-origin" not in answer.headers
+    answer = client.options("/api/flows/filter", headers=asking | {"Origin": prefect.site})
+    assert answer.headers["access-control-allow-origin"] == prefect.site
+
+
+def test_the_server_calls_nobody(prefect):
+    assert prefect.called == []
+
+
+@pytest.fixture(scope="module")
+def browser(server, process):
+    """Chromium or Chrome of this machine."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    if not found and not os.environ.get("CI"):
+        pytest.skip("no Chromium or Chrome on the PATH")
+    assert found, "no Chromium or Chrome on the PATH: apt-get install chromium"
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        sandbox = [] if os.geteuid() else ["--no-sandbox"]  # root has none
+        opened = play.chromium.launch(executable_path=found, args=sandbox)
+        yield opened
+        opened.close()
+
+
+ATTACK = """async (site) => {
+    const json = JSON.stringify({name: "attack"})
+    const tries = {
+        read: () => fetch(site + "/api/admin/version").then(answer => answer.text()),
+        settings: () => fetch(site + "/ui-settings").then(answer => answer.text()),
+        write: () => fetch(site + "/api/flows/", {method: "POST", body: json, headers: {"Content-Type": "application/json"}}),
+        simple: () => fetch(site + "/api/flows/", {method: "POST", body: json, credentials: "include"}),
+        events: () => new Promise((done, failed) => {
+            const socket = new WebSocket(site.replace("http", "ws") + "/api/events/in")
+            socket.onopen = () => done("open")
+            socket.onerror = () => failed("refused")
+        }),
+    }
+    const told = {}
+    for (const [name, attempt] of Object.entries(tries))
+        told[name] = await attempt().then(() => "it worked", () => "refused")
+    // The browser sends this without asking; the page sees no answer, so the server is asked afterwards.
+    await fetch(site + "/api/flows/", {method: "POST", body: json, mode: "no-cors", credentials: "include"}).catch(() => 0)
+    return told
+}"""
+
+
+def test_a_page_from_another_port_can_do_nothing(prefect, browser, tmp_path):
+    (tmp_path / "index.html").write_text("<h1>A page of somebody else's</h1>")
+    handler = partial(type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None}), directory=tmp_path)
+    elsewhere = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=elsewhere.serve_forever, daemon=True).start()
+    try:
+        page = browser.new_page()
+        page.goto(f"http://127.0.0.1:{elsewhere.server_port}/")
+        told = page.evaluate(ATTACK, prefect.site)
+        page.close()
+    finally:
+        elsewhere.shutdown()
+        elsewhere.server_close()
+    assert told == dict.fromkeys(told, "refused") and len(told) == 5
+    with httpx.Client(base_url=prefect.site, auth=httpx.BasicAuth(*local_auth().split(":"))) as own:
+        assert own.get("/api/flows/name/attack").status_code == 404
+
+
+def test_the_pages_work_with_the_password(prefect, browser):
+    page = browser.new_page()
+    page.goto(prefect.site)
+    page.wait_for_url("**/login**")
+    page.locator("input").fill(local_auth())
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/dashboard**")
+    page.get_by_text("Run a task or flow to get started").wait_for()
+    page.close()

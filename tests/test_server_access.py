@@ -1,0 +1,73 @@
+"""Server access: local servers get the local password, and nobody else does."""
+
+import os
+
+import pytest
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_KEY,
+    PREFECT_API_URL,
+    PREFECT_SERVER_API_AUTH_STRING,
+    temporary_settings,
+)
+
+from tasks.runs.local_auth import local_auth
+from tasks.runs.server_access import authenticate, is_local, protect_database
+
+NAMES = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
+NONE = (PREFECT_API_URL, PREFECT_API_KEY, PREFECT_API_AUTH_STRING, PREFECT_SERVER_API_AUTH_STRING)
+
+
+@pytest.fixture
+def credentials(monkeypatch):
+    """What the environment holds after Prefect had these settings."""
+
+    def given(settings: dict) -> tuple[str | None, ...]:
+        for name in NAMES:
+            monkeypatch.setenv(name, "")  # put back after the test
+            monkeypatch.delenv(name)
+        with temporary_settings(settings, restore_defaults=NONE):
+            authenticate()
+        return tuple(os.environ.get(name) for name in NAMES)
+
+    return given
+
+
+def test_an_embedded_server_asks_for_what_its_clients_send(credentials):
+    assert credentials({}) == (local_auth(), local_auth())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1.2.3", "[::1]", "LOCALHOST"])
+def test_a_server_of_this_machine_gets_the_password(credentials, host):
+    assert credentials({PREFECT_API_URL: f"http://{host}:4200/api"}) == (local_auth(), None)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["10.0.0.1", "prefect.example", "localhost.example", "api.prefect.cloud", "127.0.0.1.example", "[2001:db8::1]"],
+)
+def test_a_server_elsewhere_does_not(credentials, host):
+    assert credentials({PREFECT_API_URL: f"https://{host}/api"}) == (None, None)
+
+
+def test_credentials_of_the_user_stay(credentials):
+    assert credentials({PREFECT_API_URL: "http://127.0.0.1:4200/api", PREFECT_API_AUTH_STRING: "a:b"}) == (None, None)
+    assert credentials({PREFECT_API_URL: "http://127.0.0.1:4200/api", PREFECT_API_KEY: "pnu_x"}) == (None, None)
+    assert credentials({PREFECT_API_AUTH_STRING: "a:b"}) == (None, "a:b"), "the embedded server takes them too"
+
+
+@pytest.mark.parametrize(
+    "address", ["", "no address", "http://", "unix:/run/prefect", "http://user:password@10.1.1.1/"]
+)
+def test_what_is_no_loopback_address_is_not_local(address):
+    assert is_local(address) == (address == "")
+
+
+def test_the_database_of_a_local_server_is_its_owners_alone(tmp_path):
+    from prefect.settings import PREFECT_HOME
+
+    for mode in (0o644, 0o600):
+        with temporary_settings({PREFECT_HOME: tmp_path}):
+            (tmp_path / "prefect.db").touch(mode)
+            protect_database()
+        assert (tmp_path / "prefect.db").stat().st_mode & 0o777 == 0o600
