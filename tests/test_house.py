@@ -24,7 +24,12 @@ IMPORTERS = {  # library: the files that may import it, anywhere in them
         "tasks/models/keeping.py",
     },
     "ai_edge_litert": {"tasks/models/formats.py"},
-    "prefect": {"tasks/runs/caching.py", "flows/", *(f"tasks/{verb}.py" for verb in VERBS)},
+    "prefect": {
+        "tasks/runs/caching.py",
+        "tasks/runs/server_access.py",
+        "flows/",
+        *(f"tasks/{verb}.py" for verb in VERBS),
+    },
     "matplotlib": {"tasks/plot.py"},
     "mlflow": {"tasks/runs/tracker.py"},
 }

@@ -5,29 +5,25 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import NamedTuple
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID
 
 import httpx
 import pytest
-from conftest import free_port, until
+from loopback import Served, serving
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from tasks.runs.local_auth import local_auth
 
-ROOT = Path(__file__).parents[1]
 FOREIGN = {"Origin": "http://evil.example", "Host": "evil.example"}
 OPEN = {"/api/health", "/api/ready"}
+PATIENCE = 180_000  # milliseconds for a browser on a busy machine
 SOCKETS = (
     "/api/events/in",
     "/api/events/out",
@@ -38,69 +34,13 @@ SOCKETS = (
 PULL_STEPS = [{"prefect.deployments.steps.run_shell_script": {"script": "env"}}]
 
 
-class Server(NamedTuple):
-    site: str
-    called: list[str]
-    """What was asked of the proxy that its environment names."""
-
-
-class Recorder(BaseHTTPRequestHandler):
-    """Proxy that writes down what it is asked, and refuses it."""
-
-    called: list[str]
-
-    def handle_one_request(self) -> None:
-        line = self.rfile.readline(1_000)
-        self.close_connection = True
-        if line:
-            self.called.append(line.decode(errors="replace"))
-            self.wfile.write(b"HTTP/1.1 502 Refused\r\nContent-Length: 0\r\n\r\n")
-
-
 @pytest.fixture(scope="module")
-def proxy(server) -> Iterator[tuple[str, list[str]]]:
-    called: list[str] = []
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Recorder,), {"called": called}))
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{listening.server_port}", called
-    listening.shutdown()
-    listening.server_close()
-
-
-@pytest.fixture(scope="module")
-def prefect(server, process, migrated, proxy, tmp_path_factory) -> Iterator[Server]:
-    """`make serve`, in an environment whose proxy must not be asked for anything."""
-    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+def prefect(server, process, migrated, tmp_path_factory) -> Iterator[Served]:
+    """`make serve`."""
+    home = tmp_path_factory.mktemp("prefect")
     shutil.copyfile(migrated, home / "prefect.db")
-    address, called = proxy
-    proxies = dict.fromkeys(
-        ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"), address
-    )
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("PREFECT_") and name.lower() != "no_proxy"
-    }
-    words = [sys.executable, ROOT / "deployments/server.py", "--port", str(port)]
-    site = f"http://127.0.0.1:{port}"
-    with open(home / "log", "wb") as log:
-        started = subprocess.Popen(
-            words, cwd=home, env=kept | proxies | {"PREFECT_HOME": str(home)}, stdout=log, stderr=log
-        )
-    try:
-        until(lambda: started.poll() is not None or answers(f"{site}/api/ready"), 180, "the start of a server")
-        assert started.poll() is None, (home / "log").read_text()
-        yield Server(site, called)
-    finally:
-        started.terminate()
-        started.wait(60)
-
-
-def answers(address: str) -> bool:
-    try:
-        return httpx.get(address).is_success
-    except httpx.TransportError:
-        return False
+    with serving("deployments/server.py", "/api/ready", home, PREFECT_HOME=str(home)) as served:
+        yield served
 
 
 @pytest.fixture
@@ -198,8 +138,10 @@ def browser(server, process):
 
     with sync_playwright() as play:
         sandbox = [] if os.geteuid() else ["--no-sandbox"]  # root has none
-        opened = play.chromium.launch(executable_path=found, args=sandbox)
-        yield opened
+        opened = play.chromium.launch(executable_path=found, args=sandbox, timeout=PATIENCE)
+        context = opened.new_context()
+        context.set_default_timeout(PATIENCE)
+        yield context
         opened.close()
 
 

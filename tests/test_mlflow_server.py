@@ -1,0 +1,51 @@
+"""MLflow server: the registry's pages are for those who know the password."""
+
+import base64
+
+import httpx
+import pytest
+from loopback import Served, serving
+
+from deployments.mlflow_server import serve
+from tasks.runs.errors import BadInput
+from tasks.runs.local_auth import local_auth
+
+PATHS = ("/", "/version", "/graphql", "/ajax-api/2.0/mlflow/experiments/search?max_results=1", "/signup", "/docs")
+PATHS += (
+    "/api/2.0/mlflow/registered-models/search",
+    "/get-artifact?path=x&run_uuid=x",
+    "/ajax-api/3.0/mlflow/ui-telemetry",
+)
+ALIAS = "/api/2.0/mlflow/registered-models/alias"
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(server, process, mlflow, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("mlflow")
+    with serving(
+        "deployments/mlflow_server.py", "/health", folder, MLFLOW_TRACKING_URI=f"sqlite:///{folder}/mlflow.db"
+    ) as served:
+        yield served
+
+
+@pytest.mark.long
+def test_nobody_is_answered_without_the_password(mlflow_server: Served):
+    wrong = {"Authorization": "Basic " + base64.b64encode(b"recast:wrong").decode()}
+    with httpx.Client(base_url=mlflow_server.site, timeout=60) as client:
+        for headers in ({}, wrong):
+            assert {path: client.get(path, headers=headers).status_code for path in PATHS} == dict.fromkeys(PATHS, 401)
+            assert client.post(ALIAS, json={}, headers=headers).status_code == 401
+        client.auth = httpx.BasicAuth(*local_auth().split(":"))
+        assert client.get(PATHS[3]).json()["experiments"]
+        foreign = {"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}
+        for headers in foreign:  # as a browser sends a password that it knows
+            assert client.post(ALIAS, json={}, headers=headers).status_code == 403
+    assert mlflow_server.called == [], "no telemetry"
+
+
+def test_a_server_elsewhere_has_pages_of_its_own(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@mlflow.example")
+    monkeypatch.setattr("sys.argv", ["mlflow_server.py"])
+    with pytest.raises(BadInput, match="pages of its own") as raised:
+        serve()
+    assert "secret" not in str(raised.value)
