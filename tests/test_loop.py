@@ -59,7 +59,7 @@ class Loop(NamedTuple):
         return self.post(path, words).json()
 
     def post(self, path: str, content: object) -> httpx.Response:
-        user, _, password = (self.environment.get("PREFECT_API_AUTH_STRING") or local_auth()).partition(":")
+        user, _, password = self.environment["PREFECT_API_AUTH_STRING"].partition(":")
         # SQLite may be locked for a minute
         with httpx.Client(base_url=self.environment["PREFECT_API_URL"], auth=(user, password), timeout=120) as asking:
             token = asking.get("csrf-token", params={"client": "test"}).raise_for_status().json()["token"]
@@ -138,9 +138,8 @@ def loop(
         shutil.copytree(ROOT / name, room / name, ignore=shutil.ignore_patterns("__pycache__"))
     quicken(room / "deployments/prefect.yaml", watched)
     begun = {"make up": by_up, "compose.yaml": by_compose}[getattr(request, "param", "make up")]
-    others = {name: value for name, value in os.environ.items() if not name.endswith("API_AUTH_STRING")}  # they find it
     with begun(room, tmp_path, alerts[0]) as environment:
-        yield Loop(room, {**others, "PYTHONPATH": str(room), **environment}, alerts[1])
+        yield Loop(room, {**os.environ, "PYTHONPATH": str(room), **environment}, alerts[1])
     until(lambda: not working_in(room), 10, f"the end of all of {working_in(room)}")
 
 
@@ -168,7 +167,7 @@ def by_up(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
     try:
         until(lambda: b"Ctrl-C" in (scratch / "up.log").read_bytes() or up.poll() is not None, 480, "make up")
         assert up.poll() is None, (scratch / "up.log").read_text()
-        yield environment
+        yield environment | {"PREFECT_API_AUTH_STRING": local_auth()}  # as `make up` says, for Prefect's own commands
     finally:
         up.send_signal(signal.SIGINT)
         try:
