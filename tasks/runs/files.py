@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
@@ -28,6 +28,15 @@ class File(BaseModel):
     place: Place
     name: str
     sha256: str
+
+    @field_validator("name")
+    @classmethod
+    def lies_below_the_place(cls, name: str) -> str:
+        """Refuse a name that leads out of the place: records are read from files, which others may have changed."""
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts or "\0" in name:
+            raise ValueError(f"{name!r} leads out of the place that it should lie below")
+        return name
 
     def path(self, places: Places) -> Path:
         return place_of(self.place, places) / self.name
