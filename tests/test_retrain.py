@@ -166,7 +166,9 @@ def test_a_file_that_was_harmed_is_said_and_made_again(run, first, archive, tmp_
     assert victim.read_bytes() == before
 
 
-def test_a_record_that_was_forged_runs_nothing_and_is_said_and_made_again(run, first, archive, places, tmp_path, caplog):
+def test_a_record_that_was_forged_runs_nothing_and_is_said_and_made_again(
+    run, first, archive, places, tmp_path, caplog
+):
     fired = tmp_path / "fired"
     pickled = base64.encodebytes(pickle.dumps(Touch(fired))).decode()
     contents = {

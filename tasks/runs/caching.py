@@ -7,7 +7,6 @@ it leans on, and the versions of the libraries these use. The two places are in 
 import hashlib
 import inspect
 import json
-import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from pydantic import BaseModel, PrivateAttr
 from tasks.runs import step_record
 from tasks.runs.code import code_and_libraries
 from tasks.runs.config import Places
-from tasks.runs.files import write_whole
+from tasks.runs.files import erase, write_whole
 from tasks.runs.records import Record, Release
 
 R = TypeVar("R", bound=Record)
@@ -88,7 +87,8 @@ class RecordFolder(LocalFileSystem):
         except (OSError, ValueError) as error:
             step = file.name.partition("-")[0]
             print(f"{step}: remembered, but {file} is no record of this step ({error}): made again")
-            discard(file)
+            with suppress(OSError):
+                erase(file)
             raise
         serializer = JSONSerializer(object_decoder=f"{step_record.__name__}.{step_record.decode.__name__}")
         metadata = ResultRecordMetadata(storage_key=str(file), serializer=serializer)
@@ -103,12 +103,6 @@ class RecordFolder(LocalFileSystem):
 
     async def awrite_path(self, path: str, content: bytes) -> str:
         return self.write_path(path, content)
-
-
-def discard(path: Path) -> None:
-    """Remove whatever lies at the path, if this user may."""
-    with suppress(OSError):
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 @dataclass

@@ -65,6 +65,14 @@ def digest_of(contents: dict[str, str]) -> str:
     ).hexdigest()
 
 
+def tree_digest(folder: Path) -> str:
+    """Return the identity of a folder by all its files. Raises ValueError for a link: what it leads to is not in the folder."""
+    paths = list(folder.rglob("*"))
+    if link := next((path for path in paths if path.is_symlink()), None):
+        raise ValueError(f"{link} is a link")
+    return digest_of({path.relative_to(folder).as_posix(): sha256_of(path) for path in paths if path.is_file()})
+
+
 def sha256_of(path: Path) -> str:
     with open(path, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
@@ -78,6 +86,14 @@ def usable(places: Places) -> None:
             raise BadInput(
                 f"--{name} {place} cannot be used: {there} is {'not writable' if there.is_dir() else 'no folder'}"
             )
+
+
+def erase(path: Path) -> None:
+    """Remove a file, a folder, or a link and not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def store(write: Callable[[Path], object], places: Places, place: Place, name: str) -> File:
