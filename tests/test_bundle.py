@@ -9,7 +9,8 @@ from tasks.images.manifest import Content
 from tasks.models import bundle
 from tasks.models.prediction import Predictor
 from tasks.runs.errors import BadInput
-from tasks.runs.files import store
+from tasks.runs.files import store, tree_digest
+from tasks.runs.registry import Version
 from tasks.runs.tables import store_table
 
 
@@ -157,3 +158,76 @@ def test_a_network_alone_is_no_model(tmp_path, exports, places):
     shutil.copyfile(bundle.of(exports.digest, places) / "model.keras", tmp_path / "alone/model.keras")
     with pytest.raises(BadInput, match=r"a folder with model\.keras and decision\.json is expected"):
         Predictor(tmp_path / "alone")
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """What MLflow stores of a version, as `tracker.serve` lays it out."""
+    folder = tmp_path / "stored"
+    for name in ("MLmodel", "code/tasks/__init__.py", "code/tasks/models/served.py", "data/ab/model.keras"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"content of {name}")
+    return folder
+
+
+@pytest.fixture
+def version(stored, monkeypatch):
+    """A version of which the registry has `stored`."""
+    monkeypatch.setattr(
+        bundle.tracker,
+        "fetch_model",
+        lambda number, inside, target, places: shutil.copytree(stored, target, symlinks=True),
+    )
+    return Version(
+        number=3, model="ab" * 32, run_id="", reason="", champion_before=None, tracked="", stored=tree_digest(stored)
+    )
+
+
+def test_what_mlflow_serves_is_a_checked_copy_without_caches(version, stored, places, tmp_path):
+    for folder in (stored / "code/tasks", stored / "code/tasks/models"):
+        (folder / "__pycache__/__pycache__").mkdir(parents=True)
+        (folder / "__pycache__/served.cpython-311.pyc").write_bytes(b"what would run in place of the code")
+    bundle.fetch_servable(version, tmp_path / "copy", places)
+    assert tree_digest(tmp_path / "copy") == version.stored
+
+
+def tamper(stored, how: str) -> None:
+    code = stored / "code/tasks/models/served.py"
+    if how == "code changed":
+        code.write_text("import os")
+    elif how == "code added":
+        (stored / "code/numpy.py").write_text("import os")
+    elif how == "code gone":
+        code.unlink()
+    elif how == "code renamed":
+        code.rename(stored / "code/tasks/models/other.py")
+    elif how == "compiled code added":
+        (stored / "code/tasks/served.pyc").write_bytes(b"")
+    elif how == "another loader":
+        (stored / "MLmodel").write_text("flavors: {python_function: {loader_module: os}}")
+    elif how == "another network":
+        (stored / "data/ab/model.keras").write_text("other")
+    elif how == "a link to code":
+        (stored / "code/more").symlink_to(stored.parent)
+
+
+TAMPERED = [
+    "code changed", "code added", "code gone", "code renamed", "compiled code added", "another loader", "another network",
+    "a link to code",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_what_was_changed_in_the_registry_is_not_served(version, stored, places, tmp_path, how):
+    tamper(stored, how)
+    with pytest.raises(BadInput, match=r"version 3 in .* have changed since they were released, and are not used"):
+        bundle.fetch_servable(version, tmp_path / "copy", places)
+
+
+def test_a_version_of_old_is_wrapped_anew_and_its_own_code_is_not_used(version, places, exports, tmp_path, monkeypatch):
+    old = version.model_copy(update={"stored": None, "model": exports.digest})
+    wrapped = []
+    monkeypatch.setattr(bundle.tracker, "fetch_model", lambda *_: pytest.fail("its code is fetched"))
+    monkeypatch.setattr(bundle.tracker, "serve", lambda *given: wrapped.append(given))
+    bundle.fetch_servable(old, tmp_path / "copy", places)
+    assert wrapped == [(bundle.of(exports.digest, places), tmp_path / "copy", "")]
