@@ -119,11 +119,13 @@ def stamp(places: Places) -> list[int] | None:
 
 
 def remembered(memo: Path, state: list[int]) -> dict[str, Any]:
+    """Return the answers that were noted of the database in this state; none where the file is not such a note."""
     try:
         told = json.loads(memo.read_bytes())
-    except (OSError, ValueError):
+        answers = told["answers"] if told["state"] == state else {}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}
-    return told["answers"] if told.get("state") == state else {}
+    return answers if isinstance(answers, dict) else {}
 
 
 def begin(question: str, run_id: str, places: Places) -> str:
