@@ -16,6 +16,7 @@ from prefect.serializers import JSONSerializer
 from prefect.transactions import transaction
 
 from tasks.fetch import fetch
+from tasks.runs import caching, step_record
 from tasks.runs.caching import RecordFolder, Steps, as_text, same_step
 from tasks.runs.config import Classes, Fetch, Places, Splitting, Training
 from tasks.runs.files import File
@@ -280,6 +281,19 @@ def test_a_forged_record_that_replaces_one_after_the_look_is_not_read_either(sto
     with pytest.raises(ValueError, match="metadata"):
         store.read(KEY)
     assert not (tmp_path / "fired").exists()
+
+
+def test_a_record_that_may_not_be_read_is_a_miss_too_whoever_owns_it(store, monkeypatch, capsys):
+    store.write(ARCHIVE, key=KEY)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(step_record, "content_of", refuse)
+        patched.setattr(caching, "erase", refuse)
+        assert not store.exists(KEY)
+    assert capsys.readouterr().out.endswith("is no record of this step ([Errno 13] Permission denied): made again\n")
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
