@@ -87,8 +87,8 @@ REGISTRY = $(or $(MLFLOW_TRACKING_URI),sqlite:///$(abspath artifacts)/mlflow.db)
 mlflow: .venv/run  ## MLflow's pages on port 5000: runs, versions, what is in use; ARGS="--port 5002"
 	@$(BIN)/python deployments/mlflow_server.py $(ARGS)
 
-serve-model: .venv/run  ## the model in use answers on port 5001, by MLflow
-	PATH=$(abspath $(BIN)):$$PATH MLFLOW_TRACKING_URI=$(REGISTRY) mlflow models serve -m models:/recast@champion --env-manager local -p 5001
+serve-model: .venv/run  ## the model in use answers on port 5001, by MLflow; ARGS="--version 2"
+	$(BIN)/python deployments/serve_model.py $(ARGS)
 
 prune: .venv/run  ## remove what no version in use, before or waiting, and no kept run needs; ARGS="--keep-runs 20 --dry-run"
 	@$(BIN)/python flows/prune.py $(ARGS)

@@ -330,6 +330,16 @@ def put_into_use(folder: Path, places: Places, run_id: str = "first-run") -> reg
     return registry.version(made.number, places)
 
 
+class Touch:
+    """Make a file when unpickled, as hostile code would do worse."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
 class Training(NamedTuple):
     """A small training that the tests of a run share and never change: its places, and the records of its steps."""
 

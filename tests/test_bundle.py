@@ -1,12 +1,16 @@
 """Bundle: a model's folder is named by what decides, lists all it holds, and is whole or not there."""
 
+import shutil
+
 import pytest
 from conftest import foldered
 
 from tasks.images.manifest import Content
 from tasks.models import bundle
+from tasks.models.prediction import Predictor
 from tasks.runs.errors import BadInput
-from tasks.runs.files import store
+from tasks.runs.files import store, tree_digest
+from tasks.runs.registry import Version
 from tasks.runs.tables import store_table
 
 
@@ -76,3 +80,154 @@ def test_a_format_is_believed_only_when_it_is_the_compared_file_and_changed_no_d
     (folder / "exports.json").write_text(exports.model_dump_json())
     (folder / "model.tflite").write_bytes(b"another")
     assert not bundle.agrees(folder, "litert")
+
+
+def spoil(folder, what: str) -> str:
+    """Change a model's folder in one way, and return the name of the file that is no more what was released."""
+    name = {"network": "model.keras", "format": "model.tflite", "list": "exports.json"}.get(what, "decision.json")
+    if what == "file gone":
+        (folder / name).unlink()
+    elif what == "file added":
+        name = "images.csv"
+        (folder / name).write_text("sha256\n")
+    elif what == "list":
+        listed = bundle.read(folder)
+        (folder / name).write_text(listed.model_copy(update={"digest": "ab" * 32}).model_dump_json())
+    elif what == "list torn":
+        name = "exports.json"
+        (folder / name).write_text("{")
+    else:
+        (folder / name).write_bytes((folder / name).read_bytes().replace(b"0.5", b"0.9") + b" ")
+    return name
+
+
+SPOILED = ["decision", "network", "format", "file gone", "file added", "list", "list torn"]
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["in its place", "copied"])
+@pytest.mark.parametrize("what", SPOILED)
+def test_a_folder_that_was_edited_is_refused_in_one_line_that_names_the_file(exports, places, tmp_path, what, copied):
+    folder = bundle.of(exports.digest, places)
+    if copied:
+        folder = shutil.copytree(folder, tmp_path / "a copy")
+    assert bundle.verify(folder) == exports.digest
+    name = spoil(folder, what)
+    with pytest.raises(BadInput, match="this is not the model as it was released") as refused:
+        bundle.verify(folder)
+    assert "\n" not in str(refused.value)
+    expected = "decision.json" if (what, copied) == ("list", True) else name
+    assert (str(folder / name) if expected == name else str(folder)) in str(refused.value)
+
+
+def test_what_does_not_decide_may_change(exports, places):
+    folder = bundle.of(exports.digest, places)
+    (folder / "README.md").write_text("a note")
+    (folder / ".DS_Store").write_bytes(b"left by a desktop")
+    assert bundle.verify(folder) == exports.digest
+
+
+def test_a_copy_without_its_list_cannot_be_checked_and_is_refused(exports, places, tmp_path):
+    folder = shutil.copytree(bundle.of(exports.digest, places), tmp_path / "copy")
+    (folder / "exports.json").unlink()
+    with pytest.raises(BadInput, match=r"copy/exports\.json is missing, which says what was released"):
+        bundle.verify(folder)
+
+
+def test_a_folder_of_old_that_lists_nothing_is_known_by_its_name(exports, places):
+    folder = bundle.of(exports.digest, places)
+    (folder / "exports.json").unlink()
+    assert bundle.verify(folder) == exports.digest
+    (folder / "decision.json").write_text("{}")
+    with pytest.raises(BadInput, match="has changed"):
+        bundle.verify(folder)
+
+
+@pytest.mark.parametrize("name", ["in its place", "copy"])
+def test_no_predictor_is_made_of_a_folder_that_was_edited(exports, places, tmp_path, name):
+    folder = bundle.of(exports.digest, places)
+    folder = folder if name == "in its place" else shutil.copytree(folder, tmp_path / name)
+    assert Predictor(folder).digest == exports.digest
+    path = folder / "decision.json"
+    path.write_text(path.read_text().replace('"threshold":0.5', '"threshold":0.999'))
+    with pytest.raises(BadInput, match=r"decision\.json has changed"):
+        Predictor(folder)
+
+
+def test_a_network_alone_is_no_model(tmp_path, exports, places):
+    (tmp_path / "alone").mkdir()
+    shutil.copyfile(bundle.of(exports.digest, places) / "model.keras", tmp_path / "alone/model.keras")
+    with pytest.raises(BadInput, match=r"a folder with model\.keras and decision\.json is expected"):
+        Predictor(tmp_path / "alone")
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """What MLflow stores of a version, as `tracker.serve` lays it out."""
+    folder = tmp_path / "stored"
+    for name in ("MLmodel", "code/tasks/__init__.py", "code/tasks/models/served.py", "data/ab/model.keras"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"content of {name}")
+    return folder
+
+
+@pytest.fixture
+def version(stored, monkeypatch):
+    """A version of which the registry has `stored`."""
+    monkeypatch.setattr(
+        bundle.tracker,
+        "fetch_model",
+        lambda number, inside, target, places: shutil.copytree(stored, target, symlinks=True),
+    )
+    return Version(
+        number=3, model="ab" * 32, run_id="", reason="", champion_before=None, tracked="", stored=tree_digest(stored)
+    )
+
+
+def test_what_mlflow_serves_is_a_checked_copy_without_caches(version, stored, places, tmp_path):
+    for folder in (stored / "code/tasks", stored / "code/tasks/models"):
+        (folder / "__pycache__/__pycache__").mkdir(parents=True)
+        (folder / "__pycache__/served.cpython-311.pyc").write_bytes(b"what would run in place of the code")
+    bundle.fetch_servable(version, tmp_path / "copy", places)
+    assert tree_digest(tmp_path / "copy") == version.stored
+
+
+def tamper(stored, how: str) -> None:
+    code = stored / "code/tasks/models/served.py"
+    if how == "code changed":
+        code.write_text("import os")
+    elif how == "code added":
+        (stored / "code/numpy.py").write_text("import os")
+    elif how == "code gone":
+        code.unlink()
+    elif how == "code renamed":
+        code.rename(stored / "code/tasks/models/other.py")
+    elif how == "compiled code added":
+        (stored / "code/tasks/served.pyc").write_bytes(b"")
+    elif how == "another loader":
+        (stored / "MLmodel").write_text("flavors: {python_function: {loader_module: os}}")
+    elif how == "another network":
+        (stored / "data/ab/model.keras").write_text("other")
+    elif how == "a link to code":
+        (stored / "code/more").symlink_to(stored.parent)
+
+
+TAMPERED = [
+    "code changed", "code added", "code gone", "code renamed", "compiled code added", "another loader", "another network",
+    "a link to code",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+def test_what_was_changed_in_the_registry_is_not_served(version, stored, places, tmp_path, how):
+    tamper(stored, how)
+    with pytest.raises(BadInput, match=r"version 3 in .* have changed since they were released, and are not used"):
+        bundle.fetch_servable(version, tmp_path / "copy", places)
+
+
+def test_a_version_of_old_is_wrapped_anew_and_its_own_code_is_not_used(version, places, exports, tmp_path, monkeypatch):
+    old = version.model_copy(update={"stored": None, "model": exports.digest})
+    wrapped = []
+    monkeypatch.setattr(bundle.tracker, "fetch_model", lambda *_: pytest.fail("its code is fetched"))
+    monkeypatch.setattr(bundle.tracker, "serve", lambda *given: wrapped.append(given))
+    bundle.fetch_servable(old, tmp_path / "copy", places)
+    assert wrapped == [(bundle.of(exports.digest, places), tmp_path / "copy", "")]

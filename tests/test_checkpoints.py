@@ -1,10 +1,13 @@
 """Checkpoints: whole or not there, the last whole one is found, and nothing in a file is run."""
 
+import pickle
+
 import numpy as np
 import pytest
 
 from tasks.models import checkpoints
 from tasks.models.checkpoints import State
+from tasks.runs.files import sha256_of
 from tasks.runs.records import Epoch
 
 
@@ -85,3 +88,27 @@ def test_no_object_that_could_run_code_is_read(tmp_path):
     np.savez(tmp_path / "state.npz", told=np.array([print], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle=False"):
         checkpoints.read(tmp_path / "state.npz")
+
+
+def pickled(path):
+    np.savez(path, told=np.array([print], dtype=object))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        pickled,
+        lambda path: path.write_bytes(pickle.dumps(print)),
+        lambda path: path.write_bytes(b"no archive"),
+        lambda path: np.savez(path, told=np.array("null")),
+        lambda path: np.savez(path, told=np.array("[]")),
+        lambda path: np.savez(path, other=np.array(1)),
+    ],
+    ids=["objects", "pickle", "text", "null", "list", "other names"],
+)
+def test_a_whole_file_that_is_no_state_is_told_and_the_one_before_it_taken(tmp_path, capsys, write):
+    checkpoints.save(state(1), tmp_path)
+    write(tmp_path / "forged.npz")
+    victim = (tmp_path / "forged.npz").rename(tmp_path / f"0002-{sha256_of(tmp_path / 'forged.npz')[:16]}.npz")
+    assert len(checkpoints.last(tmp_path).history) == 1
+    assert capsys.readouterr().out == f"train: {victim} is damaged, so the training goes on from an earlier epoch\n"

@@ -15,6 +15,7 @@ from tasks.runs.files import (
     sha256_of,
     store,
     sweep,
+    tree_digest,
     write_whole,
 )
 
@@ -174,3 +175,23 @@ def test_old_scratch_is_swept_and_nothing_else(places):
         "training",
         "training/young",
     }
+
+
+def test_a_folder_is_known_by_all_its_files_and_holds_no_link(tmp_path):
+    for name in ("a/b.txt", "c.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    first = tree_digest(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert tree_digest(tmp_path) == first
+    (tmp_path / "a/b.txt").rename(tmp_path / "empty/b.txt")
+    assert tree_digest(tmp_path) != first
+    (tmp_path / "a/link").symlink_to(tmp_path / "c.txt")
+    with pytest.raises(ValueError, match="link is a link"):
+        tree_digest(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "/etc/passwd", "a/../../b", "a\0b"])
+def test_a_record_names_no_file_outside_its_place(name):
+    with pytest.raises(ValueError, match="leads out of the place"):
+        File(place="data", name=name, sha256="ab")

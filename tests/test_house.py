@@ -79,6 +79,36 @@ def test_a_library_is_imported_only_where_it_belongs():
             assert named(path).startswith(tuple(IMPORTERS[library])), f"{named(path)} imports {library}"
 
 
+RUNS_CODE = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}  # libraries whose files are programs
+UNSAFE = {"allow_pickle=True", "safe_mode=False", "weights_only=False"}
+
+
+def calls(path: Path) -> set[str]:
+    """Return what the file calls, `name` or `module.name`, and the constants that it hands over, as `name=value`."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            found |= {ast.unparse(node.func)} if isinstance(node.func, ast.Name | ast.Attribute) else set()
+            found |= {
+                f"{word.arg}={word.value.value}" for word in node.keywords if isinstance(word.value, ast.Constant)
+            }
+    return found
+
+
+def test_no_file_that_is_read_could_run_code():
+    for path in [*FILES, *(ROOT / "deployments").glob("*.py")]:
+        assert not {module.split(".")[0] for module in imports(path)} & RUNS_CODE, named(path)
+        assert not calls(path) & {
+            "eval",
+            "exec",
+            "compile",
+            "__import__",
+            "yaml.load",
+            "importlib.import_module",
+            *UNSAFE,
+        }, named(path)
+
+
 def test_no_flow_hides_a_step_or_a_module_of_the_standard_library():
     for flow in (ROOT / "flows").glob("*.py"):
         assert flow.stem == "__init__" or flow.stem not in sys.stdlib_module_names | VERBS

@@ -56,5 +56,5 @@ def test_it_says_what_it_said_and_is_asked_of_each_image_once(released, places, 
 def test_a_damaged_folder_is_not_asked(released, places):
     rows, _, digest = released
     (bundle.of(digest, places) / "decision.json").write_text("{}")
-    with pytest.raises(BadInput, match="has changed since it was released"):
+    with pytest.raises(BadInput, match=r"decision\.json has changed: this is not the model as it was released"):
         judge_by(digest, rows, places)

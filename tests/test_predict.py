@@ -150,8 +150,10 @@ def spoil(exports, places) -> Path:
 def test_a_model_that_was_changed_comes_back_from_the_registry(ask, released, places, tmp_path):
     image = tmp_path / "castings/test/def_front/cast_0.jpeg"
     expected = ask(image, "--json")[:2]
-    spoil(released[0], places)
-    assert ask(image, "--json")[:2] == expected
+    changed = spoil(released[0], places)
+    status, said, error = ask(image, "--json")
+    assert (status, said) == expected
+    assert f"{changed} has changed: version 1 is restored from the registry" in error
 
 
 def test_a_model_that_was_changed_there_too_is_not_loaded(ask, released, places, tmp_path):
@@ -166,7 +168,8 @@ def test_a_file_that_was_changed_is_not_loaded(ask, released, places, tmp_path):
     folder = spoil(released[0], places).parent
     status, _, error = ask(tmp_path / "castings/test/def_front/cast_0.jpeg", "--file", folder)
     assert status == 2
-    assert "has changed since it was released" in error
+    assert error.startswith(f"error: {folder / 'decision.json'} has changed: this is not the model as it was released")
+    assert error.count("\n") == 1
 
 
 def test_judging_needs_neither_prefect_nor_tensorflow(released, places, tmp_path):

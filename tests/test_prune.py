@@ -155,6 +155,21 @@ def remembered(key: str, places, *files) -> str:
     return key
 
 
+@pytest.mark.parametrize(
+    "content", ["null", "[]", '{"result": null}', '{"result": "null"}', '{"result": [1]}', "[" * 100_000]
+)
+def test_a_record_that_is_none_names_no_file(tmp_path, content):
+    (tmp_path / "fetch-1").write_text(content)
+    assert list(retention.named(tmp_path / "fetch-1")) == []
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "tables/../../x.csv", "", 3, None, ["a"]])
+def test_a_record_names_no_file_outside_data(tmp_path, name):
+    files = [{"place": "data", "name": one, "sha256": "ab"} for one in (name, "tables/a.csv")]
+    (tmp_path / "split-1").write_text(json.dumps({"result": json.dumps({"data": {"files": files}})}))
+    assert list(retention.named(tmp_path / "split-1")) == ["tables/a.csv"]
+
+
 def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelved, photograph):
     def network(text):
         return store(lambda path: path.write_text(text), places, "data", "networks/compact.keras")

@@ -10,6 +10,7 @@ from tasks.models import bundle
 from tasks.runs import registry, tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.files import tree_digest
 
 
 @pytest.fixture
@@ -143,6 +144,22 @@ def test_a_model_that_is_damaged_in_the_registry_too_is_not_used(three):
     with pytest.raises(BadInput, match="the files of version 3 in sqlite.* have changed since they were released"):
         bundle.obtained(now, three)
     assert not bundle.of(now.model, three).exists()
+
+
+def test_what_mlflow_serves_is_checked_before_any_of_it_is_imported(three, tmp_path):
+    now = registry.champion(three)
+    bundle.fetch_servable(now, tmp_path / "first", three)
+    assert tree_digest(tmp_path / "first") == now.stored
+    assert (tmp_path / "first/code/tasks/models/served.py").is_file()
+    old = now.model_copy(update={"stored": None})
+    bundle.fetch_servable(old, tmp_path / "old", three)
+    assert {path.name for path in (tmp_path / "old").iterdir()} == {
+        path.name for path in (tmp_path / "first").iterdir()
+    }
+    for code in (three.artifacts / "mlflow").rglob("served.py"):
+        code.write_text("import os")
+    with pytest.raises(BadInput, match="the files of version 3 in sqlite.* have changed since they were released"):
+        bundle.fetch_servable(now, tmp_path / "second", three)
 
 
 def test_another_name_is_another_model(three):

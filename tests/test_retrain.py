@@ -1,8 +1,10 @@
 """Retrain: the whole sentence on a real server, what it remembers, and what it refuses."""
 
+import base64
 import json
 import logging
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -12,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from conftest import copied, write_dataset
+from conftest import Touch, copied, write_dataset
 from kaggle_emulator import Emulator
 from prefect.settings import PREFECT_API_URL
 
@@ -162,6 +164,26 @@ def test_a_file_that_was_harmed_is_said_and_made_again(run, first, archive, tmp_
     said = [message for message in caplog.messages if "made again" in message]
     assert str(victim) in said[0]
     assert victim.read_bytes() == before
+
+
+def test_a_record_that_was_forged_runs_nothing_and_is_said_and_made_again(
+    run, first, archive, places, tmp_path, caplog
+):
+    fired = tmp_path / "fired"
+    pickled = base64.encodebytes(pickle.dumps(Touch(fired))).decode()
+    contents = {
+        "fetch": {"metadata": {"serializer": {"type": "pickle"}}, "result": pickled},
+        "split": {"metadata": {"serializer": {"type": "json"}}, "result": "null"},
+        "evaluate": None,
+    }
+    for step, content in contents.items():
+        (record,) = places.data.glob(f"cache/{step}-*")
+        record.write_text(json.dumps(content))
+    caplog.clear()
+    assert made(run(archive)) == list(contents)
+    said = [message for message in caplog.messages if "made again" in message]
+    assert [message.partition(":")[0] for message in said] == list(contents)
+    assert made(run(archive)) == []
 
 
 def test_other_photographs_run_by_settings_alone(run, dataset):

@@ -83,7 +83,7 @@ def test_a_folder_that_has_changed_is_no_start(champion, places):
     (folder / ".DS_Store").write_bytes(b"left by a desktop")
     assert isinstance(start(ROWS, recipe, places), Start)
     (folder / "model.keras").write_bytes(b"other")
-    assert start(ROWS, recipe, places) == f"{folder} has changed since it was released"
+    assert start(ROWS, recipe, places) == f"{folder} has changed"
 
 
 def test_a_network_that_has_changed_since_is_no_start(places, tmp_path):

@@ -126,6 +126,18 @@ def test_a_damaged_or_old_memory_is_no_memory(registered, damage):
     assert json.loads((registered.artifacts / "mlflow.answers.json").read_text())["answers"]
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["null", "[]", "3", '"text"', "{}", '{"state": [1]}', '{"state": [1], "answers": []}', "[" * 100_000, "\xff"],
+)
+def test_a_memory_of_another_shape_is_no_memory(tmp_path, content):
+    memo = tmp_path / "mlflow.answers.json"
+    memo.write_bytes(content.encode("latin-1"))
+    assert tracker.remembered(memo, [1]) == {}
+    memo.write_text('{"state": [1], "answers": {"a": 1}}')
+    assert tracker.remembered(memo, [1]) == {"a": 1}
+
+
 def test_a_registry_that_may_only_be_read_answers(registered, monkeypatch):
     put_into_use(model_folder("one", registered), registered)
 

@@ -4,7 +4,9 @@ Its name is the digest of the files that decide an answer. The others say the sa
 each time they are made; `exports.json` lists all.
 """
 
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -16,7 +18,7 @@ from tasks.models.formats import NAMES
 from tasks.runs import registry, tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import File, digest_of, publish, scratch_beside, sha256_of
+from tasks.runs.files import File, damage, digest_of, erase, publish, scratch_beside, sha256_of, tree_digest
 from tasks.runs.records import Exports, Format
 from tasks.runs.tables import read_table
 
@@ -34,15 +36,57 @@ def identity(folder: Path) -> str:
     return digest_of({name: sha256_of(folder / name) for name in DECIDING if (folder / name).is_file()})
 
 
+def verify(folder: Path) -> str:
+    """Return the digest of a model's folder. Raises BadInput unless it is the one that was released."""
+    if what := difference(folder):
+        raise BadInput(
+            f"{what}: this is not the model as it was released, and it is not loaded; "
+            "copy its folder anew, or run flows/retrain.py again where it was made, which restores it"
+        )
+    return identity(folder)
+
+
+def difference(folder: Path) -> str | None:
+    """Say in what a model's folder is not the one that was released, or return None.
+
+    Its name is the digest of what was released. A copy may have any name; there the list in it says the digest.
+    """
+    if not folder.is_dir():
+        return f"{folder} is missing"
+    try:
+        listed = read(folder)
+    except BadInput as damaged:
+        return str(damaged)
+    named = folder.name if re.fullmatch("[0-9a-f]{64}", folder.name) else None
+    if not (named or listed):
+        return f"{folder / EXPORTS} is missing, which says what was released"
+    if named and listed and listed.digest != named:
+        return f"{folder / EXPORTS} has changed"
+    if identity(folder) == (named or listed and listed.digest):
+        return None
+    return first_change(folder, listed) or f"{folder} has changed"
+
+
+def first_change(folder: Path, listed: Exports | None) -> str | None:
+    """Say which of the files that decide is not as it is listed; None where the list does not tell."""
+    there = {PurePosixPath(file.name).name: file.sha256 for file in listed.contents} if listed else {}
+    changes = (damage(folder / name, there[name]) for name in DECIDING if name in there)
+    added = (
+        f"{folder / name} was added" for name in DECIDING if there and name not in there and (folder / name).exists()
+    )
+    return next(filter(None, (*changes, *added)), None)
+
+
 def obtained(version: registry.Version, places: Places) -> Path:
     """The folder of a version. Where it is not at hand, or was damaged, it comes from the registry. Raises BadInput if it cannot."""
     folder = of(version.model, places)
-    if not folder.is_dir() or identity(folder) != version.model:
+    if what := difference(folder):
         if version.removed:
             raise BadInput(
                 f"version {version.number} cannot be used: its files were removed on {version.removed}, by `make prune`"
             )
         with fetched(version, places) as scratch:
+            print(f"{what}: version {version.number} is restored from the registry", file=sys.stderr)
             shutil.rmtree(folder, ignore_errors=True)
             publish(scratch, folder)
     return folder
@@ -57,15 +101,46 @@ def read_back(version: registry.Version, places: Places) -> None:
 @contextmanager
 def fetched(version: registry.Version, places: Places) -> Iterator[Path]:
     """The folder of a version as the registry has it, its digest checked, for a while."""
-    where = f"version {version.number} in {tracker.address(places)}"
     with scratch_beside(of(version.model, places)) as scratch:
-        try:
-            tracker.fetch_model(version.number, version.model, scratch, places)
-        except FileNotFoundError as error:  # what passes, such as a server that is down, is no reason to do without
-            raise BadInput(f"the files of {where} are gone: {error}") from error
-        if identity(scratch) != version.model:
-            raise BadInput(f"the files of {where} have changed since they were released, and are not used")
+        fetch(version, f"data/{version.model}", scratch, places)
+        if difference(scratch):
+            raise tampered(version, places)
         yield scratch
+
+
+def fetch_servable(version: registry.Version, target: Path, places: Places) -> None:
+    """Copy to `target` what MLflow serves of a version. Raises BadInput unless it is what was released, before any of it is imported.
+
+    A version that was released before its digest was noted is wrapped anew: its own code cannot be checked, and is not used.
+    """
+    if version.stored is None:
+        return tracker.serve(obtained(version, places), target, version.tracked)
+    fetch(version, "", target, places)
+    for path in sorted(target.rglob("__pycache__"), reverse=True):
+        erase(path)  # Python leaves them where a model was loaded, and would run them in place of the code
+    try:
+        digest = tree_digest(target)
+    except ValueError as link:
+        raise tampered(version, places) from link
+    if digest != version.stored:
+        raise tampered(version, places)
+    return None
+
+
+def fetch(version: registry.Version, inside: str, target: Path, places: Places) -> None:
+    """Copy what the registry has of a version. Raises BadInput where that is gone."""
+    try:
+        tracker.fetch_model(version.number, inside, target, places)
+    except FileNotFoundError as error:  # what passes, such as a server that is down, is no reason to do without
+        raise BadInput(f"the files of {called(version, places)} are gone: {error}") from error
+
+
+def tampered(version: registry.Version, places: Places) -> BadInput:
+    return BadInput(f"the files of {called(version, places)} have changed since they were released, and are not used")
+
+
+def called(version: registry.Version, places: Places) -> str:
+    return f"version {version.number} in {tracker.address(places)}"
 
 
 def read(folder: Path) -> Exports | None:

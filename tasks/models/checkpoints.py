@@ -4,14 +4,18 @@ A file is there whole or not at all, bears its own digest, and holds plain array
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 
 from tasks.runs.files import publish, scratch_beside, sha256_of
 from tasks.runs.records import Epoch
 
+# What reading raises for a file that is whole and no state, such as one that holds pickled objects.
+NO_STATE = (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, BadZipFile)
 KEPT = 2  # files: the last one, and the one before in case the last is damaged
 
 
@@ -49,7 +53,8 @@ def last(room: Path) -> State | None:
     """The state of the last epoch whose file is whole; each that is not is told in one line."""
     for path in reversed(files(room)):
         if sha256_of(path)[:16] == path.stem.rpartition("-")[2]:
-            return read(path)
+            with suppress(*NO_STATE):
+                return read(path)
         print(f"train: {path} is damaged, so the training goes on from an earlier epoch")
         path.unlink()
     return None

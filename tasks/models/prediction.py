@@ -1,6 +1,5 @@
 """Prediction: what a released model says of images. Needs its folder alone: no server, no registry, no training code."""
 
-import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.images import pixels
 from tasks.images.views import Sight, shape
 from tasks.models import decisions, formats
-from tasks.models.bundle import agrees, identity
+from tasks.models.bundle import agrees, verify
 from tasks.models.decisions import Evidence, Verdict
 from tasks.runs.errors import BadInput
 from tasks.runs.files import damage
@@ -37,17 +36,13 @@ class Predictor:
     """A model's folder, checked once."""
 
     def __init__(self, folder: Path, version: int | None = None):
-        """Raises BadInput when the folder holds no model, or one whose file is not the one that was released.
+        """Raises BadInput when the folder holds no model, or not the one that was released.
 
         LiteRT judges where it was shown to decide as the trained network does; then TensorFlow is not loaded.
         """
         if not all((folder / name).is_file() for name in ("decision.json", "model.keras")):
             raise BadInput(f"{folder} is no model: a folder with model.keras and decision.json is expected")
-        self.digest, self.version = identity(folder), version
-        if re.fullmatch("[0-9a-f]{64}", folder.name) and self.digest != folder.name:
-            raise BadInput(
-                f"{folder} has changed since it was released, and is not loaded: run flows/retrain.py again, which restores it"
-            )
+        self.digest, self.version = verify(folder), version
         self.decision = decisions.read(folder / "decision.json")
         if what := damage(folder / "model.keras", self.decision.network_sha256):
             raise BadInput(f"{what}: it is not the network that decision.json beside it was made for")

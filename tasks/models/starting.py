@@ -50,8 +50,8 @@ def start(rows: Sequence[Row], recipe: Recipe, places: Places) -> Start | str:
     there = bundle.of(champion.digest, places)
     if not (there / "images.csv").is_file():
         return "the model in use does not tell which images it was trained on"
-    if bundle.identity(there) != champion.digest:
-        return f"{there} has changed since it was released"
+    if what := bundle.difference(there):
+        return what
     learnt = frozenset(content.sha256 for content in read_table(there / "images.csv", Content))
     if seen := sum(row.split != "train" and row.sha256 in learnt for row in rows):
         return f"the model in use was trained on {seen:,} images that now validate, test or are held back"

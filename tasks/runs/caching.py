@@ -1,4 +1,4 @@
-"""Caching: a step is remembered by what decides its result, and believed only while its files are whole.
+"""Caching: a step is remembered by what decides its result, and believed only while its record and its files are whole.
 
 The key holds the step's name, its inputs (records and its own settings), the code of its file and of the nouns
 it leans on, and the versions of the libraries these use. The two places are in no key, so folders can move.
@@ -8,16 +8,22 @@ import hashlib
 import inspect
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from prefect import State, Task
 from prefect.cache_policies import CachePolicy
-from pydantic import BaseModel
+from prefect.filesystems import LocalFileSystem
+from prefect.results import ResultRecord, ResultRecordMetadata
+from prefect.serializers import JSONSerializer
+from pydantic import BaseModel, PrivateAttr
 
+from tasks.runs import step_record
 from tasks.runs.code import code_and_libraries
 from tasks.runs.config import Places
+from tasks.runs.files import erase, write_whole
 from tasks.runs.records import Record, Release
 from tasks.runs.server_access import authenticate
 
@@ -52,6 +58,55 @@ def as_text(value: Any) -> str:
     return json.dumps(str(value) if isinstance(value, Path) else value)
 
 
+class RecordFolder(LocalFileSystem):
+    """The folder `data/cache` as Prefect uses it: of a file there Prefect gets no byte, only the record in it, written anew.
+
+    Prefect asks here whether a result is there, and for the result; an error is a miss to it. It offers no other place at which a file
+    can be looked at before its serializer is chosen.
+    """
+
+    _block_type_slug = "recast-record-folder"
+    _kind: type[Record] = PrivateAttr()
+
+    @classmethod
+    def of(cls, step: Task[..., Any], places: Places) -> "RecordFolder":
+        """Return the folder for the records of one step."""
+        folder = cls(basepath=str(places.data.absolute() / "cache"))
+        folder._kind = step.fn.__annotations__["return"]
+        return folder
+
+    def _resolve_path(self, path: str) -> Path:
+        """Return the path of a key, or the folder for an empty one. Follows no link, which could lead out of the folder."""
+        return Path(str(self.basepath)) / Path(path).name
+
+    def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]  # Prefect's is both kinds at once
+        """Return the record of a key as Prefect would have written it. What is no such record is removed, and one line says so."""
+        file = self._resolve_path(path)
+        try:
+            record = step_record.read(file, self._kind)
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError) as error:
+            step = file.name.partition("-")[0]
+            print(f"{step}: remembered, but {file} is no record of this step ({error}): made again")
+            with suppress(OSError):
+                erase(file)
+            raise
+        serializer = JSONSerializer(object_decoder=f"{step_record.__name__}.{step_record.decode.__name__}")
+        metadata = ResultRecordMetadata(storage_key=str(file), serializer=serializer)
+        return ResultRecord(result=record, metadata=metadata).serialize()
+
+    async def aread_path(self, path: str) -> bytes:
+        return self.read_path(path)
+
+    def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
+        write_whole(self._resolve_path(path), content)
+        return path
+
+    async def awrite_path(self, path: str, content: bytes) -> str:
+        return self.write_path(path, content)
+
+
 @dataclass
 class Steps:
     """Runs a flow's steps, remembers them under `data/cache`, and keeps of each `{"cached", "seconds", "key"}`."""
@@ -62,15 +117,20 @@ class Steps:
     def __call__(self, step: Task[..., R], *inputs: Any) -> R:
         """The record of `step`, made now, or remembered while all its files are whole."""
         began = time.perf_counter()
-        located = step.with_options(result_storage=self.places.data.absolute() / "cache", result_serializer="json")
-        result, cached, key = self.run(located, *inputs)
+        result, cached, key = self.run(self.located(step), *inputs)
         if cached and (what := result.damage(self.places)):
             print(f"{step.name}: remembered, but {what}: made again")
-            result, cached, key = self.run(located.with_options(refresh_cache=True), *inputs)
+            result, cached, key = self.run(self.located(step, refresh_cache=True), *inputs)
         elif cached:
             print(f"{step.name}: unchanged, remembered")
         self.times[step.name] = {"cached": cached, "seconds": round(time.perf_counter() - began, 3), "key": key}
         return result
+
+    def located(self, step: Task[..., R], **options: Any) -> Task[..., R]:
+        """Return the step with its records in these places."""
+        located = step.with_options(result_serializer="json", **options)
+        located.result_storage = RecordFolder.of(step, self.places)  # an option takes only what the server knows
+        return located
 
     def run(self, step: Task[..., R], *inputs: Any) -> tuple[R, bool, str | None]:
         """The record, whether it was remembered, and the name under which it is."""

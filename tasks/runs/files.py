@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
@@ -28,6 +28,15 @@ class File(BaseModel):
     place: Place
     name: str
     sha256: str
+
+    @field_validator("name")
+    @classmethod
+    def lies_below_the_place(cls, name: str) -> str:
+        """Refuse a name that leads out of the place: records are read from files, which others may have changed."""
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts or "\0" in name:
+            raise ValueError(f"{name!r} leads out of the place that it should lie below")
+        return name
 
     def path(self, places: Places) -> Path:
         return place_of(self.place, places) / self.name
@@ -56,6 +65,14 @@ def digest_of(contents: dict[str, str]) -> str:
     ).hexdigest()
 
 
+def tree_digest(folder: Path) -> str:
+    """Return the identity of a folder by all its files. Raises ValueError for a link: what it leads to is not in the folder."""
+    paths = list(folder.rglob("*"))
+    if link := next((path for path in paths if path.is_symlink()), None):
+        raise ValueError(f"{link} is a link")
+    return digest_of({path.relative_to(folder).as_posix(): sha256_of(path) for path in paths if path.is_file()})
+
+
 def sha256_of(path: Path) -> str:
     with open(path, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
@@ -69,6 +86,14 @@ def usable(places: Places) -> None:
             raise BadInput(
                 f"--{name} {place} cannot be used: {there} is {'not writable' if there.is_dir() else 'no folder'}"
             )
+
+
+def erase(path: Path) -> None:
+    """Remove a file, a folder, or a link and not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def store(write: Callable[[Path], object], places: Places, place: Place, name: str) -> File:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-DIGEST, RUN, REASON, BEFORE, WITHDRAWN = (
-    f"recast.{name}" for name in ("digest", "run", "reason", "champion_before", "withdrawn")
+DIGEST, RUN, REASON, BEFORE, WITHDRAWN, STORED = (
+    f"recast.{name}" for name in ("digest", "run", "reason", "champion_before", "withdrawn", "stored")
 )
 CHAMPIONS = "recast.champions"  # of the registered model: the numbers of all that were in use, the newest last
 REMEMBERED = 200  # champions
@@ -46,6 +46,8 @@ class Version(BaseModel):
     """Why it was taken back or refused: no run promotes it again. None: it was not."""
     removed: str | None = None
     """Day on which its files were removed, here and from the registry."""
+    stored: str | None = None
+    """Digest of all that MLflow stores of it, with the code that it brings along; None: it was released before this was noted."""
     aliases: tuple[str, ...] = ()
 
 
@@ -100,7 +102,7 @@ def told(found: "ModelVersion") -> Version:
     return Version(
         number=int(found.version), model=tags.get(DIGEST, ""), run_id=tags.get(RUN, ""), reason=tags.get(REASON, ""),
         champion_before=int(before) if before else None, tracked=found.run_id or "", withdrawn=tags.get(WITHDRAWN),
-        removed=tags.get(tracker.REMOVED), aliases=tuple(found.aliases),
+        removed=tags.get(tracker.REMOVED), stored=tags.get(STORED), aliases=tuple(found.aliases),
     )  # fmt: skip
 
 
@@ -123,8 +125,8 @@ def register(
     client = tracker.client(places)
     if not tracker.found(lambda client: client.get_registered_model(places.registered_model), None, places):
         client.create_registered_model(places.registered_model)
-    source, model_id = tracker.keep_model(folder, name, tracked, places)
-    tags = {DIGEST: folder.name, RUN: run_id, REASON: reason, BEFORE: str(champion_before or "")}
+    source, model_id, stored = tracker.keep_model(folder, name, tracked, places)
+    tags = {DIGEST: folder.name, RUN: run_id, REASON: reason, BEFORE: str(champion_before or ""), STORED: stored}
     return told(
         client.create_model_version(places.registered_model, source, tracked, tags=tags, model_id=model_id)
     )  # fmt: skip

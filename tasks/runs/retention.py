@@ -9,16 +9,19 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
+
+from pydantic import ValidationError
 
 from tasks.images.manifest import shelf
 from tasks.runs import kept, registry, tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import scratch_beside, usable
+from tasks.runs.files import File, scratch_beside, usable
+from tasks.runs.step_record import content_of
 from tasks.runs.tables import column
 
 MADE = ("archives", "decisions", "figures", "networks", "tables")  # folders of `data` whose files records name
@@ -158,17 +161,18 @@ def remove(path: Path) -> None:
 
 
 def named(record: Path) -> Iterator[str]:
-    """The files under `data` that a remembered record names."""
+    """Yield the files under `data` that a remembered record names, whatever its class; none where it is no record."""
     try:
-        told = json.loads(json.loads(record.read_bytes())["result"])
-    except (OSError, ValueError, KeyError):
+        told = json.loads(json.loads(content_of(record))["result"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return
     waiting = [told]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
-            if item.get("place") == "data" and "sha256" in item:
-                yield str(PurePosixPath(item["name"]))
+            with suppress(ValidationError):
+                if (file := File.model_validate(item)).place == "data":
+                    yield str(PurePosixPath(file.name))
             waiting += item.values()
         elif isinstance(item, list):
             waiting += item

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from warnings import catch_warnings
 
 from tasks.runs.config import Places
-from tasks.runs.files import scratch_beside, write_whole
+from tasks.runs.files import scratch_beside, tree_digest, write_whole
 from tasks.runs.records import Release
 
 if TYPE_CHECKING:
@@ -119,11 +119,13 @@ def stamp(places: Places) -> list[int] | None:
 
 
 def remembered(memo: Path, state: list[int]) -> dict[str, Any]:
+    """Return the answers that were noted of the database in this state; none where the file is not such a note."""
     try:
         told = json.loads(memo.read_bytes())
-    except (OSError, ValueError):
+        answers = told["answers"] if told["state"] == state else {}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return {}
-    return told["answers"] if told.get("state") == state else {}
+    return answers if isinstance(answers, dict) else {}
 
 
 def begin(question: str, run_id: str, places: Places) -> str:
@@ -262,18 +264,19 @@ def tags_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     return dict(flat({**named, "data": digests}))
 
 
-def keep_model(folder: Path, name: str, tracked: str, places: Places) -> tuple[str, str]:
-    """Stores the model's folder so that MLflow can serve it too: (where, id of the logged model)."""
+def keep_model(folder: Path, name: str, tracked: str, places: Places) -> tuple[str, str, str]:
+    """Store the model's folder so that MLflow can serve it too: (where, id of the logged model, digest of all that is stored)."""
     known = client(places)
     logged = known.create_logged_model(experiment(places), name=name, source_run_id=tracked)
     with scratch_beside(places.artifacts.absolute() / "model") as scratch:
         serve(folder, scratch, tracked, logged.model_id)
         known.log_model_artifacts(logged.model_id, str(scratch))
+        digest = tree_digest(scratch)
     known.finalize_logged_model(logged.model_id, "READY")
-    return logged.artifact_location, logged.model_id
+    return logged.artifact_location, logged.model_id, digest
 
 
-def serve(folder: Path, target: Path, tracked: str, model_id: str) -> None:
+def serve(folder: Path, target: Path, tracked: str, model_id: str | None = None) -> None:
     """Wraps the folder in what MLflow asks of a model that it can load by itself."""
     with catch_warnings(action="ignore"):  # hints to who writes a model by hand
         import mlflow.pyfunc
@@ -288,8 +291,8 @@ def serve(folder: Path, target: Path, tracked: str, model_id: str) -> None:
         )  # fmt: skip
 
 
-def fetch_model(number: int, digest: str, target: Path, places: Places) -> None:
-    """Copies the folder of a version to `target`.
+def fetch_model(number: int, inside: str, target: Path, places: Places) -> None:
+    """Copies what is stored of a version, or the folder `inside` of it, to `target`.
 
     Raises FileNotFoundError where the registry has no such folder, ConnectionError where it has one and does not give it.
     """
@@ -297,9 +300,9 @@ def fetch_model(number: int, digest: str, target: Path, places: Places) -> None:
     from mlflow.exceptions import MlflowException
 
     known = client(places)
-    stored, inside = known.get_model_version_download_uri(places.registered_model, str(number)), f"data/{digest}"
-    if not Stored(stored, places).size(inside):
-        raise FileNotFoundError(f"there is no {inside} in {stored}")
+    stored = known.get_model_version_download_uri(places.registered_model, str(number))
+    if not Stored(stored, places).size(inside or None):
+        raise FileNotFoundError(f"there is no {inside or 'model'} in {stored}")
     with scratch_beside(target) as scratch:
         scratch.mkdir()
         try:

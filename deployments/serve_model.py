@@ -1,0 +1,67 @@
+"""Serve model: a version answers on a port of this machine, by `mlflow models serve`.
+
+python deployments/serve_model.py [--version N] [--port 5001]
+
+MLflow imports the code that a model brings along before that code could check anything. So this checks a copy, and MLflow gets the copy.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+import tasks  # noqa: F401, I001  before MLflow, which reads its defaults when it is imported
+
+from pydantic import Field
+
+from tasks.models import bundle
+from tasks.runs import registry
+from tasks.runs.commandline import Arguments, exit_status, parse
+from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
+
+
+class ServeArguments(Arguments):
+    """Serve a released model by MLflow."""
+
+    version: int | None = Field(None, ge=1, description="Version to serve; the champion when none is named.")
+    port: int = Field(5001, ge=1, le=65535, description="Port of this machine.")
+    places: Places = Places()
+
+
+def main() -> None:
+    asked = parse(ServeArguments, sys.argv[1:])
+    places = asked.places
+    version = registry.version(asked.version, places) if asked.version else registry.champion(places)
+    if version is None:
+        raise BadInput(f"no model is in use in {places.artifacts.absolute()}: run flows/retrain.py first")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    with TemporaryDirectory(prefix="recast-served-") as room:  # nobody else may write there
+        model = Path(room, "model")
+        bundle.fetch_servable(version, model, places)
+        print(f"version {version.number}, {version.model[:12]}, on http://127.0.0.1:{asked.port}", file=sys.stderr)
+        serve(model, asked.port)
+
+
+def serve(model: Path, port: int) -> None:
+    """Run MLflow's server on the model in this folder until it ends. Whoever ends this process ends that one."""
+    words = ["-m", str(model), "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
+    path = os.pathsep.join(
+        [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+    )  # MLflow calls uvicorn by name
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "models", "serve", *words], env={**os.environ, "PATH": path}
+    )
+    try:
+        if code := server.wait():
+            raise SystemExit(code)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))
