@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.images.decoding import WHOLE, Decoded, Least, decode, read
+from tasks.images.decoding import SIGNATURES, WHOLE, Decoded, Least, decode, read, too_large
 from tasks.images.manifest import Row, place, shelf
 from tasks.images.views import VIEWS, Sight, ViewName, shape, square
 from tasks.runs.code import code_digest
@@ -137,7 +137,28 @@ def see(path: Path, view: ViewName, size: int) -> Seen | Unseen:
         content = read(path)
     except OSError as error:
         return Unseen(None, told(error))
-    return Unseen(None, content.reason) if isinstance(content, Decoded) else see_content(content, path.suffix, view, size)
+    return (
+        Unseen(None, content.reason) if isinstance(content, Decoded) else see_content(content, path.suffix, view, size)
+    )
+
+
+def see_all_contents(images: Sequence[object], view: ViewName, size: int) -> list[Seen | Unseen]:
+    """Return each image that comes as bytes, in order."""
+
+    def look(some: Sequence[object]) -> list[Seen | Unseen]:
+        return [see_sent(image, view, size) for image in some]
+
+    return in_threads(look, images) if images else []
+
+
+def see_sent(image: object, view: ViewName, size: int) -> Seen | Unseen:
+    """Return one of them: a PNG where it begins like one, else taken for a JPEG."""
+    if not isinstance(image, bytes | bytearray | memoryview):
+        return Unseen(None, f"{type(image).__name__} was sent, expected the bytes of a JPEG or PNG file")
+    if problem := too_large(len(image)):
+        return Unseen(None, problem.reason)
+    content = bytes(image)
+    return see_content(content, ".png" if content.startswith(SIGNATURES["PNG"][:4]) else ".jpeg", view, size)
 
 
 def see_content(content: bytes, suffix: str, view: ViewName, size: int) -> Seen | Unseen:

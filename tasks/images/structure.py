@@ -104,9 +104,9 @@ def png_picture(content: bytes) -> bytes:
         raise BadInput(
             f"the PNG has {len(data):,} bytes for {width} x {height} pixels, at most {most:,} are read: {SAVE_ANEW}"
         )
-    palettes = [part for kind, part in chunks[:first] if kind == b"PLTE"]
-    parts = [(b"IHDR", chunks[0][1]), *((b"PLTE", part) for part in palettes[-1:]), (b"IDAT", data), (b"IEND", b"")]
-    return PNG_SIGNATURE + b"".join(png_chunk(kind, part) for kind, part in parts)
+    palettes = [(kind, part) for kind, part in chunks[:first] if kind == b"PLTE"]
+    picture = [chunks[0], *palettes[-1:], (b"IDAT", memoryview(data)), (b"IEND", memoryview(b""))]
+    return PNG_SIGNATURE + b"".join(png_chunk(kind, part) for kind, part in picture)
 
 
 def png_chunk(kind: bytes, data: bytes | memoryview) -> bytes:
