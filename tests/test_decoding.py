@@ -22,7 +22,6 @@ from tasks.images.decoding import (
     WHOLE,
     Least,
     decode,
-    is_too_large,
     orientation,
     read,
 )
@@ -187,7 +186,6 @@ def test_a_file_is_read_whole(tmp_path, size):
     path = tmp_path / "a.jpeg"
     path.write_bytes(np.random.default_rng(0).bytes(size))
     assert read(path) == path.read_bytes()
-    assert not is_too_large(path)
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
@@ -198,8 +196,6 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "read", lambda file, count: taken.append(count) or reading(file, count))
     assert read(path).reason == f"the file has {2**40:,} bytes, at most {MAX_BYTES:,} are read: save it smaller"
     assert sum(taken) == READ_AT_ONCE
-    assert is_too_large(path)
-    assert not is_too_large(tmp_path / "gone.jpeg")
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path):

@@ -92,14 +92,6 @@ def too_large(size: int) -> Decoded | None:
     return Decoded(None, "too_large", f"the file has {size:,} bytes, at most {MAX_BYTES:,} are read: save it smaller")
 
 
-def is_too_large(path: str | os.PathLike[str]) -> bool:
-    """Return whether a file has more bytes than are read; one that is gone has not."""
-    try:
-        return too_large(os.stat(path).st_size) is not None
-    except OSError:
-        return False
-
-
 def read(path: str | os.PathLike[str]) -> bytes | Decoded:
     """Return the content, or the refusal of a file that is too large, of which little is read. Raises OSError.
 

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.images.decoding import is_too_large
+from tasks.images.decoding import MAX_BYTES
 from tasks.models import bundle
 from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
@@ -48,7 +48,7 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
     whole = settled([f"{folder}/{name}" for name in names], settle_seconds)
     closed = {name for name in names if not os.access(folder / name, os.R_OK)}
     there = [name for name in names if f"{folder}/{name}" in whole and name not in closed]
-    usual = [name for name in there if not is_too_large(folder / name)]  # the others are not read to their end
+    paths = [folder.absolute() / name for name in there]
     model = cache(
         lambda: Predictor(bundle.obtained(version, places), version.number)
     )  # loaded if there is something to ask
@@ -58,9 +58,8 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
     with alone(results / ".judging.lock"):
         rows = read(table)
         known = {(row["path"], row["sha256"]) for row in rows}
-        paths = [folder.absolute() / name for name in usual]
-        contents = dict.fromkeys(there, "") | dict(zip(usual, digests(paths, places), strict=True))
-        new = [one for one in contents.items() if one[1] is not None and one not in known]
+        contents = zip(there, digests(paths, places, MAX_BYTES), strict=True)
+        new = [one for one in contents if one[1] is not None and one not in known]
         for start in range(0, len(new), BLOCK):
             answered = answers(folder, new[start : start + BLOCK], rows, model)
             rows, added = rows + answered, added + answered
