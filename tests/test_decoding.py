@@ -125,7 +125,8 @@ RAISED = [
     IndexError("list index out of range"), MemoryError(), RecursionError("too deep"), SyntaxError("broken PNG file"), KeyError(7),
     struct.error("unpack requires 4 bytes"), zlib.error("Error -3"), AssertionError(), SystemError("error return"), EOFError(),
     UserWarning("of a palette"), Image.DecompressionBombWarning("40 pixels"), Image.DecompressionBombError("40 pixels"),
-    OSError(28, "No space"), ValueError("two\nlines"), UnicodeDecodeError("ascii", b"x", 0, 1, "ordinal"), OverflowError(), TypeError(),
+    OSError(28, "No space"), ValueError("two\nlines"), ValueError("\x1b[2J and \u202e"), UnicodeDecodeError("ascii", b"x", 0, 1, "ordinal"),
+    OverflowError(), TypeError(),
 ]  # fmt: skip
 
 
@@ -142,6 +143,10 @@ def test_whatever_a_decoder_raises_is_the_refusal_of_this_file(monkeypatch, erro
     assert decoded.code == ("memory" if isinstance(error, MemoryError) else "undecodable")
     assert decoded.reason.isprintable()
     assert len(decoded.reason) > 10
+
+
+def test_no_name_speaks_to_the_terminal():
+    assert decode(JPEG, ".\x1b[2J", 40).reason.isprintable()
 
 
 def test_the_user_who_stops_the_run_is_not_taken_for_a_bad_file(monkeypatch):

@@ -1,4 +1,4 @@
-"""Decoding: the bytes of an image file as grey levels, or the reason why not."""
+"""Decoding: read an image file and give its gray levels, or the reason why not."""
 
 import io
 import math
@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from tasks.images.structure import PNG_SIGNATURE, png_chunks, png_picture, refuse_costly_jpeg
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": PNG_SIGNATURE}
 FORMATS = {".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}
@@ -64,7 +65,9 @@ def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WH
     """
     image_format = FORMATS.get(suffix.lower())
     if image_format is None:
-        return Decoded(None, "not_an_image", f"its name ends in {suffix or 'nothing'}, expected .jpeg, .jpg or .png")
+        return Decoded(
+            None, "not_an_image", f"its name ends in {for_terminal(suffix) or 'nothing'}, expected .jpeg, .jpg or .png"
+        )
     if not content:
         return Decoded(None, "empty", "the file has no bytes")
     if problem := too_large(len(content)):
@@ -80,7 +83,7 @@ def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WH
     except MemoryError:
         return Decoded(None, NO_MEMORY, "there is too little free memory to decode it: free some, and try again")
     except Exception as error:
-        told = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        told = f"{type(error).__name__}: {for_terminal(' '.join(str(error).split())[:160])}"
         reason = told if isinstance(error, DAMAGED) else f"the decoder fails at its content ({told})"
         return Decoded(None, "undecodable", reason)
 
