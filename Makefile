@@ -7,7 +7,7 @@ PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal  # ARGS="-n 0 
 export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
-.PHONY: help retrain predict check test test-real test-all kills release-kills heatmaps lint format lock gpu doctor serve mlflow serve-model prune up watch deploy clean
+.PHONY: help retrain predict check test test-real test-all kills release-kills fuzz heatmaps lint format lock gpu doctor serve mlflow serve-model prune up watch deploy clean
 .PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict
 
 help:  ## this list
@@ -37,6 +37,9 @@ kills: .venv/run  ## 20 trainings killed at random moments, each of which must e
 
 release-kills: .venv/run  ## 20 releases killed at random moments; the model in use must answer, and the next run end it; some 20 minutes
 	$(BIN)/python benchmarks/release_kills.py $(ARGS)
+
+fuzz: .venv/run  ## 100,000 damaged files of each format that is read, each of which may cost no more than its own refusal; half an hour
+	$(BIN)/python -W ignore benchmarks/fuzz.py $(ARGS)
 
 heatmaps: .venv/run  ## share of the sample's defects whose heat map peaks on them; ARGS="--file model.keras" for a trained one
 	$(BIN)/python benchmarks/heatmaps.py $(ARGS)

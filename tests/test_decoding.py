@@ -1,7 +1,9 @@
 """Decoding: grey levels of every ordinary picture, and a reason for every other file."""
 
 import io
+import os
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -12,7 +14,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.images import decoding
-from tasks.images.decoding import EXIF_ORIENTATION, WHOLE, Least, decode, orientation
+from tasks.images.decoding import (
+    EXIF_ORIENTATION,
+    MAX_BYTES,
+    MAX_SIDE,
+    READ_AT_ONCE,
+    WHOLE,
+    Least,
+    decode,
+    orientation,
+    read,
+)
+from tasks.images.structure import png_chunk
 from tasks.sources.faults import DAMAGES
 
 QUARTER = Least(share=1 / 4)
@@ -104,6 +117,101 @@ def test_what_is_no_whole_picture_is_refused_with_a_code(content, suffix, code):
     assert " at 0x" not in decoded.reason
 
 
+def forbidden(*_: object, **__: object) -> None:
+    pytest.fail("it was decoded")
+
+
+RAISED = [
+    IndexError("list index out of range"), MemoryError(), RecursionError("too deep"), SyntaxError("broken PNG file"), KeyError(7),
+    struct.error("unpack requires 4 bytes"), zlib.error("Error -3"), AssertionError(), SystemError("error return"), EOFError(),
+    UserWarning("of a palette"), Image.DecompressionBombWarning("40 pixels"), Image.DecompressionBombError("40 pixels"),
+    OSError(28, "No space"), ValueError("two\nlines"), ValueError("\x1b[2J and \u202e"), UnicodeDecodeError("ascii", b"x", 0, 1, "ordinal"),
+    OverflowError(), TypeError(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", RAISED, ids=repr)
+@pytest.mark.parametrize(("content", "suffix"), [(JPEG, ".jpeg"), (PNG, ".png")], ids=["JPEG", "PNG"])
+def test_whatever_a_decoder_raises_is_the_refusal_of_this_file(monkeypatch, error, content, suffix):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    for patched in ((simplejpeg, "decode_jpeg"), (Image, "open")):
+        monkeypatch.setattr(*patched, fail)
+    decoded = decode(content, suffix, 40)
+    assert decoded.pixels is None
+    assert decoded.code == ("memory" if isinstance(error, MemoryError) else "undecodable")
+    assert decoded.reason.isprintable()
+    assert len(decoded.reason) > 10
+
+
+def test_no_name_speaks_to_the_terminal():
+    assert decode(JPEG, ".\x1b[2J", 40).reason.isprintable()
+
+
+def test_the_user_who_stops_the_run_is_not_taken_for_a_bad_file(monkeypatch):
+    monkeypatch.setitem(decoding.LEVELS, "JPEG", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        decode(JPEG, ".jpeg", 40)
+
+
+def test_a_png_without_a_picture_is_refused():
+    assert len(PNG[:33] + PNG[-12:]) == 45
+    assert decode(PNG[:33] + PNG[-12:], ".png", 40).reason == "ValueError: the file has no picture (no chunk IDAT)"
+
+
+def test_a_warning_of_the_decoder_neither_refuses_nor_shows_up():
+    animation = b"".join((PNG[:33], png_chunk(b"acTL", bytes(8)) * 2, PNG[33:]))
+    for action in ("error", "ignore"):
+        with warnings.catch_warnings(action=action):
+            assert np.array_equal(decode(animation, ".png", 40).pixels, NOISE)
+
+
+@pytest.mark.parametrize("size", [(1, 40_000_000), (40_000_000, 1), (MAX_SIDE + 1, 1), (2**31 - 1, 1)])
+def test_a_picture_of_an_endless_side_is_refused_before_it_is_decoded(monkeypatch, size):
+    monkeypatch.setattr(Image.Image, "convert", forbidden)
+    decoded = decode(png_of_size(*size), ".png", float("inf"))
+    assert decoded.code == "side"
+    assert decoded.reason == f"{size[0]} x {size[1]} pixels, at most 65,500 a side are read: cut it up"
+
+
+def test_a_costly_file_is_refused_before_it_is_decoded(monkeypatch):
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", forbidden)
+    monkeypatch.setattr(Image, "open", forbidden)
+    comments = JPEG[:2] + b"\xff\xfe\0\2" * 5_000 + JPEG[2:]
+    texts = PNG[:33] + png_chunk(b"tEXt", b"a\0b") * 5_000 + PNG[33:]
+    for content, suffix in ((comments, ".jpeg"), (texts, ".png")):
+        decoded = decode(content, suffix, 40)
+        assert decoded.code == "costly"
+        assert "more than 1," in decoded.reason
+
+
+@pytest.mark.parametrize("size", [0, 1, READ_AT_ONCE - 1, READ_AT_ONCE, READ_AT_ONCE + 1, 3 * READ_AT_ONCE])
+def test_a_file_is_read_whole(tmp_path, size):
+    path = tmp_path / "a.jpeg"
+    path.write_bytes(np.random.default_rng(0).bytes(size))
+    assert read(path) == path.read_bytes()
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "a.jpeg"
+    path.touch()
+    os.truncate(path, 2**40)  # without a byte on the disk
+    taken, reading = [], os.read
+    monkeypatch.setattr(os, "read", lambda file, count: taken.append(count) or reading(file, count))
+    assert read(path).reason == f"the file has {2**40:,} bytes, at most {MAX_BYTES:,} are read: save it smaller"
+    assert sum(taken) == READ_AT_ONCE
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpeg")
+    assert read(tmp_path / "pipe.jpeg") == b""
+    with pytest.raises(OSError, match="device or a pipe"):
+        read("/dev/zero")
+    with pytest.raises(IsADirectoryError):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_every_damage_that_the_sample_plants_is_refused(photograph, damage):
     assert decode(DAMAGES[damage](photograph(size=(300, 300))), ".jpeg", 40).pixels is None
@@ -111,10 +219,7 @@ def test_every_damage_that_the_sample_plants_is_refused(photograph, damage):
 
 @pytest.mark.parametrize("size", [(8_000, 5_001), (10_000, 10_000), (20_000, 20_000), (30_000, 30_000)])
 def test_a_picture_over_the_cap_is_refused_before_it_is_decoded(monkeypatch, size):
-    def forbidden(*_: object, **__: object) -> None:
-        pytest.fail("it was decoded")
-
-    monkeypatch.setattr(decoding, "png_levels", forbidden)
+    monkeypatch.setattr(Image.Image, "convert", forbidden)
     monkeypatch.setattr(simplejpeg, "decode_jpeg", forbidden)
     for content, suffix in ((png_of_size(*size), ".png"), (jpeg_of_size(*size), ".jpeg")):
         decoded = decode(content, suffix, 40)
@@ -154,6 +259,12 @@ def test_without_exif_or_with_a_broken_one_a_picture_is_as_stored():
     content = turned("JPEG", 6)
     start = content.index(b"Exif\0\0") + 6
     assert orientation(content[:start] + b"\xff" * 8 + content[start + 8 :]) == 1
+
+
+def test_the_exif_of_a_png_is_found_beside_texts_that_would_fill_the_memory():
+    content = turned("PNG", 6)
+    bombs = png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**21)))
+    assert orientation(content[:33] + bombs + content[33:]) == 6
 
 
 def test_a_picture_of_just_the_cap_is_taken():

@@ -4,13 +4,16 @@ import csv
 import os
 import shutil
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from flows import judge
 from tasks.models import bundle, inspection
+from tasks.models.decisions import Decision
 from tasks.runs import registry, tracker
 from tasks.runs.commandline import exit_status
+from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
 
 
@@ -108,6 +111,32 @@ def test_an_image_that_cannot_be_read_goes_to_a_person_and_stops_no_other(inspec
     assert len(rows) == 7
     assert rows["torn.jpeg"]["decision"] == "review"
     assert rows["torn.jpeg"]["defect_probability"] == ""
+
+
+def test_a_file_that_is_too_large_goes_to_a_person_once_and_is_not_read(places, tmp_path, monkeypatch):
+    folder, version = tmp_path / "station", SimpleNamespace(number=1, model="ab" * 32)
+    folder.mkdir()
+    for name in ("film.jpeg", "twin.png", "torn.jpeg"):
+        (folder / name).write_bytes(b"no picture")
+    for name, size in (("film.jpeg", 2**40), ("twin.png", 2**41)):
+        os.truncate(folder / name, size)  # hours to read, without a byte on the disk
+    model = object.__new__(inspection.Predictor)  # without a network, which these files do not need
+    model.version = 1
+    model.decision = Decision(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=75)
+    monkeypatch.setattr(inspection, "Predictor", lambda *_: model)
+    monkeypatch.setattr(inspection.bundle, "obtained", lambda *_: folder)
+    done = inspection.inspect(folder, tmp_path / "judged", 0, version, places)
+    rows = {row["path"]: row for row in rows_of(done.table)}
+    assert {name: row["decision"] for name, row in rows.items()} == dict.fromkeys(
+        ("film.jpeg", "torn.jpeg", "twin.png"), "review"
+    )
+    assert rows["film.jpeg"]["reason"].startswith("the image cannot be read: the file has 1,099,511,627,776 bytes")
+    assert rows["twin.png"]["reason"].startswith("the image cannot be read: the file has 2,199,023,255,552 bytes")
+    assert [bool(row["sha256"]) for row in rows.values()] == [False, True, False]
+    assert inspection.inspect(folder, tmp_path / "judged", 0, version, places).rows == []
+    os.truncate(folder / "film.jpeg", 3)
+    (row,) = inspection.inspect(folder, tmp_path / "judged", 0, version, places).rows
+    assert row["path"] == "film.jpeg"
 
 
 def test_a_photograph_that_is_being_written_waits(station, places, monkeypatch):

@@ -293,3 +293,10 @@ def test_whatever_was_asked_before_the_values_are_right(rounds, tmp_path_factory
         work = Work(version.encode())
         assert list(kept("look", version, wanted, work, places, block=block)) == [work.value(key) for key in wanted]
         assert len(work.keys) == len(set(work.keys))
+
+
+def test_a_value_that_does_not_last_is_handed_on_and_made_again(places, work):
+    for _ in range(2):
+        found = list(kept("kind", "1", ["aa", "bb"], work, places, lasting=lambda value: value != work.value("aa")))
+        assert found == [work.value("aa"), work.value("bb")]
+    assert work.blocks == [["aa", "bb"], ["aa"]]

@@ -1,5 +1,6 @@
 """Labelling: unlike and unlike each other first, then the doubtful, last what cannot be seen; the list is made anew when it must."""
 
+import os
 import shutil
 
 import numpy as np
@@ -96,6 +97,26 @@ def test_an_image_that_is_being_written_waits_for_the_next_look(model, places, p
     monkeypatch.setattr(arrivals.time, "sleep", lambda _: (waiting / "half.jpeg").write_bytes(photograph(2)))
     assert [one.path for one in to_label(model, 60, places)] == ["unlabelled/whole.jpeg"]
     assert len(to_label(model, 0, places)) == 2
+
+
+def test_a_file_that_is_too_large_is_not_read_and_is_listed_once(places, monkeypatch):
+    waiting = places.data / "inbox/unlabelled"
+    waiting.mkdir(parents=True)
+    for name in ("a.jpeg", "b.jpeg", "torn.jpeg"):
+        (waiting / name).write_bytes(b"no picture")
+    for name in ("a.jpeg", "b.jpeg"):
+        os.truncate(waiting / name, 2**40)  # hours to read, without a byte on the disk
+    model = object.__new__(Predictor)  # without a network, which these files do not need
+    model.digest, model.version = "ab" * 32, 1
+    model.decision = Decision(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=75)
+    found = to_label(model, 0, places)
+    assert {one.path: bool(one.sha256) for one in found} == {
+        "unlabelled/a.jpeg": False,
+        "unlabelled/b.jpeg": False,
+        "unlabelled/torn.jpeg": True,
+    }
+    assert sum(one.reason.startswith("the file has 1,099,511,627,776 bytes, at most") for one in found) == 2
+    assert to_label(model, 0, places) is None
 
 
 def test_no_inbox_has_nothing_to_label(model, places):

@@ -5,13 +5,14 @@ import io
 
 import numpy as np
 import pytest
+import simplejpeg
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.images import measures
 from tasks.images.decoding import EXIF_ORIENTATION
-from tasks.images.manifest import Entry, place, stored
+from tasks.images.manifest import Entry, place, shelf, stored
 from tasks.images.measures import Look, View, looks, measure
 from tasks.runs.errors import BadInput
 
@@ -148,3 +149,20 @@ def test_the_orientation_of_a_picture_is_kept(places, photograph, shelved):
     exif[EXIF_ORIENTATION] = 8
     picture.save(file, format="JPEG", exif=exif)
     assert [look.orientation for look in looks(shelved(file.getvalue()), 40, places)] == [8]
+
+
+def test_a_refusal_for_want_of_memory_is_not_kept(places, photograph, shelved, monkeypatch):
+    names = shelved(photograph(), photograph(1))
+    with monkeypatch.context() as patched:
+        patched.setattr(simplejpeg, "decode_jpeg", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
+        assert [look.code for look in looks(names, 40, places)] == ["memory", "memory"]
+    assert [look.code for look in looks(names, 40, places)] == ["", ""]
+
+
+def test_large_files_are_in_memory_one_at_a_time(places, photograph, shelved, monkeypatch):
+    names = shelved(photograph(), *(photograph(seed) + bytes(70_000 + seed) for seed in range(3)))
+    read, decode, steps = measures.read, measures.decode, []
+    monkeypatch.setattr(measures, "read", lambda path: steps.append("read") or read(path))
+    monkeypatch.setattr(measures, "decode", lambda *asked: steps.append("decode") or decode(*asked))
+    measures.open_images([f"{shelf(places)}/{name}" for name in names], 40)
+    assert steps == ["read"] * 4 + ["decode"] + ["read", "decode"] * 3

@@ -1,17 +1,32 @@
 """Pixels: many files as one array, in their order; what is stored is decoded once; what cannot be read is told, or stops the work."""
 
 import hashlib
+import io
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
-from tasks.images import pixels
-from tasks.images.decoding import WHOLE, Least
+from tasks.images import decoding, pixels
+from tasks.images.decoding import MAX_BYTES, WHOLE, Least
 from tasks.images.manifest import stored
-from tasks.images.pixels import GLANCE, MAX_MEGAPIXELS, Seen, Unseen, load, see, see_all, sights, squares
+from tasks.images.pixels import (
+    GLANCE,
+    MAX_MEGAPIXELS,
+    Seen,
+    Unseen,
+    load,
+    see,
+    see_all,
+    see_all_contents,
+    see_content,
+    sights,
+    squares,
+)
 from tasks.images.rings import detail
 from tasks.images.strips import strips
 from tasks.images.views import NO_RING, shape
@@ -212,3 +227,53 @@ def test_a_strip_is_unwrapped_from_the_whole_picture(places, shelved, castings, 
     path.write_bytes(castings[0])
     see(path, "ring", 512)
     assert decoded == [WHOLE], "a rim found in a smaller picture would lie elsewhere"
+
+
+def test_a_file_that_is_too_large_is_told_and_not_read(files):
+    files[0].touch()
+    os.truncate(files[0], 2**40)
+    first, second = see_all(files[:2], "raw", 16)
+    assert first == Unseen(None, f"the file has {2**40:,} bytes, at most {MAX_BYTES:,} are read: save it smaller")
+    assert isinstance(second, Seen)
+    with pytest.raises(BadInput, match="0.png cannot be read: the file has"):
+        load(files[:1], 16)
+
+
+@pytest.mark.parametrize("error", [IndexError, MemoryError, RecursionError, SystemError, UserWarning])
+def test_whatever_a_decoder_raises_stops_no_other_image(files, photograph, tmp_path, monkeypatch, error):
+    path = tmp_path / "one.jpeg"
+    path.write_bytes(photograph())
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *_, **__: (_ for _ in ()).throw(error))
+    first, second = see_all([path, files[3]], "raw", 16)
+    assert isinstance(first, Unseen)
+    assert levels_of([second]) == [60]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (1, 400), (400, 1), (3, 9_000)])
+@pytest.mark.parametrize("view", ["raw", "ring"])
+def test_a_picture_of_any_size_can_be_seen(photograph, size, view):
+    file = io.BytesIO()
+    Image.new("L", size, 90).save(file, "PNG")
+    assert see_content(file.getvalue(), ".png", view, 75).size == size
+
+
+def test_images_that_are_sent_are_seen_as_files_are(files, photograph):
+    png, jpeg = files[3].read_bytes(), photograph()
+    seen = see_all_contents([png, bytearray(jpeg), b"no picture", None, "text", 7.5, b"", memoryview(png)], "raw", 16)
+    assert levels_of(seen[:1]) == levels_of(seen[7:]) == [60]
+    assert isinstance(seen[1], Seen)
+    assert [one.reason for one in seen[2:7]] == [
+        "the content does not begin like a JPEG file",
+        "NoneType was sent, expected the bytes of a JPEG or PNG file",
+        "str was sent, expected the bytes of a JPEG or PNG file",
+        "float was sent, expected the bytes of a JPEG or PNG file",
+        "the file has no bytes",
+    ]
+    assert see_all_contents([], "raw", 16) == []
+
+
+def test_an_image_that_is_sent_and_too_large_is_not_hashed(monkeypatch):
+    monkeypatch.setattr(decoding, "MAX_BYTES", 10)
+    assert see_all_contents([bytes(11)], "raw", 16) == [
+        Unseen(None, "the file has 11 bytes, at most 10 are read: save it smaller")
+    ]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -191,6 +192,32 @@ def test_a_model_whose_litert_file_was_never_compared_is_asked_by_keras(ask, rel
     assert after["defect_probability"] == pytest.approx(before["defect_probability"], abs=1e-5)
 
 
+def test_a_folder_of_hostile_images_costs_each_of_them_a_line(ask, released, tmp_path, photograph):
+    """Which are a PNG without a picture, a JPEG of comments, a picture of one pixel and a file of a terabyte."""
+    folder, good = tmp_path / "hostile", tmp_path / "castings/test/def_front/cast_0.jpeg"
+    folder.mkdir()
+    png = photograph(form="PNG")
+    contents = {
+        "bare.png": png[:33] + png[-12:],
+        "comments.jpeg": photograph()[:2] + b"\xff\xfe\0\2" * 5_000 + photograph()[2:],
+    }
+    for name, content in {**contents, "dot.png": photograph(size=(4, 4), form="PNG"), "film.jpeg": b""}.items():
+        (folder / name).write_bytes(content)
+    os.truncate(folder / "film.jpeg", 2**40)
+    status, said, _ = ask(folder, good, "--json")
+    answers = {Path(answer["path"]).name: answer for answer in json.loads(said)}
+    assert status == 0
+    assert [name for name, answer in answers.items() if answer["label"] is None] == [
+        "bare.png",
+        "comments.jpeg",
+        "film.jpeg",
+    ]
+    assert all(
+        answer["reason"].startswith("the image cannot be read: ") for answer in answers.values() if not answer["label"]
+    )
+    assert answers["cast_0.jpeg"] == {**json.loads(ask(good, "--json")[1])[0]}
+
+
 def test_mlflow_serves_the_model_in_use_and_it_answers_as_predict_does(ask, released, places, tmp_path):
     import mlflow.pyfunc
     import pandas
@@ -199,11 +226,12 @@ def test_mlflow_serves_the_model_in_use_and_it_answers_as_predict_does(ask, rele
     stored = next((places.artifacts / "mlflow").rglob("MLmodel")).parent
     with warnings.catch_warnings(action="ignore"):  # MLflow's hints on type hints
         served = mlflow.pyfunc.load_model(str(stored))
-    answers = served.predict(pandas.DataFrame({"image": [photograph.read_bytes(), b"no picture"]}))
+    answers = served.predict(pandas.DataFrame({"image": [photograph.read_bytes(), b"no picture", None]}))
     expected = json.loads(ask(photograph, "--json")[1])[0]
     assert answers.loc[0].to_dict() == {name: expected[name] for name in answers.columns}
     assert answers.loc[1, "decision"] == "review"
     assert answers.loc[1, "reason"].startswith("the image cannot be read")
+    assert answers.loc[2, "reason"].startswith("the image cannot be read: NoneType was sent")
 
 
 def test_a_folder_is_answered_as_a_table(ask, released, tmp_path):

@@ -178,7 +178,23 @@ def test_a_square_plate_is_no_ring_whatever_its_hole(table, half, hole):
         assert is_none(plate)
 
 
-@pytest.mark.parametrize("size", [(32, 32), (33, 47), (32, 500), (500, 32), (64, 64)])
+@pytest.mark.parametrize(
+    "size",
+    [
+        (32, 32),
+        (33, 47),
+        (32, 500),
+        (500, 32),
+        (64, 64),
+        (1, 1),
+        (3, 5),
+        (4, 4),
+        (7, 7),
+        (8, 8),
+        (3, 65_500),
+        (65_500, 3),
+    ],
+)
 def test_small_and_narrow_pictures_are_looked_at_in_peace(size):
     assert is_none(np.random.default_rng(3).integers(0, 256, size, np.uint8))
     assert find(np.full(size, 9, np.uint8)) is None

@@ -210,3 +210,14 @@ def test_whatever_happens_to_files_their_digests_are_right(steps, tmp_path_facto
                     path.touch()
     finally:
         states.time.time_ns = real
+
+
+def test_a_file_of_more_bytes_than_the_caller_wants_is_not_read(places, reads, tmp_path):
+    large = tmp_path / "large"
+    large.write_bytes(bytes(11))
+    small, gone = tmp_path / "small", tmp_path / "gone"
+    small.write_bytes(bytes(10))
+    assert digests([large, small, gone], places, 10) == ["", sha256(bytes(10)), None]
+    assert "large" not in reads
+    assert digests([large], places) == [sha256(bytes(11))]
+    assert digests([large], places, 10) == [""], "known or not"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simplejpeg
 
 from tasks.images import strips as noun
 from tasks.images import thumbnails as small
@@ -16,6 +17,7 @@ from tasks.images.manifest import place, shelf, stored
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, find, unwrap
 from tasks.images.strips import FEW, Strip, packed, strip_of, strips, unpacked
 from tasks.images.thumbnails import SIDE, thumbnails
+from tasks.runs.errors import BadInput
 from tasks.runs.kept import NAME
 from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting
@@ -215,3 +217,14 @@ def ended(process: int, within: float) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_that_an_image_cannot_be_read_is_not_kept_as_no_ring(places, shelved, pictures, monkeypatch):
+    rows = shelved(encode(pictures[0], 90))
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(BadInput, match="cannot be read: there is too little free memory"),
+    ):
+        patched.setattr(simplejpeg, "decode_jpeg", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
+        list(strips(rows, places))
+    assert isinstance(next(strips(rows, places)), Strip)

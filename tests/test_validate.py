@@ -97,6 +97,8 @@ def test_colour_palette_and_transparency_are_taken(validated, dataset, suffix, m
 BAD = {
     "empty.jpeg": (lambda photo: b"", "empty"),
     "page.jpeg": (lambda photo: b"<!DOCTYPE html><html>Sign in</html>", "signature"),
+    "bare.png": (lambda photo: photo(form="PNG")[:33] + photo(form="PNG")[-12:], "undecodable"),
+    "comments.jpeg": (lambda photo: photo()[:2] + b"\xff\xfe\0\2" * 5_000 + photo()[2:], "costly"),
     "cut.jpeg": (lambda photo: photo()[:-2], "undecodable"),
     "really-a-png.jpeg": (lambda photo: photo(form="PNG"), "signature"),
     "deep.png": (lambda photo: photo(form="PNG", mode="I;16"), "mode"),

@@ -1,18 +1,27 @@
-"""Decoding: the bytes of an image file as grey levels, or the reason why not."""
+"""Decoding: read an image file and give its gray levels, or the reason why not."""
 
 import io
 import math
+import os
+import stat
 from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n"}
+from tasks.images.structure import PNG_SIGNATURE, png_chunks, png_picture, refuse_costly_jpeg
+from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
+
+SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": PNG_SIGNATURE}
 FORMATS = {".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}
-PNG_END = b"IEND\xaeB`\x82"  # its last chunk, with checksum
 READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"} | {"Gray", "YCbCr"}  # 8 bits a channel at most, grey or colour
 MAX_BYTES = 64 * 2**20  # as of a file in an archive, `entries.Caps`; a photograph of 40 megapixels has some 20 MB
+MAX_SIDE = 65_500  # pixels: libjpeg reads no more, and a PNG of 40 million rows of one pixel takes seconds
+READ_AT_ONCE = 2**16  # bytes: most files are smaller, and need not be asked for their size
+NO_MEMORY = "memory"  # the code of a refusal that says nothing of the file
+DAMAGED = (OSError, ValueError, SyntaxError)  # what a decoder raises on purpose, with a message for people
 EXIF_ORIENTATION = 0x0112  # the number of this tag
 UPRIGHT = 1  # its value where viewers show a picture as stored
 EXIF_WITHIN = 4_096  # bytes from the start of a JPEG: Exif comes first, or right behind a header of JFIF
@@ -46,16 +55,19 @@ WHOLE = Least()
 
 
 def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WHOLE) -> Decoded:
-    """The grey levels of a JPEG or PNG, decoded in full: a file that lacks its last bytes is refused.
+    """Return the gray levels of a JPEG or PNG, decoded in full: a file that lacks its last bytes is refused.
 
-    Cheap and safe checks come first; the size in the header is looked at before memory is asked for.
-    JPEG is decoded strictly, since ordinary decoders pass most damage inside the picture (simplejpeg's strict mode).
+    Cheap and safe checks come first: sizes in bytes and pixels, scans and chunks, before memory is asked for or a decoder
+    begins. JPEG is decoded strictly, since ordinary decoders pass most damage inside the picture (simplejpeg's strict mode).
     Where `least` allows a smaller picture, a quarter of the sides costs a JPEG two thirds of the time: every code of the
     file is read, so the same damage is found, and only the transform behind it is a smaller one.
+    Whatever a decoder raises is the refusal of this file: it must not stop the others.
     """
     image_format = FORMATS.get(suffix.lower())
     if image_format is None:
-        return Decoded(None, "not_an_image", f"its name ends in {suffix or 'nothing'}, expected .jpeg, .jpg or .png")
+        return Decoded(
+            None, "not_an_image", f"its name ends in {for_terminal(suffix) or 'nothing'}, expected .jpeg, .jpg or .png"
+        )
     if not content:
         return Decoded(None, "empty", "the file has no bytes")
     if problem := too_large(len(content)):
@@ -64,62 +76,98 @@ def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WH
         return Decoded(None, "signature", f"the content does not begin like a {image_format} file")
     try:
         return LEVELS[image_format](content, max_megapixels, least)
+    except BadInput as costly:
+        return Decoded(None, "costly", str(costly))
     except UnidentifiedImageError:  # its message holds an address, another in every run
         return Decoded(None, "undecodable", f"its header is not one of a {image_format} file")
-    except (OSError, ValueError, SyntaxError) as error:
-        return Decoded(None, "undecodable", f"{type(error).__name__}: {' '.join(str(error).split())[:160]}")
+    except MemoryError:
+        return Decoded(None, NO_MEMORY, "there is too little free memory to decode it: free some, and try again")
+    except Exception as error:
+        told = f"{type(error).__name__}: {for_terminal(' '.join(str(error).split())[:160])}"
+        reason = told if isinstance(error, DAMAGED) else f"the decoder fails at its content ({told})"
+        return Decoded(None, "undecodable", reason)
 
 
 def too_large(size: int) -> Decoded | None:
-    """The refusal of a file of so many bytes, which can be told before it is read."""
+    """Return the refusal of a file of so many bytes, before it is read."""
     if size <= MAX_BYTES:
         return None
-    return Decoded(None, "too_large", f"the file has {size:,} bytes, at most {MAX_BYTES:,} are read")
+    return Decoded(None, "too_large", f"the file has {size:,} bytes, at most {MAX_BYTES:,} are read: save it smaller")
+
+
+def read(path: str | os.PathLike[str]) -> bytes | Decoded:
+    """Return the content, or the refusal of a file that is too large, of which little is read. Raises OSError.
+
+    Makes few calls of the system: each gives Python's lock away, and `open` and `read` of a file object make eight.
+    """
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer is empty, and is not waited for
+    try:
+        content = os.read(opened, READ_AT_ONCE)
+        if len(content) < READ_AT_ONCE:
+            return content
+        there = os.fstat(opened)
+        if not stat.S_ISREG(there.st_mode):
+            raise OSError("it is a device or a pipe, and no file")
+        return too_large(there.st_size) or content + os.read(opened, max(0, there.st_size - READ_AT_ONCE))
+    finally:
+        os.close(opened)
 
 
 def jpeg_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
-    height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
-    if problem := unwanted(width, height, colours, max_megapixels):
+    height, width, colors, _ = simplejpeg.decode_jpeg_header(content)
+    if problem := unwanted(width, height, colors, max_megapixels):
         return problem
+    refuse_costly_jpeg(content)
     pixels = simplejpeg.decode_jpeg(content, colorspace="GRAY", min_height=least.of(height), min_width=least.of(width))
     return Decoded(pixels[..., 0], width=width, height=height)
 
 
 def png_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
-    """The grey levels of a PNG. Raises for a broken checksum or a missing end, which decoding alone passes."""
-    header = Image.open(io.BytesIO(content), formats=["PNG"])
-    if problem := unwanted(header.width, header.height, header.mode, max_megapixels):
+    """Return the gray levels of a PNG. Raises for a wrong checksum or a missing end, which decoding alone passes."""
+    image = Image.open(io.BytesIO(png_picture(content)), formats=["PNG"])
+    if problem := unwanted(image.width, image.height, image.mode, max_megapixels):
         return problem
-    if PNG_END not in content:
-        raise ValueError("the file breaks off before its last chunk")
-    header.verify()
-    image = Image.open(io.BytesIO(content), formats=["PNG"])
-    image.load()
-    image.info.pop("transparency", None)  # plays no part in grey levels, and of a palette Pillow would warn
-    grey = image.convert("L")
+    gray = image.convert("L")
     factor = min(side // least.of(side) for side in image.size)
-    return Decoded(np.asarray(grey.reduce(factor) if factor > 1 else grey), width=image.width, height=image.height)
+    return Decoded(np.asarray(gray.reduce(factor) if factor > 1 else gray), width=image.width, height=image.height)
 
 
 LEVELS = {"JPEG": jpeg_levels, "PNG": png_levels}
 
 
 def unwanted(width: int, height: int, mode: str, max_megapixels: float) -> Decoded | None:
-    """The refusal of an image that should not be decoded; `mode` is Pillow's, or the colour space of a JPEG."""
+    """Return the refusal of an image that should not be decoded; `mode` is Pillow's, or the color space of a JPEG."""
+    if max(width, height) > MAX_SIDE:
+        return Decoded(None, "side", f"{width} x {height} pixels, at most {MAX_SIDE:,} a side are read: cut it up")
     if width * height > max_megapixels * 1e6:
-        return Decoded(None, "megapixels", f"{width} x {height} pixels, at most {max_megapixels:g} megapixels are read")
+        return Decoded(
+            None,
+            "megapixels",
+            f"{width} x {height} pixels, at most {max_megapixels:g} megapixels are read: save it smaller",
+        )
     if mode not in READABLE_MODES:
         return Decoded(None, "mode", f"colour mode {mode}, expected 8-bit grey or RGB")
     return None
 
 
 def orientation(content: bytes) -> int:
-    """How viewers turn the picture, by Exif: 3 is upside down, 6 a quarter turn, ... 8. Decoding gives it as stored."""
-    is_png = content.startswith(SIGNATURES["PNG"])
+    """Return how viewers turn the picture, by Exif: 3 is upside down, 6 a quarter turn, ... 8. Decoding gives it as stored."""
+    is_png = content.startswith(PNG_SIGNATURE)
     if (b"eXIf" not in content) if is_png else (content.find(b"Exif\0\0", 0, EXIF_WITHIN) < 0):
         return UPRIGHT  # by far the most, and Pillow takes a while to open a file
     try:
-        turned = Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]).getexif().get(EXIF_ORIENTATION)
+        turned = (exif_of_png if is_png else exif_of_jpeg)(content).get(EXIF_ORIENTATION)
     except Exception:  # Pillow raises many kinds for broken Exif, which says nothing about the picture
         return UPRIGHT
     return turned if isinstance(turned, int) and 1 <= turned <= 8 else UPRIGHT
+
+
+def exif_of_jpeg(content: bytes) -> Image.Exif:
+    return Image.open(io.BytesIO(content), formats=["JPEG"]).getexif()
+
+
+def exif_of_png(content: bytes) -> Image.Exif:
+    """Return the Exif of a PNG; its other chunks, whose texts may be large when unpacked, are left alone."""
+    exif = Image.Exif()
+    exif.load(bytes(next((data for kind, data in png_chunks(content) if kind == b"eXIf"), b"")))
+    return exif

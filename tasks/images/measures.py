@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.images.decoding import UPRIGHT, Decoded, Least, decode, orientation, too_large
+from tasks.images.decoding import NO_MEMORY, READ_AT_ONCE, UPRIGHT, Decoded, Least, decode, orientation, read
 from tasks.images.manifest import shelf
 from tasks.runs.code import code_digest
 from tasks.runs.config import Places
@@ -20,7 +20,6 @@ from tasks.runs.threads import in_threads
 
 QUARTER = Least(share=0.25)
 MEASURED_AT_ONCE = 96_000  # pixels: fewer cost more calls, and more leave the processor's cache
-READ_AT_ONCE = 2**16  # bytes: most files are smaller, and need not be asked for their size
 EXACT = 2**24  # whole numbers from here on are rounded in float32
 
 
@@ -64,7 +63,13 @@ def looks(names: Iterable[str], max_megapixels: float, places: Places) -> Iterat
         return [json.dumps(one).encode() for one in look(root, unknown, max_megapixels)]
 
     version = f"{code_digest(Path(__file__))} {max_megapixels}"
-    return (Look(*json.loads(value)) for value in kept("look", version, names, make, places, block=MAX_BLOCK))
+    values = kept("look", version, names, make, places, block=MAX_BLOCK, lasting=is_about_the_file)
+    return (Look(*json.loads(value)) for value in values)
+
+
+def is_about_the_file(value: bytes) -> bool:
+    """Return whether a look says something of the file, and not of the machine at that moment."""
+    return json.loads(value)[0] != NO_MEMORY
 
 
 def look(root: str, names: Sequence[str], max_megapixels: float) -> list[Look]:
@@ -82,9 +87,21 @@ def look(root: str, names: Sequence[str], max_megapixels: float) -> list[Look]:
 
 
 def open_images(paths: Sequence[str], max_megapixels: float) -> list[tuple[Decoded, int]]:
-    """The files at a quarter of their size, and their orientation. All are read before the first is decoded, which is faster."""
-    contents = [read(path) for path in paths]
-    return [open_image(path, content, max_megapixels) for path, content in zip(paths, contents, strict=True)]
+    """Return the files at a quarter of their size, and their orientation.
+
+    All small ones are read before the first is decoded, which is faster. Of the others one is in memory at a time.
+    """
+    contents = [read_small(path) for path in paths]
+    return [
+        open_image(path, read(path) if content is None else content, max_megapixels)
+        for path, content in zip(paths, contents, strict=True)
+    ]
+
+
+def read_small(path: str) -> bytes | Decoded | None:
+    """Return the content, or None of a large file."""
+    content = read(path)
+    return None if isinstance(content, bytes) and len(content) > READ_AT_ONCE else content
 
 
 def open_image(path: str, content: bytes | Decoded, max_megapixels: float) -> tuple[Decoded, int]:
@@ -98,19 +115,6 @@ def open_image(path: str, content: bytes | Decoded, max_megapixels: float) -> tu
     if hashlib.sha256(content).hexdigest() != sha256:  # a refusal that is kept would outlast the damage
         raise BadInput(f"{path} has changed since it was stored: start again, and it is stored anew")
     return decoded, UPRIGHT
-
-
-def read(path: str) -> bytes | Decoded:
-    """The content, or the refusal of a file that is too large. Few calls of the system: each gives Python's lock away."""
-    opened = os.open(path, os.O_RDONLY)  # `open` and `read` of a file object make eight
-    try:
-        content = os.read(opened, READ_AT_ONCE)
-        if len(content) < READ_AT_ONCE:
-            return content
-        size = os.fstat(opened).st_size
-        return too_large(size) or content + os.read(opened, size - READ_AT_ONCE)
-    finally:
-        os.close(opened)
 
 
 def measure(views: Sequence[np.ndarray]) -> list[View]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.images.decoding import WHOLE, Least, decode
+from tasks.images.decoding import SIGNATURES, WHOLE, Decoded, Least, decode, read, too_large
 from tasks.images.manifest import Row, place, shelf
 from tasks.images.views import VIEWS, Sight, ViewName, shape, square
 from tasks.runs.code import code_digest
@@ -91,11 +91,12 @@ def load(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
 
 
 def readable(path: Path, least: Least) -> np.ndarray:
-    """The grey levels of a file that was validated, whatever its size. Raises BadInput when it cannot be read."""
+    """Return the gray levels of a file that was validated, whatever its size. Raises BadInput when it cannot be read."""
     try:
-        found = decode(path.read_bytes(), path.suffix, float("inf"), least)
+        content = read(path)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {told(error)}") from error
+    found = content if isinstance(content, Decoded) else decode(content, path.suffix, float("inf"), least)
     if found.pixels is None:
         raise BadInput(f"{path} cannot be read: {found.reason}")
     return found.pixels
@@ -131,13 +132,39 @@ def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Seen | Uns
 
 
 def see(path: Path, view: ViewName, size: int) -> Seen | Unseen:
-    """One of them."""
+    """Return one of them. A file that is too large is not read."""
     try:
-        content = path.read_bytes()
+        content = read(path)
     except OSError as error:
         return Unseen(None, told(error))
+    return (
+        Unseen(None, content.reason) if isinstance(content, Decoded) else see_content(content, path.suffix, view, size)
+    )
+
+
+def see_all_contents(images: Sequence[object], view: ViewName, size: int) -> list[Seen | Unseen]:
+    """Return each image that comes as bytes, in order."""
+
+    def look(some: Sequence[object]) -> list[Seen | Unseen]:
+        return [see_sent(image, view, size) for image in some]
+
+    return in_threads(look, images) if images else []
+
+
+def see_sent(image: object, view: ViewName, size: int) -> Seen | Unseen:
+    """Return one of them: a PNG where it begins like one, else taken for a JPEG."""
+    if not isinstance(image, bytes | bytearray | memoryview):
+        return Unseen(None, f"{type(image).__name__} was sent, expected the bytes of a JPEG or PNG file")
+    if problem := too_large(len(image)):
+        return Unseen(None, problem.reason)
+    content = bytes(image)
+    return see_content(content, ".png" if content.startswith(SIGNATURES["PNG"][:4]) else ".jpeg", view, size)
+
+
+def see_content(content: bytes, suffix: str, view: ViewName, size: int) -> Seen | Unseen:
+    """Return an image that is in memory."""
     sha256 = hashlib.sha256(content).hexdigest()
-    found = decode(content, path.suffix, MAX_MEGAPIXELS, enough(view, size))
+    found = decode(content, suffix, MAX_MEGAPIXELS, enough(view, size))
     if found.pixels is None:
         return Unseen(sha256, found.reason)
     return Seen(sha256, VIEWS[view](found.pixels, size), square(found.pixels, GLANCE), (found.width, found.height))

@@ -12,6 +12,7 @@ from scipy import ndimage
 from tasks.images.ellipses import Ellipse, Fit, along_rays, circle
 
 COARSE = 150  # pixels a side in which the cavity is looked for
+NARROWEST = 8  # pixels of it: a narrower picture has no middle to look at
 LEAST_CAVITY = 0.02  # of the picture
 RAYS = 360
 RADII = np.arange(0.70, 2.60, 0.0125)  # along a ray, in radii of the cavity
@@ -117,6 +118,8 @@ def cavity_of(pixels: np.ndarray) -> Ellipse | None:
     """A first estimate: the ellipse about the largest dark spot near the middle."""
     factor = max(1, round(max(pixels.shape) / COARSE))
     height, width = (side // factor * factor for side in pixels.shape)
+    if min(height, width) < NARROWEST * factor:
+        return None
     small = pixels[:height, :width].reshape(height // factor, factor, width // factor, factor).mean(axis=(1, 3))
     dark = dark_spot(ndimage.uniform_filter(small, 3))
     if dark is None:

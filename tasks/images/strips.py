@@ -19,6 +19,7 @@ from tasks.images.ellipses import Ellipse
 from tasks.images.manifest import Row, place, shelf
 from tasks.runs.code import code_digest
 from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
 from tasks.runs.kept import kept
 from tasks.runs.threads import processors
 
@@ -64,11 +65,16 @@ def leave_with_parent() -> None:
 
 
 def strip_of(root: str, name: str) -> bytes:
-    """The strip of an image that was validated, as bytes; none where no ring is found."""
+    """Return the strip of an image that was validated, as bytes; none where no ring is found.
+
+    Raises BadInput when it cannot be read: that there is no ring would be kept for ever.
+    """
     path = Path(root, name)
-    grey = decode(path.read_bytes(), path.suffix, max_megapixels=float("inf")).pixels
-    ring = None if grey is None else rings.find(grey)
-    return b"" if grey is None or ring is None else packed(Strip(ring, rings.unwrap(grey, ring)))
+    found = decode(path.read_bytes(), path.suffix, max_megapixels=float("inf"))
+    if found.pixels is None:
+        raise BadInput(f"{path} cannot be read: {found.reason}")
+    ring = rings.find(found.pixels)
+    return packed(Strip(ring, rings.unwrap(found.pixels, ring))) if ring else b""
 
 
 def packed(strip: Strip) -> bytes:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tasks.images.decoding import MAX_BYTES
 from tasks.models import bundle
 from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
@@ -57,7 +58,8 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
     with alone(results / ".judging.lock"):
         rows = read(table)
         known = {(row["path"], row["sha256"]) for row in rows}
-        new = [one for one in zip(there, digests(paths, places), strict=True) if one[1] and one not in known]
+        contents = zip(there, digests(paths, places, MAX_BYTES), strict=True)
+        new = [one for one in contents if one[1] is not None and one not in known]
         for start in range(0, len(new), BLOCK):
             answered = answers(folder, new[start : start + BLOCK], rows, model)
             rows, added = rows + answered, added + answered
@@ -66,14 +68,17 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
 
 
 def answers(folder: Path, some: Sequence[tuple[str, str | None]], rows: Rows, model: Callable[[], Predictor]) -> Rows:
-    """A row for each (name, sha256); a content that has an answer, here or in earlier rows, gets the same one again."""
-    said = {row["sha256"]: row for row in rows}
-    unknown = {sha256: name for name, sha256 in reversed(some) if sha256 not in said}
+    """Return a row for each (name, sha256). A content that has an answer, here or in earlier rows, gets the same one again.
+
+    A file that is too large to be read has an empty sha256, and an answer of its own.
+    """
+    said = {row["sha256"]: row for row in rows if row["sha256"]}
+    unknown = {sha256 or name: name for name, sha256 in reversed(some) if sha256 not in said}
     if unknown:
         judged = model().judge([(name, folder / name) for name in unknown.values()])
-        said |= {sha256: answer.model_dump() for sha256, answer in zip(unknown, judged, strict=True)}
+        said |= {key: answer.model_dump() for key, answer in zip(unknown, judged, strict=True)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return [{**said[sha256], "path": name, "judged": now} for name, sha256 in some]
+    return [{**said[sha256 or name], "path": name, "judged": now} for name, sha256 in some]
 
 
 def read(table: Path) -> Rows:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tasks.images.decoding import MAX_BYTES
 from tasks.models.decisions import Decision
 from tasks.models.drift import Judged, examine
 from tasks.models.novelty import distances
@@ -29,6 +30,7 @@ class ToLabel(NamedTuple):
     path: str
     """Below the inbox."""
     sha256: str
+    """Empty where the file is too large to be read."""
     decision: str
     reason: str
     model: str
@@ -75,16 +77,18 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
     """
     inbox, path = places.data.absolute() / "inbox", places.artifacts.absolute() / TABLE
     names = waiting(inbox, settle_seconds)
-    found = digests([inbox / name for name in names], places)
-    contents = {sha256: name for name, sha256 in reversed(list(zip(names, found, strict=True))) if sha256}
-    there = {(one.sha256, one.model) for one in read_table(path, ToLabel)} if path.is_file() else set()
-    if there == {(sha256, model.digest) for sha256 in contents}:
+    found = digests([inbox / name for name in names], places, MAX_BYTES)  # a larger one goes by its name
+    contents = {
+        sha256 or name: name for name, sha256 in reversed(list(zip(names, found, strict=True))) if sha256 is not None
+    }
+    there = {(one.sha256 or one.path, one.model) for one in read_table(path, ToLabel)} if path.is_file() else set()
+    if there == {(key, model.digest) for key in contents}:
         return None
     judged = examine([inbox / name for name in contents.values()], model)
     said = [one.verdict for one in judged]
     images = [
-        ToLabel(name, sha256, verdict.decision, verdict.reason, model.digest)
-        for (sha256, name), verdict in zip(contents.items(), said, strict=True)
+        ToLabel(name, "" if key == name else key, verdict.decision, verdict.reason, model.digest)
+        for (key, name), verdict in zip(contents.items(), said, strict=True)
     ]
     rows = [images[number] for number in order(judged, model.decision)]
     write_whole(path, as_table([row._asdict() for row in rows], ToLabel._fields).encode())

@@ -62,17 +62,24 @@ class Predictor:
         """An answer an image, (name to show, path), in their order."""
         for start in range(0, len(images), CHUNK):
             some = images[start : start + CHUNK]
-            yield from self.answers(some, self.see([path for _, path in some]))
+            yield from self.answers([name for name, _ in some], self.see([path for _, path in some]))
+
+    def judge_contents(self, images: Sequence[object]) -> Iterator[Answer]:
+        """Yield an answer for each image that comes as bytes, in order; what comes as anything else cannot be read."""
+        for start in range(0, len(images), CHUNK):
+            some = images[start : start + CHUNK]
+            yield from self.answers([""] * len(some), self.see_contents(some))
 
     def see(self, paths: Sequence[Path]) -> list[pixels.Seen | pixels.Unseen]:
         return pixels.see_all(paths, self.decision.view, self.decision.image_size)
 
-    def answers(
-        self, images: Sequence[tuple[str, Path]], seen: Sequence[pixels.Seen | pixels.Unseen]
-    ) -> Iterator[Answer]:
-        """What is said of images that were read."""
+    def see_contents(self, images: Sequence[object]) -> list[pixels.Seen | pixels.Unseen]:
+        return pixels.see_all_contents(images, self.decision.view, self.decision.image_size)
+
+    def answers(self, names: Sequence[str], seen: Sequence[pixels.Seen | pixels.Unseen]) -> Iterator[Answer]:
+        """Yield an answer for each image, given the names to show."""
         verdicts = iter(self.verdicts([one for one in seen if isinstance(one, pixels.Seen)]))
-        for (name, _), one in zip(images, seen, strict=True):
+        for name, one in zip(names, seen, strict=True):
             said = next(verdicts) if isinstance(one, pixels.Seen) else Verdict("review", f"{UNREADABLE}: {one.reason}")
             chance = said.probability
             yield Answer(

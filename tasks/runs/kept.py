@@ -29,11 +29,13 @@ def kept(
     make: Callable[[list[str]], list[bytes]],
     places: Places,
     block: int = 256,
+    lasting: Callable[[bytes], bool] = lambda value: True,
 ) -> Iterator[bytes]:
     """The value of each of `keys`, in order: as kept, or as `make` gives it for those of a block that are not kept.
 
     `version` names all that decides a value besides its key; what was kept under another version is replaced.
-    A block, of at most 500 keys, is all that is held in memory. Raises OSError when the file cannot be read or written.
+    A block, of at most 500 keys, is all that is held in memory. A value that is not `lasting` is handed on and not kept.
+    Raises OSError when the file cannot be read or written.
     """
     if not 0 < block <= MAX_BLOCK:
         raise ValueError(f"block is {block}, expected 1 to {MAX_BLOCK}: one statement of SQLite takes no more")
@@ -44,7 +46,7 @@ def kept(
         values = read(kind, version, distinct, places)
         if missing := [key for key in distinct if key not in values]:
             made = dict(zip(missing, make(missing), strict=True))
-            write(kind, version, made, places)
+            write(kind, version, {key: value for key, value in made.items() if lasting(value)}, places)
             values |= made
         yield from (values[key] for key in wanted)
 

@@ -28,8 +28,8 @@ class Seen(NamedTuple):
     state: str | None
 
 
-def digests(paths: Sequence[str | Path], places: Places) -> list[str | None]:
-    """The sha256 of each file, of absolute path; None where there is none.
+def digests(paths: Sequence[str | Path], places: Places, most: int | None = None) -> list[str | None]:
+    """Return the sha256 of each file, of absolute path; None where there is none, empty where it has more than `most` bytes.
 
     A file is read only if its state is not the one that was remembered with its digest. Remembered is under `data`;
     where that folder does not exist yet, every file is read and no folder is made.
@@ -38,6 +38,8 @@ def digests(paths: Sequence[str | Path], places: Places) -> list[str | None]:
     states = [state_of(name) for name in names]
     known = remembered(names, places)
     found = {name: known.get((name, state)) for name, state in zip(names, states, strict=True) if state}
+    if most is not None:
+        found |= {name: "" for name, state in zip(names, states, strict=True) if state and size_in(state) > most}
     unknown = [name for name, sha256 in found.items() if sha256 is None]
     read = dict(zip(unknown, in_threads(lambda piece: list(map(look, piece)), unknown), strict=True))
     remember(read, places)
@@ -55,6 +57,11 @@ def state_of(path: bytes) -> str | None:
 
 def as_text(there: os.stat_result) -> str:
     return f"{there.st_size} {there.st_mtime_ns} {there.st_ctime_ns} {there.st_ino}"
+
+
+def size_in(state: str) -> int:
+    """Return the bytes of the file."""
+    return int(state.partition(" ")[0])
 
 
 def look(path: bytes) -> Seen:
