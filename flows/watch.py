@@ -69,12 +69,13 @@ def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: fl
 
 def look(config: Config, least: int, longest_days: float, show: Callable[[str, str], object]) -> bool:
     """Whether a retraining was asked for. Two looks at once at the same places come one after the other."""
-    places = config.places
-    usable(places)
-    before = last_run(places)
+    usable(config.places)
+    before = last_run(config.places)
     if (asked := as_last_time(config)) is None:
-        print(f"watch: there was no run in {places.artifacts.absolute()}: flows/retrain.py makes one, or name a source")
+        print(f"watch: there was no run in {whose(config.places)}: flows/retrain.py makes one, or name a source")
         return False
+    asked = asked.named()
+    places = asked.places
     places.data.mkdir(parents=True, exist_ok=True)
     with alone(places.data.absolute() / ".watching.lock"):
         found = news(asked.fetch, places)
@@ -84,13 +85,19 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         if (why := found.due(least, longest_days * DAY)) is None:
             print(f"watch: new images: {len(found.images):,}, waiting for {least:,}")
             return False
-        if obstacle := in_the_way(found, before, places):
+        if obstacle := in_the_way(found, before, config.places):
             print(f"watch: {why}; {obstacle}")
             return False
         drifts = compared(found.images, model) if model else ()
         show("arrivals", report(found, why, drifts))
         print(f"watch: {why}")
         return ask(found, why, drifts, asked)
+
+
+def whose(places: Places) -> str:
+    """Return where runs are looked for, and of which registered model, if of one alone."""
+    of_model = f" of {places.registered_model}" if places.registered_model else ""
+    return f"{places.artifacts.absolute()}{of_model}"
 
 
 def in_the_way(found: News, before: Path | None, places: Places) -> str | None:
@@ -164,7 +171,7 @@ def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> boo
         print("watch: no server is told, since PREFECT_API_URL is not set; python flows/retrain.py learns from it now")
         return False
     number = len(told(found, config.places)) + 1
-    event = uuid5(NAMESPACE_URL, f"recast {config.places.registered_model} {found.digest} {number}")
+    event = uuid5(NAMESPACE_URL, f"recast {config.places.registered_name} {found.digest} {number}")
     if not has(event):
         tell(event, found, why, drifts, config)
         until_had(event)
@@ -175,7 +182,7 @@ def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> boo
 
 def tell(event: UUID, found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> None:
     """Sends the event, with all that the run needs to know."""
-    name = config.places.registered_model
+    name = config.places.registered_name
     emit_event(
         EVENT,
         resource={"prefect.resource.id": f"recast.images.{name}", "prefect.resource.name": f"new images for {name}"},

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from tasks.runs import tracker
-from tasks.runs.config import Places
+from tasks.runs.config import MODEL, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import alone
 
@@ -64,6 +64,11 @@ def by_alias(alias: str, places: Places) -> Version | None:
 
     there = tracker.asked(f"{alias} of {places.registered_name}", ask, None, places)
     return Version.model_validate(there) if there else None
+
+
+def called(number: int, places: Places) -> str:
+    """Return what people call a version: by its number, and by its registered model where that is not the usual one."""
+    return f"version {number}" + (f" of {places.registered_name}" if places.registered_name != MODEL else "")
 
 
 def version(number: int, places: Places) -> Version:
