@@ -81,8 +81,11 @@ REGISTRY = $(or $(MLFLOW_TRACKING_URI),sqlite:///$(abspath artifacts)/mlflow.db)
 mlflow: .venv/run  ## MLflow's pages on port 5000: runs, versions, what is in use
 	$(BIN)/mlflow server --backend-store-uri $(REGISTRY) --host 127.0.0.1 --port 5000
 
+# The registered model that the last run was of, but not the sample's where there is another.
+MODEL ?= $(shell $(BIN)/python -c "from tasks.runs import config, last; print(last.resolve_model(config.Places()).registered_name)")
+
 serve-model: .venv/run  ## the model in use answers on port 5001, by MLflow
-	PATH=$(abspath $(BIN)):$$PATH MLFLOW_TRACKING_URI=$(REGISTRY) mlflow models serve -m models:/recast@champion --env-manager local -p 5001
+	PATH=$(abspath $(BIN)):$$PATH MLFLOW_TRACKING_URI=$(REGISTRY) mlflow models serve -m 'models:/$(MODEL)@champion' --env-manager local -p 5001
 
 prune: .venv/run  ## remove what no version in use, before or waiting, and no kept run needs; ARGS="--keep-runs 20 --dry-run"
 	@$(BIN)/python flows/prune.py $(ARGS)

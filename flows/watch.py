@@ -7,8 +7,10 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
@@ -16,7 +18,8 @@ import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when 
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
@@ -27,6 +30,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventIDFilter
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 from pydantic import Field
 
@@ -39,12 +43,13 @@ from tasks.runs.commandline import RetrainArguments, exit_status, parse
 from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import alone, usable
-from tasks.runs.last import as_last_time, last_run, whole
+from tasks.runs.last import as_last_time, last_config, last_run, own_model, whole
 from tasks.runs.markdown import of
 from tasks.runs.retention import under_way
 from tasks.sources.news import Fresh, News, again_from, news, remember, told
 
 EVENT = "recast.images.arrived"
+FORM = "retrain/retrain"  # the deployment that a person starts by hand
 DAY = 86_400  # seconds
 PATIENCE = 60.0  # seconds until the server must have the event
 
@@ -62,9 +67,32 @@ class WatchArguments(RetrainArguments):
 def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: float = 7.0) -> bool:
     """Looks once, for a schedule. Whether a retraining was asked for; what arrived is an artifact.
 
-    Of `config`, what is not given is as in the last successful run; training continues from the model in use.
+    Of `config`, what is not given is as in the last successful run; training continues from the model in use. The form of the
+    deployment `retrain` is kept at the settings of that run.
     """
+    with get_client(sync_client=True) as client:
+        fill_form(client, form_settings(config.places))
     return look(config, min_new_images, max_wait_days, publish)
+
+
+def form_settings(places: Places) -> dict[str, Any] | None:
+    """Return the parameters with which a form for another run like the last one begins; None where there was none.
+
+    The places are the form's own, and so is a registered model that follows from the source: who chooses another source there
+    gets that one's.
+    """
+    if (last := last_config(places)) is None:
+        return None
+    settings = whole(last).model_dump(mode="json", exclude_defaults=True, exclude={"places"})
+    return {"config": settings | ({"places": {"registered_model": model}} if (model := own_model(last)) else {})}
+
+
+def fill_form(client: SyncPrefectClient, parameters: dict[str, Any] | None) -> None:
+    """Let the form of the deployment `retrain` begin with these parameters, if there are any, and such a deployment."""
+    with suppress(ObjectNotFound):
+        form = client.read_deployment_by_name(FORM)
+        if parameters is not None and parameters != form.parameters:
+            client.update_deployment(form.id, DeploymentUpdate(parameters=parameters))
 
 
 def look(config: Config, least: int, longest_days: float, show: Callable[[str, str], object]) -> bool:

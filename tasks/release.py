@@ -178,12 +178,13 @@ def settle(candidate: Candidate) -> Release:
     tracked = tracker.begin(candidate.question(champion), candidate.run_id, places)
     rival = beside(champion, splits, candidate.evaluation, places) if champion else None
     ruled = gate.ruled(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
-    waits = ruled.ask or acceptance.require_approval
+    stranger = bool(rival and rival.stranger)
+    waits = stranger or acceptance.require_approval
     verdict: Verdict = "kept" if not ruled.promote else "waiting" if waits else "promoted"
     number = registered(candidate, tracked, ruled.reason, before).number if ruled.promote else before
     decided = Release(
         verdict=verdict,
-        reason=f"{ruled.reason}; {choices(number, places)}" if ruled.ask and number else ruled.reason,
+        reason=f"{ruled.reason}; {choices(number, places)}" if stranger and ruled.promote and number else ruled.reason,
         version=number,
         champion_before=before,
         decided_in=candidate.run_id,

@@ -25,7 +25,7 @@ class Rival(NamedTuple):
     unusable: str = ""
     """Why it cannot be asked, if so."""
     stranger: int = 0
-    """Photographs of the candidate's source, if it has learned from none of them."""
+    """Photographs of the candidate's source, if it has learned from none of them: then a person decides."""
 
 
 class Ruling(NamedTuple):
@@ -33,8 +33,6 @@ class Ruling(NamedTuple):
     reason: str
     """One sentence."""
     rules: Sequence[Rule]
-    ask: bool = False
-    """A person decides, and no rule."""
 
 
 def accepted(test: Score, acceptance: Acceptance) -> list[Rule]:
@@ -139,7 +137,7 @@ def ruled(
 
 
 def strangers(alone: Sequence[Rule], rival: Rival) -> Ruling:
-    """Leave it to a person where the two models know different parts: being better on one says nothing about the other."""
+    """Say that no comparison decides where the two models know different parts: being better on one tells nothing of the other."""
     shared = Rule(
         name=f"photographs of the source that version {rival.number} has learned from",
         figure=f"0 of {rival.stranger:,}",
@@ -150,7 +148,7 @@ def strangers(alone: Sequence[Rule], rival: Rival) -> Ruling:
         f"it keeps to every limit, but version {rival.number} has learned from none of the {rival.stranger:,} photographs of its "
         "source, so that no comparison can tell whether it may take that place"
     )
-    return Ruling(True, reason, [*alone, shared], ask=True)
+    return Ruling(True, reason, [*alone, shared])
 
 
 def learnt_well(rival: Rival, classes: Classes, costs: Evaluation) -> bool:

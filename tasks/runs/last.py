@@ -48,7 +48,7 @@ def described(folder: Path) -> Run:
     source = (config.get("fetch") or {}).get("source", "")
     # Before there was a name of its own for the sample, runs of it wrote the name of all others.
     model = (config.get("places") or {}).get("registered_model") or default_model(source)
-    return Run(folder, source == SAMPLE, model)
+    return Run(folder, source == SAMPLE, Places(registered_model=model).registered_name)
 
 
 def last_run(places: Places) -> Path | None:
