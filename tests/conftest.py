@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import pickle
 import shutil
@@ -325,6 +326,18 @@ def put_into_use(folder: Path, places: Places, run_id: str = "first-run") -> reg
     made = registry.register(folder, "compact", tracked, run_id, "it is good", number, places)
     registry.promote(made.number, number, places)
     return registry.version(made.number, places)
+
+
+def ran(places: Places, name: str, source: str, model: str) -> Path:
+    """Return the folder of a run, now the latest, as far as it tells what was run."""
+    folder = places.artifacts / "runs" / name
+    folder.mkdir(parents=True)
+    settings = Config(fetch=Fetch(source=source), places=places.named(model)).model_dump(mode="json")
+    (folder / "run.json").write_text(json.dumps({"config": settings}))
+    latest = folder.with_name("latest")
+    latest.unlink(missing_ok=True)
+    latest.symlink_to(name)
+    return folder
 
 
 class Training(NamedTuple):

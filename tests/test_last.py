@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import ran
 
 from flows.watch import WatchArguments
 from tasks.runs import last as noun
@@ -103,18 +104,6 @@ def test_a_worker_elsewhere_is_told_whole_paths(tmp_path, monkeypatch):
     assert whole(Config()).fetch.source == "sample"
 
 
-def ran(places: Places, name: str, source: str, model: str | None, text: str | None = None) -> Path:
-    """The folder of a run as far as it is asked what it was, now the latest; `text` in place of what it says."""
-    folder = places.artifacts / "runs" / name
-    folder.mkdir(parents=True)
-    config = Config(fetch=Fetch(source=source), places=places.named(model)).model_dump(mode="json")
-    (folder / "run.json").write_text(json.dumps({"config": config}) if text is None else text)
-    latest = folder.with_name("latest")
-    latest.unlink(missing_ok=True)
-    latest.symlink_to(name)
-    return folder
-
-
 def test_a_run_of_the_sample_is_the_last_one_where_there_is_no_other(places):
     toy = ran(places, "1", "sample", "recast-sample")
     assert last_run(places) == toy
@@ -160,7 +149,7 @@ def test_a_run_of_the_sample_from_before_it_had_a_name_of_its_own_keeps_its_name
 )
 def test_a_run_that_cannot_be_read_is_named_and_passed_over(places, capsys, text):
     whole = ran(places, "1", "castings.zip", "recast")
-    ran(places, "2", "castings.zip", "recast", text)
+    (ran(places, "2", "castings.zip", "recast") / "run.json").write_text(text)
     assert last_run(places) == whole
     said = capsys.readouterr()
     assert said.out == "", "where JSON may be asked for"
