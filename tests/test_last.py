@@ -136,6 +136,7 @@ def test_a_name_that_was_given_is_kept_and_one_that_follows_from_the_source_foll
     assert as_last_time(other).named().places.registered_model == "recast-sample"
     ran(places, "2", "gears.zip", "gears")
     assert as_last_time(Config(places=places)).named().places.registered_model == "gears"
+    assert as_last_time(other).named().places.registered_model == "recast-sample"
     assert as_last_time(Config(places=places.named("recast"))).fetch.source == "castings.zip"
 
 

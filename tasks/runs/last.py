@@ -120,26 +120,31 @@ def as_last_time(config: Config) -> Config | None:
     """Each setting that is given, and the others as in the last successful run; None where nobody said what to learn from.
 
     Training continues from the model in use unless it is told otherwise. A name of the registered model that follows from the
-    source is left unset, for the source may be another one now. Raises BadInput when the two do not go together.
+    source is left unset, for the source may be another one now; one that was given does not go over to the sample. Raises BadInput
+    when the two do not go together.
     """
     last = last_config(config.places)
     if last is None and "fetch" not in config.model_fields_set:
         return None
     going_on = merged((last or Config()).model_dump(), {"training": {"start_from": "champion"}})
-    places = config.places.named(config.places.registered_model or own_model(last))
+    given = {**merged(going_on, config.model_dump(exclude_unset=True)), "places": config.places}
     try:
-        return Config.model_validate({**merged(going_on, config.model_dump(exclude_unset=True)), "places": places})
+        asked = Config.model_validate(given)
     except ValidationError as error:
         what = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise BadInput(
             f"what is given does not go with the settings of the last run, which hold for all else: {what}"
         ) from error
+    if last and default_model(last.fetch.source) == default_model(asked.fetch.source):
+        places = asked.places.named(asked.places.registered_model or own_model(last))
+        return asked.model_copy(update={"places": places})
+    return asked
 
 
-def own_model(config: Config | None) -> str | None:
+def own_model(config: Config) -> str | None:
     """Return the registered model of the settings, where it does not follow from their source."""
-    model = config.places.registered_model if config else None
-    return None if config is None or model == default_model(config.fetch.source) else model
+    model = config.places.registered_model
+    return None if model == default_model(config.fetch.source) else model
 
 
 def merged(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
