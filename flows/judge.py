@@ -53,7 +53,7 @@ def inspected(folder: Path, results: Path | None, settle_seconds: float, places:
     champion = registry.champion(places)
     if champion is None:
         raise BadInput(nothing_in_use(places))
-    print(f"judged by version {champion.number}, of {places.registered_name}", file=sys.stderr)
+    print(f"judging by version {champion.number}, of {places.registered_name}", file=sys.stderr)
     there = folder.absolute()
     below = there.relative_to(there.anchor)  # the whole of it: many stations have a folder `images`
     return inspect(folder, results or places.artifacts / "judged" / below, settle_seconds, champion, places)

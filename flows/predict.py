@@ -24,7 +24,7 @@ from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import write_whole
-from tasks.runs.last import described, nothing_in_use, resolve_model
+from tasks.runs.last import read_run, nothing_in_use, resolve_model
 from tasks.runs.progress import bar
 from tasks.runs.tables import as_table
 from tasks.sources.folder import is_image, walk
@@ -76,7 +76,7 @@ def of_run(run: str, places: Places) -> Predictor:
     folder = bundle.of(model_of_run(run, places), places)
     if folder.is_dir():
         return Predictor(folder)  # nobody is asked: that takes seconds
-    places = places.named(described(places.artifacts.absolute() / "runs" / run).model)
+    places = places.with_model(read_run(places.artifacts.absolute() / "runs" / run).model)
     released = next((one for one in registry.versions(places) if one.model == folder.name), None)
     return Predictor(bundle.obtained(released, places), released.number) if released else Predictor(folder)
 

@@ -57,7 +57,9 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
             if earlier := registry.previous(places):
                 bundle.obtained(earlier, places)  # before anybody is sent to it
             now, before = registry.rollback(f"was taken back{because(reason)}", places)
-            return f"{registry.called(now.number, places)} is in use again, version {before.number} was taken back"
+            return (
+                f"{registry.version_name(now.number, places)} is in use again, version {before.number} was taken back"
+            )
         if refuse is not None:
             return refused(refuse, reason, places)
         return put_into_use(registry.version(version or 0, places), places)
@@ -66,7 +68,7 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
 def put_into_use(chosen: registry.Version, places: Places) -> str:
     champion = registry.champion(places)
     if champion and champion.number == chosen.number:
-        return f"{registry.called(chosen.number, places)} is in use already"
+        return f"{registry.version_name(chosen.number, places)} is in use already"
     bundle.obtained(chosen, places)  # before anybody is sent to it
     registry.withdraw(chosen.number, None, places)
     try:
@@ -74,12 +76,12 @@ def put_into_use(chosen: registry.Version, places: Places) -> str:
     except registry.Overtaken:  # by another machine, which no lock keeps out
         raise BadInput("another version came into use meanwhile: look at --list, and say it again") from None
     replaced = f", version {champion.number} no longer" if champion else ""
-    return f"{registry.called(chosen.number, places)} is in use{replaced}"
+    return f"{registry.version_name(chosen.number, places)} is in use{replaced}"
 
 
 def refused(number: int, reason: str, places: Places) -> str:
     registry.refuse(number, f"was refused{because(reason)}", places)
-    return f"{registry.called(number, places)} is refused: no run promotes it"
+    return f"{registry.version_name(number, places)} is refused: no run promotes it"
 
 
 def because(reason: str) -> str:

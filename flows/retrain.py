@@ -64,7 +64,7 @@ def called(what: str, config: Config, started: datetime) -> str:
 @flow(flow_run_name=run_name, log_prints=True)
 def retrain(config: Config = Config()) -> Release:
     """From the source to a released model, or to the reason why not."""
-    config = config.named()
+    config = config.with_model()
     with using(config.places):
         return retrained(config)
 
@@ -227,7 +227,7 @@ def stop_at_once(*_: object) -> None:
 
 
 def main() -> None:
-    config = Config.model_validate(parse(RetrainArguments, sys.argv[1:]).model_dump()).named()
+    config = Config.model_validate(parse(RetrainArguments, sys.argv[1:]).model_dump()).with_model()
     look_first(config)  # what is wrong is told before a server is started
     if not PREFECT_API_URL.value():
         signal.signal(signal.SIGINT, stop_at_once)

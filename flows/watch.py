@@ -70,9 +70,10 @@ def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: fl
     Of `config`, what is not given is as in the last successful run; training continues from the model in use. The form of the
     deployment `retrain` is kept at the settings of that run.
     """
-    with get_client(sync_client=True) as client:
+    asked = look(config, min_new_images, max_wait_days, publish)
+    with get_client(sync_client=True) as client:  # after the look: a form is no reason to miss an arrival
         fill_form(client, form_settings(config.places))
-    return look(config, min_new_images, max_wait_days, publish)
+    return asked
 
 
 def form_settings(places: Places) -> dict[str, Any] | None:
@@ -100,9 +101,11 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
     usable(config.places)
     before = last_run(config.places)
     if (asked := as_last_time(config)) is None:
-        print(f"watch: there was no run in {whose(config.places)}: flows/retrain.py makes one, or name a source")
+        print(
+            f"watch: there was no run in {describe_places(config.places)}: flows/retrain.py makes one, or name a source"
+        )
         return False
-    asked = asked.named()
+    asked = asked.with_model()
     places = asked.places
     places.data.mkdir(parents=True, exist_ok=True)
     with alone(places.data.absolute() / ".watching.lock"):
@@ -122,7 +125,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         return ask(found, why, drifts, asked)
 
 
-def whose(places: Places) -> str:
+def describe_places(places: Places) -> str:
     """Return where runs are looked for, and of which registered model, if of one alone."""
     of_model = f" of {places.registered_model}" if places.registered_model else ""
     return f"{places.artifacts.absolute()}{of_model}"

@@ -43,7 +43,7 @@ def release(
                 break
             except registry.Overtaken:  # by a run on another machine, which no lock keeps out
                 print("release: another model came into use meanwhile; it is decided again beside that one")
-    what = f", {registry.called(decided.version, places)}" if decided.version else ""
+    what = f", {registry.version_name(decided.version, places)}" if decided.version else ""
     print(f"release: {decided.verdict}{what}: {decided.reason}")
     return decided
 
@@ -76,7 +76,8 @@ class Candidate(NamedTuple):
             str(champion.number if champion else None),
             self.costs.model_dump_json(),
             self.acceptance.model_dump_json(),
-            *({self.places.registered_name} - {MODEL}),  # what was decided before there were two names stays decided
+            # what was decided before there were two names stays decided
+            *([] if self.places.registered_name == MODEL else [self.places.registered_name]),
         )
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
@@ -131,7 +132,7 @@ def turned_down(version: registry.Version, why: str, champion: registry.Version 
     """What a person took back, refused or replaced, no run promotes again."""
     return Release(
         verdict="kept",
-        reason=f"it is version {version.number}, which {why}; `{promoting(version.number, places)}` "
+        reason=f"it is version {version.number}, which {why}; `{promote_command(version.number, places)}` "
         "brings it into use all the same",
         version=champion.number if champion else None,
         champion_before=champion.number if champion else None,
@@ -142,11 +143,11 @@ def turned_down(version: registry.Version, why: str, champion: registry.Version 
 
 
 def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, places: Places) -> gate.Rival:
-    """Ask the model in use about the test images that it has not learnt from, unless it knows nothing of the source.
+    """Ask the model in use about the test images that it has not learned from, unless it knows nothing of the source.
 
-    What arrived counts as learned, and as a source too once it is one. It does not make a source known: an inbox that stays where
-    it is would vouch for whatever is learned beside it. Photographs count by content, so that of a data set whose files were
-    written anew a person decides.
+    A source is known by one photograph that the model has learned from, whether it came with a source or arrived. What arrives now
+    makes no source known, for an inbox that stays where it is would vouch for whatever is learned beside it. Photographs count by
+    content, so a person decides where the files of a data set were written anew.
     """
     rows = read_table(splits.table.path(places), manifest.Row)
     test = [row for row in rows if row.split == "test"]
@@ -158,7 +159,7 @@ def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, p
     learnt = bundle.learnt(champion.model, places)
     source = {row.sha256 for row in rows if row.origin == manifest.BASE}
     if learnt and not source & learnt:
-        return gate.Rival(champion.number, stranger=len(source))
+        return gate.Rival(champion.number, unknown_source=len(source))
     compared = [(row, one) for row, one in zip(test, judged, strict=True) if row.sha256 not in learnt]
     answers = judge_by(champion.model, [row for row, _ in compared], places)
     seen = {row.origin for row in rows if row.sha256 in learnt}
@@ -178,13 +179,15 @@ def settle(candidate: Candidate) -> Release:
     tracked = tracker.begin(candidate.question(champion), candidate.run_id, places)
     rival = beside(champion, splits, candidate.evaluation, places) if champion else None
     ruled = gate.ruled(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
-    stranger = bool(rival and rival.stranger)
-    waits = stranger or acceptance.require_approval
+    unknown = bool(rival and rival.unknown_source)
+    waits = unknown or acceptance.require_approval
     verdict: Verdict = "kept" if not ruled.promote else "waiting" if waits else "promoted"
     number = registered(candidate, tracked, ruled.reason, before).number if ruled.promote else before
     decided = Release(
         verdict=verdict,
-        reason=f"{ruled.reason}; {choices(number, places)}" if stranger and ruled.promote and number else ruled.reason,
+        reason=f"{ruled.reason}; {explain_choices(number, places)}"
+        if unknown and ruled.promote and number
+        else ruled.reason,
         version=number,
         champion_before=before,
         decided_in=candidate.run_id,
@@ -197,7 +200,7 @@ def settle(candidate: Candidate) -> Release:
     return decided
 
 
-def choices(number: int, places: Places) -> str:
+def explain_choices(number: int, places: Places) -> str:
     """Tell a person the two ways to go on with a model of other parts."""
     return (
         f"`flows/promote.py --version {number} --places.registered_model {shlex.quote(places.registered_name)}` brings it into use "
@@ -205,7 +208,7 @@ def choices(number: int, places: Places) -> str:
     )
 
 
-def promoting(number: int, places: Places) -> str:
+def promote_command(number: int, places: Places) -> str:
     """Return the command that brings a version into use."""
     name = places.registered_name
     option = "" if name == MODEL else f" --places.registered_model {shlex.quote(name)}"

@@ -328,11 +328,11 @@ def put_into_use(folder: Path, places: Places, run_id: str = "first-run") -> reg
     return registry.version(made.number, places)
 
 
-def ran(places: Places, name: str, source: str, model: str) -> Path:
+def run_folder(places: Places, name: str, source: str, model: str) -> Path:
     """Return the folder of a run, now the latest, as far as it tells what was run."""
     folder = places.artifacts / "runs" / name
     folder.mkdir(parents=True)
-    settings = Config(fetch=Fetch(source=source), places=places.named(model)).model_dump(mode="json")
+    settings = Config(fetch=Fetch(source=source), places=places.with_model(model)).model_dump(mode="json")
     (folder / "run.json").write_text(json.dumps({"config": settings}))
     latest = folder.with_name("latest")
     latest.unlink(missing_ok=True)

@@ -60,8 +60,10 @@ def test_a_run_can_be_repeated_from_its_parameters():
 )
 def test_the_registered_model_follows_from_the_source_unless_it_is_named(source, given, model):
     config = Config.model_validate({"fetch": {"source": source}, "places": {"registered_model": given}})
-    assert config.named().places.registered_model == config.named().named().places.registered_model == model
-    assert config.named().places.named(given) == config.places, "nothing else is another"
+    assert (
+        config.with_model().places.registered_model == config.with_model().with_model().places.registered_model == model
+    )
+    assert config.with_model().places.with_model(given) == config.places, "nothing else is another"
     assert config.places.registered_model == given
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import ran
+from conftest import run_folder
 
 from flows.watch import WatchArguments
 from tasks.runs import last as noun
@@ -105,52 +105,52 @@ def test_a_worker_elsewhere_is_told_whole_paths(tmp_path, monkeypatch):
 
 
 def test_a_run_of_the_sample_is_the_last_one_where_there_is_no_other(places):
-    toy = ran(places, "1", "sample", "recast-sample")
+    toy = run_folder(places, "1", "sample", "recast-sample")
     assert last_run(places) == toy
-    plant = ran(places, "2", "castings.zip", "recast")
+    plant = run_folder(places, "2", "castings.zip", "recast")
     assert last_run(places) == plant
-    ran(places, "3", "sample", "recast-sample")
+    run_folder(places, "3", "sample", "recast-sample")
     assert last_run(places) == plant
     assert as_last_time(Config(places=places)).fetch.source == "castings.zip"
 
 
 def test_the_run_that_ended_last_counts_whatever_the_clock_said_when_it_began(places):
-    ran(places, "2099", "old.zip", "recast")
-    new = ran(places, "2026", "new.zip", "recast")
+    run_folder(places, "2099", "old.zip", "recast")
+    new = run_folder(places, "2026", "new.zip", "recast")
     assert last_run(places) == new
 
 
 def test_of_a_named_model_its_own_runs_count(places):
-    gears = ran(places, "1", "gears.zip", "gears")
-    plant = ran(places, "2", "castings.zip", "recast")
-    toy = ran(places, "3", "sample", "recast-sample")
+    gears = run_folder(places, "1", "gears.zip", "gears")
+    plant = run_folder(places, "2", "castings.zip", "recast")
+    toy = run_folder(places, "3", "sample", "recast-sample")
     expected = {"gears": gears, "recast": plant, "recast-sample": toy, "wheels": None}
-    assert {name: last_run(places.named(name)) for name in expected} == expected
-    assert registered_models(places.named("wheels")) == ["gears", "recast", "recast-sample", "wheels"]
+    assert {name: last_run(places.with_model(name)) for name in expected} == expected
+    assert registered_models(places.with_model("wheels")) == ["gears", "recast", "recast-sample", "wheels"]
 
 
 def test_a_name_that_was_given_is_kept_and_one_that_follows_from_the_source_follows_it(places):
-    ran(places, "1", "castings.zip", "recast")
-    assert as_last_time(Config(places=places)).named().places.registered_model == "recast"
+    run_folder(places, "1", "castings.zip", "recast")
+    assert as_last_time(Config(places=places)).with_model().places.registered_model == "recast"
     other = Config(places=places, fetch=Fetch(source="sample"))
-    assert as_last_time(other).named().places.registered_model == "recast-sample"
-    ran(places, "2", "gears.zip", "gears")
-    assert as_last_time(Config(places=places)).named().places.registered_model == "gears"
-    assert as_last_time(other).named().places.registered_model == "recast-sample"
-    assert as_last_time(Config(places=places.named("recast"))).fetch.source == "castings.zip"
+    assert as_last_time(other).with_model().places.registered_model == "recast-sample"
+    run_folder(places, "2", "gears.zip", "gears")
+    assert as_last_time(Config(places=places)).with_model().places.registered_model == "gears"
+    assert as_last_time(other).with_model().places.registered_model == "recast-sample"
+    assert as_last_time(Config(places=places.with_model("recast"))).fetch.source == "castings.zip"
 
 
 def test_a_run_of_the_sample_from_before_it_had_a_name_of_its_own_keeps_its_name(places):
-    ran(places, "1", "sample", "recast")
-    assert as_last_time(Config(places=places)).named().places.registered_model == "recast"
+    run_folder(places, "1", "sample", "recast")
+    assert as_last_time(Config(places=places)).with_model().places.registered_model == "recast"
 
 
 @pytest.mark.parametrize(
     "text", ["", '{"config": {"fet', "null", "[]", '{"config": {"places": {"registered_model": "a\'b"}}}']
 )
 def test_a_run_that_cannot_be_read_is_named_and_passed_over(places, capsys, text):
-    whole = ran(places, "1", "castings.zip", "recast")
-    (ran(places, "2", "castings.zip", "recast") / "run.json").write_text(text)
+    whole = run_folder(places, "1", "castings.zip", "recast")
+    (run_folder(places, "2", "castings.zip", "recast") / "run.json").write_text(text)
     assert last_run(places) == whole
     said = capsys.readouterr()
     assert said.out == "", "where JSON may be asked for"
@@ -159,10 +159,10 @@ def test_a_run_that_cannot_be_read_is_named_and_passed_over(places, capsys, text
 
 def test_a_command_means_the_model_of_the_last_run_that_was_not_of_the_sample(places, monkeypatch):
     monkeypatch.setattr(noun.registry, "champion", lambda _: pytest.fail("the runs tell"))
-    ran(places, "1", "gears.zip", "gears")
-    ran(places, "2", "sample", "recast-sample")
-    assert resolve_model(places) == places.named("gears")
-    assert resolve_model(places.named("recast-sample")) == places.named("recast-sample")
+    run_folder(places, "1", "gears.zip", "gears")
+    run_folder(places, "2", "sample", "recast-sample")
+    assert resolve_model(places) == places.with_model("gears")
+    assert resolve_model(places.with_model("recast-sample")) == places.with_model("recast-sample")
 
 
 @pytest.mark.parametrize(
@@ -193,5 +193,5 @@ def test_without_such_a_run_a_command_means_what_is_in_use(places, monkeypatch, 
 
     monkeypatch.setattr(noun.registry, "champion", champion)
     for name in toys:
-        ran(places, name, "sample", "recast-sample")
+        run_folder(places, name, "sample", "recast-sample")
     assert resolve_model(places).registered_name == model

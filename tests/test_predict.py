@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from conftest import put_into_use, ran
+from conftest import put_into_use, run_folder
 
 from flows import predict
 from tasks.runs.commandline import exit_status
@@ -98,11 +98,11 @@ def test_drawn_parts_are_not_judged_by_in_the_place_of_others(ask, released, pla
     """The sample was run last, and the model in use of other images answers; which it was is said where JSON does not lie."""
     folder = places.artifacts / "models" / released[0].digest
     image = tmp_path / "castings/test/def_front/cast_0.jpeg"
-    toys = places.named("recast-sample")
+    toys = places.with_model("recast-sample")
     for number in (1, 2):
         put_into_use(folder, toys, f"toy {number}")
-    ran(places, "1", "castings.zip", "recast")
-    ran(places, "2", "sample", "recast-sample")
+    run_folder(places, "1", "castings.zip", "recast")
+    run_folder(places, "2", "sample", "recast-sample")
     status, said, error = ask(image, "--json")
     assert (status, json.loads(said)[0]["model_version"]) == (0, 1)
     assert f"judged by version 1, {released[0].digest[:12]}, of recast\n" in error
@@ -113,8 +113,8 @@ def test_drawn_parts_are_not_judged_by_in_the_place_of_others(ask, released, pla
 
 
 def test_where_no_model_of_the_last_run_is_in_use_the_sample_s_does_not_answer(ask, places, dataset):
-    ran(places, "1", "castings.zip", "recast")
-    ran(places, "2", "sample", "recast-sample")
+    run_folder(places, "1", "castings.zip", "recast")
+    run_folder(places, "2", "sample", "recast-sample")
     status, _, error = ask(dataset({"": 1}))
     assert status == 2
     assert " as recast: run flows/retrain.py first" in error

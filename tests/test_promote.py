@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from conftest import model_folder, put_into_use, ran
+from conftest import model_folder, put_into_use, run_folder
 
 from flows import promote
 from tasks.runs import registry
@@ -82,11 +82,11 @@ def test_a_version_that_is_not_there_is_told(two, say, words):
 
 
 def test_what_is_meant_is_the_model_of_the_last_run_that_was_not_of_the_sample(two, say):
-    toys = two.named("recast-sample")
+    toys = two.with_model("recast-sample")
     for text in ("toy", "better toy"):
         put_into_use(model_folder(text, two), toys, f"run of {text}")
-    ran(two, "1", "castings.zip", "recast")
-    ran(two, "2", "sample", "recast-sample")
+    run_folder(two, "1", "castings.zip", "recast")
+    run_folder(two, "2", "sample", "recast-sample")
     assert say("--version", 1)[1] == "version 1 is in use, version 2 no longer\n"
     assert (registry.champion(two).number, registry.champion(toys).number) == (1, 2)
     named = "--places.registered_model", "recast-sample"

@@ -87,7 +87,7 @@ def test_what_is_gone_is_told_and_its_story_stays(history, places):
 
 def test_what_a_model_of_another_name_needs_stays_and_what_it_needs_no_longer_goes(history, places):
     """Versions of two names bear equal numbers."""
-    toys = places.named("recast-sample")
+    toys = places.with_model("recast-sample")
     for number in range(1, 5):
         folder = model_folder(f"toy {number}", places)
         version = put_into_use(folder, toys, f"run-0{number}")

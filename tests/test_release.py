@@ -67,7 +67,7 @@ def released(evaluation, splits, model, places, tested, candidate, monkeypatch):
 
         monkeypatch.setattr(verb, "judge_by", judged)
         monkeypatch.setattr(verb.bundle, "learnt", lambda digest, places: frozenset(learnt))
-        there = places.named(model_name)
+        there = places.with_model(model_name)
         return release.fn(splits, model, evaluation, candidate(name, changed), Costs(), acceptance, run_id, there)
 
     return run
@@ -206,15 +206,15 @@ def test_what_was_decided_before_the_sample_had_a_name_of_its_own_stays_decided(
         LAX.model_dump_json(),
     ]
     assert parts.question(None) == hashlib.sha256(" ".join(texts).encode()).hexdigest()
-    assert parts._replace(places=places.named("recast")).question(None) == parts.question(None)
-    assert parts._replace(places=places.named("recast-sample")).question(None) != parts.question(None)
+    assert parts._replace(places=places.with_model("recast")).question(None) == parts.question(None)
+    assert parts._replace(places=places.with_model("recast-sample")).question(None) != parts.question(None)
 
 
 def test_the_command_that_brings_a_refused_version_into_use_names_its_model(released, places):
     shift = "night shift"
     released("aa", LAX, model_name=shift)
     released("bb", LAX, "run 2", champion=contrary, model_name=shift)
-    registry.rollback("was taken back", places.named(shift))
+    registry.rollback("was taken back", places.with_model(shift))
     again = released("bb", LAX, "run 3", model_name=shift)
     assert f"`flows/promote.py --version 2 --places.registered_model '{shift}'` brings it into use" in again.reason
 

@@ -202,10 +202,10 @@ def test_drawn_parts_take_no_other_s_place(run, archive, places):
     toy = run("sample", fetch=drawn, acceptance=loose)
     assert (toy["release"]["verdict"], toy["release"]["version"]) == ("promoted", 1)
     assert toy["config"]["places"]["registered_model"] == "recast-sample"
-    insisted = run("sample", into=places.named("recast"), fetch=drawn, acceptance=loose)
+    insisted = run("sample", into=places.with_model("recast"), fetch=drawn, acceptance=loose)
     assert (insisted["release"]["verdict"], insisted["release"]["champion_before"]) == ("waiting", 1)
     assert made(insisted) == ["release"]
-    assert [registry.champion(places.named(name)).number for name in ("recast", "recast-sample")] == [1, 1]
+    assert [registry.champion(places.with_model(name)).number for name in ("recast", "recast-sample")] == [1, 1]
     assert registry.champion(resolve_model(places)).run_id != toy["run_id"]
 
 

@@ -93,7 +93,7 @@ def tell(retrained, said, places) -> None:
     assert answering() == 1
 
     name = first["config"]["places"]["registered_model"]
-    places = places.named(name)
+    places = places.with_model(name)
     client = tracker.client(places)
     runs = client.search_runs([tracker.experiment(places)], order_by=["attributes.start_time"])
     assert [(run.data.tags["recast.run"], run.data.tags["recast.verdict"], run.info.status) for run in runs] == [

@@ -12,7 +12,7 @@ from uuid import uuid4
 from zlib import crc32
 
 import pytest
-from conftest import ran
+from conftest import run_folder
 from prefect.client.schemas.objects import FlowRun, State
 
 from flows import watch as flow
@@ -306,10 +306,10 @@ def test_a_damaged_model_does_not_keep_it_from_asking(look, settled, config, pre
 
 def test_the_form_of_retrain_begins_as_the_last_run_that_was_not_of_the_sample(places):
     assert flow.form_settings(places) is None
-    ran(places, "1", "castings.zip", "recast")
-    ran(places, "2", "sample", "recast-sample")
+    run_folder(places, "1", "castings.zip", "recast")
+    run_folder(places, "2", "sample", "recast-sample")
     assert flow.form_settings(places) == {"config": {"fetch": {"source": "castings.zip"}}}, "of the place where it runs"
-    ran(places, "3", "gears.zip", "gears")
+    run_folder(places, "3", "gears.zip", "gears")
     told = flow.form_settings(places)
     assert Config.model_validate(told["config"]).places.registered_model == "gears"
 
@@ -329,7 +329,7 @@ def test_a_look_of_the_schedule_keeps_the_form_at_the_last_run(places, monkeypat
     monkeypatch.setattr(flow, "look", lambda *_: False)
     flow.watch.fn(Config(places=places))
     assert Client.updated == [], "nobody said what to learn from"
-    ran(places, "1", "castings.zip", "recast")
+    run_folder(places, "1", "castings.zip", "recast")
     flow.watch.fn(Config(places=places))
     expected = {"config": {"fetch": {"source": "castings.zip"}}}
     assert Client.updated == [("retrain/retrain", {"parameters": expected})]
@@ -342,12 +342,12 @@ def test_what_is_learnt_from_is_that_of_the_last_run_that_was_not_of_the_sample(
     """And so is the name: what is asked for concerns that registered model."""
     asked = []
     monkeypatch.setattr(flow, "news", lambda fetch, places: asked.append((fetch.source, places)) or pytest.fail("seen"))
-    ran(places, "1", "castings.zip", "recast")
-    ran(places, "2", "sample", "recast-sample")
+    run_folder(places, "1", "castings.zip", "recast")
+    run_folder(places, "2", "sample", "recast-sample")
     for given in (None, "recast-sample"):
         with pytest.raises(pytest.fail.Exception, match="seen"):
-            flow.look(Config(places=places.named(given)), 1, 7, print)
-    assert asked == [("castings.zip", places.named("recast")), ("sample", places.named("recast-sample"))]
+            flow.look(Config(places=places.with_model(given)), 1, 7, print)
+    assert asked == [("castings.zip", places.with_model("recast")), ("sample", places.with_model("recast-sample"))]
 
 
 def test_where_nobody_said_what_to_learn_from_nothing_is_asked(places, capsys):

@@ -288,7 +288,7 @@ class Places(Settings):
         """The name that is set, else that of all sources but the sample."""
         return self.registered_model or MODEL
 
-    def named(self, model: str | None) -> Self:
+    def with_model(self, model: str | None) -> Self:
         """Return the same folders with this name in the registry."""
         return self.model_copy(update={"registered_model": model})
 
@@ -305,10 +305,10 @@ class Config(Settings):
     acceptance: Acceptance = Acceptance()
     places: Places = Places()
 
-    def named(self) -> Self:
+    def with_model(self) -> Self:
         """Return the same settings with the registered model named: as it is set, else by the source."""
         model = self.places.registered_model or default_model(self.fetch.source)
-        return self.model_copy(update={"places": self.places.named(model)})
+        return self.model_copy(update={"places": self.places.with_model(model)})
 
 
 def default_model(source: str) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from tasks.runs import registry
 from tasks.runs.config import MODEL, SAMPLE, SAMPLE_MODEL, Config, Places, default_model
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 
 LATEST = "latest"
 
@@ -35,14 +36,16 @@ def runs(places: Places) -> Iterator[Run]:
     top = (places.artifacts.absolute() / "runs").resolve()
     names = (path.parent.name for path in top.glob("*/run.json") if not path.parent.is_symlink())
     latest = [(top / LATEST).resolve()] if (top / LATEST / "run.json").is_file() else []
-    for folder in [*latest, *(top / name for name in sorted(names, reverse=True) if not name.startswith("."))]:
+    others = (top / name for name in sorted(names, reverse=True) if not name.startswith("."))
+    for folder in dict.fromkeys([*latest, *others]):
         try:
-            yield described(folder)
+            yield read_run(folder)
         except (BadInput, OSError, ValueError, AttributeError) as error:
-            print(f"{folder / 'run.json'} cannot be read, and the run is passed over: {error}", file=sys.stderr)
+            line = f"{folder / 'run.json'} cannot be read, and the run is passed over: {' '.join(str(error).split())}"
+            print(for_terminal(line), file=sys.stderr)
 
 
-def described(folder: Path) -> Run:
+def read_run(folder: Path) -> Run:
     """Return what the folder of a run says of it. Raises OSError, ValueError or AttributeError where it cannot be read."""
     config = facts_of(folder).get("config") or {}
     source = (config.get("fetch") or {}).get("source", "")
@@ -74,16 +77,16 @@ def resolve_model(places: Places) -> Places:
     if places.registered_model:
         return places
     newest = next((run for run in runs(places) if not run.of_sample), None)
-    return places.named(newest.model if newest else released_model(places))
+    return places.with_model(newest.model if newest else model_in_use(places))
 
 
-def released_model(places: Places) -> str:
+def model_in_use(places: Places) -> str:
     """Return which of the two default names has a model in use; of both the one that is not drawn parts."""
-    version = registry.champion(places.named(MODEL))
+    version = registry.champion(places.with_model(MODEL))
     drawn = {run.folder.name for run in runs(places) if run.of_sample}
     if version and version.run_id not in drawn:
         return MODEL
-    return SAMPLE_MODEL if registry.champion(places.named(SAMPLE_MODEL)) else MODEL
+    return SAMPLE_MODEL if registry.champion(places.with_model(SAMPLE_MODEL)) else MODEL
 
 
 def nothing_in_use(places: Places) -> str:
@@ -136,7 +139,7 @@ def as_last_time(config: Config) -> Config | None:
             f"what is given does not go with the settings of the last run, which hold for all else: {what}"
         ) from error
     if last and default_model(last.fetch.source) == default_model(asked.fetch.source):
-        places = asked.places.named(asked.places.registered_model or own_model(last))
+        places = asked.places.with_model(asked.places.registered_model or own_model(last))
         return asked.model_copy(update={"places": places})
     return asked
 

@@ -66,7 +66,7 @@ def by_alias(alias: str, places: Places) -> Version | None:
     return Version.model_validate(there) if there else None
 
 
-def called(number: int, places: Places) -> str:
+def version_name(number: int, places: Places) -> str:
     """Return what people call a version: by its number, and by its registered model where that is not the usual one."""
     return f"version {number}" + (f" of {places.registered_name}" if places.registered_name != MODEL else "")
 

@@ -88,8 +88,8 @@ def needed(keep_runs: int, places: Places) -> Needed:
     versions = {
         (model, one.number): one
         for model in registered_models(places)  # whichever is meant elsewhere: what another one needs stays too
-        for back in [registry.previous(places.named(model))]  # its alias may lag behind a run that was killed
-        for one in registry.versions(places.named(model))
+        for back in [registry.previous(places.with_model(model))]  # its alias may lag behind a run that was killed
+        for one in registry.versions(places.with_model(model))
         if one.aliases or one.model in made or one == back
     }
     runs = newest | {one.run_id for one in versions.values()}
@@ -106,7 +106,7 @@ def needed(keep_runs: int, places: Places) -> Needed:
 def surplus(stays: Needed, places: Places) -> Iterator[Surplus]:
     """What can go: first what refers to others, so that who is interrupted leaves nothing that lacks a part."""
     data, artifacts = places.data.absolute(), places.artifacts.absolute()
-    for of_model in map(places.named, registered_models(places)):
+    for of_model in map(places.with_model, registered_models(places)):
         for version in registry.versions(of_model):
             stay = (of_model.registered_name, version.number) in stays.versions
             if version.run_id in stays.going and not stay and not version.removed:
