@@ -185,9 +185,7 @@ def settle(candidate: Candidate) -> Release:
     number = registered(candidate, tracked, ruled.reason, before).number if ruled.promote else before
     decided = Release(
         verdict=verdict,
-        reason=f"{ruled.reason}; {explain_choices(number, places)}"
-        if unknown and ruled.promote and number
-        else ruled.reason,
+        reason=ruled.reason + (f"; {explain_choices(number, places)}" if unknown and ruled.promote else ""),
         version=number,
         champion_before=before,
         decided_in=candidate.run_id,
@@ -200,7 +198,7 @@ def settle(candidate: Candidate) -> Release:
     return decided
 
 
-def explain_choices(number: int, places: Places) -> str:
+def explain_choices(number: int | None, places: Places) -> str:
     """Tell a person the two ways to go on with a model of other parts."""
     return (
         f"`flows/promote.py --version {number} --places.registered_model {shlex.quote(places.registered_name)}` brings it into use "
