@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from conftest import put_into_use, run_folder
+from conftest import model_folder, put_into_use, run_folder
 
 from flows import predict
 from tasks.runs.commandline import exit_status
@@ -99,8 +99,8 @@ def test_drawn_parts_are_not_judged_by_in_the_place_of_others(ask, released, pla
     folder = places.artifacts / "models" / released[0].digest
     image = tmp_path / "castings/test/def_front/cast_0.jpeg"
     toys = places.with_model("recast-sample")
-    for number in (1, 2):
-        put_into_use(folder, toys, f"toy {number}")
+    put_into_use(model_folder("a toy", places), toys)
+    put_into_use(folder, toys)
     run_folder(places, "1", "castings.zip", "recast")
     run_folder(places, "2", "sample", "recast-sample")
     status, said, error = ask(image, "--json")

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 def config(released, dataset, places, request):
     """Six new photographs and a model in use; others in each test, for equal news are one event on the server."""
     arrival = dataset({"": 3}, name="line 2", first_seed=crc32(request.node.name.encode()))
-    return Config(fetch=Fetch(arrivals=(arrival,), settle_seconds=0), places=places)
+    return Config(fetch=Fetch(arrivals=(arrival,), settle_seconds=0), places=places.with_model("recast"))
 
 
 @pytest.fixture
