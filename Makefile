@@ -84,14 +84,11 @@ doctor: .venv/run  ## what is there: versions, GPU, disk, server, credentials
 serve: .venv/run  ## a Prefect server with its pages, on port 4200; ARGS="--port 4201"
 	@$(BIN)/python deployments/server.py $(ARGS)
 
-# The embedded registry, unless MLFLOW_TRACKING_URI names a server.
-REGISTRY = $(or $(MLFLOW_TRACKING_URI),sqlite:///$(abspath artifacts)/mlflow.db)
-
 mlflow: .venv/run  ## MLflow's pages on port 5000: runs, versions, what is in use; ARGS="--port 5002"
 	@$(BIN)/python deployments/mlflow_server.py $(ARGS)
 
 serve-model: .venv/run  ## the model in use answers on port 5001, by MLflow; ARGS="--version 2"
-	$(BIN)/python deployments/serve_model.py $(ARGS)
+	@$(BIN)/python deployments/serve_model.py $(ARGS)
 
 prune: .venv/run  ## remove what no version in use, before or waiting, and no kept run needs; ARGS="--keep-runs 20 --dry-run"
 	@$(BIN)/python flows/prune.py $(ARGS)

@@ -127,9 +127,10 @@ def answer(room: Path, artifacts: str) -> int | None:
 def versions(room: Path, artifacts: str) -> int:
     sys.path.insert(0, str(ROOT))
     from tasks.runs import registry
-    from tasks.runs.config import Places
+    from tasks.runs.config import SAMPLE_MODEL, Places
 
-    return len(registry.versions(Places(data=room / "data", artifacts=room / artifacts)))
+    places = Places(data=room / "data", artifacts=room / artifacts, registered_model=SAMPLE_MODEL)
+    return len(registry.versions(places))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ from prefect.settings import PREFECT_API_URL
 
 from deployments.automations import apply
 from deployments.pools import IMAGE, INSIDE, TYPES, Type, template
+from flows.watch import FORM, fill_form, form_settings
+from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
 from tasks.runs.server_access import authenticate
 
 authenticate()  # by the local password, where the server is on this machine
@@ -80,7 +83,13 @@ def bring(client: SyncPrefectClient, name: str, kind: Type | None, image: str) -
 
 
 def deploy(client: SyncPrefectClient, root: Path) -> None:
-    """The deployments, whose runs begin in the folder `root`."""
+    """The deployments, whose runs begin in the folder `root`.
+
+    The form of `retrain` begins with the settings of the last run, and else with those that it has on the server.
+    """
+    form = parameters_of(client, FORM)
+    if root == ROOT:  # elsewhere runs have other places, and `watch` fills the form there
+        form = last_settings() or form
     told = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text(encoding="utf-8"))
     told["deployments"] = [as_switched(client, one) for one in told["deployments"]]
     told["pull"] = [{"prefect.deployments.steps.set_working_directory": {"directory": str(root)}}]
@@ -89,6 +98,24 @@ def deploy(client: SyncPrefectClient, root: Path) -> None:
         file.flush()
         words = ["--no-prompt", "deploy", "--all", "--prefect-file", file.name]
         subprocess.run([sys.executable, "-m", "prefect", *words], cwd=ROOT, check=True)
+    fill_form(client, form)
+
+
+def last_settings() -> Told | None:
+    """Return the settings of the last run as parameters of another one; None where there was none, or one of them is none any more."""
+    try:
+        return form_settings(Places(data=ROOT / "data", artifacts=ROOT / "artifacts"))
+    except BadInput as trouble:
+        print(f"the form of {FORM} stays as it is: {trouble}")
+        return None
+
+
+def parameters_of(client: SyncPrefectClient, deployment: str) -> Told | None:
+    """What the runs of a deployment begin with where nothing else is said; None where it is not there yet."""
+    try:
+        return client.read_deployment_by_name(deployment).parameters
+    except ObjectNotFound:
+        return None
 
 
 def as_switched(client: SyncPrefectClient, told: Told) -> Told:

@@ -22,6 +22,7 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.last import resolve_model
 
 
 class ServeArguments(Arguments):
@@ -34,7 +35,7 @@ class ServeArguments(Arguments):
 
 def main() -> None:
     asked = parse(ServeArguments, sys.argv[1:])
-    places = asked.places
+    places = resolve_model(asked.places)
     version = registry.version(asked.version, places) if asked.version else registry.champion(places)
     if version is None:
         raise BadInput(f"no model is in use in {places.artifacts.absolute()}: run flows/retrain.py first")

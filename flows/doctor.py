@@ -21,6 +21,7 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.last import resolve_model
 from tasks.runs.outcome import versions
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, walk
@@ -42,8 +43,10 @@ def findings(places: Places) -> Iterator[tuple[str, str]]:
     for name, place in (("data", places.data), ("artifacts", places.artifacts)):
         yield name, f"{place.absolute()}, {free_gb(place):,.0f} GB free"
     yield "inbox", inbox(places)
+    places = resolve_model(places)
     champion = registry.champion(places)
-    yield "model in use", f"version {champion.number}, {champion.model[:12]}" if champion else "none yet: make retrain"
+    found = f"version {champion.number}, {champion.model[:12]}, of {places.registered_name}" if champion else None
+    yield "model in use", found or "none yet: make retrain"
     yield "Prefect server", server()
     yield "Kaggle credentials", credentials()
 

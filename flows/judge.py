@@ -20,6 +20,7 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.last import nothing_in_use, resolve_model
 from tasks.runs.markdown import code, table
 from tasks.runs.server_access import authenticate
 
@@ -51,9 +52,11 @@ def judge(folder: Path, results: Path | None = None, settle_seconds: float = SET
 
 
 def inspected(folder: Path, results: Path | None, settle_seconds: float, places: Places) -> Inspected:
+    places = resolve_model(places)
     champion = registry.champion(places)
     if champion is None:
-        raise BadInput(f"no model is in use in {places.artifacts.absolute()}: run flows/retrain.py first")
+        raise BadInput(nothing_in_use(places))
+    print(f"judging by version {champion.number}, of {places.registered_name}", file=sys.stderr)
     there = folder.absolute()
     below = there.relative_to(there.anchor)  # the whole of it: many stations have a folder `images`
     return inspect(folder, results or places.artifacts / "judged" / below, settle_seconds, champion, places)

@@ -24,6 +24,7 @@ from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import write_whole
+from tasks.runs.last import read_run, nothing_in_use, resolve_model
 from tasks.runs.progress import bar
 from tasks.runs.tables import as_table
 from tasks.sources.folder import is_image, walk
@@ -41,27 +42,24 @@ class PredictArguments(Arguments):
     places: Places = Places()
 
 
-def chosen(arguments: PredictArguments) -> Predictor:
-    """The model that the arguments name; the champion when they name none."""
+def chosen(arguments: PredictArguments) -> tuple[Predictor, str]:
+    """Return the model that the arguments name, the champion when they name none, and what people call it."""
     if sum(option is not None for option in (arguments.version, arguments.run, arguments.file)) > 1:
         raise BadInput("--version, --run and --file each name a model: give one of them")
     if arguments.file:
         if not arguments.file.exists():
             raise BadInput(f"there is no model {str(arguments.file)!r}: give its folder, or the model.keras in it")
-        return Predictor(folder_of(arguments.file))
+        predictor = Predictor(folder_of(arguments.file))
+        return predictor, predictor.name
     if arguments.run:
-        return of_run(arguments.run, arguments.places)
-    version = (
-        registry.version(arguments.version, arguments.places)
-        if arguments.version
-        else registry.champion(arguments.places)
-    )
+        predictor = of_run(arguments.run, arguments.places)
+        return predictor, predictor.name
+    places = resolve_model(arguments.places)
+    version = registry.version(arguments.version, places) if arguments.version else registry.champion(places)
     if version is None:
-        raise BadInput(
-            f"no model is in use in {arguments.places.artifacts.absolute()}: "
-            "run flows/retrain.py first, or name one by --run latest or --file"
-        )
-    return Predictor(bundle.obtained(version, arguments.places), version.number)
+        raise BadInput(f"{nothing_in_use(places)}, or name one by --run latest or --file")
+    predictor = Predictor(bundle.obtained(version, places), version.number)
+    return predictor, f"{predictor.name}, of {places.registered_name}"
 
 
 def folder_of(file: Path) -> Path:
@@ -78,6 +76,7 @@ def of_run(run: str, places: Places) -> Predictor:
     folder = bundle.of(model_of_run(run, places), places)
     if folder.is_dir():
         return Predictor(folder)  # nobody is asked: that takes seconds
+    places = places.with_model(read_run(places.artifacts.absolute() / "runs" / run).model)
     released = next((one for one in registry.versions(places) if one.model == folder.name), None)
     return Predictor(bundle.obtained(released, places), released.number) if released else Predictor(folder)
 
@@ -116,8 +115,8 @@ def main() -> None:
     images = list(images_of(arguments.images))
     if not images:
         raise BadInput(f"no image lies in {', '.join(arguments.images)}: .jpeg, .jpg and .png files are judged")
-    predictor, answers = chosen(arguments), []
-    print(f"judged by {predictor.name}", file=sys.stderr)
+    (predictor, name), answers = chosen(arguments), []
+    print(f"judged by {name}", file=sys.stderr)
     with bar("judging", len(images)) as advance:
         for answer in predictor.judge(images):
             answers.append(answer)

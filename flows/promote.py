@@ -20,8 +20,9 @@ from rich.text import Text
 from tasks.models import bundle
 from tasks.runs import registry, tracker
 from tasks.runs.commandline import Arguments, exit_status, parse
-from tasks.runs.config import Places
+from tasks.runs.config import MODEL, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.last import resolve_model
 from tasks.runs.server_access import authenticate
 
 authenticate()  # by the local password, where the server is on this machine
@@ -53,12 +54,15 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
     """Does what is asked, one thing of the three, and says it in one sentence."""
     if sum((version is not None, rollback, refuse is not None)) != 1:
         raise BadInput("say one thing: --version N, --rollback, --refuse N, or --list")
+    places = resolve_model(places)
     with registry.deciding(places):
         if rollback:
             if earlier := registry.previous(places):
                 bundle.obtained(earlier, places)  # before anybody is sent to it
             now, before = registry.rollback(f"was taken back{because(reason)}", places)
-            return f"version {now.number} is in use again, version {before.number} was taken back"
+            return (
+                f"{registry.version_name(now.number, places)} is in use again, version {before.number} was taken back"
+            )
         if refuse is not None:
             return refused(refuse, reason, places)
         return put_into_use(registry.version(version or 0, places), places)
@@ -67,19 +71,20 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
 def put_into_use(chosen: registry.Version, places: Places) -> str:
     champion = registry.champion(places)
     if champion and champion.number == chosen.number:
-        return f"version {chosen.number} is in use already"
+        return f"{registry.version_name(chosen.number, places)} is in use already"
     bundle.obtained(chosen, places)  # before anybody is sent to it
     registry.withdraw(chosen.number, None, places)
     try:
         registry.promote(chosen.number, number(champion), places)
     except registry.Overtaken:  # by another machine, which no lock keeps out
         raise BadInput("another version came into use meanwhile: look at --list, and say it again") from None
-    return f"version {chosen.number} is in use" + (f", version {champion.number} no longer" if champion else "")
+    replaced = f", version {champion.number} no longer" if champion else ""
+    return f"{registry.version_name(chosen.number, places)} is in use{replaced}"
 
 
 def refused(number: int, reason: str, places: Places) -> str:
     registry.refuse(number, f"was refused{because(reason)}", places)
-    return f"version {number} is refused: no run promotes it"
+    return f"{registry.version_name(number, places)} is refused: no run promotes it"
 
 
 def because(reason: str) -> str:
@@ -103,6 +108,7 @@ def promote(
 @flow(flow_run_name="approve version {version}", log_prints=True, persist_result=True)
 def approve(version: int, places: Places = Places()) -> str:
     """Asks a person about a challenger, in the Prefect UI: the run is suspended, and holds no worker, until it is answered."""
+    places = resolve_model(places)
     waiting = registry.version(version, places)
     if waiting.withdrawn or registry.CHALLENGER not in waiting.aliases:
         print(nothing := f"version {version} does not wait for an answer")
@@ -140,7 +146,10 @@ def number(version: registry.Version | None) -> int | None:
 
 
 def listed(places: Places) -> Table:
+    places = resolve_model(places)
     table = Table("version", "", "model", "run", "why", box=None, pad_edge=False, header_style="bold")
+    if places.registered_name != MODEL:
+        table.title, table.title_justify = places.registered_name, "left"
     for one in registry.versions(places):
         state = {"withdrawn": one.withdrawn, "files removed": one.removed}
         marks = ", ".join([*one.aliases, *(name for name, why in state.items() if why)])

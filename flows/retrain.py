@@ -64,12 +64,13 @@ def called(what: str, config: Config, started: datetime) -> str:
 @flow(flow_run_name=run_name, log_prints=True)
 def retrain(config: Config = Config()) -> Release:
     """From the source to a released model, or to the reason why not."""
+    config = config.with_model()
     with using(config.places):
         return retrained(config)
 
 
 def retrained(config: Config) -> Release:
-    """The run itself."""
+    """Do the run itself, with settings that name the registered model."""
     started, began = datetime.now(UTC), time.perf_counter()
     run_id, commit = new_run_id(started, config), code()
     sweep(config.places)
@@ -115,7 +116,7 @@ def taken_up(decided: Release, run_id: str, places: Places) -> Release:
 
 def tell_verdict(decided: Release, places: Places) -> None:
     """An event of what became of the model: `recast.model.promoted`, `.kept` or `.waiting`."""
-    name = places.registered_model
+    name = places.registered_name
     emit_event(
         f"recast.model.{decided.verdict}",
         resource={"prefect.resource.id": f"recast.model.{name}", "prefect.resource.name": name},
@@ -126,7 +127,7 @@ def tell_verdict(decided: Release, places: Places) -> None:
 
 def announce(waiting: Release, places: Places) -> None:
     """The event that starts the deployment `approve`."""
-    name, number = places.registered_model, waiting.version
+    name, number = places.registered_name, waiting.version
     there = Places(data=places.data.absolute(), artifacts=places.artifacts.absolute(), registered_model=name)
     emit_event(
         "recast.challenger.waiting",
@@ -226,7 +227,7 @@ def stop_at_once(*_: object) -> None:
 
 
 def main() -> None:
-    config = Config.model_validate(parse(RetrainArguments, sys.argv[1:]).model_dump())
+    config = Config.model_validate(parse(RetrainArguments, sys.argv[1:]).model_dump()).with_model()
     look_first(config)  # what is wrong is told before a server is started
     if not PREFECT_API_URL.value():
         signal.signal(signal.SIGINT, stop_at_once)

@@ -7,8 +7,10 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
@@ -16,7 +18,8 @@ import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when 
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
@@ -27,6 +30,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventIDFilter
+from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 from pydantic import Field
 
@@ -39,7 +43,7 @@ from tasks.runs.commandline import RetrainArguments, exit_status, parse
 from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import alone, usable
-from tasks.runs.last import as_last_time, last_run, whole
+from tasks.runs.last import as_last_time, last_config, last_run, own_model, whole
 from tasks.runs.markdown import of
 from tasks.runs.retention import under_way
 from tasks.runs.server_access import authenticate
@@ -48,6 +52,7 @@ from tasks.sources.news import Fresh, News, again_from, news, remember, told
 authenticate()  # by the local password, where the server is on this machine
 
 EVENT = "recast.images.arrived"
+FORM = "retrain/retrain"  # the deployment that a person starts by hand
 DAY = 86_400  # seconds
 PATIENCE = 60.0  # seconds until the server must have the event
 
@@ -65,19 +70,46 @@ class WatchArguments(RetrainArguments):
 def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: float = 7.0) -> bool:
     """Looks once, for a schedule. Whether a retraining was asked for; what arrived is an artifact.
 
-    Of `config`, what is not given is as in the last successful run; training continues from the model in use.
+    Of `config`, what is not given is as in the last successful run; training continues from the model in use. The form of the
+    deployment `retrain` is kept at the settings of that run.
     """
-    return look(config, min_new_images, max_wait_days, publish)
+    asked = look(config, min_new_images, max_wait_days, publish)
+    with get_client(sync_client=True) as client:  # after the look: a form is no reason to miss an arrival
+        fill_form(client, form_settings(config.places))
+    return asked
+
+
+def form_settings(places: Places) -> dict[str, Any] | None:
+    """Return the parameters with which a form for another run like the last one begins; None where there was none.
+
+    The places are the form's own, and so is a registered model that follows from the source: who chooses another source there
+    gets that one's.
+    """
+    if (last := last_config(places)) is None:
+        return None
+    settings = whole(last).model_dump(mode="json", exclude_defaults=True, exclude={"places"})
+    return {"config": settings | ({"places": {"registered_model": model}} if (model := own_model(last)) else {})}
+
+
+def fill_form(client: SyncPrefectClient, parameters: dict[str, Any] | None) -> None:
+    """Let the form of the deployment `retrain` begin with these parameters, if there are any, and such a deployment."""
+    with suppress(ObjectNotFound):
+        form = client.read_deployment_by_name(FORM)
+        if parameters is not None and parameters != form.parameters:
+            client.update_deployment(form.id, DeploymentUpdate(parameters=parameters))
 
 
 def look(config: Config, least: int, longest_days: float, show: Callable[[str, str], object]) -> bool:
     """Whether a retraining was asked for. Two looks at once at the same places come one after the other."""
-    places = config.places
-    usable(places)
-    before = last_run(places)
+    usable(config.places)
+    before = last_run(config.places)
     if (asked := as_last_time(config)) is None:
-        print(f"watch: there was no run in {places.artifacts.absolute()}: flows/retrain.py makes one, or name a source")
+        print(
+            f"watch: there was no run in {describe_places(config.places)}: flows/retrain.py makes one, or name a source"
+        )
         return False
+    asked = asked.with_model()
+    places = asked.places
     places.data.mkdir(parents=True, exist_ok=True)
     with alone(places.data.absolute() / ".watching.lock"):
         found = news(asked.fetch, places)
@@ -87,13 +119,19 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         if (why := found.due(least, longest_days * DAY)) is None:
             print(f"watch: new images: {len(found.images):,}, waiting for {least:,}")
             return False
-        if obstacle := in_the_way(found, before, places):
+        if obstacle := in_the_way(found, before, config.places):
             print(f"watch: {why}; {obstacle}")
             return False
         drifts = compared(found.images, model) if model else ()
         show("arrivals", report(found, why, drifts))
         print(f"watch: {why}")
         return ask(found, why, drifts, asked)
+
+
+def describe_places(places: Places) -> str:
+    """Return where runs are looked for, and of which registered model, if of one alone."""
+    of_model = f" of {places.registered_model}" if places.registered_model else ""
+    return f"{places.artifacts.absolute()}{of_model}"
 
 
 def in_the_way(found: News, before: Path | None, places: Places) -> str | None:
@@ -167,7 +205,7 @@ def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> boo
         print("watch: no server is told, since PREFECT_API_URL is not set; python flows/retrain.py learns from it now")
         return False
     number = len(told(found, config.places)) + 1
-    event = uuid5(NAMESPACE_URL, f"recast {config.places.registered_model} {found.digest} {number}")
+    event = uuid5(NAMESPACE_URL, f"recast {config.places.registered_name} {found.digest} {number}")
     if not has(event):
         tell(event, found, why, drifts, config)
         until_had(event)
@@ -178,7 +216,7 @@ def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> boo
 
 def tell(event: UUID, found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> None:
     """Sends the event, with all that the run needs to know."""
-    name = config.places.registered_model
+    name = config.places.registered_name
     emit_event(
         EVENT,
         resource={"prefect.resource.id": f"recast.images.{name}", "prefect.resource.name": f"new images for {name}"},

@@ -1,6 +1,7 @@
 """Release: the candidate becomes the champion if the rules of the gate allow it; otherwise the champion stays, and the reason is said."""
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from tasks.models.duels import Pair
 from tasks.models.judging import judge_by
 from tasks.models.metrics import Prediction
 from tasks.runs import registry, tracker
-from tasks.runs.config import Acceptance, Places
+from tasks.runs.config import MODEL, Acceptance, Places
 from tasks.runs.config import Evaluation as Costs
 from tasks.runs.errors import BadInput
 from tasks.runs.records import Evaluation, Exports, Model, Release, Rule, Splits, Verdict
@@ -42,7 +43,8 @@ def release(
                 break
             except registry.Overtaken:  # by a run on another machine, which no lock keeps out
                 print("release: another model came into use meanwhile; it is decided again beside that one")
-    print(f"release: {decided.verdict}{f', version {decided.version}' if decided.version else ''}: {decided.reason}")
+    what = f", {registry.version_name(decided.version, places)}" if decided.version else ""
+    print(f"release: {decided.verdict}{what}: {decided.reason}")
     return decided
 
 
@@ -74,6 +76,8 @@ class Candidate(NamedTuple):
             str(champion.number if champion else None),
             self.costs.model_dump_json(),
             self.acceptance.model_dump_json(),
+            # what was decided before there were two names stays decided
+            *([] if self.places.registered_name == MODEL else [self.places.registered_name]),
         )
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
@@ -86,7 +90,7 @@ def known(candidate: Candidate) -> Release | None:
         return in_use(candidate.alone, champion, places)
     made = [one for one in registry.versions(places) if one.model == digest and one.withdrawn]
     if made:
-        return turned_down(made[-1], made[-1].withdrawn or "", champion)
+        return turned_down(made[-1], made[-1].withdrawn or "", champion, places)
     decided = tracker.decision(candidate.question(champion), places)
     return as_it_stands(decided, champion, places) if decided else None
 
@@ -118,17 +122,17 @@ def as_it_stands(decided: Release, champion: registry.Version | None, places: Pl
         return decided.model_copy(update={"cached": True})
     version = registry.version(decided.version, places)
     if decided.verdict == "promoted":
-        return turned_down(version, "a person replaced by another one", champion)
+        return turned_down(version, "a person replaced by another one", champion, places)
     if registry.CHALLENGER not in version.aliases:
-        return turned_down(version, "waited for an answer until another one took its place", champion)
+        return turned_down(version, "waited for an answer until another one took its place", champion, places)
     return decided.model_copy(update={"cached": True})
 
 
-def turned_down(version: registry.Version, why: str, champion: registry.Version | None) -> Release:
+def turned_down(version: registry.Version, why: str, champion: registry.Version | None, places: Places) -> Release:
     """What a person took back, refused or replaced, no run promotes again."""
     return Release(
         verdict="kept",
-        reason=f"it is version {version.number}, which {why}; `flows/promote.py --version {version.number}` "
+        reason=f"it is version {version.number}, which {why}; `{promote_command(version.number, places)}` "
         "brings it into use all the same",
         version=champion.number if champion else None,
         champion_before=champion.number if champion else None,
@@ -139,7 +143,12 @@ def turned_down(version: registry.Version, why: str, champion: registry.Version 
 
 
 def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, places: Places) -> gate.Rival:
-    """The model in use, asked today about the test images that it has not learnt from."""
+    """Ask the model in use about the test images that it has not learned from, unless it knows nothing of the source.
+
+    A source is known by one photograph that the model has learned from, whether it came with a source or arrived. What arrives now
+    makes no source known, for an inbox that stays where it is would vouch for whatever is learned beside it. Photographs count by
+    content, so a person decides where the files of a data set were written anew.
+    """
     rows = read_table(splits.table.path(places), manifest.Row)
     test = [row for row in rows if row.split == "test"]
     judged = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
@@ -148,6 +157,9 @@ def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, p
     except BadInput as gone:
         return gate.Rival(champion.number, unusable=str(gone))
     learnt = bundle.learnt(champion.model, places)
+    source = {row.sha256 for row in rows if row.origin == manifest.BASE}
+    if learnt and not source & learnt:
+        return gate.Rival(champion.number, unknown_source=len(source))
     compared = [(row, one) for row, one in zip(test, judged, strict=True) if row.sha256 not in learnt]
     answers = judge_by(champion.model, [row for row, _ in compared], places)
     seen = {row.origin for row in rows if row.sha256 in learnt}
@@ -167,11 +179,13 @@ def settle(candidate: Candidate) -> Release:
     tracked = tracker.begin(candidate.question(champion), candidate.run_id, places)
     rival = beside(champion, splits, candidate.evaluation, places) if champion else None
     ruled = gate.ruled(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
-    verdict: Verdict = "kept" if not ruled.promote else "waiting" if acceptance.require_approval else "promoted"
+    unknown = bool(rival and rival.unknown_source)
+    waits = unknown or acceptance.require_approval
+    verdict: Verdict = "kept" if not ruled.promote else "waiting" if waits else "promoted"
     number = registered(candidate, tracked, ruled.reason, before).number if ruled.promote else before
     decided = Release(
         verdict=verdict,
-        reason=ruled.reason,
+        reason=ruled.reason + (f"; {explain_choices(number, places)}" if unknown and ruled.promote else ""),
         version=number,
         champion_before=before,
         decided_in=candidate.run_id,
@@ -182,6 +196,21 @@ def settle(candidate: Candidate) -> Release:
     carry_out(decided, places)
     tracker.decide(tracked, decided, places)
     return decided
+
+
+def explain_choices(number: int | None, places: Places) -> str:
+    """Tell a person the two ways to go on with a model of other parts."""
+    return (
+        f"`flows/promote.py --version {number} --places.registered_model {shlex.quote(places.registered_name)}` brings it into use "
+        "all the same, and `flows/retrain.py` with the same settings and `--places.registered_model NAME` gives it a name of its own"
+    )
+
+
+def promote_command(number: int, places: Places) -> str:
+    """Return the command that brings a version into use."""
+    name = places.registered_name
+    option = "" if name == MODEL else f" --places.registered_model {shlex.quote(name)}"
+    return f"flows/promote.py --version {number}{option}"
 
 
 def carry_out(decided: Release, places: Places) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import pickle
 import shutil
@@ -338,6 +339,18 @@ class Touch:
 
     def __reduce__(self) -> tuple:
         return Path.touch, (self.path,)
+
+
+def run_folder(places: Places, name: str, source: str, model: str) -> Path:
+    """Return the folder of a run, now the latest, as far as it tells what was run."""
+    folder = places.artifacts / "runs" / name
+    folder.mkdir(parents=True)
+    settings = Config(fetch=Fetch(source=source), places=places.with_model(model)).model_dump(mode="json")
+    (folder / "run.json").write_text(json.dumps({"config": settings}))
+    latest = folder.with_name("latest")
+    latest.unlink(missing_ok=True)
+    latest.symlink_to(name)
+    return folder
 
 
 class Training(NamedTuple):

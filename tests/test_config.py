@@ -47,6 +47,32 @@ def test_a_run_can_be_repeated_from_its_parameters():
     assert Config.model_validate({}) == Config()
 
 
+@pytest.mark.parametrize(
+    ("source", "given", "model"),
+    [
+        ("sample", None, "recast-sample"),
+        ("castings.zip", None, "recast"),
+        ("./sample", None, "recast"),
+        ("kaggle:alice/sample", None, "recast"),
+        ("sample", "recast", "recast"),
+        ("castings.zip", "gears", "gears"),
+    ],
+)
+def test_the_registered_model_follows_from_the_source_unless_it_is_named(source, given, model):
+    config = Config.model_validate({"fetch": {"source": source}, "places": {"registered_model": given}})
+    assert (
+        config.with_model().places.registered_model == config.with_model().with_model().places.registered_model == model
+    )
+    assert config.with_model().places.with_model(given) == config.places, "nothing else is another"
+    assert config.places.registered_model == given
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a:b", "it's", "a`b"])
+def test_what_mlflow_takes_for_no_name_is_refused(name):
+    with pytest.raises(ValidationError):
+        Config.model_validate({"places": {"registered_model": name}})
+
+
 def test_no_group_of_settings_bears_a_flat_name():
     assert not set(SHORT.values()) & set(Config.model_fields)  # it would be parsed as JSON
 

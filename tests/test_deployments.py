@@ -104,8 +104,15 @@ def test_deploying_again_leaves_what_a_person_switched(client, monkeypatch):
         assert Counter(one.name for one in found).most_common(1)[0][1] == 1, "none is there twice"
         return {one.name: one.enabled for one in found}
 
+    def form() -> dict:
+        return client.read_deployment_by_name("retrain/retrain").parameters
+
+    last = {"config": {"fetch": {"source": "{{ castings }}.zip"}}}
     monkeypatch.setenv("RECAST_ALERTS", "http://127.0.0.1:1/")
+    monkeypatch.setattr("deployments.deploy.form_settings", lambda _: last)
     deploy(client, ROOT)
+    assert form() == last, "the form of `retrain` begins as the last run"
+    monkeypatch.setattr("deployments.deploy.form_settings", lambda _: None)
     apply(client)
     assert active() == {"monthly": False, "five-minutely": True, "weekly": True}
     first = automations()
@@ -124,6 +131,7 @@ def test_deploying_again_leaves_what_a_person_switched(client, monkeypatch):
     deploy(client, ROOT)
     apply(client)
     assert active() == {"monthly": True, "five-minutely": False, "weekly": True}
+    assert form() == last, "where no run is known here"
     assert client.read_deployment(batch.id).paused
     assert automations() == first | dict.fromkeys(disabled, False)
 

@@ -129,6 +129,18 @@ def test_a_test_without_a_good_part_breaks_no_limit(evaluation):
     assert not gate.broken(gate.accepted(none, LIMITS)[1:2])
 
 
+def test_a_model_in_use_that_knows_nothing_of_the_source_is_compared_by_nobody():
+    ruling = ruled(Rival(3, pairs("reject", "pass", 12), unknown_source=800))
+    assert ruling.promote
+    assert ruling.reason.startswith(
+        "it keeps to every limit, but version 3 has learned from none of the 800 photographs of"
+    )
+    assert [(rule.name, rule.figure, rule.kept) for rule in ruling.rules[1:]] == [
+        ("photographs of the source that version 3 has learned from", "0 of 800", False)
+    ]
+    assert not ruled(Rival(3, unknown_source=800), FINE, BAD).promote, "a bad model waits for nobody"
+
+
 def test_a_ruling_says_yes_or_no_and_bears_its_rules():
     assert ruled(None) == (True, ruled(None).reason, (FINE,))
     assert ruled(None, FINE, BAD) == (False, ruled(None, FINE, BAD).reason, (FINE, BAD))

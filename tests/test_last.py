@@ -4,13 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import run_folder
 
 from flows.watch import WatchArguments
+from tasks.runs import last as noun
 from tasks.runs.commandline import parse
 from tasks.runs.config import Config, Fetch, Places, Sample, Training
 from tasks.runs.errors import BadInput
-from tasks.runs.last import as_last_time, last_run, whole
+from tasks.runs.last import as_last_time, last_run, registered_models, resolve_model, whole
 from tasks.runs.outcome import write_run
+from tasks.runs.registry import Version
 
 
 @pytest.fixture
@@ -99,3 +102,96 @@ def test_a_worker_elsewhere_is_told_whole_paths(tmp_path, monkeypatch):
     assert found.fetch.arrivals == (tmp_path / "line 2",)
     assert found.places == Places(data=tmp_path / "data", artifacts=tmp_path / "artifacts")
     assert whole(Config()).fetch.source == "sample"
+
+
+def test_a_run_of_the_sample_is_the_last_one_where_there_is_no_other(places):
+    toy = run_folder(places, "1", "sample", "recast-sample")
+    assert last_run(places) == toy
+    plant = run_folder(places, "2", "castings.zip", "recast")
+    assert last_run(places) == plant
+    run_folder(places, "3", "sample", "recast-sample")
+    assert last_run(places) == plant
+    assert as_last_time(Config(places=places)).fetch.source == "castings.zip"
+
+
+def test_the_run_that_ended_last_counts_whatever_the_clock_said_when_it_began(places):
+    run_folder(places, "2099", "old.zip", "recast")
+    new = run_folder(places, "2026", "new.zip", "recast")
+    assert last_run(places) == new
+
+
+def test_of_a_named_model_its_own_runs_count(places):
+    gears = run_folder(places, "1", "gears.zip", "gears")
+    plant = run_folder(places, "2", "castings.zip", "recast")
+    toy = run_folder(places, "3", "sample", "recast-sample")
+    expected = {"gears": gears, "recast": plant, "recast-sample": toy, "wheels": None}
+    assert {name: last_run(places.with_model(name)) for name in expected} == expected
+    assert registered_models(places.with_model("wheels")) == ["gears", "recast", "recast-sample", "wheels"]
+
+
+def test_a_name_that_was_given_is_kept_and_one_that_follows_from_the_source_follows_it(places):
+    run_folder(places, "1", "castings.zip", "recast")
+    assert as_last_time(Config(places=places)).with_model().places.registered_model == "recast"
+    other = Config(places=places, fetch=Fetch(source="sample"))
+    assert as_last_time(other).with_model().places.registered_model == "recast-sample"
+    run_folder(places, "2", "gears.zip", "gears")
+    assert as_last_time(Config(places=places)).with_model().places.registered_model == "gears"
+    assert as_last_time(other).with_model().places.registered_model == "recast-sample"
+    assert as_last_time(Config(places=places.with_model("recast"))).fetch.source == "castings.zip"
+
+
+def test_a_run_of_the_sample_from_before_it_had_a_name_of_its_own_keeps_its_name(places):
+    run_folder(places, "1", "sample", "recast")
+    assert as_last_time(Config(places=places)).with_model().places.registered_model == "recast"
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"config": {"fet', "null", "[]", '{"config": {"places": {"registered_model": "a\'b"}}}']
+)
+def test_a_run_that_cannot_be_read_is_named_and_passed_over(places, capsys, text):
+    whole = run_folder(places, "1", "castings.zip", "recast")
+    (run_folder(places, "2", "castings.zip", "recast") / "run.json").write_text(text)
+    assert last_run(places) == whole
+    said = capsys.readouterr()
+    assert said.out == "", "where JSON may be asked for"
+    assert f"{places.artifacts / 'runs/2/run.json'} cannot be read, and the run is passed over: " in said.err
+
+
+def test_a_command_means_the_model_of_the_last_run_that_was_not_of_the_sample(places, monkeypatch):
+    monkeypatch.setattr(noun.registry, "champion", lambda _: pytest.fail("the runs tell"))
+    run_folder(places, "1", "gears.zip", "gears")
+    run_folder(places, "2", "sample", "recast-sample")
+    assert resolve_model(places) == places.with_model("gears")
+    assert resolve_model(places.with_model("recast-sample")) == places.with_model("recast-sample")
+
+
+@pytest.mark.parametrize(
+    ("toys", "in_use", "model"),
+    [
+        ([], {}, "recast"),
+        ([], {"recast": "elsewhere"}, "recast"),
+        ([], {"recast": "elsewhere", "recast-sample": "elsewhere"}, "recast"),
+        (["1"], {"recast-sample": "1"}, "recast-sample"),
+        (["1"], {"recast": "elsewhere", "recast-sample": "1"}, "recast"),
+        (["1"], {"recast": "1"}, "recast"),
+        (["1", "2"], {"recast": "1", "recast-sample": "2"}, "recast-sample"),
+    ],
+    ids=[
+        "nothing",
+        "judges alone",
+        "judges alone beside both",
+        "tried",
+        "tried beside a plant's server",
+        "old",
+        "old and new",
+    ],
+)
+def test_without_such_a_run_a_command_means_what_is_in_use(places, monkeypatch, toys, in_use, model):
+    def champion(of: Places) -> Version | None:
+        run = in_use.get(of.registered_name)
+        return run and Version(number=1, model="ab", run_id=run, reason="", champion_before=None, tracked="")
+
+    monkeypatch.setattr(noun.registry, "champion", champion)
+    for name in toys:
+        run_folder(places, name, "sample", "recast-sample")
+    assert resolve_model(places).registered_name == model

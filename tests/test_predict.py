@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from conftest import model_folder, put_into_use, run_folder
 
 from flows import predict
 from tasks.runs.commandline import exit_status
@@ -92,6 +93,32 @@ def test_a_version_a_folder_or_a_file_can_be_named(ask, released, places, tmp_pa
         for words in ([], ["--version", 1], ["--file", folder], ["--file", folder / "model.keras"])
     ]
     assert len(set(answers)) == 1
+
+
+def test_drawn_parts_are_not_judged_by_in_the_place_of_others(ask, released, places, tmp_path):
+    """The sample was run last, and the model in use of other images answers; which it was is said where JSON does not lie."""
+    folder = places.artifacts / "models" / released[0].digest
+    image = tmp_path / "castings/test/def_front/cast_0.jpeg"
+    toys = places.with_model("recast-sample")
+    put_into_use(model_folder("a toy", places), toys)
+    put_into_use(folder, toys)
+    run_folder(places, "1", "castings.zip", "recast")
+    run_folder(places, "2", "sample", "recast-sample")
+    status, said, error = ask(image, "--json")
+    assert (status, json.loads(said)[0]["model_version"]) == (0, 1)
+    assert f"judged by version 1, {released[0].digest[:12]}, of recast\n" in error
+    status, said, error = ask(image, "--json", "--places.registered_model", "recast-sample")
+    assert (status, json.loads(said)[0]["model_version"]) == (0, 2)
+    assert ", of recast-sample\n" in error
+    assert "there is no version 2 of recast in" in ask(image, "--version", 2)[2]
+
+
+def test_where_no_model_of_the_last_run_is_in_use_the_sample_s_does_not_answer(ask, places, dataset):
+    run_folder(places, "1", "castings.zip", "recast")
+    run_folder(places, "2", "sample", "recast-sample")
+    status, _, error = ask(dataset({"": 1}))
+    assert status == 2
+    assert " as recast: run flows/retrain.py first" in error
 
 
 def test_the_model_of_a_run_comes_from_its_folder_and_else_from_the_registry(

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from conftest import model_folder, put_into_use
+from conftest import model_folder, put_into_use, run_folder
 
 from flows import promote
 from tasks.runs import registry
@@ -79,6 +79,21 @@ def test_a_version_that_is_not_there_is_told(two, say, words):
     assert status == 2
     assert "there is no version 9 of recast in sqlite" in error
     assert registry.champion(two).number == 2
+
+
+def test_what_is_meant_is_the_model_of_the_last_run_that_was_not_of_the_sample(two, say):
+    toys = two.with_model("recast-sample")
+    for text in ("toy", "better toy"):
+        put_into_use(model_folder(text, two), toys, f"run of {text}")
+    run_folder(two, "1", "castings.zip", "recast")
+    run_folder(two, "2", "sample", "recast-sample")
+    assert say("--version", 1)[1] == "version 1 is in use, version 2 no longer\n"
+    assert (registry.champion(two).number, registry.champion(toys).number) == (1, 2)
+    named = "--places.registered_model", "recast-sample"
+    assert say("--rollback", *named)[1] == "version 1 of recast-sample is in use again, version 2 was taken back\n"
+    said = say("--list", *named)[1]
+    assert said.startswith("recast-sample") and "run of better toy" in said
+    assert "toy" not in say("--list")[1]
 
 
 def test_a_version_whose_files_are_gone_does_not_come_into_use(two, say, places):

@@ -85,6 +85,21 @@ def test_what_is_gone_is_told_and_its_story_stays(history, places):
     assert len(client.list_artifacts(history[3].tracked)) == 3
 
 
+def test_what_a_model_of_another_name_needs_stays_and_what_it_needs_no_longer_goes(history, places):
+    """Versions of two names bear equal numbers."""
+    toys = places.with_model("recast-sample")
+    for number in range(1, 5):
+        folder = model_folder(f"toy {number}", places)
+        version = put_into_use(folder, toys, f"run-0{number}")
+        ran(f"run-0{number}", places, model=folder.name, tracked=version.tracked)
+    retention.prune(1, places)
+    for of in (places, toys):
+        assert [bool(one.removed) for one in registry.versions(of)] == [True, True, False, False]
+        assert bundle.of(registry.champion(of).model, places).is_dir()
+    assert left(places.artifacts / "runs") == {"run-03", "run-04", "run-3", "run-4", "run-5"}
+    assert retention.prune(1, toys) == {}
+
+
 def test_a_version_that_waits_stays(history, places):
     waiting = model_folder("waits", places)
     tracked = tracker.begin("it waits", "run-0", places)

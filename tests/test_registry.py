@@ -190,7 +190,7 @@ def test_what_was_taken_back_may_come_again_where_a_person_says_so(three):
 
 
 def test_a_version_that_somebody_made_by_hand_stops_no_question(three):
-    tracker.client(three).create_model_version(three.registered_model, str(model_folder("four", three)))
+    tracker.client(three).create_model_version(three.registered_name, str(model_folder("four", three)))
     made = registry.version(4, three)
     assert (made.model, made.run_id, made.reason, made.champion_before, made.tracked) == ("", "", "", None, "")
     assert registry.champion(three).number == 3

@@ -1,5 +1,6 @@
 """Release: promoted or kept, decided once, with the rules and the figures that decided it."""
 
+import hashlib
 import shutil
 
 import pytest
@@ -10,7 +11,7 @@ from tasks import release as verb
 from tasks.images.manifest import Row
 from tasks.models import bundle
 from tasks.models.metrics import Prediction
-from tasks.release import release
+from tasks.release import Candidate, release
 from tasks.runs import registry, tracker
 from tasks.runs.config import Acceptance, Classes
 from tasks.runs.config import Evaluation as Costs
@@ -57,14 +58,17 @@ def splits(tested, places):
 def released(evaluation, splits, model, places, tested, candidate, monkeypatch):
     """One defect of ten escapes, two good parts of ten are rejected; what is in use judges as `champion` says, or alike."""
 
-    def run(name: str, acceptance: Acceptance, run_id: str = "run 1", champion=None, learnt=(), changed=0):
+    def run(
+        name: str, acceptance: Acceptance, run_id: str = "run 1", champion=None, learnt=(), changed=0, model_name=None
+    ):
         def judged(digest, rows, places):
             kept = {row.path for row in rows}
             return [one if champion is None else champion(one) for one in tested if one.path in kept]
 
         monkeypatch.setattr(verb, "judge_by", judged)
         monkeypatch.setattr(verb.bundle, "learnt", lambda digest, places: frozenset(learnt))
-        return release.fn(splits, model, evaluation, candidate(name, changed), Costs(), acceptance, run_id, places)
+        there = places.with_model(model_name)
+        return release.fn(splits, model, evaluation, candidate(name, changed), Costs(), acceptance, run_id, there)
 
     return run
 
@@ -150,6 +154,69 @@ def test_a_candidate_that_learnt_a_new_origin_takes_the_place_of_an_equal_champi
     decided = released("bb", LAX, "run 2", learnt=["ff" * 32])
     assert decided.verdict == "promoted"
     assert decided.reason.startswith("it has learnt from line 2, which version 1 has never seen, and is no worse")
+
+
+@pytest.mark.parametrize("learnt", [["99" * 32], ["99" * 32, f"{1:064x}"]], ids=["nothing", "what arrived beside it"])
+def test_a_source_that_the_model_in_use_knows_nothing_of_waits_for_a_person(released, places, learnt):
+    """Though it is the better one on its own test images, and whatever stays in the inbox beside it."""
+    released("aa", LAX)
+    decided = released("bb", LAX, "run 2", champion=contrary, learnt=learnt)
+    assert (decided.verdict, decided.version, decided.champion_before) == ("waiting", 2, 1)
+    assert decided.reason.startswith(
+        "it keeps to every limit, but version 1 has learned from none of the 11 photographs of its"
+    )
+    assert "`flows/promote.py --version 2 --places.registered_model recast` brings it into use" in decided.reason
+    assert "`--places.registered_model NAME` gives it a name of its own" in decided.reason
+    assert (registry.champion(places).number, registry.by_alias(registry.CHALLENGER, places).number) == (1, 2)
+    assert released("bb", LAX, "run 3", learnt=learnt) == decided.model_copy(update={"cached": True})
+    assert released("bb", LAX, "run 4", learnt=learnt, model_name="gears").verdict == "promoted"
+    assert registry.champion(places).number == 1
+
+
+def test_a_source_that_arrived_once_is_known(released):
+    released("aa", LAX)
+    assert released("bb", LAX, "run 2", champion=contrary, learnt=[f"{0:064x}"]).verdict == "promoted"
+
+
+def test_a_bad_model_of_an_unknown_source_waits_for_nobody(released):
+    released("aa", LAX)
+    decided = released("bb", STRICT, "run 2", learnt=["99" * 32])
+    assert (decided.verdict, decided.version) == ("kept", 1)
+    assert "promote.py" not in decided.reason
+
+
+def test_equal_candidates_of_two_names_are_two_questions(released, places, capsys):
+    released("aa", LAX)
+    other = released("aa", LAX, "run 2", model_name="gears")
+    assert (other.verdict, other.version, other.champion_before, other.cached) == ("promoted", 1, None, False)
+    assert "release: promoted, version 1 of gears: the first model" in capsys.readouterr().out
+    assert released("aa", LAX, "run 3").decided_in == "run 1"
+
+
+def test_what_was_decided_before_the_sample_had_a_name_of_its_own_stays_decided(
+    released, places, splits, model, evaluation, candidate
+):
+    """Its question did not tell the name, which was the same for all."""
+    parts = Candidate(splits, model, evaluation, candidate("aa"), Costs(), LAX, "run", places)
+    texts = [
+        candidate("aa").digest,
+        evaluation.predictions.sha256,
+        "None",
+        Costs().model_dump_json(),
+        LAX.model_dump_json(),
+    ]
+    assert parts.question(None) == hashlib.sha256(" ".join(texts).encode()).hexdigest()
+    assert parts._replace(places=places.with_model("recast")).question(None) == parts.question(None)
+    assert parts._replace(places=places.with_model("recast-sample")).question(None) != parts.question(None)
+
+
+def test_the_command_that_brings_a_refused_version_into_use_names_its_model(released, places):
+    shift = "night shift"
+    released("aa", LAX, model_name=shift)
+    released("bb", LAX, "run 2", champion=contrary, model_name=shift)
+    registry.rollback("was taken back", places.with_model(shift))
+    again = released("bb", LAX, "run 3", model_name=shift)
+    assert f"`flows/promote.py --version 2 --places.registered_model '{shift}'` brings it into use" in again.reason
 
 
 def test_a_champion_whose_files_are_gone_makes_way(released, places):

@@ -19,9 +19,11 @@ from kaggle_emulator import Emulator
 from prefect.settings import PREFECT_API_URL
 
 from flows import retrain as flow
+from tasks.runs import registry
 from tasks.runs.commandline import exit_status
 from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.last import resolve_model
 from tasks.sources.archive import pack
 from tasks.sources.folder import walk
 
@@ -213,6 +215,20 @@ def test_a_run_that_continues_from_the_model_in_use_is_remembered_although_it_ch
     second = run(archive, **going_on)
     assert (second["training"]["started_from"], second["release"]["version"]) == (first["model"]["folder"], 2)
     assert made(run(archive, **going_on)) == []
+
+
+def test_drawn_parts_take_no_other_s_place(run, archive, places):
+    loose = {"max_escape_rate": 1, "max_false_reject_rate": 1, "max_review_rate": 1}
+    drawn = {"sample": {"parts": 16, "train_images": 64, "test_images": 16}}
+    run(archive, acceptance=loose)
+    toy = run("sample", fetch=drawn, acceptance=loose)
+    assert (toy["release"]["verdict"], toy["release"]["version"]) == ("promoted", 1)
+    assert toy["config"]["places"]["registered_model"] == "recast-sample"
+    insisted = run("sample", into=places.with_model("recast"), fetch=drawn, acceptance=loose)
+    assert (insisted["release"]["verdict"], insisted["release"]["champion_before"]) == ("waiting", 1)
+    assert made(insisted) == ["release"]
+    assert [registry.champion(places.with_model(name)).number for name in ("recast", "recast-sample")] == [1, 1]
+    assert registry.champion(resolve_model(places)).run_id != toy["run_id"]
 
 
 def test_a_kaggle_data_set_is_a_source_like_others(run, first, archive, monkeypatch, tmp_path):

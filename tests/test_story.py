@@ -92,6 +92,8 @@ def tell(retrained, said, places) -> None:
     assert "it is version 2, which was taken back: a try" in unchanged["release"]["reason"]
     assert answering() == 1
 
+    name = first["config"]["places"]["registered_model"]
+    places = places.with_model(name)
     client = tracker.client(places)
     runs = client.search_runs([tracker.experiment(places)], order_by=["attributes.start_time"])
     assert [(run.data.tags["recast.run"], run.data.tags["recast.verdict"], run.info.status) for run in runs] == [
@@ -101,8 +103,8 @@ def tell(retrained, said, places) -> None:
     assert [run.data.metrics["evaluation.test.accuracy"] for run in runs] == [
         facts["evaluation"]["test"]["accuracy"] for facts in (first, better, worse)
     ]
-    assert int(client.get_model_version_by_alias("recast", "champion").version) == 1
-    assert client.get_model_version("recast", "2").tags["recast.withdrawn"] == "was taken back: a try"
+    assert int(client.get_model_version_by_alias(name, "champion").version) == 1
+    assert client.get_model_version(name, "2").tags["recast.withdrawn"] == "was taken back: a try"
 
     went = said(prune, "--keep-runs", "1")
     assert " 2 runs, " in went, "one that changed nothing, and the worse one"

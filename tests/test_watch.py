@@ -3,12 +3,16 @@
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
 from uuid import uuid4
 from zlib import crc32
 
 import pytest
+from conftest import run_folder
 from prefect.client.schemas.objects import FlowRun, State
 
 from flows import watch as flow
@@ -24,7 +28,7 @@ ROOT = Path(__file__).parents[1]
 def config(released, dataset, places, request):
     """Six new photographs and a model in use; others in each test, for equal news are one event on the server."""
     arrival = dataset({"": 3}, name="line 2", first_seed=crc32(request.node.name.encode()))
-    return Config(fetch=Fetch(arrivals=(arrival,), settle_seconds=0), places=places)
+    return Config(fetch=Fetch(arrivals=(arrival,), settle_seconds=0), places=places.with_model("recast"))
 
 
 @pytest.fixture
@@ -298,6 +302,52 @@ def test_a_damaged_model_does_not_keep_it_from_asking(look, settled, config, pre
     assert asked
     assert "what arrives is not judged" in said
     assert "| `line 2` |" not in shown["arrivals"]
+
+
+def test_the_form_of_retrain_begins_as_the_last_run_that_was_not_of_the_sample(places):
+    assert flow.form_settings(places) is None
+    run_folder(places, "1", "castings.zip", "recast")
+    run_folder(places, "2", "sample", "recast-sample")
+    assert flow.form_settings(places) == {"config": {"fetch": {"source": "castings.zip"}}}, "of the place where it runs"
+    run_folder(places, "3", "gears.zip", "gears")
+    told = flow.form_settings(places)
+    assert Config.model_validate(told["config"]).places.registered_model == "gears"
+
+
+def test_a_look_of_the_schedule_keeps_the_form_at_the_last_run(places, monkeypatch):
+    class Client:
+        parameters: ClassVar = {"config": {"fetch": {"source": "old.zip"}}}
+        updated: ClassVar = []
+
+        def read_deployment_by_name(self, name):
+            return SimpleNamespace(id=name, parameters=self.parameters)
+
+        def update_deployment(self, name, update):
+            self.updated.append((name, update.model_dump(exclude_unset=True)))
+
+    monkeypatch.setattr(flow, "get_client", lambda sync_client: nullcontext(Client()))
+    monkeypatch.setattr(flow, "look", lambda *_: False)
+    flow.watch.fn(Config(places=places))
+    assert Client.updated == [], "nobody said what to learn from"
+    run_folder(places, "1", "castings.zip", "recast")
+    flow.watch.fn(Config(places=places))
+    expected = {"config": {"fetch": {"source": "castings.zip"}}}
+    assert Client.updated == [("retrain/retrain", {"parameters": expected})]
+    Client.parameters = expected
+    flow.watch.fn(Config(places=places))
+    assert len(Client.updated) == 1
+
+
+def test_what_is_learnt_from_is_that_of_the_last_run_that_was_not_of_the_sample(places, tmp_path, monkeypatch):
+    """And so is the name: what is asked for concerns that registered model."""
+    asked = []
+    monkeypatch.setattr(flow, "news", lambda fetch, places: asked.append((fetch.source, places)) or pytest.fail("seen"))
+    run_folder(places, "1", "castings.zip", "recast")
+    run_folder(places, "2", "sample", "recast-sample")
+    for given in (None, "recast-sample"):
+        with pytest.raises(pytest.fail.Exception, match="seen"):
+            flow.look(Config(places=places.with_model(given)), 1, 7, print)
+    assert asked == [("castings.zip", places.with_model("recast")), ("sample", places.with_model("recast-sample"))]
 
 
 def test_where_nobody_said_what_to_learn_from_nothing_is_asked(places, capsys):

@@ -24,6 +24,8 @@ class Rival(NamedTuple):
     """Origins that the candidate learnt from and it did not."""
     unusable: str = ""
     """Why it cannot be asked, if so."""
+    unknown_source: int = 0
+    """Photographs of the candidate's source, if it has learned from none of them: then a person decides."""
 
 
 class Ruling(NamedTuple):
@@ -101,6 +103,8 @@ def ruled(
     number = rival.number
     if rival.unusable:
         return Ruling(True, f"it keeps to every limit, and version {number} cannot be used: {rival.unusable}", alone)
+    if rival.unknown_source:
+        return refer_to_person(alone, rival)
     if not rival.pairs:
         return Ruling(
             False, f"version {number} has learnt from every test image, so nothing tells which is better", alone
@@ -130,6 +134,21 @@ def ruled(
         return Ruling(True, f"{reason}{left_out}", rules)
     how = "worse than" if worse else "no better beyond noise than"
     return Ruling(False, f"{how} version {number}: it {found.told()}{left_out}", rules)
+
+
+def refer_to_person(alone: Sequence[Rule], rival: Rival) -> Ruling:
+    """Say that no comparison decides where the two models know different parts: being better on one tells nothing of the other."""
+    shared = Rule(
+        name=f"photographs of the source that version {rival.number} has learned from",
+        figure=f"0 of {rival.unknown_source:,}",
+        limit="one at least, else a person decides",
+        kept=False,
+    )
+    reason = (
+        f"it keeps to every limit, but version {rival.number} has learned from none of the {rival.unknown_source:,} photographs of its "
+        "source, so that no comparison can tell whether it may take that place"
+    )
+    return Ruling(True, reason, [*alone, shared])
 
 
 def learnt_well(rival: Rival, classes: Classes, costs: Evaluation) -> bool:

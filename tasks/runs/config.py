@@ -9,6 +9,8 @@ ModelName = Literal["compact", "ring", "tutorial", "tutorial_dropout"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 Beginning = Literal["scratch", "champion"]
 Protocol = Literal["cleaned", "published", "grouped"]
+SAMPLE = "sample"  # as a source: the built-in one, which is drawn
+MODEL, SAMPLE_MODEL = "recast", "recast-sample"  # registered models: of all other sources, and of the sample
 
 
 class Settings(BaseModel):
@@ -60,7 +62,7 @@ class Sample(Settings):
 class Fetch(Settings):
     """Where the images come from."""
 
-    source: str = Field("sample", min_length=1)
+    source: str = Field(SAMPLE, min_length=1)
     """`sample`, a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
     arrivals: tuple[Path, ...] | None = None
     """Folders of new labelled images, class folders inside; unset: `<data>/inbox`, if it holds any."""
@@ -277,8 +279,18 @@ class Places(Settings):
     """The inbox, and what can be deleted because it is made again."""
     artifacts: Path = Path("artifacts")
     """What is kept: runs, models, the registry."""
-    registered_model: str = Field("recast", min_length=1, pattern=r"^[^/:'`]+$")
-    """Name in MLflow of the model that versions are of, and of the experiment."""
+    registered_model: str | None = Field(None, min_length=1, pattern=r"^[^/:'`]+$")
+    """Name in MLflow of the model that versions are of, and of the experiment; unset: `recast-sample` for the built-in sample,
+    `recast` for all other sources."""
+
+    @property
+    def registered_name(self) -> str:
+        """The name that is set, else that of all sources but the sample."""
+        return self.registered_model or MODEL
+
+    def with_model(self, model: str | None) -> Self:
+        """Return the same folders with this name in the registry."""
+        return self.model_copy(update={"registered_model": model})
 
 
 class Config(Settings):
@@ -292,3 +304,13 @@ class Config(Settings):
     evaluation: Evaluation = Evaluation()
     acceptance: Acceptance = Acceptance()
     places: Places = Places()
+
+    def with_model(self) -> Self:
+        """Return the same settings with the registered model named: as it is set, else by the source."""
+        model = self.places.registered_model or default_model(self.fetch.source)
+        return self.model_copy(update={"places": self.places.with_model(model)})
+
+
+def default_model(source: str) -> str:
+    """Return the registered model of a source: drawn parts never take the place of a plant's."""
+    return SAMPLE_MODEL if source == SAMPLE else MODEL

@@ -1,21 +1,105 @@
-"""Last: the newest run of the places, and the settings of the next one, which are those of the last where nothing else is given."""
+"""Last: the newest run of the places, the settings of the next one, which are those of the last where nothing else is given, and
+the registered model that is meant where nobody names one. Runs of the built-in sample count where there are no others.
+"""
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from tasks.runs.config import Config, Places
+from tasks.runs import registry
+from tasks.runs.config import MODEL, SAMPLE, SAMPLE_MODEL, Config, Places, default_model
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 
-LATEST = "runs/latest"
+LATEST = "latest"
+
+
+class Run(NamedTuple):
+    """A run that ended well."""
+
+    folder: Path
+    of_sample: bool
+    """Its source was the built-in sample."""
+    model: str
+    """Name of its registered model."""
+
+
+def runs(places: Places) -> Iterator[Run]:
+    """Yield the runs of the places, first the one that ended last, then the others, those that began last first.
+
+    A run whose `run.json` cannot be read is passed over, and named on standard error.
+    """
+    top = (places.artifacts.absolute() / "runs").resolve()
+    names = (path.parent.name for path in top.glob("*/run.json") if not path.parent.is_symlink())
+    latest = [(top / LATEST).resolve()] if (top / LATEST / "run.json").is_file() else []
+    others = (top / name for name in sorted(names, reverse=True) if not name.startswith("."))
+    for folder in dict.fromkeys([*latest, *others]):
+        try:
+            yield read_run(folder)
+        except (BadInput, OSError, ValueError, AttributeError) as error:
+            line = f"{folder / 'run.json'} cannot be read, and the run is passed over: {' '.join(str(error).split())}"
+            print(for_terminal(line), file=sys.stderr)
+
+
+def read_run(folder: Path) -> Run:
+    """Return what the folder of a run says of it. Raises OSError, ValueError or AttributeError where it cannot be read."""
+    config = facts_of(folder).get("config") or {}
+    source = (config.get("fetch") or {}).get("source", "")
+    # Before there was a name of its own for the sample, runs of it wrote the name of all others.
+    model = (config.get("places") or {}).get("registered_model") or default_model(source)
+    return Run(folder, source == SAMPLE, Places(registered_model=model).registered_name)
 
 
 def last_run(places: Places) -> Path | None:
-    """Its folder under its own name, for `latest` may name another one a moment later; None where there was none."""
-    link = places.artifacts.absolute() / LATEST
-    return link.resolve() if (link / "run.json").is_file() else None
+    """Return the folder of the last run that was not of the sample, else of the last one; None where there was none.
+
+    Where the places name a registered model, only its runs count.
+    """
+    of_sample = None
+    for run in runs(places):
+        if places.registered_model in (None, run.model):
+            if not run.of_sample:
+                return run.folder
+            of_sample = of_sample or run.folder
+    return of_sample
+
+
+def resolve_model(places: Places) -> Places:
+    """Name the registered model that is meant where nobody names one: that of the last run that was not of the sample.
+
+    Without such a run here, as on a machine that only judges, it is the one of all other sources, if a model of it is in use that
+    no run of the sample here has made, else the sample's.
+    """
+    if places.registered_model:
+        return places
+    newest = next((run for run in runs(places) if not run.of_sample), None)
+    return places.with_model(newest.model if newest else model_in_use(places))
+
+
+def model_in_use(places: Places) -> str:
+    """Return which of the two default names has a model in use; of both the one that is not drawn parts."""
+    version = registry.champion(places.with_model(MODEL))
+    drawn = {run.folder.name for run in runs(places) if run.of_sample}
+    if version and version.run_id not in drawn:
+        return MODEL
+    return SAMPLE_MODEL if registry.champion(places.with_model(SAMPLE_MODEL)) else MODEL
+
+
+def nothing_in_use(places: Places) -> str:
+    """Say that no model of the places, which name it, is in use, and how one comes into use."""
+    return (
+        f"no model is in use in {places.artifacts.absolute()} as {places.registered_name}: run flows/retrain.py first, or name "
+        "another by --places.registered_model"
+    )
+
+
+def registered_models(places: Places) -> list[str]:
+    """Return the names of all registered models that a run here may have versions of."""
+    return sorted({places.registered_name, MODEL, SAMPLE_MODEL, *(run.model for run in runs(places))})
 
 
 def facts_of(run: Path) -> dict[str, Any]:
@@ -24,7 +108,7 @@ def facts_of(run: Path) -> dict[str, Any]:
 
 
 def last_config(places: Places) -> Config | None:
-    """The settings of that run; None where there was none. Raises BadInput when one of them is none any more."""
+    """Return the settings of the last run; None where there was none. Raises BadInput when one of them is none any more."""
     run = last_run(places)
     try:
         return Config.model_validate(facts_of(run)["config"]) if run else None
@@ -38,22 +122,32 @@ def last_config(places: Places) -> Config | None:
 def as_last_time(config: Config) -> Config | None:
     """Each setting that is given, and the others as in the last successful run; None where nobody said what to learn from.
 
-    So that nobody who trained on images of his own finds a model of the sample in use. Training continues from the model in
-    use unless it is told otherwise. Raises BadInput when the two do not go together.
+    Training continues from the model in use unless it is told otherwise. A name of the registered model that follows from the
+    source is left unset, for the source may be another one now; one that was given does not go over to the sample. Raises BadInput
+    when the two do not go together.
     """
     last = last_config(config.places)
     if last is None and "fetch" not in config.model_fields_set:
         return None
     going_on = merged((last or Config()).model_dump(), {"training": {"start_from": "champion"}})
+    given = {**merged(going_on, config.model_dump(exclude_unset=True)), "places": config.places}
     try:
-        return Config.model_validate(
-            {**merged(going_on, config.model_dump(exclude_unset=True)), "places": config.places}
-        )
+        asked = Config.model_validate(given)
     except ValidationError as error:
         what = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise BadInput(
             f"what is given does not go with the settings of the last run, which hold for all else: {what}"
         ) from error
+    if last and default_model(last.fetch.source) == default_model(asked.fetch.source):
+        places = asked.places.with_model(asked.places.registered_model or own_model(last))
+        return asked.model_copy(update={"places": places})
+    return asked
+
+
+def own_model(config: Config) -> str | None:
+    """Return the registered model of the settings, where it does not follow from their source."""
+    model = config.places.registered_model
+    return None if model == default_model(config.fetch.source) else model
 
 
 def merged(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

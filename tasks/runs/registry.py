@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from tasks.runs import tracker
-from tasks.runs.config import Places
+from tasks.runs.config import MODEL, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import alone
 
@@ -62,10 +62,15 @@ def champion(places: Places) -> Version | None:
 
 def by_alias(alias: str, places: Places) -> Version | None:
     def ask(client: "MlflowClient") -> dict:
-        return told(client.get_model_version_by_alias(places.registered_model, alias)).model_dump(mode="json")
+        return told(client.get_model_version_by_alias(places.registered_name, alias)).model_dump(mode="json")
 
-    there = tracker.asked(f"{alias} of {places.registered_model}", ask, None, places)
+    there = tracker.asked(f"{alias} of {places.registered_name}", ask, None, places)
     return Version.model_validate(there) if there else None
+
+
+def version_name(number: int, places: Places) -> str:
+    """Return what people call a version: by its number, and by its registered model where that is not the usual one."""
+    return f"version {number}" + (f" of {places.registered_name}" if places.registered_name != MODEL else "")
 
 
 def version(number: int, places: Places) -> Version:
@@ -75,7 +80,7 @@ def version(number: int, places: Places) -> Version:
         return found
     known = ", ".join(str(one.number) for one in there)
     raise BadInput(
-        f"there is no version {number} of {places.registered_model} in {tracker.address(places)}: "
+        f"there is no version {number} of {places.registered_name} in {tracker.address(places)}: "
         f"there {f'are {known}' if known else 'is none yet'}"
     )
 
@@ -86,13 +91,13 @@ def versions(places: Places) -> list[Version]:
     def ask(client: "MlflowClient") -> list[dict]:
         everyone, token = [], None
         while token != "":
-            page = client.search_model_versions(f"name = '{places.registered_model}'", 1000, page_token=token)
+            page = client.search_model_versions(f"name = '{places.registered_name}'", 1000, page_token=token)
             everyone += [client.get_model_version(one.name, one.version) for one in page]
             token = page.token or ""
         return [told(one).model_dump(mode="json") for one in everyone]
 
     nothing: list[dict] = []
-    there = tracker.asked(f"versions of {places.registered_model}", ask, nothing, places)
+    there = tracker.asked(f"versions of {places.registered_name}", ask, nothing, places)
     return sorted(map(Version.model_validate, there), key=lambda one: one.number)
 
 
@@ -123,28 +128,28 @@ def register(
     if made:
         return made
     client = tracker.client(places)
-    if not tracker.found(lambda client: client.get_registered_model(places.registered_model), None, places):
-        client.create_registered_model(places.registered_model)
+    if not tracker.found(lambda client: client.get_registered_model(places.registered_name), None, places):
+        client.create_registered_model(places.registered_name)
     source, model_id, stored = tracker.keep_model(folder, name, tracked, places)
     tags = {DIGEST: folder.name, RUN: run_id, REASON: reason, BEFORE: str(champion_before or ""), STORED: stored}
     return told(
-        client.create_model_version(places.registered_model, source, tracked, tags=tags, model_id=model_id)
+        client.create_model_version(places.registered_name, source, tracked, tags=tags, model_id=model_id)
     )  # fmt: skip
 
 
 def adopt(number: int, run_id: str, places: Places) -> None:
     """Names the run whose folder tells of the version: the one that ended what a killed run began."""
-    tracker.client(places).set_model_version_tag(places.registered_model, str(number), RUN, run_id)
+    tracker.client(places).set_model_version_tag(places.registered_name, str(number), RUN, run_id)
 
 
 def discard(number: int, places: Places) -> None:
     """Removes a version that never came into use, because another did meanwhile."""
-    tracker.client(places).delete_model_version(places.registered_model, str(number))
+    tracker.client(places).delete_model_version(places.registered_name, str(number))
 
 
 def promote(number: int, over: int | None, places: Places) -> None:
     """Makes a version the champion in the place of `over`. Called by who is `deciding`. Raises Overtaken when another is in use."""
-    client, name = tracker.client(places), places.registered_model
+    client, name = tracker.client(places), places.registered_name
     before = champions(places)
     if (before[-1] if before else None) != over:
         raise Overtaken
@@ -155,7 +160,7 @@ def promote(number: int, over: int | None, places: Places) -> None:
 
 def challenge(number: int, places: Places) -> None:
     """Lets a version wait for a person's answer."""
-    tracker.client(places).set_registered_model_alias(places.registered_model, CHALLENGER, str(number))
+    tracker.client(places).set_registered_model_alias(places.registered_name, CHALLENGER, str(number))
 
 
 def rollback(reason: str, places: Places) -> tuple[Version, Version]:
@@ -168,14 +173,14 @@ def rollback(reason: str, places: Places) -> tuple[Version, Version]:
             else f"no model is in use in {tracker.address(places)}: there is nothing to take back"
         )
     withdraw(now.number, reason, places)
-    tracker.client(places).set_registered_model_alias(places.registered_model, CHAMPION, str(before.number))
+    tracker.client(places).set_registered_model_alias(places.registered_name, CHAMPION, str(before.number))
     settle(places)
     return before, now
 
 
 def withdraw(number: int, reason: str | None, places: Places) -> None:
     """No run promotes this version again; with None as reason, runs may."""
-    client, name = tracker.client(places), places.registered_model
+    client, name = tracker.client(places), places.registered_name
     if reason:
         client.set_model_version_tag(name, str(number), WITHDRAWN, reason)
     elif version(number, places).withdrawn:
@@ -193,7 +198,7 @@ def refuse(number: int, reason: str, places: Places) -> None:
 
 def settle(places: Places) -> None:
     """Brings the other aliases in line with the champion."""
-    client, name = tracker.client(places), places.registered_model
+    client, name = tracker.client(places), places.registered_name
     before, waiting, now = previous(places), by_alias(CHALLENGER, places), champion(places)
     if before:
         client.set_registered_model_alias(name, PREVIOUS, str(before.number))
@@ -214,10 +219,10 @@ def champions(places: Places) -> list[int]:
     """Numbers of the versions that were in use, up to the one that is."""
 
     def ask(client: "MlflowClient") -> str:
-        return client.get_registered_model(places.registered_model).tags.get(CHAMPIONS, "")
+        return client.get_registered_model(places.registered_name).tags.get(CHAMPIONS, "")
 
     now = champion(places)
-    numbers = [int(one) for one in tracker.asked(f"champions of {places.registered_model}", ask, "", places).split()]
+    numbers = [int(one) for one in tracker.asked(f"champions of {places.registered_name}", ask, "", places).split()]
     if now is None:
         return []
     while numbers and numbers[-1] != now.number:

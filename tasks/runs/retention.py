@@ -21,6 +21,7 @@ from tasks.runs import kept, registry, tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import File, scratch_beside, usable
+from tasks.runs.last import registered_models
 from tasks.runs.step_record import content_of
 from tasks.runs.tables import column
 
@@ -34,7 +35,8 @@ class Needed(NamedTuple):
     runs: frozenset[str]
     going: frozenset[str]
     """The other runs of these places; of what else MLflow has, which others may have put there, nothing goes."""
-    versions: frozenset[int]
+    versions: frozenset[tuple[str, int]]
+    """Registered model and number."""
     models: frozenset[str]
     """Digests."""
     steps: frozenset[str]
@@ -86,15 +88,20 @@ def needed(keep_runs: int, places: Places) -> Needed:
     told = {name: json.loads((folder / name / "run.json").read_bytes()) for name in names}
     newest = set(names[-keep_runs:])
     made = {told[name]["model"]["folder"] for name in newest}
-    back = registry.previous(places)  # its alias may lag behind a run that was killed
-    versions = [one for one in registry.versions(places) if one.aliases or one.model in made or one == back]
-    runs = newest | {one.run_id for one in versions}
+    versions = {
+        (model, one.number): one
+        for model in registered_models(places)  # whichever is meant elsewhere: what another one needs stays too
+        for back in [registry.previous(places.with_model(model))]  # its alias may lag behind a run that was killed
+        for one in registry.versions(places.with_model(model))
+        if one.aliases or one.model in made or one == back
+    }
+    runs = newest | {one.run_id for one in versions.values()}
     stay = [told[name] for name in names if name in runs]
     return Needed(
         runs=frozenset(runs),
         going=frozenset(names) - runs,
-        versions=frozenset(one.number for one in versions),
-        models=frozenset({one.model for one in versions} | {run["model"]["folder"] for run in stay}),
+        versions=frozenset(versions),
+        models=frozenset({one.model for one in versions.values()} | {run["model"]["folder"] for run in stay}),
         steps=frozenset(step["key"] for run in stay for step in run["steps"].values() if step.get("key")),
     )
 
@@ -102,12 +109,13 @@ def needed(keep_runs: int, places: Places) -> Needed:
 def surplus(stays: Needed, places: Places) -> Iterator[Surplus]:
     """What can go: first what refers to others, so that who is interrupted leaves nothing that lacks a part."""
     data, artifacts = places.data.absolute(), places.artifacts.absolute()
-    for version in registry.versions(places):
-        if version.run_id in stays.going and version.number not in stays.versions and not version.removed:
-            size = tracker.bytes_of_version(version.number, places)
-            yield Surplus(
-                "files of versions in the registry", size, partial(tracker.shed_version, version.number, places)
-            )
+    for of_model in map(places.with_model, registered_models(places)):
+        for version in registry.versions(of_model):
+            stay = (of_model.registered_name, version.number) in stays.versions
+            if version.run_id in stays.going and not stay and not version.removed:
+                size = tracker.bytes_of_version(version.number, of_model)
+                shed = partial(tracker.shed_version, version.number, of_model)
+                yield Surplus("files of versions in the registry", size, shed)
     for tracked in tracker.runs_with_files(stays.going, places):
         size = tracker.bytes_of_run(tracked, places)
         yield Surplus("files of runs in MLflow", size, partial(tracker.shed_run, tracked, places))

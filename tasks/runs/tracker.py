@@ -144,7 +144,7 @@ def runs_about(question: str, client: "MlflowClient") -> list["Run"]:
 
 def experiment(places: Places) -> str:
     """Of the registered model's name. Where `artifacts` was moved a new one begins: the files of an old one lie where they lay."""
-    known, name = client(places), places.registered_model
+    known, name = client(places), places.registered_name
     location = None if server() else (places.artifacts.absolute() / "mlflow").as_uri()
     there = known.get_experiment_by_name(name)
     if there and location not in (None, there.artifact_location):
@@ -300,7 +300,7 @@ def fetch_model(number: int, inside: str, target: Path, places: Places) -> None:
     from mlflow.exceptions import MlflowException
 
     known = client(places)
-    stored = known.get_model_version_download_uri(places.registered_model, str(number))
+    stored = known.get_model_version_download_uri(places.registered_name, str(number))
     if not Stored(stored, places).size(inside or None):
         raise FileNotFoundError(f"there is no {inside or 'model'} in {stored}")
     with scratch_beside(target) as scratch:
@@ -343,12 +343,12 @@ def shed_run(tracked: str, places: Places) -> None:
 
 
 def bytes_of_version(number: int, places: Places) -> int:
-    return Stored(client(places).get_model_version_download_uri(places.registered_model, str(number)), places).size()
+    return Stored(client(places).get_model_version_download_uri(places.registered_name, str(number)), places).size()
 
 
 def shed_version(number: int, places: Places) -> None:
     """Removes the files of a version, and leaves what is known of it."""
-    known, name = client(places), places.registered_model
+    known, name = client(places), places.registered_name
     Stored(known.get_model_version_download_uri(name, str(number)), places).remove()
     known.set_model_version_tag(name, str(number), REMOVED, today())
 

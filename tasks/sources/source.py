@@ -6,7 +6,7 @@ for its newest version each time.
 
 from pathlib import Path
 
-from tasks.runs.config import Fetch, Places
+from tasks.runs.config import SAMPLE, Fetch, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import sha256_of
 from tasks.runs.records import Source
@@ -19,7 +19,7 @@ KAGGLE = "kaggle:"
 
 def locate(fetch: Fetch, places: Places) -> Source:
     """The source that the settings name. Raises BadInput when it is not there or holds no data set, OSError when Kaggle cannot be asked."""
-    if fetch.source == "sample":
+    if fetch.source == SAMPLE:
         return Source(kind="sample", identity=fetch.sample.model_dump_json(), sample=fetch.sample, name="sample")
     if fetch.source.startswith(KAGGLE):
         dataset = pinned(DatasetVersion.parse(fetch.source.removeprefix(KAGGLE)), places)
