@@ -24,7 +24,7 @@ from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.outcome import installed
 from tasks.sources import kaggle
-from tasks.sources.folder import is_image, walk
+from tasks.sources.folder import is_image, left_out, look_through, shortened
 
 SHOWN = ("recast", "tensorflow", "keras", "prefect", "kaggle", "numpy", "pillow")
 
@@ -71,7 +71,11 @@ def free_gb(place: Path) -> float:
 
 def inbox(places: Places) -> str:
     folder = places.data.absolute() / "inbox"
-    return f"{sum(map(is_image, walk(folder))):,} images in {folder}" if folder.is_dir() else f"none: {folder}"
+    if not folder.is_dir():
+        return f"none: {folder}"
+    names, faults = look_through(folder)
+    lines = [f"left out: {line}" for line in shortened([*faults, *left_out(names)])]
+    return "; ".join([f"{sum(map(is_image, names)):,} images in {folder}", *lines])
 
 
 def server() -> str:

@@ -13,7 +13,8 @@ from tasks.runs.files import scratch_beside
 from tasks.runs.records import Archive, ImageFolder
 from tasks.runs.tables import store_table
 from tasks.sources.archive import members, unpack
-from tasks.sources.folder import find_root, is_junk, labelled
+from tasks.sources.folder import find_root, labelled, left_out
+from tasks.sources.names import is_junk
 
 
 @task(cache_policy=same_step)
@@ -34,6 +35,8 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
         f"extract: {len(entries):,} files below {root.prefix or 'the top folder'}, {left_alone:,} other images left alone, "
         f"{junk:,} junk files skipped"
     )
+    for line in left_out(sorted(set(names) - {file.name for file in files})):
+        print(f"extract: left out: {line}")
     listing = store_table("listing", entries, Entry, places)
     return ImageFolder(listing=listing, classes=classes, files_found=len(entries), left_alone=left_alone, junk=junk)
 

@@ -9,7 +9,8 @@ import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n"}
-FORMATS = {".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}
+FORMATS = {".jfif": "JPEG", ".jpe": "JPEG", ".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}
+SUFFIXES = ", ".join(FORMATS)  # for messages
 PNG_END = b"IEND\xaeB`\x82"  # its last chunk, with checksum
 READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"} | {"Gray", "YCbCr"}  # 8 bits a channel at most, grey or colour
 MAX_BYTES = 64 * 2**20  # as of a file in an archive, `entries.Caps`; a photograph of 40 megapixels has some 20 MB
@@ -55,7 +56,7 @@ def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WH
     """
     image_format = FORMATS.get(suffix.lower())
     if image_format is None:
-        return Decoded(None, "not_an_image", f"its name ends in {suffix or 'nothing'}, expected .jpeg, .jpg or .png")
+        return Decoded(None, "not_an_image", f"its name ends in {suffix or 'nothing'}, expected one of {SUFFIXES}")
     if not content:
         return Decoded(None, "empty", "the file has no bytes")
     if problem := too_large(len(content)):

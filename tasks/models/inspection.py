@@ -3,7 +3,6 @@ stays in a table, a row an image, also after the photograph was taken away.
 """
 
 import csv
-import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -15,11 +14,12 @@ from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal, for_utf8
 from tasks.runs.files import alone, write_whole
 from tasks.runs.states import digests
 from tasks.runs.tables import as_table
 from tasks.sources.arrivals import settled
-from tasks.sources.folder import is_image, walk
+from tasks.sources.folder import is_image, left_out, look_through, readable
 
 BLOCK = 4_096  # images after which the table is written again: a killed process loses no more
 COLUMNS = (*Answer.model_fields, "judged")
@@ -35,18 +35,18 @@ class Inspected(NamedTuple):
     """Those that are new, in the order of their names."""
     waiting: int
     """Images that are still being written, left for the next time."""
-    closed: int
-    """Images that this user may not read."""
+    left_out: list[str]
+    """A sentence for each file or folder that was not judged: it cannot be read, or is of another format."""
 
 
 def inspect(folder: Path, results: Path, settle_seconds: float, version: registry.Version, places: Places) -> Inspected:
     """Judges what the table of this version under `results` has not, and adds it there. Raises BadInput where there is no folder."""
     if not folder.is_dir():
         raise BadInput(f"there is no folder {str(folder)!r}: give the one that the photographs are put into")
-    names = [name for name in walk(folder) if is_image(name)]
+    files, faults = readable(folder, look_through(folder))
+    names = [name for name in files if is_image(name)]
     whole = settled([f"{folder}/{name}" for name in names], settle_seconds)
-    closed = {name for name in names if not os.access(folder / name, os.R_OK)}
-    there = [name for name in names if f"{folder}/{name}" in whole and name not in closed]
+    there = [name for name in names if f"{folder}/{name}" in whole]
     paths = [folder.absolute() / name for name in there]
     model = cache(
         lambda: Predictor(bundle.obtained(version, places), version.number)
@@ -57,15 +57,17 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
     with alone(results / ".judging.lock"):
         rows = read(table)
         known = {(row["path"], row["sha256"]) for row in rows}
-        new = [one for one in zip(there, digests(paths, places), strict=True) if one[1] and one not in known]
+        contents = dict(zip(there, digests(paths, places), strict=True))
+        new = [(name, sha256) for name, sha256 in contents.items() if sha256 and (for_utf8(name), sha256) not in known]
         for start in range(0, len(new), BLOCK):
             answered = answers(folder, new[start : start + BLOCK], rows, model)
             rows, added = rows + answered, added + answered
             write_whole(table, as_table(rows, COLUMNS).encode())
-    return Inspected(table, added, len(names) - len(whole), len(closed))
+    lost = [f"{for_terminal(name)} could not be read, or was taken away" for name in there if contents[name] is None]
+    return Inspected(table, added, len(names) - len(whole), [*faults, *lost, *left_out(files)])
 
 
-def answers(folder: Path, some: Sequence[tuple[str, str | None]], rows: Rows, model: Callable[[], Predictor]) -> Rows:
+def answers(folder: Path, some: Sequence[tuple[str, str]], rows: Rows, model: Callable[[], Predictor]) -> Rows:
     """A row for each (name, sha256); a content that has an answer, here or in earlier rows, gets the same one again."""
     said = {row["sha256"]: row for row in rows}
     unknown = {sha256: name for name, sha256 in reversed(some) if sha256 not in said}
@@ -73,7 +75,7 @@ def answers(folder: Path, some: Sequence[tuple[str, str | None]], rows: Rows, mo
         judged = model().judge([(name, folder / name) for name in unknown.values()])
         said |= {sha256: answer.model_dump() for sha256, answer in zip(unknown, judged, strict=True)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return [{**said[sha256], "path": name, "judged": now} for name, sha256 in some]
+    return [{**said[sha256], "path": for_utf8(name), "judged": now} for name, sha256 in some]
 
 
 def read(table: Path) -> Rows:

@@ -1,14 +1,29 @@
 """Settings: every number that a run may change, one class a step, so that a change repeats only what it affects."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from tasks.runs.escaping import for_terminal, for_utf8
 
 ModelName = Literal["compact", "ring", "tutorial", "tutorial_dropout"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 Beginning = Literal["scratch", "champion"]
 Protocol = Literal["cleaned", "published", "grouped"]
+
+
+T = TypeVar("T")
+
+
+def in_utf8(value: T) -> T:
+    """Return a setting whose text every record can hold. Raises ValueError for a path of other bytes."""
+    if for_utf8(str(value)) != str(value):
+        raise ValueError(f"{for_terminal(str(value))} has a name that is not UTF-8: rename it, or give another")
+    return value
+
+
+NamedPath = Annotated[Path, BeforeValidator(in_utf8)]
 
 
 class Settings(BaseModel):
@@ -60,9 +75,9 @@ class Sample(Settings):
 class Fetch(Settings):
     """Where the images come from."""
 
-    source: str = Field("sample", min_length=1)
+    source: Annotated[str, BeforeValidator(in_utf8)] = Field("sample", min_length=1)
     """`sample`, a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
-    arrivals: tuple[Path, ...] | None = None
+    arrivals: tuple[NamedPath, ...] | None = None
     """Folders of new labelled images, class folders inside; unset: `<data>/inbox`, if it holds any."""
     settle_seconds: float = Field(2.0, ge=0, le=3_600)
     """A new file that changes within so many seconds is still being written: it is left for the next run."""
@@ -273,9 +288,9 @@ class Acceptance(Settings):
 class Places(Settings):
     """The two folders, relative ones from the current folder, and the name in the registry."""
 
-    data: Path = Path("data")
+    data: NamedPath = Path("data")
     """The inbox, and what can be deleted because it is made again."""
-    artifacts: Path = Path("artifacts")
+    artifacts: NamedPath = Path("artifacts")
     """What is kept: runs, models, the registry."""
     registered_model: str = Field("recast", min_length=1, pattern=r"^[^/:'`]+$")
     """Name in MLflow of the model that versions are of, and of the experiment."""

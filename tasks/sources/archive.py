@@ -19,8 +19,8 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from tasks.runs.errors import BadInput
 from tasks.runs.files import scratch_beside, sync
-from tasks.sources.entries import MIB, Caps, bombs, faults, name_faults, overlaps
-from tasks.sources.folder import is_junk
+from tasks.sources.entries import MIB, Caps, bombs, faults, overlaps
+from tasks.sources.names import is_junk, name_faults
 
 SPARE = 256 * MIB  # stays free on the disk
 BROKEN = (
@@ -59,7 +59,7 @@ def unpack(archive: Path, wanted: Mapping[str, str], into: Path, caps: Caps = Ca
     """
     if into.exists():
         raise FileExistsError(errno.EEXIST, "is there already, and was left as it is", str(into))
-    if fault := next(name_faults(wanted.values(), caps), None):
+    if fault := next(name_faults(wanted.values()), None):
         raise ValueError(f"wanted path {fault}")
     with _checked(archive, caps) as source:
         if missing := sorted(wanted.keys() - set(source.namelist())):

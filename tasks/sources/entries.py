@@ -1,18 +1,13 @@
 """Entries: what is wrong with the table of contents of a zip, said before a byte of it is unpacked."""
 
-import re
 import stat
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipInfo
 
-from tasks.sources.folder import folded
+from tasks.sources.names import name_faults
 
 MIB, GIB = 2**20, 2**30
-UNSAFE = frozenset(
-    {"Cc", "Cf", "Cs", "Zl", "Zp"}
-)  # control, format (right-to-left), surrogates, line and paragraph ends
 
 
 @dataclass(frozen=True)
@@ -26,12 +21,6 @@ class Caps:
     """Bytes, unpacked."""
     ratio: int = 100
     """Unpacked to packed, of the archive and of each entry over 1 MiB: JPEG has 1, deflate reaches 1,032."""
-    depth: int = 12
-    """Parts of a name."""
-    part: int = 255
-    """Bytes of one part, as most file systems have it."""
-    name: int = 1_024
-    """Bytes."""
 
 
 def faults(entries: Sequence[ZipInfo], caps: Caps) -> Iterator[str]:
@@ -41,52 +30,11 @@ def faults(entries: Sequence[ZipInfo], caps: Caps) -> Iterator[str]:
         yield f"{len(entries):,} entries, at most {caps.entries:,} are taken"
     if total > caps.total:
         yield f"{total:,} bytes when unpacked, at most {caps.total:,} are taken"
-    yield from name_faults([entry.orig_filename for entry in entries], caps)  # here a NUL still shows
-    yield from name_faults(
-        [entry.filename for entry in entries], caps
-    )  # from Python 3.13 a second name, from an extra field
+    yield from name_faults([entry.orig_filename for entry in entries])  # here a NUL still shows
+    yield from name_faults([entry.filename for entry in entries])  # from Python 3.13 a second name, from an extra field
     for entry in entries:
         if fault := kind_fault(entry, caps):
             yield f"{entry.filename!r} {fault}"
-
-
-def name_faults(names: Iterable[str], caps: Caps) -> Iterator[str]:
-    """Unsafe names, and names that would fall on one file; a folder's name ends in "/"."""
-    seen: dict[str, str] = {}
-    folders: set[str] = set()
-    for name in names:
-        if fault := name_fault(name, caps):
-            yield f"{name[:80]!r} {fault}"
-        key = folded(name.removesuffix("/"))
-        if key in seen:
-            yield f"{seen[key]!r} and {name!r} are one name on some disks"
-        seen[key] = name
-        while (key := key.rpartition("/")[0]) and key not in folders:
-            folders.add(key)
-    for key in folders & seen.keys():
-        if not seen[key].endswith("/"):
-            yield f"{seen[key]!r} is a file and a folder"
-
-
-def name_fault(name: str, caps: Caps) -> str:
-    parts = name.removesuffix("/").split("/")
-    sizes = [len(part.encode(errors="surrogatepass")) for part in parts]
-    odd = [char for char in name if unicodedata.category(char) in UNSAFE] if not name.isprintable() else []
-    if odd and unicodedata.category(odd[0]) == "Cs":
-        return "has a name that is not UTF-8"
-    if odd:
-        return f"has the invisible character U+{ord(odd[0]):04X} in its name"
-    if name.startswith("/") or re.match("[A-Za-z]:", name):
-        return "is an absolute path"
-    if "\\" in name:
-        return "has a backslash in its name"
-    if not {"", ".", ".."}.isdisjoint(parts):
-        return "has an empty part, '.' or '..' in its name"
-    if len(parts) > caps.depth:
-        return f"lies {len(parts)} deep, at most {caps.depth} are taken"
-    if max(sizes) > caps.part or sum(sizes) + len(sizes) - 1 > caps.name:
-        return f"has a name of {sum(sizes) + len(sizes) - 1:,} bytes, at most {caps.part} a part and {caps.name:,} in all are taken"
-    return ""
 
 
 def kind_fault(entry: ZipInfo, caps: Caps) -> str:

@@ -4,6 +4,7 @@ All of it is outside the cache: a zip under another name is the same zip, and an
 for its newest version each time.
 """
 
+import os
 from pathlib import Path
 
 from tasks.runs.config import Fetch, Places
@@ -11,7 +12,7 @@ from tasks.runs.errors import BadInput
 from tasks.runs.files import sha256_of
 from tasks.runs.records import Source
 from tasks.sources.archive import members
-from tasks.sources.folder import find_root, labelled, listing_digest, walk
+from tasks.sources.folder import find_root, labelled, left_out, listing_digest, look_through, shortened, usable
 from tasks.sources.kaggle import DatasetVersion, Unavailable, latest_version
 
 KAGGLE = "kaggle:"
@@ -25,13 +26,15 @@ def locate(fetch: Fetch, places: Places) -> Source:
         dataset = pinned(DatasetVersion.parse(fetch.source.removeprefix(KAGGLE)), places)
         return Source(kind="kaggle", identity=str(dataset), name=f"{KAGGLE}{dataset}")
     path = Path(fetch.source).expanduser().absolute()
-    if not path.exists():
+    if not os.path.exists(path):
         raise BadInput(
             f"there is no source {fetch.source!r}: give `sample`, a zip file, a folder, or {KAGGLE}OWNER/SLUG[/VERSION]"
         )
     if path.is_dir():
-        names = walk(path)
+        names, faults = usable(path, look_through(path))
         taken = tuple(file.name for file in labelled(names, find_root(names, fetch.classes), fetch.classes)[0])
+        for line in shortened([*faults, *left_out(sorted(set(names) - set(taken)))]):
+            print(f"source: left out: {line}")
         identity = listing_digest((name, sha256_of(path / name)) for name in taken)
         return Source(kind="folder", identity=identity, name=path.name, path=path, names=taken)
     find_root([entry.filename for entry in members(path)], fetch.classes)
