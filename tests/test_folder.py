@@ -2,6 +2,7 @@
 
 import errno
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tasks.sources.folder import (
     find_root,
     is_image,
     labelled,
+    left_out,
     look_through,
     readable,
     shortened,
@@ -141,6 +143,54 @@ def test_without_a_root_the_folders_with_images_are_listed():
         find_root(["README.md"], CLASSES)
 
 
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (
+            ["def_front/1.bmp", "ok_front/1.bmp"],
+            r"The class folders hold files that are not read: 2 \.bmp \(def_front/1\.bmp, ok",
+        ),
+        (
+            ["a/def_front/1.tif", "cover.png"],
+            r"The class folders hold files that are not read: 1 \.tif .* convert photographs",
+        ),
+        (["def_front/1.png", "ok_front/1.webp"], r"one class is empty.* not read: 1 \.webp"),
+        (["castings.zip"], r"It holds castings\.zip: unpack that"),
+        (["a/b.tar", "notes.txt"], r"It holds a/b\.tar: unpack that"),
+        (
+            ["a/1.heic"],
+            r"It holds files that are not read: 1 \.heic \(a/1\.heic\)\. Read are \.jfif, \.jpe, \.jpeg, \.jpg, \.png",
+        ),
+        ([], "It holds no file at all"),
+    ],
+)
+def test_without_an_image_in_the_class_folders_it_is_said_what_lies_there(names, says):
+    with pytest.raises(BadInput, match=says) as caught:
+        find_root(names, CLASSES)
+    assert "--defect" not in str(caught.value)
+
+
+def test_files_of_other_formats_are_counted_and_named():
+    names = ["a.jpeg", *(f"{number:02}.bmp" for number in range(10)), "x.TIF", "README", "x\x1b.gif"]
+    (line,) = left_out(names)
+    assert line.startswith("13 files of other formats: 10 .bmp (00.bmp, 01.bmp")
+    assert "07.bmp, and 2 more), 1 without suffix (README), 1 .gif (x\\x1b.gif), 1 .tif (x.TIF); read are" in line
+    assert left_out(["a.jpeg"]) == []
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_class_names_with_accents_are_found_in_either_form(form, tmp_path):
+    classes = Classes(defect="de\u0301faut", good="b\u00f3n")
+    names = [
+        unicodedata.normalize(form, name) for name in ("\u00e9/d\u00e9faut/1.jpeg", "\u00e9/b\u00f3n/e\u0301.jpeg")
+    ]
+    root = find_root(names, classes)
+    rows, elsewhere = labelled(names, root, classes)
+    assert [row.label for row in rows] == sorted([classes.defect, classes.good])
+    assert {row.name for row in rows} == set(names)
+    assert elsewhere == 0
+
+
 def test_of_many_folders_with_images_the_first_are_listed():
     with pytest.raises(BadInput, match=r"a07 \(1\) and 12 more\."):
         find_root([f"a{number:02}/1.jpeg" for number in range(20)], CLASSES)
@@ -183,7 +233,7 @@ def test_files_of_a_class_that_are_no_images_are_kept_for_validation_and_junk_is
     assert elsewhere == 1
 
 
-@pytest.mark.parametrize("name", ["a.jpeg", "a/b.JPG", "a.b.Png"])
+@pytest.mark.parametrize("name", ["a.jpeg", "a/b.JPG", "a.b.Png", "a.jfif", "a.JPE"])
 def test_an_image_is_known_by_its_suffix(name):
     assert is_image(name)
 

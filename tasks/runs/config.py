@@ -1,9 +1,11 @@
 """Settings: every number that a run may change, one class a step, so that a change repeats only what it affects."""
 
+import unicodedata
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tasks.runs.escaping import for_terminal, for_utf8
 
@@ -23,6 +25,7 @@ def in_utf8(value: T) -> T:
     return value
 
 
+Composed = Annotated[str, BeforeValidator(in_utf8), AfterValidator(partial(unicodedata.normalize, "NFC"))]
 NamedPath = Annotated[Path, BeforeValidator(in_utf8)]
 
 
@@ -35,9 +38,9 @@ class Settings(BaseModel):
 class Classes(Settings):
     """The two class folders. The defect is the positive class."""
 
-    defect: str = Field("def_front", min_length=1, pattern=r"^[^/\\]+$")
+    defect: Composed = Field("def_front", min_length=1, pattern=r"^[^/\\]+$")
     """Folder of defective parts."""
-    good: str = Field("ok_front", min_length=1, pattern=r"^[^/\\]+$")
+    good: Composed = Field("ok_front", min_length=1, pattern=r"^[^/\\]+$")
     """Folder of good parts."""
 
     @model_validator(mode="after")

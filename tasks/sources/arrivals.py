@@ -25,7 +25,7 @@ from tasks.sources.folder import (
     usable,
     walk,
 )
-from tasks.sources.names import Listing, folded, name_fault
+from tasks.sources.names import Listing, composed, folded, name_fault
 
 UNLABELLED = "unlabelled"
 INBOX = "inbox"  # origin of class folders that lie directly in the inbox
@@ -168,7 +168,7 @@ def _batch(top: Path, name: str, classes: Classes, depth: int) -> str | None:
     """The folder, at most `depth` below `top`, in whose class folder the file `name` lies; None if it has no label and needs none."""
     folders = name.split("/")[:-1]
     for level, folder in enumerate(folders[: depth + 1]):
-        if folder in (classes.defect, classes.good):
+        if composed(folder) in (classes.defect, classes.good):
             return "/".join(folders[:level])
         if folder == UNLABELLED:
             return None

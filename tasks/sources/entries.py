@@ -1,13 +1,22 @@
 """Entries: what is wrong with the table of contents of a zip, said before a byte of it is unpacked."""
 
+import io
 import stat
+import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipInfo
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from tasks.sources.names import name_faults
 
 MIB, GIB = 2**20, 2**30
+
+
+UTF_8 = 0x800  # bit of an entry whose name is UTF-8
+UNICODE_PATH = 0x7075  # number of the extra field in which Info-ZIP gives a name in UTF-8
+LISTED = b"PK\1\2"  # begins each entry of the list
 
 
 @dataclass(frozen=True)
@@ -15,29 +24,27 @@ class Caps:
     """The largest archive that is taken: some 25 times the images of Kaggle's."""
 
     entries: int = 200_000
+    listing: int = 64 * MIB
+    """Bytes of the list of entries, of which each has some 100."""
     total: int = 40 * GIB
-    """Bytes, unpacked."""
+    """Bytes of what is unpacked, as are the next two."""
     file: int = 64 * MIB
-    """Bytes, unpacked."""
+    """Bytes."""
     ratio: int = 100
-    """Unpacked to packed, of the archive and of each entry over 1 MiB: JPEG has 1, deflate reaches 1,032."""
+    """Unpacked to packed, of all and of each entry over 1 MiB: JPEG has 1, deflate reaches 1,032."""
 
 
 def faults(entries: Sequence[ZipInfo], caps: Caps) -> Iterator[str]:
-    """What is wrong with the entries themselves, wherever their bytes lie."""
-    total = sum(entry.file_size for entry in entries)
+    """Yield what is wrong with the list of entries, whether they are unpacked or not."""
     if len(entries) > caps.entries:
         yield f"{len(entries):,} entries, at most {caps.entries:,} are taken"
-    if total > caps.total:
-        yield f"{total:,} bytes when unpacked, at most {caps.total:,} are taken"
-    yield from name_faults([entry.orig_filename for entry in entries])  # here a NUL still shows
-    yield from name_faults([entry.filename for entry in entries])  # from Python 3.13 a second name, from an extra field
+    yield from name_faults([entry.filename for entry in entries])
     for entry in entries:
-        if fault := kind_fault(entry, caps):
+        if fault := kind_fault(entry):
             yield f"{entry.filename!r} {fault}"
 
 
-def kind_fault(entry: ZipInfo, caps: Caps) -> str:
+def kind_fault(entry: ZipInfo) -> str:
     mode, folder = entry.external_attr >> 16, entry.is_dir()
     if stat.S_IFMT(mode) not in (0, stat.S_IFDIR if folder else stat.S_IFREG):
         return "is a link, a device or another thing that is neither a file nor a folder"
@@ -45,21 +52,36 @@ def kind_fault(entry: ZipInfo, caps: Caps) -> str:
         return "is marked to run as another user"
     if folder and entry.file_size:
         return f"is a folder, but holds {entry.file_size:,} bytes"
+    return ""
+
+
+def content_faults(entries: Sequence[ZipInfo], caps: Caps) -> Iterator[str]:
+    """Yield what keeps these entries from being unpacked: how they are packed, and sizes beyond those of images."""
+    for entry in entries:
+        if fault := content_fault(entry, caps):
+            yield f"{entry.filename!r} {fault}"
+    total, packed = sum(entry.file_size for entry in entries), sum(entry.compress_size for entry in entries)
+    if total > caps.total:
+        yield f"{total:,} bytes when unpacked, at most {caps.total:,} are taken"
+    if fault := growth_fault(total, packed, caps):
+        yield f"the whole {fault}"
+
+
+def content_fault(entry: ZipInfo, caps: Caps) -> str:
     if entry.flag_bits & 0x41:
         return "is encrypted"
     if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
         return f"is compressed by method {entry.compress_type}, only 0 (stored) and 8 (deflated) are read"
     if entry.file_size > caps.file:
         return f"has {entry.file_size:,} bytes, at most {caps.file:,} a file are taken"
+    return growth_fault(entry.file_size, entry.compress_size, caps)
+
+
+def growth_fault(unpacked: int, packed: int, caps: Caps) -> str:
+    """Return what is wrong with sizes in bytes that differ by more than those of images do."""
+    if unpacked > max(MIB, caps.ratio * packed):
+        return f"would grow from {packed:,} to {unpacked:,} bytes, at most {caps.ratio}-fold is taken"
     return ""
-
-
-def bombs(entries: Sequence[ZipInfo], size: int, caps: Caps) -> Iterator[str]:
-    """Entries, or the archive of `size` bytes, that grow by more than images do."""
-    sizes = [(repr(entry.filename), entry.file_size, entry.compress_size) for entry in entries]
-    for name, unpacked, packed in [*sizes, ("the whole", sum(entry.file_size for entry in entries), size)]:
-        if unpacked > max(MIB, caps.ratio * packed):
-            yield f"{name} would grow from {packed:,} to {unpacked:,} bytes, at most {caps.ratio}-fold is taken"
 
 
 def overlaps(entries: Sequence[ZipInfo], end: int) -> Iterator[str]:
@@ -70,3 +92,55 @@ def overlaps(entries: Sequence[ZipInfo], end: int) -> Iterator[str]:
         ):  # 30: a header without the name
             yield f"{entry.filename!r} lies over another entry or outside the archive"
         end = entry.header_offset
+
+
+class TooLong(Exception):
+    """The list of entries is longer than an archive of images has."""
+
+
+class BoundedReader(io.BufferedReader):
+    """An archive whose list of entries is measured before `zipfile` makes an object of each, which takes a kilobyte."""
+
+    def __init__(self, archive: Path, caps: Caps):
+        super().__init__(io.FileIO(archive))
+        self._caps = caps
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as any file; raises TooLong. `zipfile` reads the list in one piece, and all else in smaller ones."""
+        if size and size > self._caps.listing:
+            raise TooLong(f"its list of entries has {size:,} bytes, at most {self._caps.listing:,} are read")
+        content = super().read(size)
+        if (count := content.count(LISTED)) > self._caps.entries:
+            raise TooLong(f"{count:,} entries, at most {self._caps.entries:,} are taken")
+        return content
+
+
+def name_entries(source: ZipFile) -> None:
+    """Give each entry the name that its packer meant: `zipfile` reads what is not marked as UTF-8 as that of old DOS."""
+    for entry in source.infolist():
+        entry.filename = meant(entry)
+    source.NameToInfo = {entry.filename: entry for entry in source.infolist()}
+
+
+def meant(entry: ZipInfo) -> str:
+    """Return the name in UTF-8: as marked, as in the extra field of Info-ZIP, or as its bytes are; else that of DOS."""
+    if entry.flag_bits & UTF_8 or entry.orig_filename.isascii():
+        return entry.orig_filename
+    raw = entry.orig_filename.encode("cp437")
+    for name in (unicode_path(entry.extra, raw), raw):
+        try:
+            if name is not None:
+                return name.decode()
+        except UnicodeDecodeError:
+            continue
+    return entry.orig_filename
+
+
+def unicode_path(extra: bytes, raw: bytes) -> bytes | None:
+    """Return the name in the extra field, if that was made for these bytes of a name: who renames an entry may forget it."""
+    while len(extra) >= 4:
+        number, size = struct.unpack("<2H", extra[:4])
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        if number == UNICODE_PATH and field[:5] == struct.pack("<BL", 1, zlib.crc32(raw)):
+            return field[5:]
+    return None

@@ -15,7 +15,7 @@ from tasks.images.decoding import FORMATS, SUFFIXES
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
-from tasks.sources.names import Listing, is_junk, sound
+from tasks.sources.names import Listing, composed, is_junk, sound
 
 SPLITS = frozenset({"test", "train", "validation"})
 ARCHIVES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
@@ -42,7 +42,7 @@ class Labelled(NamedTuple):
     split: str
     """As published, "" without one."""
     label: str
-    """The class folder it lies in."""
+    """Its class, as the settings spell it."""
 
 
 def is_image(name: str) -> bool:
@@ -172,7 +172,7 @@ def _candidates(images: list[str], classes: Classes) -> dict[DataRoot, str]:
     for image in images:
         parts = image.split("/")
         for depth in range(len(parts) - 1):
-            below["/".join(parts[:depth])].add(parts[depth])
+            below["/".join(parts[:depth])].add(composed(parts[depth]))
     pair, found = {classes.defect, classes.good}, {}
     for folder in sorted(below):
         splits = tuple(sorted(SPLITS & below[folder]))
@@ -222,7 +222,7 @@ def _advice(files: list[str], classes: Classes) -> str:
 
 def has_class(name: str, classes: Classes) -> bool:
     """Return whether a file lies in a class folder, at any depth."""
-    return not {classes.defect, classes.good}.isdisjoint(name.split("/")[:-1])
+    return not {classes.defect, classes.good}.isdisjoint(composed(name).split("/")[:-1])
 
 
 def _join(folder: str, name: str) -> str:
@@ -251,7 +251,8 @@ def _label(name: str, root: DataRoot, classes: Classes) -> Labelled | None:
     top = f"{root.prefix}/" if root.prefix else ""
     path = name.removeprefix(top)
     split, _, rest = path.partition("/") if root.splits else ("", "", path)
-    label, below, _ = rest.partition("/")
+    folder, below, _ = rest.partition("/")
+    label = composed(folder)
     if (
         not name.startswith(top)
         or (root.splits and split not in root.splits)

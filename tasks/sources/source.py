@@ -11,7 +11,7 @@ from tasks.runs.config import Fetch, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import sha256_of
 from tasks.runs.records import Source
-from tasks.sources.archive import members
+from tasks.sources.archive import members, refuse_contents
 from tasks.sources.folder import find_root, labelled, left_out, listing_digest, look_through, shortened, usable
 from tasks.sources.kaggle import DatasetVersion, Unavailable, latest_version
 
@@ -37,7 +37,9 @@ def locate(fetch: Fetch, places: Places) -> Source:
             print(f"source: left out: {line}")
         identity = listing_digest((name, sha256_of(path / name)) for name in taken)
         return Source(kind="folder", identity=identity, name=path.name, path=path, names=taken)
-    find_root([entry.filename for entry in members(path)], fetch.classes)
+    entries = {entry.filename: entry for entry in members(path)}
+    taken_of_zip = labelled(entries, find_root(entries, fetch.classes), fetch.classes)[0]
+    refuse_contents(path, [entries[file.name] for file in taken_of_zip])
     return Source(kind="zip", identity=sha256_of(path), name=path.name, path=path)
 
 
