@@ -16,6 +16,7 @@ from tasks.runs import registry, tracker
 from tasks.runs.commandline import exit_status
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_utf8
+from tasks.runs.files import sha256_of
 
 
 @pytest.fixture
@@ -34,9 +35,9 @@ class Stub:
         pass
 
     def judge(self, images):
-        for name, _ in images:
+        for name, path in images:
             yield Answer(
-                path=for_utf8(name), sha256="00", label="ok_front", defect_probability=0.1, decision="pass", reason="",
+                path=for_utf8(name), sha256=sha256_of(path), label="ok_front", defect_probability=0.1, decision="pass", reason="",
                 model_version=1,
             )  # fmt: skip
 
