@@ -73,7 +73,10 @@ def inbox(places: Places) -> str:
     folder = places.data.absolute() / "inbox"
     if not folder.is_dir():
         return f"none: {folder}"
-    names, faults = look_through(folder)
+    try:
+        names, faults = look_through(folder)
+    except BadInput as error:
+        return str(error)
     lines = [f"left out: {line}" for line in shortened([*faults, *left_out(names)])]
     return "; ".join([f"{sum(map(is_image, names)):,} images in {folder}", *lines])
 

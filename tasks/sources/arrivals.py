@@ -151,6 +151,7 @@ def given_folders(folders: Sequence[Path], classes: Classes) -> list[Folder]:
     """
     for folder in folders:
         names, faults = look_through(folder)
+        tell(faults)
         found = {name: _batch(folder, name, classes, depth=0) for name in names}
         if fault := name_fault(folder.resolve().name):
             raise BadInput(f"{for_terminal(str(folder))} {fault}: rename it")
@@ -160,7 +161,7 @@ def given_folders(folders: Sequence[Path], classes: Classes) -> list[Folder]:
                 f"{for_terminal(str(folder))} has no file in {classes.defect}/ or {classes.good}/, {what}: "
                 "give the folder above these, one for each batch"
             )
-        tell([*faults, *left_out([name for name, batch in found.items() if batch is None and not is_image(name)])])
+        tell(left_out([name for name, batch in found.items() if batch is None and not is_image(name)]))
     return _distinct([Folder(folder.resolve().name, folder) for folder in folders])
 
 

@@ -5,6 +5,7 @@ for its newest version each time.
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.runs.config import Fetch, Places
@@ -32,15 +33,22 @@ def locate(fetch: Fetch, places: Places) -> Source:
         )
     if path.is_dir():
         names, faults = usable(path, look_through(path))
-        taken = tuple(file.name for file in labelled(names, find_root(names, fetch.classes), fetch.classes)[0])
-        for line in shortened([*faults, *left_out(sorted(set(names) - set(taken)))]):
-            print(f"source: left out: {line}")
+        tell(faults)
+        files, elsewhere = labelled(names, find_root(names, fetch.classes), fetch.classes)
+        taken = tuple(file.name for file in files)
+        tell([f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
+        tell(left_out(sorted(set(names) - set(taken))))
         identity = listing_digest((name, sha256_of(path / name)) for name in taken)
         return Source(kind="folder", identity=identity, name=path.name, path=path, names=taken)
     entries = {entry.filename: entry for entry in members(path)}
     taken_of_zip = labelled(entries, find_root(entries, fetch.classes), fetch.classes)[0]
     refuse_contents(path, [entries[file.name] for file in taken_of_zip])
     return Source(kind="zip", identity=sha256_of(path), name=path.name, path=path)
+
+
+def tell(lines: Sequence[str]) -> None:
+    for line in shortened(lines):
+        print(f"source: left out: {line}")
 
 
 def pinned(dataset: DatasetVersion, places: Places) -> DatasetVersion:
