@@ -103,6 +103,8 @@ def images_of(arguments: Iterable[str]) -> tuple[list[tuple[str, Path]], list[st
             lines += [*faults, *left_out(names)]
         elif is_missing(path):
             raise BadInput(f"there is no image or folder {argument!r}")
+        elif os.path.exists(path) and not os.path.isfile(path):
+            lines.append(f"{for_terminal(argument)} is neither a file nor a folder")  # to read a pipe might never end
         else:
             images.append((argument, path))
     return images, [f"left out: {line}" for line in shortened(lines)]

@@ -368,8 +368,16 @@ def test_a_list_of_entries_is_measured_before_an_object_is_made_of_any(tmp_path,
         members(tmp_path / "images.zip", Caps(listing=500))
 
 
+def test_an_entry_with_long_notes_is_refused_before_they_are_read(tmp_path):
+    extra = struct.pack("<2H", 9, 0) * 1_024
+    (tmp_path / "images.zip").write_bytes(zipped(Entry(b"x.jpeg", extra=extra)))
+    assert len(members(tmp_path / "images.zip")) == 1
+    refuses(zipped(GOOD, Entry(b"x.jpeg", extra=extra + extra[:4])), "notes of 4,100 bytes, at most 4,096", tmp_path)
+
+
 def test_a_packed_zip_is_no_list_of_entries(tmp_path):
-    inner = zipped(*(Entry(b"%d.jpeg" % number) for number in range(4)))
+    inner = zipped(*(Entry(b"%d.jpeg" % number) for number in range(5)))
+    inner = inner[inner.index(b"PK\1\2") :]
     (tmp_path / "images.zip").write_bytes(zipped(Entry(b"inner.zip", inner)))
     assert len(unpack_all(tmp_path / "images.zip", tmp_path / "images")) == 1
 

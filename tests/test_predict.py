@@ -307,3 +307,10 @@ def test_what_may_not_be_looked_at_is_answered_and_what_is_not_there_is_bad_inpu
     monkeypatch.setattr(Path, "stat", refusing)
     assert predict.images_of([str(folder / "shut.jpeg")]) == ([(str(folder / "shut.jpeg"), folder / "shut.jpeg")], [])
     assert ask(folder / ("x" * 300))[0] == 2
+
+
+def test_a_pipe_is_told_and_not_waited_for(ask, folder):
+    os.mkfifo(folder / "pipe.jpeg")
+    status, said, _ = ask(folder / "pipe.jpeg", folder / "1.jpeg")
+    assert status == 0
+    assert f"left out: {folder}/pipe.jpeg is neither a file nor a folder" in said.splitlines()

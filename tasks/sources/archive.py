@@ -112,6 +112,7 @@ def _checked(archive: Path, caps: Caps) -> Iterator[ZipFile]:
             raise BadInput(
                 f"{archive} {state} ({size:,} bytes; {error}): a whole .zip is expected. {ADVICE}"
             ) from error
+        opened.caps = None
         name_entries(source)
         entries = source.infolist()
         if fault := next(chain(faults(entries, caps), overlaps(entries, source.start_dir)), None):

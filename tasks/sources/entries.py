@@ -16,7 +16,7 @@ MIB, GIB = 2**20, 2**30
 
 UTF_8 = 0x800  # bit of an entry whose name is UTF-8
 UNICODE_PATH = 0x7075  # number of the extra field in which Info-ZIP gives a name in UTF-8
-LISTED = b"PK\1\2"  # begins each entry of the list
+LISTED, LISTED_SIZE = b"PK\1\2", 46  # begins each entry of the list; bytes of one without name and notes
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Caps:
     entries: int = 200_000
     listing: int = 64 * MIB
     """Bytes of the list of entries, of which each has some 100."""
+    notes: int = 4_096
+    """Bytes of the extra fields and the comment of an entry, some 50 in general: `zipfile` takes a second for 64 such fields of 65,535."""
     total: int = 40 * GIB
     """Bytes of what is unpacked, as are the next two."""
     file: int = 64 * MIB
@@ -103,16 +105,29 @@ class BoundedReader(io.BufferedReader):
 
     def __init__(self, archive: Path, caps: Caps):
         super().__init__(io.FileIO(archive))
-        self._caps = caps
+        self.caps: Caps | None = caps
+        """None once the list was read."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read as any file; raises TooLong. `zipfile` reads the list in one piece, and all else in smaller ones."""
-        if size and size > self._caps.listing:
-            raise TooLong(f"its list of entries has {size:,} bytes, at most {self._caps.listing:,} are read")
+        """Read as any file. Raises TooLong for a list beyond the caps: `zipfile` reads it in one piece."""
+        if self.caps and size and size > self.caps.listing:
+            raise TooLong(f"its list of entries has {size:,} bytes, at most {self.caps.listing:,} are read")
         content = super().read(size)
-        if (count := content.count(LISTED)) > self._caps.entries:
-            raise TooLong(f"{count:,} entries, at most {self._caps.entries:,} are taken")
+        if self.caps and (fault := listing_fault(content, self.caps)):
+            raise TooLong(fault)
         return content
+
+
+def listing_fault(content: bytes, caps: Caps) -> str:
+    """Return what is too much in a list of entries, or an empty text; other content has none."""
+    count = start = 0
+    while content.startswith(LISTED, start) and len(content) >= start + LISTED_SIZE:
+        name, extra, comment = struct.unpack_from("<3H", content, start + 28)
+        if extra + comment > caps.notes:
+            return f"an entry has notes of {extra + comment:,} bytes, at most {caps.notes:,} are read"
+        count += 1
+        start += LISTED_SIZE + name + extra + comment
+    return f"{count:,} entries, at most {caps.entries:,} are taken" if count > caps.entries else ""
 
 
 def name_entries(source: ZipFile) -> None:
