@@ -101,6 +101,30 @@ def test_a_given_folder_without_labels_is_refused(names, says, tmp_path):
         given_folders([tmp_path], CLASSES)
 
 
+def test_files_of_other_formats_outside_the_class_folders_are_counted_and_named(tmp_path, capsys):
+    touch(tmp_path, *PAIR, "unlabelled/1.bmp", "old/2.BMP", "notes.txt")
+    given_folders([tmp_path], CLASSES)
+    arrival_folders(tmp_path, CLASSES)
+    line = "3 files of other formats: 2 .bmp (old/2.BMP, unlabelled/1.bmp), 1 .txt (notes.txt); read are"
+    assert capsys.readouterr().out.count(f"arrivals: left out: {line}") == 2
+
+
+def test_a_given_folder_of_other_formats_says_what_it_holds(tmp_path):
+    touch(tmp_path, "castings.zip")
+    with pytest.raises(
+        BadInput, match=r"has no file in def_front/ or ok_front/, it holds 1 \.zip \(castings\.zip\): give"
+    ):
+        given_folders([tmp_path], CLASSES)
+
+
+def test_a_class_folder_with_an_accent_is_found_in_either_form(tmp_path):
+    classes = Classes(defect="d\u00e9faut", good="bon")
+    touch(tmp_path, "line-1/de\u0301faut/1.jpeg", "line-2/d\u00e9faut/1.jpeg")
+    assert [folder.origin for folder in arrival_folders(tmp_path, classes)] == ["line-1", "line-2"]
+    (file,) = noun.files(["de\u0301faut/1.jpeg"], classes)
+    assert file.label == classes.defect
+
+
 def test_a_missing_given_folder_is_refused(tmp_path):
     with pytest.raises(BadInput, match="gone cannot be read"):
         given_folders([tmp_path / "gone"], CLASSES)

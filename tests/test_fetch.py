@@ -146,3 +146,23 @@ def test_images_of_a_zip_that_would_grow_too_much_are_refused_before_any_work(zi
         archive.writestr("train/ok_front/white.png", bytes(2**21))
     with pytest.raises(BadInput, match=r"'train/ok_front/white\.png' would grow from .* at most 100-fold is taken"):
         locate(Fetch(source=str(zipped)), places)
+
+
+def test_a_file_that_no_photograph_is_as_large_as_costs_itself_alone(fetched, dataset, places, capsys):
+    folder = dataset({"train": 2, "test": 1})
+    with open(folder / "train/ok_front/huge.jpeg", "wb") as sparse:
+        sparse.truncate(64 * 2**20 + 1)
+    with ZipFile(fetched(folder).file.path(places)) as packed:
+        assert len(packed.namelist()) == 6
+    assert "source: left out: train/ok_front/huge.jpeg is larger than 67,108,864 bytes\n" in capsys.readouterr().out
+
+
+def test_a_large_photograph_of_a_folder_is_taken(fetched, dataset):
+    folder = dataset({"train": 2, "test": 1})
+    (folder / "train/ok_front/large.png").write_bytes(bytes(2**21))
+    assert fetched(folder).bytes > 2**21
+
+
+def test_the_name_of_a_source_is_printable(zipped, places, tmp_path):
+    source = zipped.rename(tmp_path / "cast\n\x1bings.zip")
+    assert locate(Fetch(source=str(source)), places).name == "cast\\n\\x1bings.zip"

@@ -189,7 +189,7 @@ def _entry(folder: Path, name: str) -> ZipInfo:
     entry.create_system = 3  # Unix, on every system
     entry.external_attr = (stat.S_IFREG | 0o644) << 16
     try:
-        entry.file_size = (folder / name).stat().st_size
+        entry.file_size = entry.compress_size = (folder / name).stat().st_size  # it is stored
     except (OSError, ValueError) as error:
         raise BadInput(
             f"{folder / name} cannot be read ({error}): see that it is there and that you may read it"

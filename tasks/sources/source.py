@@ -8,8 +8,10 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from tasks.images.decoding import MAX_BYTES
 from tasks.runs.config import Fetch, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 from tasks.runs.files import sha256_of
 from tasks.runs.records import Source
 from tasks.sources.archive import members, refuse_contents
@@ -35,15 +37,17 @@ def locate(fetch: Fetch, places: Places) -> Source:
         names, faults = usable(path, look_through(path))
         tell(faults)
         files, elsewhere = labelled(names, find_root(names, fetch.classes), fetch.classes)
-        taken = tuple(file.name for file in files)
+        large = [file.name for file in files if os.path.getsize(path / file.name) > MAX_BYTES]
+        tell([f"{for_terminal(name)} is larger than {MAX_BYTES:,} bytes" for name in large])
+        taken = tuple(file.name for file in files if file.name not in large)
         tell([f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
-        tell(left_out(sorted(set(names) - set(taken))))
+        tell(left_out(sorted(set(names) - {file.name for file in files})))
         identity = listing_digest((name, sha256_of(path / name)) for name in taken)
-        return Source(kind="folder", identity=identity, name=path.name, path=path, names=taken)
+        return Source(kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=taken)
     entries = {entry.filename: entry for entry in members(path)}
     taken_of_zip = labelled(entries, find_root(entries, fetch.classes), fetch.classes)[0]
     refuse_contents(path, [entries[file.name] for file in taken_of_zip])
-    return Source(kind="zip", identity=sha256_of(path), name=path.name, path=path)
+    return Source(kind="zip", identity=sha256_of(path), name=for_terminal(path.name), path=path)
 
 
 def tell(lines: Sequence[str]) -> None:
