@@ -93,7 +93,10 @@ def model_of_run(run: str, places: Places) -> str:
 
 
 def images_of(arguments: Iterable[str]) -> tuple[list[tuple[str, Path]], list[str]]:
-    """(name, path) of each image: the argument as given, joined with the path below it; and a line for what is left out of folders."""
+    """Return (name, path) of each image, and a line for each thing that is left out.
+
+    A name is the argument as given, joined with the path below it.
+    """
     images, lines = list[tuple[str, Path]](), list[str]()
     for argument in arguments:
         path = Path(argument)

@@ -58,8 +58,8 @@ def run_name() -> str:
 
 def called(what: str, config: Config, started: datetime) -> str:
     """As `ring, 30 new on castings.zip, 23 Nov 12:00`."""
-    source = config.fetch.source if ":" in config.fetch.source else for_terminal(Path(config.fetch.source).name)
-    return f"{what} on {source}, {started:%d %b %H:%M}"
+    source = config.fetch.source if ":" in config.fetch.source else Path(config.fetch.source).name
+    return f"{what} on {for_terminal(source)}, {started:%d %b %H:%M}"
 
 
 @flow(flow_run_name=run_name, log_prints=True)

@@ -43,12 +43,12 @@ class Unpacked(NamedTuple):
 
 
 def members(archive: Path, caps: Caps = Caps()) -> list[ZipInfo]:
-    """The files in `archive`, without junk, as `files_in`."""
+    """Return the files in `archive` without junk, as `files_in` does."""
     return [entry for entry in files_in(archive, caps) if not is_junk(entry.filename)]
 
 
 def files_in(archive: Path, caps: Caps = Caps()) -> list[ZipInfo]:
-    """The files in `archive`, without folders, in its order. Nothing is unpacked.
+    """Return the files in `archive`, without folders, in its order. Nothing is unpacked.
 
     Raises BadInput if it is no whole zip, or if any entry has an unsafe name or is of an odd kind. How entries are packed and
     how large they are matters for those that are unpacked alone: see `refuse_contents`.
@@ -58,7 +58,7 @@ def files_in(archive: Path, caps: Caps = Caps()) -> list[ZipInfo]:
 
 
 def refuse_contents(archive: Path, entries: Sequence[ZipInfo], caps: Caps = Caps()) -> None:
-    """Raises BadInput if entries that are to be unpacked are encrypted, packed in an odd way, or exceed `caps`."""
+    """Raise BadInput if entries that are to be unpacked are encrypted, packed in an odd way, or exceed `caps`."""
     if fault := next(content_faults(entries, caps), None):
         raise BadInput(f"{archive}: {fault}. {ADVICE}")
 

@@ -81,7 +81,7 @@ def composed(name: str) -> str:
 
 
 def folded(name: str) -> str:
-    """`name` for a file system that minds neither case nor Unicode form: equal here is one file there."""
+    """Return `name` for a file system that minds neither case nor Unicode form: equal here is one file there."""
     return composed(name).casefold()
 
 
@@ -127,7 +127,7 @@ def _above(name: str) -> Iterator[str]:
 
 
 def name_faults(names: Iterable[str]) -> Iterator[str]:
-    """Unsafe names, and names that would fall on one file; a folder's name ends in "/"."""
+    """Yield unsafe names, and names that would fall on one file; a folder's name ends in "/"."""
     seen: dict[str, str] = {}
     folders: set[str] = set()
     for name in names:
