@@ -161,7 +161,7 @@ def test_without_a_root_the_folders_with_images_are_listed():
             ["a/1.heic"],
             r"It holds files that are not read: 1 \.heic \(a/1\.heic\)\. Read are \.jfif, \.jpe, \.jpeg, \.jpg, \.png",
         ),
-        ([], "It holds no file at all"),
+        ([], "It holds no file that can be used"),
     ],
 )
 def test_without_an_image_in_the_class_folders_it_is_said_what_lies_there(names, says):

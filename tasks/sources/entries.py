@@ -12,8 +12,6 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 from tasks.sources.names import name_faults
 
 MIB, GIB = 2**20, 2**30
-
-
 UTF_8 = 0x800  # bit of an entry whose name is UTF-8
 UNICODE_PATH = 0x7075  # number of the extra field in which Info-ZIP gives a name in UTF-8
 LISTED, LISTED_SIZE = b"PK\1\2", 46  # begins each entry of the list; bytes of one without name and notes

@@ -216,7 +216,9 @@ def _advice(files: list[str], classes: Classes) -> str:
     if packed := [name for name in files if os.path.splitext(name)[1].lower() in ARCHIVES]:
         return f"It holds {for_terminal(packed[0])}: unpack that, and give the folder or the zip that holds the class folders"
     return (
-        f"It holds files that are not read: {other_formats(files)}. {CONVERT}" if files else "It holds no file at all"
+        f"It holds files that are not read: {other_formats(files)}. {CONVERT}"
+        if files
+        else "It holds no file that can be used"
     )
 
 
