@@ -103,6 +103,19 @@ def test_a_folder_or_a_photograph_that_may_not_be_read_is_told_and_stops_no_othe
     assert [row["path"] for row in judged({}).rows] == ["2.jpeg", "shut/3.jpeg"]
 
 
+def test_a_folder_that_may_not_be_looked_at_is_bad_input(judged, monkeypatch):
+    look = os.stat
+
+    def refusing(path, *args, **named):
+        if str(path).endswith("line 1"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return look(path, *args, **named)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    with pytest.raises(BadInput, match="there is no folder"):
+        judged({})
+
+
 def test_a_photograph_that_breaks_off_while_it_is_read_is_told_and_stops_no_other(judged, monkeypatch):
     monkeypatch.setattr(inspection, "digests", lambda paths, places: [None, "00" * 32])
     done = judged({b"1.jpeg": None, b"2.jpeg": None})

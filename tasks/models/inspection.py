@@ -3,6 +3,7 @@ stays in a table, a row an image, also after the photograph was taken away.
 """
 
 import csv
+import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -41,7 +42,7 @@ class Inspected(NamedTuple):
 
 def inspect(folder: Path, results: Path, settle_seconds: float, version: registry.Version, places: Places) -> Inspected:
     """Judges what the table of this version under `results` has not, and adds it there. Raises BadInput where there is no folder."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # of a folder that may not be looked at, `Path` raises
         raise BadInput(f"there is no folder {str(folder)!r}: give the one that the photographs are put into")
     files, faults = readable(folder, look_through(folder))
     names = [name for name in files if is_image(name)]
