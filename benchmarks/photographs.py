@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from zipfile import ZipFile
 
+from tasks.images.decoding import FORMATS
 from tasks.runs.config import Classes, Sample
 from tasks.sources.archive import members
 from tasks.sources.folder import find_root, labelled, walk
@@ -26,7 +27,7 @@ def contents_of(source: Path) -> list[bytes]:
     """The JPEGs of the two class folders, each content once."""
     names = walk(source) if source.is_dir() else [member.filename for member in members(source)]
     taken = [file.name for file in labelled(names, find_root(names, Classes()), Classes())[0]]
-    jpegs = [name for name in taken if name.lower().endswith((".jpeg", ".jpg"))]
+    jpegs = [name for name in taken if FORMATS.get(Path(name).suffix.lower()) == "JPEG"]
     if source.is_dir():
         return list(dict.fromkeys((source / name).read_bytes() for name in jpegs))
     with ZipFile(source) as archive:

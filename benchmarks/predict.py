@@ -22,6 +22,7 @@ from benchmarks import training, tutorial
 from benchmarks.apart import apart, seconds
 from benchmarks.prepared import Prepared, arguments, prepared, room, write
 from tasks.images import pixels
+from tasks.images.decoding import FORMATS
 from tasks.images.manifest import stored
 from tasks.images.sides import assign
 from tasks.models.prediction import Predictor
@@ -65,7 +66,7 @@ def made(data: Prepared, settings: Training) -> Path:
 
 def jpegs(data: Prepared) -> list[Path]:
     paths = [stored(row, data.places) for row in data.rows]
-    return [path for path in paths if path.suffix in (".jpeg", ".jpg")]
+    return [path for path in paths if FORMATS[path.suffix] == "JPEG"]
 
 
 def measure(folder: Path, paths: Sequence[Path], singles: int) -> dict[str, float | str]:

@@ -24,7 +24,7 @@ from tasks.runs.errors import BadInput
 from tasks.runs.last import resolve_model
 from tasks.runs.outcome import versions
 from tasks.sources import kaggle
-from tasks.sources.folder import is_image, walk
+from tasks.sources.folder import is_image, left_out, look_through, shortened
 
 SHOWN = ("tensorflow", "keras", "prefect", "kaggle", "numpy", "pillow")
 
@@ -66,7 +66,14 @@ def free_gb(place: Path) -> float:
 
 def inbox(places: Places) -> str:
     folder = places.data.absolute() / "inbox"
-    return f"{sum(map(is_image, walk(folder))):,} images in {folder}" if folder.is_dir() else f"none: {folder}"
+    if not folder.is_dir():
+        return f"none: {folder}"
+    try:
+        names, faults = look_through(folder)
+    except BadInput as error:
+        return str(error)
+    lines = [f"left out: {line}" for line in shortened([*faults, *left_out(names)])]
+    return "; ".join([f"{sum(map(is_image, names)):,} images in {folder}", *lines])
 
 
 def server() -> str:

@@ -20,9 +20,11 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 from tasks.runs.last import nothing_in_use, resolve_model
 from tasks.runs.markdown import code, table
 from tasks.runs.server_access import authenticate
+from tasks.sources.folder import shortened
 
 authenticate()  # by the local password, where the server is on this machine
 
@@ -66,9 +68,11 @@ def told(done: Inspected) -> str:
     """One line: what is new, and where it stands."""
     found = Counter(row["decision"] for row in done.rows)
     counted = ", ".join(f"{found[decision]:,} {decision}" for decision in ("pass", "review", "reject"))
-    left = f"; {done.waiting:,} are still being written" if done.waiting else ""
-    left += f"; {done.closed:,} cannot be read by this user" if done.closed else ""
-    return f"new images: {len(done.rows):,}; {counted}{left}; {done.table}" if done.rows else f"nothing new{left}"
+    parts = [f"new images: {len(done.rows):,}", counted] if done.rows else ["nothing new"]
+    parts += [f"{done.waiting:,} are still being written"] if done.waiting else []
+    parts += [f"left out: {line}" for line in shortened(done.left_out)]
+    parts += [for_terminal(str(done.table))] if done.rows else []
+    return "; ".join(parts)
 
 
 def report(done: Inspected) -> str:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
@@ -16,6 +16,7 @@ import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults wh
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from tasks.images.decoding import SUFFIXES
 from tasks.models import bundle
 from tasks.models.formats import NAMES
 from tasks.models.prediction import Answer, Predictor
@@ -23,11 +24,12 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 from tasks.runs.files import write_whole
 from tasks.runs.last import read_run, nothing_in_use, resolve_model
 from tasks.runs.progress import bar
 from tasks.runs.tables import as_table
-from tasks.sources.folder import is_image, walk
+from tasks.sources.folder import is_image, left_out, look_through, shortened
 
 
 class PredictArguments(Arguments):
@@ -89,32 +91,54 @@ def model_of_run(run: str, places: Places) -> str:
     return json.loads(path.read_text(encoding="utf-8"))["model"]["folder"]
 
 
-def images_of(arguments: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    """(name, path) of each image: the argument as given, joined with the path below it."""
+def images_of(arguments: Iterable[str]) -> tuple[list[tuple[str, Path]], list[str]]:
+    """Return (name, path) of each image, and a line for each thing that is left out.
+
+    A name is the argument as given, joined with the path below it.
+    """
+    images, lines = list[tuple[str, Path]](), list[str]()
     for argument in arguments:
         path = Path(argument)
-        if path.is_dir():
-            yield from ((os.path.join(argument, name), path / name) for name in walk(path) if is_image(name))
-        elif path.exists():
-            yield argument, path
-        else:
+        if os.path.isdir(path):
+            names, faults = look_through(path)
+            images += [(os.path.join(argument, name), path / name) for name in names if is_image(name)]
+            lines += [*faults, *left_out(names)]
+        elif is_missing(path):
             raise BadInput(f"there is no image or folder {argument!r}")
+        elif os.path.exists(path) and not os.path.isfile(path):
+            lines.append(f"{for_terminal(argument)} is neither a file nor a folder")  # to read a pipe might never end
+        else:
+            images.append((argument, path))
+    return images, [f"left out: {line}" for line in shortened(lines)]
+
+
+def is_missing(path: Path) -> bool:
+    """Return whether nothing lies there. What may not be looked at counts as there: its answer says so."""
+    try:
+        path.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def line(answer: Answer) -> str:
     """`cast_def_0_1189.jpeg: def_front, 100.00 %`, and what a person should look at."""
+    path = for_terminal(answer.path)
     if answer.label is None or answer.defect_probability is None:
-        return f"{answer.path}: {answer.decision}, {answer.reason}"
+        return f"{path}: {answer.decision}, {answer.reason}"
     sure = max(answer.defect_probability, 1 - answer.defect_probability)
     note = f"; {answer.decision}: {answer.reason}" if answer.decision == "review" else ""
-    return f"{answer.path}: {answer.label}, {100 * sure:.2f} %{note}"
+    return f"{path}: {answer.label}, {100 * sure:.2f} %{note}"
 
 
 def main() -> None:
     arguments = parse(PredictArguments, sys.argv[1:])
-    images = list(images_of(arguments.images))
+    images, lines = images_of(arguments.images)
     if not images:
-        raise BadInput(f"no image lies in {', '.join(arguments.images)}: .jpeg, .jpg and .png files are judged")
+        what = "; ".join([for_terminal(", ".join(arguments.images)), *lines])
+        raise BadInput(f"no image lies in {what}: {SUFFIXES} files are judged")
     (predictor, name), answers = chosen(arguments), []
     print(f"judged by {name}", file=sys.stderr)
     with bar("judging", len(images)) as advance:
@@ -126,8 +150,9 @@ def main() -> None:
         write_whole(arguments.csv, as_table(rows, tuple(Answer.model_fields)).encode())
     if arguments.as_json:
         print(json.dumps([answer.model_dump() for answer in answers], indent=2))
+        print("\n".join(lines), end="\n" if lines else "", file=sys.stderr)
         return
-    print("\n".join(map(line, answers)))
+    print("\n".join([*map(line, answers), *lines]))
     if len(answers) > 1:
         found = Counter(answer.decision for answer in answers)
         print(

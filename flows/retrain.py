@@ -36,6 +36,7 @@ from tasks.runs import page, registry, report, tracker
 from tasks.runs.caching import Steps
 from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_status, parse
 from tasks.runs.config import Config, Places, Recipe
+from tasks.runs.escaping import for_terminal
 from tasks.runs.files import sweep, usable
 from tasks.runs.outcome import Found, Outcome, code, facts, new_run_id, write_run
 from tasks.runs.records import Arrival, Corrections, Release, Source, Splits
@@ -58,7 +59,7 @@ def run_name() -> str:
 def called(what: str, config: Config, started: datetime) -> str:
     """As `ring, 30 new on castings.zip, 23 Nov 12:00`."""
     source = config.fetch.source if ":" in config.fetch.source else Path(config.fetch.source).name
-    return f"{what} on {source}, {started:%d %b %H:%M}"
+    return f"{what} on {for_terminal(source)}, {started:%d %b %H:%M}"
 
 
 @flow(flow_run_name=run_name, log_prints=True)

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from zipfile import ZipFile
 
 from prefect import task
 
@@ -12,18 +11,20 @@ from tasks.runs.config import Classes, Places
 from tasks.runs.files import scratch_beside
 from tasks.runs.records import Archive, ImageFolder
 from tasks.runs.tables import store_table
-from tasks.sources.archive import members, unpack
-from tasks.sources.folder import find_root, is_junk, labelled
+from tasks.sources.archive import files_in, unpack
+from tasks.sources.folder import find_root, labelled, left_out
+from tasks.sources.names import is_junk
 
 
 @task(cache_policy=same_step)
 def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
     """The files of the two class folders; other images of the archive are counted and left alone."""
     path = archive.file.path(places)
-    names = [member.filename for member in members(path)]
+    packed = [entry.filename for entry in files_in(path)]
+    names = [name for name in packed if not is_junk(name)]
+    junk = len(packed) - len(names)
     root = find_root(names, classes)
     files, left_alone = labelled(names, root, classes)
-    junk = junk_in(path)
     with scratch_beside(places.data.absolute() / "extracted") as room:
         unpacked = unpack(path, {file.name: file.path for file in files}, room)
         digests = {file.path: file.sha256 for file in unpacked}
@@ -34,14 +35,10 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
         f"extract: {len(entries):,} files below {root.prefix or 'the top folder'}, {left_alone:,} other images left alone, "
         f"{junk:,} junk files skipped"
     )
+    for line in left_out(sorted(set(names) - {file.name for file in files})):
+        print(f"extract: left out: {line}")
     listing = store_table("listing", entries, Entry, places)
     return ImageFolder(listing=listing, classes=classes, files_found=len(entries), left_alone=left_alone, junk=junk)
-
-
-def junk_in(archive: Path) -> int:
-    """The files of a sound archive that an operating system left in it; `members` passes over them."""
-    with ZipFile(archive) as opened:
-        return sum(is_junk(entry.filename) for entry in opened.infolist() if not entry.is_dir())
 
 
 def keep(scratch: Path, target: Path) -> None:

@@ -1,5 +1,6 @@
 """Arrivals: every folder of new images is an origin of its own, and nothing is labelled by guessing."""
 
+import errno
 import os
 import threading
 import time
@@ -98,6 +99,30 @@ def test_a_given_folder_without_labels_is_refused(names, says, tmp_path):
     touch(tmp_path, *names)
     with pytest.raises(BadInput, match=says):
         given_folders([tmp_path], CLASSES)
+
+
+def test_files_of_other_formats_outside_the_class_folders_are_counted_and_named(tmp_path, capsys):
+    touch(tmp_path, *PAIR, "unlabelled/1.bmp", "old/2.BMP", "notes.txt")
+    given_folders([tmp_path], CLASSES)
+    arrival_folders(tmp_path, CLASSES)
+    line = "3 files of other formats: 2 .bmp (old/2.BMP, unlabelled/1.bmp), 1 .txt (notes.txt); read are"
+    assert capsys.readouterr().out.count(f"arrivals: left out: {line}") == 2
+
+
+def test_a_given_folder_of_other_formats_says_what_it_holds(tmp_path):
+    touch(tmp_path, "castings.zip")
+    with pytest.raises(
+        BadInput, match=r"has no file in def_front/ or ok_front/, it holds 1 \.zip \(castings\.zip\): give"
+    ):
+        given_folders([tmp_path], CLASSES)
+
+
+def test_a_class_folder_with_an_accent_is_found_in_either_form(tmp_path):
+    classes = Classes(defect="d\u00e9faut", good="bon")
+    touch(tmp_path, "line-1/de\u0301faut/1.jpeg", "line-2/d\u00e9faut/1.jpeg")
+    assert [folder.origin for folder in arrival_folders(tmp_path, classes)] == ["line-1", "line-2"]
+    (file,) = noun.files(["de\u0301faut/1.jpeg"], classes)
+    assert file.label == classes.defect
 
 
 def test_a_missing_given_folder_is_refused(tmp_path):
@@ -233,7 +258,68 @@ def test_the_identity_is_that_of_names_and_content(tmp_path, places):
     assert len({identity(folder) for folder in ("a", "c", "d")}) == 3
 
 
-def test_a_name_that_a_table_would_not_keep_is_refused(tmp_path, places):
-    touch(tmp_path, "ok_front/a\nb.jpeg")
-    with pytest.raises(BadInput, match=r"invisible character U\+000A in its name\. Rename it"):
-        arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0), places)
+def test_a_name_that_a_table_would_not_keep_costs_that_file_alone(tmp_path, places, capsys):
+    touch(tmp_path, *PAIR, "ok_front/a\nb.jpeg", os.fsdecode(b"ok_front/\xff.jpeg"))
+    (found,) = arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0), places)
+    assert found.names == tuple(PAIR)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"arrivals: left out: {tmp_path}: 'ok_front/a\\nb.jpeg' has the invisible character U+000A")
+    assert second.startswith(f"arrivals: left out: {tmp_path}: 'ok_front/\\udcff.jpeg' has a name that is not UTF-8")
+
+
+@pytest.mark.parametrize("name", [b"line\xff", b"line\n2", b"line\x1b[2J"])
+def test_a_batch_of_such_a_name_is_told_and_the_others_go_on(tmp_path, places, capsys, name):
+    inbox = places.data / "inbox"
+    touch(inbox, "line-1/ok_front/1.jpeg", f"{os.fsdecode(name)}/ok_front/1.jpeg")
+    assert [one.origin for one in arrivals(Fetch(settle_seconds=0), places)] == ["line-1"]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"arrivals: left out: {inbox}/line")
+    assert line.endswith("rename it")
+    assert line.isprintable()
+
+
+def test_a_given_folder_of_such_a_name_is_refused(tmp_path):
+    folder = touch(tmp_path / os.fsdecode(b"line\xff"), *PAIR)
+    with pytest.raises(BadInput, match=r"line\\udcff has a name that is not UTF-8: rename it"):
+        given_folders([folder], CLASSES)
+
+
+def test_a_batch_that_may_not_be_read_is_told_and_the_others_go_on(tmp_path, places, capsys, monkeypatch):
+    inbox = touch(places.data / "inbox", "line-1/ok_front/1.jpeg", "line-2/ok_front/1.jpeg")
+    scan = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("line-2"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    assert [one.origin for one in arrivals(Fetch(settle_seconds=0), places)] == ["line-1"]
+    assert capsys.readouterr().out.startswith(f"arrivals: left out: {inbox}/line-2 cannot be read (Permission denied)")
+
+
+def test_an_image_that_may_not_be_read_is_told_and_the_others_go_on(tmp_path, places, capsys, monkeypatch):
+    touch(tmp_path, *PAIR, "ok_front/2.jpeg")
+    monkeypatch.setattr(os, "access", lambda path, how: not str(path).endswith("2.jpeg"))
+    (found,) = arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0), places)
+    assert found.names == tuple(PAIR)
+    assert capsys.readouterr().out == (
+        f"arrivals: left out: {tmp_path}/ok_front/2.jpeg cannot be read by this user: see that it may\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        "#recycle/1.jpeg",
+        "@eaDir/1.jpeg/SYNOPHOTO_THUMB_M.jpg",
+        "$RECYCLE.BIN/S-1-5/$R1.jpeg",
+        "lost+found/1.jpeg",
+        "Icon\r",
+    ],
+)
+def test_what_a_nas_or_a_system_leaves_in_the_inbox_is_no_arrival(tmp_path, places, junk, capsys):
+    touch(places.data / "inbox", "line-1/ok_front/1.jpeg", junk, f"line-1/ok_front/{junk}")
+    (found,) = arrivals(Fetch(settle_seconds=0), places)
+    assert found.names == ("ok_front/1.jpeg",)
+    assert capsys.readouterr().out == ""

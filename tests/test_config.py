@@ -5,7 +5,7 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.runs.caching import as_text
 from tasks.runs.commandline import SHORT
-from tasks.runs.config import RECIPES, Champion, Classes, Config, Settings, Splitting, Training
+from tasks.runs.config import RECIPES, Champion, Classes, Config, Fetch, Places, Settings, Splitting, Training
 
 
 def classes_below(kind: type[BaseModel]) -> set[type[BaseModel]]:
@@ -202,3 +202,19 @@ def test_a_value_that_makes_no_sense_is_refused(group, values):
 def test_every_class_of_settings_is_frozen_and_closed():
     for kind in classes_below(Config):
         assert issubclass(kind, Settings)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda path: Fetch(source=path), lambda path: Fetch(arrivals=(path,)), lambda path: Places(data=path)]
+)
+def test_a_path_that_no_record_can_hold_is_refused(make):
+    with pytest.raises(ValidationError, match=r"line\\udcff has a name that is not UTF-8: rename it, or give another"):
+        make("line\udcff")
+    make("/li\u00f1e 2")
+
+
+def test_class_names_are_kept_in_one_unicode_form():
+    classes = Classes(defect="de\u0301faut", good="bon")
+    assert classes == Classes(defect="d\u00e9faut", good="bon")
+    with pytest.raises(ValidationError, match="both classes are called"):
+        Classes(defect="de\u0301faut", good="d\u00e9faut")

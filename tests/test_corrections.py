@@ -149,3 +149,9 @@ def test_whatever_the_file_holds_the_answer_is_corrections_or_one_sentence(conte
         assert str(error).startswith("corrections.csv, line ")
     else:
         assert all(one.why and one.correction == "exclude" for one in found.values())
+
+
+def test_a_class_with_an_accent_is_taken_in_either_form(path):
+    path.write_text(f"{HEADER}{ONE},de\u0301faut,why\n", encoding="utf-8")
+    classes = Classes(defect="d\u00e9faut", good="bon")
+    assert [one.correction for one in read(path, classes).values()] == ["d\u00e9faut"]

@@ -75,7 +75,7 @@ def test_transparency_plays_no_part():
     assert np.array_equal(decode(see_through, ".png", 40).pixels, NOISE)
 
 
-@pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".jpeg", ".JPEG"])
+@pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".jpeg", ".JPEG", ".jpe", ".JFIF"])
 def test_the_case_of_the_suffix_does_not_matter(suffix):
     assert decode(JPEG, suffix, 40).pixels is not None
 

@@ -1,7 +1,7 @@
 """Extract: the images of the two classes, each kept once by its content."""
 
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
@@ -74,6 +74,28 @@ def test_what_an_operating_system_left_is_counted_and_skipped(archived, places, 
     assert (record.files_found, record.left_alone, record.junk) == (2, 0, 3)
     assert capsys.readouterr().out == ("extract: 2 files below a, 0 other images left alone, 3 junk files skipped\n")
     assert extract.fn(archived(PAIR), Classes(), places).junk == 0
+
+
+def test_files_of_other_formats_are_counted_and_named(archived, places, capsys):
+    others = {"a/readme.txt": b"x", "b/1.bmp": b"x", "b/2.bmp": b"x", "cover.png": b"png"}
+    extract.fn(archived({**PAIR, **others}), Classes(), places)
+    assert capsys.readouterr().out.endswith(
+        "extract: left out: 3 files of other formats: 2 .bmp (b/1.bmp, b/2.bmp), 1 .txt (a/readme.txt); "
+        "read are .jfif, .jpe, .jpeg, .jpg, .png\n"
+    )
+
+
+def test_a_picture_beside_the_class_folders_refuses_nothing_however_small_it_is_packed(archived, places):
+    archive = archived(PAIR)
+    with ZipFile(archive.file.path(places), "a", ZIP_DEFLATED) as opened:
+        opened.writestr("white.png", bytes(2**21))
+    assert extract.fn(archive, Classes(), places).left_alone == 1
+
+
+def test_class_folders_with_accents_are_found_in_either_form(archived, places):
+    files = {"de\u0301faut/1.jpeg": b"one", "bon/2.jpeg": b"two"}
+    record = extract.fn(archived(files), Classes(defect="d\u00e9faut", good="bon"), places)
+    assert {entry.label for entry in read_table(record.listing.path(places), Entry)} == {"d\u00e9faut", "bon"}
 
 
 def test_other_class_names_are_settings(archived, places):

@@ -3,13 +3,14 @@
 import os
 import shutil
 from pathlib import Path
-from zipfile import ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 
 from tasks.fetch import fetch
 from tasks.runs.caching import as_text
 from tasks.runs.config import Fetch, Sample
+from tasks.runs.errors import BadInput
 from tasks.runs.files import sha256_of
 from tasks.sources import sample as drawing
 from tasks.sources.source import locate
@@ -113,3 +114,55 @@ def test_when_fetching_fails_nothing_half_written_is_left(fetched, dataset, zipp
     with pytest.raises(OSError, match="No space"):
         fetched({"sample": "sample", "zip": zipped, "folder": zipped.with_name("castings")}[kind])
     assert list((places.data / "archives").iterdir()) == []
+
+
+def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on(dataset, places, capsys, photograph):
+    folder = dataset({"train": 2, "test": 1})
+    images = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpeg"))
+    for name in (
+        "train/ok_front/\udcff.jpeg",
+        "train/ok_front/a\n.jpeg",
+        "train/\udcfe/1.jpeg",
+        "notes.bmp",
+        "cover.png",
+    ):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(photograph(900))
+    assert list(locate(Fetch(source=str(folder)), places).names) == images
+    assert capsys.readouterr().out.splitlines() == [
+        f"source: left out: {folder}: 'train/ok_front/a\\n.jpeg' has the invisible character U+000A in its name: rename it",
+        f"source: left out: {folder}: 'train/ok_front/\\udcff.jpeg' has a name that is not UTF-8: rename it",
+        f"source: left out: {folder}: 'train/\\udcfe' has a name that is not UTF-8: rename it",
+        "source: left out: 1 images outside the class folders",
+        "source: left out: 1 files of other formats: 1 .bmp (notes.bmp); read are .jfif, .jpe, .jpeg, .jpg, .png",
+    ]
+
+
+def test_images_of_a_zip_that_would_grow_too_much_are_refused_before_any_work(zipped, places):
+    with ZipFile(zipped, "a", ZIP_DEFLATED) as archive:
+        archive.writestr("white.png", bytes(2**21))
+    assert locate(Fetch(source=str(zipped)), places).kind == "zip"
+    with ZipFile(zipped, "a", ZIP_DEFLATED) as archive:
+        archive.writestr("train/ok_front/white.png", bytes(2**21))
+    with pytest.raises(BadInput, match=r"'train/ok_front/white\.png' would grow from .* at most 100-fold is taken"):
+        locate(Fetch(source=str(zipped)), places)
+
+
+def test_a_file_that_no_photograph_is_as_large_as_costs_itself_alone(fetched, dataset, places, capsys):
+    folder = dataset({"train": 2, "test": 1})
+    with open(folder / "train/ok_front/huge.jpeg", "wb") as sparse:
+        sparse.truncate(64 * 2**20 + 1)
+    with ZipFile(fetched(folder).file.path(places)) as packed:
+        assert len(packed.namelist()) == 6
+    assert "source: left out: train/ok_front/huge.jpeg is larger than 67,108,864 bytes\n" in capsys.readouterr().out
+
+
+def test_a_large_photograph_of_a_folder_is_taken(fetched, dataset):
+    folder = dataset({"train": 2, "test": 1})
+    (folder / "train/ok_front/large.png").write_bytes(bytes(2**21))
+    assert fetched(folder).bytes > 2**21
+
+
+def test_the_name_of_a_source_is_printable(zipped, places, tmp_path):
+    source = zipped.rename(tmp_path / "cast\n\x1bings.zip")
+    assert locate(Fetch(source=str(source)), places).name == "cast\\n\\x1bings.zip"

@@ -1,6 +1,8 @@
 """Folder: the data root is found by what folders hold, and nothing is labelled by guessing."""
 
+import errno
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,16 @@ from tasks.sources.folder import (
     DataRoot,
     Labelled,
     find_root,
-    folded,
     is_image,
-    is_junk,
     labelled,
+    left_out,
+    look_through,
+    readable,
+    shortened,
+    usable,
     walk,
 )
+from tasks.sources.names import Listing
 
 CLASSES = Classes()
 PAIR = ["def_front/1.jpeg", "ok_front/1.jpeg"]
@@ -137,6 +143,54 @@ def test_without_a_root_the_folders_with_images_are_listed():
         find_root(["README.md"], CLASSES)
 
 
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (
+            ["def_front/1.bmp", "ok_front/1.bmp"],
+            r"The class folders hold files that are not read: 2 \.bmp \(def_front/1\.bmp, ok",
+        ),
+        (
+            ["a/def_front/1.tif", "cover.png"],
+            r"The class folders hold files that are not read: 1 \.tif .* convert photographs",
+        ),
+        (["def_front/1.png", "ok_front/1.webp"], r"one class is empty.* not read: 1 \.webp"),
+        (["castings.zip"], r"It holds castings\.zip: unpack that"),
+        (["a/b.tar", "notes.txt"], r"It holds a/b\.tar: unpack that"),
+        (
+            ["a/1.heic"],
+            r"It holds files that are not read: 1 \.heic \(a/1\.heic\)\. Read are \.jfif, \.jpe, \.jpeg, \.jpg, \.png",
+        ),
+        ([], "It holds no file that can be used"),
+    ],
+)
+def test_without_an_image_in_the_class_folders_it_is_said_what_lies_there(names, says):
+    with pytest.raises(BadInput, match=says) as caught:
+        find_root(names, CLASSES)
+    assert "--defect" not in str(caught.value)
+
+
+def test_files_of_other_formats_are_counted_and_named():
+    names = ["a.jpeg", *(f"{number:02}.bmp" for number in range(10)), "x.TIF", "README", "x\x1b.gif"]
+    (line,) = left_out(names)
+    assert line.startswith("13 files of other formats: 10 .bmp (00.bmp, 01.bmp")
+    assert "07.bmp, and 2 more), 1 without suffix (README), 1 .gif (x\\x1b.gif), 1 .tif (x.TIF); read are" in line
+    assert left_out(["a.jpeg"]) == []
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_class_names_with_accents_are_found_in_either_form(form, tmp_path):
+    classes = Classes(defect="de\u0301faut", good="b\u00f3n")
+    names = [
+        unicodedata.normalize(form, name) for name in ("\u00e9/d\u00e9faut/1.jpeg", "\u00e9/b\u00f3n/e\u0301.jpeg")
+    ]
+    root = find_root(names, classes)
+    rows, elsewhere = labelled(names, root, classes)
+    assert [row.label for row in rows] == sorted([classes.defect, classes.good])
+    assert {row.name for row in rows} == set(names)
+    assert elsewhere == 0
+
+
 def test_of_many_folders_with_images_the_first_are_listed():
     with pytest.raises(BadInput, match=r"a07 \(1\) and 12 more\."):
         find_root([f"a{number:02}/1.jpeg" for number in range(20)], CLASSES)
@@ -179,7 +233,7 @@ def test_files_of_a_class_that_are_no_images_are_kept_for_validation_and_junk_is
     assert elsewhere == 1
 
 
-@pytest.mark.parametrize("name", ["a.jpeg", "a/b.JPG", "a.b.Png"])
+@pytest.mark.parametrize("name", ["a.jpeg", "a/b.JPG", "a.b.Png", "a.jfif", "a.JPE"])
 def test_an_image_is_known_by_its_suffix(name):
     assert is_image(name)
 
@@ -187,17 +241,6 @@ def test_an_image_is_known_by_its_suffix(name):
 @pytest.mark.parametrize("name", ["jpeg", "a.jpeg/b", "a.jpeg.part", "a.gif", ".jpeg"])
 def test_other_files_are_no_images(name):
     assert not is_image(name)
-
-
-@pytest.mark.parametrize(
-    "name", ["__MACOSX/a.jpeg", "a/._b.jpeg", ".DS_Store", "a/thumbs.db", "Desktop.ini", ".git/a", "a/.b.jpeg.part"]
-)
-def test_junk_is_known_by_its_name(name):
-    assert is_junk(name)
-
-
-def test_names_that_some_disk_takes_for_one_are_folded_into_one():
-    assert folded("E\u0301.JPEG") == folded("\u00e9.jpeg")
 
 
 def test_a_walk_lists_files_sorted_and_without_junk(tmp_path):
@@ -212,16 +255,105 @@ def test_links_inside_are_walked_once(tmp_path):
     (tmp_path / "again").symlink_to("all")
     (tmp_path / "round").symlink_to(".")
     (tmp_path / "one.jpeg").symlink_to("all/1.jpeg")
-    (tmp_path / "dead.jpeg").symlink_to("gone.jpeg")
     assert walk(tmp_path) == ["all/1.jpeg", "one.jpeg"]
 
 
 @pytest.mark.parametrize("target", ["outside/1.jpeg", "outside", "images-2"])
-def test_a_link_that_leads_out_is_refused(target, tmp_path):
+def test_a_link_that_leads_out_is_told_and_not_followed(target, tmp_path):
     touch(tmp_path, "outside/1.jpeg", "images-2/1.jpeg", "images/1.jpeg")
     (tmp_path / "images" / "link").symlink_to(tmp_path / target)
-    with pytest.raises(BadInput, match=r"images/link is a link that leads out of .*images: put a copy"):
-        walk(tmp_path / "images")
+    names, (fault,) = look_through(tmp_path / "images")
+    assert names == ["1.jpeg"]
+    assert fault.startswith(f"{tmp_path}/images/link is a link that leads out of {tmp_path}/images: put a copy")
+
+
+def test_a_link_to_nothing_is_told(tmp_path):
+    (touch(tmp_path, "1.jpeg") / "dead.jpeg").symlink_to("gone.jpeg")
+    assert look_through(tmp_path) == (["1.jpeg"], [f"{tmp_path}/dead.jpeg is a link to nothing: remove it"])
+
+
+@pytest.fixture
+def closed(monkeypatch):
+    """Makes the system refuse a folder or a file, as it does to a user who is not root."""
+
+    def close(*names: str) -> None:
+        scan, may = os.scandir, os.access
+
+        def refusing(path):
+            if os.fspath(path).endswith(names):
+                raise PermissionError(errno.EACCES, "Permission denied", path)
+            return scan(path)
+
+        monkeypatch.setattr(os, "scandir", refusing)
+        monkeypatch.setattr(os, "access", lambda path, how: not os.fspath(path).endswith(names) and may(path, how))
+
+    return close
+
+
+def test_a_folder_below_that_may_not_be_read_is_told_and_the_rest_goes_on(tmp_path, closed):
+    touch(tmp_path, "a/1.jpeg", "b/1.jpeg", "c/1.jpeg")
+    closed("/b")
+    assert look_through(tmp_path) == (
+        ["a/1.jpeg", "c/1.jpeg"],
+        [f"{tmp_path}/b cannot be read (Permission denied): see that this user may read it"],
+    )
+
+
+def test_the_top_folder_that_may_not_be_read_is_refused(tmp_path, closed):
+    closed(tmp_path.name)
+    with pytest.raises(BadInput, match=r"cannot be read \(Permission denied\): a folder that is there"):
+        look_through(tmp_path)
+
+
+def test_a_folder_whose_files_may_only_be_listed_is_told(tmp_path, monkeypatch):
+    touch(tmp_path, "a/1.jpeg", "b/1.jpeg")
+    look = os.stat
+
+    def refusing(path, *args, **named):
+        if str(path).endswith("b/1.jpeg"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return look(path, *args, **named)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    names, (fault,) = look_through(tmp_path)
+    assert names == ["a/1.jpeg"]
+    assert "b/1.jpeg cannot be read (Permission denied)" in fault
+
+
+def test_a_folder_that_breaks_off_while_it_is_listed_is_told(tmp_path, monkeypatch):
+    walk_all = os.walk
+
+    def breaking(top, onerror):
+        onerror(OSError(errno.EIO, "Input/output error"))  # as the system gives it: without a name
+        return walk_all(top, onerror=onerror)
+
+    monkeypatch.setattr(os, "walk", breaking)
+    names, (fault,) = look_through(touch(tmp_path, "1.jpeg"))
+    assert names == ["1.jpeg"]
+    assert fault.startswith(f"a folder below {tmp_path} cannot be read (Input/output error)")
+
+
+def test_a_file_that_may_not_be_read_is_told(tmp_path, closed):
+    closed("2.jpeg")
+    assert readable(tmp_path, Listing(walk(touch(tmp_path, "1.jpeg", "2.jpeg")), ["before"])) == (
+        ["1.jpeg"],
+        ["before", f"{tmp_path}/2.jpeg cannot be read by this user: see that it may"],
+    )
+
+
+def test_a_name_that_no_table_keeps_costs_that_file_alone(tmp_path):
+    touch(tmp_path, "1.jpeg", os.fsdecode(b"2\xff.jpeg"), "3\n.jpeg")
+    names, faults = usable(tmp_path, look_through(tmp_path))
+    assert names == ["1.jpeg"]
+    assert faults == [
+        f"{tmp_path}: '2\\udcff.jpeg' has a name that is not UTF-8: rename it",
+        f"{tmp_path}: '3\\n.jpeg' has the invisible character U+000A in its name: rename it",
+    ]
+
+
+def test_of_many_faults_the_first_are_shown():
+    assert shortened(["a"] * 3) == ["a"] * 3
+    assert shortened(["a"] * 1_010) == [*["a"] * 8, "and 1,002 more"]
 
 
 def test_a_folder_may_itself_be_a_link(tmp_path):

@@ -1,20 +1,25 @@
 """Judge: a folder that fills is judged as it grows, each content once by a version; the table is whole and only grows."""
 
 import csv
+import errno
 import os
 import shutil
 import sys
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
 from flows import judge
 from tasks.models import bundle, inspection
 from tasks.models.decisions import Decision
+from tasks.models.prediction import Answer
 from tasks.runs import registry, tracker
 from tasks.runs.commandline import exit_status
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_utf8
+from tasks.runs.files import sha256_of
 
 
 @pytest.fixture
@@ -24,6 +29,101 @@ def station(released, tmp_path):
     for number in (6, 7):
         (tmp_path / f"station/monday/cast_{number}.jpeg").unlink()
     return tmp_path / "station"
+
+
+class Stub:
+    """Judges without a network."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def judge(self, images):
+        for name, path in images:
+            yield Answer(
+                path=for_utf8(name), sha256=sha256_of(path), label="ok_front", defect_probability=0.1, decision="pass", reason="",
+                model_version=1,
+            )  # fmt: skip
+
+
+@pytest.fixture
+def judged(places, tmp_path, monkeypatch, photograph):
+    """Judges these files, {name in bytes: content or None for a photograph}, of a folder by a model that passes all."""
+    version = mock.Mock(number=1, model="0" * 64)
+    monkeypatch.setattr(inspection, "Predictor", Stub)
+    monkeypatch.setattr(inspection.bundle, "obtained", lambda *_: tmp_path)
+
+    def run(files: dict[bytes, bytes | None], folder: str = "line 1"):
+        for seed, (name, content) in enumerate(files.items()):
+            path = tmp_path / folder / os.fsdecode(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(photograph(seed) if content is None else content)
+        return inspection.inspect(tmp_path / folder, tmp_path / "results", 0, version, places)
+
+    return run
+
+
+@pytest.mark.parametrize("name", [b"a\xff.jpeg", b"a\n.jpeg", b"x\xfe/a.jpeg", b"a\x1b[2J.jpeg"])
+def test_a_photograph_of_an_odd_name_is_judged_once_as_all_others(judged, name):
+    done = judged({b"1.jpeg": None, name: None})
+    shown = os.fsdecode(name).encode(errors="backslashreplace").decode()
+    assert {row["path"] for row in done.rows} == {"1.jpeg", shown}
+    assert {row["path"] for row in rows_of(done.table)} == {"1.jpeg", shown}
+    assert judged({}).rows == []
+    assert judge.told(done).isprintable()
+
+
+def test_a_folder_of_an_odd_name_is_judged(judged):
+    done = judged({b"1.jpeg": None}, os.fsdecode(b"line\xff"))
+    assert len(done.rows) == 1
+    assert judge.told(done).isprintable()
+
+
+def test_what_is_not_judged_is_counted_and_named_each_time(judged):
+    files = {b"1.bmp": b"x", b"2.BMP": b"x", b"3.tiff": b"x", b"@eaDir/1.jpeg": b"x", b"Thumbs.db": b"x"}
+    left = "left out: 3 files of other formats: 2 .bmp (1.bmp, 2.BMP), 1 .tiff (3.tiff); read are .jfif, .jpe, .jpeg, .jpg, .png"
+    for _ in range(2):
+        assert judge.told(judged(files)) == f"nothing new; {left}"
+    done = judged({b"1.jfif": None, b"2.jpe": None})
+    assert judge.told(done) == f"new images: 2; 2 pass, 0 review, 0 reject; {left}; {done.table}"
+
+
+def test_a_folder_or_a_photograph_that_may_not_be_read_is_told_and_stops_no_other(judged, tmp_path, monkeypatch):
+    scan = os.scandir
+
+    def refusing(path):
+        if str(path).endswith("/shut"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", refusing)
+        patched.setattr(os, "access", lambda path, how: not str(path).endswith("2.jpeg"))
+        done = judged({b"1.jpeg": None, b"2.jpeg": None, b"shut/3.jpeg": None})
+    assert [row["path"] for row in done.rows] == ["1.jpeg"]
+    said = judge.told(done)
+    assert f"left out: {tmp_path}/line 1/shut cannot be read (Permission denied)" in said
+    assert f"left out: {tmp_path}/line 1/2.jpeg cannot be read by this user" in said
+    assert [row["path"] for row in judged({}).rows] == ["2.jpeg", "shut/3.jpeg"]
+
+
+def test_a_folder_that_may_not_be_looked_at_is_bad_input(judged, monkeypatch):
+    look = os.stat
+
+    def refusing(path, *args, **named):
+        if str(path).endswith("line 1"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return look(path, *args, **named)
+
+    monkeypatch.setattr(os, "stat", refusing)
+    with pytest.raises(BadInput, match="there is no folder"):
+        judged({})
+
+
+def test_a_photograph_that_breaks_off_while_it_is_read_is_told_and_stops_no_other(judged, monkeypatch):
+    monkeypatch.setattr(inspection, "digests", lambda paths, places: [None, "00" * 32])
+    done = judged({b"1.jpeg": None, b"2.jpeg": None})
+    assert [row["path"] for row in done.rows] == ["2.jpeg"]
+    assert "left out: 1.jpeg could not be read, or was taken away" in judge.told(done)
 
 
 @pytest.fixture
@@ -146,16 +246,6 @@ def test_a_photograph_that_is_being_written_waits(station, places, monkeypatch):
     assert "1 are still being written" in judge.told(done)
 
 
-def test_a_photograph_that_may_not_be_read_is_told_and_stops_no_other(station, places, monkeypatch):
-    may = os.access
-    monkeypatch.setattr(inspection.os, "access", lambda path, how: path.name != "cast_5.jpeg" and may(path, how))
-    done = judge.inspected(station, None, 0, places)
-    assert (len(done.rows), done.waiting, done.closed) == (5, 0, 1)
-    assert "1 cannot be read by this user" in judge.told(done)
-    monkeypatch.undo()
-    assert [row["path"] for row in judge.inspected(station, None, 0, places).rows] == ["monday/cast_5.jpeg"]
-
-
 def test_a_table_of_something_else_is_left_alone(inspect):
     table = inspect().table
     table.write_text("a,b\n1,2\n")
@@ -187,6 +277,6 @@ def test_the_flow_shows_what_a_person_should_look_at(prefect_server, station, pl
     assert judge.judge(station, None, 0, places) == 6
     assert judge.judge(station, None, 0, places) == 0
     done = inspection.Inspected(
-        places.artifacts / "x.csv", [{"path": "a|b`.jpeg", "decision": "review", "reason": "torn"}], 0, 0
+        places.artifacts / "x.csv", [{"path": "a|b`.jpeg", "decision": "review", "reason": "torn"}], 0, []
     )
     assert "| `a\\|b'.jpeg` | `torn` |" in judge.report(done)

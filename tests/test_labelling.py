@@ -10,7 +10,7 @@ from tasks.images.appearance import STATISTICS
 from tasks.models import bundle
 from tasks.models.decisions import Decision, Evidence, Verdict
 from tasks.models.drift import Judged
-from tasks.models.labelling import TABLE, ToLabel, order, to_label
+from tasks.models.labelling import TABLE, ToLabel, order, to_label, waiting
 from tasks.models.novelty import learn
 from tasks.models.prediction import Predictor
 from tasks.runs import registry
@@ -71,9 +71,9 @@ def model(released, places):
 
 
 def test_the_inbox_is_listed_once_and_anew_when_it_changed(model, places, tmp_path):
-    waiting = places.data / "inbox/line 2/unlabelled"
-    shutil.copytree(tmp_path / "castings/test/ok_front", waiting)
-    shutil.copyfile(waiting / "cast_0.jpeg", waiting / "twice.jpeg")
+    there = places.data / "inbox/line 2/unlabelled"
+    shutil.copytree(tmp_path / "castings/test/ok_front", there)
+    shutil.copyfile(there / "cast_0.jpeg", there / "twice.jpeg")
     (places.data / "inbox/line 2/ok_front").mkdir()
     shutil.copyfile(
         tmp_path / "castings/test/def_front/cast_0.jpeg", places.data / "inbox/line 2/ok_front/labelled.jpeg"
@@ -82,19 +82,19 @@ def test_the_inbox_is_listed_once_and_anew_when_it_changed(model, places, tmp_pa
     assert sorted(one.path for one in found) == [f"line 2/unlabelled/cast_{number}.jpeg" for number in range(8)]
     assert read_table(places.artifacts / TABLE, ToLabel) == found
     assert to_label(model, 0, places) is None
-    (waiting / "cast_3.jpeg").unlink()
+    (there / "cast_3.jpeg").unlink()
     assert len(to_label(model, 0, places)) == 7
-    shutil.rmtree(waiting)
+    shutil.rmtree(there)
     assert to_label(model, 0, places) == [], "said once, so that a list that was shown goes"
     assert to_label(model, 0, places) is None
 
 
 def test_an_image_that_is_being_written_waits_for_the_next_look(model, places, photograph, monkeypatch):
-    waiting = places.data / "inbox/unlabelled"
-    waiting.mkdir(parents=True)
-    (waiting / "whole.jpeg").write_bytes(photograph(1))
-    (waiting / "half.jpeg").write_bytes(photograph(2)[:-2])
-    monkeypatch.setattr(arrivals.time, "sleep", lambda _: (waiting / "half.jpeg").write_bytes(photograph(2)))
+    there = places.data / "inbox/unlabelled"
+    there.mkdir(parents=True)
+    (there / "whole.jpeg").write_bytes(photograph(1))
+    (there / "half.jpeg").write_bytes(photograph(2)[:-2])
+    monkeypatch.setattr(arrivals.time, "sleep", lambda _: (there / "half.jpeg").write_bytes(photograph(2)))
     assert [one.path for one in to_label(model, 60, places)] == ["unlabelled/whole.jpeg"]
     assert len(to_label(model, 0, places)) == 2
 
@@ -116,6 +116,26 @@ def test_a_file_that_is_too_large_is_not_read_and_is_listed_once(places, monkeyp
         "unlabelled/torn.jpeg": True,
     }
     assert sum(one.reason.startswith("the file has 1,099,511,627,776 bytes, at most") for one in found) == 2
+    assert to_label(model, 0, places) is None
+
+
+def test_an_odd_name_is_listed_and_what_may_not_be_read_is_told(places, capsys, monkeypatch):
+    folder = places.data / "inbox/unlabelled"
+    folder.mkdir(parents=True)
+    for name in ("1.jpeg", "\udcff.jpeg", "shut.jpeg"):
+        (folder / name).touch()
+    monkeypatch.setattr(os, "access", lambda path, how: not str(path).endswith("shut.jpeg"))
+    assert waiting(places.data / "inbox", 0) == ["unlabelled/1.jpeg", "unlabelled/\udcff.jpeg"]
+    assert capsys.readouterr().out == (
+        f"to label: left out: {folder}/shut.jpeg cannot be read by this user: see that it may\n"
+    )
+
+
+def test_a_photograph_of_an_odd_name_is_in_the_table(model, places, tmp_path):
+    folder = places.data / "inbox/unlabelled"
+    folder.mkdir(parents=True)
+    shutil.copyfile(tmp_path / "castings/test/ok_front/cast_0.jpeg", folder / "\udcff.jpeg")
+    assert [one.path for one in to_label(model, 0, places)] == ["unlabelled/\\udcff.jpeg"]
     assert to_label(model, 0, places) is None
 
 

@@ -1,6 +1,7 @@
 """Predict: the model in use answers in words or JSON, the same in every process, and says so when it cannot."""
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,9 @@ import pytest
 from conftest import model_folder, put_into_use, run_folder
 
 from flows import predict
+from tasks.models.prediction import Answer
 from tasks.runs.commandline import exit_status
+from tasks.runs.escaping import for_utf8
 
 ROOT = Path(__file__).parents[1]
 
@@ -271,3 +274,100 @@ def test_a_folder_is_answered_as_a_table(ask, released, tmp_path):
     told = [{name: "" if value is None else str(value) for name, value in one.items()} for one in json.loads(said)]
     assert rows == told
     assert len(rows) == 16
+
+
+class Stub:
+    """Judges without a network."""
+
+    name = "version 1"
+
+    def judge(self, images):
+        for name, _ in images:
+            yield Answer(
+                path=for_utf8(name), sha256="00", label="ok_front", defect_probability=0.1, decision="pass", reason="",
+                model_version=1,
+            )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with photographs of odd names, of all suffixes that are read and of some that are not, and side files."""
+    monkeypatch.setattr(predict, "chosen", lambda _: Stub())
+    names = [b"1.jpeg", b"2.jfif", b"3.JPE", b"a\xff.jpeg", b"b\n.jpeg", b"c\x1b[2J.jpeg", b"d\xfe/1.png"]
+    names += [b"1.bmp", b"2.tif", b"3.webp", b"Thumbs.db", b"@eaDir/1.jpeg", b"Icon\r", b"1.jpeg.part"]
+    for name in names:
+        path = tmp_path / "line" / os.fsdecode(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "line"
+
+
+LEFT_OUT = (
+    "left out: 3 files of other formats: 1 .bmp (1.bmp), 1 .tif (2.tif), 1 .webp (3.webp); "
+    "read are .jfif, .jpe, .jpeg, .jpg, .png"
+)
+
+
+def test_every_photograph_of_a_folder_is_answered_and_what_is_left_out_is_named(ask, folder):
+    status, said, _ = ask(folder)
+    assert status == 0
+    *answers, left, summary = said.splitlines()
+    assert sorted(answer.partition(": ")[0].removeprefix(f"{folder}/") for answer in answers) == [
+        "1.jpeg",
+        "2.jfif",
+        "3.JPE",
+        "a\\udcff.jpeg",
+        "b\\n.jpeg",
+        "c\\x1b[2J.jpeg",
+        "d\\udcfe/1.png",
+    ]
+    assert left == LEFT_OUT
+    assert summary == "7 images: 7 pass, 0 review, 0 reject"
+
+
+def test_json_and_table_hold_odd_names_as_utf_8_and_what_is_left_out_is_told_beside(ask, folder, tmp_path):
+    status, said, error = ask(folder, "--json", "--csv", tmp_path / "answers.csv")
+    paths = [answer["path"].removeprefix(f"{folder}/") for answer in json.loads(said)]
+    assert status == 0
+    assert sorted(paths) == [
+        "1.jpeg",
+        "2.jfif",
+        "3.JPE",
+        "a\\udcff.jpeg",
+        "b\n.jpeg",
+        "c\x1b[2J.jpeg",
+        "d\\udcfe/1.png",
+    ]
+    assert "".join(paths).encode().decode() == "".join(paths)
+    assert error.splitlines()[-1] == LEFT_OUT
+    with open(tmp_path / "answers.csv", encoding="utf-8", newline="") as opened:
+        assert [row["path"].removeprefix(f"{folder}/") for row in csv.DictReader(opened)] == paths
+
+
+def test_a_folder_of_other_formats_alone_says_what_it_holds(ask, folder):
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in (".jpeg", ".jfif", ".jpe", ".png"):
+            path.unlink()
+    status, _, error = ask(folder)
+    assert status == 2
+    assert f"no image lies in {folder}; {LEFT_OUT}" in error
+
+
+def test_what_may_not_be_looked_at_is_answered_and_what_is_not_there_is_bad_input(ask, folder, monkeypatch):
+    look = Path.stat
+
+    def refusing(path, **named):
+        if path.name == "shut.jpeg":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return look(path, **named)
+
+    monkeypatch.setattr(Path, "stat", refusing)
+    assert predict.images_of([str(folder / "shut.jpeg")]) == ([(str(folder / "shut.jpeg"), folder / "shut.jpeg")], [])
+    assert ask(folder / ("x" * 300))[0] == 2
+
+
+def test_a_pipe_is_told_and_not_waited_for(ask, folder):
+    os.mkfifo(folder / "pipe.jpeg")
+    status, said, _ = ask(folder / "pipe.jpeg", folder / "1.jpeg")
+    assert status == 0
+    assert f"left out: {folder}/pipe.jpeg is neither a file nor a folder" in said.splitlines()

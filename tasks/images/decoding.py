@@ -15,7 +15,8 @@ from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
 
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": PNG_SIGNATURE}
-FORMATS = {".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}
+FORMATS = {".jfif": "JPEG", ".jpe": "JPEG", ".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}
+SUFFIXES = ", ".join(FORMATS)  # for messages
 READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"} | {"Gray", "YCbCr"}  # 8 bits a channel at most, grey or colour
 MAX_BYTES = 64 * 2**20  # as of a file in an archive, `entries.Caps`; a photograph of 40 megapixels has some 20 MB
 MAX_SIDE = 65_500  # pixels: libjpeg reads no more, and a PNG of 40 million rows of one pixel takes seconds
@@ -65,9 +66,8 @@ def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WH
     """
     image_format = FORMATS.get(suffix.lower())
     if image_format is None:
-        return Decoded(
-            None, "not_an_image", f"its name ends in {for_terminal(suffix) or 'nothing'}, expected .jpeg, .jpg or .png"
-        )
+        ends = for_terminal(suffix) or "nothing"
+        return Decoded(None, "not_an_image", f"its name ends in {ends}, expected one of {SUFFIXES}")
     if not content:
         return Decoded(None, "empty", "the file has no bytes")
     if problem := too_large(len(content)):

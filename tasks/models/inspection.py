@@ -16,11 +16,12 @@ from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal, for_utf8
 from tasks.runs.files import alone, write_whole
 from tasks.runs.states import digests
 from tasks.runs.tables import as_table
 from tasks.sources.arrivals import settled
-from tasks.sources.folder import is_image, walk
+from tasks.sources.folder import is_image, left_out, look_through, readable
 
 BLOCK = 4_096  # images after which the table is written again: a killed process loses no more
 COLUMNS = (*Answer.model_fields, "judged")
@@ -36,18 +37,18 @@ class Inspected(NamedTuple):
     """Those that are new, in the order of their names."""
     waiting: int
     """Images that are still being written, left for the next time."""
-    closed: int
-    """Images that this user may not read."""
+    left_out: list[str]
+    """A sentence for each file or folder that was not judged: it cannot be read, or is of another format."""
 
 
 def inspect(folder: Path, results: Path, settle_seconds: float, version: registry.Version, places: Places) -> Inspected:
     """Judges what the table of this version under `results` has not, and adds it there. Raises BadInput where there is no folder."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # of a folder that may not be looked at, `Path` raises
         raise BadInput(f"there is no folder {str(folder)!r}: give the one that the photographs are put into")
-    names = [name for name in walk(folder) if is_image(name)]
+    files, faults = readable(folder, look_through(folder))
+    names = [name for name in files if is_image(name)]
     whole = settled([f"{folder}/{name}" for name in names], settle_seconds)
-    closed = {name for name in names if not os.access(folder / name, os.R_OK)}
-    there = [name for name in names if f"{folder}/{name}" in whole and name not in closed]
+    there = [name for name in names if f"{folder}/{name}" in whole]
     paths = [folder.absolute() / name for name in there]
     model = cache(
         lambda: Predictor(bundle.obtained(version, places), version.number)
@@ -58,16 +59,21 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
     with alone(results / ".judging.lock"):
         rows = read(table)
         known = {(row["path"], row["sha256"]) for row in rows}
-        contents = zip(there, digests(paths, places, MAX_BYTES), strict=True)
-        new = [one for one in contents if one[1] is not None and one not in known]
+        contents = dict(zip(there, digests(paths, places, MAX_BYTES), strict=True))
+        new = [
+            (name, sha256)
+            for name, sha256 in contents.items()
+            if sha256 is not None and (for_utf8(name), sha256) not in known
+        ]
         for start in range(0, len(new), BLOCK):
             answered = answers(folder, new[start : start + BLOCK], rows, model)
             rows, added = rows + answered, added + answered
             write_whole(table, as_table(rows, COLUMNS).encode())
-    return Inspected(table, added, len(names) - len(whole), len(closed))
+    lost = [f"{for_terminal(name)} could not be read, or was taken away" for name in there if contents[name] is None]
+    return Inspected(table, added, len(names) - len(whole), [*faults, *lost, *left_out(files)])
 
 
-def answers(folder: Path, some: Sequence[tuple[str, str | None]], rows: Rows, model: Callable[[], Predictor]) -> Rows:
+def answers(folder: Path, some: Sequence[tuple[str, str]], rows: Rows, model: Callable[[], Predictor]) -> Rows:
     """Return a row for each (name, sha256). A content that has an answer, here or in earlier rows, gets the same one again.
 
     A file that is too large to be read has an empty sha256, and an answer of its own.
@@ -78,7 +84,7 @@ def answers(folder: Path, some: Sequence[tuple[str, str | None]], rows: Rows, mo
         judged = model().judge([(name, folder / name) for name in unknown.values()])
         said |= {key: answer.model_dump() for key, answer in zip(unknown, judged, strict=True)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return [{**said[sha256 or name], "path": name, "judged": now} for name, sha256 in some]
+    return [{**said[sha256 or name], "path": for_utf8(name), "judged": now} for name, sha256 in some]
 
 
 def read(table: Path) -> Rows:

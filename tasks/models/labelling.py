@@ -12,12 +12,14 @@ from tasks.models.drift import Judged, examine
 from tasks.models.novelty import distances
 from tasks.models.prediction import Predictor
 from tasks.runs.config import Places
+from tasks.runs.escaping import for_utf8
 from tasks.runs.files import write_whole
 from tasks.runs.markdown import code, table
 from tasks.runs.states import digests
 from tasks.runs.tables import as_table, read_table
 from tasks.sources.arrivals import UNLABELLED, settled
-from tasks.sources.folder import is_image, walk
+from tasks.sources.folder import is_image, readable, shortened, walk
+from tasks.sources.names import Listing
 
 TABLE = "to_label.csv"
 SHOWN = 50  # images, in the Prefect UI
@@ -79,7 +81,9 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
     names = waiting(inbox, settle_seconds)
     found = digests([inbox / name for name in names], places, MAX_BYTES)  # a larger one goes by its name
     contents = {
-        sha256 or name: name for name, sha256 in reversed(list(zip(names, found, strict=True))) if sha256 is not None
+        sha256 or for_utf8(name): name
+        for name, sha256 in reversed(list(zip(names, found, strict=True)))
+        if sha256 is not None
     }
     there = {(one.sha256 or one.path, one.model) for one in read_table(path, ToLabel)} if path.is_file() else set()
     if there == {(key, model.digest) for key in contents}:
@@ -87,7 +91,7 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
     judged = examine([inbox / name for name in contents.values()], model)
     said = [one.verdict for one in judged]
     images = [
-        ToLabel(name, "" if key == name else key, verdict.decision, verdict.reason, model.digest)
+        ToLabel(for_utf8(name), "" if key == for_utf8(name) else key, verdict.decision, verdict.reason, model.digest)
         for (key, name), verdict in zip(contents.items(), said, strict=True)
     ]
     rows = [images[number] for number in order(judged, model.decision)]
@@ -97,7 +101,10 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
 
 def waiting(inbox: Path, settle_seconds: float) -> list[str]:
     """The images without a label that have been written, by their names in the inbox."""
-    names = [name for name in walk(inbox) if unlabelled(name)] if inbox.is_dir() else []
+    images = [name for name in walk(inbox) if unlabelled(name)] if inbox.is_dir() else []
+    names, faults = readable(inbox, Listing(images, []))
+    for fault in shortened(faults):
+        print(f"to label: left out: {fault}")
     whole = settled([f"{inbox}/{name}" for name in names], settle_seconds)
     return [name for name in names if f"{inbox}/{name}" in whole]
 

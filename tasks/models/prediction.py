@@ -13,6 +13,7 @@ from tasks.models import decisions, formats
 from tasks.models.bundle import agrees, verify
 from tasks.models.decisions import Evidence, Verdict
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_utf8
 from tasks.runs.files import damage
 
 CHUNK = 128  # images in memory at a time
@@ -83,7 +84,7 @@ class Predictor:
             said = next(verdicts) if isinstance(one, pixels.Seen) else Verdict("review", f"{UNREADABLE}: {one.reason}")
             chance = said.probability
             yield Answer(
-                path=name, sha256=one.sha256, label=None if chance is None else self.decision.most_likely(chance)[0],
+                path=for_utf8(name), sha256=one.sha256, label=None if chance is None else self.decision.most_likely(chance)[0],
                 defect_probability=chance, decision=said.decision, reason=said.reason, model_version=self.version,
             )  # fmt: skip
 

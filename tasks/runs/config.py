@@ -1,9 +1,13 @@
 """Settings: every number that a run may change, one class a step, so that a change repeats only what it affects."""
 
+import unicodedata
+from functools import partial
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from tasks.runs.escaping import for_terminal, for_utf8
 
 ModelName = Literal["compact", "ring", "tutorial", "tutorial_dropout"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
@@ -11,6 +15,20 @@ Beginning = Literal["scratch", "champion"]
 Protocol = Literal["cleaned", "published", "grouped"]
 SAMPLE = "sample"  # as a source: the built-in one, which is drawn
 MODEL, SAMPLE_MODEL = "recast", "recast-sample"  # registered models: of all other sources, and of the sample
+
+
+T = TypeVar("T")
+
+
+def in_utf8(value: T) -> T:
+    """Return a setting whose text every record can hold. Raises ValueError for a path of other bytes."""
+    if for_utf8(str(value)) != str(value):
+        raise ValueError(f"{for_terminal(str(value))} has a name that is not UTF-8: rename it, or give another")
+    return value
+
+
+Composed = Annotated[str, BeforeValidator(in_utf8), AfterValidator(partial(unicodedata.normalize, "NFC"))]
+NamedPath = Annotated[Path, BeforeValidator(in_utf8)]
 
 
 class Settings(BaseModel):
@@ -22,9 +40,9 @@ class Settings(BaseModel):
 class Classes(Settings):
     """The two class folders. The defect is the positive class."""
 
-    defect: str = Field("def_front", min_length=1, pattern=r"^[^/\\]+$")
+    defect: Composed = Field("def_front", min_length=1, pattern=r"^[^/\\]+$")
     """Folder of defective parts."""
-    good: str = Field("ok_front", min_length=1, pattern=r"^[^/\\]+$")
+    good: Composed = Field("ok_front", min_length=1, pattern=r"^[^/\\]+$")
     """Folder of good parts."""
 
     @model_validator(mode="after")
@@ -62,9 +80,9 @@ class Sample(Settings):
 class Fetch(Settings):
     """Where the images come from."""
 
-    source: str = Field(SAMPLE, min_length=1)
+    source: Annotated[str, BeforeValidator(in_utf8)] = Field(SAMPLE, min_length=1)
     """`sample`, a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
-    arrivals: tuple[Path, ...] | None = None
+    arrivals: tuple[NamedPath, ...] | None = None
     """Folders of new labelled images, class folders inside; unset: `<data>/inbox`, if it holds any."""
     settle_seconds: float = Field(2.0, ge=0, le=3_600)
     """A new file that changes within so many seconds is still being written: it is left for the next run."""
@@ -275,9 +293,9 @@ class Acceptance(Settings):
 class Places(Settings):
     """The two folders, relative ones from the current folder, and the name in the registry."""
 
-    data: Path = Path("data")
+    data: NamedPath = Path("data")
     """The inbox, and what can be deleted because it is made again."""
-    artifacts: Path = Path("artifacts")
+    artifacts: NamedPath = Path("artifacts")
     """What is kept: runs, models, the registry."""
     registered_model: str | None = Field(None, min_length=1, pattern=r"^[^/:'`]+$")
     """Name in MLflow of the model that versions are of, and of the experiment; unset: `recast-sample` for the built-in sample,

@@ -22,14 +22,14 @@ SETTLED = 2_000_000_000  # nanoseconds, the coarsest clock of a file system in u
 
 
 class Seen(NamedTuple):
-    """A file that was read; without a digest it is missing, without a state the digest cannot be relied on later."""
+    """A file that was read; without a digest it is missing or cannot be read, without a state the digest cannot be relied on later."""
 
     sha256: str | None
     state: str | None
 
 
 def digests(paths: Sequence[str | Path], places: Places, most: int | None = None) -> list[str | None]:
-    """Return the sha256 of each file, of absolute path; None where there is none, empty where it has more than `most` bytes.
+    """Return the sha256 of each file, of absolute path; None where it cannot be read, empty where it has more than `most` bytes.
 
     A file is read only if its state is not the one that was remembered with its digest. Remembered is under `data`;
     where that folder does not exist yet, every file is read and no folder is made.
@@ -51,7 +51,7 @@ def state_of(path: bytes) -> str | None:
     """What changes when the content does: size, inode and two times, of which a program can set back but one."""
     try:
         return as_text(os.stat(path))
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return None
 
 
@@ -75,7 +75,7 @@ def look(path: bytes) -> Seen:
             now = time.time_ns()
             there = os.fstat(opened.fileno())  # before it is read, so that a change meanwhile shows the next time
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-    except FileNotFoundError:
+    except OSError:
         return Seen(None, None)
     settled = max(there.st_mtime_ns, there.st_ctime_ns) < now - SETTLED
     return Seen(sha256, as_text(there) if settled else None)

@@ -19,8 +19,8 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from tasks.runs.errors import BadInput
 from tasks.runs.files import scratch_beside, sync
-from tasks.sources.entries import MIB, Caps, bombs, faults, name_faults, overlaps
-from tasks.sources.folder import is_junk
+from tasks.sources.entries import MIB, BoundedReader, Caps, TooLong, content_faults, faults, name_entries, overlaps
+from tasks.sources.names import is_junk, name_faults
 
 SPARE = 256 * MIB  # stays free on the disk
 BROKEN = (
@@ -43,12 +43,24 @@ class Unpacked(NamedTuple):
 
 
 def members(archive: Path, caps: Caps = Caps()) -> list[ZipInfo]:
-    """The files in `archive`, without folders and junk, in its order. Nothing is unpacked.
+    """Return the files in `archive` without junk, as `files_in` does."""
+    return [entry for entry in files_in(archive, caps) if not is_junk(entry.filename)]
 
-    Raises BadInput if it is no whole zip, or if any entry has an unsafe name, is of an odd kind or exceeds `caps`.
+
+def files_in(archive: Path, caps: Caps = Caps()) -> list[ZipInfo]:
+    """Return the files in `archive`, without folders, in its order. Nothing is unpacked.
+
+    Raises BadInput if it is no whole zip, or if any entry has an unsafe name or is of an odd kind. How entries are packed and
+    how large they are matters for those that are unpacked alone: see `refuse_contents`.
     """
     with _checked(archive, caps) as source:
-        return [entry for entry in source.infolist() if not entry.is_dir() and not is_junk(entry.filename)]
+        return [entry for entry in source.infolist() if not entry.is_dir()]
+
+
+def refuse_contents(archive: Path, entries: Sequence[ZipInfo], caps: Caps = Caps()) -> None:
+    """Raise BadInput if entries that are to be unpacked are encrypted, packed in an odd way, or exceed `caps`."""
+    if fault := next(content_faults(entries, caps), None):
+        raise BadInput(f"{archive}: {fault}. {ADVICE}")
 
 
 def unpack(archive: Path, wanted: Mapping[str, str], into: Path, caps: Caps = Caps()) -> list[Unpacked]:
@@ -59,7 +71,7 @@ def unpack(archive: Path, wanted: Mapping[str, str], into: Path, caps: Caps = Ca
     """
     if into.exists():
         raise FileExistsError(errno.EEXIST, "is there already, and was left as it is", str(into))
-    if fault := next(name_faults(wanted.values(), caps), None):
+    if fault := next(name_faults(wanted.values()), None):
         raise ValueError(f"wanted path {fault}")
     with _checked(archive, caps) as source:
         if missing := sorted(wanted.keys() - set(source.namelist())):
@@ -67,6 +79,7 @@ def unpack(archive: Path, wanted: Mapping[str, str], into: Path, caps: Caps = Ca
                 f"{archive} no longer has the entry {missing[0]!r}: it has changed while it was read, start again"
             )
         entries = sorted((source.getinfo(name) for name in wanted), key=lambda entry: entry.header_offset)
+        refuse_contents(archive, entries, caps)
         with _whole(into, size=sum(entry.file_size for entry in entries)) as folder:
             folder.mkdir()
             return sorted(_write(source, entry, folder, wanted[entry.filename]) for entry in entries)
@@ -78,7 +91,7 @@ def pack(folder: Path, names: Sequence[str], archive: Path, caps: Caps = Caps())
     Raises BadInput for a file that cannot be read, and for one that `members` would refuse.
     """
     entries = [_entry(folder, name) for name in sorted(names)]
-    if fault := next(faults(entries, caps), None):
+    if fault := next(chain(faults(entries, caps), content_faults(entries, caps)), None):
         raise BadInput(f"{folder}: {fault}. Rename it or take it out")
     with _whole(archive, size=sum(entry.file_size for entry in entries)) as scratch, ZipFile(scratch, "x") as target:
         for entry in entries:
@@ -89,16 +102,20 @@ def pack(folder: Path, names: Sequence[str], archive: Path, caps: Caps = Caps())
 def _checked(archive: Path, caps: Caps) -> Iterator[ZipFile]:
     """The open `archive`, if no entry has a fault. Raises BadInput."""
     size, head = _peek(archive)
-    try:
-        source = ZipFile(archive)
-    except (*BROKEN, OSError) as error:
-        state = "is damaged or was cut short" if head == b"PK" else "is no zip file"
-        raise BadInput(f"{archive} {state} ({size:,} bytes; {error}): a whole .zip is expected. {ADVICE}") from error
-    with source:
+    with BoundedReader(archive, caps) as opened:
+        try:
+            source = ZipFile(opened)
+        except TooLong as error:
+            raise BadInput(f"{archive}: {error}. {ADVICE}") from error
+        except (*BROKEN, OSError) as error:
+            state = "is damaged or was cut short" if head == b"PK" else "is no zip file"
+            raise BadInput(
+                f"{archive} {state} ({size:,} bytes; {error}): a whole .zip is expected. {ADVICE}"
+            ) from error
+        opened.caps = None
+        name_entries(source)
         entries = source.infolist()
-        if fault := next(
-            chain(faults(entries, caps), bombs(entries, size, caps), overlaps(entries, source.start_dir)), None
-        ):
+        if fault := next(chain(faults(entries, caps), overlaps(entries, source.start_dir)), None):
             raise BadInput(f"{archive}: {fault}. {ADVICE}")
         yield source
 
@@ -172,7 +189,7 @@ def _entry(folder: Path, name: str) -> ZipInfo:
     entry.create_system = 3  # Unix, on every system
     entry.external_attr = (stat.S_IFREG | 0o644) << 16
     try:
-        entry.file_size = (folder / name).stat().st_size
+        entry.file_size = entry.compress_size = (folder / name).stat().st_size  # it is stored
     except (OSError, ValueError) as error:
         raise BadInput(
             f"{folder / name} cannot be read ({error}): see that it is there and that you may read it"

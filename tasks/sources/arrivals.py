@@ -9,10 +9,23 @@ from typing import NamedTuple
 from tasks.images import manifest
 from tasks.runs.config import Classes, Fetch, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 from tasks.runs.records import Arrival
 from tasks.runs.states import digests
-from tasks.sources.entries import Caps, name_faults
-from tasks.sources.folder import DataRoot, Labelled, folded, is_image, labelled, listing_digest, walk
+from tasks.sources.folder import (
+    DataRoot,
+    Labelled,
+    is_image,
+    labelled,
+    left_out,
+    listing_digest,
+    look_through,
+    other_formats,
+    shortened,
+    usable,
+    walk,
+)
+from tasks.sources.names import Listing, composed, folded, name_fault
 
 UNLABELLED = "unlabelled"
 INBOX = "inbox"  # origin of class folders that lie directly in the inbox
@@ -34,11 +47,23 @@ def arrivals(fetch: Fetch, places: Places) -> tuple[Arrival, ...]:
         folders = arrival_folders(places.data.absolute() / "inbox", fetch.classes)
     else:
         folders = given_folders([path.expanduser().absolute() for path in fetch.arrivals], fetch.classes)
-    listed = {folder: [file.name for file in files(walk(folder.path), fetch.classes)] for folder in folders}
+    listed = {folder: [file.name for file in files(usable_names(folder.path), fetch.classes)] for folder in folders}
     paths = [f"{folder.path}/{name}" for folder, names in listed.items() for name in names]
     whole = settled(paths, fetch.settle_seconds)
     found = [arrival(folder, names, whole, places) for folder, names in listed.items()]
     return tuple(one for one in found if one.names)
+
+
+def usable_names(folder: Path) -> list[str]:
+    """Return the files of an arrival that can be learned from; tell the others, save what is told where the folder is found."""
+    listing = usable(folder, Listing(walk(folder), []))
+    tell(listing.faults)
+    return listing.names
+
+
+def tell(faults: Sequence[str]) -> None:
+    for fault in shortened(faults):
+        print(f"arrivals: left out: {fault}")
 
 
 def arrival(folder: Folder, names: list[str], whole: set[str], places: Places) -> Arrival:
@@ -86,9 +111,7 @@ class State(NamedTuple):
 
 
 def identity(folder: Path, names: Sequence[str], places: Places) -> str:
-    """Digest of the files of an arrival. Raises BadInput for names that a table or another disk would not keep."""
-    if fault := next(name_faults(names, Caps()), None):
-        raise BadInput(f"{folder}: {fault}. Rename it")
+    """Digest of the files of an arrival."""
     return listing_digest(contents(folder, names, places))
 
 
@@ -112,10 +135,13 @@ def arrival_folders(inbox: Path, classes: Classes) -> list[Folder]:
     """
     if not inbox.exists():
         return []
-    batches = {_batch(inbox, name, classes, depth=1) for name in walk(inbox)}
-    return _distinct(
-        [Folder(batch or INBOX, inbox / batch) for batch in sorted(batch for batch in batches if batch is not None)]
-    )
+    names, faults = look_through(inbox)
+    found = {name: _batch(inbox, name, classes, depth=1) for name in names}
+    batches = sorted({batch for batch in found.values() if batch is not None})
+    odd = {batch: fault for batch in batches if batch and (fault := name_fault(batch))}
+    tell([*faults, *(f"{for_terminal(str(inbox / batch))} {fault}: rename it" for batch, fault in odd.items())])
+    tell(left_out([name for name, batch in found.items() if batch is None and not is_image(name)]))
+    return _distinct([Folder(batch or INBOX, inbox / batch) for batch in batches if batch not in odd])
 
 
 def given_folders(folders: Sequence[Path], classes: Classes) -> list[Folder]:
@@ -124,10 +150,18 @@ def given_folders(folders: Sequence[Path], classes: Classes) -> list[Folder]:
     Raises BadInput for a folder without class folders or with images outside them and `unlabelled/`, and for equal origins.
     """
     for folder in folders:
-        if not any(_batch(folder, name, classes, depth=0) is not None for name in walk(folder)):
+        names, faults = look_through(folder)
+        tell(faults)
+        found = {name: _batch(folder, name, classes, depth=0) for name in names}
+        if fault := name_fault(folder.resolve().name):
+            raise BadInput(f"{for_terminal(str(folder))} {fault}: rename it")
+        if all(batch is None for batch in found.values()):
+            what = f"it holds {others}" if (others := other_formats(names)) else "it holds no other file"
             raise BadInput(
-                f"{folder} has no file in {classes.defect}/ or {classes.good}/: give the folder above these, one for each batch"
+                f"{for_terminal(str(folder))} has no file in {classes.defect}/ or {classes.good}/, {what}: "
+                "give the folder above these, one for each batch"
             )
+        tell(left_out([name for name, batch in found.items() if batch is None and not is_image(name)]))
     return _distinct([Folder(folder.resolve().name, folder) for folder in folders])
 
 
@@ -135,13 +169,14 @@ def _batch(top: Path, name: str, classes: Classes, depth: int) -> str | None:
     """The folder, at most `depth` below `top`, in whose class folder the file `name` lies; None if it has no label and needs none."""
     folders = name.split("/")[:-1]
     for level, folder in enumerate(folders[: depth + 1]):
-        if folder in (classes.defect, classes.good):
+        if composed(folder) in (classes.defect, classes.good):
             return "/".join(folders[:level])
         if folder == UNLABELLED:
             return None
     if is_image(name):
+        path = for_terminal(str(top / name))
         raise BadInput(
-            f"{top / name} has no label: put it in {classes.defect}/ or {classes.good}/ beside the others, or in {UNLABELLED}/"
+            f"{path} has no label: put it in {classes.defect}/ or {classes.good}/ beside the others, or in {UNLABELLED}/"
         )
     return None
 

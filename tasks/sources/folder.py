@@ -5,19 +5,22 @@ Names are relative and posix, so a zip's listing and a walked folder are read al
 
 import hashlib
 import os
-import unicodedata
+import stat
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from tasks.images.decoding import FORMATS, SUFFIXES
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
+from tasks.sources.names import Listing, composed, is_junk, sound
 
 SPLITS = frozenset({"test", "train", "validation"})
-IMAGES = frozenset({".jpeg", ".jpg", ".png"})
-JUNK = frozenset({"__macosx", "thumbs.db", "desktop.ini"})
-TOP, SHOWN = "the top folder", 8  # in messages: its name, and how many folders are listed
+ARCHIVES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
+CONVERT = f"Read are {SUFFIXES}: convert photographs of other formats to PNG, which loses nothing"
+TOP, SHOWN = "the top folder", 8  # in messages: its name, and how many folders or faults are listed
 
 
 class DataRoot(NamedTuple):
@@ -39,48 +42,105 @@ class Labelled(NamedTuple):
     split: str
     """As published, "" without one."""
     label: str
-    """The class folder it lies in."""
+    """Its class, as the settings spell it."""
 
 
 def is_image(name: str) -> bool:
-    """Whether it ends in .jpeg, .jpg or .png, in any case; the content is not looked at."""
-    return os.path.splitext(name)[1].lower() in IMAGES
+    """Return whether its suffix, in any case, is one that is read; the content is not looked at."""
+    return os.path.splitext(name)[1].lower() in FORMATS
 
 
-def is_junk(name: str) -> bool:
-    """Whether a part of it is hidden (`._x`, `.DS_Store`, a half-copied `.x.jpeg.part`) or left by an operating system."""
-    return any(part.startswith(".") or part.lower() in JUNK for part in name.split("/"))
+def other_formats(names: Iterable[str]) -> str:
+    """Say which of these files are no images that are read, by suffix, the most first: `2 .bmp (a.bmp, b.bmp)`; "" for none."""
+    by_suffix = defaultdict[str, list[str]](list)
+    for name in sorted(name for name in names if not is_image(name)):
+        by_suffix[os.path.splitext(name)[1].lower() or "without suffix"].append(name)
+    groups = sorted(by_suffix.items(), key=lambda group: -len(group[1]))
+    each = [f"{len(files):,} {suffix} ({', '.join(shortened(files))})" for suffix, files in groups]
+    return for_terminal(", ".join(shortened(each)))
 
 
-def folded(name: str) -> str:
-    """`name` for a file system that minds neither case nor Unicode form: equal here is one file there."""
-    return unicodedata.normalize("NFC", name).casefold()
+def left_out(names: Sequence[str]) -> list[str]:
+    """Say in a line, if there is anything to say, which files are of other formats."""
+    if not (others := other_formats(names)):
+        return []
+    count = len(names) - sum(map(is_image, names))
+    return [f"{count:,} files of other formats: {others}; read are {SUFFIXES}"]
 
 
 def walk(folder: Path) -> list[str]:
-    """The files below `folder`, sorted, without junk.
+    """Return the files of `look_through`, for a caller whose faults are told elsewhere."""
+    return look_through(folder).names
+
+
+def look_through(folder: Path) -> Listing:
+    """List the files below `folder`, sorted, without junk, whatever they are called.
 
     A link to a file inside `folder` counts as a file; one to a folder inside is not followed, as that is walked anyway.
-    Raises BadInput for a link that leads out, and for a folder that is missing or cannot be read.
+    A folder below that cannot be read, and a link that leads out, are faults, and the rest goes on.
+    Raises BadInput if `folder` itself is missing or cannot be read.
     """
+    top, names, faults = os.path.realpath(folder), list[str](), list[str]()
 
-    def refuse(error: OSError) -> None:
-        raise BadInput(
-            f"{error.filename} cannot be read ({error.strerror}): a folder that is there and may be read is expected"
-        ) from error
+    def note(error: OSError) -> None:
+        if error.filename == top:
+            raise BadInput(
+                f"{for_terminal(top)} cannot be read ({error.strerror}): a folder that is there and may be read is expected"
+            ) from error
+        faults.append(
+            _unreadable(error.filename or f"a folder below {top}", error)
+        )  # half-way through, it is not named
 
-    top, found = os.path.realpath(folder), []
-    for here, folders, files in os.walk(top, onerror=refuse):
-        folders[:] = [name for name in folders if not is_junk(name)]
-        for name in (name for name in folders + files if not is_junk(name)):
-            path = os.path.join(here, name)
-            if os.path.islink(path) and os.path.commonpath((top, os.path.realpath(path))) != top:
-                raise BadInput(
-                    f"{path} is a link that leads out of {folder}: put a copy of what it leads to in its place"
-                )
-            if os.path.isfile(path):
-                found.append(Path(path).relative_to(top).as_posix())
-    return sorted(found)
+    for here, folders, files in os.walk(top, onerror=note):
+        folders[:] = [name for name in folders if not is_junk(f"{name}/")]
+        for path in (os.path.join(here, name) for name in folders + [name for name in files if not is_junk(name)]):
+            if fault := _link_fault(path, top):
+                faults.append(fault)
+                continue
+            try:
+                regular = stat.S_ISREG(os.stat(path).st_mode)
+            except FileNotFoundError:
+                continue  # taken away meanwhile
+            except OSError as error:
+                faults.append(_unreadable(path, error))
+                continue
+            if regular:
+                names.append(path.removeprefix(os.path.join(top, "")))
+    return Listing(sorted(names), sorted(faults))
+
+
+def _link_fault(path: str, top: str) -> str:
+    """Return what is wrong with a link, or an empty text."""
+    if not os.path.islink(path):
+        return ""
+    target = os.path.realpath(path)
+    if os.path.commonpath((top, target)) != top:
+        return f"{for_terminal(path)} is a link that leads out of {for_terminal(top)}: put a copy of what it leads to in its place"
+    return "" if os.path.exists(target) else f"{for_terminal(path)} is a link to nothing: remove it"
+
+
+def _unreadable(path: str, error: OSError) -> str:
+    return f"{for_terminal(path)} cannot be read ({error.strerror}): see that this user may read it"
+
+
+def readable(folder: Path, listing: Listing) -> Listing:
+    """Return the listing of `folder` with the files that this user may not read among its faults."""
+    closed = [name for name in listing.names if not os.access(f"{folder}/{name}", os.R_OK)]
+    faults = [f"{for_terminal(f'{folder}/{name}')} cannot be read by this user: see that it may" for name in closed]
+    left = set(closed)
+    return Listing([name for name in listing.names if name not in left], listing.faults + faults)
+
+
+def usable(folder: Path, listing: Listing) -> Listing:
+    """Return the listing of `folder` without the files that cannot be learned from, by their rights or their names."""
+    names, faults = readable(folder, listing)
+    sounds = sound(names)
+    return Listing(sounds.names, faults + [f"{for_terminal(str(folder))}: {fault}" for fault in sounds.faults])
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """Return the first of many lines, and how many there are besides."""
+    return [*lines[:SHOWN], *([f"and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else [])]
 
 
 def find_root(names: Iterable[str], classes: Classes) -> DataRoot:
@@ -89,7 +149,8 @@ def find_root(names: Iterable[str], classes: Classes) -> DataRoot:
     A root with splits goes before one without. Files beside the class folders are tolerated, a third folder with images is not.
     Raises BadInput if no folder fits, if one class has no image, and if two folders fit equally well.
     """
-    images = [name for name in names if is_image(name) and not is_junk(name)]
+    files = [name for name in names if not is_junk(name)]
+    images = [name for name in files if is_image(name)]
     found = _candidates(images, classes)
     for kind in ([root for root in found if root.splits], [root for root in found if not root.splits]):
         whole = [root for root in kind if not found[root]]
@@ -102,7 +163,7 @@ def find_root(names: Iterable[str], classes: Classes) -> DataRoot:
             return whole[0]
         if kind:  # a damaged published split must not make way for the unsplit images beside it
             break
-    raise BadInput(_nowhere(images, [fault for fault in found.values() if fault], classes))
+    raise BadInput(_nowhere(files, [fault for fault in found.values() if fault], classes))
 
 
 def _candidates(images: list[str], classes: Classes) -> dict[DataRoot, str]:
@@ -111,7 +172,7 @@ def _candidates(images: list[str], classes: Classes) -> dict[DataRoot, str]:
     for image in images:
         parts = image.split("/")
         for depth in range(len(parts) - 1):
-            below["/".join(parts[:depth])].add(parts[depth])
+            below["/".join(parts[:depth])].add(composed(parts[depth]))
     pair, found = {classes.defect, classes.good}, {}
     for folder in sorted(below):
         splits = tuple(sorted(SPLITS & below[folder]))
@@ -133,16 +194,37 @@ def _fault(holders: dict[str, set[str]], pair: set[str]) -> str:
     return ""
 
 
-def _nowhere(images: list[str], faults: list[str], classes: Classes) -> str:
-    """That there is no root: what was expected, what is wrong with the nearest, where images are."""
+def _nowhere(files: list[str], faults: list[str], classes: Classes) -> str:
+    """That there is no root: what was expected, what is wrong with the nearest, where images are, what to do."""
+    images = [name for name in files if is_image(name)]
     counts = Counter(image.rpartition("/")[0] or TOP for image in images)
     found = ", ".join(f"{folder} ({count:,})" for folder, count in sorted(counts.items())[:SHOWN]) or "none"
     more = f" and {len(counts) - SHOWN:,} more" if len(counts) > SHOWN else ""
     nearest = "".join(f"; {fault}" for fault in faults[:SHOWN])
     return (
         f"no folder holds images in just {classes.defect}/ and {classes.good}/, beside each other{nearest}. "
-        f"Folders with images: {found}{more}. If the class folders have other names, give these with --defect and --good"
+        f"Folders with images: {found}{more}. {_advice(files, classes)}"
     )
+
+
+def _advice(files: list[str], classes: Classes) -> str:
+    """Say what to do about a source without a root: by what its class folders hold, else by what lies there at all."""
+    if others := other_formats(name for name in files if has_class(name, classes)):
+        return f"The class folders hold files that are not read: {others}. {CONVERT}"
+    if any(map(is_image, files)):
+        return "If the class folders have other names, give these with --defect and --good"
+    if packed := [name for name in files if os.path.splitext(name)[1].lower() in ARCHIVES]:
+        return f"It holds {for_terminal(packed[0])}: unpack that, and give the folder or the zip that holds the class folders"
+    return (
+        f"It holds files that are not read: {other_formats(files)}. {CONVERT}"
+        if files
+        else "It holds no file that can be used"
+    )
+
+
+def has_class(name: str, classes: Classes) -> bool:
+    """Return whether a file lies in a class folder, at any depth."""
+    return not {classes.defect, classes.good}.isdisjoint(composed(name).split("/")[:-1])
 
 
 def _join(folder: str, name: str) -> str:
@@ -171,7 +253,8 @@ def _label(name: str, root: DataRoot, classes: Classes) -> Labelled | None:
     top = f"{root.prefix}/" if root.prefix else ""
     path = name.removeprefix(top)
     split, _, rest = path.partition("/") if root.splits else ("", "", path)
-    label, below, _ = rest.partition("/")
+    folder, below, _ = rest.partition("/")
+    label = composed(folder)
     if (
         not name.startswith(top)
         or (root.splits and split not in root.splits)

@@ -4,14 +4,18 @@ All of it is outside the cache: a zip under another name is the same zip, and an
 for its newest version each time.
 """
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from tasks.images.decoding import MAX_BYTES
 from tasks.runs.config import SAMPLE, Fetch, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 from tasks.runs.files import sha256_of
 from tasks.runs.records import Source
-from tasks.sources.archive import members
-from tasks.sources.folder import find_root, labelled, listing_digest, walk
+from tasks.sources.archive import members, refuse_contents
+from tasks.sources.folder import find_root, labelled, left_out, listing_digest, look_through, shortened, usable
 from tasks.sources.kaggle import DatasetVersion, Unavailable, latest_version
 
 KAGGLE = "kaggle:"
@@ -25,17 +29,30 @@ def locate(fetch: Fetch, places: Places) -> Source:
         dataset = pinned(DatasetVersion.parse(fetch.source.removeprefix(KAGGLE)), places)
         return Source(kind="kaggle", identity=str(dataset), name=f"{KAGGLE}{dataset}")
     path = Path(fetch.source).expanduser().absolute()
-    if not path.exists():
+    if not os.path.exists(path):
         raise BadInput(
             f"there is no source {fetch.source!r}: give `sample`, a zip file, a folder, or {KAGGLE}OWNER/SLUG[/VERSION]"
         )
     if path.is_dir():
-        names = walk(path)
-        taken = tuple(file.name for file in labelled(names, find_root(names, fetch.classes), fetch.classes)[0])
+        names, faults = usable(path, look_through(path))
+        tell(faults)
+        files, elsewhere = labelled(names, find_root(names, fetch.classes), fetch.classes)
+        large = [file.name for file in files if os.path.getsize(path / file.name) > MAX_BYTES]
+        tell([f"{for_terminal(name)} is larger than {MAX_BYTES:,} bytes" for name in large])
+        taken = tuple(file.name for file in files if file.name not in large)
+        tell([f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
+        tell(left_out(sorted(set(names) - {file.name for file in files})))
         identity = listing_digest((name, sha256_of(path / name)) for name in taken)
-        return Source(kind="folder", identity=identity, name=path.name, path=path, names=taken)
-    find_root([entry.filename for entry in members(path)], fetch.classes)
-    return Source(kind="zip", identity=sha256_of(path), name=path.name, path=path)
+        return Source(kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=taken)
+    entries = {entry.filename: entry for entry in members(path)}
+    taken_of_zip = labelled(entries, find_root(entries, fetch.classes), fetch.classes)[0]
+    refuse_contents(path, [entries[file.name] for file in taken_of_zip])
+    return Source(kind="zip", identity=sha256_of(path), name=for_terminal(path.name), path=path)
+
+
+def tell(lines: Sequence[str]) -> None:
+    for line in shortened(lines):
+        print(f"source: left out: {line}")
 
 
 def pinned(dataset: DatasetVersion, places: Places) -> DatasetVersion:
