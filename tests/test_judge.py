@@ -111,7 +111,9 @@ def test_an_image_that_cannot_be_read_goes_to_a_person_and_stops_no_other(inspec
 
 
 def test_a_photograph_that_is_being_written_waits(station, places, monkeypatch):
-    monkeypatch.setattr(inspection, "settled", lambda paths, seconds: {path for path in paths if "cast_5" not in path})
+    monkeypatch.setattr(
+        inspection, "settled", lambda paths, seconds, places: {path for path in paths if "cast_5" not in path}
+    )
     done = judge.inspected(station, None, 1, places)
     assert (len(done.rows), done.waiting) == (5, 1)
     assert "1 are still being written" in judge.told(done)

@@ -110,6 +110,14 @@ def test_what_others_put_into_the_same_registry_stays(history, places):
     assert [one.path for one in tracker.client(places).list_artifacts(version.tracked)] == ["report.html"]
 
 
+def test_the_last_run_stays_though_the_clock_was_set_back_before_it(history, places):
+    ran("run-0", places, model=model_folder("model 0", places).name)
+    (places.artifacts / "runs/latest").symlink_to("run-0")
+    retention.prune(1, places)
+    assert {"run-0", "run-5", "latest"} <= left(places.artifacts / "runs")
+    assert bundle.of(model_folder("model 0", places).name, places).is_dir()
+
+
 def test_a_second_call_finds_nothing(history, places):
     assert retention.prune(2, places)
     assert retention.prune(2, places) == {}

@@ -43,11 +43,12 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
     """Judges what the table of this version under `results` has not, and adds it there. Raises BadInput where there is no folder."""
     if not folder.is_dir():
         raise BadInput(f"there is no folder {str(folder)!r}: give the one that the photographs are put into")
+    folder = folder.absolute()
     names = [name for name in walk(folder) if is_image(name)]
-    whole = settled([f"{folder}/{name}" for name in names], settle_seconds)
+    whole = settled([f"{folder}/{name}" for name in names], settle_seconds, places)
     closed = {name for name in names if not os.access(folder / name, os.R_OK)}
     there = [name for name in names if f"{folder}/{name}" in whole and name not in closed]
-    paths = [folder.absolute() / name for name in there]
+    paths = [folder / name for name in there]
     model = cache(
         lambda: Predictor(bundle.obtained(version, places), version.number)
     )  # loaded if there is something to ask

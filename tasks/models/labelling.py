@@ -74,7 +74,7 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
     None where they are those of the table, listed by this model already. Files that are still being written wait.
     """
     inbox, path = places.data.absolute() / "inbox", places.artifacts.absolute() / TABLE
-    names = waiting(inbox, settle_seconds)
+    names = waiting(inbox, settle_seconds, places)
     found = digests([inbox / name for name in names], places)
     contents = {sha256: name for name, sha256 in reversed(list(zip(names, found, strict=True))) if sha256}
     there = {(one.sha256, one.model) for one in read_table(path, ToLabel)} if path.is_file() else set()
@@ -91,10 +91,10 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
     return rows
 
 
-def waiting(inbox: Path, settle_seconds: float) -> list[str]:
+def waiting(inbox: Path, settle_seconds: float, places: Places) -> list[str]:
     """The images without a label that have been written, by their names in the inbox."""
     names = [name for name in walk(inbox) if unlabelled(name)] if inbox.is_dir() else []
-    whole = settled([f"{inbox}/{name}" for name in names], settle_seconds)
+    whole = settled([f"{inbox}/{name}" for name in names], settle_seconds, places)
     return [name for name in names if f"{inbox}/{name}" in whole]
 
 

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -17,6 +17,7 @@ from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 
 SCRATCH = ".scratch"  # ends the name of a folder for unfinished files
+HELD = ".held"  # file in such a folder that is locked while the process that made it lives
 DAY, MONTH = 86_400, 30 * 86_400  # seconds
 Place = Literal["data", "artifacts"]
 
@@ -96,15 +97,37 @@ def write_whole(target: Path, content: bytes) -> None:
 def sweep(places: Places) -> None:
     """Removes the scratch that killed runs left, and trainings that nobody went on with for a month.
 
-    Scratch that is younger than a day may be in use. Never looks into the inbox.
+    Scratch that a living process holds stays, whatever a clock says of its age; so does what is younger than a day, for a
+    shared disk may know no locks. A date that lies more than a day ahead is of a clock that was set back since. Never looks into
+    the inbox.
     """
     for room in places.data.absolute().glob("training/*"):
-        if time.time() - room.stat().st_mtime > MONTH:
+        if abs(age(room)) > MONTH:
             shutil.rmtree(room, ignore_errors=True)
     for place in (places.data.absolute(), places.artifacts.absolute()):
         for room in [path for depth in ("", "*/") for path in place.glob(f"{depth}.*{SCRATCH}")]:
-            if room.parent.name != "inbox" and room.is_dir() and time.time() - room.stat().st_mtime > DAY:
+            if room.parent.name != "inbox" and room.is_dir() and abs(age(room)) > DAY and not is_held(room):
                 shutil.rmtree(room, ignore_errors=True)
+
+
+def is_held(room: Path) -> bool:
+    """Return whether a living process works in a scratch folder."""
+    try:
+        with open(room / HELD, "r+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:  # locked, or of another user
+        return True
+    return False
+
+
+def age(path: Path) -> float:
+    """Return the seconds since `path` was changed, by the clock of now: below 0 where its date lies ahead, 0 where it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 @contextmanager
@@ -113,7 +136,10 @@ def scratch_beside(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     room = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.stem[:40]}.", suffix=SCRATCH))
     try:
-        yield room / target.name
+        with open(room / HELD, "w") as held:
+            with suppress(OSError):  # a disk without locks has the age of the folder
+                fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            yield room / target.name
     finally:
         shutil.rmtree(room, ignore_errors=True)
 

@@ -19,6 +19,7 @@ from tasks.runs import kept, registry, tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import scratch_beside, usable
+from tasks.runs.last import last_run
 from tasks.runs.tables import column
 
 MADE = ("archives", "decisions", "figures", "networks", "tables")  # folders of `data` whose files records name
@@ -81,7 +82,8 @@ def needed(keep_runs: int, places: Places) -> Needed:
     folder = places.artifacts.absolute() / "runs"
     names = sorted(path.parent.name for path in folder.glob("*/run.json") if not path.parent.is_symlink())
     told = {name: json.loads((folder / name / "run.json").read_bytes()) for name in names}
-    newest = set(names[-keep_runs:])
+    latest = {path.name for path in (last_run(places),) if path}  # by a clock that was set back it is not the newest
+    newest = set(names[-keep_runs:]) | latest & set(names)
     made = {told[name]["model"]["folder"] for name in newest}
     back = registry.previous(places)  # its alias may lag behind a run that was killed
     versions = [one for one in registry.versions(places) if one.aliases or one.model in made or one == back]

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 from tasks.runs.files import File, store
 
 Row = TypeVar("Row", bound=NamedTuple)
@@ -28,6 +30,24 @@ def read_table(path: Path, kind: type[Row]) -> list[Row]:
         if tuple(next(table, ())) != kind._fields:
             raise ValueError(f"{path} is not a table of {kind.__name__}: its header is not {', '.join(kind._fields)}")
         return [kind(*(to(value) for to, value in zip(convert, row, strict=True))) for row in table]
+
+
+def read_state(path: Path, kind: type[Row]) -> list[Row]:
+    """Return the rows of a table that recast keeps for itself and can do without: none where it is missing.
+
+    Of a damaged table none either, and one line says so: the next `write_whole` replaces it. Raises BadInput where it cannot be read.
+    """
+    try:
+        return read_table(path, kind)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read ({error.strerror}): a file that this user may read and write is expected, or none"
+        ) from error
+    except (ValueError, csv.Error) as error:
+        print(f"{path} is damaged ({for_terminal(str(error))}): begun anew")
+        return []
 
 
 def column(path: Path, name: str) -> Iterator[str]:
