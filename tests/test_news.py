@@ -122,9 +122,12 @@ def test_what_contradicts_an_earlier_label_is_not_new_before_that_is_decided(
         refused_last_time(places, sha256, "label_conflict")
     found = look({**first, "ok_front/a.jpeg": one})
     assert [image.label for image in found.images] == ["def_front"] * len(first)
-    assert capsys.readouterr().out == (
-        "news: 1 images contradict the label of an earlier equal one: corrections.csv can decide\n"
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "news: 1 photographs came again with another label, and the earlier one holds: line 3/ok_front/a.jpeg"
     )
+    assert f"add a line such as {sha256},ok_front,WHY to corrections.csv" in said
+    assert said.count("\n") == 1
     correct(places, f"{sha256},ok_front,no crack")
     assert [image.label for image in look({}).images][:1] == ["ok_front"]
     assert capsys.readouterr().out == ""

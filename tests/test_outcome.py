@@ -163,8 +163,8 @@ def test_the_folder_of_a_run_holds_all_there_is_to_know(outcome, places):
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert files == [
         "audit.csv", "castings.csv", "corrections.csv", "figures/confusion.png", "figures/learning.png",
-        "figures/mistakes.png", "figures/samples.png", "model.txt", "predictions.csv", "quarantine.csv", "report.html",
-        "run.json", "splits.csv",
+        "figures/mistakes.png", "figures/samples.png", "label_changes.csv", "model.txt", "predictions.csv", "quarantine.csv",
+        "report.html", "run.json", "splits.csv",
     ]  # fmt: skip
     assert json.loads((folder / "run.json").read_text()) == json.loads(json.dumps(facts(outcome)))
     with open(folder / "predictions.csv", newline="") as table:
@@ -190,6 +190,7 @@ def test_the_tables_of_a_run_are_those_of_its_records(outcome, places):
         "splits.csv": outcome.splits.table,
         "castings.csv": outcome.audit.groups,
         "corrections.csv": outcome.manifest.corrected,
+        "label_changes.csv": outcome.manifest.label_changes,
         "quarantine.csv": outcome.manifest.refused,
         "predictions.csv": outcome.evaluation.predictions,
     }

@@ -204,6 +204,7 @@ def write_run(outcome: Outcome, page: str) -> Path:
         "castings.csv": outcome.audit.groups,
         "quarantine.csv": outcome.manifest.refused,
         "corrections.csv": outcome.manifest.corrected,
+        **({"label_changes.csv": outcome.manifest.label_changes} if outcome.manifest.label_changes else {}),
     }
     pictures: dict[str, File] = {
         f"figures/{figure.name}{PurePosixPath(figure.file.name).suffix}": figure.file

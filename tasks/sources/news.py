@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.images.labels import CONFLICT, EXCLUDED, mend
+from tasks.images.labels import CONFLICT, EXCLUDED, label_change, label_change_summary, mend
 from tasks.images.manifest import BASE, Entry
 from tasks.runs.config import Fetch, Places
 from tasks.runs.files import digest_of, write_whole
@@ -16,7 +16,7 @@ from tasks.runs.last import facts_of, last_run
 from tasks.runs.records import Arrival, Source
 from tasks.runs.tables import as_table, column, read_state
 from tasks.sources.arrivals import arrivals, contents, files
-from tasks.sources.corrections import NAME, believed, corrections
+from tasks.sources.corrections import believed, corrections
 from tasks.sources.source import locate
 
 ANNOUNCED, WAITING = "announced.csv", "waiting.csv"
@@ -119,17 +119,18 @@ def waited(image: Fresh, earlier: Waiting | None, now: float) -> float:
 def fresh(fetch: Fetch, used: Used, places: Places) -> tuple[Fresh, ...]:
     """What a run would take in and none has used, with the labels that the corrections give; of equal contents the first.
 
-    Says how many images a run would refuse because an earlier one of equal content has the other label.
+    Says which images came with another label than an earlier one of equal content: that holds until a correction decides.
     """
     there = {arrival.origin: arrival for arrival in arrivals(fetch, places)}
     listed = [entry for arrival in there.values() for entry in entries(arrival, fetch, places)]
     wanted = believed(corrections(fetch.classes, places), fetch.classes)
     mended = mend([*used.source_images, *listed], wanted).entries
-    labels = {entry.sha256: entry.label for entry in reversed(mended)}  # the first decides, as in a run
+    leaders = {entry.sha256: entry for entry in reversed(mended)}  # the first decides, as in a run
     arrived = [entry for entry in mended if entry.origin != BASE]
-    agreeing = [entry for entry in arrived if entry.label == labels[entry.sha256]]
-    if contradicting := len(arrived) - len(agreeing):
-        print(f"news: {contradicting:,} images contradict the label of an earlier equal one: {NAME} can decide")
+    agreeing = [entry for entry in arrived if entry.label == leaders[entry.sha256].label]
+    others = [(entry, leaders[entry.sha256]) for entry in arrived if entry.label != leaders[entry.sha256].label]
+    if changes := {entry.sha256: label_change(entry, leader) for entry, leader in others}:
+        print(f"news: {label_change_summary(list(changes.values()))}")
     found = {
         entry.sha256: Fresh(entry.origin, there[entry.origin].path / entry.path, entry.sha256, entry.label)
         for entry in reversed(agreeing)
