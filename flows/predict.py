@@ -24,6 +24,7 @@ from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import write_whole
+from tasks.runs.last import model_of
 from tasks.runs.progress import bar
 from tasks.runs.tables import as_table
 from tasks.sources.folder import is_image, walk
@@ -87,7 +88,7 @@ def model_of_run(run: str, places: Places) -> str:
     path = places.artifacts.absolute() / "runs" / run / "run.json"
     if not path.is_file():
         raise BadInput(f"there is no run {run!r} in {path.parents[1]}: give a folder's name there, or `latest`")
-    return json.loads(path.read_text(encoding="utf-8"))["model"]["folder"]
+    return model_of(path.parent)
 
 
 def images_of(arguments: Iterable[str]) -> Iterator[tuple[str, Path]]:

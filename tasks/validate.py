@@ -16,7 +16,7 @@ from tasks.images.origins import origins
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places, Validation
 from tasks.runs.errors import BadInput
-from tasks.runs.files import publish, scratch_beside, sha256_of
+from tasks.runs.files import publish, reading, scratch_beside, sha256_of
 from tasks.runs.records import Arrival, Corrections, ImageFolder, Manifest
 from tasks.runs.states import digests
 from tasks.runs.tables import read_table, store_table
@@ -91,7 +91,8 @@ def copy_all(arrival: Arrival, wanting: Sequence[tuple[Path, Entry]], places: Pl
     with scratch_beside(places.data.absolute() / "arriving") as room:
         room.mkdir()
         for path, entry in wanting:
-            shutil.copyfile(path, room / entry.sha256)
+            with reading(arrival.path):
+                shutil.copyfile(path, room / entry.sha256)
             if sha256_of(room / entry.sha256) != entry.sha256:
                 raise changed(arrival)
         os.sync()

@@ -250,3 +250,12 @@ def test_a_name_that_a_table_would_not_keep_is_refused(tmp_path, places):
     touch(tmp_path, "ok_front/a\nb.jpeg")
     with pytest.raises(BadInput, match=r"invisible character U\+000A in its name\. Rename it"):
         arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0), places)
+
+
+def test_a_file_that_may_not_be_read_is_told_and_stops_no_other(tmp_path, places, monkeypatch, capsys):
+    touch(tmp_path, *PAIR, "ok_front/2.jpeg")
+    may = os.access
+    monkeypatch.setattr(noun.os, "access", lambda path, how: not str(path).endswith("2.jpeg") and may(path, how))
+    (found,) = arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0), places)
+    assert (found.names, found.unsettled) == (tuple(PAIR), 0)
+    assert capsys.readouterr().out == f"arrivals: 1 files of {tmp_path.name} cannot be read by this user, left out\n"

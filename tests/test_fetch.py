@@ -1,5 +1,6 @@
 """Fetch: a copy of the source under `data`, whole or not at all; what lies outside stays as it was."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from tasks.fetch import fetch
 from tasks.runs.caching import as_text
 from tasks.runs.config import Fetch, Sample
+from tasks.runs.errors import BadInput
 from tasks.runs.files import sha256_of
 from tasks.sources import sample as drawing
 from tasks.sources.source import locate
@@ -113,3 +115,54 @@ def test_when_fetching_fails_nothing_half_written_is_left(fetched, dataset, zipp
     with pytest.raises(OSError, match="No space"):
         fetched({"sample": "sample", "zip": zipped, "folder": zipped.with_name("castings")}[kind])
     assert list((places.data / "archives").iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a file of it", "a zip"])
+def test_a_source_that_vanishes_after_the_look_is_told_in_one_line(dataset, zipped, places, kind):
+    folder = dataset({"train": 2, "test": 1})
+    source = locate(Fetch(source=str(zipped if kind == "a zip" else folder)), places)
+    if kind == "a folder":
+        shutil.rmtree(folder)
+    elif kind == "a zip":
+        zipped.unlink()
+    else:
+        (folder / "train/ok_front/cast_0.jpeg").unlink()
+    with pytest.raises(BadInput, match=r"cannot be read"):
+        fetch.fn(source, places)
+    assert not list(places.data.rglob("*.zip"))
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_source_that_its_disk_gives_up_is_told_in_one_line(zipped, places, monkeypatch, code):
+    source = locate(Fetch(source=str(zipped)), places)
+
+    def fails(*_: object) -> None:
+        raise OSError(code, os.strerror(code), str(zipped))
+
+    monkeypatch.setattr("tasks.fetch.shutil.copyfile", fails)
+    with pytest.raises(BadInput, match=f"{zipped} cannot be read any more .*start again when"):
+        fetch.fn(source, places)
+
+
+def test_a_full_disk_is_no_fault_of_the_source(zipped, places, monkeypatch):
+    source = locate(Fetch(source=str(zipped)), places)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(zipped))
+
+    monkeypatch.setattr("tasks.fetch.shutil.copyfile", full)
+    with pytest.raises(OSError, match="No space"):
+        fetch.fn(source, places)
+
+
+def test_a_file_that_vanishes_during_the_look_is_told_in_one_line(dataset, places, monkeypatch):
+    folder, listed = dataset({"": 2}), locate.__globals__["walk"]
+
+    def walk(path: Path) -> list[str]:
+        names = listed(path)
+        (folder / "ok_front/cast_1.jpeg").unlink()
+        return names
+
+    monkeypatch.setitem(locate.__globals__, "walk", walk)
+    with pytest.raises(BadInput, match=r"cast_1\.jpeg cannot be read any more"):
+        locate(Fetch(source=str(folder)), places)

@@ -1,6 +1,7 @@
 """Last: each setting that nobody gave is that of the last run; what is given holds, in part of a section too."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from flows.watch import WatchArguments
 from tasks.runs.commandline import parse
 from tasks.runs.config import Config, Fetch, Places, Sample, Training
 from tasks.runs.errors import BadInput
-from tasks.runs.last import as_last_time, last_run, whole
+from tasks.runs.last import as_last_time, last_config, last_run, model_of, whole
 from tasks.runs.outcome import write_run
 
 
@@ -99,3 +100,57 @@ def test_a_worker_elsewhere_is_told_whole_paths(tmp_path, monkeypatch):
     assert found.fetch.arrivals == (tmp_path / "line 2",)
     assert found.places == Places(data=tmp_path / "data", artifacts=tmp_path / "artifacts")
     assert whole(Config()).fetch.source == "sample"
+
+
+DAMAGED = {
+    "empty": b"",
+    "cut": b'{"config": {"training',
+    "null": b"null",
+    "list": b"[]",
+    "other object": b'{"config": [], "model": 5}',
+    "not UTF-8": b"\xff\xfe{}",
+    "nested": b"[" * 100_000,
+}
+
+
+@pytest.fixture
+def ran(places):
+    """Makes the folder of a run as far as it is read here, and lets `latest` name it."""
+
+    def make(name: str, content: bytes) -> Path:
+        run = places.artifacts / "runs" / name
+        run.mkdir(parents=True)
+        (run / "run.json").write_bytes(content)
+        (run.parent / "latest").unlink(missing_ok=True)
+        (run.parent / "latest").symlink_to(name)
+        return run
+
+    return make
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_run_is_told_with_the_way_out(ran, places, content):
+    earlier = json.dumps({"config": {"training": {"seed": 7}}}).encode()
+    ran("20261122-120000-compact-aaaa", earlier)
+    run = ran("20261123-120000-compact-bbbb", content)
+    for ask in (lambda: last_config(places), lambda: as_last_time(Config(places=places)), lambda: model_of(run)):
+        with pytest.raises(
+            BadInput, match=r"run\.json is damaged.*Restore it from a backup, or remove the folder"
+        ) as told:
+            ask()
+        assert str(run) in str(told.value)
+    shutil.rmtree(run)
+    assert last_config(places).training.seed == 7, "`latest` names nothing now"
+
+
+def test_where_all_runs_are_gone_there_was_none(ran, places):
+    shutil.rmtree(ran("20261123-120000-compact-bbbb", b"{}"))
+    assert last_run(places) is None
+    assert as_last_time(Config(places=places)) is None
+
+
+@pytest.mark.parametrize("folder", ["null", '""', "5", '"../../elsewhere"', "[]"])
+def test_a_run_that_names_no_model_is_told(ran, folder):
+    run = ran("20261123-120000-compact-bbbb", f'{{"model": {{"folder": {folder}}}}}'.encode())
+    with pytest.raises(BadInput, match="expected the digest of a folder"):
+        model_of(run)

@@ -337,3 +337,29 @@ def test_the_last_run_is_the_one_that_counts(ran, outcome):
     write_run(later, "a page")
     assert last_used(places) == before
     assert last_used(Places(artifacts=places.artifacts / "none")).source is None
+
+
+@pytest.mark.parametrize("name", ["run.json", "splits.csv", "quarantine.csv"])
+@pytest.mark.parametrize(
+    "content", [None, b"\xff\xfe", b'"' + b"x" * 200_000], ids=["gone", "not UTF-8", "cut in a quote"]
+)
+def test_of_a_damaged_run_nothing_is_known_and_that_is_told_in_one_line(ran, capsys, name, content):
+    path = (ran[1].artifacts / "runs/latest").resolve() / name
+    path.unlink() if content is None else path.write_bytes(content)
+    found = last_used(ran[1])
+    said = capsys.readouterr().out
+    if name == "run.json" and content is None:
+        assert said == "", "it is no run"
+    else:
+        assert said.startswith(f"news: all images count as new: {path} is damaged or cannot be read (")
+        assert said.count("\n") == 1
+    assert found.images == frozenset()
+    assert len(news(*ran).images) == 6
+
+
+def test_a_row_that_was_cut_counts_as_none(ran):
+    splits = (ran[1].artifacts / "runs/latest").resolve() / "splits.csv"
+    before = last_used(ran[1]).images
+    lines = splits.read_text().splitlines(keepends=True)
+    splits.write_text("".join(lines[:-1]) + lines[-1][:30])
+    assert before > last_used(ran[1]).images >= {image for image in before if image[0] not in lines[-1]}

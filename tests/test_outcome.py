@@ -254,3 +254,14 @@ def test_the_code_that_runs_is_named_by_its_commit(process, monkeypatch, tmp_pat
     (tmp_path / "file").write_text("one")
     subprocess.run([*git, "add", "file"], check=True)
     assert code() == {"commit": commit, "changed": True}
+
+
+def test_a_folder_in_the_place_of_latest_makes_way_and_is_kept(outcome, places):
+    """As a copy of `artifacts` leaves it that follows links."""
+    copy = places.artifacts / "runs/latest"
+    copy.mkdir(parents=True)
+    (copy / "run.json").write_text("{}")
+    folder = write_run(outcome, "")
+    assert copy.is_symlink()
+    assert copy.resolve() == folder
+    assert (places.artifacts / f"runs/copy-before-{outcome.run_id}/run.json").read_text() == "{}"

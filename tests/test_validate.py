@@ -536,3 +536,20 @@ def test_mended_labels_do_not_make_damage_tolerable(validated, mended):
         (june / "ok_front" / name).write_bytes(b"")
     with pytest.raises(BadInput, match=r"2 of 12 files of june cannot be used"):
         validated(folder, may, june, validation=Validation())
+
+
+def test_an_arriving_file_that_vanishes_before_it_is_copied_ends_the_run_in_one_line(
+    extracted, dataset, places, monkeypatch
+):
+    images, arrival = extracted(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
+    new = arrivals(Fetch(arrivals=(arrival,), settle_seconds=0), places)
+    read = verb.contents
+
+    def contents(*words):
+        found = read(*words)
+        shutil.rmtree(arrival / "ok_front")
+        return found
+
+    monkeypatch.setattr(verb, "contents", contents)
+    with pytest.raises(BadInput, match=r"line 2/ok_front/cast_\d\.jpeg cannot be read any more"):
+        validate.fn(images, new, Corrections(), LENIENT, places)

@@ -3,12 +3,15 @@ stays in a table, a row an image, also after the photograph was taken away.
 """
 
 import csv
+import hashlib
+import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from tasks.models import bundle
 from tasks.models.prediction import Answer, Predictor
@@ -22,6 +25,7 @@ from tasks.sources.arrivals import settled
 from tasks.sources.folder import is_image, walk
 
 BLOCK = 4_096  # images after which the table is written again: a killed process loses no more
+DECISIONS = get_args(Answer.model_fields["decision"].annotation)
 COLUMNS = (*Answer.model_fields, "judged")
 Rows = list[dict[str, Any]]
 
@@ -54,16 +58,28 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
     )  # loaded if there is something to ask
     # Of another registry, version 1 is another model.
     table, added = results / f"version-{version.number}-{version.model[:12]}.csv", Rows()
-    results.mkdir(parents=True, exist_ok=True)
+    make_writable(results)
     with alone(results / ".judging.lock"):
         rows = read(table)
         known = {(row["path"], row["sha256"]) for row in rows}
-        new = [one for one in zip(there, digests(paths, places), strict=True) if one[1] and one not in known]
+        found = digests(paths, places)
+        new = [one for one in zip(there, found, strict=True) if one[1] and one not in known]
         for start in range(0, len(new), BLOCK):
             answered = answers(folder, new[start : start + BLOCK], rows, model)
             rows, added = rows + answered, added + answered
             write_whole(table, as_table(rows, COLUMNS).encode())
-    return Inspected(table, added, len(names) - len(whole), len(closed))
+    return Inspected(table, added, len(names) - len(whole), len(closed) + found.count(None))
+
+
+def make_writable(results: Path) -> None:
+    """Raises BadInput unless `results` is, or becomes, a folder that can be written to."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        open(results / ".judging.lock", "a").close()
+    except OSError as error:
+        raise BadInput(
+            f"--results {results} cannot be used ({error.strerror}): give a folder that can be written to"
+        ) from error
 
 
 def answers(folder: Path, some: Sequence[tuple[str, str | None]], rows: Rows, model: Callable[[], Predictor]) -> Rows:
@@ -74,17 +90,51 @@ def answers(folder: Path, some: Sequence[tuple[str, str | None]], rows: Rows, mo
         judged = model().judge([(name, folder / name) for name in unknown.values()])
         said |= {sha256: answer.model_dump() for sha256, answer in zip(unknown, judged, strict=True)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return [{**said[sha256], "path": name, "judged": now} for name, sha256 in some]
+    return [{**said[sha256], "path": name, "sha256": sha256, "judged": now} for name, sha256 in some]
 
 
 def read(table: Path) -> Rows:
-    """The rows of an earlier inspection; none before the first. Raises BadInput when they are not such."""
-    if not table.is_file():
+    """Return the rows of an earlier inspection; none before the first.
+
+    Of a table that was cut short or damaged, the rows that are whole: it is written anew, a copy of it stays beside it, and one line
+    says so. Raises BadInput for a table of something else, and for one that cannot be read.
+    """
+    try:
+        content = table.read_bytes()
+    except FileNotFoundError:
         return []
-    with open(table, newline="", encoding="utf-8") as opened:
-        rows = csv.DictReader(opened)
-        if tuple(rows.fieldnames or ()) != COLUMNS:
-            raise BadInput(
-                f"{table} is not a table of judged images: its head is not {', '.join(COLUMNS)}; move it away"
-            )
-        return list(rows)
+    except OSError as error:
+        raise BadInput(f"{table} cannot be read ({error.strerror}): move it away, and all is judged again") from error
+    head, (first, end_of_line, _) = ",".join(COLUMNS).encode(), content.partition(b"\n")
+    if not (first.rstrip(b"\r") == head if end_of_line else head.startswith(first)):
+        raise BadInput(f"{table} is not a table of judged images: its head is not {', '.join(COLUMNS)}; move it away")
+    rows, damaged = whole_rows(content)
+    if damaged:
+        copy = table.with_name(f"{table.stem}-damaged-{hashlib.sha256(content).hexdigest()[:8]}.csv")
+        write_whole(copy, content)
+        write_whole(table, as_table(rows, COLUMNS).encode())
+        print(
+            f"{table} is damaged: the {len(rows):,} whole rows stay, other images are judged again; a copy is {copy.name}"
+        )
+    return rows
+
+
+def whole_rows(content: bytes) -> tuple[Rows, bool]:
+    """Return the rows that are whole, and whether there is anything else. The last line must end: a part of a time looks like one."""
+    text, lines = content.decode("utf-8", errors="replace"), list[list[str]]()
+    damaged = not text.endswith("\n")
+    try:
+        lines.extend(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error:  # a quote that never closes
+        damaged = True
+    lines = lines[1 : -1 if damaged else None]
+    rows = [dict(zip(COLUMNS, cells, strict=True)) for cells in lines if is_whole(cells)]
+    return rows, damaged or len(rows) != len(lines)
+
+
+def is_whole(cells: Sequence[str]) -> bool:
+    """Return whether the cells are those of a judged image."""
+    if len(cells) != len(COLUMNS) or any("\0" in cell or "\ufffd" in cell for cell in cells):
+        return False
+    row = dict(zip(COLUMNS, cells, strict=True))
+    return bool(row["path"] and re.fullmatch("[0-9a-f]{64}", row["sha256"]) and row["decision"] in DECISIONS)

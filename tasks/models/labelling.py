@@ -14,7 +14,7 @@ from tasks.runs.config import Places
 from tasks.runs.files import write_whole
 from tasks.runs.markdown import code, table
 from tasks.runs.states import digests
-from tasks.runs.tables import as_table, read_table
+from tasks.runs.tables import as_table, read_state
 from tasks.sources.arrivals import UNLABELLED, settled
 from tasks.sources.folder import is_image, walk
 
@@ -77,7 +77,7 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
     names = waiting(inbox, settle_seconds, places)
     found = digests([inbox / name for name in names], places)
     contents = {sha256: name for name, sha256 in reversed(list(zip(names, found, strict=True))) if sha256}
-    there = {(one.sha256, one.model) for one in read_table(path, ToLabel)} if path.is_file() else set()
+    there = {(one.sha256, one.model) for one in read_state(path, ToLabel)}
     if there == {(sha256, model.digest) for sha256 in contents}:
         return None
     judged = examine([inbox / name for name in contents.values()], model)

@@ -1,7 +1,9 @@
 """Files: written whole or not at all, named by their own digest, found again by it."""
 
+import errno
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -9,15 +11,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 
 SCRATCH = ".scratch"  # ends the name of a folder for unfinished files
 HELD = ".held"  # file in such a folder that is locked while the process that made it lives
+LOST = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EIO, errno.ESTALE)
 DAY, MONTH = 86_400, 30 * 86_400  # seconds
 Place = Literal["data", "artifacts"]
 
@@ -60,6 +64,31 @@ def digest_of(contents: dict[str, str]) -> str:
 def sha256_of(path: Path) -> str:
     with open(path, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file holds. Raises BadInput where it cannot be read, was cut short, or holds anything else."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path} is damaged or cannot be read ({for_terminal(str(error))})") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{path} is damaged (it holds no JSON object)")
+    return content
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the loss of a file or folder at or below `path` meanwhile into BadInput; other errors, as of a full disk, pass."""
+    try:
+        yield
+    except OSError as error:
+        lost = Path(os.fsdecode(error.filename or path))
+        if error.errno not in LOST or not lost.is_relative_to(path):
+            raise
+        raise BadInput(
+            f"{for_terminal(str(lost))} cannot be read any more ({error.strerror}): start again when {path} is complete"
+        ) from error
 
 
 def usable(places: Places) -> None:

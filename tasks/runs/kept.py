@@ -33,7 +33,7 @@ def kept(
     """The value of each of `keys`, in order: as kept, or as `make` gives it for those of a block that are not kept.
 
     `version` names all that decides a value besides its key; what was kept under another version is replaced.
-    A block, of at most 500 keys, is all that is held in memory. Raises OSError when the file cannot be read or written.
+    A block, of at most 500 keys, is all that is held in memory. Raises BadInput when the file cannot be read or written.
     """
     if not 0 < block <= MAX_BLOCK:
         raise ValueError(f"block is {block}, expected 1 to {MAX_BLOCK}: one statement of SQLite takes no more")

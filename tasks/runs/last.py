@@ -1,6 +1,5 @@
 """Last: the newest run of the places, and the settings of the next one, which are those of the last where nothing else is given."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,26 +7,48 @@ from pydantic import ValidationError
 
 from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.files import json_object
 
 LATEST = "runs/latest"
 
 
 def last_run(places: Places) -> Path | None:
-    """Its folder under its own name, for `latest` may name another one a moment later; None where there was none."""
+    """Its folder under its own name, for `latest` may name another one a moment later; None where there was none.
+
+    Where `latest` names a folder that is gone, the newest of the others.
+    """
     link = places.artifacts.absolute() / LATEST
-    return link.resolve() if (link / "run.json").is_file() else None
+    if (link / "run.json").is_file():
+        return link.resolve()
+    others = [path.parent for path in link.parent.glob("*/run.json") if path.is_file()]
+    return max(others, key=lambda path: path.name, default=None)
 
 
-def facts_of(run: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((run / "run.json").read_bytes())
-    return told
+def section_of(run: Path, name: str) -> dict[str, Any]:
+    """Return a section of `run.json`. Raises BadInput where the file or the section is damaged."""
+    advice = f"Restore it from a backup, or remove the folder {run}: then the run before it counts as the last"
+    try:
+        section = json_object(run / "run.json").get(name)
+    except BadInput as damage:
+        raise BadInput(f"{damage}. {advice}") from damage
+    if not isinstance(section, dict):
+        raise BadInput(f"{run / 'run.json'} is damaged (it has no section {name!r}). {advice}")
+    return section
+
+
+def model_of(run: Path) -> str:
+    """Return the digest of the model's folder that a run made. Raises BadInput where `run.json` does not tell it."""
+    digest = section_of(run, "model").get("folder")
+    if not isinstance(digest, str) or not digest.isalnum():
+        raise BadInput(f"{run / 'run.json'} is damaged: its model is {digest!r}, expected the digest of a folder")
+    return digest
 
 
 def last_config(places: Places) -> Config | None:
-    """The settings of that run; None where there was none. Raises BadInput when one of them is none any more."""
+    """The settings of that run; None where there was none. Raises BadInput when one of them is none any more, or `run.json` is damaged."""
     run = last_run(places)
     try:
-        return Config.model_validate(facts_of(run)["config"]) if run else None
+        return Config.model_validate(section_of(run, "config")) if run else None
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise BadInput(

@@ -19,7 +19,7 @@ from tasks.runs import kept, registry, tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import scratch_beside, usable
-from tasks.runs.last import last_run
+from tasks.runs.last import last_run, model_of, section_of
 from tasks.runs.tables import column
 
 MADE = ("archives", "decisions", "figures", "networks", "tables")  # folders of `data` whose files records name
@@ -77,24 +77,48 @@ def under_way(places: Places) -> bool:
         return True
 
 
+class Made(NamedTuple):
+    """What a run left, and what it was made of."""
+
+    model: str
+    """Digest of its folder."""
+    steps: frozenset[str]
+    """Names under `data/cache`."""
+
+
+def made_by(run: Path) -> Made | None:
+    """Return what `run.json` says; where it is damaged None, and one line says so."""
+    try:
+        steps = [step for step in section_of(run, "steps").values() if isinstance(step, dict)]
+        return Made(model_of(run), frozenset(str(step["key"]) for step in steps if step.get("key")))
+    except BadInput as damage:
+        print(f"prune: {run.name} and its versions stay, for nobody knows what it needs: {damage}")
+        return None
+
+
 def needed(keep_runs: int, places: Places) -> Needed:
-    """What the newest runs need, and the versions that are in use, were before, or wait."""
+    """What the newest runs need, and the versions that are in use, were before, or wait. A run of which nothing is known stays."""
     folder = places.artifacts.absolute() / "runs"
     names = sorted(path.parent.name for path in folder.glob("*/run.json") if not path.parent.is_symlink())
-    told = {name: json.loads((folder / name / "run.json").read_bytes()) for name in names}
-    latest = {path.name for path in (last_run(places),) if path}  # by a clock that was set back it is not the newest
-    newest = set(names[-keep_runs:]) | latest & set(names)
-    made = {told[name]["model"]["folder"] for name in newest}
+    made = {name: one for name in names if (one := made_by(folder / name))}
+    damaged = frozenset(names) - made.keys()
+    latest = {run.name for run in (last_run(places),) if run}  # by a clock that was set back it is not the newest
+    newest = set(list(made)[-keep_runs:]) | latest & made.keys()
+    models = {made[name].model for name in newest}
     back = registry.previous(places)  # its alias may lag behind a run that was killed
-    versions = [one for one in registry.versions(places) if one.aliases or one.model in made or one == back]
-    runs = newest | {one.run_id for one in versions}
-    stay = [told[name] for name in names if name in runs]
+    versions = [
+        one
+        for one in registry.versions(places)
+        if one.aliases or one.model in models or one == back or one.run_id in damaged
+    ]
+    runs = newest | damaged | {one.run_id for one in versions}
+    stay = [made[name] for name in made if name in runs]
     return Needed(
         runs=frozenset(runs),
         going=frozenset(names) - runs,
         versions=frozenset(one.number for one in versions),
-        models=frozenset({one.model for one in versions} | {run["model"]["folder"] for run in stay}),
-        steps=frozenset(step["key"] for run in stay for step in run["steps"].values() if step.get("key")),
+        models=frozenset({one.model for one in versions} | {run.model for run in stay}),
+        steps=frozenset[str]().union(*(run.steps for run in stay)),
     )
 
 
@@ -125,7 +149,11 @@ def surplus(stays: Needed, places: Places) -> Iterator[Surplus]:
 
 def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Surplus]:
     """Images that no kept table names, and what was worked out of them or by models that are gone."""
-    alive = frozenset(sha256 for table in tables if table.is_file() for sha256 in column(table, "sha256"))
+    try:
+        alive = frozenset(sha256 for table in tables if table.is_file() for sha256 in column(table, "sha256"))
+    except BadInput as damage:
+        print(f"prune: all images stay: {damage}")
+        return
     for path in sorted(Path(shelf(places)).glob("*/*")):
         if path.stem not in alive and DIGEST.fullmatch(path.stem):
             yield of_path("images", path)
@@ -163,13 +191,13 @@ def named(record: Path) -> Iterator[str]:
     """The files under `data` that a remembered record names."""
     try:
         told = json.loads(json.loads(record.read_bytes())["result"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return
     waiting = [told]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
-            if item.get("place") == "data" and "sha256" in item:
+            if item.get("place") == "data" and "sha256" in item and isinstance(item.get("name"), str):
                 yield str(PurePosixPath(item["name"]))
             waiting += item.values()
         elif isinstance(item, list):

@@ -51,9 +51,20 @@ def read_state(path: Path, kind: type[Row]) -> list[Row]:
 
 
 def column(path: Path, name: str) -> Iterator[str]:
-    """What a table says under this head; nothing where it has none such."""
-    with open(path, newline="", encoding="utf-8") as opened:
-        yield from (row[name] for row in csv.DictReader(opened) if name in row)
+    """What a table says under this head; nothing where it has none such. Raises BadInput as `columns` does."""
+    return (cells[0] for cells in columns(path, name))
+
+
+def columns(path: Path, *names: str) -> Iterator[tuple[str, ...]]:
+    """Yield what a table says under these heads, row by row, without rows that lack one. Raises BadInput where it cannot be read."""
+    try:
+        with open(path, newline="", encoding="utf-8") as opened:
+            for row in csv.DictReader(opened):
+                cells = tuple(cell for name in names if (cell := row.get(name)) is not None)
+                if len(cells) == len(names):
+                    yield cells
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise BadInput(f"{path} is damaged or cannot be read ({for_terminal(str(error))})") from error
 
 
 def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:

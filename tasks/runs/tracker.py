@@ -3,10 +3,12 @@
 Embedded, it is `artifacts/mlflow.db` and files beside it; MLFLOW_TRACKING_URI names a server instead.
 """
 
+import hashlib
 import json
 import logging
 import os
 import re
+import sys
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
@@ -18,7 +20,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from warnings import catch_warnings
 
 from tasks.runs.config import Places
-from tasks.runs.files import scratch_beside, write_whole
+from tasks.runs.errors import BadInput
+from tasks.runs.files import json_object, scratch_beside, write_whole
 from tasks.runs.records import Release
 
 if TYPE_CHECKING:
@@ -88,7 +91,7 @@ def asked(question: str, ask: Callable[["MlflowClient"], T], nothing: T, places:
     if question not in answers:
         answers[question] = found(ask, nothing, places)
         with suppress(OSError):  # who may only read asks each time
-            write_whole(memo, json.dumps({"state": state, "answers": answers}).encode())
+            write_whole(memo, json.dumps({"state": state, "answers": answers, "sha256": digest(answers)}).encode())
     return answers[question]
 
 
@@ -119,11 +122,24 @@ def stamp(places: Places) -> list[int] | None:
 
 
 def remembered(memo: Path, state: list[int]) -> dict[str, Any]:
-    try:
-        told = json.loads(memo.read_bytes())
-    except (OSError, ValueError):
+    """Return the answers that hold in this state; of a damaged file none, and one line on standard error says so."""
+    if not memo.is_file():
         return {}
-    return told["answers"] if told.get("state") == state else {}
+    try:
+        kept = json_object(memo)
+    except BadInput as damage:
+        print(f"{damage}: begun anew", file=sys.stderr)  # standard output may be JSON
+        return {}
+    if kept.get("state") != state:
+        return {}
+    if kept.get("sha256") != digest(kept.get("answers")):
+        print(f"{memo} has been changed: begun anew", file=sys.stderr)
+        return {}
+    return kept["answers"]
+
+
+def digest(answers: Any) -> str:
+    return hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()
 
 
 def begin(question: str, run_id: str, places: Places) -> str:

@@ -42,9 +42,12 @@ def arrivals(fetch: Fetch, places: Places) -> tuple[Arrival, ...]:
 
 
 def arrival(folder: Folder, names: list[str], whole: set[str], places: Places) -> Arrival:
-    """The arrival of those files that are whole. Says how many are not."""
-    taken = tuple(name for name in names if f"{folder.path}/{name}" in whole)
-    if unsettled := len(names) - len(taken):
+    """The arrival of those files that are whole and that this user may read. Says how many are not."""
+    written = [name for name in names if f"{folder.path}/{name}" in whole]
+    taken = tuple(name for name in written if os.access(f"{folder.path}/{name}", os.R_OK))
+    if closed := len(written) - len(taken):
+        print(f"arrivals: {closed:,} files of {folder.origin} cannot be read by this user, left out")
+    if unsettled := len(names) - len(written):
         print(f"arrivals: {unsettled:,} files of {folder.origin} are still being written, left for the next run")
     return Arrival(
         origin=folder.origin,

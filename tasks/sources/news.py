@@ -11,10 +11,11 @@ from typing import NamedTuple
 from tasks.images.labels import CONFLICT, EXCLUDED, label_change, label_change_summary, mend
 from tasks.images.manifest import BASE, Entry
 from tasks.runs.config import Fetch, Places
+from tasks.runs.errors import BadInput
 from tasks.runs.files import digest_of, write_whole
-from tasks.runs.last import facts_of, last_run
+from tasks.runs.last import last_run, section_of
 from tasks.runs.records import Arrival, Source
-from tasks.runs.tables import as_table, column, read_state
+from tasks.runs.tables import as_table, columns, read_state
 from tasks.sources.arrivals import arrivals, contents, files
 from tasks.sources.corrections import believed, corrections
 from tasks.sources.source import locate
@@ -150,28 +151,31 @@ def entries(arrival: Arrival, fetch: Fetch, places: Places) -> list[Entry]:
 
 
 def last_used(places: Places) -> Used:
-    """What the run used whose folder is the newest."""
+    """What the run used whose folder is the newest. Of one whose files are damaged nothing is known, and one line says so."""
     if (run := last_run(places)) is None:
         return Used()
-    splits, quarantine = run / "splits.csv", run / "quarantine.csv"
-    images = zip(*(column(splits, name) for name in ("path", "sha256", "label", "origin")), strict=True)
-    refusals = zip(column(quarantine, "sha256"), column(quarantine, "code"), strict=True)
+    try:
+        return used_by(run)
+    except BadInput as damage:
+        print(f"news: all images count as new: {damage}")
+        return Used()
+
+
+def used_by(run: Path) -> Used:
+    """What a run used. Raises BadInput where its files are damaged."""
+    images = list(columns(run / "splits.csv", "path", "sha256", "label", "origin"))
+    refusals = columns(run / "quarantine.csv", "sha256", "code")
     return Used(
-        source=facts_of(run)["dataset"].get("source_identity"),
-        images=labelled(splits),
+        source=section_of(run, "dataset").get("source_identity"),
+        images=frozenset((sha256, label) for _, sha256, label, _ in images),
         source_images=tuple(Entry(path, sha256, label) for path, sha256, label, origin in images if origin == BASE),
         refused=frozenset(sha256 for sha256, code in refusals if code not in DECIDED_ANEW),
     )
 
 
-def labelled(splits: Path) -> frozenset[tuple[str, str]]:
-    """Content and label of each image of a table of splits."""
-    return frozenset(zip(column(splits, "sha256"), column(splits, "label"), strict=True))
-
-
 def unused(splits: Path, places: Places) -> int:
     """Images of a table of splits that the last successful run did not use."""
-    return len(labelled(splits) - last_used(places).images)
+    return len(set(columns(splits, "sha256", "label")) - last_used(places).images)
 
 
 class Announcement(NamedTuple):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tasks.runs.config import Fetch, Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import sha256_of
+from tasks.runs.files import reading, sha256_of
 from tasks.runs.records import Source
 from tasks.sources.archive import members
 from tasks.sources.folder import find_root, labelled, listing_digest, walk
@@ -32,10 +32,12 @@ def locate(fetch: Fetch, places: Places) -> Source:
     if path.is_dir():
         names = walk(path)
         taken = tuple(file.name for file in labelled(names, find_root(names, fetch.classes), fetch.classes)[0])
-        identity = listing_digest((name, sha256_of(path / name)) for name in taken)
+        with reading(path):
+            identity = listing_digest((name, sha256_of(path / name)) for name in taken)
         return Source(kind="folder", identity=identity, name=path.name, path=path, names=taken)
     find_root([entry.filename for entry in members(path)], fetch.classes)
-    return Source(kind="zip", identity=sha256_of(path), name=path.name, path=path)
+    with reading(path):
+        return Source(kind="zip", identity=sha256_of(path), name=path.name, path=path)
 
 
 def pinned(dataset: DatasetVersion, places: Places) -> DatasetVersion:
