@@ -303,3 +303,29 @@ def test_a_damaged_model_does_not_keep_it_from_asking(look, settled, config, pre
 def test_where_nobody_said_what_to_learn_from_nothing_is_asked(places, capsys):
     assert not flow.look(Config(places=places), 1, 7, print)
     assert "there was no run in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["", '{"config": {"tr', "null", "{}"])
+def test_a_damaged_run_is_told_at_each_look_and_ends_no_loop(places, monkeypatch, capsys, content):
+    run = places.artifacts / "runs/20261130-120000-compact-aaaa"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(content)
+    (run.parent / "latest").symlink_to(run.name)
+    looks = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(flow.time, "sleep", sleep)
+    monkeypatch.setattr(
+        sys, "argv", ["watch.py", "--every", "7", "--data", str(places.data), "--artifacts", str(places.artifacts)]
+    )
+    with pytest.raises(KeyboardInterrupt):
+        flow.main()
+    assert looks == [7.0] * 3
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 3
+    assert all(line.startswith(f"error: {run / 'run.json'} is damaged") for line in said)
+    assert all("Restore it from a backup, or remove the folder" in line for line in said)

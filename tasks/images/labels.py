@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tasks.images.manifest import BASE, Entry, Refusal, Row
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 from tasks.sources.corrections import EXCLUDE, HEADER, NAME, Correction
 
 EXCLUDED = "excluded"  # code of a refusal that the user asked for
@@ -99,7 +100,7 @@ def label_change(later: Entry | Row, earlier: Entry | Row) -> Correction:
 
 def label_change_summary(changes: Sequence[Correction]) -> str:
     """Return one sentence that names the photographs whose label changed, and one that says how the later label is taken."""
-    named = "; ".join(change.why.removeprefix("label changed: ") for change in changes[:SHOWN])
+    named = "; ".join(for_terminal(change.why.removeprefix("label changed: ")) for change in changes[:SHOWN])
     more = f"; and {len(changes) - SHOWN:,} more" if len(changes) > SHOWN else ""
     line = f"{changes[0].sha256},{changes[0].correction},WHY"
     return (

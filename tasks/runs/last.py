@@ -20,7 +20,7 @@ def last_run(places: Places) -> Path | None:
     link = places.artifacts.absolute() / LATEST
     if (link / "run.json").is_file():
         return link.resolve()
-    others = [path.parent for path in link.parent.glob("*/run.json") if path.is_file()]
+    others = [path.parent for path in link.parent.glob("[0-9]*/run.json") if path.is_file()]
     return max(others, key=lambda path: path.name, default=None)
 
 

@@ -218,11 +218,10 @@ def write_run(outcome: Outcome, page: str) -> Path:
         (scratch / "report.html").write_text(page, encoding="utf-8")
         (scratch / "model.txt").write_text(outcome.model.summary + "\n", encoding="utf-8")
         publish(scratch, runs / outcome.run_id)
-    if (runs / "latest").is_dir() and not (
-        runs / "latest"
-    ).is_symlink():  # a copy of `artifacts` that followed the link
-        os.replace(runs / "latest", runs / f"copy-before-{outcome.run_id}")
-    with scratch_beside(runs / "latest") as link:
+    latest = runs / "latest"
+    if latest.is_dir() and not latest.is_symlink():  # a copy of `artifacts` that followed the link
+        os.replace(latest, runs / f"copy-before-{outcome.run_id}")
+    with scratch_beside(latest) as link:
         link.symlink_to(outcome.run_id)
-        os.replace(link, runs / "latest")
+        os.replace(link, latest)
     return runs / outcome.run_id

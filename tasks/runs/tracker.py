@@ -133,7 +133,7 @@ def remembered(memo: Path, state: list[int]) -> dict[str, Any]:
     if kept.get("state") != state:
         return {}
     if kept.get("sha256") != digest(kept.get("answers")):
-        print(f"{memo} has been changed: begun anew", file=sys.stderr)
+        print(f"{memo} is of another version or was changed: begun anew", file=sys.stderr)
         return {}
     return kept["answers"]
 
