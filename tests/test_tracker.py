@@ -180,3 +180,12 @@ def test_answers_hold_for_the_state_in_which_they_were_given(tmp_path, capsys):
     assert tracker.remembered(tmp_path / "answers.json", [1]) == answers
     assert tracker.remembered(tmp_path / "answers.json", [2]) == tracker.remembered(tmp_path / "none.json", [1]) == {}
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("content", ["{", "null", "[]", '{"verdict": "perhaps"}'])
+def test_a_damaged_decision_counts_as_none_and_that_is_told_in_one_line(places, monkeypatch, capsys, content):
+    monkeypatch.setattr(tracker, "asked", lambda *_: content)
+    assert tracker.decided("77", places) is None
+    said = capsys.readouterr().err
+    assert said.startswith("the release.json of MLflow's run 77 is damaged, and counts as none: ")
+    assert said.count("\n") == 1

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from warnings import catch_warnings
 
+from pydantic import ValidationError
+
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import json_object, scratch_beside, write_whole
@@ -198,16 +200,23 @@ def decision(question: str, places: Places) -> Release | None:
 
 
 def decided(tracked: str, places: Places) -> Release | None:
-    """What was decided in this run, if it was."""
+    """What was decided in this run, if it was, and if that is whole."""
 
     def ask(client: "MlflowClient") -> str | None:
         try:
             return Path(client.download_artifacts(tracked, DECISION)).read_text(encoding="utf-8")
-        except OSError:
+        except (OSError, UnicodeError):
             return None
 
     told = asked(f"decided in {tracked}", ask, None, places)
-    return Release.model_validate_json(told) if told else None
+    try:
+        return Release.model_validate_json(told) if told else None
+    except ValidationError as error:
+        print(
+            f"the {DECISION} of MLflow's run {tracked} is damaged, and counts as none: {error.errors()[0]['msg']}",
+            file=sys.stderr,
+        )
+        return None
 
 
 def page_of(tracked: str, places: Places) -> str:
