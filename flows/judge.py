@@ -29,7 +29,7 @@ from tasks.sources.folder import shortened
 authenticate()  # by the local password, where the server is on this machine
 
 SHOWN = 50  # images for a person, in the Prefect UI
-SETTLED = 5.0  # seconds without a change, after which a photograph counts as written
+SETTLED = 5.0  # seconds between two looks at a new photograph: one that is the same at both counts as written
 
 
 class JudgeArguments(Arguments):
@@ -39,7 +39,9 @@ class JudgeArguments(Arguments):
     results: Path | None = Field(
         None, description="Folder for the tables; the folder's own path below `artifacts/judged` when not given."
     )
-    settle_seconds: float = Field(SETTLED, ge=0, description="Younger files are left for the next time.")
+    settle_seconds: float = Field(
+        SETTLED, ge=0, description="A new photograph that changes within so many seconds is left for the next time."
+    )
     places: Places = Places()
 
 

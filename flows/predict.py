@@ -26,7 +26,7 @@ from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
 from tasks.runs.files import write_whole
-from tasks.runs.last import read_run, nothing_in_use, resolve_model
+from tasks.runs.last import model_of, nothing_in_use, read_run, resolve_model
 from tasks.runs.progress import bar
 from tasks.runs.tables import as_table
 from tasks.sources.folder import is_image, left_out, look_through, shortened
@@ -88,7 +88,7 @@ def model_of_run(run: str, places: Places) -> str:
     path = places.artifacts.absolute() / "runs" / run / "run.json"
     if not path.is_file():
         raise BadInput(f"there is no run {run!r} in {path.parents[1]}: give a folder's name there, or `latest`")
-    return json.loads(path.read_text(encoding="utf-8"))["model"]["folder"]
+    return model_of(path.parent)
 
 
 def images_of(arguments: Iterable[str]) -> tuple[list[tuple[str, Path]], list[str]]:

@@ -47,7 +47,7 @@ from tasks.runs.last import as_last_time, last_config, last_run, own_model, whol
 from tasks.runs.markdown import of
 from tasks.runs.retention import under_way
 from tasks.runs.server_access import authenticate
-from tasks.sources.news import Fresh, News, again_from, news, remember, told
+from tasks.sources.news import Fresh, News, news, remember, rests_until, told
 
 authenticate()  # by the local password, where the server is on this machine
 
@@ -142,8 +142,7 @@ def in_the_way(found: News, before: Path | None, places: Places) -> str | None:
         return "a run has ended meanwhile, and the next look sees what it left"
     if PREFECT_API_URL.value() and (run := unfinished(places)):
         return f"the run {run.name} is {run.state_name}, and what it leaves is asked for after it"
-    earlier = told(found, places)
-    if earlier and datetime.now(UTC) < (then := again_from(earlier)):
+    if then := rests_until(told(found, places), datetime.now(UTC)):
         return f"a retraining was asked for before, and without a run is again from {then:%d %b %H:%M} UTC on"
     return None
 

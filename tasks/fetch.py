@@ -8,7 +8,7 @@ from prefect.client.schemas import TaskRun
 from tasks.runs.caching import same_step
 from tasks.runs.config import Places, Sample
 from tasks.runs.errors import BadInput
-from tasks.runs.files import File, adopt, scratch_beside, sha256_of, store
+from tasks.runs.files import File, adopt, reading, scratch_beside, sha256_of, store
 from tasks.runs.records import Archive, Source
 from tasks.sources import kaggle
 from tasks.sources.archive import pack
@@ -36,12 +36,13 @@ def bring(source: Source, places: Places) -> File:
         return draw(source.sample, places)
     assert source.path, "`locate` found it"
     path = source.path
-    if path.is_dir():
-        file = store(lambda archive: pack(path, source.names, archive), places, "data", "archives/folder.zip")
-        read = listing_digest((name, sha256_of(path / name)) for name in source.names)
-    else:
-        file = store(lambda archive: shutil.copyfile(path, archive), places, "data", "archives/zip.zip")
-        read = file.sha256
+    with reading(path):
+        if path.is_dir():
+            file = store(lambda archive: pack(path, source.names, archive), places, "data", "archives/folder.zip")
+            read = listing_digest((name, sha256_of(path / name)) for name in source.names)
+        else:
+            file = store(lambda archive: shutil.copyfile(path, archive), places, "data", "archives/zip.zip")
+            read = file.sha256
     if read != source.identity:
         raise BadInput(f"{path} changed while it was read: start again when it is complete")
     return file

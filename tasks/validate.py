@@ -9,19 +9,19 @@ from pathlib import Path
 from prefect import task
 
 from tasks.images.decoding import UPRIGHT
-from tasks.images.labels import Corrected, mend, settle
+from tasks.images.labels import Corrected, label_change_summary, mend, settle
 from tasks.images.manifest import Entry, Refusal, Row, place, stored
 from tasks.images.measures import Look, looks
 from tasks.images.origins import origins
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places, Validation
 from tasks.runs.errors import BadInput
-from tasks.runs.files import publish, scratch_beside, sha256_of
+from tasks.runs.files import publish, reading, scratch_beside, sha256_of
 from tasks.runs.records import Arrival, Corrections, ImageFolder, Manifest
 from tasks.runs.states import digests
 from tasks.runs.tables import read_table, store_table
 from tasks.sources.arrivals import contents, files
-from tasks.sources.corrections import believed
+from tasks.sources.corrections import Correction, believed
 from tasks.sources.folder import listing_digest
 
 
@@ -41,19 +41,21 @@ def validate(
     entries, withdrawn, corrected = mend(found, wanted)
     seen = list(looks(map(place, entries), validation.max_megapixels, places))
     judged = [judge(entry, look, validation) for entry, look in zip(entries, seen, strict=True)]
-    rows, conflicts, known = settle([item for item in judged if isinstance(item, Row)])
-    bad = conflicts + [item for item in judged if isinstance(item, Refusal)]
+    rows, conflicts, changes, known = settle([item for item in judged if isinstance(item, Row)])
+    bad = [item for item in judged if isinstance(item, Refusal)]
     refuse_too_many_bad(entries, bad, validation)
     refuse_empty_class(rows, folder.classes)
     quarantine(bad, places)
-    refusals, unused = sorted(bad + withdrawn), len(wanted.keys() - {entry.sha256 for entry in found})
-    for line in (*notes(entries, seen, known), *spoken(corrected, unused)):
+    refusals, unused = sorted(bad + withdrawn + conflicts), len(wanted.keys() - {entry.sha256 for entry in found})
+    changed = store_table("label_changes", changes, Correction, places)
+    for line in (*notes(entries, seen, known), *spoken(corrected, unused), *label_notes(changes, changed.path(places))):
         print(f"validate: {line}")
     print(f"validate: {len(rows):,} images accepted, {len(refusals):,} quarantined{reasons(refusals)}")
     return Manifest(
         table=store_table("manifest", rows, Row, places),
         refused=store_table("quarantine", refusals, Refusal, places),
         corrected=store_table("corrections", corrected, Corrected, places),
+        label_changes=changed,
         classes=folder.classes,
         images=len(rows),
         quarantined=len(refusals),
@@ -89,7 +91,8 @@ def copy_all(arrival: Arrival, wanting: Sequence[tuple[Path, Entry]], places: Pl
     with scratch_beside(places.data.absolute() / "arriving") as room:
         room.mkdir()
         for path, entry in wanting:
-            shutil.copyfile(path, room / entry.sha256)
+            with reading(arrival.path):
+                shutil.copyfile(path, room / entry.sha256)
             if sha256_of(room / entry.sha256) != entry.sha256:
                 raise changed(arrival)
         os.sync()
@@ -125,7 +128,7 @@ def unfit(look: Look, validation: Validation) -> tuple[str, str]:
 
 
 def refuse_too_many_bad(entries: Iterable[Entry], refusals: Sequence[Refusal], validation: Validation) -> None:
-    """Raises BadInput where more of an origin's files are refused than the settings allow; `entries` are without excluded ones."""
+    """Raises BadInput where more of an origin's files are damaged than the settings allow; `entries` are without excluded ones."""
     total, bad = Counter(entry.origin for entry in entries), Counter(refusal.origin for refusal in refusals)
     for origin, count in bad.items():
         if count > max(1, validation.max_bad_fraction * total[origin]):  # one file must not stop a small batch
@@ -167,6 +170,12 @@ def spoken(corrected: Sequence[Corrected], unused: int) -> Iterator[str]:
     """What became of the corrections."""
     if corrected or unused:
         yield f"{len(corrected):,} files corrected; {unused:,} corrections are of images that this run does not have"
+
+
+def label_notes(changes: Sequence[Correction], table: Path) -> Iterator[str]:
+    """Which photographs came with another label than before, and where all the lines stand that take it."""
+    if changes:
+        yield f"{label_change_summary(changes)}; all such lines: {table}"
 
 
 def reasons(refusals: Iterable[Refusal]) -> str:

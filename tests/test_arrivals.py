@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.runs import states
 from tasks.runs.config import Classes, Fetch
 from tasks.runs.errors import BadInput
 from tasks.sources import arrivals as noun
@@ -130,55 +131,66 @@ def test_a_missing_given_folder_is_refused(tmp_path):
         given_folders([tmp_path / "gone"], CLASSES)
 
 
-def age(*paths: Path, seconds: float = 60) -> None:
-    """Lets files look as if nothing had written to them for a while, as far as a program can."""
-    for path in paths:
-        os.utime(path, (time.time() - seconds, time.time() - seconds))
-
-
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that is ahead by the seconds that were slept, and a list of these; `during` is done while it sleeps."""
+    """What was slept, in seconds; `during` is done while it sleeps."""
 
     class Clock:
         def __init__(self) -> None:
             self.slept: list[float] = []
-            self.ahead, self.during = 0.0, lambda: None
+            self.during = lambda: None
 
         def sleep(self, seconds: float) -> None:
             self.slept.append(seconds)
             self.during()
 
-    clock, real = Clock(), time.time
+    clock = Clock()
     monkeypatch.setattr(noun.time, "sleep", clock.sleep)
-    monkeypatch.setattr(noun.time, "time", lambda: real() + clock.ahead)
     return clock
 
 
-def test_files_that_lie_still_are_not_waited_for(tmp_path, places, clock):
-    touch(tmp_path, *(f"line-1/{name}" for name in PAIR))
-    clock.ahead = 3
-    (found,) = arrivals(Fetch(arrivals=(tmp_path / "line-1",)), places)
-    assert (found.origin, found.names, found.unsettled) == ("line-1", tuple(PAIR), 0)
-    assert clock.slept == []
+def dated(*paths: Path, days: float) -> None:
+    """Sets the dates of files so many days ahead of now."""
+    for path in paths:
+        os.utime(path, (time.time() + days * 86_400,) * 2)
+
+
+@pytest.mark.parametrize("days", [-400, 0, 0.001, 400])
+def test_new_files_are_looked_at_twice_whatever_their_dates(tmp_path, places, clock, days):
+    for name in ("line-1", "line-2"):
+        touch(tmp_path, *(f"{name}/{file}" for file in PAIR))
+        dated(*(tmp_path / name / file for file in PAIR), days=days)
+    found = arrivals(Fetch(arrivals=(tmp_path / "line-1", tmp_path / "line-2")), places)
+    assert [(one.names, one.unsettled) for one in found] == [(tuple(PAIR), 0)] * 2
+    assert clock.slept == [2.0], "one wait for all of them"
     assert not places.data.exists()
 
 
-def test_a_young_file_is_looked_at_again_after_one_short_wait(tmp_path, places, clock):
-    for name in ("line-1", "line-2"):
-        touch(tmp_path, *(f"{name}/{file}" for file in PAIR))
-    clock.ahead = 1.5
-    found = arrivals(Fetch(arrivals=(tmp_path / "line-1", tmp_path / "line-2")), places)
-    assert [one.names for one in found] == [tuple(PAIR)] * 2
-    (slept,) = clock.slept
-    assert 0.2 < slept <= 0.5
-
-
-def test_a_file_from_a_clock_that_is_ahead_is_waited_for_no_longer(tmp_path, places, clock):
-    age(touch(tmp_path, *PAIR) / PAIR[0], seconds=-3_600)
-    (found,) = arrivals(Fetch(arrivals=(tmp_path,)), places)
-    assert found.names == tuple(PAIR)
+@pytest.mark.parametrize("days", [-400, 0, 0.001, 400])
+def test_files_that_an_earlier_look_read_are_not_waited_for(tmp_path, places, clock, monkeypatch, days):
+    inbox = touch(places.data / "inbox", *(f"line-1/{name}" for name in PAIR))
+    dated(*(inbox / "line-1" / name for name in PAIR), days=days)
+    monkeypatch.setattr(states, "GRANULARITY", -1)  # else the files had to be 2 s old
+    (found,) = arrivals(Fetch(), places)
     assert clock.slept == [2.0]
+    assert arrivals(Fetch(), places) == (found,)
+    assert clock.slept == [2.0]
+    touch(inbox, "line-1/ok_front/2.jpeg")
+    clock.during = lambda: grow(inbox / "line-1/ok_front/2.jpeg")
+    assert arrivals(Fetch(), places) == (found.model_copy(update={"unsettled": 1}),)
+    assert clock.slept == [2.0, 2.0], "for the new one alone"
+
+
+@pytest.mark.parametrize("ahead", [-1e6, 1e6], ids=["set back", "set forward"])
+def test_a_clock_that_is_wrong_takes_no_half_written_file_and_leaves_no_whole_one(
+    tmp_path, places, clock, monkeypatch, ahead
+):
+    real = time.time
+    monkeypatch.setattr(noun.time, "time", lambda: real() + ahead)
+    touch(tmp_path, *PAIR, "ok_front/2.jpeg")
+    clock.during = lambda: grow(tmp_path / "ok_front/2.jpeg")
+    (found,) = arrivals(Fetch(arrivals=(tmp_path,)), places)
+    assert (found.names, found.unsettled) == (tuple(PAIR), 1)
 
 
 def grow(path: Path) -> None:
@@ -202,7 +214,7 @@ def test_a_file_that_changes_meanwhile_is_left_for_the_next_run(tmp_path, places
     assert capsys.readouterr().out == (
         f"arrivals: 1 files of {tmp_path.name} are still being written, left for the next run\n"
     )
-    clock.during, clock.ahead = lambda: None, 3.0
+    clock.during = lambda: None
     (later,) = arrivals(Fetch(arrivals=(tmp_path,)), places)
     assert later.unsettled == 0
     assert (later.names == found.names) == (change is Path.unlink)
@@ -241,9 +253,10 @@ def test_with_no_time_to_settle_nothing_is_waited_for_and_all_is_taken(tmp_path,
     assert clock.slept == []
 
 
-def test_of_files_that_were_gone_at_once_none_is_settled(tmp_path, clock):
+def test_of_files_that_were_gone_at_once_none_is_settled(tmp_path, places, clock):
     there = touch(tmp_path, "1.jpeg") / "1.jpeg"
-    assert settled([str(there), str(tmp_path / "2.jpeg")], 2.0) == {str(there)}
+    paths = [there, tmp_path / "2.jpeg", there / "3.jpeg"]
+    assert settled([str(path) for path in paths], 2.0, places) == {str(there)}
 
 
 def test_the_identity_is_that_of_names_and_content(tmp_path, places):

@@ -1,5 +1,6 @@
 """Fetch: a copy of the source under `data`, whole or not at all; what lies outside stays as it was."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from tasks.runs.config import Fetch, Sample
 from tasks.runs.errors import BadInput
 from tasks.runs.files import sha256_of
 from tasks.sources import sample as drawing
+from tasks.sources.names import Listing
 from tasks.sources.source import locate
 
 TINY = Sample(parts=8, train_images=16, test_images=8)
@@ -166,3 +168,54 @@ def test_a_large_photograph_of_a_folder_is_taken(fetched, dataset):
 def test_the_name_of_a_source_is_printable(zipped, places, tmp_path):
     source = zipped.rename(tmp_path / "cast\n\x1bings.zip")
     assert locate(Fetch(source=str(source)), places).name == "cast\\n\\x1bings.zip"
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a file of it", "a zip"])
+def test_a_source_that_vanishes_after_the_look_is_told_in_one_line(dataset, zipped, places, kind):
+    folder = dataset({"train": 2, "test": 1})
+    source = locate(Fetch(source=str(zipped if kind == "a zip" else folder)), places)
+    if kind == "a folder":
+        shutil.rmtree(folder)
+    elif kind == "a zip":
+        zipped.unlink()
+    else:
+        (folder / "train/ok_front/cast_0.jpeg").unlink()
+    with pytest.raises(BadInput, match=r"cannot be read"):
+        fetch.fn(source, places)
+    assert not list(places.data.rglob("*.zip"))
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_source_that_its_disk_gives_up_is_told_in_one_line(zipped, places, monkeypatch, code):
+    source = locate(Fetch(source=str(zipped)), places)
+
+    def fails(*_: object) -> None:
+        raise OSError(code, os.strerror(code), str(zipped))
+
+    monkeypatch.setattr("tasks.fetch.shutil.copyfile", fails)
+    with pytest.raises(BadInput, match=f"{zipped} cannot be read any more .*start again when"):
+        fetch.fn(source, places)
+
+
+def test_a_full_disk_is_no_fault_of_the_source(zipped, places, monkeypatch):
+    source = locate(Fetch(source=str(zipped)), places)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(zipped))
+
+    monkeypatch.setattr("tasks.fetch.shutil.copyfile", full)
+    with pytest.raises(OSError, match="No space"):
+        fetch.fn(source, places)
+
+
+def test_a_file_that_vanishes_during_the_look_is_told_in_one_line(dataset, places, monkeypatch):
+    folder, listed = dataset({"": 2}), locate.__globals__["usable"]
+
+    def usable(path: Path, listing: Listing) -> Listing:
+        found = listed(path, listing)
+        (folder / "ok_front/cast_1.jpeg").unlink()
+        return found
+
+    monkeypatch.setitem(locate.__globals__, "usable", usable)
+    with pytest.raises(BadInput, match=r"cast_1\.jpeg cannot be read any more"):
+        locate(Fetch(source=str(folder)), places)

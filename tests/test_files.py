@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 
 import pytest
 
@@ -195,3 +196,33 @@ def test_a_folder_is_known_by_all_its_files_and_holds_no_link(tmp_path):
 def test_a_record_names_no_file_outside_its_place(name):
     with pytest.raises(ValueError, match="leads out of the place"):
         File(place="data", name=name, sha256="ab")
+
+
+@pytest.mark.parametrize("days", [-400, 400], ids=["old by a clock", "ahead of a clock"])
+def test_scratch_that_a_process_works_in_is_not_swept_whatever_the_clock_says(places, days):
+    target = places.data / "archives/sample.zip"
+    with scratch_beside(target) as scratch:
+        os.utime(scratch.parent, (time.time() + days * 86_400,) * 2)
+        sweep(places)
+        scratch.write_bytes(b"zip")
+        publish(scratch, target)
+    assert target.read_bytes() == b"zip"
+
+
+@pytest.mark.parametrize(("days", "goes"), [(-2, True), (-0.5, False), (0.5, False), (2, True)])
+def test_scratch_of_the_dead_goes_a_day_later_also_where_the_clock_was_set_back(places, days, goes):
+    room = places.data / "archives/.sample.x.scratch"
+    room.mkdir(parents=True)
+    (room / ".held").touch()  # the system drops the locks of the dead
+    os.utime(room, (time.time() + days * 86_400,) * 2)
+    sweep(places)
+    assert room.exists() != goes
+
+
+def test_a_disk_without_locks_has_scratch_too(tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("tasks.runs.files.fcntl.flock", refuse)
+    write_whole(tmp_path / "a", b"1")
+    assert contents(tmp_path) == ["a"]

@@ -20,6 +20,7 @@ from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_utf8
 from tasks.runs.files import sha256_of
+from tasks.runs.tables import as_table
 
 
 @pytest.fixture
@@ -120,7 +121,7 @@ def test_a_folder_that_may_not_be_looked_at_is_bad_input(judged, monkeypatch):
 
 
 def test_a_photograph_that_breaks_off_while_it_is_read_is_told_and_stops_no_other(judged, monkeypatch):
-    monkeypatch.setattr(inspection, "digests", lambda paths, places: [None, "00" * 32])
+    monkeypatch.setattr(inspection, "digests", lambda *_: [None, "00" * 32])
     done = judged({b"1.jpeg": None, b"2.jpeg": None})
     assert [row["path"] for row in done.rows] == ["2.jpeg"]
     assert "left out: 1.jpeg could not be read, or was taken away" in judge.told(done)
@@ -240,7 +241,9 @@ def test_a_file_that_is_too_large_goes_to_a_person_once_and_is_not_read(places, 
 
 
 def test_a_photograph_that_is_being_written_waits(station, places, monkeypatch):
-    monkeypatch.setattr(inspection, "settled", lambda paths, seconds: {path for path in paths if "cast_5" not in path})
+    monkeypatch.setattr(
+        inspection, "settled", lambda paths, seconds, places: {path for path in paths if "cast_5" not in path}
+    )
     done = judge.inspected(station, None, 1, places)
     assert (len(done.rows), done.waiting) == (5, 1)
     assert "1 are still being written" in judge.told(done)
@@ -280,3 +283,69 @@ def test_the_flow_shows_what_a_person_should_look_at(prefect_server, station, pl
         places.artifacts / "x.csv", [{"path": "a|b`.jpeg", "decision": "review", "reason": "torn"}], 0, []
     )
     assert "| `a\\|b'.jpeg` | `torn` |" in judge.report(done)
+
+
+def said_of(*names: str) -> bytes:
+    row = {"label": "ok_front", "defect_probability": 0.1, "decision": "pass", "reason": "sure", "model_version": 1}
+    rows = [
+        {**row, "path": name, "sha256": f"{number:064}", "judged": "2026-11-30T12:00:00+00:00"}
+        for number, name in enumerate(names)
+    ]
+    return as_table(rows, inspection.COLUMNS).encode()
+
+
+WHOLE = said_of("a.jpeg", 'b, "c".jpeg', "d.jpeg")
+
+
+@pytest.mark.parametrize("cut", [0, 10, 130, len(WHOLE) - 40, len(WHOLE) - 10, len(WHOLE) - 1])
+def test_of_a_table_that_was_cut_the_whole_rows_stay_and_nothing_is_lost(tmp_path, capsys, cut):
+    table = tmp_path / "version-1-ab.csv"
+    table.write_bytes(WHOLE[:cut])
+    rows = inspection.read(table)
+    assert [row["path"] for row in rows] == ["a.jpeg", 'b, "c".jpeg', "d.jpeg"][: max(0, WHOLE[:cut].count(b"\n") - 1)]
+    (copy,) = tmp_path.glob("version-1-ab-damaged-*.csv")
+    assert copy.read_bytes() == WHOLE[:cut]
+    said = capsys.readouterr().out
+    assert (
+        f"{table} is damaged: the {len(rows)} whole rows stay, other images are judged again; a copy is {copy.name}"
+        in said
+    )
+    assert inspection.read(table) == rows
+    assert capsys.readouterr().out == "", "it was mended"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"pass", b"perhaps"),
+        (b"0" * 64, b"0" * 63),
+        (b"a.jpeg", b""),
+        (b"a.jpeg", b"\xff.jpeg"),
+        (b"a.jpeg", b"a,b,c"),
+        (b"a.jpeg", b"\0"),
+    ],
+)
+def test_a_row_that_no_judge_wrote_is_judged_again(tmp_path, old, new):
+    (tmp_path / "t.csv").write_bytes(WHOLE.replace(old, new, 1))
+    assert [row["path"] for row in inspection.read(tmp_path / "t.csv")] == ['b, "c".jpeg', "d.jpeg"]
+
+
+def test_a_quote_that_never_closes_costs_what_follows_it(tmp_path):
+    (tmp_path / "t.csv").write_bytes(WHOLE.replace(b"d.jpeg", b'"d.jpeg') + b"x" * 200_000)
+    assert [row["path"] for row in inspection.read(tmp_path / "t.csv")][:1] == ["a.jpeg"]
+
+
+def test_a_whole_table_is_read_as_it_is(tmp_path, capsys):
+    (tmp_path / "t.csv").write_bytes(WHOLE)
+    assert len(inspection.read(tmp_path / "t.csv")) == 3
+    assert inspection.read(tmp_path / "none.csv") == []
+    assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
+    assert capsys.readouterr().out == ""
+
+
+def test_what_cannot_be_the_table_or_its_folder_is_told(tmp_path):
+    with pytest.raises(BadInput, match="cannot be read .*move it away"):
+        inspection.read(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(BadInput, match="--results .*file cannot be used"):
+        inspection.make_writable(tmp_path / "file")

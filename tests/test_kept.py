@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
 from tasks.runs.kept import NAME, kept
 
 ROOT = Path(__file__).parents[1]
@@ -270,14 +271,14 @@ def test_a_checksum_is_of_key_and_value(work, places):
 def test_a_file_that_may_not_be_written_is_an_error_that_names_it(work, places):
     list(kept("look", "1", ["a"], work, places))
     (places.data / NAME).chmod(0o400)
-    with pytest.raises(OSError, match=f"{NAME} cannot be used"):
+    with pytest.raises(BadInput, match=f"{NAME} cannot be used"):
         list(kept("look", "1", ["b"], work, places))
     assert list(kept("look", "1", ["a"], work, places)) == [work.value("a")]
 
 
 def test_a_folder_in_its_place_is_an_error_that_names_it(work, places):
     (places.data / NAME).mkdir(parents=True)
-    with pytest.raises(OSError, match=f"{NAME} cannot be used .*see that it can be written"):
+    with pytest.raises(BadInput, match=f"{NAME} cannot be used .*see that it is a file that can be written"):
         list(kept("look", "1", ["a"], work, places))
 
 

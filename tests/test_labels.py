@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.images.labels import mend, settle
+from tasks.images.labels import label_change_summary, mend, settle
 from tasks.images.manifest import BASE, Entry, Row
 from tasks.runs.errors import BadInput
 from tasks.sources.corrections import Correction
@@ -100,3 +100,23 @@ def test_corrections_apply_to_their_content_alone():
 def test_a_conflict_names_the_image_that_it_contradicts():
     (refused,) = settle([row("a", "x", "def_front", "may"), row("b", "x", "ok_front", "june")]).conflicts
     assert refused.reason == "labelled ok_front, but may/a has equal content as def_front"
+
+
+def test_of_conflicts_the_lines_are_given_that_take_the_later_labels():
+    rows = [row("a", "x", "def_front", "may"), row("b", "x", "ok_front", "june"), row("c", "x", "ok_front", "july")]
+    (change,) = settle(rows).changes
+    assert change == Correction("x", "ok_front", "label changed: july/c is ok_front, may/a is def_front")
+    assert mend([Entry("a", "x", "def_front")], {"x": change}).entries == [Entry("a", "x", "ok_front")]
+
+
+def test_a_hundred_changed_labels_are_told_in_one_line():
+    rows = [row(f"{n}", f"{n}", "def", "may") for n in range(100)] + [
+        row(f"{n}", f"{n}", "ok", "june") for n in range(100)
+    ]
+    said = label_change_summary(settle(rows).changes)
+    assert said.startswith(
+        "100 photographs came again with another label, and the earlier one holds: june/0 is ok, may/0 is def; "
+    )
+    assert "june/4" in said
+    assert "june/5" not in said
+    assert "and 95 more. Where the later one is right, add a line such as 0,ok,WHY to corrections.csv" in said

@@ -1,6 +1,8 @@
 """Last: each setting that nobody gave is that of the last run; what is given holds, in part of a section too."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,15 @@ from tasks.runs import last as noun
 from tasks.runs.commandline import parse
 from tasks.runs.config import Config, Fetch, Places, Sample, Training
 from tasks.runs.errors import BadInput
-from tasks.runs.last import as_last_time, last_run, registered_models, resolve_model, whole
+from tasks.runs.last import (
+    as_last_time,
+    last_config,
+    last_run,
+    model_of,
+    registered_models,
+    resolve_model,
+    whole,
+)
 from tasks.runs.outcome import write_run
 from tasks.runs.registry import Version
 
@@ -195,3 +205,57 @@ def test_without_such_a_run_a_command_means_what_is_in_use(places, monkeypatch, 
     for name in toys:
         run_folder(places, name, "sample", "recast-sample")
     assert resolve_model(places).registered_name == model
+
+
+DAMAGED = {
+    "empty": b"",
+    "cut": b'{"config": {"training',
+    "null": b"null",
+    "list": b"[]",
+    "other object": b'{"config": [], "model": 5}',
+    "not UTF-8": b"\xff\xfe{}",
+    "nested": b"[" * 100_000,
+}
+
+
+@pytest.fixture
+def ran(places):
+    """Makes the folder of a run as far as it is read here, and lets `latest` name it."""
+
+    def make(name: str, content: bytes) -> Path:
+        run = places.artifacts / "runs" / name
+        run.mkdir(parents=True)
+        (run / "run.json").write_bytes(content)
+        (run.parent / "latest").unlink(missing_ok=True)
+        (run.parent / "latest").symlink_to(name)
+        return run
+
+    return make
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_run_is_told_with_the_way_out_and_the_one_before_it_counts(ran, places, content, capsys):
+    earlier = json.dumps({"config": {"training": {"seed": 7}}}).encode()
+    ran("20261122-120000-compact-aaaa", earlier)
+    run = ran("20261123-120000-compact-bbbb", content)
+    wanted = r"run\.json is damaged.*Restore it from a backup, or remove the folder"
+    with pytest.raises(BadInput, match=wanted):
+        model_of(run)
+    assert last_config(places).training.seed == as_last_time(Config(places=places)).training.seed == 7
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and re.search(wanted, said) and str(run) in said
+    shutil.rmtree(run)
+    assert last_config(places).training.seed == 7, "`latest` names nothing now"
+
+
+def test_where_all_runs_are_gone_there_was_none(ran, places):
+    shutil.rmtree(ran("20261123-120000-compact-bbbb", b"{}"))
+    assert last_run(places) is None
+    assert as_last_time(Config(places=places)) is None
+
+
+@pytest.mark.parametrize("folder", ["null", '""', "5", '"../../elsewhere"', "[]"])
+def test_a_run_that_names_no_model_is_told(ran, folder):
+    run = ran("20261123-120000-compact-bbbb", f'{{"model": {{"folder": {folder}}}}}'.encode())
+    with pytest.raises(BadInput, match="expected the digest of a folder"):
+        model_of(run)

@@ -1,16 +1,32 @@
 """News: told by content against what the last run used; never what it knows, refused or was told to leave out."""
 
 import hashlib
+import os
 import shutil
+import time
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tasks.runs.config import Places
 from tasks.runs.outcome import write_run
-from tasks.sources.news import Announcement, again_from, announced, last_used, news, remember, told
+from tasks.runs.tables import read_state
+from tasks.sources import news as noun
+from tasks.sources.news import (
+    Announcement,
+    Waiting,
+    again_from,
+    announced,
+    last_used,
+    news,
+    remember,
+    rests_until,
+    told,
+)
+
+DAY = 86_400  # seconds
 
 
 @pytest.fixture
@@ -106,9 +122,12 @@ def test_what_contradicts_an_earlier_label_is_not_new_before_that_is_decided(
         refused_last_time(places, sha256, "label_conflict")
     found = look({**first, "ok_front/a.jpeg": one})
     assert [image.label for image in found.images] == ["def_front"] * len(first)
-    assert capsys.readouterr().out == (
-        "news: 1 images contradict the label of an earlier equal one: corrections.csv can decide\n"
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "news: 1 photographs came again with another label, and the earlier one holds: line 3/ok_front/a.jpeg"
     )
+    assert f"add a line such as {sha256},ok_front,WHY to corrections.csv" in said
+    assert said.count("\n") == 1
     correct(places, f"{sha256},ok_front,no crack")
     assert [image.label for image in look({}).images][:1] == ["ok_front"]
     assert capsys.readouterr().out == ""
@@ -175,6 +194,70 @@ def test_few_images_are_enough_when_they_have_waited(look, photograph):
     )
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """Sets the clock of this machine so many days ahead of the real one."""
+    real = time.time
+
+    def ahead(days: float) -> None:
+        monkeypatch.setattr(noun.time, "time", lambda: real() + days * DAY)
+
+    return ahead
+
+
+def date(path: Path, days: float) -> None:
+    os.utime(path, (time.time() + days * DAY,) * 2)
+
+
+@pytest.mark.parametrize("days", [0, 0.1, 40, 40_000])
+def test_images_dated_in_the_future_become_due_as_others_do(look, ran, photograph, clock, days):
+    look({"ok_front/a.jpeg": photograph(901)})
+    date(ran[1].data.parent / "line 3/ok_front/a.jpeg", days)
+    found = look({})
+    assert found.due(2, 0)
+    assert found.due(2, 7 * DAY) is None
+    clock(7.1)
+    assert look({}).due(2, 7 * DAY).endswith("the oldest has waited for 7.1 days, enough are 7")
+
+
+def test_what_lay_there_before_the_first_look_has_waited_since_then(look, photograph, clock):
+    clock(8)  # days after the file was put there
+    assert look({"ok_front/a.jpeg": photograph(901)}).due(2, 7 * DAY)
+
+
+@pytest.mark.parametrize(
+    "wrong", [-20_000, -0.5, 0.5, 400], ids=["1971", "half a day back", "half a day ahead", "ahead"]
+)
+def test_a_clock_that_is_set_takes_nothing_from_what_has_waited(look, photograph, clock, wrong):
+    clock(wrong)
+    look({"ok_front/a.jpeg": photograph(901)})
+    clock(wrong + 3)
+    look({})
+    clock(0)  # set right
+    look({})
+    clock(4.1)
+    assert look({}).due(2, 7 * DAY)
+
+
+def test_what_no_longer_waits_is_forgotten_and_a_newcomer_begins_anew(look, ran, photograph, clock):
+    look({"ok_front/a.jpeg": photograph(901)})
+    clock(7.5)
+    assert look({}).due(2, 7 * DAY)
+    (ran[1].data.parent / "line 3/ok_front/a.jpeg").unlink()
+    clock(0)
+    found = look({"ok_front/b.jpeg": photograph(902)})
+    assert found.due(2, 7 * DAY) is None
+    assert [row.sha256 for row in read_state(ran[1].data / "waiting.csv", Waiting)] == [found.images[0].sha256]
+
+
+@pytest.mark.parametrize("content", [b"", b"sha256,wai", b"sha256,waited,looked\nab,nan,1.0\n", b"\xff\x00" * 9, b"{}"])
+def test_damaged_notes_of_what_waits_are_begun_anew(look, ran, photograph, content):
+    sha256 = look({"ok_front/a.jpeg": photograph(901)}).images[0].sha256
+    (ran[1].data / "waiting.csv").write_bytes(content.replace(b"ab", sha256.encode()))
+    assert look({}).due(2, 0)
+    assert len(read_state(ran[1].data / "waiting.csv", Waiting)) == 1
+
+
 def test_the_digest_is_of_the_content_and_the_labels_alone(look, ran, photograph):
     first = look({"ok_front/a.jpeg": photograph(901)})
     shutil.move(ran[1].data.parent / "line 3/ok_front/a.jpeg", ran[1].data.parent / "line 3/ok_front/z.jpeg")
@@ -213,6 +296,40 @@ def test_it_is_told_again_later_and_later(look, ran, photograph):
     assert waits[3] == waits[4] < timedelta(days=1)
 
 
+def test_what_was_told_rests_for_a_while_and_a_clock_that_is_set_postpones_nothing(ran):
+    found, now = news(*ran), datetime.now(UTC)
+    assert rests_until([], now) is None
+    remember(found, "a reason", ran[1])
+    (once,) = told(found, ran[1])
+    assert rests_until([once], now + timedelta(minutes=9)) == again_from([once])
+    assert rests_until([once], now + timedelta(minutes=11)) is None
+    assert rests_until([once], now - timedelta(days=400)) is None, "the clock was set back"
+    assert rests_until([once], now + timedelta(days=400)) is None, "the clock was set forward"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"digest,announced,wh",
+        b"digest,announced,why\nDIGEST,yesterday,x\n",
+        b"digest,announced,why\nDIGEST,20",
+        b"\xff",
+    ],
+)
+def test_damaged_notes_of_what_was_told_are_begun_anew(ran, content):
+    found = news(*ran)
+    (ran[1].data / "announced.csv").write_bytes(content.replace(b"DIGEST", found.digest.encode()))
+    assert told(found, ran[1]) == []
+    remember(found, "a reason", ran[1])
+    assert [one.why for one in told(found, ran[1])] == ["a reason"]
+
+
+def test_a_time_without_a_zone_is_of_utc(ran):
+    naive = Announcement("ab", "2026-11-30T12:00:00", "a reason")
+    assert rests_until([naive], datetime(2026, 11, 30, 12, 5, tzinfo=UTC)) == datetime(2026, 11, 30, 12, 10, tzinfo=UTC)
+
+
 def test_the_last_run_is_the_one_that_counts(ran, outcome):
     _, places = ran
     before = last_used(places)
@@ -220,3 +337,30 @@ def test_the_last_run_is_the_one_that_counts(ran, outcome):
     write_run(later, "a page")
     assert last_used(places) == before
     assert last_used(Places(artifacts=places.artifacts / "none")).source is None
+
+
+@pytest.mark.parametrize("name", ["run.json", "splits.csv", "quarantine.csv"])
+@pytest.mark.parametrize(
+    "content", [None, b"\xff\xfe", b'"' + b"x" * 200_000], ids=["gone", "not UTF-8", "cut in a quote"]
+)
+def test_of_a_damaged_run_nothing_is_known_and_that_is_told_in_one_line(ran, capsys, name, content):
+    path = (ran[1].artifacts / "runs/latest").resolve() / name
+    path.unlink() if content is None else path.write_bytes(content)
+    found = last_used(ran[1])
+    said, error = capsys.readouterr()
+    if name == "run.json":
+        assert said == "", "it is no run"
+        assert error.startswith(f"{path} cannot be read, and the run is passed over: ") == (content is not None)
+    else:
+        assert said.startswith(f"news: all images count as new: {path} is damaged or cannot be read (")
+        assert said.count("\n") == 1
+    assert found.images == frozenset()
+    assert len(news(*ran).images) == 6
+
+
+def test_a_row_that_was_cut_counts_as_none(ran):
+    splits = (ran[1].artifacts / "runs/latest").resolve() / "splits.csv"
+    before = last_used(ran[1]).images
+    lines = splits.read_text().splitlines(keepends=True)
+    splits.write_text("".join(lines[:-1]) + lines[-1][:30])
+    assert before > last_used(ran[1]).images >= {image for image in before if image[0] not in lines[-1]}

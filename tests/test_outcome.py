@@ -163,8 +163,8 @@ def test_the_folder_of_a_run_holds_all_there_is_to_know(outcome, places):
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert files == [
         "audit.csv", "castings.csv", "corrections.csv", "figures/confusion.png", "figures/learning.png",
-        "figures/mistakes.png", "figures/samples.png", "model.txt", "predictions.csv", "quarantine.csv", "report.html",
-        "run.json", "splits.csv",
+        "figures/mistakes.png", "figures/samples.png", "label_changes.csv", "model.txt", "predictions.csv", "quarantine.csv",
+        "report.html", "run.json", "splits.csv",
     ]  # fmt: skip
     assert json.loads((folder / "run.json").read_text()) == json.loads(json.dumps(facts(outcome)))
     with open(folder / "predictions.csv", newline="") as table:
@@ -190,6 +190,7 @@ def test_the_tables_of_a_run_are_those_of_its_records(outcome, places):
         "splits.csv": outcome.splits.table,
         "castings.csv": outcome.audit.groups,
         "corrections.csv": outcome.manifest.corrected,
+        "label_changes.csv": outcome.manifest.label_changes,
         "quarantine.csv": outcome.manifest.refused,
         "predictions.csv": outcome.evaluation.predictions,
     }
@@ -253,3 +254,14 @@ def test_the_code_that_runs_is_named_by_its_commit(process, monkeypatch, tmp_pat
     (tmp_path / "file").write_text("one")
     subprocess.run([*git, "add", "file"], check=True)
     assert code() == {"commit": commit, "changed": True}
+
+
+def test_a_folder_in_the_place_of_latest_makes_way_and_is_kept(outcome, places):
+    """As a copy of `artifacts` leaves it that follows links."""
+    copy = places.artifacts / "runs/latest"
+    copy.mkdir(parents=True)
+    (copy / "run.json").write_text("{}")
+    folder = write_run(outcome, "")
+    assert copy.is_symlink()
+    assert copy.resolve() == folder
+    assert (places.artifacts / f"runs/copy-before-{outcome.run_id}/run.json").read_text() == "{}"

@@ -125,6 +125,14 @@ def test_what_others_put_into_the_same_registry_stays(history, places):
     assert [one.path for one in tracker.client(places).list_artifacts(version.tracked)] == ["report.html"]
 
 
+def test_the_last_run_stays_though_the_clock_was_set_back_before_it(history, places):
+    ran("run-0", places, model=model_folder("model 0", places).name)
+    (places.artifacts / "runs/latest").symlink_to("run-0")
+    retention.prune(1, places)
+    assert {"run-0", "run-5", "latest"} <= left(places.artifacts / "runs")
+    assert bundle.of(model_folder("model 0", places).name, places).is_dir()
+
+
 def test_a_second_call_finds_nothing(history, places):
     assert retention.prune(2, places)
     assert retention.prune(2, places) == {}
@@ -260,3 +268,52 @@ def test_the_command_says_what_and_how_much(history, places, monkeypatch, capsys
     did = capsys.readouterr().out
     assert "2 runs" in did
     assert would.replace("would be removed", "removed") == did
+
+
+@pytest.fixture
+def empty(monkeypatch):
+    """A registry in which nothing is, without MLflow."""
+    monkeypatch.setattr(registry, "versions", lambda places: [])
+    monkeypatch.setattr(registry, "previous", lambda places: None)
+
+
+@pytest.mark.parametrize("content", ["", '{"steps": {"a"', "null", "[]", "{}", '{"model": {"folder": 5}, "steps": {}}'])
+def test_a_run_that_is_damaged_stays_and_stops_no_other(places, empty, capsys, content):
+    for number in (1, 2, 3, 4):
+        ran(f"run-{number}", places, keys=[f"train-{number}"], model=f"{number}")
+    (places.artifacts / "runs/run-4/run.json").write_text(content)
+    stays = retention.needed(2, places)
+    assert (stays.runs, stays.going) == ({"run-2", "run-3", "run-4"}, {"run-1"})
+    assert (stays.models, stays.steps) == ({"2", "3"}, {"train-2", "train-3"})
+    said = capsys.readouterr().out
+    assert said.startswith("prune: run-4 and its versions stay, for nobody knows what it needs: ")
+    assert said.count("\n") == 1
+
+
+def test_the_versions_of_a_damaged_run_stay(places, empty, monkeypatch):
+    ran("run-1", places)
+    (places.artifacts / "runs/run-1/run.json").write_text("{")
+    version = registry.Version(number=1, model="ab", run_id="run-1", reason="", champion_before=None, tracked="")
+    monkeypatch.setattr(registry, "versions", lambda places: [version])
+    stays = retention.needed(1, places)
+    assert ({number for _, number in stays.versions}, stays.models) == ({1}, {"ab"})
+
+
+def test_while_a_table_is_damaged_no_image_goes(places, shelved, photograph, capsys):
+    (row,) = shelved(photograph(1))
+    table = places.data / "tables/splits.csv"
+    table.parent.mkdir()
+    table.write_bytes(b"sha256\n\xff\n")
+    nothing = retention.Needed(*[frozenset()] * 5)
+    assert list(retention.contents(nothing, {table}, places)) == []
+    assert capsys.readouterr().out.startswith(f"prune: all images stay: {table} is damaged")
+    assert manifest.stored(row, places).exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["null", "[]", '{"result": 5}', '{"result": "{\\"place\\": \\"data\\", \\"sha256\\": 1}"}', "[" * 100_000],
+)
+def test_a_damaged_record_of_a_step_names_no_files(tmp_path, content):
+    (tmp_path / "record").write_text(content)
+    assert list(retention.named(tmp_path / "record")) == []

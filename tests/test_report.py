@@ -12,6 +12,7 @@ from tasks.runs.markdown import code, counts, of, table
 from tasks.runs.records import Figure, Probe, Release
 from tasks.runs.report import LEAK, Section, before_training, sections
 from tasks.runs.tables import store_table
+from tasks.sources.corrections import Correction
 
 MARKDOWN = MarkdownIt("js-default")
 EVIL = [
@@ -246,6 +247,16 @@ def test_corrections_are_shown_with_their_reasons(outcome):
     assert "Corrections of 1 files:" in told
     assert "| `line 2` | `ok_front/1.jpeg` | `ok_front` | `exclude` | `blurred \\| dark` |" in told
     assert told.endswith("3 corrections are of images that this run does not have.")
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, ""), (1_000, ", of which 20 are shown")])
+def test_changed_labels_are_shown_with_the_way_to_take_them(outcome, count, more):
+    changes = [Correction(f"{n:064}", "ok_front", f"label changed: june/{n} is ok_front") for n in range(count)]
+    file = store_table("label_changes", changes, Correction, outcome.config.places)
+    manifest = outcome.manifest.model_copy(update={"label_changes": file})
+    said = dataset.data(replace(outcome, manifest=manifest))
+    assert f"{count:,} photographs came again with another label, and the earlier one holds{more}. Where" in said
+    assert "| `0000000000000000` | `ok_front` | `label changed: june/0 is ok_front` |" in said
 
 
 def test_of_many_corrections_the_first_are_shown(outcome):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.runs import states
 from tasks.runs.config import Places
-from tasks.runs.states import NAME, digests
+from tasks.runs.states import NAME, digests, unchanged
 
 
 @pytest.fixture
@@ -131,6 +131,33 @@ def replace_by_another_of_its_age(path: Path, there: os.stat_result) -> None:
     other.write_bytes(b"two")
     os.utime(other, ns=(there.st_atime_ns, there.st_mtime_ns))
     os.replace(other, path)
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_a_file_from_another_clock_is_read_once_too(made, places, reads, settle, days):
+    """Its dates lie far from now, and what changes it gives it others."""
+    (path,) = made(b"x")
+    os.utime(path, (time.time() + days * 86_400,) * 2)
+    settle(3)
+    assert digests([path], places) == digests([path], places) == [sha256(b"x")]
+    assert reads == ["0.jpeg"]
+    assert unchanged([str(path), str(path) + "z"], places) == {str(path)}
+    path.write_bytes(b"y")
+    assert unchanged([str(path)], places) == set()
+    assert digests([path], places) == [sha256(b"y")]
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "denied"), OSError(5, "I/O error"), OSError(116, "stale")])
+def test_a_file_that_cannot_be_read_has_no_digest_and_stops_no_other(made, places, monkeypatch, error):
+    paths, real = made(b"x", b"y"), builtins.open
+
+    def refused(path, *rest, **named):
+        if os.fsdecode(path) == str(paths[0]):
+            raise error
+        return real(path, *rest, **named)
+
+    monkeypatch.setattr(states, "open", refused, raising=False)
+    assert digests(paths, places) == [None, sha256(b"y")]
 
 
 @pytest.mark.parametrize("change", [rewrite, rewrite_and_set_the_time_back, replace_by_another_of_its_age])

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.runs.tables import read_table, store_table, write_table
+from tasks.runs.errors import BadInput
+from tasks.runs.tables import columns, read_state, read_table, store_table, write_table
 
 
 class Line(NamedTuple):
@@ -62,3 +63,21 @@ def test_equal_rows_are_stored_under_an_equal_name(places):
     assert file == store_table("lines", rows, Line, places)
     assert file.name == f"tables/lines-{file.sha256[:16]}.csv"
     assert read_table(file.path(places), Line) == rows
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"name,count", b"a,b\n", b"name,count,share,note\nx,many,1,y\n", b"\xff", b'"' + b"x" * 200_000]
+)
+def test_a_damaged_table_that_recast_can_do_without_is_told_in_one_line(tmp_path, capsys, content):
+    (tmp_path / "state.csv").write_bytes(content)
+    assert read_state(tmp_path / "state.csv", Line) == []
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'state.csv'} is damaged (")
+    assert read_state(tmp_path / "none.csv", Line) == []
+    assert capsys.readouterr().out == ""
+
+
+def test_a_folder_in_the_place_of_a_table_is_told(tmp_path):
+    with pytest.raises(BadInput, match="cannot be read .*a file that this user may read and write is expected"):
+        read_state(tmp_path, Line)
+    with pytest.raises(BadInput, match="is damaged or cannot be read"):
+        list(columns(tmp_path, "name"))

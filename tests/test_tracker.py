@@ -134,7 +134,7 @@ def test_a_memory_of_another_shape_is_no_memory(tmp_path, content):
     memo = tmp_path / "mlflow.answers.json"
     memo.write_bytes(content.encode("latin-1"))
     assert tracker.remembered(memo, [1]) == {}
-    memo.write_text('{"state": [1], "answers": {"a": 1}}')
+    memo.write_text(json.dumps({"state": [1], "answers": {"a": 1}, "sha256": tracker.digest({"a": 1})}))
     assert tracker.remembered(memo, [1]) == {"a": 1}
 
 
@@ -168,3 +168,36 @@ def test_a_server_that_answers_is_asked(monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.server_port}/")
         tracker.reachable()
         server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"null", b"[]", b'{"state": [1]}', b'{"state": [1], "answers": null}', b'{"state": [1], "answers": {"champion": 5}}',
+     b"[" * 100_000, b"\xff"],
+)  # fmt: skip
+def test_damaged_answers_are_none_and_one_line_says_so(tmp_path, capsys, content):
+    (tmp_path / "answers.json").write_bytes(content)
+    assert tracker.remembered(tmp_path / "answers.json", [1]) == {}
+    told = capsys.readouterr()
+    assert told.out == "", "it may be JSON for a program"
+    assert told.err.startswith(f"{tmp_path / 'answers.json'} ")
+    assert told.err.endswith(": begun anew\n")
+    assert told.err.count("\n") == 1
+
+
+def test_answers_hold_for_the_state_in_which_they_were_given(tmp_path, capsys):
+    answers = {"champion of recast": {"number": 1}, "versions": [1, 2]}
+    memo = {"state": [1], "answers": answers, "sha256": tracker.digest(answers)}
+    (tmp_path / "answers.json").write_text(json.dumps(memo))
+    assert tracker.remembered(tmp_path / "answers.json", [1]) == answers
+    assert tracker.remembered(tmp_path / "answers.json", [2]) == tracker.remembered(tmp_path / "none.json", [1]) == {}
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("content", ["{", "null", "[]", '{"verdict": "perhaps"}'])
+def test_a_damaged_decision_counts_as_none_and_that_is_told_in_one_line(places, monkeypatch, capsys, content):
+    monkeypatch.setattr(tracker, "asked", lambda *_: content)
+    assert tracker.decided("77", places) is None
+    said = capsys.readouterr().err
+    assert said.startswith("the release.json of MLflow's run 77 is damaged, and counts as none: ")
+    assert said.count("\n") == 1

@@ -18,7 +18,7 @@ from tasks.runs.files import sha256_of
 from tasks.runs.records import Corrections, Manifest
 from tasks.runs.tables import read_table
 from tasks.sources.arrivals import arrivals
-from tasks.sources.corrections import corrections
+from tasks.sources.corrections import Correction, corrections
 from tasks.validate import refuse_too_many_bad, validate
 
 LENIENT = Validation(max_bad_fraction=1)
@@ -476,3 +476,82 @@ def test_when_the_disk_is_full_no_half_copy_is_left(extracted, dataset, places, 
         validate.fn(images, arriving, Corrections(), LENIENT, places)
     assert snapshot(places.data / "images") == before
     assert not list(places.data.rglob("*.scratch"))
+
+
+@pytest.fixture
+def mended(dataset):
+    """(source, a delivery, the same delivery again): of its ten photographs four lie in the other class folder."""
+    may = dataset({"": 5}, name="may", first_seed=50)
+    june = Path(shutil.copytree(may, may.parent / "june"))
+    for label, other in (("def_front", "ok_front"), ("ok_front", "def_front")):
+        for number in (1, 2):
+            (june / label / f"cast_{number}.jpeg").rename(june / other / f"mended_{number}.jpeg")
+    return dataset({"": 3}), may, june
+
+
+def labels_of(manifest, places) -> dict[str, set[str]]:
+    labels: dict[str, set[str]] = {}
+    for row in rows_of(manifest, places):
+        labels.setdefault(row.sha256, set()).add(row.label)
+    return labels
+
+
+def test_a_delivery_that_comes_again_with_mended_labels_is_no_damage(validated, mended, places, capsys):
+    folder, may, june = mended
+    manifest = validated(folder, may, june, validation=Validation())
+    assert labels_of(manifest, places) == labels_of(validated(folder, may), places), (
+        "the earlier labels hold, one a photograph"
+    )
+    line = manifest.origins[2]
+    assert (line.name, line.known, line.quarantined) == ("june", 6, 4)
+    assert {one.code for one in refusals_of(manifest, places)} == {"label_conflict"}
+    assert not (places.data / "quarantine").exists(), "the photographs are sound"
+    said = capsys.readouterr().out
+    assert "validate: 4 photographs came again with another label" in said
+    assert "june/def_front/mended_1.jpeg is def_front, may/ok_front/cast_1.jpeg is ok_front" in said
+    assert f"all such lines: {manifest.label_changes.path(places)}" in said
+
+
+def test_the_lines_that_are_named_take_the_later_labels(validated, mended, places):
+    folder, may, june = mended
+    lines = validated(folder, may, june).label_changes.path(places)
+    shutil.copyfile(lines, places.data / "corrections.csv")
+    manifest = validated(folder, may, june)
+    expected = {sha256_of(path): {path.parent.name} for path in june.rglob("*.jpeg")}
+    assert labels_of(manifest, places).items() >= expected.items()
+    assert (manifest.quarantined, len(corrected_of(manifest, places))) == (0, 4)
+    assert read_table(manifest.label_changes.path(places), Correction) == []
+
+
+def test_of_two_labels_in_one_delivery_one_is_learned_and_both_are_named(validated, dataset, places):
+    folder, arrival = dataset({"": 2}), dataset({"": 4}, name="line 2", first_seed=50)
+    for number in range(3):
+        shutil.copyfile(arrival / f"def_front/cast_{number}.jpeg", arrival / f"ok_front/twin_{number}.jpeg")
+    manifest = validated(folder, arrival, validation=Validation())
+    assert all(len(labels) == 1 for labels in labels_of(manifest, places).values())
+    assert len(read_table(manifest.label_changes.path(places), Correction)) == 3
+
+
+def test_mended_labels_do_not_make_damage_tolerable(validated, mended):
+    folder, may, june = mended
+    for name in ("a.jpeg", "b.jpeg"):
+        (june / "ok_front" / name).write_bytes(b"")
+    with pytest.raises(BadInput, match=r"2 of 12 files of june cannot be used"):
+        validated(folder, may, june, validation=Validation())
+
+
+def test_an_arriving_file_that_vanishes_before_it_is_copied_ends_the_run_in_one_line(
+    extracted, dataset, places, monkeypatch
+):
+    images, arrival = extracted(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
+    new = arrivals(Fetch(arrivals=(arrival,), settle_seconds=0), places)
+    read = verb.contents
+
+    def contents(*words):
+        found = read(*words)
+        shutil.rmtree(arrival / "ok_front")
+        return found
+
+    monkeypatch.setattr(verb, "contents", contents)
+    with pytest.raises(BadInput, match=r"line 2/ok_front/cast_\d\.jpeg cannot be read any more"):
+        validate.fn(images, new, Corrections(), LENIENT, places)

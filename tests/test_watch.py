@@ -353,3 +353,30 @@ def test_what_is_learnt_from_is_that_of_the_last_run_that_was_not_of_the_sample(
 def test_where_nobody_said_what_to_learn_from_nothing_is_asked(places, capsys):
     assert not flow.look(Config(places=places), 1, 7, print)
     assert "there was no run in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["", '{"config": {"tr', "null", "{}"])
+def test_a_damaged_run_is_told_once_and_ends_no_loop(places, monkeypatch, capsys, content):
+    run = places.artifacts / "runs/20261130-120000-compact-aaaa"
+    run.mkdir(parents=True)
+    (run / "run.json").write_text(content)
+    (run.parent / "latest").symlink_to(run.name)
+    looks = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(flow.time, "sleep", sleep)
+    monkeypatch.setattr(
+        sys, "argv", ["watch.py", "--every", "7", "--data", str(places.data), "--artifacts", str(places.artifacts)]
+    )
+    with pytest.raises(KeyboardInterrupt):
+        flow.main()
+    assert looks == [7.0] * 3
+    said, error = capsys.readouterr()
+    assert said.count("watch: there was no run in ") == 3
+    assert error.count("\n") == 1
+    assert error.startswith(f"{run / 'run.json'} cannot be read, and the run is passed over: ")
+    assert "Restore it from a backup, or remove the folder" in error

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from tasks.images.manifest import BASE, Entry, Refusal, Row
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 from tasks.sources.corrections import EXCLUDE, HEADER, NAME, Correction
 
 EXCLUDED = "excluded"  # code of a refusal that the user asked for
@@ -38,6 +39,8 @@ class Settled(NamedTuple):
 
     rows: list[Row]
     conflicts: list[Refusal]
+    changes: list[Correction]
+    """The lines of `corrections.csv` that take the later labels of the conflicts, one a content."""
     known: Counter[str]
     """By origin, the files that repeat an image of an earlier one."""
 
@@ -62,10 +65,11 @@ def mend(entries: Iterable[Entry], corrections: Mapping[str, Correction]) -> Men
 def settle(rows: Sequence[Row]) -> Settled:
     """The images without those of an arrival that repeat one of an earlier origin: with its label they are known, with the other refused.
 
-    Inside one origin equal files stay. Raises BadInput for contradicting labels in the source.
+    Inside one origin equal files of one label stay. Raises BadInput for contradicting labels in the source.
     """
     first: dict[str, Row] = {}
-    settled = Settled([], [], Counter())
+    settled = Settled([], [], [], Counter())
+    changes: dict[str, Correction] = {}
     inside: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         leader = first.setdefault(row.sha256, row)
@@ -73,18 +77,36 @@ def settle(rows: Sequence[Row]) -> Settled:
             inside[row.sha256].append(f"{leader.path} and {row.path}")
         elif row.label != leader.label:
             settled.conflicts.append(conflict(row, leader))
+            changes[row.sha256] = label_change(row, leader)
         elif row.origin != leader.origin:
             settled.known[row.origin] += 1
         else:
             settled.rows.append(row)
     if inside:
         raise contradiction(inside, first)
-    return settled
+    return settled._replace(changes=list(changes.values()))
 
 
 def conflict(row: Row, leader: Row) -> Refusal:
     reason = f"labelled {row.label}, but {leader.origin}/{leader.path} has equal content as {leader.label}"
     return Refusal(row.path, row.sha256, row.origin, CONFLICT, reason)
+
+
+def label_change(later: Entry | Row, earlier: Entry | Row) -> Correction:
+    """Return the line of `corrections.csv` that takes the label of the later of two equal files."""
+    told = [f"{file.origin}/{file.path} is {file.label}" for file in (later, earlier)]
+    return Correction(later.sha256, later.label, f"label changed: {', '.join(told)}")
+
+
+def label_change_summary(changes: Sequence[Correction]) -> str:
+    """Return one sentence that names the photographs whose label changed, and one that says how the later label is taken."""
+    named = "; ".join(for_terminal(change.why.removeprefix("label changed: ")) for change in changes[:SHOWN])
+    more = f"; and {len(changes) - SHOWN:,} more" if len(changes) > SHOWN else ""
+    line = f"{changes[0].sha256},{changes[0].correction},WHY"
+    return (
+        f"{len(changes):,} photographs came again with another label, and the earlier one holds: {named}{more}. Where the later one "
+        f"is right, add a line such as {line} to {NAME} in the data folder (first line {','.join(HEADER)})"
+    )
 
 
 def contradiction(inside: Mapping[str, Sequence[str]], first: Mapping[str, Row]) -> BadInput:

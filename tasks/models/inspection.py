@@ -3,12 +3,15 @@ stays in a table, a row an image, also after the photograph was taken away.
 """
 
 import csv
+import hashlib
+import io
 import os
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from tasks.images.decoding import MAX_BYTES
 from tasks.models import bundle
@@ -24,6 +27,7 @@ from tasks.sources.arrivals import settled
 from tasks.sources.folder import is_image, left_out, look_through, readable
 
 BLOCK = 4_096  # images after which the table is written again: a killed process loses no more
+DECISIONS = get_args(Answer.model_fields["decision"].annotation)
 COLUMNS = (*Answer.model_fields, "judged")
 Rows = list[dict[str, Any]]
 
@@ -45,17 +49,18 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
     """Judges what the table of this version under `results` has not, and adds it there. Raises BadInput where there is no folder."""
     if not os.path.isdir(folder):  # of a folder that may not be looked at, `Path` raises
         raise BadInput(f"there is no folder {str(folder)!r}: give the one that the photographs are put into")
+    folder = folder.absolute()
     files, faults = readable(folder, look_through(folder))
     names = [name for name in files if is_image(name)]
-    whole = settled([f"{folder}/{name}" for name in names], settle_seconds)
+    whole = settled([f"{folder}/{name}" for name in names], settle_seconds, places)
     there = [name for name in names if f"{folder}/{name}" in whole]
-    paths = [folder.absolute() / name for name in there]
+    paths = [folder / name for name in there]
     model = cache(
         lambda: Predictor(bundle.obtained(version, places), version.number)
     )  # loaded if there is something to ask
     # Of another registry, version 1 is another model.
     table, added = results / f"version-{version.number}-{version.model[:12]}.csv", Rows()
-    results.mkdir(parents=True, exist_ok=True)
+    make_writable(results)
     with alone(results / ".judging.lock"):
         rows = read(table)
         known = {(row["path"], row["sha256"]) for row in rows}
@@ -73,6 +78,17 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
     return Inspected(table, added, len(names) - len(whole), [*faults, *lost, *left_out(files)])
 
 
+def make_writable(results: Path) -> None:
+    """Raise BadInput unless `results` is, or becomes, a folder that can be written to."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        open(results / ".judging.lock", "a").close()
+    except OSError as error:
+        raise BadInput(
+            f"--results {results} cannot be used ({error.strerror}): give a folder that can be written to"
+        ) from error
+
+
 def answers(folder: Path, some: Sequence[tuple[str, str]], rows: Rows, model: Callable[[], Predictor]) -> Rows:
     """Return a row for each (name, sha256). A content that has an answer, here or in earlier rows, gets the same one again.
 
@@ -84,17 +100,51 @@ def answers(folder: Path, some: Sequence[tuple[str, str]], rows: Rows, model: Ca
         judged = model().judge([(name, folder / name) for name in unknown.values()])
         said |= {key: answer.model_dump() for key, answer in zip(unknown, judged, strict=True)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return [{**said[sha256 or name], "path": for_utf8(name), "judged": now} for name, sha256 in some]
+    return [{**said[sha256 or name], "path": for_utf8(name), "sha256": sha256, "judged": now} for name, sha256 in some]
 
 
 def read(table: Path) -> Rows:
-    """The rows of an earlier inspection; none before the first. Raises BadInput when they are not such."""
-    if not table.is_file():
+    """Return the rows of an earlier inspection; none before the first.
+
+    Of a table that was cut short or damaged, the rows that are whole: it is written anew, a copy of it stays beside it, and one line
+    says so. Raises BadInput for a table of something else, and for one that cannot be read.
+    """
+    try:
+        content = table.read_bytes()
+    except FileNotFoundError:
         return []
-    with open(table, newline="", encoding="utf-8") as opened:
-        rows = csv.DictReader(opened)
-        if tuple(rows.fieldnames or ()) != COLUMNS:
-            raise BadInput(
-                f"{table} is not a table of judged images: its head is not {', '.join(COLUMNS)}; move it away"
-            )
-        return list(rows)
+    except OSError as error:
+        raise BadInput(f"{table} cannot be read ({error.strerror}): move it away, and all is judged again") from error
+    head, (first, end_of_line, _) = ",".join(COLUMNS).encode(), content.partition(b"\n")
+    if not (first.rstrip(b"\r") == head if end_of_line else head.startswith(first)):
+        raise BadInput(f"{table} is not a table of judged images: its head is not {', '.join(COLUMNS)}; move it away")
+    rows, damaged = whole_rows(content)
+    if damaged:
+        copy = table.with_name(f"{table.stem}-damaged-{hashlib.sha256(content).hexdigest()[:8]}.csv")
+        write_whole(copy, content)
+        write_whole(table, as_table(rows, COLUMNS).encode())
+        print(
+            f"{table} is damaged: the {len(rows):,} whole rows stay, other images are judged again; a copy is {copy.name}"
+        )
+    return rows
+
+
+def whole_rows(content: bytes) -> tuple[Rows, bool]:
+    """Return the rows that are whole, and whether there is anything else. The last line must end: a part of a time looks like one."""
+    text, lines = content.decode("utf-8", errors="replace"), list[list[str]]()
+    damaged = not text.endswith("\n")
+    try:
+        lines.extend(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error:  # a quote that never closes
+        damaged = True
+    lines = lines[1 : -1 if damaged else None]
+    rows = [dict(zip(COLUMNS, cells, strict=True)) for cells in lines if is_whole(cells)]
+    return rows, damaged or len(rows) != len(lines)
+
+
+def is_whole(cells: Sequence[str]) -> bool:
+    """Return whether the cells are those of a judged image."""
+    if len(cells) != len(COLUMNS) or any("\0" in cell or "\ufffd" in cell for cell in cells):
+        return False
+    row = dict(zip(COLUMNS, cells, strict=True))
+    return bool(row["path"] and re.fullmatch("([0-9a-f]{64})?", row["sha256"]) and row["decision"] in DECISIONS)

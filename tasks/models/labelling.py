@@ -16,7 +16,7 @@ from tasks.runs.escaping import for_utf8
 from tasks.runs.files import write_whole
 from tasks.runs.markdown import code, table
 from tasks.runs.states import digests
-from tasks.runs.tables import as_table, read_table
+from tasks.runs.tables import as_table, read_state
 from tasks.sources.arrivals import UNLABELLED, settled
 from tasks.sources.folder import is_image, readable, shortened, walk
 from tasks.sources.names import Listing
@@ -78,14 +78,14 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
     None where they are those of the table, listed by this model already. Files that are still being written wait.
     """
     inbox, path = places.data.absolute() / "inbox", places.artifacts.absolute() / TABLE
-    names = waiting(inbox, settle_seconds)
+    names = waiting(inbox, settle_seconds, places)
     found = digests([inbox / name for name in names], places, MAX_BYTES)  # a larger one goes by its name
     contents = {
         sha256 or for_utf8(name): name
         for name, sha256 in reversed(list(zip(names, found, strict=True)))
         if sha256 is not None
     }
-    there = {(one.sha256 or one.path, one.model) for one in read_table(path, ToLabel)} if path.is_file() else set()
+    there = {(one.sha256 or one.path, one.model) for one in read_state(path, ToLabel)}
     if there == {(key, model.digest) for key in contents}:
         return None
     judged = examine([inbox / name for name in contents.values()], model)
@@ -99,13 +99,13 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
     return rows
 
 
-def waiting(inbox: Path, settle_seconds: float) -> list[str]:
+def waiting(inbox: Path, settle_seconds: float, places: Places) -> list[str]:
     """The images without a label that have been written, by their names in the inbox."""
     images = [name for name in walk(inbox) if unlabelled(name)] if inbox.is_dir() else []
     names, faults = readable(inbox, Listing(images, []))
     for fault in shortened(faults):
         print(f"to label: left out: {fault}")
-    whole = settled([f"{inbox}/{name}" for name in names], settle_seconds)
+    whole = settled([f"{inbox}/{name}" for name in names], settle_seconds, places)
     return [name for name in names if f"{inbox}/{name}" in whole]
 
 

@@ -6,6 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+from tasks.runs.errors import BadInput
+
 MAX_VARIABLES = 500  # in one statement; SQLite's own limit was 999 until 2020
 PATIENCE = 60  # seconds to wait for another process that writes
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}  # the last: tables of another shape
@@ -17,7 +19,7 @@ def with_database(path: Path, table: str, work: Callable[[sqlite3.Connection], R
 
     A file that is damaged, or no such database, is removed and begun anew, and one line says so: `work` runs again.
     A connection lives as long as `work`: opening takes 0.2 ms, and none is ever shared by threads or left open.
-    Raises OSError when the file cannot be read or written.
+    Raises BadInput when the file cannot be read or written.
     """
     try:
         return attempt(path, table, work)
@@ -25,11 +27,11 @@ def with_database(path: Path, table: str, work: Callable[[sqlite3.Connection], R
         if not is_damage(error):
             raise refusal(path, error) from error
         print(f"{path} is damaged ({error}): begun anew")
-    path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # first: it would be played back into a new file
-    path.unlink(missing_ok=True)
     try:
+        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # first: it would be played back into a new file
+        path.unlink(missing_ok=True)
         return attempt(path, table, work)
-    except sqlite3.DatabaseError as error:
+    except (OSError, sqlite3.DatabaseError) as error:
         raise refusal(path, error) from error
 
 
@@ -58,5 +60,7 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED  # the lower byte names the kind of error
 
 
-def refusal(path: Path, error: sqlite3.DatabaseError) -> OSError:
-    return OSError(f"{path} cannot be used ({error}): see that it can be written and that the disk has room")
+def refusal(path: Path, error: Exception) -> BadInput:
+    return BadInput(
+        f"{path} cannot be used ({error}): see that it is a file that can be written and that the disk has room"
+    )

@@ -5,6 +5,7 @@ from tasks.runs.markdown import code, counts, of, table
 from tasks.runs.outcome import Found, unsettled
 from tasks.runs.records import Audit, Evaluation, Origin, Splits, Spread
 from tasks.runs.tables import read_table
+from tasks.sources.corrections import Correction
 
 SHOWN = 20  # corrections
 CLOSE = 0.05  # of accuracy: a rule that looks at no casting scores about as well as the model
@@ -122,6 +123,7 @@ def data(found: Found) -> str:
         "Brightness is the mean grey level of an image, sharpness the root mean square of the Laplacian of its quarter-size view: "
         "median, and the middle nine tenths.",
         corrections(found),
+        label_changes(found),
     ]))  # fmt: skip
 
 
@@ -157,3 +159,16 @@ def corrections(found: Found) -> str:
     if unused:
         lines.append(f"{unused:,} corrections are of images that this run does not have.")
     return "\n\n".join(lines)
+
+
+def label_changes(found: Found) -> str:
+    """Return the photographs that came again with another label, if there are any."""
+    table_of_changes = found.manifest.label_changes
+    changes = read_table(table_of_changes.path(found.config.places), Correction) if table_of_changes else []
+    if not changes:
+        return ""
+    more = f", of which {SHOWN} are shown" if len(changes) > SHOWN else ""
+    head = f"{len(changes):,} photographs came again with another label, and the earlier one holds{more}. "
+    take = "Where the later one is right, add the line from `label_changes.csv` in the run's folder to `data/corrections.csv`:"
+    rows = [(f"`{change.sha256[:16]}`", code(change.correction), code(change.why)) for change in changes[:SHOWN]]
+    return f"{head}{take}\n\n{table(('Content', 'Later label', 'Files'), rows)}"

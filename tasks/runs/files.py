@@ -1,22 +1,27 @@
 """Files: written whole or not at all, named by their own digest, found again by it."""
 
+import errno
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 
 SCRATCH = ".scratch"  # ends the name of a folder for unfinished files
+HELD = ".held"  # file in such a folder that is locked while the process that made it lives
+LOST = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EIO, errno.ESTALE)
 DAY, MONTH = 86_400, 30 * 86_400  # seconds
 Place = Literal["data", "artifacts"]
 
@@ -78,6 +83,31 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
+def json_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object that a file holds. Raises BadInput where it cannot be read, was cut short, or holds anything else."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path} is damaged or cannot be read ({for_terminal(str(error))})") from error
+    if not isinstance(content, dict):
+        raise BadInput(f"{path} is damaged (it holds no JSON object)")
+    return content
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the loss of a file or folder at or below `path` meanwhile into BadInput; other errors, as of a full disk, pass."""
+    try:
+        yield
+    except OSError as error:
+        lost = Path(os.fsdecode(error.filename or path))
+        if error.errno not in LOST or not lost.is_relative_to(path):
+            raise
+        raise BadInput(
+            f"{for_terminal(str(lost))} cannot be read any more ({error.strerror}): start again when {path} is complete"
+        ) from error
+
+
 def usable(places: Places) -> None:
     """Raises BadInput unless both places are, or can become, folders that can be written to. Makes nothing."""
     for name, place in (("data", places.data.absolute()), ("artifacts", places.artifacts.absolute())):
@@ -121,15 +151,37 @@ def write_whole(target: Path, content: bytes) -> None:
 def sweep(places: Places) -> None:
     """Removes the scratch that killed runs left, and trainings that nobody went on with for a month.
 
-    Scratch that is younger than a day may be in use. Never looks into the inbox.
+    Scratch that a living process holds stays, whatever a clock says of its age; so does what is younger than a day, for a
+    shared disk may know no locks. A date that lies more than a day ahead is of a clock that was set back since. Never looks into
+    the inbox.
     """
     for room in places.data.absolute().glob("training/*"):
-        if time.time() - room.stat().st_mtime > MONTH:
+        if abs(age(room)) > MONTH:
             shutil.rmtree(room, ignore_errors=True)
     for place in (places.data.absolute(), places.artifacts.absolute()):
         for room in [path for depth in ("", "*/") for path in place.glob(f"{depth}.*{SCRATCH}")]:
-            if room.parent.name != "inbox" and room.is_dir() and time.time() - room.stat().st_mtime > DAY:
+            if room.parent.name != "inbox" and room.is_dir() and abs(age(room)) > DAY and not is_held(room):
                 shutil.rmtree(room, ignore_errors=True)
+
+
+def is_held(room: Path) -> bool:
+    """Return whether a living process works in a scratch folder."""
+    try:
+        with open(room / HELD, "r+") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:  # locked, or of another user
+        return True
+    return False
+
+
+def age(path: Path) -> float:
+    """Return the seconds since `path` was changed, by the clock of now: below 0 where its date lies ahead, 0 where it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 @contextmanager
@@ -138,7 +190,10 @@ def scratch_beside(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     room = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.stem[:40]}.", suffix=SCRATCH))
     try:
-        yield room / target.name
+        with open(room / HELD, "w") as held:
+            with suppress(OSError):  # a disk without locks has the age of the folder
+                fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            yield room / target.name
     finally:
         shutil.rmtree(room, ignore_errors=True)
 

@@ -35,7 +35,7 @@ def kept(
 
     `version` names all that decides a value besides its key; what was kept under another version is replaced.
     A block, of at most 500 keys, is all that is held in memory. A value that is not `lasting` is handed on and not kept.
-    Raises OSError when the file cannot be read or written.
+    Raises BadInput when the file cannot be read or written.
     """
     if not 0 < block <= MAX_BLOCK:
         raise ValueError(f"block is {block}, expected 1 to {MAX_BLOCK}: one statement of SQLite takes no more")

@@ -2,9 +2,9 @@
 the registered model that is meant where nobody names one. Runs of the built-in sample count where there are no others.
 """
 
-import json
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from tasks.runs import registry
 from tasks.runs.config import MODEL, SAMPLE, SAMPLE_MODEL, Config, Places, default_model
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
+from tasks.runs.files import json_object
 
 LATEST = "latest"
 
@@ -40,14 +41,20 @@ def runs(places: Places) -> Iterator[Run]:
     for folder in dict.fromkeys([*latest, *others]):
         try:
             yield read_run(folder)
-        except (BadInput, OSError, ValueError, AttributeError) as error:
+        except (BadInput, ValueError, AttributeError) as error:
             line = f"{folder / 'run.json'} cannot be read, and the run is passed over: {' '.join(str(error).split())}"
-            print(for_terminal(line), file=sys.stderr)
+            warn_once(for_terminal(line))
+
+
+@cache
+def warn_once(line: str) -> None:
+    """Print the line on standard error: several questions of one command read the same run."""
+    print(line, file=sys.stderr)
 
 
 def read_run(folder: Path) -> Run:
-    """Return what the folder of a run says of it. Raises OSError, ValueError or AttributeError where it cannot be read."""
-    config = facts_of(folder).get("config") or {}
+    """Return what the folder of a run says of it. Raises BadInput, ValueError or AttributeError where it is damaged."""
+    config = section_of(folder, "config")
     source = (config.get("fetch") or {}).get("source", "")
     # Before there was a name of its own for the sample, runs of it wrote the name of all others.
     model = (config.get("places") or {}).get("registered_model") or default_model(source)
@@ -102,16 +109,31 @@ def registered_models(places: Places) -> list[str]:
     return sorted({places.registered_name, MODEL, SAMPLE_MODEL, *(run.model for run in runs(places))})
 
 
-def facts_of(run: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((run / "run.json").read_bytes())
-    return told
+def section_of(run: Path, name: str) -> dict[str, Any]:
+    """Return a section of `run.json`. Raises BadInput where the file or the section is damaged."""
+    advice = f"Restore it from a backup, or remove the folder {run}: then the run before it counts as the last"
+    try:
+        section = json_object(run / "run.json").get(name)
+    except BadInput as damage:
+        raise BadInput(f"{damage}. {advice}") from damage
+    if not isinstance(section, dict):
+        raise BadInput(f"{run / 'run.json'} is damaged (it has no section {name!r}). {advice}")
+    return section
+
+
+def model_of(run: Path) -> str:
+    """Return the digest of the model's folder that a run made. Raises BadInput where `run.json` does not tell it."""
+    digest = section_of(run, "model").get("folder")
+    if not isinstance(digest, str) or not digest.isalnum():
+        raise BadInput(f"{run / 'run.json'} is damaged: its model is {digest!r}, expected the digest of a folder")
+    return digest
 
 
 def last_config(places: Places) -> Config | None:
     """Return the settings of the last run; None where there was none. Raises BadInput when one of them is none any more."""
     run = last_run(places)
     try:
-        return Config.model_validate(facts_of(run)["config"]) if run else None
+        return Config.model_validate(section_of(run, "config")) if run else None
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise BadInput(

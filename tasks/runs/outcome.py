@@ -214,6 +214,7 @@ def write_run(outcome: Outcome, page: str) -> Path:
         "castings.csv": outcome.audit.groups,
         "quarantine.csv": outcome.manifest.refused,
         "corrections.csv": outcome.manifest.corrected,
+        **({"label_changes.csv": outcome.manifest.label_changes} if outcome.manifest.label_changes else {}),
     }
     pictures: dict[str, File] = {
         f"figures/{figure.name}{PurePosixPath(figure.file.name).suffix}": figure.file
@@ -227,7 +228,10 @@ def write_run(outcome: Outcome, page: str) -> Path:
         (scratch / "report.html").write_text(page, encoding="utf-8")
         (scratch / "model.txt").write_text(outcome.model.summary + "\n", encoding="utf-8")
         publish(scratch, runs / outcome.run_id)
-    with scratch_beside(runs / "latest") as link:
+    latest = runs / "latest"
+    if latest.is_dir() and not latest.is_symlink():  # a copy of `artifacts` that followed the link
+        os.replace(latest, runs / f"copy-before-{outcome.run_id}")
+    with scratch_beside(latest) as link:
         link.symlink_to(outcome.run_id)
-        os.replace(link, runs / "latest")
+        os.replace(link, latest)
     return runs / outcome.run_id

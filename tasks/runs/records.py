@@ -138,11 +138,15 @@ class Origin(Record):
 class Manifest(Record):
     """The accepted images, a row each, and the refused ones with the reason."""
 
-    told: ClassVar[frozenset[str]] = frozenset({"refused", "corrected", "corrections_unused", "quarantined", "origins"})
+    told: ClassVar[frozenset[str]] = frozenset(
+        {"refused", "corrected", "label_changes", "corrections_unused", "quarantined", "origins"}
+    )
     table: File
     refused: File
     corrected: File
     """The corrections that applied, a row an image."""
+    label_changes: File | None = None
+    """The lines of `corrections.csv` that take the labels which came later than others of equal content."""
     classes: Classes
     images: int
     quarantined: int

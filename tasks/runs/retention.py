@@ -21,7 +21,7 @@ from tasks.runs import kept, registry, tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import File, scratch_beside, usable
-from tasks.runs.last import registered_models
+from tasks.runs.last import last_run, model_of, registered_models, section_of
 from tasks.runs.step_record import content_of
 from tasks.runs.tables import column
 
@@ -81,28 +81,49 @@ def under_way(places: Places) -> bool:
         return True
 
 
+class Made(NamedTuple):
+    """What a run left, and what it was made of."""
+
+    model: str
+    """Digest of its folder."""
+    steps: frozenset[str]
+    """Names under `data/cache`."""
+
+
+def made_by(run: Path) -> Made | None:
+    """Return what `run.json` says; where it is damaged None, and one line says so."""
+    try:
+        steps = [step for step in section_of(run, "steps").values() if isinstance(step, dict)]
+        return Made(model_of(run), frozenset(str(step["key"]) for step in steps if step.get("key")))
+    except BadInput as damage:
+        print(f"prune: {run.name} and its versions stay, for nobody knows what it needs: {damage}")
+        return None
+
+
 def needed(keep_runs: int, places: Places) -> Needed:
-    """What the newest runs need, and the versions that are in use, were before, or wait."""
+    """What the newest runs need, and the versions that are in use, were before, or wait. A run of which nothing is known stays."""
     folder = places.artifacts.absolute() / "runs"
     names = sorted(path.parent.name for path in folder.glob("*/run.json") if not path.parent.is_symlink())
-    told = {name: json.loads((folder / name / "run.json").read_bytes()) for name in names}
-    newest = set(names[-keep_runs:])
-    made = {told[name]["model"]["folder"] for name in newest}
+    made = {name: one for name in names if (one := made_by(folder / name))}
+    damaged = frozenset(names) - made.keys()
+    latest = {run.name for run in (last_run(places),) if run}  # by a clock that was set back it is not the newest
+    newest = set(list(made)[-keep_runs:]) | latest & made.keys()
+    models = {made[name].model for name in newest}
     versions = {
         (model, one.number): one
         for model in registered_models(places)  # whichever is meant elsewhere: what another one needs stays too
         for back in [registry.previous(places.with_model(model))]  # its alias may lag behind a run that was killed
         for one in registry.versions(places.with_model(model))
-        if one.aliases or one.model in made or one == back
+        if one.aliases or one.model in models or one == back or one.run_id in damaged
     }
-    runs = newest | {one.run_id for one in versions.values()}
-    stay = [told[name] for name in names if name in runs]
+    runs = newest | damaged | {one.run_id for one in versions.values()}
+    stay = [made[name] for name in made if name in runs]
     return Needed(
         runs=frozenset(runs),
         going=frozenset(names) - runs,
         versions=frozenset(versions),
-        models=frozenset({one.model for one in versions.values()} | {run["model"]["folder"] for run in stay}),
-        steps=frozenset(step["key"] for run in stay for step in run["steps"].values() if step.get("key")),
+        models=frozenset({one.model for one in versions.values()} | {run.model for run in stay}),
+        steps=frozenset[str]().union(*(run.steps for run in stay)),
     )
 
 
@@ -134,7 +155,11 @@ def surplus(stays: Needed, places: Places) -> Iterator[Surplus]:
 
 def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Surplus]:
     """Images that no kept table names, and what was worked out of them or by models that are gone."""
-    alive = frozenset(sha256 for table in tables if table.is_file() for sha256 in column(table, "sha256"))
+    try:
+        alive = frozenset(sha256 for table in tables if table.is_file() for sha256 in column(table, "sha256"))
+    except BadInput as damage:
+        print(f"prune: all images stay: {damage}")
+        return
     for path in sorted(Path(shelf(places)).glob("*/*")):
         if path.stem not in alive and DIGEST.fullmatch(path.stem):
             yield of_path("images", path)

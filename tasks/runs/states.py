@@ -18,11 +18,11 @@ TABLE = """
         path BLOB NOT NULL PRIMARY KEY, state TEXT NOT NULL, sha256 TEXT NOT NULL
     ) WITHOUT ROWID
 """
-SETTLED = 2_000_000_000  # nanoseconds, the coarsest clock of a file system in use (FAT)
+GRANULARITY = 2_000_000_000  # nanoseconds, of the coarsest clock of a file system in use (FAT)
 
 
 class Seen(NamedTuple):
-    """A file that was read; without a digest it is missing or cannot be read, without a state the digest cannot be relied on later."""
+    """A file that was read; without a digest it cannot be had, without a state the digest cannot be relied on later."""
 
     sha256: str | None
     state: str | None
@@ -47,8 +47,18 @@ def digests(paths: Sequence[str | Path], places: Places, most: int | None = None
     return [found.get(name) for name in names]
 
 
+def unchanged(paths: Sequence[str], places: Places) -> set[str]:
+    """Return those of `paths` (absolute) that are as they were when an earlier look read them."""
+    states = {path: state_of(os.fsencode(path)) for path in paths}
+    known = remembered([os.fsencode(path) for path in paths], places)
+    return {path for path, state in states.items() if state and (os.fsencode(path), state) in known}
+
+
 def state_of(path: bytes) -> str | None:
-    """What changes when the content does: size, inode and two times, of which a program can set back but one."""
+    """Return what changes when the content does: size, inode, and two times of which a program can set back but one.
+
+    None where there is no file, or none that this user can see.
+    """
     try:
         return as_text(os.stat(path))
     except OSError:
@@ -68,17 +78,17 @@ def look(path: bytes) -> Seen:
     """The digest of a file, with its state if a later change is sure to change that too.
 
     As git does with its index: within the granularity of the clock a file may change and keep its times, so a file
-    that is younger than that is read again the next time.
+    whose times are that near to now is read again the next time. Times that lie ahead are as good as times that have passed.
     """
     try:
         with open(path, "rb") as opened:
             now = time.time_ns()
             there = os.fstat(opened.fileno())  # before it is read, so that a change meanwhile shows the next time
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError:
+    except OSError:  # it is gone, this user may not read it, or the disk cannot
         return Seen(None, None)
-    settled = max(there.st_mtime_ns, there.st_ctime_ns) < now - SETTLED
-    return Seen(sha256, as_text(there) if settled else None)
+    reliable = all(abs(now - changed) > GRANULARITY for changed in (there.st_mtime_ns, there.st_ctime_ns))
+    return Seen(sha256, as_text(there) if reliable else None)
 
 
 def remembered(paths: list[bytes], places: Places) -> dict[tuple[bytes, str], str]:

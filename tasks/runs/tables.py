@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from tasks.runs.config import Places
+from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 from tasks.runs.files import File, store
 
 Row = TypeVar("Row", bound=NamedTuple)
@@ -30,10 +32,39 @@ def read_table(path: Path, kind: type[Row]) -> list[Row]:
         return [kind(*(to(value) for to, value in zip(convert, row, strict=True))) for row in table]
 
 
+def read_state(path: Path, kind: type[Row]) -> list[Row]:
+    """Return the rows of a table that recast keeps for itself and can do without: none where it is missing.
+
+    Of a damaged table none either, and one line says so: the next `write_whole` replaces it. Raises BadInput where it cannot be read.
+    """
+    try:
+        return read_table(path, kind)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be read ({error.strerror}): a file that this user may read and write is expected, or none"
+        ) from error
+    except (ValueError, csv.Error) as error:
+        print(f"{path} is damaged ({for_terminal(str(error))}): begun anew")
+        return []
+
+
 def column(path: Path, name: str) -> Iterator[str]:
-    """What a table says under this head; nothing where it has none such."""
-    with open(path, newline="", encoding="utf-8") as opened:
-        yield from (row[name] for row in csv.DictReader(opened) if name in row)
+    """What a table says under this head; nothing where it has none such. Raises BadInput as `columns` does."""
+    return (cells[0] for cells in columns(path, name))
+
+
+def columns(path: Path, *names: str) -> Iterator[tuple[str, ...]]:
+    """Yield what a table says under these heads, row by row, without rows that lack one. Raises BadInput where it cannot be read."""
+    try:
+        with open(path, newline="", encoding="utf-8") as opened:
+            for row in csv.DictReader(opened):
+                cells = tuple(cell for name in names if (cell := row.get(name)) is not None)
+                if len(cells) == len(names):
+                    yield cells
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise BadInput(f"{path} is damaged or cannot be read ({for_terminal(str(error))})") from error
 
 
 def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:

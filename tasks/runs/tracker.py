@@ -3,10 +3,12 @@
 Embedded, it is `artifacts/mlflow.db` and files beside it; MLFLOW_TRACKING_URI names a server instead.
 """
 
+import hashlib
 import json
 import logging
 import os
 import re
+import sys
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
@@ -17,8 +19,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from warnings import catch_warnings
 
+from pydantic import ValidationError
+
 from tasks.runs.config import Places
-from tasks.runs.files import scratch_beside, tree_digest, write_whole
+from tasks.runs.errors import BadInput
+from tasks.runs.files import json_object, scratch_beside, tree_digest, write_whole
 from tasks.runs.records import Release
 
 if TYPE_CHECKING:
@@ -88,7 +93,7 @@ def asked(question: str, ask: Callable[["MlflowClient"], T], nothing: T, places:
     if question not in answers:
         answers[question] = found(ask, nothing, places)
         with suppress(OSError):  # who may only read asks each time
-            write_whole(memo, json.dumps({"state": state, "answers": answers}).encode())
+            write_whole(memo, json.dumps({"state": state, "answers": answers, "sha256": digest(answers)}).encode())
     return answers[question]
 
 
@@ -119,13 +124,25 @@ def stamp(places: Places) -> list[int] | None:
 
 
 def remembered(memo: Path, state: list[int]) -> dict[str, Any]:
-    """Return the answers that were noted of the database in this state; none where the file is not such a note."""
-    try:
-        told = json.loads(memo.read_bytes())
-        answers = told["answers"] if told["state"] == state else {}
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    """Return the answers that hold in this state; of a damaged file none, and one line on standard error says so."""
+    if not memo.is_file():
         return {}
-    return answers if isinstance(answers, dict) else {}
+    try:
+        noted = json_object(memo)
+    except BadInput as damage:
+        print(f"{damage}: begun anew", file=sys.stderr)  # standard output may be JSON
+        return {}
+    if noted.get("state") != state:
+        return {}
+    answers = noted.get("answers")
+    if not isinstance(answers, dict) or noted.get("sha256") != digest(answers):
+        print(f"{memo} is of another version or was changed: begun anew", file=sys.stderr)
+        return {}
+    return answers
+
+
+def digest(answers: Any) -> str:
+    return hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()
 
 
 def begin(question: str, run_id: str, places: Places) -> str:
@@ -184,16 +201,23 @@ def decision(question: str, places: Places) -> Release | None:
 
 
 def decided(tracked: str, places: Places) -> Release | None:
-    """What was decided in this run, if it was."""
+    """What was decided in this run, if it was, and if that is whole."""
 
     def ask(client: "MlflowClient") -> str | None:
         try:
             return Path(client.download_artifacts(tracked, DECISION)).read_text(encoding="utf-8")
-        except OSError:
+        except (OSError, UnicodeError):
             return None
 
     told = asked(f"decided in {tracked}", ask, None, places)
-    return Release.model_validate_json(told) if told else None
+    try:
+        return Release.model_validate_json(told) if told else None
+    except ValidationError as error:
+        print(
+            f"the {DECISION} of MLflow's run {tracked} is damaged, and counts as none: {error.errors()[0]['msg']}",
+            file=sys.stderr,
+        )
+        return None
 
 
 def page_of(tracked: str, places: Places) -> str:

@@ -11,7 +11,7 @@ from tasks.runs.config import Classes, Fetch, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
 from tasks.runs.records import Arrival
-from tasks.runs.states import digests
+from tasks.runs.states import digests, state_of, unchanged
 from tasks.sources.folder import (
     DataRoot,
     Labelled,
@@ -49,7 +49,7 @@ def arrivals(fetch: Fetch, places: Places) -> tuple[Arrival, ...]:
         folders = given_folders([path.expanduser().absolute() for path in fetch.arrivals], fetch.classes)
     listed = {folder: [file.name for file in files(usable_names(folder.path), fetch.classes)] for folder in folders}
     paths = [f"{folder.path}/{name}" for folder, names in listed.items() for name in names]
-    whole = settled(paths, fetch.settle_seconds)
+    whole = settled(paths, fetch.settle_seconds, places)
     found = [arrival(folder, names, whole, places) for folder, names in listed.items()]
     return tuple(one for one in found if one.names)
 
@@ -67,7 +67,7 @@ def tell(faults: Sequence[str]) -> None:
 
 
 def arrival(folder: Folder, names: list[str], whole: set[str], places: Places) -> Arrival:
-    """The arrival of those files that are whole. Says how many are not."""
+    """Return the arrival of those files that are whole; say how many are not."""
     taken = tuple(name for name in names if f"{folder.path}/{name}" in whole)
     if unsettled := len(names) - len(taken):
         print(f"arrivals: {unsettled:,} files of {folder.origin} are still being written, left for the next run")
@@ -80,34 +80,19 @@ def arrival(folder: Folder, names: list[str], whole: set[str], places: Places) -
     )
 
 
-def settled(paths: Sequence[str], seconds: float) -> set[str]:
-    """Those of `paths` that have not changed for so many seconds. Waits once, and only where a file is younger than that."""
+def settled(paths: Sequence[str], seconds: float, places: Places) -> set[str]:
+    """Return those of `paths` (absolute) that are the same at two looks, `seconds` apart. Waits once, and only for files that are new.
+
+    A file that an earlier look read, and that is as it was then, has had both looks. No clock decides: that of a camera, of a
+    file server or of this machine may be wrong, and may be set while a file waits.
+    """
     if not seconds:
         return set(paths)
-    states = {path: State.of(path) for path in paths}
-    ages = {path: time.time() - state.changed if state else 0.0 for path, state in states.items()}
-    fresh = [path for path, age in ages.items() if age < seconds]
-    if fresh:
-        time.sleep(min(seconds, seconds - min(ages.values())))  # the first: a clock may run ahead of this one
-    unsettled = {path for path in fresh if states[path] is None or State.of(path) != states[path]}
-    return set(paths) - unsettled
-
-
-class State(NamedTuple):
-    """What changes while a file is being written."""
-
-    size: int
-    changed: float
-    """Seconds since 1970: the later of the times of the content and of the entry, since a copy may bring the first along."""
-
-    @classmethod
-    def of(cls, path: str) -> "State | None":
-        """None where there is no file."""
-        try:
-            there = os.stat(path)
-        except FileNotFoundError:
-            return None
-        return cls(there.st_size, max(there.st_mtime, there.st_ctime))
+    known = unchanged(paths, places)
+    before = {path: state_of(os.fsencode(path)) for path in paths if path not in known}
+    if before:
+        time.sleep(seconds)
+    return known | {path for path, state in before.items() if state and state_of(os.fsencode(path)) == state}
 
 
 def identity(folder: Path, names: Sequence[str], places: Places) -> str:
@@ -116,10 +101,12 @@ def identity(folder: Path, names: Sequence[str], places: Places) -> str:
 
 
 def contents(folder: Path, names: Sequence[str], places: Places) -> list[tuple[str, str]]:
-    """Name and sha256 of each file. Raises BadInput if one is gone."""
+    """Name and sha256 of each file. Raises BadInput if one is gone or cannot be read."""
     found = digests([f"{folder}/{name}" for name in names], places)
     if gone := [name for name, sha256 in zip(names, found, strict=True) if sha256 is None]:
-        raise BadInput(f"{folder / gone[0]} vanished while it was read: start again when {folder.name} is complete")
+        raise BadInput(
+            f"{folder / gone[0]} vanished while it was read, or may not be read: start again when {folder.name} is complete"
+        )
     return [(name, sha256) for name, sha256 in zip(names, found, strict=True) if sha256]
 
 

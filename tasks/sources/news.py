@@ -1,23 +1,26 @@
 """News: what the last successful run did not use, told by content: another source, or labelled images that arrived."""
 
+import math
+import os
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.images.labels import CONFLICT, EXCLUDED, mend
+from tasks.images.labels import CONFLICT, EXCLUDED, label_change, label_change_summary, mend
 from tasks.images.manifest import BASE, Entry
 from tasks.runs.config import Fetch, Places
+from tasks.runs.errors import BadInput
 from tasks.runs.files import digest_of, write_whole
-from tasks.runs.last import facts_of, last_run
+from tasks.runs.last import last_run, section_of
 from tasks.runs.records import Arrival, Source
-from tasks.runs.tables import as_table, column, read_table
-from tasks.sources.arrivals import State, arrivals, contents, files
-from tasks.sources.corrections import NAME, believed, corrections
+from tasks.runs.tables import as_table, columns, read_state
+from tasks.sources.arrivals import arrivals, contents, files
+from tasks.sources.corrections import believed, corrections
 from tasks.sources.source import locate
 
-ANNOUNCED = "announced.csv"
+ANNOUNCED, WAITING = "announced.csv", "waiting.csv"
 DECIDED_ANEW = (EXCLUDED, CONFLICT)  # codes of refusals that a correction makes and unmakes: the image itself is usable
 GRACE = timedelta(minutes=10)  # for a run to come of an announcement: the trigger waits for 30 s, a busy server longer
 DOUBLINGS = 7  # of the grace, to 21 hours: a run that fails by its own fault is not asked for every few minutes
@@ -53,7 +56,7 @@ class News(NamedTuple):
     """The source is not the one of the last successful run."""
     images: tuple[Fresh, ...]
     since: float | None
-    """When the oldest of the images was put there, in seconds since 1970; None where there are none."""
+    """When the oldest of the images began to wait, by the clock of now, in seconds since 1970; None where there are none."""
 
     @property
     def digest(self) -> str:
@@ -74,29 +77,61 @@ class News(NamedTuple):
 
 
 def news(fetch: Fetch, places: Places) -> News:
-    """What has come. Raises BadInput for whatever of it the user can mend, as a run would."""
+    """What has come. Notes how long each image has waited. Raises BadInput for whatever of it the user can mend, as a run would."""
     used = last_used(places)
     source = locate(fetch, places)
     found = fresh(fetch, used, places)
-    states = [State.of(str(one.path)) for one in found]
-    since = min((state.changed for state in states if state), default=None)
-    return News(source, source.identity != used.source, found, since)
+    now = time.time()
+    longest = max((row.waited for row in waiting(found, now, places)), default=None)
+    return News(source, source.identity != used.source, found, None if longest is None else now - longest)
+
+
+class Waiting(NamedTuple):
+    """An image that waits until a run learns from it."""
+
+    sha256: str
+    waited: float
+    """Seconds, added up from look to look: a clock that is set back takes none of them away."""
+    looked: float
+    """Time of the last look, in seconds since 1970, by the clock of that moment."""
+
+
+def waiting(images: Sequence[Fresh], now: float, places: Places) -> list[Waiting]:
+    """Return how long each of the images has waited, and keep that for the next look in `data/waiting.csv`, where there is `data`."""
+    path = places.data.absolute() / WAITING
+    earlier = {row.sha256: row for row in read_state(path, Waiting) if math.isfinite(row.waited + row.looked)}
+    rows = [Waiting(image.sha256, waited(image, earlier.get(image.sha256), now), now) for image in images]
+    if (rows or earlier) and places.data.is_dir():
+        write_whole(path, as_table([row._asdict() for row in rows], Waiting._fields).encode())
+    return rows
+
+
+def waited(image: Fresh, earlier: Waiting | None, now: float) -> float:
+    """Seconds. At the first look those since the file was put there, by the newest of its times that does not lie ahead."""
+    if earlier:
+        return earlier.waited + max(0.0, now - earlier.looked)
+    try:
+        there = os.stat(image.path)
+    except OSError:
+        return 0.0
+    return now - max((changed for changed in (there.st_mtime, there.st_ctime) if changed <= now), default=now)
 
 
 def fresh(fetch: Fetch, used: Used, places: Places) -> tuple[Fresh, ...]:
     """What a run would take in and none has used, with the labels that the corrections give; of equal contents the first.
 
-    Says how many images a run would refuse because an earlier one of equal content has the other label.
+    Says which images came with another label than an earlier one of equal content: that holds until a correction decides.
     """
     there = {arrival.origin: arrival for arrival in arrivals(fetch, places)}
     listed = [entry for arrival in there.values() for entry in entries(arrival, fetch, places)]
     wanted = believed(corrections(fetch.classes, places), fetch.classes)
     mended = mend([*used.source_images, *listed], wanted).entries
-    labels = {entry.sha256: entry.label for entry in reversed(mended)}  # the first decides, as in a run
+    leaders = {entry.sha256: entry for entry in reversed(mended)}  # the first decides, as in a run
     arrived = [entry for entry in mended if entry.origin != BASE]
-    agreeing = [entry for entry in arrived if entry.label == labels[entry.sha256]]
-    if contradicting := len(arrived) - len(agreeing):
-        print(f"news: {contradicting:,} images contradict the label of an earlier equal one: {NAME} can decide")
+    agreeing = [entry for entry in arrived if entry.label == leaders[entry.sha256].label]
+    others = [(entry, leaders[entry.sha256]) for entry in arrived if entry.label != leaders[entry.sha256].label]
+    if changes := {entry.sha256: label_change(entry, leader) for entry, leader in others}:
+        print(f"news: {label_change_summary(list(changes.values()))}")
     found = {
         entry.sha256: Fresh(entry.origin, there[entry.origin].path / entry.path, entry.sha256, entry.label)
         for entry in reversed(agreeing)
@@ -116,28 +151,31 @@ def entries(arrival: Arrival, fetch: Fetch, places: Places) -> list[Entry]:
 
 
 def last_used(places: Places) -> Used:
-    """What the run used whose folder is the newest."""
+    """What the run used whose folder is the newest. Of one whose files are damaged nothing is known, and one line says so."""
     if (run := last_run(places)) is None:
         return Used()
-    splits, quarantine = run / "splits.csv", run / "quarantine.csv"
-    images = zip(*(column(splits, name) for name in ("path", "sha256", "label", "origin")), strict=True)
-    refusals = zip(column(quarantine, "sha256"), column(quarantine, "code"), strict=True)
+    try:
+        return used_by(run)
+    except BadInput as damage:
+        print(f"news: all images count as new: {damage}")
+        return Used()
+
+
+def used_by(run: Path) -> Used:
+    """What a run used. Raises BadInput where its files are damaged."""
+    images = list(columns(run / "splits.csv", "path", "sha256", "label", "origin"))
+    refusals = columns(run / "quarantine.csv", "sha256", "code")
     return Used(
-        source=facts_of(run)["dataset"].get("source_identity"),
-        images=labelled(splits),
+        source=section_of(run, "dataset").get("source_identity"),
+        images=frozenset((sha256, label) for _, sha256, label, _ in images),
         source_images=tuple(Entry(path, sha256, label) for path, sha256, label, origin in images if origin == BASE),
         refused=frozenset(sha256 for sha256, code in refusals if code not in DECIDED_ANEW),
     )
 
 
-def labelled(splits: Path) -> frozenset[tuple[str, str]]:
-    """Content and label of each image of a table of splits."""
-    return frozenset(zip(column(splits, "sha256"), column(splits, "label"), strict=True))
-
-
 def unused(splits: Path, places: Places) -> int:
     """Images of a table of splits that the last successful run did not use."""
-    return len(labelled(splits) - last_used(places).images)
+    return len(set(columns(splits, "sha256", "label")) - last_used(places).images)
 
 
 class Announcement(NamedTuple):
@@ -148,11 +186,23 @@ class Announcement(NamedTuple):
     """Time in UTC."""
     why: str
 
+    @property
+    def time(self) -> datetime:
+        """Raises ValueError where it is none."""
+        time = datetime.fromisoformat(self.announced)
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+    @property
+    def is_sound(self) -> bool:
+        try:
+            return bool(self.time)
+        except ValueError:
+            return False
+
 
 def announced(places: Places) -> list[Announcement]:
     """All news that were told from these places, the newest last."""
-    path = places.data.absolute() / ANNOUNCED
-    return read_table(path, Announcement) if path.is_file() else []
+    return [one for one in read_state(places.data.absolute() / ANNOUNCED, Announcement) if one.is_sound]
 
 
 def told(found: News, places: Places) -> list[Announcement]:
@@ -163,7 +213,17 @@ def told(found: News, places: Places) -> list[Announcement]:
 def again_from(earlier: Sequence[Announcement]) -> datetime:
     """From when on news that were told so often are told again, if no run has used them; each time it takes twice as long."""
     grace = GRACE * 2 ** min(len(earlier) - 1, DOUBLINGS)
-    return datetime.fromisoformat(earlier[-1].announced) + grace
+    return earlier[-1].time + grace
+
+
+def rests_until(earlier: Sequence[Announcement], now: datetime) -> datetime | None:
+    """Until when news that were told are not told again; None where it is time, or where they were never told.
+
+    What was told at a time that lies ahead, before the clock was set back, postpones nothing.
+    """
+    if not earlier or now < earlier[-1].time or now >= again_from(earlier):
+        return None
+    return again_from(earlier)
 
 
 def remember(found: News, why: str, places: Places) -> None:

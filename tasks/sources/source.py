@@ -12,7 +12,7 @@ from tasks.images.decoding import MAX_BYTES
 from tasks.runs.config import SAMPLE, Fetch, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
-from tasks.runs.files import sha256_of
+from tasks.runs.files import reading, sha256_of
 from tasks.runs.records import Source
 from tasks.sources.archive import members, refuse_contents
 from tasks.sources.folder import find_root, labelled, left_out, listing_digest, look_through, shortened, usable
@@ -37,17 +37,19 @@ def locate(fetch: Fetch, places: Places) -> Source:
         names, faults = usable(path, look_through(path))
         tell(faults)
         files, elsewhere = labelled(names, find_root(names, fetch.classes), fetch.classes)
-        large = [file.name for file in files if os.path.getsize(path / file.name) > MAX_BYTES]
-        tell([f"{for_terminal(name)} is larger than {MAX_BYTES:,} bytes" for name in large])
-        taken = tuple(file.name for file in files if file.name not in large)
         tell([f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
         tell(left_out(sorted(set(names) - {file.name for file in files})))
-        identity = listing_digest((name, sha256_of(path / name)) for name in taken)
+        with reading(path):
+            large = {file.name for file in files if os.path.getsize(path / file.name) > MAX_BYTES}
+            tell([f"{for_terminal(name)} is larger than {MAX_BYTES:,} bytes" for name in sorted(large)])
+            taken = tuple(file.name for file in files if file.name not in large)
+            identity = listing_digest((name, sha256_of(path / name)) for name in taken)
         return Source(kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=taken)
     entries = {entry.filename: entry for entry in members(path)}
     taken_of_zip = labelled(entries, find_root(entries, fetch.classes), fetch.classes)[0]
     refuse_contents(path, [entries[file.name] for file in taken_of_zip])
-    return Source(kind="zip", identity=sha256_of(path), name=for_terminal(path.name), path=path)
+    with reading(path):
+        return Source(kind="zip", identity=sha256_of(path), name=for_terminal(path.name), path=path)
 
 
 def tell(lines: Sequence[str]) -> None:
