@@ -75,14 +75,14 @@ doctor: .venv/run  ## what is there: versions, GPU, disk, server, credentials
 serve: .venv/run  ## a Prefect server with its pages, on port 4200
 	$(BIN)/python deployments/server.py
 
-# The embedded registry, unless MLFLOW_TRACKING_URI names a server.
-REGISTRY = $(or $(MLFLOW_TRACKING_URI),sqlite:///$(abspath artifacts)/mlflow.db)
+# The address of the embedded registry, looked at and brought to where it lies, or what MLFLOW_TRACKING_URI names.
+REGISTRY = registry=$$($(BIN)/python deployments/registry.py)
 
 mlflow: .venv/run  ## MLflow's pages on port 5000: runs, versions, what is in use
-	$(BIN)/mlflow server --backend-store-uri $(REGISTRY) --host 127.0.0.1 --port 5000
+	$(REGISTRY) && $(BIN)/mlflow server --backend-store-uri "$$registry" --host 127.0.0.1 --port 5000
 
 serve-model: .venv/run  ## the model in use answers on port 5001, by MLflow
-	PATH=$(abspath $(BIN)):$$PATH MLFLOW_TRACKING_URI=$(REGISTRY) mlflow models serve -m models:/recast@champion --env-manager local -p 5001
+	$(REGISTRY) && PATH="$(abspath $(BIN)):$$PATH" MLFLOW_TRACKING_URI="$$registry" mlflow models serve -m models:/recast@champion --env-manager local -p 5001
 
 prune: .venv/run  ## remove what no version in use, before or waiting, and no kept run needs; ARGS="--keep-runs 20 --dry-run"
 	@$(BIN)/python flows/prune.py $(ARGS)

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasks.runs import registry
+from tasks.runs import registry, tracker
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
@@ -46,10 +46,19 @@ def findings(places: Places) -> Iterator[tuple[str, str]]:
     for name, place in (("data", places.data), ("artifacts", places.artifacts)):
         yield name, f"{place.absolute()}, {free_gb(place):,.0f} GB free"
     yield "inbox", inbox(places)
-    champion = registry.champion(places)
-    yield "model in use", f"version {champion.number}, {champion.model[:12]}" if champion else "none yet: make retrain"
+    yield "model in use", model(places)
     yield "Prefect server", server()
     yield "Kaggle credentials", credentials()
+
+
+def model(places: Places) -> str:
+    """Say which version is in use, or what is wrong with the registry."""
+    try:
+        tracker.require_usable(places)
+        champion = registry.champion(places)
+    except (BadInput, ConnectionError) as error:
+        return str(error)
+    return f"version {champion.number}, {champion.model[:12]}" if champion else "none yet: make retrain"
 
 
 def device() -> str:

@@ -75,6 +75,7 @@ def retrained(config: Config) -> Release:
     sweep(config.places)
     step = Steps(config.places)
     source, arriving, mending = look_first(config)
+    tracker.prepare(config.places)  # before there are models, so that models without a database tell that it was lost
 
     archive = step(fetch, source)
     folder = step(extract, archive, config.fetch.classes)
@@ -153,7 +154,8 @@ def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections
 
         require_gpu()
     usable(config.places)
-    tracker.reachable()
+    tracker.require_usable(config.places)
+    registry.champion(config.places)  # raises where its alias was removed: the candidate would count as the first model
     mending = corrections(config.fetch.classes, config.places)
     return locate(config.fetch, config.places), arrivals(config.fetch, config.places), mending
 
@@ -214,6 +216,17 @@ def tell(sections: Sequence[report.Section], places: Places) -> None:
         )
 
 
+def require_model(released: Release) -> None:
+    """Exit with status 1 where a run leaves no model in use: whatever follows it would not find one."""
+    if released.version is None:
+        print(
+            "no model is in use: the new one does not keep to the limits, and there was none before it; the report says which "
+            "limits: train longer, or on more images, or set other limits by --acceptance",
+            file=sys.stderr,
+        )
+        raise SystemExit(1)
+
+
 def stop_at_once(*_: object) -> None:
     """Ends this process and its embedded server. Prefect would first tell the server, which Ctrl-C has stopped too, for minutes.
 
@@ -230,7 +243,7 @@ def main() -> None:
     look_first(config)  # what is wrong is told before a server is started
     if not PREFECT_API_URL.value():
         signal.signal(signal.SIGINT, stop_at_once)
-    retrain(config)
+    require_model(retrain(config))
 
 
 for name in ("prefect.flow_runs", "prefect.task_runs"):

@@ -10,4 +10,5 @@ os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # s; deployments/automations.py says why
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # what a foundry trains is its own business
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for every file that is read back
+os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # a kept one knows no restored file
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors, not the note on CPU instructions

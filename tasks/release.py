@@ -42,7 +42,8 @@ def release(
                 break
             except registry.Overtaken:  # by a run on another machine, which no lock keeps out
                 print("release: another model came into use meanwhile; it is decided again beside that one")
-    print(f"release: {decided.verdict}{f', version {decided.version}' if decided.version else ''}: {decided.reason}")
+    left = f"version {decided.version}" if decided.version else "no model is in use"
+    print(f"release: {decided.verdict}, {left}: {decided.reason}")
     return decided
 
 

@@ -139,7 +139,7 @@ def test_a_registry_that_may_only_be_read_answers(registered, monkeypatch):
 def test_a_server_that_does_not_answer_is_told_before_any_work(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(ConnectionError, match="no MLflow server answers at http://127.0.0.1:9 .MLFLOW_TRACKING_URI.: "):
-        tracker.reachable()
+        tracker.require_usable(Places())
 
 
 @pytest.mark.usefixtures("server")
@@ -154,5 +154,5 @@ def test_a_server_that_answers_is_asked(monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.server_port}/")
-        tracker.reachable()
+        tracker.require_usable(Places())
         server.shutdown()

@@ -71,6 +71,24 @@ def usable(places: Places) -> None:
             )
 
 
+def lies_below(path: Path, place: Path) -> bool:
+    """Return whether the path lies in the place, whatever links lead there."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place))
+
+
+def visible(folder: Path) -> list[Path]:
+    """Return what lies in a folder, if it is there; scratch is swept by others."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+
+
+def erase(path: Path) -> None:
+    """Remove a file, a folder, or a link and not what it leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
 def store(write: Callable[[Path], object], places: Places, place: Place, name: str) -> File:
     """Calls `write` on a scratch path and keeps the file under `name` with its digest before the suffix."""
     with scratch_beside(place_of(place, places) / name) as scratch:
@@ -96,14 +114,19 @@ def write_whole(target: Path, content: bytes) -> None:
 def sweep(places: Places) -> None:
     """Removes the scratch that killed runs left, and trainings that nobody went on with for a month.
 
-    Scratch that is younger than a day may be in use. Never looks into the inbox.
+    Scratch that is younger than a day may be in use. Never looks into the inbox, and follows no link out of the places.
     """
     for room in places.data.absolute().glob("training/*"):
-        if time.time() - room.stat().st_mtime > MONTH:
+        if lies_below(room, places.data) and time.time() - room.stat().st_mtime > MONTH:
             shutil.rmtree(room, ignore_errors=True)
     for place in (places.data.absolute(), places.artifacts.absolute()):
         for room in [path for depth in ("", "*/") for path in place.glob(f"{depth}.*{SCRATCH}")]:
-            if room.parent.name != "inbox" and room.is_dir() and time.time() - room.stat().st_mtime > DAY:
+            if (
+                room.parent.name != "inbox"
+                and room.is_dir()
+                and lies_below(room, place)
+                and time.time() - room.stat().st_mtime > DAY
+            ):
                 shutil.rmtree(room, ignore_errors=True)
 
 
