@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
-from tasks.runs import tracker
+from tasks.runs import registry, tracker
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 
@@ -21,6 +21,8 @@ class RegistryArguments(Arguments):
 def main() -> None:
     places = parse(RegistryArguments, sys.argv[1:]).places
     tracker.prepare(places)
+    if why := registry.out_of_use(places):
+        print(why, file=sys.stderr)
     print(tracker.address(places))
 
 

@@ -23,6 +23,7 @@ from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed
 
 from tasks.audit import audit
 from tasks.evaluate import evaluate
@@ -65,7 +66,7 @@ def called(what: str, config: Config, started: datetime) -> str:
 def retrain(config: Config = Config()) -> Release:
     """From the source to a released model, or to the reason why not."""
     with using(config.places):
-        return retrained(config)
+        return concluded(retrained(config))
 
 
 def retrained(config: Config) -> Release:
@@ -214,6 +215,13 @@ def tell(sections: Sequence[report.Section], places: Places) -> None:
         create_markdown_artifact(
             page.markdown(section, places), key=section.title.lower().replace(" ", "-"), description=section.title
         )
+
+
+def concluded(released: Release) -> Release:
+    """Let Prefect show a run that leaves no model in use under a name of its own, not as `Completed`."""
+    if released.version is None:
+        return Completed(name="NothingInUse", message="no model is in use", data=released)  # type: ignore[return-value]
+    return released
 
 
 def require_model(released: Release) -> None:

@@ -21,10 +21,11 @@ from prefect.server.events.schemas.automations import EventTrigger
 from prefect.server.events.schemas.events import RelatedResource, Resource
 from prefect.settings import PREFECT_API_URL, Settings
 
-from deployments import up
+from deployments import registry, up
 from deployments.automations import ALERTS, BEAT, FLOWS, apply, failures_are_told, silent_runs_crash
 from deployments.deploy import POOLS, bring, deploy
 from deployments.server import close_failed_cursors
+from tasks.runs.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
 DEPLOYMENTS = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text(encoding="utf-8"))["deployments"]
@@ -183,7 +184,7 @@ def test_a_worker_that_dies_at_once_is_started_less_and_less_often():
 UP = """
 import sys
 from pathlib import Path
-from deployments import up
+from deployments import registry, up
 up.LOGS = Path(sys.argv.pop())
 up.SERVER = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(600)"]
 up.main()
@@ -224,3 +225,21 @@ def test_what_is_up_stays_when_its_terminal_goes_and_nohup_was_said(tmp_path):
             process.wait(1)
         assert not gone(server)
     assert process.returncode == 0 and gone(server)
+
+
+def test_mlflow_is_told_of_the_registry_after_a_look_at_it(places, monkeypatch, capsys):
+    monkeypatch.setattr(registry.tracker, "prepare", lambda places: print(f"looked at {places.artifacts}"))
+    monkeypatch.setattr(registry.registry, "out_of_use", lambda places: "none is in use")
+    monkeypatch.setattr(sys, "argv", ["registry.py", "--artifacts", str(places.artifacts)])
+    registry.main()
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [f"looked at {places.artifacts}", f"sqlite:///{places.artifacts}/mlflow.db"]
+    assert said.err == "none is in use\n"
+
+
+def test_a_lost_registry_is_no_address(places, monkeypatch, capsys):
+    (places.artifacts / "models/aa").mkdir(parents=True)
+    monkeypatch.setattr(sys, "argv", ["registry.py", "--artifacts", str(places.artifacts)])
+    with pytest.raises(BadInput, match="mlflow.db is missing"):
+        registry.main()
+    assert capsys.readouterr().out == ""

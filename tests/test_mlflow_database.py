@@ -200,7 +200,10 @@ def test_a_lost_database_is_told_with_what_to_do(known, state):
     with pytest.raises(BadInput) as told:
         check(known)
     said = str(told.value)
-    assert f"mlflow.db is {state.replace('without tables', 'empty')}, and {known.artifacts} holds 1 models: " in said
+    assert (
+        f"mlflow.db is {state.replace('without tables', 'empty')}, and {known.artifacts} holds what runs have made (models: 1): "
+        in said
+    )
     assert f"cp BACKUP/mlflow.db {path}" in said
     assert "MLFLOW_TRACKING_URI" in said
     assert said.endswith(f"mv {known.artifacts} {known.artifacts}-old"), "who really wants to begin anew"

@@ -204,8 +204,8 @@ def require_nothing_lost(places: Places, state: str, known: bool) -> None:
         path, folder = path_of(places), places.artifacts.absolute()
         models = len(visible(folder / "models"))
         raise BadInput(
-            f"{path} is {state}, and {folder} holds {models:,} models: which of them is in use, and which were taken back, is "
-            f"not known; {restore(path)}; if a server knows it, set MLFLOW_TRACKING_URI; to begin anew without them: "
+            f"{path} is {state}, and {folder} holds what runs have made (models: {models:,}): which model is in use, and which "
+            f"were taken back, is not known; {restore(path)}; if a server knows it, set MLFLOW_TRACKING_URI; to begin anew without them: "
             f"mv {quoted(folder)} {quoted(folder)}-old"
         )
 

@@ -151,7 +151,8 @@ def of_path(what: str, path: Path) -> Surplus:
 
 def leads_out(item: Surplus, places: Places) -> bool:
     """Return whether a link leads to it, out of the two places: what lies there is another's, perhaps that of a copy's original."""
-    return bool(item.folder) and not any(lies_below(item.folder, place) for place in (places.data, places.artifacts))
+    folder = item.folder
+    return folder is not None and not any(lies_below(folder, place) for place in (places.data, places.artifacts))
 
 
 def remove(path: Path) -> None:
