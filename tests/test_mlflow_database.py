@@ -223,6 +223,23 @@ def test_scratch_and_an_empty_file_tell_of_nothing_lost(places):
     assert not check(places)
 
 
+@pytest.mark.parametrize(
+    ("told", "lost"),
+    [('{"release": {"version": 3}}', True), ('{"release": {"version": null}}', False), ("{", False), ("[]", False)],
+)
+def test_a_new_database_beside_runs_that_released_a_version_is_not_theirs(known, told, lost):
+    """As `mlflow server` makes one, started by hand."""
+    change(known, "DELETE FROM registered_models")
+    shutil.rmtree(mlflow_database.files_of(known))
+    (known.artifacts / "runs/run 1").mkdir(parents=True)
+    (known.artifacts / "runs/run 1/run.json").write_text(told)
+    if lost:
+        with pytest.raises(BadInput, match="mlflow.db is without any model"):
+            check(known)
+    else:
+        assert check(known), "a first run may be kept out, or be killed before it releases"
+
+
 def harm(path: Path, how: str) -> None:
     content = path.read_bytes()
     if how == "a folder":

@@ -4,6 +4,7 @@ MLflow makes a new database where one was lost, tells a damaged one by a traceba
 wrote: a copy would read and remove the files of its original.
 """
 
+import json
 import os
 import re
 import shlex
@@ -109,7 +110,7 @@ def check(places: Places) -> bool:
         return False
     with opened(path) as connection:
         if not connection.execute("SELECT 1 FROM registered_models LIMIT 1").fetchone():
-            require_nothing_lost(places, "without any model", any(visible(files_of(places) / "models")))
+            require_nothing_lost(places, "without any model", was_released(places))
         bring_here(connection, places)
     return True
 
@@ -214,6 +215,20 @@ def traces(places: Places) -> list[Path]:
     """Return what a run leaves only after it has made the database."""
     folder = places.artifacts.absolute()
     return [*visible(folder / "models"), *visible(folder / "mlflow"), *folder.glob("runs/*/run.json")]
+
+
+def was_released(places: Places) -> bool:
+    """Return whether files show that a version was registered."""
+    numbers = (version_of(run) for run in places.artifacts.absolute().glob("runs/*/run.json"))
+    return any(visible(files_of(places) / "models")) or any(number is not None for number in numbers)
+
+
+def version_of(run: Path) -> object:
+    """Return the version that was in use after a run, or None where there was none or the file does not say."""
+    try:
+        return json.loads(run.read_bytes())["release"]["version"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def bring_here(connection: sqlite3.Connection, places: Places) -> None:
