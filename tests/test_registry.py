@@ -235,9 +235,28 @@ def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(thre
     with pytest.raises(BadInput, match="--version 1` brings the last one back"):
         registry.champion(three)
     tracker.shed_version(1, three)
-    with pytest.raises(BadInput, match="no version that was in use can be used; `flows/promote.py --list` shows all"):
+    with pytest.raises(
+        BadInput, match="each version that was in use was taken back; `flows/promote.py --list` shows all"
+    ):
         registry.champion(three)
     promote.change(3, False, None, "", three)
+    assert registry.champion(three).number == 3
+
+
+def test_where_no_version_is_left_the_next_one_is_a_first_one(three):
+    for number in "123":
+        tracker.client(three).delete_model_version(three.registered_model, number)
+    assert registry.champion(three) is None
+    put_into_use(model_folder("four", three), three)
+    assert registry.champion(three).number == 1
+
+
+def test_the_command_names_a_registered_model_that_is_not_the_usual_one(three):
+    other = Places(data=three.data, artifacts=three.artifacts, registered_model="big gears")
+    put_into_use(model_folder("four", other), other)
+    remove_alias(other)
+    with pytest.raises(BadInput, match="promote.py --version 1 --places.registered_model 'big gears'` brings"):
+        registry.champion(other)
     assert registry.champion(three).number == 3
 
 

@@ -4,6 +4,7 @@ The alias `champion` alone says what is in use. It is changed in one step, after
 aliases and the list of champions only say where to go back to.
 """
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,16 +66,26 @@ def out_of_use(places: Places) -> str:
     """Say what brings a version back into use, where versions were in use and the alias that says which is gone; else ""."""
     if by_alias(CHAMPION, places) or not (earlier := taken_off(places)):
         return ""
-    what = f"no version of {places.registered_model} is in use in {tracker.address(places)}: the alias `{CHAMPION}` was removed"
+    name = places.registered_model
+    what = f"no version of {name} is in use in {tracker.address(places)}: the alias `{CHAMPION}` was removed"
+    named = "" if name == Places().registered_model else f" --places.registered_model {shlex.quote(name)}"
     if (last := usable(earlier, places)) is None:
-        return f"{what}, and no version that was in use can be used; `flows/promote.py --list` shows all, `--version N` brings N into use"
-    return f"{what}; `flows/promote.py --version {last.number}` brings the last one back into use"
+        return (
+            f"{what}, and each version that was in use was taken back; `flows/promote.py --list{named}` shows all, "
+            "`--version N` brings N into use"
+        )
+    return f"{what}; `flows/promote.py --version {last.number}{named}` brings the last one back into use"
 
 
 def taken_off(places: Places) -> list[int]:
-    """Return the numbers of the versions that were in use before the alias was removed; none before the first promotion."""
-    numbers = listed(places)
-    first = next((one for one in versions(places) if [one.number] == numbers), None)
+    """Return the numbers of the versions that were in use before the alias was removed.
+
+    None before the first promotion, and where no version is left that could come back: the next model is a first one.
+    """
+    numbers, there = listed(places), versions(places)
+    if all(one.removed for one in there):
+        return []
+    first = next((one for one in there if [one.number] == numbers), None)
     # A run that was killed amid the first promotion has noted its decision and not carried it out: the next run does.
     killed = first and tracker.undecided(first.tracked, places) and tracker.decided(first.tracked, places)
     return [] if killed else numbers

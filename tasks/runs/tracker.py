@@ -394,9 +394,12 @@ class LocalFiles:
         return file.read_text("utf-8") if file else None
 
     def fetch(self, path: str, into: Path) -> Path:
-        for name, file in self.files(path).items():
-            (into / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, into / name)
+        try:
+            for name, file in self.files(path).items():
+                (into / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, into / name)
+        except OSError as error:
+            raise ConnectionError(f"{self.uri}/{path}: {error}") from error
         return into / path
 
     def remove(self, but: str = "") -> None:
