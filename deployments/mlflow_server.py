@@ -5,7 +5,6 @@ python deployments/mlflow_server.py [--port 5000]
 Who may write to the registry decides which model is in use. tasks/runs/local_auth.py says where the password is.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -14,9 +13,12 @@ from pathlib import Path
 from secrets import token_hex
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+import tasks  # noqa: F401, I001  before MLflow, which reads its defaults when it is imported
 
-from tasks.runs import tracker
-from tasks.runs.commandline import exit_status
+from pydantic import Field
+
+from tasks.runs import registry, tracker
+from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.local_auth import auth_file, local_auth
@@ -30,20 +32,36 @@ authorization_function = mlflow.server.auth:authenticate_request_basic_auth
 """
 
 
-def serve() -> int:
-    """Serve until Ctrl-C; return the exit status of MLflow's server."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--port", type=int, default=5000)
-    port = parser.parse_args().port
-    if (registry := tracker.server()) and registry.startswith("http"):
+class PagesArguments(Arguments):
+    """Show the registry by MLflow's own pages."""
+
+    port: int = Field(5000, ge=1, le=65535, description="Port of this machine.")
+    places: Places = Places()
+
+
+def serve() -> None:
+    """Serve until Ctrl-C. Raises BadInput for a registry that is lost or broken, which MLflow would make anew."""
+    asked = parse(PagesArguments, sys.argv[1:])
+    if (address := tracker.server()) and address.startswith("http"):
         raise BadInput("MLFLOW_TRACKING_URI names a server, which has pages of its own: open its address in a browser")
-    print(f"http://127.0.0.1:{port} asks for the name and password in {auth_file()}", flush=True)
+    tracker.prepare(asked.places)
+    if why := registry.out_of_use(asked.places):
+        print(why, file=sys.stderr)
+    print(f"http://127.0.0.1:{asked.port} asks for the name and password in {auth_file()}", flush=True)
     with tempfile.TemporaryDirectory(prefix="recast-") as folder:
-        words = ["server", "--app-name", "basic-auth", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-        return subprocess.call(
-            [sys.executable, "-m", "mlflow", *words],
-            env=os.environ | closed(tracker.address(Places()), port, Path(folder)),
-        )
+        words = [
+            "server",
+            "--app-name",
+            "basic-auth",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(asked.port),
+            "--workers",
+            "1",
+        ]
+        environment = os.environ | closed(tracker.address(asked.places), asked.port, Path(folder))
+        sys.exit(subprocess.call([sys.executable, "-m", "mlflow", *words], env=environment))
 
 
 def closed(registry: str, port: int, folder: Path) -> dict[str, str]:

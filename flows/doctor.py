@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasks.runs import registry
+from tasks.runs import registry, tracker
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
@@ -43,12 +43,22 @@ def findings(places: Places) -> Iterator[tuple[str, str]]:
     for name, place in (("data", places.data), ("artifacts", places.artifacts)):
         yield name, f"{place.absolute()}, {free_gb(place):,.0f} GB free"
     yield "inbox", inbox(places)
-    places = resolve_model(places)
-    champion = registry.champion(places)
-    found = f"version {champion.number}, {champion.model[:12]}, of {places.registered_name}" if champion else None
-    yield "model in use", found or "none yet: make retrain"
+    yield "model in use", model(places)
     yield "Prefect server", server()
     yield "Kaggle credentials", credentials()
+
+
+def model(places: Places) -> str:
+    """Say which version is in use, or what is wrong with the registry."""
+    try:
+        tracker.require_usable(places)
+        places = resolve_model(places)
+        champion = registry.champion(places)
+    except (BadInput, ConnectionError) as error:
+        return str(error)
+    if champion is None:
+        return "none yet: make retrain"
+    return f"version {champion.number}, {champion.model[:12]}, of {places.registered_name}"
 
 
 def device() -> str:

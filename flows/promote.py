@@ -54,6 +54,7 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
     """Does what is asked, one thing of the three, and says it in one sentence."""
     if sum((version is not None, rollback, refuse is not None)) != 1:
         raise BadInput("say one thing: --version N, --rollback, --refuse N, or --list")
+    tracker.require_usable(places)
     places = resolve_model(places)
     with registry.deciding(places):
         if rollback:
@@ -69,7 +70,7 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
 
 
 def put_into_use(chosen: registry.Version, places: Places) -> str:
-    champion = registry.champion(places)
+    champion = registry.by_alias(registry.CHAMPION, places)  # it mends what `registry.champion` refuses
     if champion and champion.number == chosen.number:
         return f"{registry.version_name(chosen.number, places)} is in use already"
     bundle.obtained(chosen, places)  # before anybody is sent to it
@@ -161,6 +162,8 @@ def main() -> None:
     asked = parse(PromoteArguments, sys.argv[1:])
     if asked.as_list:
         Console().print(listed(asked.places))
+        if why := registry.out_of_use(asked.places):
+            print(why)
     else:
         print(change(asked.version, asked.rollback, asked.refuse, asked.reason, asked.places))
 

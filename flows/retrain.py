@@ -23,6 +23,7 @@ from prefect.client.orchestration import get_client
 from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
+from prefect.states import Completed
 
 from tasks.audit import audit
 from tasks.evaluate import evaluate
@@ -67,7 +68,7 @@ def retrain(config: Config = Config()) -> Release:
     """From the source to a released model, or to the reason why not."""
     config = config.with_model()
     with using(config.places):
-        return retrained(config)
+        return concluded(retrained(config))
 
 
 def retrained(config: Config) -> Release:
@@ -77,6 +78,7 @@ def retrained(config: Config) -> Release:
     sweep(config.places)
     step = Steps(config.places)
     source, arriving, mending = look_first(config)
+    tracker.prepare(config.places)  # before there are models, so that models without a database tell that it was lost
 
     archive = step(fetch, source)
     folder = step(extract, archive, config.fetch.classes)
@@ -155,7 +157,8 @@ def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections
 
         require_gpu()
     usable(config.places)
-    tracker.reachable()
+    tracker.require_usable(config.places)
+    registry.champion(config.places)  # raises where its alias was removed: the candidate would count as the first model
     mending = corrections(config.fetch.classes, config.places)
     return locate(config.fetch, config.places), arrivals(config.fetch, config.places), mending
 
@@ -216,6 +219,24 @@ def tell(sections: Sequence[report.Section], places: Places) -> None:
         )
 
 
+def concluded(released: Release) -> Release:
+    """Let Prefect show a run that leaves no model in use under a name of its own, not as `Completed`."""
+    if released.version is None:
+        return Completed(name="NothingInUse", message="no model is in use", data=released)  # type: ignore[return-value]
+    return released
+
+
+def require_model(released: Release) -> None:
+    """Exit with status 1 where a run leaves no model in use: whatever follows it would not find one."""
+    if released.version is None:
+        print(
+            "no model is in use: the new one does not keep to the limits, and there was none before it; the report says which "
+            "limits: train longer, or on more images, or set other limits by --acceptance",
+            file=sys.stderr,
+        )
+        raise SystemExit(1)
+
+
 def stop_at_once(*_: object) -> None:
     """Ends this process and its embedded server. Prefect would first tell the server, which Ctrl-C has stopped too, for minutes.
 
@@ -232,7 +253,7 @@ def main() -> None:
     look_first(config)  # what is wrong is told before a server is started
     if not PREFECT_API_URL.value():
         signal.signal(signal.SIGINT, stop_at_once)
-    retrain(config)
+    require_model(retrain(config))
 
 
 for name in ("prefect.flow_runs", "prefect.task_runs"):

@@ -13,6 +13,7 @@ os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # s; deploymen
 os.environ.setdefault("DO_NOT_TRACK", "true")  # Prefect and MLflow: what a foundry trains is its own business
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for every file that is read back
+os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # a kept one knows no restored file
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors, not the note on CPU instructions
 
 os.environ.setdefault("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "true")

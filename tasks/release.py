@@ -43,8 +43,8 @@ def release(
                 break
             except registry.Overtaken:  # by a run on another machine, which no lock keeps out
                 print("release: another model came into use meanwhile; it is decided again beside that one")
-    what = f", {registry.version_name(decided.version, places)}" if decided.version else ""
-    print(f"release: {decided.verdict}{what}: {decided.reason}")
+    left = registry.version_name(decided.version, places) if decided.version else "no model is in use"
+    print(f"release: {decided.verdict}, {left}: {decided.reason}")
     return decided
 
 
@@ -208,9 +208,7 @@ def explain_choices(number: int | None, places: Places) -> str:
 
 def promote_command(number: int, places: Places) -> str:
     """Return the command that brings a version into use."""
-    name = places.registered_name
-    option = "" if name == MODEL else f" --places.registered_model {shlex.quote(name)}"
-    return f"flows/promote.py --version {number}{option}"
+    return f"flows/promote.py --version {number}{registry.model_option(places)}"
 
 
 def carry_out(decided: Release, places: Places) -> None:

@@ -11,6 +11,7 @@ from tasks.runs.files import (
     File,
     adopt,
     damage,
+    erase,
     publish,
     scratch_beside,
     sha256_of,
@@ -226,3 +227,24 @@ def test_a_disk_without_locks_has_scratch_too(tmp_path, monkeypatch):
     monkeypatch.setattr("tasks.runs.files.fcntl.flock", refuse)
     write_whole(tmp_path / "a", b"1")
     assert contents(tmp_path) == ["a"]
+
+
+def test_sweeping_follows_no_link_out_of_the_places(places, tmp_path):
+    for name in ("training/old", "x/.a.scratch"):
+        (tmp_path / "another's" / name).mkdir(parents=True)
+        os.utime(tmp_path / "another's" / name, (0, 0))
+    places.data.mkdir()
+    (places.data / "training").symlink_to(tmp_path / "another's/training")
+    (places.data / "x").symlink_to(tmp_path / "another's/x")
+    sweep(places)
+    assert (tmp_path / "another's/training/old").is_dir()
+    assert (tmp_path / "another's/x/.a.scratch").is_dir()
+
+
+def test_a_link_is_erased_and_not_what_it_leads_to(tmp_path):
+    (tmp_path / "folder/inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    erase(tmp_path / "link")
+    assert (tmp_path / "folder/inner").is_dir()
+    erase(tmp_path / "folder")
+    assert list(tmp_path.iterdir()) == []

@@ -49,3 +49,11 @@ def test_a_server_elsewhere_has_pages_of_its_own(monkeypatch):
     with pytest.raises(BadInput, match="pages of its own") as raised:
         serve()
     assert "secret" not in str(raised.value)
+
+
+def test_a_lost_registry_is_told_and_not_made_anew(places, monkeypatch):
+    (places.artifacts / "models/aa").mkdir(parents=True)
+    monkeypatch.setattr("sys.argv", ["mlflow_server.py", "--places.artifacts", str(places.artifacts)])
+    with pytest.raises(BadInput, match=r"mlflow\.db is missing"):
+        serve()
+    assert not (places.artifacts / "mlflow.db").exists()

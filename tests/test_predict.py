@@ -116,7 +116,8 @@ def test_drawn_parts_are_not_judged_by_in_the_place_of_others(ask, released, pla
     assert "there is no version 2 of recast in" in ask(image, "--version", 2)[2]
 
 
-def test_where_no_model_of_the_last_run_is_in_use_the_sample_s_does_not_answer(ask, places, dataset):
+def test_where_no_model_of_the_last_run_is_in_use_the_sample_s_does_not_answer(ask, places, dataset, monkeypatch):
+    monkeypatch.setattr(predict.registry, "champion", lambda _: None)
     run_folder(places, "1", "castings.zip", "recast")
     run_folder(places, "2", "sample", "recast-sample")
     status, _, error = ask(dataset({"": 1}))

@@ -6,7 +6,7 @@ import pytest
 from conftest import model_folder, put_into_use, run_folder
 
 from flows import promote
-from tasks.runs import registry
+from tasks.runs import registry, tracker
 from tasks.runs.commandline import exit_status
 
 
@@ -105,3 +105,12 @@ def test_a_version_whose_files_are_gone_does_not_come_into_use(two, say, places)
     assert status == 2
     assert "the files of version 1 in sqlite" in error
     assert registry.champion(two).number == 2
+
+
+def test_the_list_says_that_nothing_is_in_use_and_what_mends_it(two, say):
+    tracker.client(two).delete_registered_model_alias("recast", "champion")
+    status, said, _ = say("--list")
+    assert status == 0
+    assert said.splitlines()[-1].endswith("`flows/promote.py --version 2` brings the last one back into use")
+    assert say("--version", 2)[:2] == (0, "version 2 is in use\n")
+    assert "flows/promote.py" not in say("--list")[1]

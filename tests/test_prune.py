@@ -1,6 +1,7 @@
 """Prune: what nothing needs goes, and is told; what is in use, was before, waits, or belongs to a kept run stays."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -317,3 +318,24 @@ def test_while_a_table_is_damaged_no_image_goes(places, shelved, photograph, cap
 def test_a_damaged_record_of_a_step_names_no_files(tmp_path, content):
     (tmp_path / "record").write_text(content)
     assert list(retention.named(tmp_path / "record")) == []
+
+
+def test_pruning_a_copy_leaves_the_original_as_it_is(history, places, tmp_path):
+    before = {path: path.stat().st_mtime_ns for path in places.artifacts.rglob("*")}
+    copy = places.model_copy(update={"data": tmp_path / "copy/data", "artifacts": tmp_path / "copy/artifacts"})
+    shutil.copytree(places.artifacts, copy.artifacts, symlinks=True)
+    found = retention.prune(1, copy)
+    assert found["runs"][0] == found["models"][0] == found["files of versions in the registry"][0] == 2
+    assert left(copy.artifacts / "runs") == {"run-3", "run-4", "run-5"}
+    assert {path: path.stat().st_mtime_ns for path in places.artifacts.rglob("*")} == before
+
+
+def test_what_a_link_leads_to_is_left_alone_and_said(history, places, tmp_path, capsys):
+    for name in ("models", "runs"):
+        shutil.move(places.artifacts / name, tmp_path / f"outside {name}")
+        (places.artifacts / name).symlink_to(tmp_path / f"outside {name}")
+    before = left(tmp_path / "outside models"), left(tmp_path / "outside runs")
+    found = retention.prune(1, places)
+    assert set(found) == {"files of versions in the registry", "files of runs in MLflow"}
+    assert (left(tmp_path / "outside models"), left(tmp_path / "outside runs")) == before
+    assert f"{places.artifacts / 'models'} is a link out of the two places" in capsys.readouterr().out

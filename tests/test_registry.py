@@ -6,11 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from conftest import model_folder, put_into_use
 
+from flows import doctor, judge, predict, promote, retrain, watch
 from tasks.models import bundle
-from tasks.runs import registry, tracker
-from tasks.runs.config import Places
+from tasks.runs import registry, retention, tracker
+from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import tree_digest
+from tasks.runs.records import Release
 
 
 @pytest.fixture
@@ -200,3 +202,100 @@ def test_what_is_in_use_is_remembered(three, monkeypatch):
     assert registry.champion(three).number == 3
     monkeypatch.setattr(tracker, "found", lambda *_: pytest.fail("MLflow was asked again"))
     assert registry.champion(three).number == 3
+
+
+def remove_alias(places: Places) -> None:
+    tracker.client(places).delete_registered_model_alias(places.registered_model, registry.CHAMPION)
+
+
+COMMANDS = {
+    "predict": lambda places: predict.chosen(predict.PredictArguments(images=("a.jpeg",), places=places)),
+    "judge": lambda places: judge.inspected(places.data, None, 0, places),
+    "promote --rollback": lambda places: promote.change(None, True, None, "", places),
+    "prune": lambda places: retention.prune(1, places),
+    "prune --dry-run": lambda places: retention.prune(1, places, dry=True),
+    "watch": watch.in_use,
+    "retrain": lambda places: retrain.look_first(Config(places=places)),
+    "release": registry.champion,
+}
+
+
+def test_every_command_says_what_brings_a_version_back_whose_alias_was_removed(three):
+    remove_alias(three)
+    why = "no version of recast is in use in sqlite.*: the alias `champion` was removed; "
+    why += "`flows/promote.py --version 3` brings the last one back into use"
+    for command in COMMANDS.values():
+        with pytest.raises(BadInput, match=why):
+            command(three)
+    assert "flows/promote.py --version 3" in doctor.model(three)
+    assert all(bundle.of(one.model, three).is_dir() for one in registry.versions(three)), "nothing was pruned"
+    assert promote.change(3, False, None, "", three) == "version 3 is in use"
+    assert aliases(three) == {"champion": 3, "previous": 2}, "and the way back is as it was"
+    assert doctor.model(three).startswith("version 3, ")
+
+
+def test_every_command_says_what_to_restore_where_the_database_was_lost(three):
+    tracker.embedded(three).unlink()
+    for command in [*COMMANDS.values(), tracker.client]:
+        with pytest.raises(
+            BadInput, match=r"mlflow\.db is missing, and .* holds what runs have made .models: 3.*cp BACKUP/mlflow\.db"
+        ):
+            command(three)
+    assert "cp BACKUP/mlflow.db" in doctor.model(three)
+    assert not tracker.embedded(three).exists()
+
+
+def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(three):
+    registry.withdraw(3, "was refused", three)
+    tracker.client(three).delete_model_version(three.registered_model, "2")
+    remove_alias(three)
+    with pytest.raises(BadInput, match="--version 1` brings the last one back"):
+        registry.champion(three)
+    tracker.shed_version(1, three)
+    with pytest.raises(
+        BadInput, match="each version that was in use was taken back; `flows/promote.py --list` shows all"
+    ):
+        registry.champion(three)
+    promote.change(3, False, None, "", three)
+    assert registry.champion(three).number == 3
+
+
+def test_where_no_version_is_left_the_next_one_is_a_first_one(three):
+    for number in "123":
+        tracker.client(three).delete_model_version(three.registered_model, number)
+    assert registry.champion(three) is None
+    put_into_use(model_folder("four", three), three)
+    assert registry.champion(three).number == 1
+
+
+def test_the_command_names_a_registered_model_that_is_not_the_usual_one(three):
+    other = Places(data=three.data, artifacts=three.artifacts, registered_model="big gears")
+    put_into_use(model_folder("four", other), other)
+    remove_alias(other)
+    with pytest.raises(BadInput, match="promote.py --version 1 --places.registered_model 'big gears'` brings"):
+        registry.champion(other)
+    assert registry.champion(three).number == 3
+
+
+def test_a_champion_that_was_deleted_is_told_too(three):
+    tracker.client(three).delete_model_version(three.registered_model, "3")
+    with pytest.raises(BadInput, match="--version 2` brings the last one back"):
+        registry.champion(three)
+
+
+def test_before_the_first_promotion_and_amid_it_no_alias_was_removed(registered):
+    tracked = tracker.begin("what of it", "run", registered)
+    made = registry.register(model_folder("one", registered), "compact", tracked, "run", "good", None, registered)
+    registry.challenge(made.number, registered)
+    assert registry.champion(registered) is None
+    decided = Release(verdict="promoted", reason="good", version=1, champion_before=None, decided_in="run")
+    tracker.note(tracked, decided, registered)
+    registry.promote(1, None, registered)
+    remove_alias(registered)  # as a kill between the list and the alias leaves it
+    assert registry.champion(registered) is None, "the next run ends the promotion"
+    registry.promote(1, None, registered)
+    tracker.decide(tracked, decided, registered)
+    assert registry.champions(registered) == [1]
+    remove_alias(registered)
+    with pytest.raises(BadInput, match="--version 1` brings"):
+        registry.champion(registered)

@@ -228,15 +228,18 @@ def test_a_champion_whose_files_are_gone_makes_way(released, places):
     assert "version 1 cannot be used: the files of version 1 in sqlite" in decided.reason
 
 
-def test_a_champion_that_cannot_be_had_just_now_stays_in_use(released, places, monkeypatch):
+@pytest.mark.parametrize("kept", [tracker.LocalFiles, tracker.RemoteFiles])
+def test_a_champion_that_cannot_be_had_just_now_stays_in_use(released, places, monkeypatch, kept):
     """A store that does not answer is no reason to put anything into use unopposed."""
     released("aa", LAX)
     shutil.rmtree(places.artifacts / "models")
 
     def unreachable(*_: object, **__: object) -> None:
-        raise MlflowException("503")
+        raise OSError("503") if kept is tracker.LocalFiles else MlflowException("503")
 
     with monkeypatch.context() as patched, pytest.raises(ConnectionError, match="503"):
+        patched.setattr(tracker, "stored", kept)
+        patched.setattr(tracker.shutil, "copyfile", unreachable)
         patched.setattr("mlflow.artifacts.download_artifacts", unreachable)
         released("bb", LAX, "run 2", champion=contrary)
     assert registry.champion(places).number == 1

@@ -24,6 +24,7 @@ from tasks.runs.commandline import exit_status
 from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.last import resolve_model
+from tasks.runs.records import Release
 from tasks.sources.archive import pack
 from tasks.sources.folder import walk
 
@@ -323,6 +324,21 @@ def test_corrections_that_cannot_be_meant_are_told_before_a_server_starts(archiv
     assert [path.name for path in places.data.iterdir()] == ["corrections.csv"]
 
 
+@pytest.mark.parametrize(("verdict", "version"), [("promoted", 1), ("kept", 1), ("waiting", 2), ("kept", None)])
+def test_a_run_that_leaves_no_model_in_use_does_not_read_as_success(verdict, version, monkeypatch, capsys, places):
+    released = Release(verdict=verdict, reason="so", version=version, champion_before=None, decided_in="run 1")
+    monkeypatch.setattr(sys, "argv", ["retrain.py", "--data", str(places.data), "--artifacts", str(places.artifacts)])
+    monkeypatch.setattr(flow, "retrain", lambda config: released)
+    monkeypatch.setattr(flow.signal, "signal", lambda *_: None)
+    if version:
+        assert exit_status(flow.main) == 0
+        assert capsys.readouterr().err == ""
+    else:
+        with pytest.raises(SystemExit, match="1"):
+            exit_status(flow.main)
+        assert capsys.readouterr().err.startswith("no model is in use: the new one does not keep to the limits")
+
+
 def gone(group: int, within: float) -> bool:
     """Whether no process of the group is left after so many seconds."""
     end = time.monotonic() + within
@@ -367,7 +383,7 @@ def test_an_unchanged_run_from_the_shell_loads_no_network(run, first, archive, p
         capture_output=True,
         text=True,
     )
-    assert again.returncode == 0, again.stderr
+    assert again.returncode == (0 if first["release"]["version"] else 1), again.stderr
     loaded = {line.rpartition("|")[2].strip() for line in again.stderr.splitlines() if line.startswith("import time:")}
     assert "tasks.train" in loaded
     assert {"tensorflow", "keras", "matplotlib", "scipy"} & loaded == set()

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -89,14 +90,71 @@ def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(outc
     assert run_of(tracked, registered).info.status == "FINISHED"
 
 
-def test_where_artifacts_were_moved_a_new_experiment_begins(registered, tmp_path):
-    tracker.begin("one", "run 1", registered)
-    (registered.artifacts).rename(tmp_path / "moved")
-    moved = Places(artifacts=tmp_path / "moved")
-    tracked = tracker.begin("two", "run 2", moved)
-    assert tracker.begin("two", "run 3", moved) == tracked
-    assert run_of(tracked, moved).info.artifact_uri.startswith((tmp_path / "moved/mlflow").as_uri())
+def test_where_artifacts_were_moved_the_old_files_are_found_and_new_ones_lie_beside_them(registered, tracked, tmp_path):
+    tracker.note(tracked, KEPT, registered)
+    before = tracker.experiment(registered)
+    registered.artifacts.rename(tmp_path / "moved 100%41")
+    moved = Places(artifacts=tmp_path / "moved 100%41")
+    assert tracker.decided(tracked, moved) == KEPT
+    assert tracker.experiment(moved) == before
+    for again in (tracked, tracker.begin("two", "run 2", moved)):
+        assert run_of(again, moved).info.artifact_uri == (moved.artifacts / f"mlflow/{again}/artifacts").as_uri()
     assert not registered.artifacts.exists()
+
+
+def test_a_copy_reads_and_removes_its_own_files_alone(registered, tmp_path):
+    folder = model_folder("one", registered)
+    version = put_into_use(folder, registered)
+    for name in ("release.json", "report.html"):
+        tracker.client(registered).log_text(version.tracked, "mine", name)
+    before = {path: path.read_bytes() for path in registered.artifacts.rglob("*") if path.is_file()}
+    copy = Places(artifacts=tmp_path / "copy/100%41")
+    shutil.copytree(registered.artifacts, copy.artifacts)
+    for kept in (registered.artifacts / "mlflow").rglob("decision.json"):
+        kept.write_text("the original's")
+    tracker.fetch_model(1, folder.name, tmp_path / "read", copy)
+    assert (tmp_path / "read/decision.json").read_text() == "one"
+    assert tracker.bytes_of_version(1, copy) > 0
+    tracker.shed_version(1, copy)
+    tracker.shed_run(version.tracked, copy)
+    assert tracker.bytes_of_version(1, copy) == 0
+    assert [one.name for one in (copy.artifacts / f"mlflow/{version.tracked}/artifacts").iterdir()] == ["release.json"]
+    assert before.keys() == {path for path in registered.artifacts.rglob("*") if path.is_file()}
+    assert registry.version(1, registered).removed is None
+
+
+def test_a_link_in_a_folder_goes_and_what_it_leads_to_stays(registered, tracked, tmp_path):
+    (tmp_path / "another's").mkdir()
+    (tmp_path / "another's/file").write_text("mine")
+    folder = registered.artifacts / f"mlflow/{tracked}/artifacts"
+    folder.mkdir(parents=True)
+    (folder / "linked").symlink_to(tmp_path / "another's")
+    assert tracker.bytes_of_run(tracked, registered) == 0
+    tracker.shed_run(tracked, registered)
+    assert list(folder.iterdir()) == []
+    assert (tmp_path / "another's/file").read_text() == "mine"
+
+
+def test_a_database_is_made_whole_or_not_at_all(places, monkeypatch):
+    def killed(uri: str) -> None:
+        Path(uri.removeprefix("sqlite:///")).write_bytes(b"SQLite format 3")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tracker, "client_of", killed)
+    with pytest.raises(KeyboardInterrupt):
+        tracker.prepare(places)
+    assert [path.name for path in places.artifacts.iterdir()] == []
+
+
+def test_what_a_server_keeps_is_neither_looked_at_nor_changed(registered, tracked, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tracker.embedded(registered)}")
+    before = tracker.embedded(registered).read_bytes()
+    elsewhere = Places(artifacts=tmp_path / "elsewhere")
+    (elsewhere.artifacts / "models/aa").mkdir(parents=True)
+    tracker.require_usable(elsewhere)
+    assert tracker.experiment(elsewhere) == tracker.experiment(registered)
+    assert run_of(tracked, elsewhere).info.run_id == tracked
+    assert tracker.embedded(registered).read_bytes() == before
 
 
 def test_what_was_answered_is_told_without_mlflow_until_something_changes(registered, tmp_path):
@@ -151,7 +209,7 @@ def test_a_registry_that_may_only_be_read_answers(registered, monkeypatch):
 def test_a_server_that_does_not_answer_is_told_before_any_work(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(ConnectionError, match="no MLflow server answers at http://127.0.0.1:9 .MLFLOW_TRACKING_URI.: "):
-        tracker.reachable()
+        tracker.require_usable(Places())
 
 
 @pytest.mark.usefixtures("server")
@@ -166,7 +224,7 @@ def test_a_server_that_answers_is_asked(monkeypatch):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.server_port}/")
-        tracker.reachable()
+        tracker.require_usable(Places())
         server.shutdown()
 
 
@@ -201,3 +259,12 @@ def test_a_damaged_decision_counts_as_none_and_that_is_told_in_one_line(places, 
     said = capsys.readouterr().err
     assert said.startswith("the release.json of MLflow's run 77 is damaged, and counts as none: ")
     assert said.count("\n") == 1
+
+
+def test_a_restored_database_answers_in_a_process_that_knew_the_lost_one(registered, tmp_path):
+    put_into_use(model_folder("one", registered), registered)
+    shutil.copyfile(tracker.embedded(registered), tmp_path / "backup.db")
+    put_into_use(model_folder("two", registered), registered)
+    assert registry.champion(registered).number == 2
+    (tmp_path / "backup.db").rename(tracker.embedded(registered))
+    assert registry.champion(registered).number == 1

@@ -118,6 +118,16 @@ def usable(places: Places) -> None:
             )
 
 
+def lies_below(path: Path, place: Path) -> bool:
+    """Return whether the path lies in the place, whatever links lead there."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place))
+
+
+def visible(folder: Path) -> list[Path]:
+    """Return what lies in a folder, if it is there; scratch is swept by others."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
+
+
 def erase(path: Path) -> None:
     """Remove a file, a folder, or a link and not what it leads to."""
     if path.is_dir() and not path.is_symlink():
@@ -153,14 +163,20 @@ def sweep(places: Places) -> None:
 
     Scratch that a living process holds stays, whatever a clock says of its age; so does what is younger than a day, for a
     shared disk may know no locks. A date that lies more than a day ahead is of a clock that was set back since. Never looks into
-    the inbox.
+    the inbox, and follows no link out of the places.
     """
     for room in places.data.absolute().glob("training/*"):
-        if abs(age(room)) > MONTH:
+        if lies_below(room, places.data) and abs(age(room)) > MONTH:
             shutil.rmtree(room, ignore_errors=True)
     for place in (places.data.absolute(), places.artifacts.absolute()):
         for room in [path for depth in ("", "*/") for path in place.glob(f"{depth}.*{SCRATCH}")]:
-            if room.parent.name != "inbox" and room.is_dir() and abs(age(room)) > DAY and not is_held(room):
+            if (
+                room.parent.name != "inbox"
+                and room.is_dir()
+                and lies_below(room, place)
+                and abs(age(room)) > DAY
+                and not is_held(room)
+            ):
                 shutil.rmtree(room, ignore_errors=True)
 
 

@@ -4,6 +4,7 @@ The alias `champion` alone says what is in use. It is changed in one step, after
 aliases and the list of champions only say where to go back to.
 """
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,8 +57,39 @@ class Overtaken(Exception):
 
 
 def champion(places: Places) -> Version | None:
-    """The version in use, or None before the first promotion."""
-    return by_alias(CHAMPION, places)
+    """Return the version in use, or None before the first promotion. Raises BadInput where somebody removed its alias."""
+    now = by_alias(CHAMPION, places)
+    if now is None and (why := out_of_use(places)):
+        raise BadInput(why)
+    return now
+
+
+def out_of_use(places: Places) -> str:
+    """Say what brings a version back into use, where versions were in use and the alias that says which is gone; else ""."""
+    if by_alias(CHAMPION, places) or not (earlier := taken_off(places)):
+        return ""
+    name, named = places.registered_name, model_option(places)
+    what = f"no version of {name} is in use in {tracker.address(places)}: the alias `{CHAMPION}` was removed"
+    if (last := usable(earlier, places)) is None:
+        return (
+            f"{what}, and each version that was in use was taken back; `flows/promote.py --list{named}` shows all, "
+            "`--version N` brings N into use"
+        )
+    return f"{what}; `flows/promote.py --version {last.number}{named}` brings the last one back into use"
+
+
+def taken_off(places: Places) -> list[int]:
+    """Return the numbers of the versions that were in use before the alias was removed.
+
+    None before the first promotion, and where no version is left that could come back: the next model is a first one.
+    """
+    numbers, there = listed(places), versions(places)
+    if all(one.removed for one in there):
+        return []
+    first = next((one for one in there if [one.number] == numbers), None)
+    # A run that was killed amid the first promotion has noted its decision and not carried it out: the next run does.
+    killed = first and tracker.undecided(first.tracked, places) and tracker.decided(first.tracked, places)
+    return [] if killed else numbers
 
 
 def by_alias(alias: str, places: Places) -> Version | None:
@@ -66,6 +98,12 @@ def by_alias(alias: str, places: Places) -> Version | None:
 
     there = tracker.asked(f"{alias} of {places.registered_name}", ask, None, places)
     return Version.model_validate(there) if there else None
+
+
+def model_option(places: Places) -> str:
+    """Return what a command needs besides to mean this registered model; nothing for the usual one."""
+    name = places.registered_name
+    return "" if name == MODEL else f" --places.registered_model {shlex.quote(name)}"
 
 
 def version_name(number: int, places: Places) -> str:
@@ -150,9 +188,12 @@ def discard(number: int, places: Places) -> None:
 def promote(number: int, over: int | None, places: Places) -> None:
     """Makes a version the champion in the place of `over`. Called by who is `deciding`. Raises Overtaken when another is in use."""
     client, name = tracker.client(places), places.registered_name
-    before = champions(places)
-    if (before[-1] if before else None) != over:
+    now = by_alias(CHAMPION, places)
+    if (now.number if now else None) != over:
         raise Overtaken
+    before = champions(places) if now else taken_off(places)
+    if before[-1:] == [number]:  # it comes back
+        before.pop()
     client.set_registered_model_tag(name, CHAMPIONS, " ".join(map(str, [*before, number][-REMEMBERED:])))
     client.set_registered_model_alias(name, CHAMPION, str(number))
     settle(places)
@@ -199,7 +240,7 @@ def refuse(number: int, reason: str, places: Places) -> None:
 def settle(places: Places) -> None:
     """Brings the other aliases in line with the champion."""
     client, name = tracker.client(places), places.registered_name
-    before, waiting, now = previous(places), by_alias(CHALLENGER, places), champion(places)
+    before, waiting, now = previous(places), by_alias(CHALLENGER, places), by_alias(CHAMPION, places)
     if before:
         client.set_registered_model_alias(name, PREVIOUS, str(before.number))
     elif by_alias(PREVIOUS, places):
@@ -210,19 +251,28 @@ def settle(places: Places) -> None:
 
 def previous(places: Places) -> Version | None:
     """The newest version that was in use before the champion, was not taken back, and still has its files."""
+    return usable(champions(places)[:-1], places)
+
+
+def usable(numbers: list[int], places: Places) -> Version | None:
+    """Return the last of these versions that is there, was not taken back, and still has its files."""
     by_number = {one.number: one for one in versions(places)}
-    earlier = [by_number[number] for number in reversed(champions(places)[:-1]) if number in by_number]
-    return next((one for one in earlier if not (one.withdrawn or one.removed)), None)
+    there = [by_number[number] for number in reversed(numbers) if number in by_number]
+    return next((one for one in there if not (one.withdrawn or one.removed)), None)
 
 
-def champions(places: Places) -> list[int]:
-    """Numbers of the versions that were in use, up to the one that is."""
+def listed(places: Places) -> list[int]:
+    """Return the numbers of the versions that were in use, the newest last, as they were noted before each promotion."""
 
     def ask(client: "MlflowClient") -> str:
         return client.get_registered_model(places.registered_name).tags.get(CHAMPIONS, "")
 
-    now = champion(places)
-    numbers = [int(one) for one in tracker.asked(f"champions of {places.registered_name}", ask, "", places).split()]
+    return [int(one) for one in tracker.asked(f"champions of {places.registered_name}", ask, "", places).split()]
+
+
+def champions(places: Places) -> list[int]:
+    """Return the numbers of the versions that were in use, up to the one that is."""
+    now, numbers = by_alias(CHAMPION, places), listed(places)
     if now is None:
         return []
     while numbers and numbers[-1] != now.number:

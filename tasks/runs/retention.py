@@ -20,7 +20,7 @@ from tasks.images.manifest import shelf
 from tasks.runs import kept, registry, tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import File, scratch_beside, usable
+from tasks.runs.files import File, lies_below, scratch_beside, usable, visible
 from tasks.runs.last import last_run, model_of, registered_models, section_of
 from tasks.runs.step_record import content_of
 from tasks.runs.tables import column
@@ -49,6 +49,8 @@ class Surplus(NamedTuple):
     what: str
     bytes: int
     remove: Callable[[], object]
+    folder: Path | None = None
+    """Where it lies; None of what the registry removes by itself."""
 
 
 class InUse(BadInput):
@@ -169,7 +171,8 @@ def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Surpl
         return by_model[0] in stays.models if by_model else not by_content or by_content[0] in alive
 
     if size := kept.size_without(stands, places):
-        yield Surplus("results by content", size, partial(kept.shed, stands, places))
+        file = Path(os.path.realpath(places.data / kept.NAME))
+        yield Surplus("results by content", size, partial(kept.shed, stands, places), file.parent)
 
 
 def entries(what: str, folder: Path, stay: frozenset[str]) -> Iterator[Surplus]:
@@ -177,14 +180,15 @@ def entries(what: str, folder: Path, stay: frozenset[str]) -> Iterator[Surplus]:
     return (of_path(what, path) for path in visible(folder) if path.name not in stay)
 
 
-def visible(folder: Path) -> list[Path]:
-    """Of a folder, if it is there; scratch is swept by others."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
-
-
 def of_path(what: str, path: Path) -> Surplus:
-    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
-    return Surplus(what, sum(file.stat().st_size for file in files), partial(remove, path))
+    files = [one for one in (path, *path.rglob("*")) if one.is_file() and not one.is_symlink()]
+    return Surplus(what, sum(file.stat().st_size for file in files), partial(remove, path), path.parent)
+
+
+def leads_out(item: Surplus, places: Places) -> bool:
+    """Return whether a link leads to it, out of the two places: what lies there is another's, perhaps that of a copy's original."""
+    folder = item.folder
+    return folder is not None and not any(lies_below(folder, place) for place in (places.data, places.artifacts))
 
 
 def remove(path: Path) -> None:
@@ -214,8 +218,15 @@ def named(record: Path) -> Iterator[str]:
 def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tuple[int, int]]:
     """Removes what nothing needs, or only counts it: what, how many and how many bytes. Raises BadInput while a run is under way."""
     found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    tracker.require_usable(places)
+    registry.champion(places)  # raises where its alias was removed: its files would go
     with using(places, alone=True), registry.deciding(places):
-        for one in list(surplus(needed(keep_runs, places), places)):
+        items = list(surplus(needed(keep_runs, places), places))
+        for folder in sorted({str(one.folder) for one in items if leads_out(one, places)}):
+            print(f"{folder} is a link out of the two places: what lies there is left alone")
+        for one in items:
+            if leads_out(one, places):
+                continue
             count, size = found[one.what]
             found[one.what] = (count + 1, size + one.bytes)
             if not dry:

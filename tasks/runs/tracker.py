@@ -1,6 +1,6 @@
 """Tracker: runs in MLflow. No other file imports it; `registry` keeps its versions through the client that is made here.
 
-Embedded, it is `artifacts/mlflow.db` and files beside it; MLFLOW_TRACKING_URI names a server instead.
+Embedded, it is `artifacts/mlflow.db` and files beside it (`mlflow_database`); MLFLOW_TRACKING_URI names a server instead.
 """
 
 import hashlib
@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import sys
 import urllib.request
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -16,14 +17,25 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from warnings import catch_warnings
 
 from pydantic import ValidationError
 
+from tasks.runs import mlflow_database
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import json_object, scratch_beside, tree_digest, write_whole
+from tasks.runs.files import (
+    alone,
+    erase,
+    json_object,
+    lies_below,
+    publish,
+    scratch_beside,
+    tree_digest,
+    write_whole,
+)
 from tasks.runs.records import Release
 
 if TYPE_CHECKING:
@@ -42,7 +54,7 @@ T = TypeVar("T")
 
 def address(places: Places) -> str:
     """The server, or the embedded database."""
-    return server() or f"sqlite:///{embedded(places)}"
+    return server() or mlflow_database.address(places)
 
 
 def server() -> str | None:
@@ -50,13 +62,18 @@ def server() -> str | None:
 
 
 def embedded(places: Places) -> Path:
-    return places.artifacts.absolute() / "mlflow.db"
+    return mlflow_database.path_of(places)
 
 
-def reachable() -> None:
-    """Raises ConnectionError where a server is named that does not answer: better now than after hours of training."""
+def require_usable(places: Places) -> None:
+    """Raise where MLflow cannot be used: better now than after hours of training. Makes nothing.
+
+    Raises ConnectionError where a server is named that does not answer, BadInput where the embedded database has a fault.
+    """
     uri = server()
-    if uri and uri.startswith("http"):
+    if not uri:
+        mlflow_database.check_writable(places)
+    elif uri.startswith("http"):
         try:
             urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
         except OSError as error:
@@ -64,9 +81,21 @@ def reachable() -> None:
 
 
 def client(places: Places) -> "MlflowClient":
-    if not server():
-        places.artifacts.absolute().mkdir(parents=True, exist_ok=True)
+    prepare(places)
     return client_of(address(places))
+
+
+def prepare(places: Places) -> None:
+    """Make the embedded database where there is none yet, whole or not at all. Raises BadInput where it has a fault."""
+    if server() or mlflow_database.check(places):
+        return
+    path = mlflow_database.path_of(places)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with alone(path.with_name(".registry.lock")), scratch_beside(path) as scratch:
+        if not mlflow_database.check(places):  # another run may have made it meanwhile
+            client_of(f"sqlite:///{scratch}").search_experiments(max_results=1)
+            path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # it would be played into the new one
+            publish(scratch, path)
 
 
 @cache
@@ -79,18 +108,21 @@ def client_of(uri: str) -> "MlflowClient":
 
 
 def asked(question: str, ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
-    """What MLflow answers, a value that JSON can hold; `nothing` where it knows of nothing.
+    """Return what MLflow answers, a value that JSON can hold; `nothing` where it knows of nothing.
 
     A question does not make a database. What an embedded one has answered holds until its file changes, and is then had without
-    importing MLflow, which takes longer than many a judgement.
+    importing MLflow, which takes longer than many a judgement. Raises BadInput where an embedded one has a fault or was lost.
     """
     if server():
         return found(ask, nothing, places)
-    if (state := stamp(places)) is None:
+    if (seen := mlflow_database.stamp(places)) is None:
         return nothing
+    state = list(seen)
     memo = places.artifacts.absolute() / "mlflow.answers.json"
     answers = remembered(memo, state)
     if question not in answers:
+        if not mlflow_database.check(places):
+            return nothing
         answers[question] = found(ask, nothing, places)
         with suppress(OSError):  # who may only read asks each time
             write_whole(memo, json.dumps({"state": state, "answers": answers, "sha256": digest(answers)}).encode())
@@ -108,19 +140,6 @@ def found(ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return nothing
         raise
-
-
-def stamp(places: Places) -> list[int] | None:
-    """What changes whenever the embedded database does; None where there is none."""
-    try:
-        with open(embedded(places), "rb") as opened:
-            changes = opened.read(28)[
-                24:
-            ]  # SQLite counts them here; times of files are too coarse for two changes at once
-            seen = os.fstat(opened.fileno())
-    except FileNotFoundError:
-        return None
-    return [int.from_bytes(changes), seen.st_ino, seen.st_size, seen.st_mtime_ns]
 
 
 def remembered(memo: Path, state: list[int]) -> dict[str, Any]:
@@ -160,13 +179,10 @@ def runs_about(question: str, client: "MlflowClient") -> list["Run"]:
 
 
 def experiment(places: Places) -> str:
-    """Of the registered model's name. Where `artifacts` was moved a new one begins: the files of an old one lie where they lay."""
+    """Return the experiment of the registered model's name; it is made where there is none."""
     known, name = client(places), places.registered_name
-    location = None if server() else (places.artifacts.absolute() / "mlflow").as_uri()
+    location = None if server() else mlflow_database.files_of(places).as_uri()
     there = known.get_experiment_by_name(name)
-    if there and location not in (None, there.artifact_location):
-        name = f"{name} in {places.artifacts.absolute()}"
-        there = known.get_experiment_by_name(name)
     return there.experiment_id if there else known.create_experiment(name, artifact_location=location)
 
 
@@ -205,7 +221,7 @@ def decided(tracked: str, places: Places) -> Release | None:
 
     def ask(client: "MlflowClient") -> str | None:
         try:
-            return Path(client.download_artifacts(tracked, DECISION)).read_text(encoding="utf-8")
+            return stored_run(tracked, places).text(DECISION)
         except (OSError, UnicodeError):
             return None
 
@@ -320,22 +336,12 @@ def fetch_model(number: int, inside: str, target: Path, places: Places) -> None:
 
     Raises FileNotFoundError where the registry has no such folder, ConnectionError where it has one and does not give it.
     """
-    from mlflow.artifacts import download_artifacts
-    from mlflow.exceptions import MlflowException
-
-    known = client(places)
-    stored = known.get_model_version_download_uri(places.registered_name, str(number))
-    if not Stored(stored, places).size(inside or None):
-        raise FileNotFoundError(f"there is no {inside or 'model'} in {stored}")
+    stored = stored_version(number, places)
+    if not stored.size(inside):
+        raise FileNotFoundError(f"there is no {inside or 'model'} in {stored.uri}")
     with scratch_beside(target) as scratch:
         scratch.mkdir()
-        try:
-            there = download_artifacts(
-                artifact_uri=f"{stored}/{inside}", dst_path=str(scratch), tracking_uri=address(places)
-            )
-        except MlflowException as error:
-            raise ConnectionError(f"{stored}/{inside}: {error.message}") from error
-        os.replace(there, target)
+        os.replace(stored.fetch(inside, scratch), target)
 
 
 def runs_with_files(names: Collection[str], places: Places) -> list[str]:
@@ -357,38 +363,121 @@ def runs_with_files(names: Collection[str], places: Places) -> list[str]:
 
 def bytes_of_run(tracked: str, places: Places) -> int:
     """Of the files that `shed_run` removes."""
-    return Stored(client(places).get_run(tracked).info.artifact_uri, places).size(but=DECISION)
+    return stored_run(tracked, places).size(but=DECISION)
 
 
 def shed_run(tracked: str, places: Places) -> None:
     """Removes the files of a run, and leaves its decision, figures and parameters."""
-    Stored(client(places).get_run(tracked).info.artifact_uri, places).remove(but=DECISION)
+    stored_run(tracked, places).remove(but=DECISION)
     client(places).set_tag(tracked, REMOVED, today())
 
 
 def bytes_of_version(number: int, places: Places) -> int:
-    return Stored(client(places).get_model_version_download_uri(places.registered_name, str(number)), places).size()
+    return stored_version(number, places).size()
 
 
 def shed_version(number: int, places: Places) -> None:
     """Removes the files of a version, and leaves what is known of it."""
-    known, name = client(places), places.registered_name
-    Stored(known.get_model_version_download_uri(name, str(number)), places).remove()
-    known.set_model_version_tag(name, str(number), REMOVED, today())
+    stored_version(number, places).remove()
+    client(places).set_model_version_tag(places.registered_name, str(number), REMOVED, today())
 
 
-class Stored:
+def stored_run(tracked: str, places: Places) -> "StoredFiles":
+    return stored(client(places).get_run(tracked).info.artifact_uri, places)
+
+
+def stored_version(number: int, places: Places) -> "StoredFiles":
+    return stored(client(places).get_model_version_download_uri(places.registered_name, str(number)), places)
+
+
+def stored(uri: str, places: Places) -> "StoredFiles":
+    return RemoteFiles(uri, places) if server() else LocalFiles(uri, places)
+
+
+class StoredFiles(Protocol):
     """Files that MLflow keeps below one address."""
+
+    uri: str
+
+    def size(self, path: str = "", but: str = "") -> int:
+        """Return the bytes of all files, or of those below `path`; without the one that is excepted."""
+
+    def text(self, path: str) -> str | None:
+        """Return the content of a file, or None where there is none."""
+
+    def fetch(self, path: str, into: Path) -> Path:
+        """Copy a folder and return where the copy lies. Raises ConnectionError where it is not given."""
+
+    def remove(self, but: str = "") -> None:
+        """Remove all but the one that is excepted."""
+
+
+class LocalFiles:
+    """Files below `artifacts`. No link leads out of it, and nothing is removed by MLflow, which takes `%20` in a path for a space."""
+
+    def __init__(self, uri: str, places: Places):
+        self.uri, self.places, self.folder = uri, places, mlflow_database.home(uri, places)
+
+    def files(self, path: str = "") -> dict[str, Path]:
+        """Return the files below `path` by their name in the folder."""
+        if self.folder is None:
+            return {}
+        found = {one.relative_to(self.folder).as_posix(): one for one in (self.folder / path).rglob("*")}
+        return {name: one for name, one in found.items() if one.is_file() and lies_below(one, self.places.artifacts)}
+
+    def size(self, path: str = "", but: str = "") -> int:
+        return sum(file.stat().st_size for name, file in self.files(path).items() if name != but)
+
+    def text(self, path: str) -> str | None:
+        file = self.files().get(path)
+        return file.read_text("utf-8") if file else None
+
+    def fetch(self, path: str, into: Path) -> Path:
+        try:
+            for name, file in self.files(path).items():
+                (into / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, into / name)
+        except OSError as error:
+            raise ConnectionError(f"{self.uri}/{path}: {error}") from error
+        return into / path
+
+    def remove(self, but: str = "") -> None:
+        for one in self.folder.iterdir() if self.folder and self.folder.is_dir() else ():
+            if one.name != but:
+                erase(one)
+
+
+class RemoteFiles:
+    """Files that a server, or a store that it names, keeps."""
 
     def __init__(self, uri: str, places: Places):
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+        self.uri, self.places = uri, places
         self.repository = get_artifact_repository(uri, tracking_uri=address(places), registry_uri=address(places))
 
-    def size(self, path: str | None = None, but: str = "") -> int:
-        """Bytes of all files, or of those below `path`; without the one that is excepted."""
-        below = [one for one in self.repository.list_artifacts(path) if one.path != but]
+    def size(self, path: str = "", but: str = "") -> int:
+        below = [one for one in self.repository.list_artifacts(path or None) if one.path != but]
         return sum(self.size(one.path) if one.is_dir else one.file_size or 0 for one in below)
+
+    def text(self, path: str) -> str | None:
+        with TemporaryDirectory() as folder:
+            try:
+                return Path(self.repository.download_artifacts(path, folder)).read_text("utf-8")
+            except OSError:
+                return None
+
+    def fetch(self, path: str, into: Path) -> Path:
+        from mlflow.artifacts import download_artifacts
+        from mlflow.exceptions import MlflowException
+
+        try:
+            there = download_artifacts(
+                artifact_uri=f"{self.uri}/{path}", dst_path=str(into), tracking_uri=address(self.places)
+            )
+        except MlflowException as error:
+            raise ConnectionError(f"{self.uri}/{path}: {error.message}") from error
+        return Path(there)
 
     def remove(self, but: str = "") -> None:
         for one in self.repository.list_artifacts():
