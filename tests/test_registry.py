@@ -265,7 +265,7 @@ def test_where_no_version_is_left_the_next_one_is_a_first_one(three):
         tracker.client(three).delete_model_version(three.registered_model, number)
     assert registry.champion(three) is None
     put_into_use(model_folder("four", three), three)
-    assert registry.champion(three).number == 1
+    assert (registry.champions(three), registry.previous(three)) == ([4], None)
 
 
 def test_the_command_names_a_registered_model_that_is_not_the_usual_one(three):

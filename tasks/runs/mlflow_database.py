@@ -51,13 +51,12 @@ def path_of(places: Places) -> Path:
     """Return the path of the database. Raises BadInput where MLflow could not be told of it."""
     path = places.artifacts.absolute() / "mlflow.db"
     try:
-        path.as_uri().encode()
         spelled = str(path).encode()
     except UnicodeEncodeError:
         spelled = b"?"
     if b"?" in spelled:
         raise BadInput(
-            f"--artifacts {str(places.artifacts)!a} cannot be used: MLflow's address of a database takes UTF-8 without `?`; "
+            f"--artifacts {str(path.parent)!a} cannot be used: MLflow opens no database whose path contains `?` or is not UTF-8; "
             "choose a folder of another name, or let MLFLOW_TRACKING_URI name a server"
         )
     return path

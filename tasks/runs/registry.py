@@ -81,10 +81,11 @@ def out_of_use(places: Places) -> str:
 def taken_off(places: Places) -> list[int]:
     """Return the numbers of the versions that were in use before the alias was removed.
 
-    None before the first promotion, and where no version is left that could come back: the next model is a first one.
+    None before the first promotion, and where none of them is left that could come back: the next model is a first one.
     """
-    numbers, there = listed(places), versions(places)
-    if all(one.removed for one in there):
+    numbers = listed(places)
+    there = [one for one in versions(places) if one.number in numbers and not one.removed]
+    if not there:
         return []
     first = next((one for one in there if [one.number] == numbers), None)
     # A run that was killed amid the first promotion has noted its decision and not carried it out: the next run does.
