@@ -47,8 +47,12 @@ def validate(
     refuse_empty_class(rows, folder.classes)
     quarantine(bad, places)
     refusals, unused = sorted(bad + withdrawn + conflicts), len(wanted.keys() - {entry.sha256 for entry in found})
-    changed = store_table("label_changes", changes, Correction, places)
-    for line in (*notes(entries, seen, known), *spoken(corrected, unused), *label_notes(changes, changed.path(places))):
+    changed = store_table("label_changes", changes, Correction, places) if changes else None
+    for line in (
+        *notes(entries, seen, known),
+        *spoken(corrected, unused),
+        *label_notes(changes, changed.path(places) if changed else None),
+    ):
         print(f"validate: {line}")
     print(f"validate: {len(rows):,} images accepted, {len(refusals):,} quarantined{reasons(refusals)}")
     return Manifest(
@@ -172,7 +176,7 @@ def spoken(corrected: Sequence[Corrected], unused: int) -> Iterator[str]:
         yield f"{len(corrected):,} files corrected; {unused:,} corrections are of images that this run does not have"
 
 
-def label_notes(changes: Sequence[Correction], table: Path) -> Iterator[str]:
+def label_notes(changes: Sequence[Correction], table: Path | None) -> Iterator[str]:
     """Which photographs came with another label than before, and where all the lines stand that take it."""
     if changes:
         yield f"{label_change_summary(changes)}; all such lines: {table}"

@@ -163,7 +163,7 @@ def test_the_folder_of_a_run_holds_all_there_is_to_know(outcome, places):
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert files == [
         "audit.csv", "castings.csv", "corrections.csv", "figures/confusion.png", "figures/learning.png",
-        "figures/mistakes.png", "figures/samples.png", "label_changes.csv", "model.txt", "predictions.csv", "quarantine.csv",
+        "figures/mistakes.png", "figures/samples.png", "model.txt", "predictions.csv", "quarantine.csv",
         "report.html", "run.json", "splits.csv",
     ]  # fmt: skip
     assert json.loads((folder / "run.json").read_text()) == json.loads(json.dumps(facts(outcome)))
@@ -190,7 +190,6 @@ def test_the_tables_of_a_run_are_those_of_its_records(outcome, places):
         "splits.csv": outcome.splits.table,
         "castings.csv": outcome.audit.groups,
         "corrections.csv": outcome.manifest.corrected,
-        "label_changes.csv": outcome.manifest.label_changes,
         "quarantine.csv": outcome.manifest.refused,
         "predictions.csv": outcome.evaluation.predictions,
     }
@@ -265,3 +264,9 @@ def test_a_folder_in_the_place_of_latest_makes_way_and_is_kept(outcome, places):
     assert copy.is_symlink()
     assert copy.resolve() == folder
     assert (places.artifacts / f"runs/copy-before-{outcome.run_id}/run.json").read_text() == "{}"
+
+
+def test_where_labels_changed_the_lines_that_take_them_lie_in_the_folder_of_the_run(outcome, places):
+    changed = outcome.manifest.model_copy(update={"label_changes": outcome.manifest.refused})
+    folder = write_run(replace(outcome, manifest=changed), "")
+    assert (folder / "label_changes.csv").read_bytes() == outcome.manifest.refused.path(places).read_bytes()

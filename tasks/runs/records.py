@@ -146,7 +146,7 @@ class Manifest(Record):
     corrected: File
     """The corrections that applied, a row an image."""
     label_changes: File | None = None
-    """The lines of `corrections.csv` that take the labels which came later than others of equal content."""
+    """The lines of `corrections.csv` that take the labels which came later than others of equal content; None where there are none."""
     classes: Classes
     images: int
     quarantined: int
