@@ -230,8 +230,8 @@ def require_model(released: Release) -> None:
     """Exit with status 1 where a run leaves no model in use: whatever follows it would not find one."""
     if released.version is None:
         print(
-            "no model is in use: the new one does not keep to the limits, and there was none before it; the report says which "
-            "limits: train longer, or on more images, or set other limits by --acceptance",
+            f"no model is in use, and the new one was kept out: {released.reason}; train longer or on more images, set other "
+            "limits (--acceptance), or bring a version into use by flows/promote.py",
             file=sys.stderr,
         )
         raise SystemExit(1)
