@@ -131,7 +131,7 @@ def test_the_model_of_a_run_comes_from_its_folder_and_else_from_the_registry(
     exports, _ = released
     run = places.artifacts / "runs/one"
     run.mkdir(parents=True)
-    (run / "run.json").write_text(json.dumps({"model": {"folder": exports.digest}}))
+    (run / "run.json").write_text(json.dumps({"config": {}, "model": {"folder": exports.digest}}))
     words = tmp_path / "castings/test/def_front/cast_0.jpeg", "--run", "one"
     with monkeypatch.context() as patched:
         patched.setattr(predict.registry, "versions", lambda _: pytest.fail("the folder is at hand"))

@@ -27,7 +27,7 @@ def ran(name: str, places, *, keys=(), model: str = "00", tracked: str | None = 
     folder = places.artifacts / "runs" / name
     folder.mkdir(parents=True)
     steps = {f"step{number}": {"cached": False, "seconds": 1, "key": key} for number, key in enumerate(keys)}
-    (folder / "run.json").write_text(json.dumps({"steps": steps, "model": {"folder": model}}))
+    (folder / "run.json").write_text(json.dumps({"config": {}, "steps": steps, "model": {"folder": model}}))
     if tracked:
         client = tracker.client(places)
         client.log_text(tracked, "a page", "report.html")

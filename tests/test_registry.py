@@ -205,7 +205,7 @@ def test_what_is_in_use_is_remembered(three, monkeypatch):
 
 
 def remove_alias(places: Places) -> None:
-    tracker.client(places).delete_registered_model_alias(places.registered_model, registry.CHAMPION)
+    tracker.client(places).delete_registered_model_alias(places.registered_name, registry.CHAMPION)
 
 
 COMMANDS = {
@@ -247,7 +247,7 @@ def test_every_command_says_what_to_restore_where_the_database_was_lost(three):
 
 def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(three):
     registry.withdraw(3, "was refused", three)
-    tracker.client(three).delete_model_version(three.registered_model, "2")
+    tracker.client(three).delete_model_version(three.registered_name, "2")
     remove_alias(three)
     with pytest.raises(BadInput, match="--version 1` brings the last one back"):
         registry.champion(three)
@@ -262,7 +262,7 @@ def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(thre
 
 def test_where_no_version_is_left_the_next_one_is_a_first_one(three):
     for number in "123":
-        tracker.client(three).delete_model_version(three.registered_model, number)
+        tracker.client(three).delete_model_version(three.registered_name, number)
     assert registry.champion(three) is None
     put_into_use(model_folder("four", three), three)
     assert (registry.champions(three), registry.previous(three)) == ([4], None)
@@ -278,7 +278,7 @@ def test_the_command_names_a_registered_model_that_is_not_the_usual_one(three):
 
 
 def test_a_champion_that_was_deleted_is_told_too(three):
-    tracker.client(three).delete_model_version(three.registered_model, "3")
+    tracker.client(three).delete_model_version(three.registered_name, "3")
     with pytest.raises(BadInput, match="--version 2` brings the last one back"):
         registry.champion(three)
 

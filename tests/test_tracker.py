@@ -112,7 +112,7 @@ def test_a_copy_reads_and_removes_its_own_files_alone(registered, tmp_path):
     shutil.copytree(registered.artifacts, copy.artifacts)
     for kept in (registered.artifacts / "mlflow").rglob("decision.json"):
         kept.write_text("the original's")
-    tracker.fetch_model(1, folder.name, tmp_path / "read", copy)
+    tracker.fetch_model(1, f"data/{folder.name}", tmp_path / "read", copy)
     assert (tmp_path / "read/decision.json").read_text() == "one"
     assert tracker.bytes_of_version(1, copy) > 0
     tracker.shed_version(1, copy)

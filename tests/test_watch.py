@@ -241,7 +241,7 @@ def test_what_a_run_leaves_that_ends_during_a_look_is_seen_by_the_next(look, set
     def meanwhile(places):
         run = places.artifacts / "runs/20261123-000000-compact-77aa"
         run.mkdir(parents=True)
-        (run / "run.json").write_text("{}")
+        (run / "run.json").write_text('{"config": {}}')
         (run.parent / "latest").symlink_to(run.name)
         return before(places)
 

@@ -88,12 +88,20 @@ def resolve_model(places: Places) -> Places:
 
 
 def model_in_use(places: Places) -> str:
-    """Return which of the two default names has a model in use; of both the one that is not drawn parts."""
-    version = registry.champion(places.with_model(MODEL))
-    drawn = {run.folder.name for run in runs(places) if run.of_sample}
-    if version and version.run_id not in drawn:
-        return MODEL
-    return SAMPLE_MODEL if registry.champion(places.with_model(SAMPLE_MODEL)) else MODEL
+    """Return which of the two default names has a model in use; of both the one that is not drawn parts.
+
+    A name whose alias was removed counts: the command that then asks for the model says what is wrong.
+    """
+    name = MODEL
+    try:
+        version = registry.champion(places.with_model(name))
+        drawn = {run.folder.name for run in runs(places) if run.of_sample}
+        if version and version.run_id not in drawn:
+            return MODEL
+        name = SAMPLE_MODEL
+        return name if registry.champion(places.with_model(name)) else MODEL
+    except BadInput:
+        return name
 
 
 def nothing_in_use(places: Places) -> str:

@@ -219,7 +219,8 @@ def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tup
     """Removes what nothing needs, or only counts it: what, how many and how many bytes. Raises BadInput while a run is under way."""
     found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     tracker.require_usable(places)
-    registry.champion(places)  # raises where its alias was removed: its files would go
+    for model in registered_models(places):
+        registry.champion(places.with_model(model))  # raises where its alias was removed: its files would go
     with using(places, alone=True), registry.deciding(places):
         items = list(surplus(needed(keep_runs, places), places))
         for folder in sorted({str(one.folder) for one in items if leads_out(one, places)}):
