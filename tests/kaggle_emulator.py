@@ -120,7 +120,13 @@ class Emulator:
     def environment(self, home: Path, **settings: str) -> dict[str, str]:
         """The variables that send the client of another process here, anonymous unless `settings` say otherwise."""
         kept = {name: value for name, value in os.environ.items() if name not in foreign_settings()}
-        own = {"HOME": str(home), "KAGGLE_API_ENVIRONMENT": "LOCALHOST", "http_proxy": self.api.address, "no_proxy": ""}
+        own = {
+            "HOME": str(home),
+            "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
+            "PYTHONPATH": str(Path(__file__).parent / "kaggle_elsewhere"),
+            "http_proxy": self.api.address,
+            "no_proxy": "",
+        }
         return kept | own | settings
 
     def answer(self, request: Request) -> Answer:
