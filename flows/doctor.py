@@ -7,21 +7,20 @@ import os
 import platform
 import shutil
 import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults when it is imported
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from tasks.runs import registry
+from tasks.runs.addresses import parted, status_of
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.messages import cell, show
 from tasks.runs.outcome import installed
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, walk
@@ -81,10 +80,9 @@ def server() -> str:
     if not address:
         return "none named by PREFECT_API_URL: each run starts its own for a while"
     try:
-        with urllib.request.urlopen(f"{address}/health", timeout=5) as answer:
-            return f"{address} answers {answer.status}"
-    except OSError as error:
-        return f"{address} does not answer: {error}"
+        return f"{parted(address).plain} answers {status_of(address, '/health', seconds=5)}"
+    except (OSError, BadInput) as error:
+        return f"{parted(address).plain} does not answer: {error}"
 
 
 def credentials() -> str:
@@ -98,8 +96,8 @@ def main() -> None:
     arguments = parse(DoctorArguments, sys.argv[1:])
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, found in findings(arguments.places):
-        table.add_row(Text(name, "bold"), Text(found))
-    Console().print(table)
+        table.add_row(cell(name, "bold"), cell(found))
+    show(table)
 
 
 if __name__ == "__main__":

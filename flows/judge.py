@@ -10,8 +10,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
+from tasks.runs.messages import say
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
@@ -20,6 +22,7 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_markdown, for_terminal
 from tasks.runs.markdown import code, table
 
 SHOWN = 50  # images for a person, in the Prefect UI
@@ -37,13 +40,17 @@ class JudgeArguments(Arguments):
     places: Places = Places()
 
 
-@flow(flow_run_name="judge {folder}", log_prints=True)
+def run_name() -> str:
+    return for_terminal(f"judge {flow_run.parameters['folder']}")
+
+
+@flow(flow_run_name=run_name, log_prints=True)
 def judge(folder: Path, results: Path | None = None, settle_seconds: float = SETTLED, places: Places = Places()) -> int:
     """As the command line does it. The images that were judged; those for a person are listed in the Prefect UI."""
     done = inspected(folder, results, settle_seconds, places)
-    print(told(done))
+    say(told(done))
     if done.rows:
-        create_markdown_artifact(report(done), key="judged", description=f"{folder}, judged")
+        create_markdown_artifact(report(done), key="judged", description=f"{code(str(folder))}, judged")
     return len(done.rows)
 
 
@@ -70,12 +77,12 @@ def report(done: Inspected) -> str:
     cases = [(code(row["path"]), code(row["reason"])) for row in done.rows if row["decision"] == "review"]
     listed = table(("For a person", "Why"), cases[:SHOWN]) if cases else ""
     more = f"{SHOWN} of {len(cases):,} are shown." if len(cases) > SHOWN else ""
-    return "\n\n".join(filter(None, [told(done), listed, more]))
+    return "\n\n".join(filter(None, [for_markdown(told(done)), listed, more]))
 
 
 def main() -> None:
     asked = parse(JudgeArguments, sys.argv[1:])
-    print(told(inspected(asked.folder, asked.results, asked.settle_seconds, asked.places)))
+    say(told(inspected(asked.folder, asked.results, asked.settle_seconds, asked.places)))
 
 
 if __name__ == "__main__":

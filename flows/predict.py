@@ -16,6 +16,7 @@ import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults wh
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from tasks.runs.messages import say, say_json, warn
 from tasks.models import bundle
 from tasks.models.formats import NAMES
 from tasks.models.prediction import Answer, Predictor
@@ -23,9 +24,8 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import write_whole
 from tasks.runs.progress import bar
-from tasks.runs.tables import as_table
+from tasks.runs.tables import write_rows
 from tasks.sources.folder import is_image, walk
 
 
@@ -117,21 +117,20 @@ def main() -> None:
     if not images:
         raise BadInput(f"no image lies in {', '.join(arguments.images)}: .jpeg, .jpg and .png files are judged")
     predictor, answers = chosen(arguments), []
-    print(f"judged by {predictor.name}", file=sys.stderr)
+    warn(f"judged by {predictor.name}")
     with bar("judging", len(images)) as advance:
         for answer in predictor.judge(images):
             answers.append(answer)
             advance("")
     if arguments.csv:
-        rows = (answer.model_dump() for answer in answers)
-        write_whole(arguments.csv, as_table(rows, tuple(Answer.model_fields)).encode())
+        write_rows(arguments.csv, (answer.model_dump() for answer in answers), tuple(Answer.model_fields))
     if arguments.as_json:
-        print(json.dumps([answer.model_dump() for answer in answers], indent=2))
+        say_json([answer.model_dump() for answer in answers])
         return
-    print("\n".join(map(line, answers)))
+    say(*map(line, answers))
     if len(answers) > 1:
         found = Counter(answer.decision for answer in answers)
-        print(
+        say(
             f"{len(answers):,} images: {', '.join(f'{found[decision]:,} {decision}' for decision in ('pass', 'review', 'reject'))}"
         )
 

@@ -14,6 +14,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
+from tasks.runs.messages import say
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
@@ -38,6 +39,7 @@ from tasks.runs import registry
 from tasks.runs.commandline import RetrainArguments, exit_status, parse
 from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_markdown, for_terminal
 from tasks.runs.files import alone, usable
 from tasks.runs.last import as_last_time, last_run, whole
 from tasks.runs.markdown import of
@@ -73,7 +75,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
     usable(places)
     before = last_run(places)
     if (asked := as_last_time(config)) is None:
-        print(f"watch: there was no run in {places.artifacts.absolute()}: flows/retrain.py makes one, or name a source")
+        say(f"watch: there was no run in {places.artifacts.absolute()}: flows/retrain.py makes one, or name a source")
         return False
     places.data.mkdir(parents=True, exist_ok=True)
     with alone(places.data.absolute() / ".watching.lock"):
@@ -82,14 +84,14 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         if model and (queue := to_label(model, asked.fetch.settle_seconds, places)) is not None:
             show("to-label", listed(queue))
         if (why := found.due(least, longest_days * DAY)) is None:
-            print(f"watch: new images: {len(found.images):,}, waiting for {least:,}")
+            say(f"watch: new images: {len(found.images):,}, waiting for {least:,}")
             return False
         if obstacle := in_the_way(found, before, places):
-            print(f"watch: {why}; {obstacle}")
+            say(f"watch: {why}; {obstacle}")
             return False
         drifts = compared(found.images, model) if model else ()
         show("arrivals", report(found, why, drifts))
-        print(f"watch: {why}")
+        say(f"watch: {why}")
         return ask(found, why, drifts, asked)
 
 
@@ -133,7 +135,7 @@ def in_use(places: Places) -> Predictor | None:
     try:
         return Predictor(bundle.obtained(version, places), version.number) if version else None
     except BadInput as trouble:
-        print(f"watch: what arrives is not judged: {trouble}")
+        say(f"watch: what arrives is not judged: {trouble}")
         return None
 
 
@@ -150,7 +152,7 @@ def compared(images: tuple[Fresh, ...], model: Predictor) -> tuple[Drift, ...]:
 
 def report(found: News, why: str, drifts: tuple[Drift, ...]) -> str:
     """What arrived, as Markdown."""
-    head = f"{why[0].upper()}{why[1:]}."
+    head = for_markdown(f"{why[0].upper()}{why[1:]}.")
     if not drifts:
         return head
     escapes, looked_at = sum(one.escapes for one in drifts), sum(one.decisions.get("review", 0) for one in drifts)
@@ -161,7 +163,7 @@ def report(found: News, why: str, drifts: tuple[Drift, ...]) -> str:
 def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> bool:
     """Sends the event, sees that the server has it, and only then notes it: who dies between asks once more, for the same event."""
     if not PREFECT_API_URL.value():
-        print("watch: no server is told, since PREFECT_API_URL is not set; python flows/retrain.py learns from it now")
+        say("watch: no server is told, since PREFECT_API_URL is not set; python flows/retrain.py learns from it now")
         return False
     number = len(told(found, config.places)) + 1
     event = uuid5(NAMESPACE_URL, f"recast {config.places.registered_model} {found.digest} {number}")
@@ -169,7 +171,7 @@ def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> boo
         tell(event, found, why, drifts, config)
         until_had(event)
     remember(found, why, config.places)
-    print("watch: a retraining is asked for" + (f", the {number}. time for these news" if number > 1 else ""))
+    say("watch: a retraining is asked for" + (f", the {number}. time for these news" if number > 1 else ""))
     return True
 
 
@@ -180,9 +182,9 @@ def tell(event: UUID, found: News, why: str, drifts: tuple[Drift, ...], config: 
         EVENT,
         resource={"prefect.resource.id": f"recast.images.{name}", "prefect.resource.name": f"new images for {name}"},
         payload={
-            "why": why,
+            "why": for_terminal(why),
             "new_images": len(found.images),
-            "source": found.source.name,
+            "source": for_terminal(found.source.name),
             "drift": [one.model_dump(mode="json") for one in drifts],
             "config": whole(config).model_dump(mode="json", exclude_defaults=True),
         },
@@ -215,7 +217,7 @@ def main() -> None:
     config = Config(**{name: getattr(asked, name) for name in asked.model_fields_set & set(Config.model_fields)})
 
     def once() -> None:
-        look(config, asked.min_new_images, asked.max_wait_days, lambda _, text: print(text))
+        look(config, asked.min_new_images, asked.max_wait_days, lambda _, text: say(*text.splitlines()))
 
     if asked.once:
         return once()

@@ -10,6 +10,7 @@ from tasks.images.manifest import Entry, stored
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places
 from tasks.runs.files import scratch_beside
+from tasks.runs.messages import say
 from tasks.runs.records import Archive, ImageFolder
 from tasks.runs.tables import store_table
 from tasks.sources.archive import members, unpack
@@ -30,7 +31,7 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
         entries = [Entry(file.path, digests[file.path], file.label, file.split) for file in files]
         for entry in entries:
             keep(room / entry.path, stored(entry, places))
-    print(
+    say(
         f"extract: {len(entries):,} files below {root.prefix or 'the top folder'}, {left_alone:,} other images left alone, "
         f"{junk:,} junk files skipped"
     )

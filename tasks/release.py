@@ -16,6 +16,7 @@ from tasks.runs import registry, tracker
 from tasks.runs.config import Acceptance, Places
 from tasks.runs.config import Evaluation as Costs
 from tasks.runs.errors import BadInput
+from tasks.runs.messages import say
 from tasks.runs.records import Evaluation, Exports, Model, Release, Rule, Splits, Verdict
 from tasks.runs.tables import read_table
 
@@ -41,8 +42,8 @@ def release(
                 decided = known(candidate) or settle(candidate)
                 break
             except registry.Overtaken:  # by a run on another machine, which no lock keeps out
-                print("release: another model came into use meanwhile; it is decided again beside that one")
-    print(f"release: {decided.verdict}{f', version {decided.version}' if decided.version else ''}: {decided.reason}")
+                say("release: another model came into use meanwhile; it is decided again beside that one")
+    say(f"release: {decided.verdict}{f', version {decided.version}' if decided.version else ''}: {decided.reason}")
     return decided
 
 

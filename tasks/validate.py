@@ -17,6 +17,7 @@ from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places, Validation
 from tasks.runs.errors import BadInput
 from tasks.runs.files import publish, scratch_beside, sha256_of
+from tasks.runs.messages import say
 from tasks.runs.records import Arrival, Corrections, ImageFolder, Manifest
 from tasks.runs.states import digests
 from tasks.runs.tables import read_table, store_table
@@ -48,8 +49,8 @@ def validate(
     quarantine(bad, places)
     refusals, unused = sorted(bad + withdrawn), len(wanted.keys() - {entry.sha256 for entry in found})
     for line in (*notes(entries, seen, known), *spoken(corrected, unused)):
-        print(f"validate: {line}")
-    print(f"validate: {len(rows):,} images accepted, {len(refusals):,} quarantined{reasons(refusals)}")
+        say(f"validate: {line}")
+    say(f"validate: {len(rows):,} images accepted, {len(refusals):,} quarantined{reasons(refusals)}")
     return Manifest(
         table=store_table("manifest", rows, Row, places),
         refused=store_table("quarantine", refusals, Refusal, places),

@@ -7,6 +7,7 @@ from markdown_it import MarkdownIt
 
 from tasks.images.labels import Corrected
 from tasks.runs import dataset, tracker
+from tasks.runs.escaping import for_terminal
 from tasks.runs.judgement import scored
 from tasks.runs.markdown import code, counts, of, table
 from tasks.runs.records import Figure, Probe, Release
@@ -299,7 +300,7 @@ def test_a_name_in_a_table_stays_in_its_cell(name):
     cell = next(
         token for token in tokens if token.type == "inline" and token.map and token.children[0].type == "code_inline"
     )
-    assert cell.children[0].content == " ".join(name.replace("`", "'").split())
+    assert cell.children[0].content == for_terminal(name).replace("`", r"\x60")
 
 
 def shape(markdown: str) -> list[str]:
@@ -337,7 +338,7 @@ def with_names(outcome, name: str):
 
 
 def test_pipes_are_escaped_and_every_row_has_its_cells():
-    assert table(("a", "b"), [("1|2", "3")]) == "| a | b |\n| --- | --- |\n| 1\\|2 | 3 |"
+    assert table(("a", "b"), [("1|2", code("3|4"))]) == "| a | b |\n| --- | --- |\n| 1&#124;2 | `3\\|4` |"
 
 
 def test_numbers_have_separators_and_names_behind_them():

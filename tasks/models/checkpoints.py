@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.runs.files import publish, scratch_beside, sha256_of
+from tasks.runs.messages import say
 from tasks.runs.records import Epoch
 
 KEPT = 2  # files: the last one, and the one before in case the last is damaged
@@ -50,7 +51,7 @@ def last(room: Path) -> State | None:
     for path in reversed(files(room)):
         if sha256_of(path)[:16] == path.stem.rpartition("-")[2]:
             return read(path)
-        print(f"train: {path} is damaged, so the training goes on from an earlier epoch")
+        say(f"train: {path} is damaged, so the training goes on from an earlier epoch")
         path.unlink()
     return None
 

@@ -2,11 +2,11 @@
 stays in a table, a row an image, also after the photograph was taken away.
 """
 
-import csv
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +15,9 @@ from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import alone, write_whole
+from tasks.runs.files import alone
 from tasks.runs.states import digests
-from tasks.runs.tables import as_table
+from tasks.runs.tables import read_csv, write_rows
 from tasks.sources.arrivals import settled
 from tasks.sources.folder import is_image, walk
 
@@ -61,7 +61,7 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
         for start in range(0, len(new), BLOCK):
             answered = answers(folder, new[start : start + BLOCK], rows, model)
             rows, added = rows + answered, added + answered
-            write_whole(table, as_table(rows, COLUMNS).encode())
+            write_rows(table, rows, COLUMNS)
     return Inspected(table, added, len(names) - len(whole), len(closed))
 
 
@@ -80,10 +80,7 @@ def read(table: Path) -> Rows:
     """The rows of an earlier inspection; none before the first. Raises BadInput when they are not such."""
     if not table.is_file():
         return []
-    with open(table, newline="", encoding="utf-8") as opened:
-        rows = csv.DictReader(opened)
-        if tuple(rows.fieldnames or ()) != COLUMNS:
-            raise BadInput(
-                f"{table} is not a table of judged images: its head is not {', '.join(COLUMNS)}; move it away"
-            )
-        return list(rows)
+    rows = read_csv(table)
+    if tuple(next(rows, ())) != COLUMNS:
+        raise BadInput(f"{table} is not a table of judged images: its head is not {', '.join(COLUMNS)}; move it away")
+    return [dict(zip_longest(COLUMNS, row[: len(COLUMNS)])) for row in rows if row]

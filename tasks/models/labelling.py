@@ -11,10 +11,9 @@ from tasks.models.drift import Judged, examine
 from tasks.models.novelty import distances
 from tasks.models.prediction import Predictor
 from tasks.runs.config import Places
-from tasks.runs.files import write_whole
 from tasks.runs.markdown import code, table
 from tasks.runs.states import digests
-from tasks.runs.tables import as_table, read_table
+from tasks.runs.tables import read_table, write_rows
 from tasks.sources.arrivals import UNLABELLED, settled
 from tasks.sources.folder import is_image, walk
 
@@ -87,7 +86,7 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
         for (sha256, name), verdict in zip(contents.items(), said, strict=True)
     ]
     rows = [images[number] for number in order(judged, model.decision)]
-    write_whole(path, as_table([row._asdict() for row in rows], ToLabel._fields).encode())
+    write_rows(path, [row._asdict() for row in rows], ToLabel._fields)
     return rows
 
 

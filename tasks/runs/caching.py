@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from tasks.runs.code import code_and_libraries
 from tasks.runs.config import Places
+from tasks.runs.messages import say
 from tasks.runs.records import Record, Release
 
 R = TypeVar("R", bound=Record)
@@ -63,10 +64,10 @@ class Steps:
         located = step.with_options(result_storage=self.places.data.absolute() / "cache", result_serializer="json")
         result, cached, key = self.run(located, *inputs)
         if cached and (what := result.damage(self.places)):
-            print(f"{step.name}: remembered, but {what}: made again")
+            say(f"{step.name}: remembered, but {what}: made again")
             result, cached, key = self.run(located.with_options(refresh_cache=True), *inputs)
         elif cached:
-            print(f"{step.name}: unchanged, remembered")
+            say(f"{step.name}: unchanged, remembered")
         self.times[step.name] = {"cached": cached, "seconds": round(time.perf_counter() - began, 3), "key": key}
         return result
 

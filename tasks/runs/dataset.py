@@ -103,7 +103,7 @@ def data(found: Found) -> str:
         ),
         ("Classes", counts({code(name): count for name, count in splits.by_class.items()})),
         ("Splits", counts({name.replace("_", " "): count for name, count in splits.by_split.items()})),
-        ("Split digest", f"`{splits.table.sha256[:16]}`"),
+        ("Split digest", code(splits.table.sha256[:16])),
     ]
     heads = (
         "Origin",

@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import re
-import urllib.request
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -17,9 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from warnings import catch_warnings
 
+from tasks.runs.addresses import parted, status_of
 from tasks.runs.config import Places
+from tasks.runs.escaping import for_terminal
 from tasks.runs.files import scratch_beside, write_whole
 from tasks.runs.records import Release
+from tasks.runs.redaction import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,7 +43,15 @@ def address(places: Places) -> str:
 
 
 def server() -> str | None:
-    return os.environ.get("MLFLOW_TRACKING_URI") or None
+    """Return what MLFLOW_TRACKING_URI names, if anything.
+
+    User and password of a web address move to the variables that MLflow reads them from: it writes the address into messages and links.
+    """
+    address, user, password = parted(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    if user:
+        os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = user, password
+        os.environ["MLFLOW_TRACKING_URI"] = address
+    return address or None
 
 
 def embedded(places: Places) -> Path:
@@ -53,9 +63,10 @@ def reachable() -> None:
     uri = server()
     if uri and uri.startswith("http"):
         try:
-            urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
+            status_of(uri, "/health", seconds=10)
         except OSError as error:
-            raise ConnectionError(f"no MLflow server answers at {uri} (MLFLOW_TRACKING_URI): {error}") from error
+            what = f"no MLflow server answers at {uri} (MLFLOW_TRACKING_URI): {error}"
+            raise ConnectionError(redacted(what)) from error
 
 
 def client(places: Places) -> "MlflowClient":
@@ -228,15 +239,15 @@ def finish(
     known = client(places)
     run = known.get_run(tracked)
     metrics = metrics_of(facts, history, run.info.start_time)  # equal ones of a second try are then one
-    params = [] if run.data.params else [Param(name, str(value)) for name, value in flat(facts["config"])]
-    told = {**tags_of(facts), **links, NOTE: note, RUN: facts["run_id"]}  # a killed run may have begun it
-    tags = [RunTag(name, str(value)) for name, value in told.items()]
+    params = [] if run.data.params else [Param(name, for_terminal(str(value))) for name, value in flat(facts["config"])]
+    told = {**tags_of(facts), **links, RUN: facts["run_id"]}  # a killed run may have begun it
+    tags = [RunTag(NOTE, note), *(RunTag(name, for_terminal(str(value))) for name, value in told.items())]
     for start in range(0, len(metrics), 1000):
         known.log_batch(tracked, metrics=metrics[start : start + 1000])
     known.log_batch(tracked, params=params, tags=tags)
     images = facts["dataset"]
     source, profile = json.dumps({"uri": images["source"]}), json.dumps(images["by_split"])
-    data = Dataset(str(images["source"]), images["digest"][:32], "recast", source, profile=profile)
+    data = Dataset(for_terminal(images["source"]), images["digest"][:32], "recast", source, profile=profile)
     known.log_inputs(tracked, datasets=[DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
     known.log_artifacts(tracked, str(folder))
     known.set_terminated(tracked)
@@ -299,7 +310,7 @@ def fetch_model(number: int, digest: str, target: Path, places: Places) -> None:
     known = client(places)
     stored, inside = known.get_model_version_download_uri(places.registered_model, str(number)), f"data/{digest}"
     if not Stored(stored, places).size(inside):
-        raise FileNotFoundError(f"there is no {inside} in {stored}")
+        raise FileNotFoundError(redacted(f"there is no {inside} in {stored}"))
     with scratch_beside(target) as scratch:
         scratch.mkdir()
         try:
@@ -307,7 +318,7 @@ def fetch_model(number: int, digest: str, target: Path, places: Places) -> None:
                 artifact_uri=f"{stored}/{inside}", dst_path=str(scratch), tracking_uri=address(places)
             )
         except MlflowException as error:
-            raise ConnectionError(f"{stored}/{inside}: {error.message}") from error
+            raise ConnectionError(redacted(f"{stored}/{inside}: {error.message}")) from error
         os.replace(there, target)
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tasks.images import manifest
 from tasks.runs.config import Classes, Fetch, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.messages import say
 from tasks.runs.records import Arrival
 from tasks.runs.states import digests
 from tasks.sources.entries import Caps, name_faults
@@ -45,7 +46,7 @@ def arrival(folder: Folder, names: list[str], whole: set[str], places: Places) -
     """The arrival of those files that are whole. Says how many are not."""
     taken = tuple(name for name in names if f"{folder.path}/{name}" in whole)
     if unsettled := len(names) - len(taken):
-        print(f"arrivals: {unsettled:,} files of {folder.origin} are still being written, left for the next run")
+        say(f"arrivals: {unsettled:,} files of {folder.origin} are still being written, left for the next run")
     return Arrival(
         origin=folder.origin,
         identity=identity(folder.path, taken, places),

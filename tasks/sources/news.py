@@ -9,10 +9,11 @@ from typing import NamedTuple
 from tasks.images.labels import CONFLICT, EXCLUDED, mend
 from tasks.images.manifest import BASE, Entry
 from tasks.runs.config import Fetch, Places
-from tasks.runs.files import digest_of, write_whole
+from tasks.runs.files import digest_of
 from tasks.runs.last import facts_of, last_run
+from tasks.runs.messages import say
 from tasks.runs.records import Arrival, Source
-from tasks.runs.tables import as_table, column, read_table
+from tasks.runs.tables import column, read_table, write_rows
 from tasks.sources.arrivals import State, arrivals, contents, files
 from tasks.sources.corrections import NAME, believed, corrections
 from tasks.sources.source import locate
@@ -96,7 +97,7 @@ def fresh(fetch: Fetch, used: Used, places: Places) -> tuple[Fresh, ...]:
     arrived = [entry for entry in mended if entry.origin != BASE]
     agreeing = [entry for entry in arrived if entry.label == labels[entry.sha256]]
     if contradicting := len(arrived) - len(agreeing):
-        print(f"news: {contradicting:,} images contradict the label of an earlier equal one: {NAME} can decide")
+        say(f"news: {contradicting:,} images contradict the label of an earlier equal one: {NAME} can decide")
     found = {
         entry.sha256: Fresh(entry.origin, there[entry.origin].path / entry.path, entry.sha256, entry.label)
         for entry in reversed(agreeing)
@@ -170,4 +171,4 @@ def remember(found: News, why: str, places: Places) -> None:
     """Notes that these news were told."""
     this = Announcement(found.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
     rows = [one._asdict() for one in (*announced(places), this)]
-    write_whole(places.data.absolute() / ANNOUNCED, as_table(rows, Announcement._fields).encode())
+    write_rows(places.data.absolute() / ANNOUNCED, rows, Announcement._fields)

@@ -9,6 +9,7 @@ from pathlib import Path
 from tasks.runs.config import Fetch, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import sha256_of
+from tasks.runs.messages import say
 from tasks.runs.records import Source
 from tasks.sources.archive import members
 from tasks.sources.folder import find_root, labelled, listing_digest, walk
@@ -51,7 +52,7 @@ def pinned(dataset: DatasetVersion, places: Places) -> DatasetVersion:
         at_hand = [int(path.stem.split("-v")[-1].partition("-")[0]) for path in kaggle_archives(dataset, places)]
         if not at_hand:
             raise
-        print(f"warning: {trouble}; version {max(at_hand)}, fetched before, is used")
+        say(f"warning: {trouble}; version {max(at_hand)}, fetched before, is used")
         return dataset._replace(version=max(at_hand))
     if dataset.version and dataset.version > newest:
         raise BadInput(f"{dataset.address} has no version {dataset.version}: the newest is {newest}")
