@@ -22,6 +22,7 @@ from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.messages import cell, show
 from tasks.runs.outcome import installed
+from tasks.runs.redaction import redacted
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, walk
 
@@ -79,10 +80,11 @@ def server() -> str:
     address = PREFECT_API_URL.value()
     if not address:
         return "none named by PREFECT_API_URL: each run starts its own for a while"
+    shown = redacted(parted(address).plain)
     try:
-        return f"{parted(address).plain} answers {status_of(address, '/health', seconds=5)}"
+        return f"{shown} answers {status_of(address, '/health', seconds=5)}"
     except (OSError, BadInput) as error:
-        return f"{parted(address).plain} does not answer: {error}"
+        return redacted(f"{shown} does not answer: {error}")
 
 
 def credentials() -> str:

@@ -100,7 +100,7 @@ def test_each_format_stands_with_how_it_answers(written):
 
 def test_names_from_outside_are_no_markup(written, finished):
     splits = finished.splits.model_copy(update={"by_origin": {"a`|<b>": 3}})
-    assert "3 `a\\x60\\|<b>`" in written(subject={"splits": splits})
+    assert "3 `a'\\|<b>`" in written(subject={"splits": splits})
 
 
 def test_a_card_is_parted_where_its_front_matter_ends_whatever_an_origin_is_called(written, finished):

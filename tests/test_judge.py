@@ -88,15 +88,15 @@ def test_another_version_has_a_table_of_its_own(inspect, released, places, tmp_p
 
 def test_a_killed_inspection_loses_a_block_at_most_and_the_next_goes_on(inspect, monkeypatch):
     monkeypatch.setattr(inspection, "BLOCK", 4)
-    write, written = inspection.write_whole, []
+    write, written = inspection.write_rows, []
 
-    def dies(target, content):
+    def dies(target, rows, columns):
         if written:
             raise KeyboardInterrupt
-        written.append(write(target, content))
+        written.append(write(target, rows, columns))
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(inspection, "write_whole", dies)
+        patched.setattr(inspection, "write_rows", dies)
         inspect()
     assert len(inspect().rows) == 2
 

@@ -15,6 +15,7 @@ SECRET = "hUnter2-77"
         (f"at https://{SECRET}@host", "at https://***@host"),
         (f"postgresql+psycopg2://recast:{SECRET}@db:5432/mlflow", "postgresql+psycopg2://***@db:5432/mlflow"),
         (f"http://me:p@{SECRET}@host", "http://***@host"),
+        (f"http://me:p/{SECRET}?a@host/b", "http://***@host/b"),
         (f"https:/me:{SECRET}@host/a", "https:/***@host/a"),
         (f"(via http://me:{SECRET}@proxy:1)", "(via http://***@proxy:1)"),
         (f"https://host/a.zip?sig={SECRET}&x=1 ends", "https://host/a.zip?*** ends"),
@@ -40,6 +41,7 @@ def test_each_form_of_a_secret_is_hidden(text, shown):
     [
         "http://127.0.0.1:5000/#/experiments/1/runs/ab",
         "sqlite:////data/a@b/mlflow.db",
+        "http://127.0.0.1:5000/a@b",
         "/data/inbox/photo?x=1.jpeg",
         "C:/a@b",
         "someone@example.com",

@@ -30,9 +30,9 @@ def number_of(count: int, noun: str) -> str:
 def code(text: str) -> Markdown:
     """Return a name from outside as Markdown code, in which nothing is markup.
 
-    A backtick, and a backslash before a pipe, are written as their Python escapes: renderers differ in how they read them there.
+    A backtick becomes an apostrophe, and a backslash before a bar its Python escape: renderers differ in how they read them there.
     """
-    inside = for_terminal(text).replace("`", "\\x60").replace("\\|", "\\x5c|")
+    inside = for_terminal(text).replace("`", "'").replace("\\|", "\\x5c|")
     return Markdown(f"`{inside.strip() or ' '}`")
 
 

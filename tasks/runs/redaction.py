@@ -23,7 +23,7 @@ FORMS = tuple(
     (re.compile(pattern, re.IGNORECASE), replacement)
     for pattern, replacement in (
         # user and password of an address; with one slash after the scheme as `Path` writes it
-        (r"(\b[a-z][a-z0-9+.-]*://)[^\s/?<>\"]*@", rf"\1{HIDDEN}@"),
+        (r"(\b[a-z][a-z0-9+.-]*://)(?:[^\s/?<>\"]*|[^\s/:@<>\"]+:(?!\d+[/?#])[^\s<>\"]*)@", rf"\1{HIDDEN}@"),
         (r"(\b[a-z][a-z0-9+.-]*:/)(?!/)[^\s/?<>\":]*:[^\s/?<>\"]*@", rf"\1{HIDDEN}@"),
         # a webhook's path is its password
         (r"(\bhttps?:/{1,2}(?=[^\s'\"<>]*hook)[^\s/?#'\"<>]+)/[^\s'\"<>]+", rf"\1/{HIDDEN}"),
