@@ -44,7 +44,7 @@ def split(manifest: Manifest, audit: Audit, splitting: Splitting, places: Places
         lookup_accuracy=looked_up(train, test, manifest.classes, places),
         shortcuts=shortcuts(train, test, manifest.classes),
     )
-    say(told(splits, splitting))
+    say(*told(splits, splitting).splitlines())
     return splits
 
 

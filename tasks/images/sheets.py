@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
@@ -78,7 +79,7 @@ def fitted(word: str, width: int) -> str:
     """The word, or as much of its beginning as is no wider than so many pixels, and dots."""
     if letters().getlength(word) <= width:
         return word
-    fitting = bisect_right(range(len(word)), width, key=lambda length: letters().getlength(f"{word[:length]}..."))
+    fitting = bisect_right(range(len(word)), width, key=lambda length: ceil(letters().getlength(f"{word[:length]}...")))
     return f"{word[: max(0, fitting - 1)]}..."
 
 
