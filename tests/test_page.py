@@ -3,6 +3,9 @@
 import base64
 import hashlib
 import re
+import shutil
+import socket
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -16,6 +19,7 @@ from tasks.runs.records import Figures, Rule
 from tasks.runs.report import Section, before_training, sections
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">&amp;'
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 EVERY = "\n\n".join(NASTY)
 
 
@@ -107,6 +111,34 @@ def test_a_browser_is_told_to_load_nothing_and_to_run_nothing(page):
     }
     assert page.index("Content-Security-Policy") < page.index("<style>") < page.index("<img")
     assert not any("style" in attributes for _, attributes in Elements(page).found), "the policy would refuse it"
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium on the PATH")
+def test_a_real_browser_shows_the_pictures_and_loads_nothing_else(server, process, page, tmp_path):
+    """The attack stands behind the policy, as if all escaping had failed."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        evil = f"http://127.0.0.1:{listening.getsockname()[1]}/x"
+        attack = f"<img src={evil}><script>fetch('{evil}')</script><link rel=stylesheet href={evil}>"
+        picture = "<img id=own src=data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=>"
+        (tmp_path / "page.html").write_text(page.replace("</body>", f"{picture}{attack}</body>"), encoding="utf-8")
+        words = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path}/profile",
+            "--enable-logging=stderr",
+        ]
+        done = subprocess.run(
+            [BROWSER, *words, "--dump-dom", (tmp_path / "page.html").as_uri()],
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        listening.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    refused = [line for line in done.stderr.splitlines() if "violates the following Content Security Policy" in line]
+    assert len(refused) >= 3
+    assert not any("data:" in line.partition("directive")[0] for line in refused)
+    assert "Casting inspection model" in done.stdout
 
 
 def test_images_and_addresses_in_a_section_are_text_even_where_nobody_escaped_them(places):
