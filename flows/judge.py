@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
-from tasks.runs.messages import say
+from tasks.runs.messages import say, without_secrets
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
@@ -47,7 +47,8 @@ def run_name() -> str:
 @flow(flow_run_name=run_name, log_prints=True)
 def judge(folder: Path, results: Path | None = None, settle_seconds: float = SETTLED, places: Places = Places()) -> int:
     """As the command line does it. The images that were judged; those for a person are listed in the Prefect UI."""
-    done = inspected(folder, results, settle_seconds, places)
+    with without_secrets():
+        done = inspected(folder, results, settle_seconds, places)
     say(told(done))
     if done.rows:
         create_markdown_artifact(report(done), key="judged", description=f"{code(str(folder))}, judged")

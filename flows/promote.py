@@ -11,7 +11,7 @@ import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when 
 
 from tasks.runs.escaping import for_markdown
 from tasks.runs.markdown import code
-from tasks.runs.messages import cell, say, show
+from tasks.runs.messages import cell, say, show, without_secrets
 from prefect import flow
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
@@ -93,7 +93,8 @@ def promote(
     places: Places = Places(),
 ) -> str:
     """As the command line does it: one of version, rollback and refuse."""
-    done = change(version, rollback, refuse, reason, places)
+    with without_secrets():
+        done = change(version, rollback, refuse, reason, places)
     say(done)
     return done
 

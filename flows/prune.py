@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
-from tasks.runs.messages import say
+from tasks.runs.messages import say, without_secrets
 from prefect import flow
 from pydantic import Field
 
@@ -29,7 +29,8 @@ class PruneArguments(Arguments):
 @flow(flow_run_name="prune", log_prints=True)
 def prune(keep_runs: int = 20, places: Places = Places()) -> int:
     """As the command line does it. The bytes that were removed."""
-    found = retention.prune(keep_runs, places)
+    with without_secrets():
+        found = retention.prune(keep_runs, places)
     say(*told(found, "removed"))
     return sum(size for _, size in found.values())
 

@@ -16,7 +16,7 @@ import os
 import signal
 from collections.abc import Sequence
 
-from tasks.runs.messages import say, warn
+from tasks.runs.messages import say, warn, without_secrets
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
@@ -67,7 +67,7 @@ def called(what: str, config: Config, started: datetime) -> str:
 @flow(flow_run_name=run_name, log_prints=True)
 def retrain(config: Config = Config()) -> Release:
     """From the source to a released model, or to the reason why not."""
-    with using(config.places):
+    with without_secrets(), using(config.places):
         return retrained(config)
 
 

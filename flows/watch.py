@@ -14,7 +14,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
-from tasks.runs.messages import say
+from tasks.runs.messages import say, without_secrets
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
@@ -66,7 +66,8 @@ def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: fl
 
     Of `config`, what is not given is as in the last successful run; training continues from the model in use.
     """
-    return look(config, min_new_images, max_wait_days, publish)
+    with without_secrets():
+        return look(config, min_new_images, max_wait_days, publish)
 
 
 def look(config: Config, least: int, longest_days: float, show: Callable[[str, str], object]) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from nasty import NASTY
 
 from tasks.runs.errors import BadInput
-from tasks.runs.messages import Record, cell, say, say_json, traceback_of, warn
+from tasks.runs.messages import Record, cell, say, say_json, traceback_of, warn, without_secrets
 
 SECRET = "http://me:hunter2@host"
 
@@ -68,6 +68,12 @@ def test_the_log_has_such_a_traceback(caplog):
     assert "Traceback" in caplog.text
     assert "hunter2" not in caplog.text
     assert "\n    again" in caplog.text
+
+
+def test_an_error_that_ends_a_flow_keeps_its_kind_and_loses_its_secrets():
+    with pytest.raises(ConnectionError) as ended, without_secrets():
+        raise ConnectionError(7, f"unsupported {SECRET}")
+    assert ended.value.args == (7, "unsupported http://***@host")
 
 
 @pytest.mark.parametrize(("error", "shown"), [(BadInput("wrong"), False), (ValueError("a bug"), True)])

@@ -7,7 +7,8 @@ import json
 import logging
 import sys
 import traceback
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -16,8 +17,7 @@ from rich.text import Text
 
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
-
-Raised = tuple[type[BaseException], BaseException, TracebackType | None]
+from tasks.runs.redaction import redacted
 
 
 def say(*lines: str) -> None:
@@ -52,6 +52,16 @@ def traceback_of(error: BaseException) -> str:
     chunks = traceback.format_exception(error)
     lines = (("    " if number else "") + line for chunk in chunks for number, line in enumerate(chunk.splitlines()))
     return "\n".join(map(for_terminal, lines))
+
+
+@contextmanager
+def without_secrets() -> Iterator[None]:
+    """Hide the secrets in the text of an error that ends a flow: Prefect keeps it with the state of the run, and sends it on."""
+    try:
+        yield
+    except Exception as error:
+        error.args = tuple(redacted(part) if isinstance(part, str) else part for part in error.args)
+        raise
 
 
 class Record(logging.LogRecord):
