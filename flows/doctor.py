@@ -13,16 +13,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults when it is imported
 
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from tasks.runs import registry, tracker
+from tasks.runs.addresses import parted
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.last import resolve_model
+from tasks.runs.messages import cell, show
 from tasks.runs.outcome import versions
+from tasks.runs.redaction import redacted
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, left_out, look_through, shortened
 
@@ -97,14 +98,17 @@ def server() -> str:
     address = PREFECT_API_URL.value()
     if not address:
         return "none named by PREFECT_API_URL: each run starts its own for a while"
+    shown = redacted(parted(address).plain)
     try:
         with get_client(sync_client=True, httpx_settings={"timeout": 5}) as client:
-            return f"{address} answers, version {client.api_version()}"
+            return f"{shown} answers, version {client.api_version()}"
     except httpx.HTTPStatusError as error:
         refused = error.response.status_code in (401, 403)
-        return f"{address} {'refuses the name and password' if refused else 'answers with an error'}: {error}"
+        return redacted(f"{shown} {'refuses the name and password' if refused else 'answers with an error'}: {error}")
+    except httpx.InvalidURL:  # its text holds parts of the password
+        return f"{shown} is no address of a server: expected http://HOST:PORT/api"
     except (httpx.HTTPError, RuntimeError) as error:
-        return f"{address} does not answer: {error}"
+        return redacted(f"{shown} does not answer: {error}")
 
 
 def credentials() -> str:
@@ -118,8 +122,8 @@ def main() -> None:
     arguments = parse(DoctorArguments, sys.argv[1:])
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, found in findings(arguments.places):
-        table.add_row(Text(name, "bold"), Text(found))
-    Console().print(table)
+        table.add_row(cell(name, "bold"), cell(found))
+    show(table)
 
 
 if __name__ == "__main__":

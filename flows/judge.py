@@ -10,8 +10,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
+from tasks.runs.messages import say, warn, without_secrets
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.runtime import flow_run
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
@@ -20,7 +22,7 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
+from tasks.runs.escaping import for_markdown, for_terminal
 from tasks.runs.last import nothing_in_use, resolve_model
 from tasks.runs.markdown import code, table
 from tasks.runs.server_access import authenticate
@@ -45,13 +47,18 @@ class JudgeArguments(Arguments):
     places: Places = Places()
 
 
-@flow(flow_run_name="judge {folder}", log_prints=True)
+def run_name() -> str:
+    return for_terminal(f"judge {flow_run.parameters['folder']}")
+
+
+@flow(flow_run_name=run_name, log_prints=True)
 def judge(folder: Path, results: Path | None = None, settle_seconds: float = SETTLED, places: Places = Places()) -> int:
     """As the command line does it. The images that were judged; those for a person are listed in the Prefect UI."""
-    done = inspected(folder, results, settle_seconds, places)
-    print(told(done))
+    with without_secrets():
+        done = inspected(folder, results, settle_seconds, places)
+    say(told(done))
     if done.rows:
-        create_markdown_artifact(report(done), key="judged", description=f"{folder}, judged")
+        create_markdown_artifact(report(done), key="judged", description=f"{code(str(folder))}, judged")
     return len(done.rows)
 
 
@@ -60,7 +67,7 @@ def inspected(folder: Path, results: Path | None, settle_seconds: float, places:
     champion = registry.champion(places)
     if champion is None:
         raise BadInput(nothing_in_use(places))
-    print(f"judging by version {champion.number}, of {places.registered_name}", file=sys.stderr)
+    warn(f"judging by version {champion.number}, of {places.registered_name}")
     there = folder.absolute()
     below = there.relative_to(there.anchor)  # the whole of it: many stations have a folder `images`
     return inspect(folder, results or places.artifacts / "judged" / below, settle_seconds, champion, places)
@@ -73,7 +80,7 @@ def told(done: Inspected) -> str:
     parts = [f"new images: {len(done.rows):,}", counted] if done.rows else ["nothing new"]
     parts += [f"{done.waiting:,} are still being written"] if done.waiting else []
     parts += [f"left out: {line}" for line in shortened(done.left_out)]
-    parts += [for_terminal(str(done.table))] if done.rows else []
+    parts += [str(done.table)] if done.rows else []
     return "; ".join(parts)
 
 
@@ -82,12 +89,12 @@ def report(done: Inspected) -> str:
     cases = [(code(row["path"]), code(row["reason"])) for row in done.rows if row["decision"] == "review"]
     listed = table(("For a person", "Why"), cases[:SHOWN]) if cases else ""
     more = f"{SHOWN} of {len(cases):,} are shown." if len(cases) > SHOWN else ""
-    return "\n\n".join(filter(None, [told(done), listed, more]))
+    return "\n\n".join(filter(None, [for_markdown(told(done)), listed, more]))
 
 
 def main() -> None:
     asked = parse(JudgeArguments, sys.argv[1:])
-    print(told(inspected(asked.folder, asked.results, asked.settle_seconds, asked.places)))
+    say(told(inspected(asked.folder, asked.results, asked.settle_seconds, asked.places)))
 
 
 if __name__ == "__main__":

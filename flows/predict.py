@@ -3,7 +3,6 @@
 python flows/predict.py IMAGE|FOLDER ... [--json] [--csv FILE] [--version N | --run latest|ID | --file MODEL]
 """
 
-import json
 import os
 import sys
 from collections import Counter
@@ -16,6 +15,7 @@ import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults wh
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from tasks.runs.messages import say, say_json, warn
 from tasks.images.decoding import SUFFIXES
 from tasks.models import bundle
 from tasks.models.formats import NAMES
@@ -24,11 +24,9 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
-from tasks.runs.files import write_whole
 from tasks.runs.last import model_of, nothing_in_use, read_run, resolve_model
 from tasks.runs.progress import bar
-from tasks.runs.tables import as_table
+from tasks.runs.tables import write_rows
 from tasks.sources.folder import is_image, left_out, look_through, shortened
 
 
@@ -106,7 +104,7 @@ def images_of(arguments: Iterable[str]) -> tuple[list[tuple[str, Path]], list[st
         elif is_missing(path):
             raise BadInput(f"there is no image or folder {argument!r}")
         elif os.path.exists(path) and not os.path.isfile(path):
-            lines.append(f"{for_terminal(argument)} is neither a file nor a folder")  # to read a pipe might never end
+            lines.append(f"{argument} is neither a file nor a folder")  # to read a pipe might never end
         else:
             images.append((argument, path))
     return images, [f"left out: {line}" for line in shortened(lines)]
@@ -125,37 +123,35 @@ def is_missing(path: Path) -> bool:
 
 def line(answer: Answer) -> str:
     """`cast_def_0_1189.jpeg: def_front, 100.00 %`, and what a person should look at."""
-    path = for_terminal(answer.path)
     if answer.label is None or answer.defect_probability is None:
-        return f"{path}: {answer.decision}, {answer.reason}"
+        return f"{answer.path}: {answer.decision}, {answer.reason}"
     sure = max(answer.defect_probability, 1 - answer.defect_probability)
     note = f"; {answer.decision}: {answer.reason}" if answer.decision == "review" else ""
-    return f"{path}: {answer.label}, {100 * sure:.2f} %{note}"
+    return f"{answer.path}: {answer.label}, {100 * sure:.2f} %{note}"
 
 
 def main() -> None:
     arguments = parse(PredictArguments, sys.argv[1:])
     images, lines = images_of(arguments.images)
     if not images:
-        what = "; ".join([for_terminal(", ".join(arguments.images)), *lines])
+        what = "; ".join([", ".join(arguments.images), *lines])
         raise BadInput(f"no image lies in {what}: {SUFFIXES} files are judged")
     (predictor, name), answers = chosen(arguments), []
-    print(f"judged by {name}", file=sys.stderr)
+    warn(f"judged by {name}")
     with bar("judging", len(images)) as advance:
         for answer in predictor.judge(images):
             answers.append(answer)
             advance("")
     if arguments.csv:
-        rows = (answer.model_dump() for answer in answers)
-        write_whole(arguments.csv, as_table(rows, tuple(Answer.model_fields)).encode())
+        write_rows(arguments.csv, (answer.model_dump() for answer in answers), tuple(Answer.model_fields))
     if arguments.as_json:
-        print(json.dumps([answer.model_dump() for answer in answers], indent=2))
-        print("\n".join(lines), end="\n" if lines else "", file=sys.stderr)
+        say_json([answer.model_dump() for answer in answers])
+        warn(*lines)
         return
-    print("\n".join([*map(line, answers), *lines]))
+    say(*map(line, answers), *lines)
     if len(answers) > 1:
         found = Counter(answer.decision for answer in answers)
-        print(
+        say(
             f"{len(answers):,} images: {', '.join(f'{found[decision]:,} {decision}' for decision in ('pass', 'review', 'reject'))}"
         )
 

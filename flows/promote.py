@@ -9,13 +9,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
+from tasks.runs.escaping import for_markdown
+from tasks.runs.markdown import code
+from tasks.runs.messages import cell, say, show, without_secrets
 from prefect import flow
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from tasks.models import bundle
 from tasks.runs import registry, tracker
@@ -101,8 +102,9 @@ def promote(
     places: Places = Places(),
 ) -> str:
     """As the command line does it: one of version, rollback and refuse."""
-    done = change(version, rollback, refuse, reason, places)
-    print(done)
+    with without_secrets():
+        done = change(version, rollback, refuse, reason, places)
+    say(done)
     return done
 
 
@@ -112,13 +114,13 @@ def approve(version: int, places: Places = Places()) -> str:
     places = resolve_model(places)
     waiting = registry.version(version, places)
     if waiting.withdrawn or registry.CHALLENGER not in waiting.aliases:
-        print(nothing := f"version {version} does not wait for an answer")
+        say(nothing := f"version {version} does not wait for an answer")
         return nothing
     answer = suspend_flow_run(
         wait_for_input=Answer.with_initial_data(description=question(waiting, places), promote=False), timeout=WEEK
     )
     with registry.deciding(places):
-        print(done := answered(waiting, answer, places))
+        say(done := answered(waiting, answer, places))
     return done
 
 
@@ -138,8 +140,10 @@ def answered(waiting: registry.Version, answer: Answer, places: Places) -> str:
 def question(waiting: registry.Version, places: Places) -> str:
     """What a person should know before answering, in Markdown."""
     decided = tracker.decided(waiting.tracked, places)
-    rules = "\n".join(f"* {rule.name}: {rule.figure} ({rule.limit})" for rule in decided.rules) if decided else ""
-    return f"**Version {waiting.number}** of run `{waiting.run_id}`: {waiting.reason}.\n\n{rules}\n\n{ANSWERS}"
+    told = [f"{rule.name}: {rule.figure} ({rule.limit})" for rule in decided.rules] if decided else []
+    rules = "\n".join(f"* {for_markdown(line)}" for line in told)
+    why = for_markdown(waiting.reason)
+    return f"**Version {waiting.number}** of run {code(waiting.run_id)}: {why}.\n\n{rules}\n\n{ANSWERS}"
 
 
 def number(version: registry.Version | None) -> int | None:
@@ -150,22 +154,23 @@ def listed(places: Places) -> Table:
     places = resolve_model(places)
     table = Table("version", "", "model", "run", "why", box=None, pad_edge=False, header_style="bold")
     if places.registered_name != MODEL:
-        table.title, table.title_justify = places.registered_name, "left"
+        table.title, table.title_justify = cell(places.registered_name), "left"
     for one in registry.versions(places):
         state = {"withdrawn": one.withdrawn, "files removed": one.removed}
         marks = ", ".join([*one.aliases, *(name for name, why in state.items() if why)])
-        table.add_row(*map(Text, (str(one.number), marks, one.model[:12], one.run_id, one.withdrawn or one.reason)))
+        table.add_row(*map(cell, (str(one.number), marks, one.model[:12], one.run_id, one.withdrawn or one.reason)))
     return table
 
 
 def main() -> None:
     asked = parse(PromoteArguments, sys.argv[1:])
     if asked.as_list:
-        Console().print(listed(asked.places))
-        if why := registry.out_of_use(asked.places):
-            print(why)
+        places = resolve_model(asked.places)
+        show(listed(places))
+        if why := registry.out_of_use(places):
+            say(why)
     else:
-        print(change(asked.version, asked.rollback, asked.refuse, asked.reason, asked.places))
+        say(change(asked.version, asked.rollback, asked.refuse, asked.reason, asked.places))
 
 
 if __name__ == "__main__":

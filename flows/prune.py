@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
+from tasks.runs.messages import say, without_secrets
 from prefect import flow
 from pydantic import Field
 
@@ -31,23 +32,24 @@ class PruneArguments(Arguments):
 @flow(flow_run_name="prune", log_prints=True)
 def prune(keep_runs: int = 20, places: Places = Places()) -> int:
     """As the command line does it. The bytes that were removed."""
-    found = retention.prune(keep_runs, places)
-    print(told(found, "removed"))
+    with without_secrets():
+        found = retention.prune(keep_runs, places)
+    say(*told(found, "removed"))
     return sum(size for _, size in found.values())
 
 
-def told(found: dict[str, tuple[int, int]], done: str) -> str:
+def told(found: dict[str, tuple[int, int]], done: str) -> list[str]:
     """What went, a line a kind, and how much in all."""
     if not found:
-        return "nothing to remove: all that is there is needed"
+        return ["nothing to remove: all that is there is needed"]
     lines = [f"{count:6,} {what}, {size / 1e6:,.1f} MB" for what, (count, size) in found.items()]
-    return "\n".join([*lines, f"{sum(size for _, size in found.values()) / 1e6:,.1f} MB {done}"])
+    return [*lines, f"{sum(size for _, size in found.values()) / 1e6:,.1f} MB {done}"]
 
 
 def main() -> None:
     asked = parse(PruneArguments, sys.argv[1:])
     found = retention.prune(asked.keep_runs, asked.places, dry=asked.dry_run)
-    print(told(found, "would be removed" if asked.dry_run else "removed"))
+    say(*told(found, "would be removed" if asked.dry_run else "removed"))
 
 
 if __name__ == "__main__":

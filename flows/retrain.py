@@ -12,11 +12,11 @@ from uuid import NAMESPACE_URL, uuid5
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
-import logging
 import os
 import signal
 from collections.abc import Sequence
 
+from tasks.runs.messages import say, warn, without_secrets
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
@@ -35,12 +35,14 @@ from tasks.plot import plot
 from tasks.release import Candidate, known, release
 from tasks.runs import page, registry, report, tracker
 from tasks.runs.caching import Steps
-from tasks.runs.commandline import RetrainArguments, WithoutTraceback, exit_status, parse
+from tasks.runs.commandline import RetrainArguments, exit_status, parse
 from tasks.runs.config import Config, Places, Recipe
+from tasks.runs.card import without_front_matter
 from tasks.runs.escaping import for_terminal
 from tasks.runs.files import sweep, usable
 from tasks.runs.outcome import Found, Outcome, code, facts, new_run_id, write_run
 from tasks.runs.records import Arrival, Corrections, Release, Source, Splits
+from tasks.runs.redaction import redacted
 from tasks.runs.retention import using
 from tasks.sources.arrivals import arrivals
 from tasks.sources.corrections import corrections
@@ -60,15 +62,16 @@ def run_name() -> str:
 def called(what: str, config: Config, started: datetime) -> str:
     """As `ring, 30 new on castings.zip, 23 Nov 12:00`."""
     source = config.fetch.source if ":" in config.fetch.source else Path(config.fetch.source).name
-    return f"{what} on {for_terminal(source)}, {started:%d %b %H:%M}"
+    return for_terminal(f"{what} on {source}, {started:%d %b %H:%M}")
 
 
 @flow(flow_run_name=run_name, log_prints=True)
 def retrain(config: Config = Config()) -> Release:
     """From the source to a released model, or to the reason why not."""
-    config = config.with_model()
-    with using(config.places):
-        return concluded(retrained(config))
+    with without_secrets():
+        config = config.with_model()
+        with using(config.places):
+            return concluded(retrained(config))
 
 
 def retrained(config: Config) -> Release:
@@ -123,7 +126,7 @@ def tell_verdict(decided: Release, places: Places) -> None:
     emit_event(
         f"recast.model.{decided.verdict}",
         resource={"prefect.resource.id": f"recast.model.{name}", "prefect.resource.name": name},
-        payload={"reason": decided.reason, "version": decided.version, "run": decided.decided_in},
+        payload={"reason": for_terminal(decided.reason), "version": decided.version, "run": decided.decided_in},
         id=uuid5(NAMESPACE_URL, f"{name} {decided.tracked} {decided.verdict}"),
     )
 
@@ -138,7 +141,7 @@ def announce(waiting: Release, places: Places) -> None:
             "prefect.resource.id": f"recast.challenger.{name}.{number}",
             "prefect.resource.name": f"{name} {number}",
         },
-        payload={"version": number, "reason": waiting.reason, "places": there.model_dump(mode="json")},
+        payload={"version": number, "reason": for_terminal(waiting.reason), "places": there.model_dump(mode="json")},
         id=uuid5(NAMESPACE_URL, f"{name} {waiting.tracked}"),
     )
 
@@ -168,7 +171,7 @@ def choose(config: Config, splits: Splits) -> tuple[Recipe, str]:
     training = config.training
     champion = starting.in_use(config.places) if training.start_from == "champion" else None
     model, because = training.choice(splits.ring_share, champion)
-    print(f"train: {model}, since {because}")
+    say(f"train: {model}, since {because}")
     return training.recipe(splits.ring_share, champion), because
 
 
@@ -178,10 +181,10 @@ def show(outcome: Outcome) -> None:
     sections = report.sections(outcome)
     folder = write_run(outcome, page.html(sections, f"{outcome.source.name}, {outcome.run_id}", places))
     tell(sections, places)
-    _, _, card = (bundle.of(outcome.exports.digest, places) / "README.md").read_text(encoding="utf-8").split("---\n", 2)
-    create_markdown_artifact(card, key="card", description="What goes with the model's folder")
+    card = (bundle.of(outcome.exports.digest, places) / "README.md").read_text(encoding="utf-8")
+    create_markdown_artifact(without_front_matter(card), key="card", description="What goes with the model's folder")
     track(outcome, folder)
-    print(f"report: {folder / 'report.html'}")
+    say(f"report: {folder / 'report.html'}")
 
 
 def track(outcome: Outcome, folder: Path) -> None:
@@ -191,7 +194,7 @@ def track(outcome: Outcome, folder: Path) -> None:
         tell_verdict(outcome.release, places)
         if outcome.release.verdict == "waiting":
             announce(outcome.release, places)
-        links = {"prefect.flow_run_id": flow_run.id or "", "prefect.flow_run_url": flow_run.ui_url or ""}
+        links = {"prefect.flow_run_id": flow_run.id or "", "prefect.flow_run_url": redacted(flow_run.ui_url or "")}
         named = {
             name: link for name, link in links.items() if link and not link.startswith("None")
         }  # no UI has no address
@@ -229,10 +232,9 @@ def concluded(released: Release) -> Release:
 def require_model(released: Release) -> None:
     """Exit with status 1 where a run leaves no model in use: whatever follows it would not find one."""
     if released.version is None:
-        print(
+        warn(
             f"no model is in use, and the new one was kept out: {released.reason}; train longer or on more images, set other "
-            "limits (--acceptance), or bring a version into use by flows/promote.py",
-            file=sys.stderr,
+            "limits (--acceptance), or bring a version into use by flows/promote.py"
         )
         raise SystemExit(1)
 
@@ -242,7 +244,7 @@ def stop_at_once(*_: object) -> None:
 
     Whatever a step had not finished lies in scratch folders that nothing reads.
     """
-    print("interrupted; what was finished is kept, and the next run goes on from there", file=sys.stderr)
+    warn("interrupted; what was finished is kept, and the next run goes on from there")
     if embedded := sys.modules.get("prefect.server.api.server"):
         embedded.SubprocessASGIServer().stop()
     os._exit(1)
@@ -255,9 +257,6 @@ def main() -> None:
         signal.signal(signal.SIGINT, stop_at_once)
     require_model(retrain(config))
 
-
-for name in ("prefect.flow_runs", "prefect.task_runs"):
-    logging.getLogger(name).addFilter(WithoutTraceback())
 
 if __name__ == "__main__":
     sys.exit(exit_status(main))

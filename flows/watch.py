@@ -16,6 +16,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
+from tasks.runs.messages import say, without_secrets
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -42,6 +43,7 @@ from tasks.runs import registry
 from tasks.runs.commandline import RetrainArguments, exit_status, parse
 from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_markdown, for_terminal
 from tasks.runs.files import alone, usable
 from tasks.runs.last import as_last_time, last_config, last_run, own_model, whole
 from tasks.runs.markdown import of
@@ -73,9 +75,10 @@ def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: fl
     Of `config`, what is not given is as in the last successful run; training continues from the model in use. The form of the
     deployment `retrain` is kept at the settings of that run.
     """
-    asked = look(config, min_new_images, max_wait_days, publish)
-    with get_client(sync_client=True) as client:  # after the look: a form is no reason to miss an arrival
-        fill_form(client, form_settings(config.places))
+    with without_secrets():
+        asked = look(config, min_new_images, max_wait_days, publish)
+        with get_client(sync_client=True) as client:  # after the look: a form is no reason to miss an arrival
+            fill_form(client, form_settings(config.places))
     return asked
 
 
@@ -104,7 +107,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
     usable(config.places)
     before = last_run(config.places)
     if (asked := as_last_time(config)) is None:
-        print(
+        say(
             f"watch: there was no run in {describe_places(config.places)}: flows/retrain.py makes one, or name a source"
         )
         return False
@@ -117,14 +120,14 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         if model and (queue := to_label(model, asked.fetch.settle_seconds, places)) is not None:
             show("to-label", listed(queue))
         if (why := found.due(least, longest_days * DAY)) is None:
-            print(f"watch: new images: {len(found.images):,}, waiting for {least:,}")
+            say(f"watch: new images: {len(found.images):,}, waiting for {least:,}")
             return False
         if obstacle := in_the_way(found, before, config.places):
-            print(f"watch: {why}; {obstacle}")
+            say(f"watch: {why}; {obstacle}")
             return False
         drifts = compared(found.images, model) if model else ()
         show("arrivals", report(found, why, drifts))
-        print(f"watch: {why}")
+        say(f"watch: {why}")
         return ask(found, why, drifts, asked)
 
 
@@ -173,7 +176,7 @@ def in_use(places: Places) -> Predictor | None:
     try:
         return Predictor(bundle.obtained(version, places), version.number) if version else None
     except BadInput as trouble:
-        print(f"watch: what arrives is not judged: {trouble}")
+        say(f"watch: what arrives is not judged: {trouble}")
         return None
 
 
@@ -190,7 +193,7 @@ def compared(images: tuple[Fresh, ...], model: Predictor) -> tuple[Drift, ...]:
 
 def report(found: News, why: str, drifts: tuple[Drift, ...]) -> str:
     """What arrived, as Markdown."""
-    head = f"{why[0].upper()}{why[1:]}."
+    head = for_markdown(f"{why[0].upper()}{why[1:]}.")
     if not drifts:
         return head
     escapes, looked_at = sum(one.escapes for one in drifts), sum(one.decisions.get("review", 0) for one in drifts)
@@ -201,7 +204,7 @@ def report(found: News, why: str, drifts: tuple[Drift, ...]) -> str:
 def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> bool:
     """Sends the event, sees that the server has it, and only then notes it: who dies between asks once more, for the same event."""
     if not PREFECT_API_URL.value():
-        print("watch: no server is told, since PREFECT_API_URL is not set; python flows/retrain.py learns from it now")
+        say("watch: no server is told, since PREFECT_API_URL is not set; python flows/retrain.py learns from it now")
         return False
     number = len(told(found, config.places)) + 1
     event = uuid5(NAMESPACE_URL, f"recast {config.places.registered_name} {found.digest} {number}")
@@ -209,7 +212,7 @@ def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> boo
         tell(event, found, why, drifts, config)
         until_had(event)
     remember(found, why, config.places)
-    print("watch: a retraining is asked for" + (f", the {number}. time for these news" if number > 1 else ""))
+    say("watch: a retraining is asked for" + (f", the {number}. time for these news" if number > 1 else ""))
     return True
 
 
@@ -220,9 +223,9 @@ def tell(event: UUID, found: News, why: str, drifts: tuple[Drift, ...], config: 
         EVENT,
         resource={"prefect.resource.id": f"recast.images.{name}", "prefect.resource.name": f"new images for {name}"},
         payload={
-            "why": why,
+            "why": for_terminal(why),
             "new_images": len(found.images),
-            "source": found.source.name,
+            "source": for_terminal(found.source.name),
             "drift": [one.model_dump(mode="json") for one in drifts],
             "config": whole(config).model_dump(mode="json", exclude_defaults=True),
         },
@@ -255,7 +258,7 @@ def main() -> None:
     config = Config(**{name: getattr(asked, name) for name in asked.model_fields_set & set(Config.model_fields)})
 
     def once() -> None:
-        look(config, asked.min_new_images, asked.max_wait_days, lambda _, text: print(text))
+        look(config, asked.min_new_images, asked.max_wait_days, lambda _, text: say(*text.splitlines()))
 
     if asked.once:
         return once()

@@ -14,6 +14,7 @@ from tasks.images.manifest import BASE, Member, Row
 from tasks.images.thumbnails import thumbnails
 from tasks.runs.caching import same_step
 from tasks.runs.config import Auditing, Places
+from tasks.runs.messages import say
 from tasks.runs.records import Audit, Manifest
 from tasks.runs.tables import read_table, store_table
 
@@ -65,16 +66,16 @@ def record(
 
 
 def tell(found: Audit) -> None:
-    print(
+    say(
         f"audit: between train and test as published {found.exact_copies_across_splits:,} pairs of equal files, "
         f"and {found.near_copies_across_splits:,} more train images that are changed copies of test images"
     )
     if found.castings is None:
-        print(
+        say(
             f"audit: rings in {found.rings:,} of {found.contents:,} images only: castings are not counted, the others are grouped by copies"
         )
     else:
-        print(
+        say(
             f"audit: {found.contents:,} different images show {found.castings:,} castings, "
             f"{found.castings_of_two_labels:,} with both labels; {found.published_test_images_of_trained_castings:,} "
             "published test images show one that was published to train"

@@ -15,6 +15,7 @@ from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places
 from tasks.runs.config import Evaluation as Settings
 from tasks.runs.files import File, store
+from tasks.runs.messages import say
 from tasks.runs.records import Evaluation, Model, Score, Splits
 from tasks.runs.tables import read_table, store_table
 
@@ -40,7 +41,7 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
 
     slices = {origin: scored([one for one in test if one.origin == origin]) for origin in splits.by_origin}
     overall = scored(test)
-    print(told(overall))
+    say(told(overall))
     return Evaluation(
         predictions=store_table("predictions", predictions, Prediction, places),
         decision=keep(decision, places),

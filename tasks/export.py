@@ -18,6 +18,7 @@ from tasks.runs.card import Evidence, Subject, card
 from tasks.runs.config import Evaluation as Costs
 from tasks.runs.config import Places
 from tasks.runs.files import scratch_beside
+from tasks.runs.messages import say
 from tasks.runs.records import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
 from tasks.runs.tables import read_table
 
@@ -31,7 +32,7 @@ def export(
     """The folder with the network, its decision, the list of images it was learnt from, and a card."""
     write_card = partial(card, Subject(manifest, audit, splits, model, evaluation, costs))
     exports = foldered(splits, model, evaluation, write_card, places)
-    print(f"export: model {exports.digest[:12]}; {', '.join(told(name, one) for name, one in exports.formats.items())}")
+    say(f"export: model {exports.digest[:12]}; {', '.join(told(name, one) for name, one in exports.formats.items())}")
     return exports
 
 

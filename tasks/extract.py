@@ -9,6 +9,7 @@ from tasks.images.manifest import Entry, stored
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places
 from tasks.runs.files import scratch_beside
+from tasks.runs.messages import say
 from tasks.runs.records import Archive, ImageFolder
 from tasks.runs.tables import store_table
 from tasks.sources.archive import files_in, unpack
@@ -31,12 +32,12 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
         entries = [Entry(file.path, digests[file.path], file.label, file.split) for file in files]
         for entry in entries:
             keep(room / entry.path, stored(entry, places))
-    print(
+    say(
         f"extract: {len(entries):,} files below {root.prefix or 'the top folder'}, {left_alone:,} other images left alone, "
         f"{junk:,} junk files skipped"
     )
     for line in left_out(sorted(set(names) - {file.name for file in files})):
-        print(f"extract: left out: {line}")
+        say(f"extract: left out: {line}")
     listing = store_table("listing", entries, Entry, places)
     return ImageFolder(listing=listing, classes=classes, files_found=len(entries), left_alone=left_alone, junk=junk)
 

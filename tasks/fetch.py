@@ -9,6 +9,7 @@ from tasks.runs.caching import same_step
 from tasks.runs.config import Places, Sample
 from tasks.runs.errors import BadInput
 from tasks.runs.files import File, adopt, reading, scratch_beside, sha256_of, store
+from tasks.runs.messages import say
 from tasks.runs.records import Archive, Source
 from tasks.sources import kaggle
 from tasks.sources.archive import pack
@@ -26,7 +27,7 @@ def fetch(source: Source, places: Places) -> Archive:
     """The archive of `source`. What lies outside is copied, and never changed."""
     file = download(source, places) if source.kind == "kaggle" else bring(source, places)
     size = file.path(places).stat().st_size
-    print(f"fetch: {source.name}, {size / 1e6:.1f} MB")
+    say(f"fetch: {source.name}, {size / 1e6:.1f} MB")
     return Archive(file=file, bytes=size)
 
 

@@ -14,7 +14,9 @@ from tasks.models import cases, decisions
 from tasks.models.metrics import Prediction
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places
+from tasks.runs.escaping import for_picture
 from tasks.runs.files import File, store
+from tasks.runs.messages import say
 from tasks.runs.records import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
 from tasks.runs.tables import read_table
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 KEPT, INK, PALE = "#c0392b", "#22313f", "#8395a7"
 SHOWN = 12  # training images
+LATIN = 0x250  # letters before it are in matplotlib's font
+LONGEST = 20  # letters of a class beside the matrix
 
 
 @task(cache_policy=same_step)
@@ -51,7 +55,7 @@ def plot(audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, pla
         for name, title, caption, canvas in drawn
     ]
     figures = (*kept(seen, places), *curves, *kept(judged(rows, model, evaluation, places), places))
-    print(f"plot: {len(figures)} figures")
+    say(f"plot: {len(figures)} figures")
     return Figures(figures=figures)
 
 
@@ -166,8 +170,15 @@ def confusion(test: Score, classes: Classes) -> "Canvas":
         axes.text(
             called, true, f"{count:,}\n{rate:.1%}", ha="center", va="center", color="white" if rate > 0.6 else INK
         )
-    axes.set_xticks([0, 1], [classes.defect, classes.good])
-    axes.set_yticks([0, 1], [classes.defect, classes.good])
+    names = [named(classes.defect), named(classes.good)]
+    axes.set_xticks([0, 1], names, parse_math=False)
+    axes.set_yticks([0, 1], names, parse_math=False)
     axes.set_xlabel("called")
     axes.set_ylabel("true class")
     return drawing
+
+
+def named(label: str) -> str:
+    """The name of a class, short enough to stand beside the matrix."""
+    drawn = for_picture(label, LATIN)
+    return drawn if len(drawn) <= LONGEST else f"{drawn[: LONGEST - 3]}..."

@@ -17,6 +17,7 @@ from tasks.runs import registry, tracker
 from tasks.runs.config import MODEL, Acceptance, Places
 from tasks.runs.config import Evaluation as Costs
 from tasks.runs.errors import BadInput
+from tasks.runs.messages import say
 from tasks.runs.records import Evaluation, Exports, Model, Release, Rule, Splits, Verdict
 from tasks.runs.tables import read_table
 
@@ -42,9 +43,9 @@ def release(
                 decided = known(candidate) or settle(candidate)
                 break
             except registry.Overtaken:  # by a run on another machine, which no lock keeps out
-                print("release: another model came into use meanwhile; it is decided again beside that one")
+                say("release: another model came into use meanwhile; it is decided again beside that one")
     left = registry.version_name(decided.version, places) if decided.version else "no model is in use"
-    print(f"release: {decided.verdict}, {left}: {decided.reason}")
+    say(f"release: {decided.verdict}, {left}: {decided.reason}")
     return decided
 
 

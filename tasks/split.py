@@ -15,6 +15,7 @@ from tasks.images.thumbnails import thumbnails
 from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places, Splitting
 from tasks.runs.errors import BadInput
+from tasks.runs.messages import say
 from tasks.runs.records import Audit, Manifest, Splits
 from tasks.runs.tables import read_table, store_table
 
@@ -43,7 +44,7 @@ def split(manifest: Manifest, audit: Audit, splitting: Splitting, places: Places
         lookup_accuracy=looked_up(train, test, manifest.classes, places),
         shortcuts=shortcuts(train, test, manifest.classes),
     )
-    print(told(splits, splitting))
+    say(*told(splits, splitting).splitlines())
     return splits
 
 

@@ -20,6 +20,7 @@ from tasks.runs.caching import same_step
 from tasks.runs.code import code_digest
 from tasks.runs.config import Places, Recipe
 from tasks.runs.files import store
+from tasks.runs.messages import say
 from tasks.runs.progress import bar
 from tasks.runs.records import Epoch, Model, Splits
 from tasks.runs.spent import Spent
@@ -41,7 +42,7 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
     fitted = fit(learning, watching, plan, room)
     model = recorded(fitted, learning, plan, Spent.now() - began, places)
     shutil.rmtree(room, ignore_errors=True)  # the model's file is stored: nothing is left to go on with
-    print(
+    say(
         f"train: {model.name}, {model.parameters:,} parameters, {model.images:,} images, "
         f"epoch {model.kept_epoch} kept, {model.wall_seconds:.0f} s"
     )
@@ -70,7 +71,7 @@ def fit(learning: Shown, watching: Shown, plan: Plan, room: Path) -> "Fitted":
             plan.start.network if plan.start else None,
         )
     if fitted.resumed_from_epoch:
-        print(f"train: went on after epoch {fitted.resumed_from_epoch}, which an interrupted run had finished")
+        say(f"train: went on after epoch {fitted.resumed_from_epoch}, which an interrupted run had finished")
     return fitted
 
 
@@ -111,7 +112,7 @@ def telling(epochs: int, advance: Callable[[str], None]) -> Callable[[Sequence[E
         nonlocal shown
         epoch = history[-1]
         note = f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.2%}"
-        print(f"epoch {epoch.epoch} of {epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, {note}")
+        say(f"epoch {epoch.epoch} of {epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, {note}")
         for _ in range(len(history) - shown):  # more than one where an interrupted run had finished some
             advance(note)
         shown = len(history)
@@ -151,7 +152,7 @@ class Live(NamedTuple):
 
 
 def unseen(error: Exception) -> None:
-    print(f"the progress is not shown in the Prefect UI: {error}")
+    say(f"the progress is not shown in the Prefect UI: {error}")
 
 
 def row(epoch: Epoch) -> dict[str, str]:

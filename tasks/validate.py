@@ -17,6 +17,7 @@ from tasks.runs.caching import same_step
 from tasks.runs.config import Classes, Places, Validation
 from tasks.runs.errors import BadInput
 from tasks.runs.files import publish, reading, scratch_beside, sha256_of
+from tasks.runs.messages import say
 from tasks.runs.records import Arrival, Corrections, ImageFolder, Manifest
 from tasks.runs.states import digests
 from tasks.runs.tables import read_table, store_table
@@ -53,8 +54,8 @@ def validate(
         *spoken(corrected, unused),
         *label_notes(changes, changed.path(places) if changed else None),
     ):
-        print(f"validate: {line}")
-    print(f"validate: {len(rows):,} images accepted, {len(refusals):,} quarantined{reasons(refusals)}")
+        say(f"validate: {line}")
+    say(f"validate: {len(rows):,} images accepted, {len(refusals):,} quarantined{reasons(refusals)}")
     return Manifest(
         table=store_table("manifest", rows, Row, places),
         refused=store_table("quarantine", refusals, Refusal, places),

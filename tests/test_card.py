@@ -2,12 +2,14 @@
 
 import pytest
 import yaml
+from nasty import NASTY
 
 from tasks.models import decisions
 from tasks.models.metrics import Prediction
 from tasks.models.novelty import Known
-from tasks.runs.card import Evidence, Subject, card
+from tasks.runs.card import Evidence, Subject, card, without_front_matter
 from tasks.runs.config import Evaluation
+from tasks.runs.escaping import for_terminal
 from tasks.runs.records import Format
 from tasks.runs.tables import read_table
 
@@ -99,6 +101,19 @@ def test_each_format_stands_with_how_it_answers(written):
 def test_names_from_outside_are_no_markup(written, finished):
     splits = finished.splits.model_copy(update={"by_origin": {"a`|<b>": 3}})
     assert "3 `a'\\|<b>`" in written(subject={"splits": splits})
+
+
+def test_a_card_is_parted_where_its_front_matter_ends_whatever_an_origin_is_called(written, finished):
+    for name in NASTY:
+        slices = {
+            "base": finished.evaluation.test,
+            f"{name}1": finished.evaluation.test,
+            f"2{name}": finished.evaluation.test,
+        }
+        text = written(subject={"evaluation": finished.evaluation.model_copy(update={"slices": slices})})
+        text.encode()
+        assert front(text)["model-index"][0]["results"][3]["dataset"]["name"] == f"test, {for_terminal(f'2{name}')}"
+        assert without_front_matter(text).startswith("# compact: `def_front` or `ok_front`\n\nModel `")
 
 
 def test_costs_stand_with_the_limits(written):

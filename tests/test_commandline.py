@@ -1,12 +1,11 @@
 """Command line: every flat name works, what is wrong is told in one line, and scripts can read the end."""
 
-import logging
 import sys
 from pathlib import Path
 
 import pytest
 
-from tasks.runs.commandline import SHORT, Arguments, RetrainArguments, WithoutTraceback, exit_status, parse
+from tasks.runs.commandline import SHORT, Arguments, RetrainArguments, exit_status, parse
 from tasks.runs.config import Config, Places
 from tasks.runs.errors import BadInput
 
@@ -169,22 +168,3 @@ def test_anything_else_ends_with_1_and_a_traceback(capsys):
     shown = capsys.readouterr().err
     assert shown.startswith("Traceback")
     assert shown.endswith("ZeroDivisionError: a bug\n")
-
-
-@pytest.mark.parametrize(("error", "shown"), [(BadInput("wrong"), False), (ValueError("a bug"), True)])
-def test_the_log_leaves_out_the_traceback_of_bad_input_alone(error, shown, caplog):
-    logger = logging.getLogger("tests.without_traceback")
-    quiet = WithoutTraceback()
-    logger.addFilter(quiet)
-    try:
-        raise error
-    except (BadInput, ValueError):
-        logger.exception("the step failed: %s", error)
-    finally:
-        logger.removeFilter(quiet)
-    assert f"the step failed: {error}" in caplog.text
-    assert ("Traceback" in caplog.text) == shown
-
-
-def test_a_record_without_an_error_passes():
-    assert WithoutTraceback().filter(logging.LogRecord("a", logging.INFO, "a.py", 1, "fine", (), None))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
 from tasks.runs.records import Corrections
+from tasks.runs.tables import write_table
 from tasks.sources.corrections import Correction, believed, corrections, parse, read
 
 CLASSES = Classes()
@@ -155,3 +156,9 @@ def test_a_class_with_an_accent_is_taken_in_either_form(path):
     path.write_text(f"{HEADER}{ONE},de\u0301faut,why\n", encoding="utf-8")
     classes = Classes(defect="d\u00e9faut", good="bon")
     assert [one.correction for one in read(path, classes).values()] == ["d\u00e9faut"]
+
+
+def test_a_line_of_a_table_that_recast_wrote_is_read_as_meant(path, places):
+    classes = Classes(defect="-ok", good="ok")
+    write_table(path, [Correction(ONE, "-ok", "=why")], Correction)
+    assert read(path, classes) == {ONE: Correction(ONE, "-ok", "=why")}

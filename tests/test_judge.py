@@ -5,6 +5,8 @@ import errno
 import os
 import shutil
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from unittest import mock
 
@@ -20,7 +22,7 @@ from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_utf8
 from tasks.runs.files import sha256_of
-from tasks.runs.tables import as_table
+from tasks.runs.tables import write_rows
 
 
 @pytest.fixture
@@ -192,15 +194,15 @@ def test_another_version_has_a_table_of_its_own(inspect, released, places, tmp_p
 
 def test_a_killed_inspection_loses_a_block_at_most_and_the_next_goes_on(inspect, monkeypatch):
     monkeypatch.setattr(inspection, "BLOCK", 4)
-    write, written = inspection.write_whole, []
+    write, written = inspection.write_rows, []
 
-    def dies(target, content):
+    def dies(target, rows, columns):
         if written:
             raise KeyboardInterrupt
-        written.append(write(target, content))
+        written.append(write(target, rows, columns))
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(inspection, "write_whole", dies)
+        patched.setattr(inspection, "write_rows", dies)
         inspect()
     assert len(inspect().rows) == 2
 
@@ -291,7 +293,9 @@ def said_of(*names: str) -> bytes:
         {**row, "path": name, "sha256": f"{number:064}", "judged": "2026-11-30T12:00:00+00:00"}
         for number, name in enumerate(names)
     ]
-    return as_table(rows, inspection.COLUMNS).encode()
+    with TemporaryDirectory() as folder:
+        write_rows(Path(folder, "table.csv"), rows, inspection.COLUMNS)
+        return Path(folder, "table.csv").read_bytes()
 
 
 WHOLE = said_of("a.jpeg", 'b, "c".jpeg', "d.jpeg")

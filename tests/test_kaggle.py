@@ -507,14 +507,6 @@ def test_no_message_holds_a_signature_or_a_credential(
     assert SIGNATURE.partition("=")[2] not in said and TOKEN not in said
 
 
-def test_secrets_are_cut_out_of_any_text() -> None:
-    text = "url: /a.zip?X-Goog-Signature=abc (via http://me:password@proxy:1) with Bearer KGAT_1 and Basic QWxh"
-    assert (
-        kaggle_client.without_secrets(ValueError(text))
-        == "url: /a.zip[...] (via http://[...]proxy:1) with [...] and [...]"
-    )
-
-
 def test_a_certificate_that_is_not_trusted_is_the_users_to_mend() -> None:
     error = ConnectionError("SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] self-signed'))")
     assert isinstance(kaggle_client.failure(error), BadInput)

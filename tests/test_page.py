@@ -1,17 +1,26 @@
 """Page: one file that loads nothing, in which no name from outside becomes an element."""
 
 import base64
+import hashlib
 import re
+import shutil
+import socket
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from markdown_it import MarkdownIt
+from nasty import NASTY
 
 from tasks.runs.files import store
 from tasks.runs.page import html, inline, markdown
+from tasks.runs.records import Figures, Rule
 from tasks.runs.report import Section, before_training, sections
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">&amp;'
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+EVERY = "\n\n".join(NASTY)
 
 
 class Elements(HTMLParser):
@@ -66,6 +75,86 @@ def test_a_name_from_outside_becomes_no_element(outcome, places):
     assert [tag for tag, _ in Elements(page).found] == [tag for tag, _ in Elements(harmless).found]
     assert "<script" not in page
     assert page.count("&lt;script&gt;") >= 2 + 4
+
+
+def test_no_element_attribute_or_address_comes_from_a_name(outcome, places):
+    def elements(name: str) -> list[tuple[str, list[str]]]:
+        release = outcome.release.model_copy(
+            update={"reason": name, "rules": (Rule(name=name, figure=name, limit=name, kept=True),)}
+        )
+        figures = tuple(one.model_copy(update={"title": name, "caption": name}) for one in outcome.figures.figures)
+        source = outcome.source.model_copy(update={"name": name})
+        changed = replace(outcome, release=release, figures=Figures(figures=figures), source=source)
+        page = html(sections(changed), name, places)
+        page.encode()
+        found = Elements(page).found
+        assert not any(attributes.get("href") for _, attributes in found)
+        assert all(attributes["src"].startswith("data:image/") for tag, attributes in found if tag == "img")
+        return [(tag, [*attributes]) for tag, attributes in found]
+
+    harmless = elements("harmless")
+    for name in (*NASTY, EVERY):
+        assert elements(name) == harmless, name
+
+
+def test_a_browser_is_told_to_load_nothing_and_to_run_nothing(page):
+    (policy,) = (one["content"] for tag, one in Elements(page).found if one.get("http-equiv"))
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert rules == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "style-src": f"'sha256-{digest}'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    assert page.index("Content-Security-Policy") < page.index("<style>") < page.index("<img")
+    assert not any("style" in attributes for _, attributes in Elements(page).found), "the policy would refuse it"
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium on the PATH")
+def test_a_real_browser_shows_the_pictures_and_loads_nothing_else(server, process, page, tmp_path):
+    """The attack stands behind the policy, as if all escaping had failed."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        evil = f"http://127.0.0.1:{listening.getsockname()[1]}/x"
+        attack = f"<img src={evil}><script>fetch('{evil}')</script><link rel=stylesheet href={evil}>"
+        picture = "<img id=own src=data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=>"
+        (tmp_path / "page.html").write_text(page.replace("</body>", f"{picture}{attack}</body>"), encoding="utf-8")
+        words = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path}/profile",
+            "--enable-logging=stderr",
+        ]
+        done = subprocess.run(
+            [BROWSER, *words, "--dump-dom", (tmp_path / "page.html").as_uri()],
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        listening.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
+    refused = [line for line in done.stderr.splitlines() if "violates the following Content Security Policy" in line]
+    assert len(refused) >= 3
+    assert not any("data:" in line.partition("directive")[0] for line in refused)
+    assert "Casting inspection model" in done.stdout
+
+
+def test_images_and_addresses_in_a_section_are_text_even_where_nobody_escaped_them(places):
+    page = html([Section("a", "![x][y] <http://evil> [x] [y]\n\n[x]: http://evil\n[y]: http://evil")], "title", places)
+    assert not {"img", "a"} & {tag for tag, _ in Elements(page).found}
+    assert "<img" not in html([Section("a", "![x](http://evil/x.png)")], "title", places)
+
+
+def test_the_markdown_for_the_ui_has_no_picture_but_its_own(outcome, places):
+    for name in NASTY:
+        figure = outcome.figures.figures[0].model_copy(update={"title": name, "caption": name})
+        shown = markdown(Section("a", "text", (figure,)), places)
+        inside = [token for block in MarkdownIt("js-default").parse(shown) for token in block.children or ()]
+        assert [token.attrs["src"][:11] for token in inside if token.type == "image"] == ["data:image/"]
+        assert not any(token.type == "link_open" for token in inside)
+        shown.encode()
 
 
 def test_markup_in_a_section_is_text(places):

@@ -1,7 +1,10 @@
 """Plot: pictures that are what their captions say, drawn without a screen."""
 
+import io
+
 import numpy as np
 import pytest
+from nasty import NASTY
 from PIL import Image
 
 from tasks import plot as verb
@@ -94,3 +97,13 @@ def test_overfitting_is_told_when_validation_rises_and_training_falls():
     assert "began to over-fit" in verb.overfitting(epochs((0.5, 0.5), (0.3, 0.3), (0.1, 0.6)), kept=2)
     assert "no sign" in verb.overfitting(epochs((0.5, 0.5), (0.3, 0.3)), kept=2)
     assert "better than new ones" in verb.overfitting(epochs((0.5, 0.9), (0.1, 0.6)), kept=2)
+
+
+@pytest.mark.parametrize("name", [*NASTY, "$x_$"])
+def test_a_class_of_any_name_is_drawn_without_a_warning(name, evaluation):
+    classes = Classes.model_construct(defect=name, good="ok_front")
+    figure = verb.confusion(evaluation.test, classes)
+    figure.savefig(io.BytesIO(), dpi=30)
+    drawn = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    assert drawn == [verb.named(name), "ok_front"]
+    assert len(drawn[0]) <= verb.LONGEST

@@ -4,29 +4,19 @@ from dataclasses import replace
 
 import pytest
 from markdown_it import MarkdownIt
+from nasty import NASTY
 
 from tasks.images.labels import Corrected
 from tasks.runs import dataset, tracker
+from tasks.runs.escaping import for_terminal
 from tasks.runs.judgement import scored
 from tasks.runs.markdown import code, counts, of, table
-from tasks.runs.records import Figure, Probe, Release
+from tasks.runs.records import Figure, Probe, Release, Rule
 from tasks.runs.report import LEAK, Section, before_training, sections
 from tasks.runs.tables import store_table
 from tasks.sources.corrections import Correction
 
 MARKDOWN = MarkdownIt("js-default")
-EVIL = [
-    "<script>alert(1)</script>",
-    "**bold**",
-    "[a](javascript:b)",
-    "![a](http:b)",
-    "a|b",
-    "`x`",
-    "``x",
-    "a\n\n# b",
-    "_a_ <b>",
-    "\\",
-]
 
 
 @pytest.fixture
@@ -296,21 +286,21 @@ def test_a_slice_with_one_class_shows_what_there_is(outcome):
     assert scored("all", alone)[2:4] == ("", "0 of 0")
 
 
-@pytest.mark.parametrize("name", EVIL)
+@pytest.mark.parametrize("name", [name for name in NASTY if name.strip()])
 def test_a_name_from_outside_becomes_code_and_nothing_else(name):
     (paragraph, inline, _) = MARKDOWN.parse(code(name))
     assert paragraph.type == "paragraph_open"
     assert [token.type for token in inline.children] == ["code_inline"]
 
 
-@pytest.mark.parametrize("name", EVIL)
+@pytest.mark.parametrize("name", [name for name in NASTY if name.strip()])
 def test_a_name_in_a_table_stays_in_its_cell(name):
     tokens = MARKDOWN.parse(table(("a", "b"), [(code(name), "end")]))
     assert [token.type for token in tokens].count("td_open") == 2
     cell = next(
         token for token in tokens if token.type == "inline" and token.map and token.children[0].type == "code_inline"
     )
-    assert cell.children[0].content == " ".join(name.replace("`", "'").split())
+    assert cell.children[0].content == for_terminal(name).replace("`", "'").replace("\\|", r"\x5c|").strip()
 
 
 def shape(markdown: str) -> list[str]:
@@ -318,18 +308,18 @@ def shape(markdown: str) -> list[str]:
     found = []
     for token in MARKDOWN.parse(markdown):
         found += [token.type, *(child.type for child in token.children or ())]
-    return found
+    return [kind for kind in found if kind not in ("text", "text_special")]
 
 
-@pytest.mark.parametrize("name", EVIL)
 @pytest.mark.parametrize("told", [sections, before_training])
-def test_no_name_from_outside_is_markup_anywhere(outcome, name, told):
-    for one, harmless in zip(told(with_names(outcome, name)), told(with_names(outcome, "harmless")), strict=True):
-        assert shape(one.markdown) == shape(harmless.markdown)
+def test_no_name_from_outside_is_markup_anywhere(outcome, told):
+    harmless = [shape(one.markdown) for one in told(with_names(outcome, "harmless"))]
+    for name in filter(str.strip, NASTY):
+        assert [shape(one.markdown) for one in told(with_names(outcome, name))] == harmless, name
 
 
 def with_names(outcome, name: str):
-    """Called so: the source, a class, an origin, and all that a correction names."""
+    """Called so: the source, a class, an origin, all that a correction names, and what the reason and the rules of release name."""
     first, second = outcome.manifest.origins
     by_class = {name: 3, "ok_front": 4}
     manifest = corrected(outcome, [Corrected(name, name, "ab" * 32, name, name, name)]).manifest
@@ -343,12 +333,16 @@ def with_names(outcome, name: str):
             update={"slices": {"base": outcome.evaluation.test, name: outcome.evaluation.test}}
         ),
         source=outcome.source.model_copy(update={"name": name}),
+        release=outcome.release.model_copy(
+            update={"reason": name, "rules": (Rule(name=name, figure=name, limit=name, kept=True),), "decided_in": name}
+        ),
+        model=outcome.model.model_copy(update={"device": name}),
         arrivals=tuple(one.model_copy(update={"origin": name}) for one in outcome.arrivals),
     )
 
 
 def test_pipes_are_escaped_and_every_row_has_its_cells():
-    assert table(("a", "b"), [("1|2", "3")]) == "| a | b |\n| --- | --- |\n| 1\\|2 | 3 |"
+    assert table(("a", "b"), [("1|2", code("3|4"))]) == "| a | b |\n| --- | --- |\n| 1&#124;2 | `3\\|4` |"
 
 
 def test_numbers_have_separators_and_names_behind_them():

@@ -1,13 +1,24 @@
 """Tables: what is written comes back, and another table is not mistaken for it."""
 
+import csv
 from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from nasty import NASTY
 
 from tasks.runs.errors import BadInput
-from tasks.runs.tables import columns, read_state, read_table, store_table, write_table
+from tasks.runs.tables import (
+    column,
+    columns,
+    read_csv,
+    read_state,
+    read_table,
+    store_table,
+    write_rows,
+    write_table,
+)
 
 
 class Line(NamedTuple):
@@ -17,7 +28,7 @@ class Line(NamedTuple):
     note: str = ""
 
 
-TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.just("\n"))
+TEXT = st.text(st.characters()) | st.text("=+-@'\t\r\n\",;") | st.sampled_from(NASTY)
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +92,24 @@ def test_a_folder_in_the_place_of_a_table_is_told(tmp_path):
         read_state(tmp_path, Line)
     with pytest.raises(BadInput, match="is damaged or cannot be read"):
         list(columns(tmp_path, "name"))
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_no_text_of_a_table_is_a_formula_and_readers_get_it_back(path, name):
+    write_rows(path, [{"name": name, "count": -1, "share": None}], ("name", "count", "share"))
+    with open(path, newline="", encoding="utf-8", errors="surrogatepass") as opened:
+        (_, row) = csv.reader(opened)
+    assert not row[0].startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert row[1:] == ["-1", ""], "numbers stay numbers"
+    assert [*column(path, "name")] == [name]
+    assert [*read_csv(path)][1][0] == name
+
+
+def test_a_table_of_an_earlier_release_is_read_as_it_is(path):
+    path.write_text("name,count,share,note\n=1,1,0.5,'a\n")
+    assert read_table(path, Line) == [Line("=1", 1, 0.5, "'a")]
+
+
+def test_a_column_that_is_not_there_says_nothing(path):
+    path.write_text("a,b\n1,2\n")
+    assert [*column(path, "c")] == []

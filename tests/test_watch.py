@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import FlowRun, State
 from flows import watch as flow
 from tasks.runs.config import Config, Fetch
 from tasks.runs.retention import using
-from tasks.runs.tables import as_table
+from tasks.runs.tables import write_rows
 from tasks.sources.news import Announcement, announced
 
 ROOT = Path(__file__).parents[1]
@@ -92,7 +92,7 @@ def an_hour_later(config: Config) -> None:
     """Makes what was told an hour older: then a run must have come of it."""
     told = [(datetime.fromisoformat(one.announced) - timedelta(hours=1), one) for one in announced(config.places)]
     rows = [{**one._asdict(), "announced": then.isoformat(timespec="seconds")} for then, one in told]
-    (config.places.data / "announced.csv").write_text(as_table(rows, Announcement._fields))
+    write_rows(config.places.data / "announced.csv", rows, Announcement._fields)
 
 
 def test_what_no_run_came_of_is_told_again(look, settled, config, prefect_server):

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from tasks.images import pixels
 from tasks.images.copies import Copy
 from tasks.images.manifest import BASE, Row, stored
-from tasks.images.sheets import GAP, INK, LINE, PAPER, SIDE, Shelf, Tile, above, letters, sheet
+from tasks.images.sheets import GAP, INK, LINE, PAPER, SIDE, Shelf, Tile, above, letters, sheet, wrapped
 from tasks.runs.config import Classes, Places
 
 ACROSS, DOWN = 6, 4  # photographs in a row, rows
@@ -100,10 +100,10 @@ def twins(album: Album, pairs: Sequence[Copy]) -> Image.Image:
         album.tile(album.by_content[content], caption)
         for pair in pairs
         for content, caption in (
-            (pair.sha256, f"{pair.published or pair.origin}\nscore {pair.score:.3f}"),
+            (pair.sha256, f"{wrapped(pair.published or pair.origin, SIDE, 1)}\nscore {pair.score:.3f}"),
             (
                 pair.copy_sha256,
-                f"{pair.copy_published or pair.copy_origin}\n{pair.transform.replace(', shift', chr(10) + 'shift')}",
+                f"{wrapped(pair.copy_published or pair.copy_origin, SIDE, 1)}\n{pair.transform.replace(', shift', chr(10) + 'shift')}",
             ),
         )
     ]
@@ -140,7 +140,8 @@ def spread(album: Album, group: Sequence[Row], number: int) -> tuple[Tile, ...]:
     """Some of the group, from all over it."""
     step = max(1, len(group) // number)
     return tuple(
-        album.tile(row, f"{row.label}, {row.published or row.origin}") for row in islice(group, 0, step * number, step)
+        album.tile(row, wrapped(f"{row.label}, {row.published or row.origin}", SIDE, 1))
+        for row in islice(group, 0, step * number, step)
     )
 
 

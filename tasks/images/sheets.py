@@ -1,11 +1,15 @@
 """Sheets: photographs laid out in rows with a heading each, as one picture."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from tasks.runs.escaping import for_picture
 
 SIDE, GAP, LINE = 150, 6, 20  # pixels: a photograph, between two, a line of text
 INK, PALE, PAPER = "#22313f", "#5f7285", "#ffffff"
@@ -22,7 +26,7 @@ class Tile(NamedTuple):
 
 
 class Shelf(NamedTuple):
-    """Photographs in one row."""
+    """Photographs in one row, below a heading of one line."""
 
     heading: str
     tiles: tuple[Tile, ...]
@@ -37,7 +41,7 @@ def sheet(shelves: Sequence[Shelf], side: int = SIDE) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     for row, shelf in enumerate(shelves):
         top = GAP + row * height
-        draw.text((GAP, top), shelf.heading, fill=INK, font=letters())
+        draw.text((GAP, top), wrapped(shelf.heading, picture.width - 2 * GAP, 1), fill=INK, font=letters())
         for column, tile in enumerate(shelf.tiles):
             left = GAP + column * (side + GAP)
             photograph = Image.fromarray(tile.pixels).resize((side, side), Image.Resampling.BOX)
@@ -54,17 +58,29 @@ def above(top: Image.Image, bottom: Image.Image) -> Image.Image:
 
 
 def wrapped(text: str, width: int = SIDE, most: int = 3) -> str:
-    """The text in lines no wider than so many pixels, at most so many; what is left out is told by dots."""
+    """The text in lines no wider than so many pixels, at most so many; what is left out is told by dots.
+
+    Letters that the font lacks, line ends too, are drawn as their Python escapes.
+    """
     lines = [""]
-    for word in text.split():
+    for word in for_picture(text).split():
         longer = f"{lines[-1]} {word}".strip()
-        if letters().getlength(longer) <= width or not lines[-1]:
+        if letters().getlength(longer) <= width:
             lines[-1] = longer
         else:
-            lines.append(word)
+            lines += [fitted(word, width)]
+    lines = [line for line in lines if line] or [""]
     if len(lines) > most:
         lines = [*lines[: most - 1], f"{lines[most - 1]} ..."]
     return "\n".join(lines)
+
+
+def fitted(word: str, width: int) -> str:
+    """The word, or as much of its beginning as is no wider than so many pixels, and dots."""
+    if letters().getlength(word) <= width:
+        return word
+    fitting = bisect_right(range(len(word)), width, key=lambda length: ceil(letters().getlength(f"{word[:length]}...")))
+    return f"{word[: max(0, fitting - 1)]}..."
 
 
 @cache

@@ -6,7 +6,6 @@ each time they are made; `exports.json` lists all.
 
 import re
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -19,6 +18,7 @@ from tasks.runs import registry, tracker
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import File, damage, digest_of, erase, publish, scratch_beside, sha256_of, tree_digest
+from tasks.runs.messages import warn
 from tasks.runs.records import Exports, Format
 from tasks.runs.tables import read_table
 
@@ -86,7 +86,7 @@ def obtained(version: registry.Version, places: Places) -> Path:
                 f"version {version.number} cannot be used: its files were removed on {version.removed}, by `make prune`"
             )
         with fetched(version, places) as scratch:
-            print(f"{what}: version {version.number} is restored from the registry", file=sys.stderr)
+            warn(f"{what}: version {version.number} is restored from the registry")
             shutil.rmtree(folder, ignore_errors=True)
             publish(scratch, folder)
     return folder

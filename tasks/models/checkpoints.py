@@ -12,6 +12,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from tasks.runs.files import publish, scratch_beside, sha256_of
+from tasks.runs.messages import say
 from tasks.runs.records import Epoch
 
 # What reading raises for a file that is whole and no state, such as one that holds pickled objects.
@@ -55,7 +56,7 @@ def last(room: Path) -> State | None:
         if sha256_of(path)[:16] == path.stem.rpartition("-")[2]:
             with suppress(*NO_STATE):
                 return read(path)
-        print(f"train: {path} is damaged, so the training goes on from an earlier epoch")
+        say(f"train: {path} is damaged, so the training goes on from an earlier epoch")
         path.unlink()
     return None
 

@@ -13,7 +13,7 @@ from tasks.images.pixels import Seen
 from tasks.models.decisions import Evidence, Verdict
 from tasks.models.novelty import Known, distances
 from tasks.models.prediction import CHUNK, Predictor
-from tasks.runs.markdown import code, of, table
+from tasks.runs.markdown import code, counts, of, table
 
 
 class Shift(BaseModel):
@@ -137,7 +137,7 @@ def row_of(one: Drift) -> tuple[str, ...]:
     sizes = [*one.sizes, "cannot be read"] if one.unreadable else list(one.sizes)
     return (
         code(one.origin),
-        ", ".join(f"{count:,} {code(label)}" for label, count in one.by_class.items()),
+        counts({code(label): count for label, count in one.by_class.items()}),
         ", ".join(sizes[:3]) + (" and others" if len(sizes) > 3 else ""),
         of(one.decisions.get("review", 0), total) + (f", mostly {why}" if why else ""),
         f"{one.escapes:,}",

@@ -19,10 +19,11 @@ from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal, for_utf8
+from tasks.runs.escaping import for_terminal, for_utf8, from_csv
 from tasks.runs.files import alone, write_whole
+from tasks.runs.messages import say
 from tasks.runs.states import digests
-from tasks.runs.tables import as_table
+from tasks.runs.tables import write_rows
 from tasks.sources.arrivals import settled
 from tasks.sources.folder import is_image, left_out, look_through, readable
 
@@ -73,7 +74,7 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
         for start in range(0, len(new), BLOCK):
             answered = answers(folder, new[start : start + BLOCK], rows, model)
             rows, added = rows + answered, added + answered
-            write_whole(table, as_table(rows, COLUMNS).encode())
+            write_rows(table, rows, COLUMNS)
     lost = [f"{for_terminal(name)} could not be read, or was taken away" for name in there if contents[name] is None]
     return Inspected(table, added, len(names) - len(whole), [*faults, *lost, *left_out(files)])
 
@@ -122,8 +123,8 @@ def read(table: Path) -> Rows:
     if damaged:
         copy = table.with_name(f"{table.stem}-damaged-{hashlib.sha256(content).hexdigest()[:8]}.csv")
         write_whole(copy, content)
-        write_whole(table, as_table(rows, COLUMNS).encode())
-        print(
+        write_rows(table, rows, COLUMNS)
+        say(
             f"{table} is damaged: the {len(rows):,} whole rows stay, other images are judged again; a copy is {copy.name}"
         )
     return rows
@@ -134,7 +135,7 @@ def whole_rows(content: bytes) -> tuple[Rows, bool]:
     text, lines = content.decode("utf-8", errors="replace"), list[list[str]]()
     damaged = not text.endswith("\n")
     try:
-        lines.extend(csv.reader(io.StringIO(text, newline="")))
+        lines.extend([*map(from_csv, cells)] for cells in csv.reader(io.StringIO(text, newline="")))
     except csv.Error:  # a quote that never closes
         damaged = True
     lines = lines[1 : -1 if damaged else None]

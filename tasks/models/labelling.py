@@ -13,10 +13,10 @@ from tasks.models.novelty import distances
 from tasks.models.prediction import Predictor
 from tasks.runs.config import Places
 from tasks.runs.escaping import for_utf8
-from tasks.runs.files import write_whole
 from tasks.runs.markdown import code, table
+from tasks.runs.messages import say
 from tasks.runs.states import digests
-from tasks.runs.tables import as_table, read_state
+from tasks.runs.tables import read_state, write_rows
 from tasks.sources.arrivals import UNLABELLED, settled
 from tasks.sources.folder import is_image, readable, shortened, walk
 from tasks.sources.names import Listing
@@ -95,7 +95,7 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
         for (key, name), verdict in zip(contents.items(), said, strict=True)
     ]
     rows = [images[number] for number in order(judged, model.decision)]
-    write_whole(path, as_table([row._asdict() for row in rows], ToLabel._fields).encode())
+    write_rows(path, [row._asdict() for row in rows], ToLabel._fields)
     return rows
 
 
@@ -104,7 +104,7 @@ def waiting(inbox: Path, settle_seconds: float, places: Places) -> list[str]:
     images = [name for name in walk(inbox) if unlabelled(name)] if inbox.is_dir() else []
     names, faults = readable(inbox, Listing(images, []))
     for fault in shortened(faults):
-        print(f"to label: left out: {fault}")
+        say(f"to label: left out: {fault}")
     whole = settled([f"{inbox}/{name}" for name in names], settle_seconds, places)
     return [name for name in names if f"{inbox}/{name}" in whole]
 

@@ -9,6 +9,7 @@ from tasks.images import manifest, pixels
 from tasks.models import starting
 from tasks.runs.config import Places, Recipe
 from tasks.runs.errors import BadInput
+from tasks.runs.messages import say
 from tasks.runs.records import Splits
 
 if TYPE_CHECKING:
@@ -33,11 +34,11 @@ def planned(rows: Sequence[manifest.Row], recipe: Recipe, places: Places) -> Pla
     start = starting.start(rows, recipe, places)
     if isinstance(start, str):
         if recipe.start_from != "scratch":
-            print(f"train: from new weights, since {start}")
+            say(f"train: from new weights, since {start}")
         return Plan(learning, watching, recipe, None)
     mixed = starting.mixed(learning, start.learnt, recipe.seed)
     new = sum(row.sha256 not in start.learnt for row in mixed)
-    print(
+    say(
         f"train: continues from model {start.digest[:12]} with {new:,} new images and {len(mixed) - new:,} "
         f"of {len(learning) - new:,} old ones, in equal shares of old and new of each origin"
     )
@@ -60,7 +61,7 @@ def shown(rows: Sequence[manifest.Row], plan: Plan, splits: Splits, places: Plac
     kept = [row for row, is_there in zip(rows, there, strict=True) if is_there]
     labels = np.array([manifest.is_defect(row, splits.classes) for row in kept], np.int32)
     if left := len(rows) - len(kept):
-        print(f"train: {left:,} of {len(rows):,} {rows[0].split} images show no ring and are left out")
+        say(f"train: {left:,} of {len(rows):,} {rows[0].split} images show no ring and are left out")
         if len(set(labels)) < 2:
             raise BadInput(
                 f"a ring is found in {len(kept):,} of {len(rows):,} {rows[0].split} images, and none is left of one class: "

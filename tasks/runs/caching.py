@@ -24,6 +24,7 @@ from tasks.runs import step_record
 from tasks.runs.code import code_and_libraries
 from tasks.runs.config import Places
 from tasks.runs.files import erase, write_whole
+from tasks.runs.messages import say
 from tasks.runs.records import Record, Release
 from tasks.runs.server_access import authenticate
 
@@ -88,7 +89,7 @@ class RecordFolder(LocalFileSystem):
             raise
         except (OSError, ValueError) as error:
             step = file.name.partition("-")[0]
-            print(f"{step}: remembered, but {file} is no record of this step ({error}): made again")
+            say(f"{step}: remembered, but {file} is no record of this step ({error}): made again")
             with suppress(OSError):
                 erase(file)
             raise
@@ -119,10 +120,10 @@ class Steps:
         began = time.perf_counter()
         result, cached, key = self.run(self.located(step), *inputs)
         if cached and (what := result.damage(self.places)):
-            print(f"{step.name}: remembered, but {what}: made again")
+            say(f"{step.name}: remembered, but {what}: made again")
             result, cached, key = self.run(self.located(step, refresh_cache=True), *inputs)
         elif cached:
-            print(f"{step.name}: unchanged, remembered")
+            say(f"{step.name}: unchanged, remembered")
         self.times[step.name] = {"cached": cached, "seconds": round(time.perf_counter() - began, 3), "key": key}
         return result
 

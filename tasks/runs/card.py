@@ -2,6 +2,7 @@
 Hugging Face model cards, so that their tools read it too.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from tasks.models.decisions import Decision
 from tasks.models.metrics import Prediction
 from tasks.runs import dataset, judgement
 from tasks.runs.config import Evaluation as Costs
+from tasks.runs.escaping import for_markdown, for_terminal
 from tasks.runs.markdown import code, counts, number_of, of, table
 from tasks.runs.records import Audit, Evaluation, Format, Manifest, Model, Score, Splits
 
@@ -69,6 +71,11 @@ def card(subject: Subject, evidence: Evidence) -> str:
     return f"---\n{front}---\n{title}\n\n{body}\n"
 
 
+def without_front_matter(card: str) -> str:
+    """Return the part of a card that people read."""
+    return re.split(r"^---$\n", card, maxsplit=2, flags=re.MULTILINE)[2]
+
+
 def front_matter(subject: Subject) -> dict[str, Any]:
     """What machines read of a card: https://huggingface.co/docs/hub/model-cards."""
     slices = subject.evaluation.slices
@@ -76,7 +83,7 @@ def front_matter(subject: Subject) -> dict[str, Any]:
     results = [
         {
             "task": {"type": "image-classification"},
-            "dataset": {"name": f"test, {origin}", "type": "imagefolder", "split": "test"},
+            "dataset": {"name": f"test, {for_terminal(origin)}", "type": "imagefolder", "split": "test"},
             "metrics": metrics(score),
         }
         for origin, score in scores.items()
@@ -129,7 +136,7 @@ def failures(test: Sequence[Prediction], decision: Decision) -> str:
         passed = sum(one.decision == "pass" and one.label == decision.classes.defect for one in some)
         rejected = sum(one.decision == "reject" and one.label == decision.classes.good for one in some)
         reviewed = sum(one.decision == "review" for one in some)
-        rows.append((passed, rejected, reviewed, code(origin), f"`{group[:12]}`", len(some)))
+        rows.append((passed, rejected, reviewed, code(origin), code(group[:12]), len(some)))
     wrong = sorted((row for row in rows if row[0] or row[1]), reverse=True)
     if not wrong:
         return f"No test image of {len(rows):,} castings is decided wrongly without a person; that is no promise for others."
@@ -150,8 +157,8 @@ def images(subject: Subject) -> str:
         ("Held back, as copies of test images", f"{splits.held_back:,}"),
         ("Equal files in train and test as published", f"{audit.exact_copies_across_splits:,}"),
         ("Changed copies of test images in train", f"{audit.near_copies_across_splits:,}"),
-        ("Digest of the images", f"`{manifest.table.sha256}`"),
-        ("Digest of the split", f"`{splits.table.sha256}`"),
+        ("Digest of the images", code(manifest.table.sha256)),
+        ("Digest of the split", code(splits.table.sha256)),
     ]
     return table(("", ""), rows)
 
@@ -164,7 +171,7 @@ def training(model: Model) -> str:
     return (
         f"`{model.name}`, {model.parameters:,} parameters, sees {sees}. {number_of(len(model.history), 'epoch')} "
         f"over {model.images:,} images{first}; epoch {model.kept_epoch} is kept. {model.wall_seconds:.0f} s, {model.cpu_seconds:.0f} CPU "
-        f"seconds, on {model.device}. Digest of the weights `{model.weights_sha256}`."
+        f"seconds, on {for_markdown(model.device)}. Digest of the weights `{model.weights_sha256}`."
     )
 
 

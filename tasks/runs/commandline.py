@@ -3,9 +3,8 @@
 Exit status 0: the work was done; 2: the input or the settings are wrong, told in one line; 1: anything else.
 """
 
-import logging
+import io
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, 
 
 from tasks.runs.config import Config
 from tasks.runs.errors import BadInput
+from tasks.runs.messages import traceback_of, warn
 
 SHORT = {
     "fetch.source": "source",
@@ -84,27 +84,26 @@ def parse(arguments: type[S], words: Sequence[str]) -> S:
 
 def exit_status(action: Callable[[], object]) -> int:
     """Runs `action` and tells by one number how it ended, with one line on standard error for what the user can mend."""
+    escape_what_cannot_be_encoded()
     try:
         action()
     except BadInput as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        warn(f"error: {' '.join(str(error).split())}")
         return 2
     except ConnectionError as error:
-        print(f"error: {' '.join(str(error).split())}; try again later", file=sys.stderr)
+        warn(f"error: {' '.join(str(error).split())}; try again later")
         return 1
     except KeyboardInterrupt:
-        print("interrupted; what was finished is kept", file=sys.stderr)
+        warn("interrupted; what was finished is kept")
         return 1
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        warn(*traceback_of(error).splitlines())
         return 1
     return 0
 
 
-class WithoutTraceback(logging.Filter):
-    """Keeps the traceback of a BadInput out of a log: its message says all that the user can use."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], BadInput):
-            record.exc_info = record.exc_text = None
-        return True
+def escape_what_cannot_be_encoded() -> None:
+    """Let a terminal that knows fewer letters show the others as escapes: a name must not end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

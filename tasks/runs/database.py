@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tasks.runs.errors import BadInput
+from tasks.runs.messages import say
 
 MAX_VARIABLES = 500  # in one statement; SQLite's own limit was 999 until 2020
 PATIENCE = 60  # seconds to wait for another process that writes
@@ -26,7 +27,7 @@ def with_database(path: Path, table: str, work: Callable[[sqlite3.Connection], R
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise refusal(path, error) from error
-        print(f"{path} is damaged ({error}): begun anew")
+        say(f"{path} is damaged ({error}): begun anew")
     try:
         path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # first: it would be played back into a new file
         path.unlink(missing_ok=True)

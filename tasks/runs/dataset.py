@@ -104,7 +104,7 @@ def data(found: Found) -> str:
         ),
         ("Classes", counts({code(name): count for name, count in splits.by_class.items()})),
         ("Splits", counts({name.replace("_", " "): count for name, count in splits.by_split.items()})),
-        ("Split digest", f"`{splits.table.sha256[:16]}`"),
+        ("Split digest", code(splits.table.sha256[:16])),
     ]
     heads = (
         "Origin",
@@ -170,5 +170,5 @@ def label_changes(found: Found) -> str:
     more = f", of which {SHOWN} are shown" if len(changes) > SHOWN else ""
     head = f"{len(changes):,} photographs came again with another label, and the earlier one holds{more}. "
     take = "Where the later one is right, add the line from `label_changes.csv` in the run's folder to `data/corrections.csv`:"
-    rows = [(f"`{change.sha256[:16]}`", code(change.correction), code(change.why)) for change in changes[:SHOWN]]
+    rows = [(code(change.sha256[:16]), code(change.correction), code(change.why)) for change in changes[:SHOWN]]
     return f"{head}{take}\n\n{table(('Content', 'Later label', 'Files'), rows)}"

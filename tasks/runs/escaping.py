@@ -1,4 +1,27 @@
-"""Escaping: text from outside, made harmless for the medium that shows it."""
+"""Escaping: text from outside, made harmless for the medium that shows it: one function a medium.
+
+Names of folders and files, labels, reasons, settings and texts in images are data. They may hold markup, formulas, control characters
+and secrets. Secrets are hidden by the functions for people's eyes; a table keeps its text, and `from_csv` gives it back.
+"""
+
+import re
+from html import escape
+
+from tasks.runs.redaction import redacted
+
+MARKUP = re.compile(
+    r"[\\`*_\[\]<>!|~&#@$^{}]"  # starts or ends markup wherever it stands
+    r"|:(?=//)|(?<=www)\.|^(?: |[+=-](?=[ =-]|$)|\d+[.)](?= |$))",  # an address, or markup at the beginning of a line
+    re.IGNORECASE,
+)
+STARTS = "=+\\-@\t\r\n＝＋－＠"  # of a formula
+SEPARATORS = re.compile(
+    r"[;\t\r\n]"
+)  # end a cell in other countries' spreadsheets; at a comma the file itself has quotes
+FORMULA = re.compile(rf"(?:^|(?<=[;\t\r\n]))(?='*[{STARTS}])")
+ESCAPED = re.compile(rf"(?:^|(?<=[;\t\r\n]))'(?='*[{STARTS}])")
+PLAIN = re.compile(rf"(?!'*[{STARTS}])")  # how nearly all texts start
+ASCII = 0x80  # all that Pillow's own font has
 
 
 def for_utf8(text: str) -> str:
@@ -9,6 +32,44 @@ def for_utf8(text: str) -> str:
 def for_terminal(text: str) -> str:
     """Return `text` with each unprintable character as its Python escape, so that no name can move a cursor or add a line.
 
-    Control characters, line ends, direction marks and bytes that were not UTF-8 (lone surrogates) count as unprintable.
+    Control characters, line ends, direction marks and bytes that were not UTF-8 (lone surrogates) count as unprintable. Secrets are
+    hidden.
     """
+    return printable(redacted(text))
+
+
+def printable(text: str) -> str:
+    """Return `text` with each unprintable character as its Python escape."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def for_html(text: str) -> str:
+    """Return `text` as HTML in which nothing is an element; for attributes in quotes too."""
+    return escape(for_terminal(text), quote=True)
+
+
+def for_markdown(text: str) -> str:
+    """Return `text` as running Markdown in which nothing is markup: what could be is written as a character reference.
+
+    Unlike a backslash, a reference is understood alike by all renderers, in cells of tables too.
+    """
+    return MARKUP.sub(lambda found: "".join(f"&#{ord(char)};" for char in found[0]), for_terminal(text))
+
+
+def for_picture(text: str, letters: int = ASCII) -> str:
+    """Return `text` in the first so many letters of Unicode, which the font must have; others as their Python escape."""
+    return "".join(
+        char if ord(char) < letters else char.encode("unicode_escape").decode() for char in for_terminal(text)
+    )
+
+
+def for_csv(text: str) -> str:
+    """Return `text` with an apostrophe before whatever a spreadsheet would take for a formula."""
+    return text if PLAIN.match(text) and not SEPARATORS.search(text) else FORMULA.sub("'", text)
+
+
+def from_csv(cell: str) -> str:
+    """Return the text of a cell that `for_csv` made."""
+    return ESCAPED.sub("", cell) if cell.startswith("'") or SEPARATORS.search(cell) else cell

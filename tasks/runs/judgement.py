@@ -8,7 +8,7 @@ from tasks.runs.records import Evaluation, Interval, Score
 def test(evaluation: Evaluation, settings: Costs) -> str:
     """The test in all and by origin: what the network calls rightly, what is decided, and how many castings say so."""
     several = evaluation.slices if len(evaluation.slices) > 1 else {}
-    scores = {"all": evaluation.test, **{code(origin): score for origin, score in several.items()}}
+    scores: dict[str, Score] = {"all": evaluation.test, **{code(origin): score for origin, score in several.items()}}
     level = f"{settings.confidence:.0%}"
     heads = (
         "Origin",

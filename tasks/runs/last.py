@@ -2,7 +2,6 @@
 the registered model that is meant where nobody names one. Runs of the built-in sample count where there are no others.
 """
 
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -13,8 +12,8 @@ from pydantic import ValidationError
 from tasks.runs import registry
 from tasks.runs.config import MODEL, SAMPLE, SAMPLE_MODEL, Config, Places, default_model
 from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
 from tasks.runs.files import json_object
+from tasks.runs.messages import warn
 
 LATEST = "latest"
 
@@ -42,14 +41,15 @@ def runs(places: Places) -> Iterator[Run]:
         try:
             yield read_run(folder)
         except (BadInput, ValueError, AttributeError) as error:
-            line = f"{folder / 'run.json'} cannot be read, and the run is passed over: {' '.join(str(error).split())}"
-            warn_once(for_terminal(line))
+            warn_once(
+                f"{folder / 'run.json'} cannot be read, and the run is passed over: {' '.join(str(error).split())}"
+            )
 
 
 @cache
 def warn_once(line: str) -> None:
     """Print the line on standard error: several questions of one command read the same run."""
-    print(line, file=sys.stderr)
+    warn(line)
 
 
 def read_run(folder: Path) -> Run:

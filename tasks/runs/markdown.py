@@ -1,25 +1,51 @@
 """Markdown: numbers, names and tables, in which nothing from outside becomes markup."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from urllib.parse import quote
+
+from tasks.runs.escaping import for_markdown, for_terminal
+
+
+class Markdown(str):
+    """Text whose markup is meant. All other text is data: the helpers below escape it."""
+
+
+def escaped(text: str) -> str:
+    """Return Markdown as it is, and other text as running Markdown without markup."""
+    return text if isinstance(text, Markdown) else for_markdown(text)
 
 
 def of(count: int, total: int) -> str:
     return f"{count:,} of {total:,}"
 
 
-def counts(values: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in values.items())
+def counts(values: Mapping[str, int]) -> Markdown:
+    return Markdown(", ".join(f"{count:,} {escaped(name)}" for name, count in values.items()))
 
 
 def number_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def code(text: str) -> str:
-    """A name from outside as Markdown code, in which nothing is markup."""
-    return f"`{' '.join(text.replace('`', chr(39)).split())}`"
+def code(text: str) -> Markdown:
+    """Return a name from outside as Markdown code, in which nothing is markup.
+
+    A backtick becomes an apostrophe, and a backslash before a bar its Python escape: renderers differ in how they read them there.
+    """
+    inside = for_terminal(text).replace("`", "'").replace("\\|", "\\x5c|")
+    return Markdown(f"`{inside.strip() or ' '}`")
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+def bold(text: str) -> Markdown:
+    return Markdown(f"**{escaped(text)}**")
+
+
+def link(text: str, address: str) -> Markdown:
+    """Return a link to a page of a server that the settings name."""
+    return Markdown(f"[{escaped(text)}]({quote(address, safe=':/#?&=%')})")
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+    bar = "\\|"  # in code; other text has none
+    lines = [[*map(escaped, heads)], ["---"] * len(heads), *([*map(escaped, row)] for row in rows)]
+    return Markdown("\n".join(f"| {' | '.join(cell.replace('|', bar) for cell in line)} |" for line in lines))

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlparse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import lies_below, visible
+from tasks.runs.messages import warn
 
 MAGIC = b"SQLite format 3\0"
 PATIENCE = 20  # seconds to wait for another program, as MLflow waits
@@ -258,7 +259,7 @@ def bring_here(connection: sqlite3.Connection, places: Places) -> None:
             raise
         return
     was = ", ".join(sorted(str(local(root).parent) for root in there))
-    print(f"{path} was moved or copied from {was}: its files are those of the present folder now", file=sys.stderr)
+    warn(f"{path} was moved or copied from {was}: its files are those of the present folder now")
 
 
 def brought(found: str | None, roots: Collection[str], here: str) -> str | None:

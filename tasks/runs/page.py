@@ -1,16 +1,18 @@
 """Page: the sections of a report as one self-contained HTML page, or as Markdown for the Prefect UI."""
 
 import base64
+import hashlib
 from collections.abc import Iterable
-from html import escape
 
 from markdown_it import MarkdownIt
 
 from tasks.runs.config import Places
+from tasks.runs.escaping import for_html, for_markdown
 from tasks.runs.records import Figure
 from tasks.runs.report import Section
 
-MARKDOWN = MarkdownIt("js-default")  # lets no HTML through: a file name cannot become a script
+# Lets no HTML through. Names are escaped before they are here; what a section may not hold at all is switched off besides.
+MARKDOWN = MarkdownIt("js-default").disable(["image", "autolink", "html_inline", "html_block", "reference"])
 STYLE = """
 :root { color-scheme: light; --ink: #22313f; --pale: #5f7285; --line: #dde4ea; }
 body { font: 16px/1.55 system-ui, sans-serif; color: var(--ink); max-width: 54rem; margin: 2.5rem auto; padding: 0 1.2rem; }
@@ -28,10 +30,20 @@ pre { overflow-x: auto; font-size: .75rem; line-height: 1.35; }
 figure { margin: 1rem 0; }
 figcaption { font-size: .92rem; }
 """
+# The browser refuses whatever else may ever get into the page: no script, and nothing is loaded, not even from the folder beside it.
+POLICY = "; ".join((
+    "default-src 'none'",
+    "img-src data:",
+    f"style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'",
+    "base-uri 'none'",
+    "form-action 'none'",
+))  # fmt: skip
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="referrer" content="no-referrer">
 <meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>{style}</style>
@@ -53,15 +65,15 @@ FIGURE = """<figure>
 def html(sections: Iterable[Section], title: str, places: Places) -> str:
     """The page; it loads nothing from anywhere."""
     body = "".join(
-        f"<h2>{escape(section.title)}</h2>\n{MARKDOWN.render(section.markdown)}{figures(section, places)}"
+        f"<h2>{for_html(section.title)}</h2>\n{MARKDOWN.render(section.markdown)}{figures(section, places)}"
         for section in sections
     )
-    return PAGE.format(title=escape(title), style=STYLE, body=body)
+    return PAGE.format(title=for_html(title), policy=POLICY, style=STYLE, body=body)
 
 
 def figures(section: Section, places: Places) -> str:
     return "".join(
-        FIGURE.format(source=inline(figure, places), title=escape(figure.title), caption=escape(figure.caption))
+        FIGURE.format(source=inline(figure, places), title=for_html(figure.title), caption=for_html(figure.caption))
         for figure in section.figures
     )
 
@@ -69,8 +81,9 @@ def figures(section: Section, places: Places) -> str:
 def markdown(section: Section, places: Places) -> str:
     """The section with its pictures inside."""
     pictures = [
-        f"**{figure.title}**\n\n![{figure.title}]({inline(figure, places)})\n\n{figure.caption}"
+        f"**{title}**\n\n![{title}]({inline(figure, places)})\n\n{for_markdown(figure.caption)}"
         for figure in section.figures
+        for title in [for_markdown(figure.title)]
     ]
     return "\n\n".join([f"## {section.title}", section.markdown, *pictures])
 

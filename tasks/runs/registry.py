@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.runs import tracker
 from tasks.runs.config import MODEL, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 from tasks.runs.files import alone
 
 if TYPE_CHECKING:
@@ -170,7 +171,13 @@ def register(
     if not tracker.found(lambda client: client.get_registered_model(places.registered_name), None, places):
         client.create_registered_model(places.registered_name)
     source, model_id, stored = tracker.keep_model(folder, name, tracked, places)
-    tags = {DIGEST: folder.name, RUN: run_id, REASON: reason, BEFORE: str(champion_before or ""), STORED: stored}
+    tags = {
+        DIGEST: folder.name,
+        RUN: run_id,
+        REASON: for_terminal(reason),
+        BEFORE: str(champion_before or ""),
+        STORED: stored,
+    }
     return told(
         client.create_model_version(places.registered_name, source, tracked, tags=tags, model_id=model_id)
     )  # fmt: skip
@@ -224,7 +231,7 @@ def withdraw(number: int, reason: str | None, places: Places) -> None:
     """No run promotes this version again; with None as reason, runs may."""
     client, name = tracker.client(places), places.registered_name
     if reason:
-        client.set_model_version_tag(name, str(number), WITHDRAWN, reason)
+        client.set_model_version_tag(name, str(number), WITHDRAWN, for_terminal(reason))
     elif version(number, places).withdrawn:
         client.delete_model_version_tag(name, str(number), WITHDRAWN)
 

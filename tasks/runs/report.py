@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from tasks.runs import dataset, judgement, tracker
-from tasks.runs.markdown import number_of, of, table
+from tasks.runs.escaping import for_markdown
+from tasks.runs.markdown import bold, code, link, number_of, of, table
 from tasks.runs.outcome import Found, Outcome
 from tasks.runs.records import Figure, Release
 
@@ -52,11 +53,11 @@ def result(outcome: Outcome) -> str:
     earlier = (
         ""
         if release.decided_in == outcome.run_id
-        else f" Decided in run `{release.decided_in}`; nothing has changed since."
+        else f" Decided in run {code(release.decided_in)}; nothing has changed since."
     )
     return "\n\n".join(
         [
-            f"**{headline(release)}**: {release.reason}.{earlier}",
+            f"**{headline(release)}**: {for_markdown(release.reason)}.{earlier}",
             f"The model `{outcome.model.name}` calls **{test.accuracy:.2%}** of {test.images:,} test images rightly. "
             f"It misses {of(test.missed_defects, test.defects)} defects and refuses {of(test.false_rejects, test.good)} good parts.",
         ]
@@ -78,7 +79,7 @@ def headline(release: Release) -> str:
 def rules(release: Release) -> str:
     """What the gate asked, one by one."""
     # What was broken comes first: Prefect's page cuts a wide table off on the right.
-    rows = [("kept" if rule.kept else "**broken**", rule.name, rule.figure, rule.limit) for rule in release.rules]
+    rows = [("kept" if rule.kept else bold("broken"), rule.name, rule.figure, rule.limit) for rule in release.rules]
     return table(("", "Rule", "Found", "Allowed"), rows)
 
 
@@ -96,7 +97,7 @@ def training(outcome: Outcome) -> str:
     return " ".join([
         f"`{model.name}`, {model.parameters:,} parameters, sees {sees}.{chosen}",
         f"{number_of(len(model.history), 'epoch')} over {model.images:,} images took {model.wall_seconds:.0f} s ({model.cpu_seconds:.0f} "
-        f"CPU seconds, {model.images_per_second:,.0f} images a second) on {model.device}.",
+        f"CPU seconds, {model.images_per_second:,.0f} images a second) on {for_markdown(model.device)}.",
         *filter(None, notes),
     ])  # fmt: skip
 
@@ -108,9 +109,9 @@ def run(outcome: Outcome) -> str:
     ]
     tracked = outcome.release.tracked
     page = tracker.page_of(tracked, outcome.config.places) if tracked else ""
+    linked = f"{link('Its page in MLflow', page)}. " if page else ""
     return (
         f"`{outcome.run_id}`, {outcome.wall_seconds:.0f} s. "
-        f"{f'[Its page in MLflow]({page}). ' if page else ''}"
-        f"Model folder `{outcome.exports.digest[:16]}`, weights `{outcome.model.weights_sha256[:16]}`.\n\n"
+        f"{linked}Model folder `{outcome.exports.digest[:16]}`, weights `{outcome.model.weights_sha256[:16]}`.\n\n"
         f"{table(('Step', '', 'Time'), steps)}\n\n```\n{outcome.model.summary}\n```"
     )

@@ -22,6 +22,7 @@ from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import File, lies_below, scratch_beside, usable, visible
 from tasks.runs.last import last_run, model_of, registered_models, section_of
+from tasks.runs.messages import say
 from tasks.runs.step_record import content_of
 from tasks.runs.tables import column
 
@@ -98,7 +99,7 @@ def made_by(run: Path) -> Made | None:
         steps = [step for step in section_of(run, "steps").values() if isinstance(step, dict)]
         return Made(model_of(run), frozenset(str(step["key"]) for step in steps if step.get("key")))
     except BadInput as damage:
-        print(f"prune: {run.name} and its versions stay, for nobody knows what it needs: {damage}")
+        say(f"prune: {run.name} and its versions stay, for nobody knows what it needs: {damage}")
         return None
 
 
@@ -160,7 +161,7 @@ def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Surpl
     try:
         alive = frozenset(sha256 for table in tables if table.is_file() for sha256 in column(table, "sha256"))
     except BadInput as damage:
-        print(f"prune: all images stay: {damage}")
+        say(f"prune: all images stay: {damage}")
         return
     for path in sorted(Path(shelf(places)).glob("*/*")):
         if path.stem not in alive and DIGEST.fullmatch(path.stem):
@@ -224,7 +225,7 @@ def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tup
     with using(places, alone=True), registry.deciding(places):
         items = list(surplus(needed(keep_runs, places), places))
         for folder in sorted({str(one.folder) for one in items if leads_out(one, places)}):
-            print(f"{folder} is a link out of the two places: what lies there is left alone")
+            say(f"{folder} is a link out of the two places: what lies there is left alone")
         for one in items:
             if leads_out(one, places):
                 continue

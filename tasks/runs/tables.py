@@ -1,41 +1,65 @@
-"""Tables: rows of a NamedTuple as a CSV file with a header, and back."""
+"""Tables: rows of a NamedTuple as a CSV file with a header, and back.
+
+People open these files, also copies of those below `data`. So no cell with a text is a formula for a spreadsheet: such a text stands
+behind an apostrophe, which reading takes away. A script that reads a table with other means uses `escaping.from_csv`.
+"""
 
 import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TextIO, TypeVar, get_type_hints
 
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
-from tasks.runs.files import File, store
+from tasks.runs.escaping import for_csv, from_csv
+from tasks.runs.files import File, publish, scratch_beside, store
+from tasks.runs.messages import say
 
 Row = TypeVar("Row", bound=NamedTuple)
 
 
+class UnixLines:
+    """A file for `csv.writer`, which quotes a lone carriage return only where its lines end with one; in the file they do not."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, line: str) -> None:
+        self.file.write(line.removesuffix("\r\n") + "\n")
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+    """Write a header and rows. Names that are not UTF-8 keep their lone surrogates."""
+    with open(path, "w", newline="", encoding="utf-8", errors="surrogatepass") as opened:
+        table = csv.writer(UnixLines(opened))
+        table.writerow(columns)
+        table.writerows([for_csv(value) if isinstance(value, str) else value for value in row] for row in rows)
+
+
+def read_csv(path: Path) -> Iterator[list[str]]:
+    """Yield the header and the rows of a file that `write_csv` made."""
+    with open(path, newline="", encoding="utf-8", errors="surrogatepass") as opened:
+        yield from ([from_csv(cell) for cell in row] for row in csv.reader(opened))
+
+
 def write_table(path: Path, rows: Iterable[NamedTuple], kind: type[NamedTuple]) -> None:
-    with open(path, "w", newline="", encoding="utf-8") as opened:
-        table = csv.writer(opened, lineterminator="\n")
-        table.writerow(kind._fields)
-        table.writerows(rows)
+    write_csv(path, kind._fields, rows)
 
 
 def read_table(path: Path, kind: type[Row]) -> list[Row]:
     """The rows of a file that `write_table` made; numbers come back as numbers."""
     types: dict[str, Any] = get_type_hints(kind)
     convert = [types[name] for name in kind._fields]
-    with open(path, newline="", encoding="utf-8") as opened:
-        table = csv.reader(opened)
-        if tuple(next(table, ())) != kind._fields:
-            raise ValueError(f"{path} is not a table of {kind.__name__}: its header is not {', '.join(kind._fields)}")
-        return [kind(*(to(value) for to, value in zip(convert, row, strict=True))) for row in table]
+    table = read_csv(path)
+    if tuple(next(table, ())) != kind._fields:
+        raise ValueError(f"{path} is not a table of {kind.__name__}: its header is not {', '.join(kind._fields)}")
+    return [kind(*(to(value) for to, value in zip(convert, row, strict=True))) for row in table]
 
 
 def read_state(path: Path, kind: type[Row]) -> list[Row]:
     """Return the rows of a table that recast keeps for itself and can do without: none where it is missing.
 
-    Of a damaged table none either, and one line says so: the next `write_whole` replaces it. Raises BadInput where it cannot be read.
+    Of a damaged table none either, and one line says so: the next `write_rows` replaces it. Raises BadInput where it cannot be read.
     """
     try:
         return read_table(path, kind)
@@ -46,7 +70,7 @@ def read_state(path: Path, kind: type[Row]) -> list[Row]:
             f"{path} cannot be read ({error.strerror}): a file that this user may read and write is expected, or none"
         ) from error
     except (ValueError, csv.Error) as error:
-        print(f"{path} is damaged ({for_terminal(str(error))}): begun anew")
+        say(f"{path} is damaged ({error}): begun anew")
         return []
 
 
@@ -58,22 +82,22 @@ def column(path: Path, name: str) -> Iterator[str]:
 def columns(path: Path, *names: str) -> Iterator[tuple[str, ...]]:
     """Yield what a table says under these heads, row by row, without rows that lack one. Raises BadInput where it cannot be read."""
     try:
-        with open(path, newline="", encoding="utf-8") as opened:
-            for row in csv.DictReader(opened):
-                cells = tuple(cell for name in names if (cell := row.get(name)) is not None)
-                if len(cells) == len(names):
-                    yield cells
+        table = read_csv(path)
+        header = next(table, [])
+        for row in table:
+            cells = dict(zip(header, row, strict=False))
+            if all(name in cells for name in names):
+                yield tuple(cells[name] for name in names)
     except (OSError, UnicodeError, csv.Error) as error:
-        raise BadInput(f"{path} is damaged or cannot be read ({for_terminal(str(error))})") from error
+        raise BadInput(f"{path} is damaged or cannot be read ({error})") from error
 
 
-def as_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    """The rows as CSV with a header; what is not known is empty."""
-    text = io.StringIO()
-    table = csv.DictWriter(text, columns, lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return text.getvalue()
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Write the rows, whole or not at all, as CSV with a header; what is not known is empty."""
+    table = [[row.get(name) for name in columns] for row in rows]
+    with scratch_beside(path) as scratch:
+        write_csv(scratch, columns, table)
+        publish(scratch, path)
 
 
 def store_table(name: str, rows: Iterable[NamedTuple], kind: type[NamedTuple], places: Places) -> File:

@@ -9,8 +9,6 @@ import logging
 import os
 import re
 import shutil
-import sys
-import urllib.request
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,8 +22,10 @@ from warnings import catch_warnings
 from pydantic import ValidationError
 
 from tasks.runs import mlflow_database
+from tasks.runs.addresses import parted, status_of
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
 from tasks.runs.files import (
     alone,
     erase,
@@ -36,7 +36,9 @@ from tasks.runs.files import (
     tree_digest,
     write_whole,
 )
+from tasks.runs.messages import warn
 from tasks.runs.records import Release
+from tasks.runs.redaction import redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -58,7 +60,15 @@ def address(places: Places) -> str:
 
 
 def server() -> str | None:
-    return os.environ.get("MLFLOW_TRACKING_URI") or None
+    """Return what MLFLOW_TRACKING_URI names, if anything.
+
+    User and password of a web address move to the variables that MLflow reads them from: it writes the address into messages and links.
+    """
+    address, user, password = parted(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    if user:
+        os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = user, password
+        os.environ["MLFLOW_TRACKING_URI"] = address
+    return address or None
 
 
 def embedded(places: Places) -> Path:
@@ -75,9 +85,10 @@ def require_usable(places: Places) -> None:
         mlflow_database.check_writable(places)
     elif uri.startswith("http"):
         try:
-            urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=10).close()
+            status_of(uri, "/health", seconds=10)
         except OSError as error:
-            raise ConnectionError(f"no MLflow server answers at {uri} (MLFLOW_TRACKING_URI): {error}") from error
+            what = f"no MLflow server answers at {uri} (MLFLOW_TRACKING_URI): {error}"
+            raise ConnectionError(redacted(what)) from error
 
 
 def client(places: Places) -> "MlflowClient":
@@ -149,13 +160,13 @@ def remembered(memo: Path, state: list[int]) -> dict[str, Any]:
     try:
         noted = json_object(memo)
     except BadInput as damage:
-        print(f"{damage}: begun anew", file=sys.stderr)  # standard output may be JSON
+        warn(f"{damage}: begun anew")  # standard output may be JSON
         return {}
     if noted.get("state") != state:
         return {}
     answers = noted.get("answers")
     if not isinstance(answers, dict) or noted.get("sha256") != digest(answers):
-        print(f"{memo} is of another version or was changed: begun anew", file=sys.stderr)
+        warn(f"{memo} is of another version or was changed: begun anew")
         return {}
     return answers
 
@@ -229,10 +240,7 @@ def decided(tracked: str, places: Places) -> Release | None:
     try:
         return Release.model_validate_json(told) if told else None
     except ValidationError as error:
-        print(
-            f"the {DECISION} of MLflow's run {tracked} is damaged, and counts as none: {error.errors()[0]['msg']}",
-            file=sys.stderr,
-        )
+        warn(f"the {DECISION} of MLflow's run {tracked} is damaged, and counts as none: {error.errors()[0]['msg']}")
         return None
 
 
@@ -270,15 +278,15 @@ def finish(
     known = client(places)
     run = known.get_run(tracked)
     metrics = metrics_of(facts, history, run.info.start_time)  # equal ones of a second try are then one
-    params = [] if run.data.params else [Param(name, str(value)) for name, value in flat(facts["config"])]
-    told = {**tags_of(facts), **links, NOTE: note, RUN: facts["run_id"]}  # a killed run may have begun it
-    tags = [RunTag(name, str(value)) for name, value in told.items()]
+    params = [] if run.data.params else [Param(name, for_terminal(str(value))) for name, value in flat(facts["config"])]
+    told = {**tags_of(facts), **links, RUN: facts["run_id"]}  # a killed run may have begun it
+    tags = [RunTag(NOTE, note), *(RunTag(name, for_terminal(str(value))) for name, value in told.items())]
     for start in range(0, len(metrics), 1000):
         known.log_batch(tracked, metrics=metrics[start : start + 1000])
     known.log_batch(tracked, params=params, tags=tags)
     images = facts["dataset"]
     source, profile = json.dumps({"uri": images["source"]}), json.dumps(images["by_split"])
-    data = Dataset(str(images["source"]), images["digest"][:32], "recast", source, profile=profile)
+    data = Dataset(for_terminal(images["source"]), images["digest"][:32], "recast", source, profile=profile)
     known.log_inputs(tracked, datasets=[DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
     known.log_artifacts(tracked, str(folder))
     known.set_terminated(tracked)
@@ -338,7 +346,7 @@ def fetch_model(number: int, inside: str, target: Path, places: Places) -> None:
     """
     stored = stored_version(number, places)
     if not stored.size(inside):
-        raise FileNotFoundError(f"there is no {inside or 'model'} in {stored.uri}")
+        raise FileNotFoundError(redacted(f"there is no {inside or 'model'} in {stored.uri}"))
     with scratch_beside(target) as scratch:
         scratch.mkdir()
         os.replace(stored.fetch(inside, scratch), target)
@@ -438,7 +446,7 @@ class LocalFiles:
                 (into / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, into / name)
         except OSError as error:
-            raise ConnectionError(f"{self.uri}/{path}: {error}") from error
+            raise ConnectionError(redacted(f"{self.uri}/{path}: {error}")) from error
         return into / path
 
     def remove(self, but: str = "") -> None:
@@ -476,7 +484,7 @@ class RemoteFiles:
                 artifact_uri=f"{self.uri}/{path}", dst_path=str(into), tracking_uri=address(self.places)
             )
         except MlflowException as error:
-            raise ConnectionError(f"{self.uri}/{path}: {error.message}") from error
+            raise ConnectionError(redacted(f"{self.uri}/{path}: {error.message}")) from error
         return Path(there)
 
     def remove(self, but: str = "") -> None:

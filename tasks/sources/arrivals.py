@@ -10,6 +10,7 @@ from tasks.images import manifest
 from tasks.runs.config import Classes, Fetch, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
+from tasks.runs.messages import say
 from tasks.runs.records import Arrival
 from tasks.runs.states import digests, state_of, unchanged
 from tasks.sources.folder import (
@@ -63,14 +64,14 @@ def usable_names(folder: Path) -> list[str]:
 
 def tell(faults: Sequence[str]) -> None:
     for fault in shortened(faults):
-        print(f"arrivals: left out: {fault}")
+        say(f"arrivals: left out: {fault}")
 
 
 def arrival(folder: Folder, names: list[str], whole: set[str], places: Places) -> Arrival:
     """Return the arrival of those files that are whole; say how many are not."""
     taken = tuple(name for name in names if f"{folder.path}/{name}" in whole)
     if unsettled := len(names) - len(taken):
-        print(f"arrivals: {unsettled:,} files of {folder.origin} are still being written, left for the next run")
+        say(f"arrivals: {unsettled:,} files of {folder.origin} are still being written, left for the next run")
     return Arrival(
         origin=folder.origin,
         identity=identity(folder.path, taken, places),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tasks.runs.config import Classes, Places
 from tasks.runs.errors import BadInput
+from tasks.runs.escaping import from_csv
 from tasks.runs.records import Corrections
 from tasks.sources.names import composed
 
@@ -83,7 +84,7 @@ def parse(content: bytes, path: Path, classes: Classes) -> dict[str, Correction]
 def correction_of(cells: list[str], path: Path, line: int, classes: Classes) -> Correction:
     if len(cells) != len(HEADER):
         raise fault(path, line, f"{len(cells)} cells, expected {len(HEADER)}: a why with commas stands in quotes")
-    sha256, correction, why = (composed(cell.strip()) for cell in cells)
+    sha256, correction, why = (composed(from_csv(cell.strip())) for cell in cells)
     if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
         raise fault(
             path, line, f"{sha256[:80]!r} is no sha256, expected 64 hexadecimal digits, as a run's tables give them"

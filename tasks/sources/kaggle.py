@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 from tasks.runs.errors import BadInput
 from tasks.runs.files import alone, publish
+from tasks.runs.messages import say
 from tasks.sources.kaggle_client import Damaged, Unavailable, connect
 from tasks.sources.kaggle_credentials import credentials
 
@@ -100,7 +101,7 @@ def persistently(attempt: Callable[[], Path], pause: Callable[[float], object]) 
             return attempt()
         except Unavailable as trouble:
             seconds = min(trouble.retry_after or 2.0**number, LONGEST_PAUSE)
-            print(f"{trouble}; next try in {seconds:.0f} s")
+            say(f"{trouble}; next try in {seconds:.0f} s")
             pause(seconds)
     return attempt()
 

@@ -4,7 +4,6 @@ Importing `kaggle` signs in over the network, prints, and needs a folder; so it 
 """
 
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -13,15 +12,13 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from tasks.runs.errors import BadInput
+from tasks.runs.redaction import redacted
 from tasks.sources.kaggle_credentials import config_folder, credentials, key_file
 
 if TYPE_CHECKING:
     import requests
 
 TIMEOUT = (10.0, 60.0)  # seconds: to connect, and between two pieces of an answer
-SECRET = re.compile(
-    r"\?[^\s'\")]+|(?<=//)[^\s/@]+@|(?:Basic|Bearer) [^\s'\"]+"
-)  # signatures, passwords of proxies, credentials
 HOW_TO_SIGN_IN = (
     "set KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY, or write ~/.kaggle/kaggle.json, "
     "and accept the data set's terms on its page where it asks for that"
@@ -32,7 +29,7 @@ class Unavailable(ConnectionError):
     """Kaggle, or the way there, is in trouble: worth another try, after `retry_after` seconds where Kaggle names a time."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
+        super().__init__(redacted(message))
         self.retry_after = retry_after
 
 
@@ -126,11 +123,7 @@ def plain_errors(address: str) -> Iterator[None]:
             raise BadInput(
                 f"the Kaggle {credentials()} holds a line break or a letter that no key has: copy it again"
             ) from None
-        raise Damaged(f"Kaggle's answer about {address} is damaged ({without_secrets(error)})") from None
-
-
-def without_secrets(error: BaseException) -> str:
-    return SECRET.sub("[...]", str(error))
+        raise Damaged(f"Kaggle's answer about {address} is damaged ({error})") from None
 
 
 def failure(error: Exception) -> BadInput | Unavailable:
@@ -142,7 +135,7 @@ def failure(error: Exception) -> BadInput | Unavailable:
     deepest: BaseException = error
     while inner := deepest.__cause__ or deepest.__context__:
         deepest = inner  # what the system said, without the layers of the client
-    return Unavailable(f"the connection to Kaggle failed ({type(error).__name__}: {without_secrets(deepest)})")
+    return Unavailable(f"the connection to Kaggle failed ({type(error).__name__}: {deepest})")
 
 
 def refusal(address: str, error: "requests.HTTPError") -> BadInput | Unavailable:
@@ -161,7 +154,7 @@ def refusal(address: str, error: "requests.HTTPError") -> BadInput | Unavailable
         )
     if status in (408, 425, 429) or status >= 500:
         return Unavailable(f"Kaggle is busy (status {status})", retry_after(response))
-    return BadInput(f"Kaggle does not accept the request for {address} (status {status}: {without_secrets(error)})")
+    return BadInput(f"Kaggle does not accept the request for {address} (status {status}: {error})")
 
 
 def retry_after(response: "requests.Response") -> float | None:

@@ -12,10 +12,11 @@ from tasks.images.labels import CONFLICT, EXCLUDED, label_change, label_change_s
 from tasks.images.manifest import BASE, Entry
 from tasks.runs.config import Fetch, Places
 from tasks.runs.errors import BadInput
-from tasks.runs.files import digest_of, write_whole
+from tasks.runs.files import digest_of
 from tasks.runs.last import last_run, section_of
+from tasks.runs.messages import say
 from tasks.runs.records import Arrival, Source
-from tasks.runs.tables import as_table, columns, read_state
+from tasks.runs.tables import columns, read_state, write_rows
 from tasks.sources.arrivals import arrivals, contents, files
 from tasks.sources.corrections import believed, corrections
 from tasks.sources.source import locate
@@ -102,7 +103,7 @@ def waiting(images: Sequence[Fresh], now: float, places: Places) -> list[Waiting
     earlier = {row.sha256: row for row in read_state(path, Waiting) if math.isfinite(row.waited + row.looked)}
     rows = [Waiting(image.sha256, waited(image, earlier.get(image.sha256), now), now) for image in images]
     if (rows or earlier) and places.data.is_dir():
-        write_whole(path, as_table([row._asdict() for row in rows], Waiting._fields).encode())
+        write_rows(path, (row._asdict() for row in rows), Waiting._fields)
     return rows
 
 
@@ -131,7 +132,7 @@ def fresh(fetch: Fetch, used: Used, places: Places) -> tuple[Fresh, ...]:
     agreeing = [entry for entry in arrived if entry.label == leaders[entry.sha256].label]
     others = [(entry, leaders[entry.sha256]) for entry in arrived if entry.label != leaders[entry.sha256].label]
     if changes := {entry.sha256: label_change(entry, leader) for entry, leader in others}:
-        print(f"news: {label_change_summary(list(changes.values()))}")
+        say(f"news: {label_change_summary(list(changes.values()))}")
     found = {
         entry.sha256: Fresh(entry.origin, there[entry.origin].path / entry.path, entry.sha256, entry.label)
         for entry in reversed(agreeing)
@@ -157,7 +158,7 @@ def last_used(places: Places) -> Used:
     try:
         return used_by(run)
     except BadInput as damage:
-        print(f"news: all images count as new: {damage}")
+        say(f"news: all images count as new: {damage}")
         return Used()
 
 
@@ -230,4 +231,4 @@ def remember(found: News, why: str, places: Places) -> None:
     """Notes that these news were told."""
     this = Announcement(found.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
     rows = [one._asdict() for one in (*announced(places), this)]
-    write_whole(places.data.absolute() / ANNOUNCED, as_table(rows, Announcement._fields).encode())
+    write_rows(places.data.absolute() / ANNOUNCED, rows, Announcement._fields)

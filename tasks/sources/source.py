@@ -13,6 +13,7 @@ from tasks.runs.config import SAMPLE, Fetch, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
 from tasks.runs.files import reading, sha256_of
+from tasks.runs.messages import say
 from tasks.runs.records import Source
 from tasks.sources.archive import members, refuse_contents
 from tasks.sources.folder import find_root, labelled, left_out, listing_digest, look_through, shortened, usable
@@ -54,7 +55,7 @@ def locate(fetch: Fetch, places: Places) -> Source:
 
 def tell(lines: Sequence[str]) -> None:
     for line in shortened(lines):
-        print(f"source: left out: {line}")
+        say(f"source: left out: {line}")
 
 
 def pinned(dataset: DatasetVersion, places: Places) -> DatasetVersion:
@@ -70,7 +71,7 @@ def pinned(dataset: DatasetVersion, places: Places) -> DatasetVersion:
         at_hand = [int(path.stem.split("-v")[-1].partition("-")[0]) for path in kaggle_archives(dataset, places)]
         if not at_hand:
             raise
-        print(f"warning: {trouble}; version {max(at_hand)}, fetched before, is used")
+        say(f"warning: {trouble}; version {max(at_hand)}, fetched before, is used")
         return dataset._replace(version=max(at_hand))
     if dataset.version and dataset.version > newest:
         raise BadInput(f"{dataset.address} has no version {dataset.version}: the newest is {newest}")

@@ -1,0 +1,46 @@
+"""Addresses: servers that variables name, asked with the user and password that stand in the address, and shown without these."""
+
+import base64
+import http.client
+import urllib.request
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from tasks.runs.errors import BadInput
+
+
+class Address(NamedTuple):
+    """An address, with what was taken out of it."""
+
+    plain: str
+    """Without user and password."""
+    user: str = ""
+    password: str = ""
+
+
+def parted(address: str) -> Address:
+    """Take user and password out of an address of the web; others stay whole: a database is asked with its password inside."""
+    parts = urlsplit(address)
+    credentials, _, host = parts.netloc.rpartition("@")
+    if not credentials or parts.scheme not in ("http", "https"):
+        return Address(address)
+    user, _, password = credentials.partition(":")
+    return Address(parts._replace(netloc=host).geturl(), unquote(user), unquote(password))
+
+
+def status_of(address: str, path: str, seconds: float) -> int:
+    """Ask a server for `path` and return the status of its answer.
+
+    Raises OSError when none comes, and BadInput for an address that cannot be asked. Neither tells the password.
+    """
+    plain, user, password = parted(address)
+    headers = {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"} if user else {}
+    try:
+        request = urllib.request.Request(plain.rstrip("/") + path, headers=headers)
+        with urllib.request.urlopen(request, timeout=seconds) as answer:
+            return answer.status
+    except (ValueError, http.client.HTTPException):  # their texts hold parts of the password
+        raise BadInput(
+            f"{plain} is no address of a server: expected http://HOST:PORT, with other signs than letters and digits in a password "
+            "written as in %2F"
+        ) from None

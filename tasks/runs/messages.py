@@ -1,0 +1,81 @@
+"""Messages: the one way to a terminal or a log, on which no text from outside adds a line, moves a cursor or tells a secret.
+
+Importing this file makes every log record of the process, of libraries too, say its message in one line.
+"""
+
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tasks.runs.errors import BadInput
+from tasks.runs.escaping import for_terminal
+from tasks.runs.redaction import redacted
+
+
+def say(*lines: str) -> None:
+    """Print each line, whatever is in it, as one line. In a flow that logs what is printed, each becomes a log record."""
+    for line in lines:
+        print(for_terminal(line))
+
+
+def warn(*lines: str) -> None:
+    """Print each line on standard error, as one line."""
+    for line in lines:
+        print(for_terminal(line), file=sys.stderr)
+
+
+def say_json(value: object) -> None:
+    """Print a value as JSON for another program: nothing in it is changed, and all beyond plain ASCII is escaped."""
+    print(json.dumps(value, indent=2).replace("\x7f", "\\u007f"))
+
+
+def show(table: Table) -> None:
+    """Print a table on the terminal; its cells are made by `cell`."""
+    Console().print(table)
+
+
+def cell(text: str, style: str = "") -> Text:
+    """Return the text for a cell of a table, in which nothing is markup."""
+    return Text(for_terminal(text), style)
+
+
+def traceback_of(error: BaseException) -> str:
+    """Return the traceback of an error. What its message adds in lines is set in, so that no line of it looks like one of a log."""
+    chunks = traceback.format_exception(error)
+    lines = (("    " if number else "") + line for chunk in chunks for number, line in enumerate(chunk.splitlines()))
+    return "\n".join(map(for_terminal, lines))
+
+
+@contextmanager
+def without_secrets() -> Iterator[None]:
+    """Hide the secrets in the text of an error that ends a flow: Prefect keeps it with the state of the run, and sends it on."""
+    try:
+        yield
+    except Exception as error:
+        error.args = tuple(redacted(part) if isinstance(part, str) else part for part in error.args)
+        raise
+
+
+class Record(logging.LogRecord):
+    """A log record whose message is one line without secrets, and which needs no traceback to say that the input is wrong."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.exc_info and isinstance(self.exc_info[1], BadInput):
+            self.exc_info = None  # its message says all that the user can use
+        elif self.exc_info and self.exc_info[1]:
+            self.exc_text = traceback_of(self.exc_info[1])
+
+    def getMessage(self) -> str:  # noqa: N802  as the standard library calls it
+        return for_terminal(super().getMessage())
+
+
+logging.setLogRecordFactory(Record)
