@@ -7,6 +7,10 @@ import os
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from tasks.runs.addresses import parted
+from tasks.runs.messages import warn
+from tasks.runs.redaction import redacted
+
 Type = Literal["process", "docker", "kubernetes"]
 TYPES: tuple[Type, ...] = get_args(Type)
 IMAGE = "recast-gpu"
@@ -31,8 +35,14 @@ def docker(root: Path, image: str, gpu: bool) -> Template:
 
     devices = [{"driver": "nvidia", "count": -1, "capabilities": [["gpu"]]}]  # -1: all of the host
     env = {"HOME": "/tmp"}  # a user whom the image does not know has none
-    if registry := os.environ.get("MLFLOW_TRACKING_URI"):
-        env["MLFLOW_TRACKING_URI"] = registry  # a template is shown: what is secret comes from blocks of the server
+    if registry := parted(os.environ.get("MLFLOW_TRACKING_URI", "")).plain:
+        # A template is shown: what is secret comes from blocks of the server.
+        if redacted(registry) == registry:
+            env["MLFLOW_TRACKING_URI"] = registry
+        else:
+            warn(
+                "MLFLOW_TRACKING_URI holds a password and is left out of the pool: give it as a block, docs/operations.md"
+            )
     made = DockerWorker.get_default_base_job_template()
     return with_defaults(
         made,

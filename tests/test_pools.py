@@ -53,12 +53,20 @@ def test_docker_runs_get_all_gpus_and_the_checkout_at_its_own_path():
     assert told["environment"]["HOME"] == "/tmp"
 
 
-@pytest.mark.parametrize("given", ["http://mlflow.example:5000", ""])
-def test_docker_runs_find_the_registry_of_who_deployed(monkeypatch, given):
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("http://mlflow.example:5000", "http://mlflow.example:5000"),
+        ("http://me:hunter22@mlflow.example:5000", "http://mlflow.example:5000"),
+        ("postgresql://me:hunter22@db.example/mlflow", ""),
+        ("", ""),
+    ],
+)
+def test_docker_runs_find_the_registry_of_who_deployed(monkeypatch, given, shown):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
     monkeypatch.setenv("KAGGLE_API_TOKEN", "secret")
     env = template("docker", ROOT)["variables"]["properties"]["env"]["default"]
-    assert env == {"HOME": "/tmp"} | ({"MLFLOW_TRACKING_URI": given} if given else {}), (
+    assert env == {"HOME": "/tmp"} | ({"MLFLOW_TRACKING_URI": shown} if shown else {}), (
         "and no secret: a template is shown"
     )
 
