@@ -7,7 +7,9 @@ from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
     PREFECT_API_URL,
+    PREFECT_HOME,
     PREFECT_SERVER_API_AUTH_STRING,
+    PREFECT_SERVER_DATABASE_CONNECTION_URL,
     temporary_settings,
 )
 
@@ -64,10 +66,9 @@ def test_what_is_no_loopback_address_is_not_local(address):
 
 
 def test_the_database_of_a_local_server_is_its_owners_alone(tmp_path):
-    from prefect.settings import PREFECT_HOME
-
     for mode in (0o644, 0o600):
-        with temporary_settings({PREFECT_HOME: tmp_path}):
+        address = f"sqlite+aiosqlite:///{tmp_path}/prefect.db"
+        with temporary_settings({PREFECT_HOME: tmp_path, PREFECT_SERVER_DATABASE_CONNECTION_URL: address}):
             (tmp_path / "prefect.db").touch(mode)
             protect_database()
         assert (tmp_path / "prefect.db").stat().st_mode & 0o777 == 0o600
