@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -41,7 +42,11 @@ def home(prefect_home, tmp_path):
     log = open(tmp_path / "log", "wb")  # noqa: SIM115  its processes write it until they end
 
     def start(*words: str) -> subprocess.Popen:
-        return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        before = signal.signal(signal.SIGINT, signal.SIG_DFL)  # a worker that was told to ignore it never stops
+        try:
+            return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     started = {"server": start(*up.SERVER, "--port", str(port))}
     try:
