@@ -65,9 +65,13 @@ def serve() -> None:
     parser.add_argument("--port", default=os.environ.get("PREFECT_SERVER_API_PORT", "4200"))
     asked, others = parser.parse_known_args()
     os.environ |= closed(asked.host, asked.port)
-    from tasks.runs.server_access import protect_database  # imports Prefect, which now reads these settings
+    from tasks.runs.server_access import (  # import Prefect, which now reads these settings
+        protect_database,
+        require_database,
+    )
 
     protect_database()
+    require_database()
     if sys.version_info < (3, 12):
         close_failed_cursors()
     print(f"The pages ask for the name and password in {auth_file()}", flush=True)

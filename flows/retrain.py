@@ -44,6 +44,7 @@ from tasks.runs.outcome import Found, Outcome, code, facts, new_run_id, write_ru
 from tasks.runs.records import Arrival, Corrections, Release, Source, Splits
 from tasks.runs.redaction import redacted
 from tasks.runs.retention import using
+from tasks.runs.server_access import require_database
 from tasks.sources.arrivals import arrivals
 from tasks.sources.corrections import corrections
 from tasks.sources.news import unused
@@ -253,6 +254,7 @@ def stop_at_once(*_: object) -> None:
 def main() -> None:
     config = Config.model_validate(parse(RetrainArguments, sys.argv[1:]).model_dump()).with_model()
     look_first(config)  # what is wrong is told before a server is started
+    require_database()
     if not PREFECT_API_URL.value():
         signal.signal(signal.SIGINT, stop_at_once)
     require_model(retrain(config))

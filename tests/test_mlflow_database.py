@@ -11,7 +11,8 @@ import pytest
 from tasks.runs import mlflow_database
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.mlflow_database import check, check_writable, home, path_of, schemas
+from tasks.runs.migrations import schemas
+from tasks.runs.mlflow_database import SCRIPTS, check, check_writable, home, path_of
 
 RUN, MODEL = "ab" * 16, f"m-{'cd' * 16}"
 TABLES = """
@@ -47,7 +48,7 @@ def write_database(places: Places) -> Places:
     (places.artifacts / "models/aa").mkdir(parents=True)
     with closing(sqlite3.connect(path_of(places))) as connection:
         connection.executescript(TABLES)
-        connection.execute("INSERT INTO alembic_version VALUES (?)", (schemas()[1],))
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (schemas("mlflow", SCRIPTS)[1],))
         connection.execute(
             "INSERT INTO experiments VALUES (0, 'Default', '/somewhere/mlruns/0'), (1, 'recast', ?)", (root,)
         )
@@ -297,8 +298,10 @@ def test_a_newer_schema_is_told_with_what_updates_recast(known):
 
 def test_the_newest_schema_is_the_one_that_mlflow_makes(empty_registry):
     with closing(sqlite3.connect(empty_registry)) as connection:
-        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (schemas()[1],)
-    assert len(schemas()[0]) > 50
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == (
+            schemas("mlflow", SCRIPTS)[1],
+        )
+    assert len(schemas("mlflow", SCRIPTS)[0]) > 50
 
 
 @pytest.mark.parametrize(("lock", "asked"), [("EXCLUSIVE", check), ("IMMEDIATE", check_writable)])

@@ -1,6 +1,8 @@
 """Server access: local servers get the local password, and nobody else does."""
 
 import os
+import sqlite3
+from contextlib import closing
 
 import pytest
 from prefect.settings import (
@@ -13,8 +15,10 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from tasks.runs.errors import BadInput
 from tasks.runs.local_auth import local_auth
-from tasks.runs.server_access import authenticate, is_local, protect_database
+from tasks.runs.migrations import schemas
+from tasks.runs.server_access import SCRIPTS, authenticate, is_local, protect_database, require_database
 
 NAMES = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
 NONE = (PREFECT_API_URL, PREFECT_API_KEY, PREFECT_API_AUTH_STRING, PREFECT_SERVER_API_AUTH_STRING)
@@ -72,3 +76,50 @@ def test_the_database_of_a_local_server_is_its_owners_alone(tmp_path):
             (tmp_path / "prefect.db").touch(mode)
             protect_database()
         assert (tmp_path / "prefect.db").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture
+def home(tmp_path):
+    address = f"sqlite+aiosqlite:///{tmp_path}/prefect.db"
+    settings = {PREFECT_HOME: tmp_path, PREFECT_SERVER_DATABASE_CONNECTION_URL: address}
+    with temporary_settings(settings, restore_defaults=NONE):
+        yield tmp_path
+
+
+def table_of_schema(path, schema: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES (?)", (schema,))
+        connection.commit()
+
+
+def test_a_database_that_prefect_can_use_is_no_fault(home):
+    require_database()  # a new one
+    table_of_schema(home / "prefect.db", schemas("prefect", SCRIPTS)[1])
+    require_database()
+
+
+@pytest.mark.parametrize("content", [b"garbage", b"SQLite format 3\0" + b"x" * 5_000])
+def test_a_broken_database_is_told_with_the_command_that_moves_it_away(home, content):
+    (home / "prefect.db").write_bytes(content)
+    with pytest.raises(BadInput, match=rf"{home}/prefect\.db cannot be used .*mv {home}/prefect\.db"):
+        require_database()
+    assert (home / "prefect.db").read_bytes() == content
+
+
+def test_a_folder_in_its_place_is_told(home):
+    (home / "prefect.db").mkdir()
+    with pytest.raises(BadInput, match="cannot be used"):
+        require_database()
+
+
+def test_a_database_of_a_newer_prefect_is_told(home):
+    table_of_schema(home / "prefect.db", "ffffffffffff")
+    with pytest.raises(BadInput, match="was written by a newer Prefect .schema ffffffffffff. than is installed"):
+        require_database()
+
+
+def test_where_a_server_is_named_its_database_is_not_ours_to_look_at(home):
+    (home / "prefect.db").write_bytes(b"garbage")
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:4200/api"}):
+        require_database()

@@ -6,15 +6,13 @@ wrote: a copy would read and remove the files of its original.
 
 import json
 import os
-import re
 import shlex
 import sqlite3
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -22,8 +20,10 @@ from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import lies_below, visible
 from tasks.runs.messages import warn
+from tasks.runs.migrations import schemas
 
 MAGIC = b"SQLite format 3\0"
+SCRIPTS = "store/db_migrations/versions"  # of MLflow
 PATIENCE = 20  # seconds to wait for another program, as MLflow waits
 NEEDED = {
     "experiments",
@@ -167,7 +167,7 @@ def is_sound(path: Path, seen: Stamp) -> bool:
 
 def require_schema(path: Path, schema: str) -> None:
     """Raise BadInput unless the MLflow at hand works with this schema."""
-    known, newest = schemas()
+    known, newest = schemas("mlflow", SCRIPTS)  # read: importing MLflow takes seconds
     if schema == newest or not newest:  # where none is known MLflow itself looks
         return
     mlflow = f"MLflow {version('mlflow')}"
@@ -180,23 +180,6 @@ def require_schema(path: Path, schema: str) -> None:
         f"{path} was written by a newer MLflow (schema {schema}) than is installed ({mlflow}, schema {newest}): update this "
         f"checkout (git pull && make doctor), or {restore(path)}"
     )
-
-
-@cache
-def schemas() -> tuple[frozenset[str], str]:
-    """Return the schemas that the MLflow at hand knows, and the newest, "" where its migrations are not found.
-
-    They are read, not loaded: importing MLflow takes seconds.
-    """
-    spec = find_spec("mlflow")
-    folders = spec.submodule_search_locations if spec else None
-    known, followed = set[str](), set[str]()
-    for script in Path((folders or ["."])[0], "store/db_migrations/versions").glob("*.py"):
-        named = dict(re.findall(r'^(down_revision|revision) = "(\w+)"', script.read_text("utf-8"), re.MULTILINE))
-        known |= {named[name] for name in ("revision",) if name in named}
-        followed |= {named[name] for name in ("down_revision",) if name in named}
-    newest = known - followed
-    return frozenset(known), newest.pop() if len(newest) == 1 else ""
 
 
 def require_nothing_lost(places: Places, state: str, known: bool) -> None:

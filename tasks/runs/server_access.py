@@ -4,6 +4,10 @@ A server of this machine gets it, and the server that a run starts for itself. N
 """
 
 import os
+import shlex
+import sqlite3
+from contextlib import closing, suppress
+from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +15,11 @@ from urllib.parse import urlsplit
 from prefect.context import refresh_global_settings_context
 from prefect.settings import get_current_settings
 
+from tasks.runs.errors import BadInput
 from tasks.runs.local_auth import local_auth
+from tasks.runs.migrations import schemas
+
+SCRIPTS = "server/database/_migrations/versions/sqlite"  # of Prefect
 
 
 def authenticate() -> None:
@@ -29,14 +37,45 @@ def authenticate() -> None:
     refresh_global_settings_context()
 
 
-def protect_database() -> None:
-    """Let nobody else read the SQLite database of a local server; SQLite gives its other files the same mode."""
+def database() -> Path | None:
+    """Return the SQLite file of a local server; None where the settings name another database."""
     settings = get_current_settings()
     file, address = Path(settings.home) / "prefect.db", settings.server.database.connection_url
-    if address and address.get_secret_value() == f"sqlite+aiosqlite:///{file}":
+    return file if address and address.get_secret_value() == f"sqlite+aiosqlite:///{file}" else None
+
+
+def protect_database() -> None:
+    """Let nobody else read the SQLite database of a local server; SQLite gives its other files the same mode."""
+    if file := database():
+        with suppress(OSError):  # `require_database` says what is wrong
+            file.touch(mode=0o600)
+            if file.stat().st_uid == os.geteuid():
+                file.chmod(0o600)
+
+
+def require_database() -> None:
+    """Raise BadInput where a local server could not use its database: Prefect would try for minutes, and end in a traceback."""
+    if get_current_settings().api.url or not (file := database()):
+        return
+    moved = f"mv {shlex.quote(str(file))} {shlex.quote(f'{file}-old')}"
+    advice = f"move it away ({moved}): a new one is made, and only the history of runs in Prefect is lost"
+    try:
         file.touch(mode=0o600)
-        if file.stat().st_uid == os.geteuid():
-            file.chmod(0o600)
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
+            named = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+            schema = connection.execute("SELECT version_num FROM alembic_version").fetchone() if named else None
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return  # another server writes: Prefect waits for it
+        raise BadInput(f"Prefect's database {file} cannot be used ({error}): {advice}") from error
+    except (OSError, sqlite3.DatabaseError) as error:
+        raise BadInput(f"Prefect's database {file} cannot be used ({error}): {advice}") from error
+    known, newest = schemas("prefect", SCRIPTS)
+    if schema and newest and schema[0] not in known:
+        raise BadInput(
+            f"Prefect's database {file} was written by a newer Prefect (schema {schema[0]}) than is installed "
+            f"({version('prefect')}, schema {newest}): set PREFECT_HOME to a folder of its own, or {advice}"
+        )
 
 
 def is_local(address: str | None) -> bool:

@@ -1,0 +1,27 @@
+"""Migrations: which schemas of a database an installed library knows, read from its Alembic scripts without importing it."""
+
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+NAMED = re.compile(r'^(down_revision|revision) = ["\'](\w+)["\']', re.MULTILINE)
+
+
+@cache
+def schemas(library: str, folder: str) -> tuple[frozenset[str], str]:
+    """Return the schemas that the library at hand knows, and the newest; "" where its migrations are not found.
+
+    Args:
+        library: Name of its package.
+        folder: Where the scripts lie in it.
+    """
+    spec = find_spec(library)
+    places = spec.submodule_search_locations if spec else None
+    known, followed = set[str](), set[str]()
+    for script in Path((places or ["."])[0], folder).glob("*.py"):
+        named = dict(NAMED.findall(script.read_text("utf-8")))
+        known |= {named[name] for name in ("revision",) if name in named}
+        followed |= {named[name] for name in ("down_revision",) if name in named}
+    newest = known - followed
+    return frozenset(known), newest.pop() if len(newest) == 1 else ""
