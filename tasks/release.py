@@ -1,7 +1,6 @@
 """Release: the candidate becomes the champion if the rules of the gate allow it; otherwise the champion stays, and the reason is said."""
 
 import hashlib
-import shlex
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -202,12 +201,12 @@ def settle(candidate: Candidate) -> Release:
 def explain_choices(number: int | None, places: Places) -> str:
     """Tell a person the two ways to go on with a model of other parts."""
     return (
-        f"`flows/promote.py --version {number} --places.registered_model {shlex.quote(places.registered_name)}` brings it into use "
-        "all the same, and `flows/retrain.py` with the same settings and `--places.registered_model NAME` gives it a name of its own"
+        f"`{promote_command(number, places)}` brings it into use all the same, "
+        "and `flows/retrain.py` with the same settings and `--places.registered_model NAME` gives it a name of its own"
     )
 
 
-def promote_command(number: int, places: Places) -> str:
+def promote_command(number: int | None, places: Places) -> str:
     """Return the command that brings a version into use."""
     return f"flows/promote.py --version {number}{registry.model_option(places)}"
 

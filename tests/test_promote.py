@@ -111,6 +111,8 @@ def test_the_list_says_that_nothing_is_in_use_and_what_mends_it(two, say):
     tracker.client(two).delete_registered_model_alias("recast", "champion")
     status, said, _ = say("--list")
     assert status == 0
-    assert said.splitlines()[-1].endswith("`flows/promote.py --version 2` brings the last one back into use")
+    assert said.splitlines()[-1].endswith(
+        "`flows/promote.py --version 2 --places.registered_model recast` brings the last one back into use"
+    )
     assert say("--version", 2)[:2] == (0, "version 2 is in use\n")
     assert "flows/promote.py" not in say("--list")[1]

@@ -27,6 +27,11 @@ def aliases(places) -> dict[str, int]:
     return {alias: one.number for one in registry.versions(places) for alias in one.aliases}
 
 
+def test_a_command_of_a_message_names_its_model_for_the_last_run_may_have_been_of_another(places):
+    assert registry.model_option(places) == " --places.registered_model recast"
+    assert registry.model_option(places.with_model("big gears")) == " --places.registered_model 'big gears'"
+
+
 def test_before_the_first_promotion_nothing_is_in_use_and_a_question_makes_nothing(places):
     assert registry.champion(places) is None
     assert registry.versions(places) == []
@@ -223,7 +228,7 @@ COMMANDS = {
 def test_every_command_says_what_brings_a_version_back_whose_alias_was_removed(three):
     remove_alias(three)
     why = "no version of recast is in use in sqlite.*: the alias `champion` was removed; "
-    why += "`flows/promote.py --version 3` brings the last one back into use"
+    why += "`flows/promote.py --version 3 --places.registered_model recast` brings the last one back into use"
     for command in COMMANDS.values():
         with pytest.raises(BadInput, match=why):
             command(three)
@@ -249,11 +254,12 @@ def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(thre
     registry.withdraw(3, "was refused", three)
     tracker.client(three).delete_model_version(three.registered_name, "2")
     remove_alias(three)
-    with pytest.raises(BadInput, match="--version 1` brings the last one back"):
+    with pytest.raises(BadInput, match="--version 1 --places.registered_model recast` brings the last one back"):
         registry.champion(three)
     tracker.shed_version(1, three)
     with pytest.raises(
-        BadInput, match="each version that was in use was taken back; `flows/promote.py --list` shows all"
+        BadInput,
+        match="each version that was in use was taken back; `flows/promote.py --list --places.registered_model recast` shows all",
     ):
         registry.champion(three)
     promote.change(3, False, None, "", three)
@@ -268,7 +274,7 @@ def test_where_no_version_is_left_the_next_one_is_a_first_one(three):
     assert (registry.champions(three), registry.previous(three)) == ([4], None)
 
 
-def test_the_command_names_a_registered_model_that_is_not_the_usual_one(three):
+def test_the_command_names_the_registered_model(three):
     other = Places(data=three.data, artifacts=three.artifacts, registered_model="big gears")
     put_into_use(model_folder("four", other), other)
     remove_alias(other)
@@ -279,7 +285,7 @@ def test_the_command_names_a_registered_model_that_is_not_the_usual_one(three):
 
 def test_a_champion_that_was_deleted_is_told_too(three):
     tracker.client(three).delete_model_version(three.registered_name, "3")
-    with pytest.raises(BadInput, match="--version 2` brings the last one back"):
+    with pytest.raises(BadInput, match="--version 2 --places.registered_model recast` brings the last one back"):
         registry.champion(three)
 
 

@@ -358,7 +358,8 @@ def test_a_candidate_that_was_taken_back_is_not_promoted_again(released, places)
     again = released("bb", LAX, "run 3", champion=contrary)
     assert (again.verdict, again.version, again.decided_in, again.cached) == ("kept", 1, "run 2", True)
     assert again.reason.startswith(
-        "it is version 2, which was taken back: it refused a whole shift; `flows/promote.py --version 2`"
+        "it is version 2, which was taken back: it refused a whole shift; "
+        "`flows/promote.py --version 2 --places.registered_model recast` brings it into use all the same"
     )
     assert registry.champion(places).number == 1
 

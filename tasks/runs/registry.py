@@ -103,9 +103,8 @@ def by_alias(alias: str, places: Places) -> Version | None:
 
 
 def model_option(places: Places) -> str:
-    """Return what a command needs besides to mean this registered model; nothing for the usual one."""
-    name = places.registered_name
-    return "" if name == MODEL else f" --places.registered_model {shlex.quote(name)}"
+    """Return the option that names this registered model: a command without it means the model of the last run."""
+    return f" --places.registered_model {shlex.quote(places.registered_name)}"
 
 
 def version_name(number: int, places: Places) -> str:
