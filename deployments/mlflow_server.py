@@ -21,6 +21,7 @@ from tasks.runs import registry, tracker
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
+from tasks.runs.last import resolve_model
 from tasks.runs.local_auth import auth_file, local_auth
 
 CONFIG = """\
@@ -45,7 +46,7 @@ def serve() -> None:
     if (address := tracker.server()) and address.startswith("http"):
         raise BadInput("MLFLOW_TRACKING_URI names a server, which has pages of its own: open its address in a browser")
     tracker.prepare(asked.places)
-    if why := registry.out_of_use(asked.places):
+    if why := registry.out_of_use(resolve_model(asked.places)):
         print(why, file=sys.stderr)
     print(f"http://127.0.0.1:{asked.port} asks for the name and password in {auth_file()}", flush=True)
     with tempfile.TemporaryDirectory(prefix="recast-") as folder:

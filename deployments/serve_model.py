@@ -22,7 +22,7 @@ from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.last import resolve_model
+from tasks.runs.last import nothing_in_use, resolve_model
 
 
 class ServeArguments(Arguments):
@@ -38,7 +38,7 @@ def main() -> None:
     places = resolve_model(asked.places)
     version = registry.version(asked.version, places) if asked.version else registry.champion(places)
     if version is None:
-        raise BadInput(f"no model is in use in {places.artifacts.absolute()}: run flows/retrain.py first")
+        raise BadInput(nothing_in_use(places))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with TemporaryDirectory(prefix="recast-served-") as room:  # nobody else may write there
         model = Path(room, "model")

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from loopback import Served, serving
 
+from deployments import mlflow_server
 from deployments.mlflow_server import serve
 from tasks.runs.errors import BadInput
 from tasks.runs.local_auth import local_auth
@@ -20,7 +21,7 @@ ALIAS = "/api/2.0/mlflow/registered-models/alias"
 
 
 @pytest.fixture(scope="module")
-def mlflow_server(server, process, mlflow, tmp_path_factory):
+def pages(server, process, mlflow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
     with serving(
         "deployments/mlflow_server.py", "/health", folder, MLFLOW_TRACKING_URI=f"sqlite:///{folder}/mlflow.db"
@@ -29,9 +30,9 @@ def mlflow_server(server, process, mlflow, tmp_path_factory):
 
 
 @pytest.mark.long
-def test_nobody_is_answered_without_the_password(mlflow_server: Served):
+def test_nobody_is_answered_without_the_password(pages: Served):
     wrong = {"Authorization": "Basic " + base64.b64encode(b"recast:wrong").decode()}
-    with httpx.Client(base_url=mlflow_server.site, timeout=60) as client:
+    with httpx.Client(base_url=pages.site, timeout=60) as client:
         for headers in ({}, wrong):
             assert {path: client.get(path, headers=headers).status_code for path in PATHS} == dict.fromkeys(PATHS, 401)
             assert client.post(ALIAS, json={}, headers=headers).status_code == 401
@@ -40,7 +41,7 @@ def test_nobody_is_answered_without_the_password(mlflow_server: Served):
         foreign = {"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}
         for headers in foreign:  # as a browser sends a password that it knows
             assert client.post(ALIAS, json={}, headers=headers).status_code == 403
-    assert mlflow_server.called == [], "no telemetry"
+    assert pages.called == [], "no telemetry"
 
 
 def test_a_server_elsewhere_has_pages_of_its_own(monkeypatch):
@@ -49,6 +50,18 @@ def test_a_server_elsewhere_has_pages_of_its_own(monkeypatch):
     with pytest.raises(BadInput, match="pages of its own") as raised:
         serve()
     assert "secret" not in str(raised.value)
+
+
+def test_what_is_out_of_use_is_said_of_the_model_of_the_last_run(places, monkeypatch):
+    asked = []
+    monkeypatch.setattr("sys.argv", ["mlflow_server.py", "--artifacts", str(places.artifacts)])
+    monkeypatch.setattr(mlflow_server.tracker, "prepare", lambda _: None)
+    monkeypatch.setattr(mlflow_server, "resolve_model", lambda places: places.with_model("gears"))
+    monkeypatch.setattr(mlflow_server.registry, "out_of_use", lambda places: asked.append(places.registered_name))
+    monkeypatch.setattr(mlflow_server.subprocess, "call", lambda *_, **__: 0)
+    with pytest.raises(SystemExit, match="0"):
+        serve()
+    assert asked == ["gears"]
 
 
 def test_a_lost_registry_is_told_and_not_made_anew(places, monkeypatch):

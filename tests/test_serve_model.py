@@ -59,7 +59,7 @@ def test_a_version_that_was_changed_is_not_served(ask, monkeypatch, capsys):
 def test_without_a_model_in_use_it_says_what_to_do(ask, monkeypatch, capsys):
     monkeypatch.setattr(registry, "champion", lambda places: None)
     assert ask() == (2, [])
-    assert "run flows/retrain.py first" in capsys.readouterr().err
+    assert " as recast: run flows/retrain.py first" in capsys.readouterr().err
 
 
 def test_make_serves_by_it_alone():
