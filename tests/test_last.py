@@ -18,6 +18,7 @@ from tasks.runs.last import (
     last_config,
     last_run,
     model_of,
+    read_run,
     registered_models,
     resolve_model,
     whole,
@@ -165,6 +166,14 @@ def test_a_run_that_cannot_be_read_is_named_and_passed_over(places, capsys, text
     said = capsys.readouterr()
     assert said.out == "", "where JSON may be asked for"
     assert f"{places.artifacts / 'runs/2/run.json'} cannot be read, and the run is passed over: " in said.err
+
+
+@pytest.mark.parametrize("config", [{"fetch": "a"}, {"places": [1]}, {"places": {"registered_model": "a'b"}}])
+def test_a_run_whose_settings_are_of_another_shape_is_bad_input(places, config):
+    run = run_folder(places, "1", "castings.zip", "recast")
+    (run / "run.json").write_text(json.dumps({"config": config}))
+    with pytest.raises(BadInput, match=r"run\.json is damaged .*Restore it from a backup"):
+        read_run(run)
 
 
 def test_a_command_means_the_model_of_the_last_run_that_was_not_of_the_sample(places, monkeypatch):

@@ -40,10 +40,8 @@ def runs(places: Places) -> Iterator[Run]:
     for folder in dict.fromkeys([*latest, *others]):
         try:
             yield read_run(folder)
-        except (BadInput, ValueError, AttributeError) as error:
-            warn_once(
-                f"{folder / 'run.json'} cannot be read, and the run is passed over: {' '.join(str(error).split())}"
-            )
+        except BadInput as damage:
+            warn_once(f"{folder / 'run.json'} cannot be read, and the run is passed over: {damage}")
 
 
 @cache
@@ -53,12 +51,17 @@ def warn_once(line: str) -> None:
 
 
 def read_run(folder: Path) -> Run:
-    """Return what the folder of a run says of it. Raises BadInput, ValueError or AttributeError where it is damaged."""
+    """Return what the folder of a run says of it. Raises BadInput where it is damaged."""
     config = section_of(folder, "config")
-    source = (config.get("fetch") or {}).get("source", "")
-    # Before there was a name of its own for the sample, runs of it wrote the name of all others.
-    model = (config.get("places") or {}).get("registered_model") or default_model(source)
-    return Run(folder, source == SAMPLE, Places(registered_model=model).registered_name)
+    try:
+        source = (config.get("fetch") or {}).get("source", "")
+        # Before there was a name of its own for the sample, runs of it wrote the name of all others.
+        model = (config.get("places") or {}).get("registered_model") or default_model(source)
+        return Run(folder, source == SAMPLE, Places(registered_model=model).registered_name)
+    except (ValueError, AttributeError) as error:
+        raise BadInput(
+            f"{folder / 'run.json'} is damaged ({' '.join(str(error).split())}). {advice_on(folder)}"
+        ) from error
 
 
 def last_run(places: Places) -> Path | None:
@@ -119,14 +122,18 @@ def registered_models(places: Places) -> list[str]:
 
 def section_of(run: Path, name: str) -> dict[str, Any]:
     """Return a section of `run.json`. Raises BadInput where the file or the section is damaged."""
-    advice = f"Restore it from a backup, or remove the folder {run}: then the run before it counts as the last"
     try:
         section = json_object(run / "run.json").get(name)
     except BadInput as damage:
-        raise BadInput(f"{damage}. {advice}") from damage
+        raise BadInput(f"{damage}. {advice_on(run)}") from damage
     if not isinstance(section, dict):
-        raise BadInput(f"{run / 'run.json'} is damaged (it has no section {name!r}). {advice}")
+        raise BadInput(f"{run / 'run.json'} is damaged (it has no section {name!r}). {advice_on(run)}")
     return section
+
+
+def advice_on(run: Path) -> str:
+    """Say what to do about a run whose `run.json` is damaged."""
+    return f"Restore it from a backup, or remove the folder {run}: then the run before it counts as the last"
 
 
 def model_of(run: Path) -> str:
