@@ -49,10 +49,9 @@ def close_failed_cursors() -> None:
 def closed(host: str, port: str) -> dict[str, str]:
     """Return the environment of a server that answers to those alone who know the password; what is set already stays."""
     pages = ",".join(f"http://{name}:{port}" for name in dict.fromkeys((host, "127.0.0.1", "localhost")))
-    password = (
-        {} if "PREFECT_SERVER_API_AUTH_STRING" in os.environ else {"PREFECT_SERVER_API_AUTH_STRING": local_auth()}
-    )
-    return password | {
+    return {
+        # An empty one would let everybody in who sends an empty password.
+        "PREFECT_SERVER_API_AUTH_STRING": os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or local_auth(),
         "PREFECT_SERVER_API_HOST": host,
         "PREFECT_SERVER_API_PORT": port,  # by --port, the pages would still ask at 4200
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": os.environ["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] or pages,

@@ -15,6 +15,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from deployments.server import closed
 from tasks.runs.errors import BadInput
 from tasks.runs.local_auth import local_auth
 from tasks.runs.migrations import schemas
@@ -41,6 +42,17 @@ def credentials(monkeypatch):
 
 def test_an_embedded_server_asks_for_what_its_clients_send(credentials):
     assert credentials({}) == (local_auth(), local_auth())
+
+
+def test_an_empty_variable_is_no_password(monkeypatch):
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "")
+    assert closed("127.0.0.1", "4200")["PREFECT_SERVER_API_AUTH_STRING"] == local_auth()
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "")
+    with temporary_settings(restore_defaults=NONE):
+        authenticate()
+    assert os.environ["PREFECT_SERVER_API_AUTH_STRING"] == os.environ["PREFECT_API_AUTH_STRING"] == local_auth()
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "me:mine")
+    assert closed("127.0.0.1", "4200")["PREFECT_SERVER_API_AUTH_STRING"] == "me:mine"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1.2.3", "[::1]", "LOCALHOST"])

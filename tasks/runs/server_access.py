@@ -32,7 +32,7 @@ def authenticate() -> None:
     if not auth and not settings.api.key and is_local(settings.api.url):
         auth = os.environ["PREFECT_API_AUTH_STRING"] = local_auth()
     if auth and not settings.api.url:
-        os.environ.setdefault("PREFECT_SERVER_API_AUTH_STRING", auth)
+        os.environ["PREFECT_SERVER_API_AUTH_STRING"] = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or auth
         protect_database()
     refresh_global_settings_context()
 
