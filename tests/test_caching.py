@@ -11,9 +11,11 @@ from types import SimpleNamespace
 import cloudpickle
 import pytest
 from conftest import Touch
+from prefect import task
 from prefect.results import ResultStore, default_cache
 from prefect.serializers import JSONSerializer
 from prefect.transactions import transaction
+from prefect.utilities.callables import call_with_parameters, get_call_parameters
 
 from tasks.fetch import fetch
 from tasks.runs import caching, step_record
@@ -236,6 +238,21 @@ def test_class_folders_and_batches_may_be_called_as_prefect_marks_its_objects(pl
     store.write(record, key="validate-1")
     fresh = store.model_copy(update={"cache": default_cache()})
     assert fresh.read("validate-1").result == record
+
+
+def test_what_prefect_keeps_of_a_step_that_failed_holds_no_secret(places):
+    source = Source(kind="zip", identity="aa", name="a.zip", path=Path("/none/a.zip"))
+    located = Steps(places).located(fetch)
+    assert key(located, source=source) == key(fetch, source=source)
+    parameters = get_call_parameters(located.fn, (source,), {"places": places})
+    assert parameters == {"source": source, "places": places}, "as Prefect calls a step"
+
+    @task
+    def reached(places: Places) -> Archive:
+        raise ConnectionError("no answer from http://me:hunter2@host")
+
+    with pytest.raises(ConnectionError, match=r"^no answer from http://\*\*\*@host$"):
+        call_with_parameters(Steps(places).located(reached).fn, {"places": places})
 
 
 def forged(kind: str, fired: Path) -> bytes:

@@ -24,7 +24,7 @@ from tasks.runs import step_record
 from tasks.runs.code import code_and_libraries
 from tasks.runs.config import Places
 from tasks.runs.files import erase, write_whole
-from tasks.runs.messages import say
+from tasks.runs.messages import say, without_secrets
 from tasks.runs.records import Record, Release
 from tasks.runs.server_access import authenticate
 
@@ -38,7 +38,7 @@ class SameStep(CachePolicy):
 
     def compute_key(self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str:
         task = task_ctx.task
-        parts = [task.name, *code_and_libraries(Path(inspect.getfile(task.fn)))]
+        parts = [task.name, *code_and_libraries(Path(inspect.getfile(inspect.unwrap(task.fn))))]
         parts += [f"{name}={as_text(value)}" for name, value in sorted(inputs.items()) if not isinstance(value, Places)]
         return f"{task.name}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()}"
 
@@ -128,8 +128,9 @@ class Steps:
         return result
 
     def located(self, step: Task[..., R], **options: Any) -> Task[..., R]:
-        """Return the step with its records in these places."""
+        """Return the step with its records in these places, and without secrets in what Prefect keeps of an error."""
         located = step.with_options(result_serializer="json", **options)
+        located.fn = without_secrets()(step.fn)
         located.result_storage = RecordFolder.of(step, self.places)  # an option takes only what the server knows
         return located
 
