@@ -111,7 +111,12 @@ def promote(
 @flow(flow_run_name="approve version {version}", log_prints=True, persist_result=True)
 def approve(version: int, places: Places = Places()) -> str:
     """Asks a person about a challenger, in the Prefect UI: the run is suspended, and holds no worker, until it is answered."""
-    places = resolve_model(places)
+    with without_secrets():
+        return approval(version, resolve_model(places))
+
+
+def approval(version: int, places: Places) -> str:
+    """Ask, and do what is answered."""
     waiting = registry.version(version, places)
     if waiting.withdrawn or registry.CHALLENGER not in waiting.aliases:
         say(nothing := f"version {version} does not wait for an answer")

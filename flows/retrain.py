@@ -235,7 +235,7 @@ def require_model(released: Release) -> None:
     if released.version is None:
         warn(
             f"no model is in use, and the new one was kept out: {released.reason}; train longer or on more images, set other "
-            "limits (--acceptance), or bring a version into use by flows/promote.py"
+            "limits (--help lists those of --acceptance), or bring a version into use by flows/promote.py"
         )
         raise SystemExit(1)
 

@@ -116,3 +116,13 @@ def test_the_list_says_that_nothing_is_in_use_and_what_mends_it(two, say):
     )
     assert say("--version", 2)[:2] == (0, "version 2 is in use\n")
     assert "flows/promote.py" not in say("--list")[1]
+
+
+def test_an_error_of_either_flow_holds_no_secret(places, monkeypatch):
+    def fail(*_: object) -> None:
+        raise ConnectionError("no answer from http://me:hunter2@host")
+
+    monkeypatch.setattr(promote, "resolve_model", fail)
+    for flow in (promote.approve, promote.promote):
+        with pytest.raises(ConnectionError, match=r"^no answer from http://\*\*\*@host$"):
+            flow.fn(version=1, places=places)

@@ -336,7 +336,9 @@ def test_a_run_that_leaves_no_model_in_use_does_not_read_as_success(verdict, ver
     else:
         with pytest.raises(SystemExit, match="1"):
             exit_status(flow.main)
-        assert capsys.readouterr().err.startswith("no model is in use, and the new one was kept out: so; ")
+        said = capsys.readouterr().err
+        assert said.startswith("no model is in use, and the new one was kept out: so; ")
+        assert "--help lists those of --acceptance" in said
 
 
 def gone(group: int, within: float) -> bool:
