@@ -102,7 +102,10 @@ def deploy(client: SyncPrefectClient, root: Path) -> None:
 
 
 def last_settings() -> Told | None:
-    """Return the settings of the last run as parameters of another one; None where there was none, or one of them is none any more."""
+    """Return the settings of the last run as parameters of another one.
+
+    None where there was no run, or where one of its settings no longer exists: then one line says so.
+    """
     try:
         return form_settings(Places(data=ROOT / "data", artifacts=ROOT / "artifacts"))
     except BadInput as trouble:
@@ -111,7 +114,7 @@ def last_settings() -> Told | None:
 
 
 def parameters_of(client: SyncPrefectClient, deployment: str) -> Told | None:
-    """What the runs of a deployment begin with where nothing else is said; None where it is not there yet."""
+    """Return the default parameters of a deployment; None where the server does not have it yet."""
     try:
         return client.read_deployment_by_name(deployment).parameters
     except ObjectNotFound:

@@ -111,7 +111,7 @@ def images_of(arguments: Iterable[str]) -> tuple[list[tuple[str, Path]], list[st
 
 
 def is_missing(path: Path) -> bool:
-    """Return whether nothing lies there. What may not be looked at counts as there: its answer says so."""
+    """Return whether nothing lies there. A path that may not be looked at counts as there, and is answered with the reason."""
     try:
         path.stat()
     except PermissionError:

@@ -85,8 +85,8 @@ def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: fl
 def form_settings(places: Places) -> dict[str, Any] | None:
     """Return the parameters with which a form for another run like the last one begins; None where there was none.
 
-    The places are the form's own, and so is a registered model that follows from the source: who chooses another source there
-    gets that one's.
+    The form keeps its own places. A registered model that follows from the source is left out: another source in the form then
+    gets its own.
     """
     if (last := last_config(places)) is None:
         return None

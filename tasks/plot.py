@@ -179,6 +179,6 @@ def confusion(test: Score, classes: Classes) -> "Canvas":
 
 
 def named(label: str) -> str:
-    """The name of a class, short enough to stand beside the matrix."""
+    """Return the name of a class, short enough to stand beside the matrix."""
     drawn = for_picture(label, LATIN)
     return drawn if len(drawn) <= LONGEST else f"{drawn[: LONGEST - 3]}..."

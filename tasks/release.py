@@ -146,7 +146,7 @@ def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, p
     """Ask the model in use about the test images that it has not learned from, unless it knows nothing of the source.
 
     A source is known by one photograph that the model has learned from, whether it came with a source or arrived. What arrives now
-    makes no source known, for an inbox that stays where it is would vouch for whatever is learned beside it. Photographs count by
+    makes no source known: an inbox that stays in place would vouch for any source beside it. Photographs count by
     content, so a person decides where the files of a data set were written anew.
     """
     rows = read_table(splits.table.path(places), manifest.Row)

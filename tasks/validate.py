@@ -178,7 +178,7 @@ def spoken(corrected: Sequence[Corrected], unused: int) -> Iterator[str]:
 
 
 def label_notes(changes: Sequence[Correction], table: Path | None) -> Iterator[str]:
-    """Which photographs came with another label than before, and where all the lines stand that take it."""
+    """Name the photographs that came with another label than before, and the table of lines that take the later labels."""
     if changes:
         yield f"{label_change_summary(changes)}; all such lines: {table}"
 

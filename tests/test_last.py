@@ -101,7 +101,7 @@ def test_a_setting_that_is_none_any_more_is_told(outcome):
     told = json.loads((folder / "run.json").read_text())
     told["config"]["training"]["magic"] = 1
     (folder / "run.json").write_text(json.dumps(told))
-    with pytest.raises(BadInput, match="a setting that is none any more, training.magic"):
+    with pytest.raises(BadInput, match="a setting that no longer exists, training.magic"):
         as_last_time(Config(places=outcome.config.places))
 
 

@@ -76,7 +76,7 @@ def wrapped(text: str, width: int = SIDE, most: int = 3) -> str:
 
 
 def fitted(word: str, width: int) -> str:
-    """The word, or as much of its beginning as is no wider than so many pixels, and dots."""
+    """Return the word, or as much of its beginning as fits into so many pixels, followed by dots."""
     if letters().getlength(word) <= width:
         return word
     fitting = bisect_right(range(len(word)), width, key=lambda length: ceil(letters().getlength(f"{word[:length]}...")))

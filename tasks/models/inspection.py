@@ -131,7 +131,10 @@ def read(table: Path) -> Rows:
 
 
 def whole_rows(content: bytes) -> tuple[Rows, bool]:
-    """Return the rows that are whole, and whether there is anything else. The last line must end: a part of a time looks like one."""
+    """Return the rows that are whole, and whether there is anything else.
+
+    The last line must end in a line break: a time that is cut short still looks like one.
+    """
     text, lines = content.decode("utf-8", errors="replace"), list[list[str]]()
     damaged = not text.endswith("\n")
     try:

@@ -60,7 +60,7 @@ def as_text(value: Any) -> str:
 
 
 class RecordFolder(LocalFileSystem):
-    """The folder `data/cache` as Prefect uses it: of a file there Prefect gets no byte, only the record in it, written anew.
+    """The folder `data/cache` as Prefect uses it. Prefect never gets the bytes of a file: it gets the record in it, written anew.
 
     Prefect asks here whether a result is there, and for the result; an error is a miss to it. It offers no other place at which a file
     can be looked at before its serializer is chosen.

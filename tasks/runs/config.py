@@ -303,7 +303,7 @@ class Places(Settings):
 
     @property
     def registered_name(self) -> str:
-        """The name that is set, else that of all sources but the sample."""
+        """Return the name that is set, else that of all sources but the sample."""
         return self.registered_model or MODEL
 
     def with_model(self, model: str | None) -> Self:

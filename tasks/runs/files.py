@@ -96,7 +96,7 @@ def json_object(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Turn the loss of a file or folder at or below `path` meanwhile into BadInput; other errors, as of a full disk, pass."""
+    """Raise BadInput when a file or folder at or below `path` is lost while it is read. Other errors, such as a full disk, pass."""
     try:
         yield
     except OSError as error:

@@ -1,5 +1,6 @@
-"""Last: the newest run of the places, the settings of the next one, which are those of the last where nothing else is given, and
-the registered model that is meant where nobody names one. Runs of the built-in sample count where there are no others.
+"""Last: which run is the last one, which settings the next run takes from it, and which registered model a command means.
+
+Runs of the built-in sample count only where there are no others.
 """
 
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ class Run(NamedTuple):
 
 
 def runs(places: Places) -> Iterator[Run]:
-    """Yield the runs of the places, first the one that ended last, then the others, those that began last first.
+    """Yield the runs of the places: first the one that ended last, then the others, newest first.
 
     A run whose `run.json` cannot be read is passed over, and named on standard error.
     """
@@ -91,7 +92,7 @@ def resolve_model(places: Places) -> Places:
 
 
 def model_in_use(places: Places) -> str:
-    """Return which of the two default names has a model in use; of both the one that is not drawn parts.
+    """Return which of the two default names has a model in use; where both have one, the one that is not the sample's.
 
     A name whose alias was removed counts: the command that then asks for the model says what is wrong.
     """
@@ -108,7 +109,7 @@ def model_in_use(places: Places) -> str:
 
 
 def nothing_in_use(places: Places) -> str:
-    """Say that no model of the places, which name it, is in use, and how one comes into use."""
+    """Say that the registered model that the places name has no version in use, and how one comes into use."""
     return (
         f"no model is in use in {places.artifacts.absolute()} as {places.registered_name}: run flows/retrain.py first, or name "
         "another by --places.registered_model"
@@ -145,14 +146,14 @@ def model_of(run: Path) -> str:
 
 
 def last_config(places: Places) -> Config | None:
-    """Return the settings of the last run; None where there was none. Raises BadInput when one of them is none any more."""
+    """Return the settings of the last run; None where there was no run. Raises BadInput when one of them no longer exists."""
     run = last_run(places)
     try:
         return Config.model_validate(section_of(run, "config")) if run else None
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise BadInput(
-            f"the last run had a setting that is none any more, {where}: run flows/retrain.py once with the settings of today"
+            f"the last run had a setting that no longer exists, {where}: run flows/retrain.py once with the settings of today"
         ) from error
 
 

@@ -48,7 +48,7 @@ def cell(text: str, style: str = "") -> Text:
 
 
 def traceback_of(error: BaseException) -> str:
-    """Return the traceback of an error. What its message adds in lines is set in, so that no line of it looks like one of a log."""
+    """Return the traceback of an error. Further lines of its message are indented, so that none looks like a line of a log."""
     chunks = traceback.format_exception(error)
     lines = (("    " if number else "") + line for chunk in chunks for number, line in enumerate(chunk.splitlines()))
     return "\n".join(map(for_terminal, lines))
@@ -65,7 +65,7 @@ def without_secrets() -> Iterator[None]:
 
 
 class Record(logging.LogRecord):
-    """A log record whose message is one line without secrets, and which needs no traceback to say that the input is wrong."""
+    """A log record whose message is one line without secrets, and which shows no traceback for BadInput."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -217,7 +217,7 @@ def version_of(run: Path) -> object:
 def bring_here(connection: sqlite3.Connection, places: Places) -> None:
     """Let the addresses of recast's files name the present folder, where the database was moved or copied, all or none of them.
 
-    Who may only read leaves them: `home` finds the files all the same.
+    A user who may only read leaves them as they are: `home` finds the files all the same.
     """
     here, path = files_of(places).as_uri(), path_of(places)
     there = [

@@ -55,7 +55,7 @@ def redacted(text: str) -> str:
 
 
 def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
-    """Yield what the variables hold that nobody may read: whole values, and the user and password of addresses, in each spelling."""
+    """Yield the secrets in these variables: whole values, and the user and password of addresses, in each spelling."""
     for name, value in environment.items():
         found = []
         if is_secret(name):
@@ -73,7 +73,7 @@ def is_secret(variable: str) -> bool:
 
 
 def is_telling(value: str) -> bool:
-    """Return whether a text that holds this value tells a secret, and not a number, a switch or a word of every sentence."""
+    """Return whether a value is to be hidden in texts: it is not short, and no number, switch or everyday word."""
     return len(value) >= LEAST and value.lower() not in WORDS and not (value.isdigit() and len(value) < 2 * LEAST)
 
 

@@ -66,7 +66,7 @@ def champion(places: Places) -> Version | None:
 
 
 def out_of_use(places: Places) -> str:
-    """Say what brings a version back into use, where versions were in use and the alias that says which is gone; else ""."""
+    """Say that the alias of the version in use was removed, and what brings a version back; "" where it was not removed."""
     if by_alias(CHAMPION, places) or not (earlier := taken_off(places)):
         return ""
     name, named = places.registered_name, model_option(places)

@@ -187,7 +187,7 @@ def of_path(what: str, path: Path) -> Surplus:
 
 
 def leads_out(item: Surplus, places: Places) -> bool:
-    """Return whether a link leads to it, out of the two places: what lies there is another's, perhaps that of a copy's original."""
+    """Return whether the item lies behind a link, outside the two places: it is not ours, but perhaps that of a copy's original."""
     folder = item.folder
     return folder is not None and not any(lies_below(folder, place) for place in (places.data, places.artifacts))
 

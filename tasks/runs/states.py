@@ -22,7 +22,7 @@ GRANULARITY = 2_000_000_000  # nanoseconds, of the coarsest clock of a file syst
 
 
 class Seen(NamedTuple):
-    """A file that was read; without a digest it cannot be had, without a state the digest cannot be relied on later."""
+    """A file that was read. Without a digest it cannot be read; without a state the digest must be made again next time."""
 
     sha256: str | None
     state: str | None

@@ -76,7 +76,7 @@ def embedded(places: Places) -> Path:
 
 
 def require_usable(places: Places) -> None:
-    """Raise where MLflow cannot be used: better now than after hours of training. Makes nothing.
+    """Raise an error where MLflow cannot be used: better now than after hours of training. Makes nothing.
 
     Raises ConnectionError where a server is named that does not answer, BadInput where the embedded database has a fault.
     """
@@ -121,8 +121,8 @@ def client_of(uri: str) -> "MlflowClient":
 def asked(question: str, ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
     """Return what MLflow answers, a value that JSON can hold; `nothing` where it knows of nothing.
 
-    A question does not make a database. What an embedded one has answered holds until its file changes, and is then had without
-    importing MLflow, which takes longer than many a judgement. Raises BadInput where an embedded one has a fault or was lost.
+    Never creates a database just to answer. Caches each answer of an embedded database until its file changes: importing MLflow
+    takes longer than judging an image. Raises BadInput where an embedded database has a fault or was lost.
     """
     if server():
         return found(ask, nothing, places)

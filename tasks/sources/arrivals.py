@@ -56,7 +56,7 @@ def arrivals(fetch: Fetch, places: Places) -> tuple[Arrival, ...]:
 
 
 def usable_names(folder: Path) -> list[str]:
-    """Return the files of an arrival that can be learned from; tell the others, save what is told where the folder is found."""
+    """Return the files of an arrival that can be learned from. Name the others, except those named when the folder was found."""
     listing = usable(folder, Listing(walk(folder), []))
     tell(listing.faults)
     return listing.names

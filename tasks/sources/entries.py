@@ -150,7 +150,7 @@ def meant(entry: ZipInfo) -> str:
 
 
 def unicode_path(extra: bytes, raw: bytes) -> bytes | None:
-    """Return the name in the extra field, if that was made for these bytes of a name: who renames an entry may forget it."""
+    """Return the name in the extra field, if it was made for these bytes of a name: programs that rename one may leave an old name."""
     while len(extra) >= 4:
         number, size = struct.unpack("<2H", extra[:4])
         field, extra = extra[4 : 4 + size], extra[4 + size :]

@@ -69,7 +69,7 @@ def left_out(names: Sequence[str]) -> list[str]:
 
 
 def walk(folder: Path) -> list[str]:
-    """Return the files of `look_through`, for a caller whose faults are told elsewhere."""
+    """Return the files of `look_through` without the faults, which are reported elsewhere."""
     return look_through(folder).names
 
 

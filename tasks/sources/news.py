@@ -108,7 +108,10 @@ def waiting(images: Sequence[Fresh], now: float, places: Places) -> list[Waiting
 
 
 def waited(image: Fresh, earlier: Waiting | None, now: float) -> float:
-    """Seconds. At the first look those since the file was put there, by the newest of its times that does not lie ahead."""
+    """Return the seconds that an image has waited.
+
+    The first look counts from when the file was put there: the newest of its times that does not lie ahead of `now`.
+    """
     if earlier:
         return earlier.waited + max(0.0, now - earlier.looked)
     try:
@@ -163,7 +166,7 @@ def last_used(places: Places) -> Used:
 
 
 def used_by(run: Path) -> Used:
-    """What a run used. Raises BadInput where its files are damaged."""
+    """Return what a run used. Raises BadInput where its files are damaged."""
     images = list(columns(run / "splits.csv", "path", "sha256", "label", "origin"))
     refusals = columns(run / "quarantine.csv", "sha256", "code")
     return Used(
@@ -189,7 +192,7 @@ class Announcement(NamedTuple):
 
     @property
     def time(self) -> datetime:
-        """Raises ValueError where it is none."""
+        """Return the time in UTC. Raises ValueError where the text is no time."""
         time = datetime.fromisoformat(self.announced)
         return time if time.tzinfo else time.replace(tzinfo=UTC)
 
@@ -218,9 +221,9 @@ def again_from(earlier: Sequence[Announcement]) -> datetime:
 
 
 def rests_until(earlier: Sequence[Announcement], now: datetime) -> datetime | None:
-    """Until when news that were told are not told again; None where it is time, or where they were never told.
+    """Return until when the same news are not told again; None where it is time, or where they were never told.
 
-    What was told at a time that lies ahead, before the clock was set back, postpones nothing.
+    An announcement whose time lies ahead was made before the clock was set back. It postpones nothing.
     """
     if not earlier or now < earlier[-1].time or now >= again_from(earlier):
         return None
