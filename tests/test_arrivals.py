@@ -52,6 +52,14 @@ def test_an_arrival_is_labelled_like_a_root_without_splits(tmp_path):
     assert [row.path for row in labelled(walk(batch.path), DataRoot("", ()), CLASSES)[0]] == ["ok_front/1.jpeg"]
 
 
+def test_a_file_that_is_too_large_for_a_photograph_is_named_and_not_read(places, capsys):
+    batch = touch(places.data / "inbox/line-1", *PAIR)
+    os.truncate(batch / PAIR[1], 2**40)  # a file with a hole: reading it would take an hour
+    (found,) = arrivals(Fetch(settle_seconds=0), places)
+    assert found.names == (PAIR[0],)
+    assert "arrivals: left out: ok_front/1.jpeg is larger than 67,108,864 bytes\n" in capsys.readouterr().out
+
+
 def test_no_inbox_and_an_empty_one_mean_no_arrivals(tmp_path):
     assert arrival_folders(tmp_path / "inbox", CLASSES) == arrival_folders(tmp_path, CLASSES) == []
 

@@ -23,6 +23,7 @@ from tasks.sources.folder import (
     look_through,
     other_formats,
     shortened,
+    small_enough,
     usable,
     walk,
 )
@@ -48,18 +49,19 @@ def arrivals(fetch: Fetch, places: Places) -> tuple[Arrival, ...]:
         folders = arrival_folders(places.data.absolute() / "inbox", fetch.classes)
     else:
         folders = given_folders([path.expanduser().absolute() for path in fetch.arrivals], fetch.classes)
-    listed = {folder: [file.name for file in files(usable_names(folder.path), fetch.classes)] for folder in folders}
+    listed = {folder: usable_names(folder.path, fetch.classes) for folder in folders}
     paths = [f"{folder.path}/{name}" for folder, names in listed.items() for name in names]
     whole = settled(paths, fetch.settle_seconds, places)
     found = [arrival(folder, names, whole, places) for folder, names in listed.items()]
     return tuple(one for one in found if one.names)
 
 
-def usable_names(folder: Path) -> list[str]:
+def usable_names(folder: Path, classes: Classes) -> list[str]:
     """Return the files of an arrival that can be learned from. Name the others, except those named when the folder was found."""
     listing = usable(folder, Listing(walk(folder), []))
-    tell(listing.faults)
-    return listing.names
+    names, large = small_enough(folder, [file.name for file in files(listing.names, classes)])
+    tell([*listing.faults, *large])
+    return names
 
 
 def tell(faults: Sequence[str]) -> None:

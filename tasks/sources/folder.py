@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.images.decoding import FORMATS, SUFFIXES
+from tasks.images.decoding import FORMATS, MAX_BYTES, SUFFIXES
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
@@ -136,6 +136,22 @@ def usable(folder: Path, listing: Listing) -> Listing:
     names, faults = readable(folder, listing)
     sounds = sound(names)
     return Listing(sounds.names, faults + [f"{for_terminal(str(folder))}: {fault}" for fault in sounds.faults])
+
+
+def small_enough(folder: Path, names: Sequence[str]) -> Listing:
+    """Return the files of `folder` that are no larger than a photograph may be, and a sentence for each other one. Reads none."""
+    large = [name for name in names if size_of(f"{folder}/{name}") > MAX_BYTES]
+    faults = [f"{for_terminal(name)} is larger than {MAX_BYTES:,} bytes" for name in large]
+    left = set(large)
+    return Listing([name for name in names if name not in left], faults)
+
+
+def size_of(path: str) -> int:
+    """Return the bytes of a file; 0 where it is gone, which reading it tells."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
 
 
 def shortened(lines: Sequence[str]) -> list[str]:

@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.images.decoding import MAX_BYTES
 from tasks.runs.config import SAMPLE, Fetch, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
@@ -16,7 +15,16 @@ from tasks.runs.files import reading, sha256_of
 from tasks.runs.messages import say
 from tasks.runs.records import Source
 from tasks.sources.archive import members, refuse_contents
-from tasks.sources.folder import find_root, labelled, left_out, listing_digest, look_through, shortened, usable
+from tasks.sources.folder import (
+    find_root,
+    labelled,
+    left_out,
+    listing_digest,
+    look_through,
+    shortened,
+    small_enough,
+    usable,
+)
 from tasks.sources.kaggle import DatasetVersion, Unavailable, latest_version
 
 KAGGLE = "kaggle:"
@@ -41,11 +49,10 @@ def locate(fetch: Fetch, places: Places) -> Source:
         tell([f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
         tell(left_out(sorted(set(names) - {file.name for file in files})))
         with reading(path):
-            large = {file.name for file in files if os.path.getsize(path / file.name) > MAX_BYTES}
-            tell([f"{for_terminal(name)} is larger than {MAX_BYTES:,} bytes" for name in sorted(large)])
-            taken = tuple(file.name for file in files if file.name not in large)
+            taken, large = small_enough(path, [file.name for file in files])
+            tell(large)
             identity = listing_digest((name, sha256_of(path / name)) for name in taken)
-        return Source(kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=taken)
+        return Source(kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=tuple(taken))
     entries = {entry.filename: entry for entry in members(path)}
     taken_of_zip = labelled(entries, find_root(entries, fetch.classes), fetch.classes)[0]
     refuse_contents(path, [entries[file.name] for file in taken_of_zip])
