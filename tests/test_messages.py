@@ -74,6 +74,10 @@ def test_an_error_that_ends_a_flow_keeps_its_kind_and_loses_its_secrets():
     with pytest.raises(ConnectionError) as ended, without_secrets():
         raise ConnectionError(7, f"unsupported {SECRET}")
     assert ended.value.args == (7, "unsupported http://***@host")
+    assert str(ended.value) == "[Errno 7] unsupported http://***@host"
+    with pytest.raises(FileNotFoundError) as ended, without_secrets():
+        raise FileNotFoundError(2, "no such file", f"{SECRET}/a")
+    assert str(ended.value) == "[Errno 2] no such file: 'http://***@host/a'"
 
 
 @pytest.mark.parametrize(("error", "shown"), [(BadInput("wrong"), False), (ValueError("a bug"), True)])

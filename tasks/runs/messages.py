@@ -61,6 +61,9 @@ def without_secrets() -> Iterator[None]:
         yield
     except Exception as error:
         error.args = tuple(redacted(part) if isinstance(part, str) else part for part in error.args)
+        for name in ("strerror", "filename", "filename2"):  # of which an OSError with a number makes its text
+            if isinstance(part := getattr(error, name, None), str):
+                setattr(error, name, redacted(part))
         raise
 
 
