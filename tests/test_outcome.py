@@ -255,15 +255,20 @@ def test_the_code_that_runs_is_named_by_its_commit(process, monkeypatch, tmp_pat
     assert code() == {"commit": commit, "changed": True}
 
 
-def test_a_folder_in_the_place_of_latest_makes_way_and_is_kept(outcome, places):
-    """As a copy of `artifacts` leaves it that follows links."""
+@pytest.mark.parametrize(
+    ("run_id", "beginning"),
+    [("20261122-161500-compact-1f3a", "20261122-161500-compact-1f3a-"), ("../../elsewhere", ""), (None, "")],
+)
+def test_a_folder_in_the_place_of_latest_makes_way_and_is_kept(outcome, places, run_id, beginning):
+    """As a copy of `artifacts` leaves it that follows links. It sorts beside its original, and never counts as the newest run."""
     copy = places.artifacts / "runs/latest"
     copy.mkdir(parents=True)
-    (copy / "run.json").write_text("{}")
+    content = json.dumps({"run_id": run_id})
+    (copy / "run.json").write_text(content)
     folder = write_run(outcome, "")
     assert copy.is_symlink()
     assert copy.resolve() == folder
-    assert (places.artifacts / f"runs/copy-before-{outcome.run_id}/run.json").read_text() == "{}"
+    assert (places.artifacts / f"runs/{beginning}copy-before-{outcome.run_id}/run.json").read_text() == content
 
 
 def test_where_labels_changed_the_lines_that_take_them_lie_in_the_folder_of_the_run(outcome, places):

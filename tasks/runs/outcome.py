@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tasks.runs.config import Config
-from tasks.runs.files import File, publish, scratch_beside
+from tasks.runs.errors import BadInput
+from tasks.runs.files import File, json_object, publish, scratch_beside
 from tasks.runs.records import (
     Archive,
     Arrival,
@@ -30,6 +32,7 @@ from tasks.runs.records import (
     Splits,
 )
 
+RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}", re.ASCII)  # as `new_run_id` makes it
 DISTRIBUTION = "recast-inspection"  # the name in pyproject.toml
 LIBRARIES = ("tensorflow", "keras", "prefect", "numpy", "scipy", "pillow", "simplejpeg", "mlflow")
 
@@ -230,8 +233,17 @@ def write_run(outcome: Outcome, page: str) -> Path:
         publish(scratch, runs / outcome.run_id)
     latest = runs / "latest"
     if latest.is_dir() and not latest.is_symlink():  # a copy of `artifacts` that followed the link
-        os.replace(latest, runs / f"copy-before-{outcome.run_id}")
+        os.replace(latest, runs / f"{beginning_of_copy(latest)}copy-before-{outcome.run_id}")
     with scratch_beside(latest) as link:
         link.symlink_to(outcome.run_id)
         os.replace(link, latest)
     return runs / outcome.run_id
+
+
+def beginning_of_copy(run: Path) -> str:
+    """Return how the name of a run's copy begins, so that it sorts beside that run: the last names count as the newest runs."""
+    try:
+        name = str(json_object(run / "run.json").get("run_id"))
+    except BadInput:
+        return ""
+    return f"{name}-" if RUN_ID.fullmatch(name) else ""
