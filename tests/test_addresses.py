@@ -49,10 +49,23 @@ def listening(server):
         opened.shutdown()
 
 
-def test_a_server_is_asked_with_the_password_of_its_address(listening):
+def test_a_server_is_asked_with_the_password_of_its_address(listening, monkeypatch, places):
     host, asked = listening
-    assert status_of(f"http://me:p%40ss@{host}/", "/health", seconds=10) == 200
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:p%40ss@{host}/")
+    tracker.require_usable(places)
     assert asked == [("/health", f"Basic {base64.b64encode(b'me:p@ss').decode()}")]
+
+
+def test_a_password_that_mlflow_reads_from_a_variable_is_sent_too(monkeypatch, places):
+    asked = []
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host")
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "p@ss")
+    monkeypatch.setattr(tracker, "status_of", lambda *question: asked.append(question))
+    tracker.require_usable(places)
+    assert asked == [("http://host", "/health", 10, "me", "p@ss")]
 
 
 def test_doctor_asks_with_the_password_and_does_not_tell_it(listening):

@@ -28,19 +28,20 @@ def parted(address: str) -> Address:
     return Address(parts._replace(netloc=host).geturl(), unquote(user), unquote(password))
 
 
-def status_of(address: str, path: str, seconds: float) -> int:
-    """Ask a server for `path` and return the status of its answer.
+def status_of(address: str, path: str, seconds: float, user: str = "", password: str = "") -> int:
+    """Ask a server for `path` and return the status of its answer; `address` is without user and password.
 
     Raises OSError when none comes, and BadInput for an address that cannot be asked. Neither tells the password.
     """
-    plain, user, password = parted(address)
-    headers = {"Authorization": f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"} if user else {}
     try:
-        request = urllib.request.Request(plain.rstrip("/") + path, headers=headers)
+        request = urllib.request.Request(address.rstrip("/") + path)
+        if user:  # not handed on to where an answer may lead
+            credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
+            request.add_unredirected_header("Authorization", f"Basic {credentials}")
         with urllib.request.urlopen(request, timeout=seconds) as answer:
             return answer.status
     except (ValueError, http.client.HTTPException):  # their texts hold parts of the password
         raise BadInput(
-            f"{plain} is no address of a server: expected http://HOST:PORT, with other signs than letters and digits in a password "
+            f"{address} is no address of a server: expected http://HOST:PORT, with other signs than letters and digits in a password "
             "written as in %2F"
         ) from None

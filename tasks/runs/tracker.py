@@ -85,7 +85,8 @@ def require_usable(places: Places) -> None:
         mlflow_database.check_writable(places)
     elif uri.startswith("http"):
         try:
-            status_of(uri, "/health", seconds=10)
+            user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
+            status_of(uri, "/health", 10, user, password)
         except OSError as error:
             what = f"no MLflow server answers at {uri} (MLFLOW_TRACKING_URI): {error}"
             raise ConnectionError(redacted(what)) from error
