@@ -28,9 +28,9 @@ from deployments.pools import IMAGE, INSIDE, TYPES, Type, template
 from flows.watch import FORM, fill_form, form_settings
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.server_access import authenticate
+from tasks.runs.server_access import authenticate_or_exit
 
-authenticate()  # by the local password, where the server is on this machine
+authenticate_or_exit()  # by the local password, where the server is on this machine
 
 ROOT = Path(__file__).resolve().parents[1]
 Told = dict[str, Any]  # of a deployment, by prefect.yaml

@@ -94,7 +94,10 @@ def server() -> str:
 
     from tasks.runs.server_access import authenticate
 
-    authenticate()
+    try:
+        authenticate()
+    except BadInput as error:
+        return str(error)
     address = PREFECT_API_URL.value()
     if not address:
         return "none named by PREFECT_API_URL: each run starts its own for a while"

@@ -25,10 +25,10 @@ from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_markdown, for_terminal
 from tasks.runs.last import nothing_in_use, resolve_model
 from tasks.runs.markdown import code, table
-from tasks.runs.server_access import authenticate
+from tasks.runs.server_access import authenticate_or_exit
 from tasks.sources.folder import shortened
 
-authenticate()  # by the local password, where the server is on this machine
+authenticate_or_exit()  # by the local password, where the server is on this machine
 
 SHOWN = 50  # images for a person, in the Prefect UI
 SETTLED = 5.0  # seconds between two looks at a new photograph: one that is the same at both counts as written

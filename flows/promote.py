@@ -24,9 +24,9 @@ from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import MODEL, Places
 from tasks.runs.errors import BadInput
 from tasks.runs.last import resolve_model
-from tasks.runs.server_access import authenticate
+from tasks.runs.server_access import authenticate_or_exit
 
-authenticate()  # by the local password, where the server is on this machine
+authenticate_or_exit()  # by the local password, where the server is on this machine
 
 WEEK = 7 * 86_400  # seconds that an answer is waited for
 # Prefect forgets a field's own description where the form has a first value.

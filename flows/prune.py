@@ -16,9 +16,9 @@ from pydantic import Field
 from tasks.runs import retention
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
-from tasks.runs.server_access import authenticate
+from tasks.runs.server_access import authenticate_or_exit
 
-authenticate()  # by the local password, where the server is on this machine
+authenticate_or_exit()  # by the local password, where the server is on this machine
 
 
 class PruneArguments(Arguments):

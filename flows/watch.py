@@ -48,10 +48,10 @@ from tasks.runs.files import alone, usable
 from tasks.runs.last import as_last_time, last_config, last_run, own_model, whole
 from tasks.runs.markdown import of
 from tasks.runs.retention import under_way
-from tasks.runs.server_access import authenticate
+from tasks.runs.server_access import authenticate_or_exit
 from tasks.sources.news import Fresh, News, news, remember, rests_until, told
 
-authenticate()  # by the local password, where the server is on this machine
+authenticate_or_exit()  # by the local password, where the server is on this machine
 
 EVENT = "recast.images.arrived"
 FORM = "retrain/retrain"  # the deployment that a person starts by hand

@@ -3,6 +3,8 @@
 import errno
 import os
 
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
+
 from flows import doctor
 
 
@@ -26,3 +28,9 @@ def test_an_inbox_that_may_not_be_read_is_one_line_of_the_screen(places, monkeyp
 
     monkeypatch.setattr(os, "scandir", refusing)
     assert "inbox cannot be read (Permission denied)" in doctor.inbox(places)
+
+
+def test_a_password_file_that_cannot_be_used_is_one_line_of_the_screen(monkeypatch, tmp_path):
+    monkeypatch.setenv("RECAST_AUTH_FILE", str(tmp_path))
+    with temporary_settings(restore_defaults=(PREFECT_API_URL, PREFECT_API_AUTH_STRING, PREFECT_API_KEY)):
+        assert doctor.server().startswith(f"the password file {tmp_path} cannot be used (Is a directory): ")

@@ -19,7 +19,14 @@ from deployments.server import closed
 from tasks.runs.errors import BadInput
 from tasks.runs.local_auth import local_auth
 from tasks.runs.migrations import schemas
-from tasks.runs.server_access import SCRIPTS, authenticate, is_local, protect_database, require_database
+from tasks.runs.server_access import (
+    SCRIPTS,
+    authenticate,
+    authenticate_or_exit,
+    is_local,
+    protect_database,
+    require_database,
+)
 
 NAMES = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
 NONE = (PREFECT_API_URL, PREFECT_API_KEY, PREFECT_API_AUTH_STRING, PREFECT_SERVER_API_AUTH_STRING)
@@ -42,6 +49,15 @@ def credentials(monkeypatch):
 
 def test_an_embedded_server_asks_for_what_its_clients_send(credentials):
     assert credentials({}) == (local_auth(), local_auth())
+
+
+def test_a_password_file_that_cannot_be_used_ends_a_command_with_one_line(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("RECAST_AUTH_FILE", str(tmp_path))
+    with temporary_settings(restore_defaults=NONE), pytest.raises(SystemExit, match="2"):
+        authenticate_or_exit()
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: the password file {tmp_path} cannot be used (Is a directory): ")
+    assert said.count("\n") == 1
 
 
 def test_an_empty_variable_is_no_password(monkeypatch):

@@ -26,9 +26,9 @@ from tasks.runs.config import Places
 from tasks.runs.files import erase, write_whole
 from tasks.runs.messages import say, without_secrets
 from tasks.runs.records import Record, Release
-from tasks.runs.server_access import authenticate
+from tasks.runs.server_access import authenticate_or_exit
 
-authenticate()  # before the first step is called, in a flow or alone
+authenticate_or_exit()  # before the first step is called, in a flow or alone
 R = TypeVar("R", bound=Record)
 
 

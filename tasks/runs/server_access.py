@@ -17,6 +17,7 @@ from prefect.settings import get_current_settings
 
 from tasks.runs.errors import BadInput
 from tasks.runs.local_auth import local_auth
+from tasks.runs.messages import warn
 from tasks.runs.migrations import schemas
 
 SCRIPTS = "server/database/_migrations/versions/sqlite"  # of Prefect
@@ -35,6 +36,15 @@ def authenticate() -> None:
         os.environ["PREFECT_SERVER_API_AUTH_STRING"] = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or auth
         protect_database()
     refresh_global_settings_context()
+
+
+def authenticate_or_exit() -> None:
+    """Authenticate where a module is loaded. Where that fails, exit with status 2 and one line: nobody is there to catch an error."""
+    try:
+        authenticate()
+    except BadInput as error:
+        warn(f"error: {error}")
+        raise SystemExit(2) from error
 
 
 def database() -> Path | None:
