@@ -3,7 +3,13 @@
 import errno
 import os
 
-from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_KEY,
+    PREFECT_API_URL,
+    PREFECT_SERVER_API_AUTH_STRING,
+    temporary_settings,
+)
 
 from flows import doctor
 
@@ -32,5 +38,6 @@ def test_an_inbox_that_may_not_be_read_is_one_line_of_the_screen(places, monkeyp
 
 def test_a_password_file_that_cannot_be_used_is_one_line_of_the_screen(monkeypatch, tmp_path):
     monkeypatch.setenv("RECAST_AUTH_FILE", str(tmp_path))
-    with temporary_settings(restore_defaults=(PREFECT_API_URL, PREFECT_API_AUTH_STRING, PREFECT_API_KEY)):
+    unset = (PREFECT_API_URL, PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_SERVER_API_AUTH_STRING)
+    with temporary_settings(restore_defaults=unset):
         assert doctor.server().startswith(f"the password file {tmp_path} cannot be used (Is a directory): ")

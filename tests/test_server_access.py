@@ -84,6 +84,13 @@ def test_a_server_elsewhere_does_not(credentials, host):
     assert credentials({PREFECT_API_URL: f"https://{host}/api"}) == (None, None)
 
 
+def test_what_the_settings_let_a_local_server_ask_for_is_sent(credentials):
+    assert credentials({PREFECT_SERVER_API_AUTH_STRING: "me:mine"}) == ("me:mine", "me:mine")
+    here, elsewhere = ({PREFECT_API_URL: f"http://{host}:4200/api"} for host in ("127.0.0.1", "prefect.example"))
+    assert credentials({PREFECT_SERVER_API_AUTH_STRING: "me:mine", **here}) == ("me:mine", None)
+    assert credentials({PREFECT_SERVER_API_AUTH_STRING: "me:mine", **elsewhere}) == (None, None)
+
+
 def test_credentials_of_the_user_stay(credentials):
     assert credentials({PREFECT_API_URL: "http://127.0.0.1:4200/api", PREFECT_API_AUTH_STRING: "a:b"}) == (None, None)
     assert credentials({PREFECT_API_URL: "http://127.0.0.1:4200/api", PREFECT_API_KEY: "pnu_x"}) == (None, None)

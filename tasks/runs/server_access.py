@@ -26,12 +26,15 @@ SCRIPTS = "server/database/_migrations/versions/sqlite"  # of Prefect
 def authenticate() -> None:
     """Set Prefect's credentials for local servers, unless the user's settings have some.
 
-    Prefect starts an embedded server with this process's environment, so the server asks for what the clients send.
+    Prefect starts an embedded server with this process's environment, so the server asks for what the clients send. Where the settings
+    say what servers ask for, that is sent.
     """
     settings = get_current_settings()
-    auth = settings.api.auth_string.get_secret_value() if settings.api.auth_string else None
+    auth, asked = (
+        kept and kept.get_secret_value() for kept in (settings.api.auth_string, settings.server.api.auth_string)
+    )
     if not auth and not settings.api.key and is_local(settings.api.url):
-        auth = os.environ["PREFECT_API_AUTH_STRING"] = local_auth()
+        auth = os.environ["PREFECT_API_AUTH_STRING"] = asked or local_auth()
     if auth and not settings.api.url:
         os.environ["PREFECT_SERVER_API_AUTH_STRING"] = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or auth
         protect_database()
