@@ -156,7 +156,6 @@ def number(version: registry.Version | None) -> int | None:
 
 
 def listed(places: Places) -> Table:
-    places = resolve_model(places)
     table = Table("version", "", "model", "run", "why", box=None, pad_edge=False, header_style="bold")
     if places.registered_name != MODEL:
         table.title, table.title_justify = cell(places.registered_name), "left"
