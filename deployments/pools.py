@@ -35,14 +35,17 @@ def docker(root: Path, image: str, gpu: bool) -> Template:
 
     devices = [{"driver": "nvidia", "count": -1, "capabilities": [["gpu"]]}]  # -1: all of the host
     env = {"HOME": "/tmp"}  # a user whom the image does not know has none
-    if registry := parted(os.environ.get("MLFLOW_TRACKING_URI", "")).plain:
-        # A template is shown: what is secret comes from blocks of the server.
-        if redacted(registry) == registry:
-            env["MLFLOW_TRACKING_URI"] = registry
-        else:
-            warn(
-                "MLFLOW_TRACKING_URI holds a password and is left out of the pool: give it as a block, docs/operations.md"
-            )
+    registry, user, _ = parted(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    # A template is shown: what is secret comes from blocks of the server.
+    if redacted(registry) != registry:
+        warn("MLFLOW_TRACKING_URI holds a password and is left out of the pool: give it as a block, docs/operations.md")
+    elif registry:
+        env["MLFLOW_TRACKING_URI"] = registry
+    if user:
+        warn(
+            "user and password of MLFLOW_TRACKING_URI are left out of the pool: give MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD as blocks, docs/operations.md"
+        )
     made = DockerWorker.get_default_base_job_template()
     return with_defaults(
         made,

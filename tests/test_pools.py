@@ -62,13 +62,14 @@ def test_docker_runs_get_all_gpus_and_the_checkout_at_its_own_path():
         ("", ""),
     ],
 )
-def test_docker_runs_find_the_registry_of_who_deployed(monkeypatch, given, shown):
+def test_docker_runs_find_the_registry_of_who_deployed(monkeypatch, given, shown, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
     monkeypatch.setenv("KAGGLE_API_TOKEN", "secret")
     env = template("docker", ROOT)["variables"]["properties"]["env"]["default"]
     assert env == {"HOME": "/tmp"} | ({"MLFLOW_TRACKING_URI": shown} if shown else {}), (
         "and no secret: a template is shown"
     )
+    assert ("left out of the pool" in capsys.readouterr().err) == ("hunter22" in given)
 
 
 def test_docker_runs_on_the_processors_ask_for_no_device():
