@@ -303,5 +303,5 @@ def test_before_the_first_promotion_and_amid_it_no_alias_was_removed(registered)
     tracker.decide(tracked, decided, registered)
     assert registry.champions(registered) == [1]
     remove_alias(registered)
-    with pytest.raises(BadInput, match="--version 1` brings"):
+    with pytest.raises(BadInput, match="--version 1 --places.registered_model recast` brings"):
         registry.champion(registered)
