@@ -50,17 +50,7 @@ def serve() -> None:
         print(why, file=sys.stderr)
     print(f"http://127.0.0.1:{asked.port} asks for the name and password in {auth_file()}", flush=True)
     with tempfile.TemporaryDirectory(prefix="recast-") as folder:
-        words = [
-            "server",
-            "--app-name",
-            "basic-auth",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(asked.port),
-            "--workers",
-            "1",
-        ]
+        words = f"server --app-name basic-auth --host 127.0.0.1 --port {asked.port} --workers 1".split()
         environment = os.environ | closed(tracker.address(asked.places), asked.port, Path(folder))
         sys.exit(subprocess.call([sys.executable, "-m", "mlflow", *words], env=environment))
 

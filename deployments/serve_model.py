@@ -34,6 +34,7 @@ class ServeArguments(Arguments):
 
 
 def main() -> None:
+    """Serve a checked copy of the version. Raises BadInput where none is in use, or where its files have changed."""
     asked = parse(ServeArguments, sys.argv[1:])
     places = resolve_model(asked.places)
     version = registry.version(asked.version, places) if asked.version else registry.champion(places)
@@ -50,9 +51,8 @@ def main() -> None:
 def serve(model: Path, port: int) -> None:
     """Run MLflow's server on the model in this folder until it ends. Whoever ends this process ends that one."""
     words = ["-m", str(model), "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
-    path = os.pathsep.join(
-        [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
-    )  # MLflow calls uvicorn by name
+    # MLflow calls uvicorn by name.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     server = subprocess.Popen(
         [sys.executable, "-m", "mlflow", "models", "serve", *words], env={**os.environ, "PATH": path}
     )

@@ -59,15 +59,14 @@ def closed(host: str, port: str) -> dict[str, str]:
 
 
 def serve() -> None:
+    """Start the server. Raises BadInput where its password or its database cannot be used."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--host", default=os.environ.get("PREFECT_SERVER_API_HOST", "127.0.0.1"))
     parser.add_argument("--port", default=os.environ.get("PREFECT_SERVER_API_PORT", "4200"))
     asked, others = parser.parse_known_args()
     os.environ |= closed(asked.host, asked.port)
-    from tasks.runs.server_access import (  # import Prefect, which now reads these settings
-        protect_database,
-        require_database,
-    )
+    # Late: it imports Prefect, which now reads these settings.
+    from tasks.runs.server_access import protect_database, require_database
 
     protect_database()
     require_database()

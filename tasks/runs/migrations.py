@@ -18,10 +18,8 @@ def schemas(library: str, folder: str) -> tuple[frozenset[str], str]:
     """
     spec = find_spec(library)
     places = spec.submodule_search_locations if spec else None
-    known, followed = set[str](), set[str]()
-    for script in Path((places or ["."])[0], folder).glob("*.py"):
-        named = dict(NAMED.findall(script.read_text("utf-8")))
-        known |= {named[name] for name in ("revision",) if name in named}
-        followed |= {named[name] for name in ("down_revision",) if name in named}
+    scripts = Path((places or ["."])[0], folder).glob("*.py")
+    named = [pair for script in scripts for pair in NAMED.findall(script.read_text("utf-8"))]
+    known, followed = ({schema for name, schema in named if name == wanted} for wanted in ("revision", "down_revision"))
     newest = known - followed
     return frozenset(known), newest.pop() if len(newest) == 1 else ""

@@ -77,11 +77,9 @@ def require_database() -> None:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
             named = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
             schema = connection.execute("SELECT version_num FROM alembic_version").fetchone() if named else None
-    except sqlite3.OperationalError as error:
+    except (OSError, sqlite3.DatabaseError) as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return  # another server writes: Prefect waits for it
-        raise BadInput(f"Prefect's database {file} cannot be used ({error}): {advice}") from error
-    except (OSError, sqlite3.DatabaseError) as error:
         raise BadInput(f"Prefect's database {file} cannot be used ({error}): {advice}") from error
     known, newest = schemas("prefect", SCRIPTS)
     if schema and newest and schema[0] not in known:
