@@ -32,8 +32,13 @@ def services(**variables: str) -> dict[str, Any]:
     """The services as Compose understands them; of each what is not given is left out."""
     said = compose("--format", "json", **variables)
     assert said.returncode == 0 and not said.stderr, said.stderr
-    told = json.loads(said.stdout)["services"]
-    return {name: {key: value for key, value in one.items() if value is not None} for name, one in told.items()}
+    told = json.loads(said.stdout)
+    for one in told["services"].values():
+        for config in one.get("configs", []):
+            config["content"] = told["configs"][config["source"]]["content"]
+    return {
+        name: {key: value for key, value in one.items() if value is not None} for name, one in told["services"].items()
+    }
 
 
 class Composed:
@@ -51,7 +56,8 @@ class Composed:
             "127.0.0.1:5000": f"127.0.0.1:{self.ports['mlflow']}",
             "0.0.0.0": "127.0.0.1",
         }
-        self.folders = {name: str(scratch / name[1:]) for name in ("/mlflow", "/prefect", "/tmp/ui")}
+        configs = [config["target"] for one in self.services.values() for config in one.get("configs", [])]
+        self.folders = {name: str(scratch / name[1:]) for name in ("/mlflow", "/prefect", "/tmp/ui", *configs)}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def here(self, text: str, service: str) -> str:
@@ -87,6 +93,9 @@ class Composed:
                 assert self.running[other].wait(360) == 0, self.log(other)
             elif other != "postgres":
                 until(lambda other=other: self.healthy(other), 360, f"{other}'s health")
+        for config in self.services[service].get("configs", []):
+            content = config["content"].replace(":////tmp/", f":///{self.scratch}/")
+            Path(self.folders[config["target"]]).write_text(content, encoding="utf-8")
         words = [self.here(word, service) for word in self.services[service]["command"]]
         with open(self.scratch / f"{service}.log", "wb") as log:
             self.running[service] = subprocess.Popen(

@@ -8,9 +8,16 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import doctor
-from tasks.runs import tracker
+from tasks.runs import registry, tracker
 from tasks.runs.addresses import parted, status_of
 from tasks.runs.errors import BadInput
+
+
+def basic(user_and_password: str) -> str:
+    return f"Basic {base64.b64encode(user_and_password.encode()).decode()}"
+
+
+BASIC = basic("me:p@ss")
 
 
 @pytest.mark.parametrize(
@@ -30,15 +37,21 @@ def test_user_and_password_are_taken_out_of_an_address_of_the_web(address, expec
 
 @pytest.fixture
 def listening(server):
-    """A server that notes the credentials it is asked with."""
+    """A server that lets in `me` with `p@ss` and whoever has the token `key`, and notes what it is asked."""
     asked = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append((self.path, self.headers["Authorization"]))
-            self.send_response(200)
+            given = self.headers["Authorization"]
+            asked.append((self.path, given))
+            known = given in (BASIC, "Bearer key") or self.path == "/api/admin/version"
+            self.send_response(200 if known else 401)
             self.end_headers()
-            self.wfile.write(b'"3.4"')
+            self.wfile.write((b"{}" if "mlflow" in self.path else b'"3.4"') if known else b"You are not authenticated.")
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass
@@ -49,30 +62,52 @@ def listening(server):
         opened.shutdown()
 
 
-def test_a_server_is_asked_with_the_password_of_its_address(listening, monkeypatch, places):
+@pytest.fixture
+def credentials(monkeypatch):
+    """Sets the variables from which MLflow takes credentials; others are empty."""
+
+    def given(**variables: str) -> None:
+        for name in ("URI", "USERNAME", "PASSWORD", "TOKEN"):
+            monkeypatch.setenv(f"MLFLOW_TRACKING_{name}", variables.get(name, ""))
+
+    given()
+    return given
+
+
+@pytest.mark.usefixtures("mlflow")
+@pytest.mark.parametrize(
+    ("user", "variables", "sent"),
+    [
+        ("me:p%40ss@", {}, BASIC),
+        ("", {"USERNAME": "me", "PASSWORD": "p@ss"}, BASIC),
+        ("", {"TOKEN": "key"}, "Bearer key"),
+    ],
+)
+def test_a_server_is_asked_with_the_credentials_of_its_address_or_of_a_variable(
+    listening, credentials, places, user, variables, sent
+):
     host, asked = listening
-    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:p%40ss@{host}/")
+    credentials(URI=f"http://{user}{host}/", **variables)
     tracker.require_usable(places)
-    assert asked == [("/health", f"Basic {base64.b64encode(b'me:p@ss').decode()}")]
+    assert asked == [("/health", None), ("/api/2.0/mlflow/experiments/search", sent)]
 
 
-def test_a_password_that_mlflow_reads_from_a_variable_is_sent_too(monkeypatch, places):
-    asked = []
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host")
-    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "me")
-    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "p@ss")
-    monkeypatch.setattr(tracker, "status_of", lambda *question: asked.append(question))
-    tracker.require_usable(places)
-    assert asked == [("http://host", "/health", 10, "me", "p@ss")]
+@pytest.mark.usefixtures("mlflow")
+@pytest.mark.parametrize("variables", [{}, {"USERNAME": "me", "PASSWORD": "hunter2"}, {"TOKEN": "hunter2"}])
+def test_credentials_that_a_server_refuses_are_told_before_any_work(listening, credentials, places, variables):
+    host, _ = listening
+    credentials(URI=f"http://{host}", **variables)
+    for ask in (tracker.require_usable, registry.champion):
+        with pytest.raises(BadInput, match=f"{host} lets nobody in .* MLFLOW_TRACKING_USERNAME") as error:
+            ask(places)
+        assert "hunter2" not in str(error.value)
 
 
 def test_doctor_asks_with_the_password_and_does_not_tell_it(listening):
     host, asked = listening
     with temporary_settings({PREFECT_API_URL: f"http://me:hunter2@{host}/api"}):
         assert doctor.server() == f"http://{host}/api answers, version 3.4"
-    assert asked[-1] == ("/api/admin/version", f"Basic {base64.b64encode(b'me:hunter2').decode()}")
+    assert asked[-1] == ("/api/admin/version", basic("me:hunter2"))
 
 
 @pytest.mark.parametrize("address", ["http://me:hunter2#77@host", "http://me:hunter2/77@host"])
@@ -83,24 +118,22 @@ def test_an_address_that_cannot_be_asked_is_told_without_its_password(monkeypatc
     assert "hunter2" not in str(error.value)
 
 
-def test_a_tracking_server_that_does_not_answer_is_told_without_its_password(monkeypatch, places):
-    def refuse(*_: object, **__: object) -> int:
+def test_a_tracking_server_that_does_not_answer_is_told_without_its_password(monkeypatch, credentials, places):
+    def refuse(*_: object) -> int:
         raise OSError("refused by http://me:hunter2@host, with hunter2")
 
-    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:hunter2@127.0.0.1:9")
-    monkeypatch.setattr(tracker, "status_of", refuse)
-    with pytest.raises(ConnectionError) as error:
-        tracker.require_usable(places)
-    assert str(error.value).startswith("no MLflow server answers at http://127.0.0.1:9 (MLFLOW_TRACKING_URI)")
-    assert "hunter2" not in str(error.value)
+    credentials(URI="http://me:hunter2@127.0.0.1:9")
+    for answer in (refuse, lambda *_: 503):
+        monkeypatch.setattr(tracker, "status_of", answer)
+        for ask in (tracker.require_usable, registry.champion):
+            with pytest.raises(ConnectionError) as error:
+                ask(places)
+            assert str(error.value).startswith("no MLflow server answers at http://127.0.0.1:9 (MLFLOW_TRACKING_URI)")
+            assert "hunter2" not in str(error.value)
 
 
-def test_mlflow_gets_user_and_password_in_variables_and_the_address_without(monkeypatch, places):
-    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:p%40ss@127.0.0.1:9")
+def test_mlflow_gets_user_and_password_in_variables_and_the_address_without(credentials, places):
+    credentials(URI="http://me:p%40ss@127.0.0.1:9")
     assert tracker.address(places) == "http://127.0.0.1:9"
     assert tracker.server() == "http://127.0.0.1:9"
     assert [tracker.os.environ[f"MLFLOW_TRACKING_{name}"] for name in ("USERNAME", "PASSWORD")] == ["me", "p@ss"]

@@ -5,6 +5,7 @@ In a copy of the project, so that its own `data` and `artifacts` are those of th
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -181,11 +182,15 @@ def by_up(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
 def by_compose(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
     """As deployments/compose.yaml starts it: on PostgreSQL, with a server of MLflow's, behind a password."""
     services = "server", "mlflow", "deploy", "worker-cpu", "worker-without-gpu"
-    given = {"POSTGRES_PASSWORD": "one", "RECAST_AUTH": "recast:another", "RECAST_ALERTS": webhook}
-    with composed(room, scratch, *services, **given) as found:
+    passwords = {"POSTGRES_PASSWORD": "one", "RECAST_AUTH": "recast:another", "MLFLOW_PASSWORD": "a third one"}
+    with composed(room, scratch, *services, **passwords, RECAST_ALERTS=webhook) as found:
         worker = found.environment("worker-cpu")
+        asked = httpx.get(f"{worker['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search")
+        assert asked.status_code == 401, "MLflow answers those who know its password"
         yield {
-            name: worker[name] for name in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "MLFLOW_TRACKING_URI", "HOME")
+            name: word
+            for name, word in worker.items()
+            if name == "HOME" or re.match("PREFECT_API_|MLFLOW_TRACKING_", name)
         }
 
 

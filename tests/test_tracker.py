@@ -1,11 +1,9 @@
 """Tracker: runs in MLflow as its users look for them, and answers that hold until the database changes."""
 
-import http.server
 import json
 import shutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -210,22 +208,6 @@ def test_a_server_that_does_not_answer_is_told_before_any_work(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(ConnectionError, match="no MLflow server answers at http://127.0.0.1:9 .MLFLOW_TRACKING_URI.: "):
         tracker.require_usable(Places())
-
-
-@pytest.mark.usefixtures("server")
-def test_a_server_that_answers_is_asked(monkeypatch):
-    class Healthy(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200 if self.path == "/health" else 404)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{server.server_port}/")
-        tracker.require_usable(Places())
-        server.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Addresses: servers that variables name, asked with the user and password that stand in the address, and shown without these."""
+"""Addresses: servers that variables name, and the user and password that may stand in an address."""
 
-import base64
 import http.client
+import urllib.error
 import urllib.request
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -28,18 +28,17 @@ def parted(address: str) -> Address:
     return Address(parts._replace(netloc=host).geturl(), unquote(user), unquote(password))
 
 
-def status_of(address: str, path: str, seconds: float, user: str = "", password: str = "") -> int:
-    """Ask a server for `path` and return the status of its answer; `address` is without user and password.
+def status_of(address: str, path: str, seconds: float) -> int:
+    """Ask a server for `path`, without credentials, and return the status of its answer.
 
     Raises OSError when none comes, and BadInput for an address that cannot be asked. Neither tells the password.
     """
     try:
-        request = urllib.request.Request(address.rstrip("/") + path)
-        if user:  # not handed on to where an answer may lead
-            credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
-            request.add_unredirected_header("Authorization", f"Basic {credentials}")
-        with urllib.request.urlopen(request, timeout=seconds) as answer:
+        with urllib.request.urlopen(address.rstrip("/") + path, timeout=seconds) as answer:
             return answer.status
+    except urllib.error.HTTPError as answer:
+        with answer:
+            return answer.code
     except (ValueError, http.client.HTTPException):  # their texts hold parts of the password
         raise BadInput(
             f"{address} is no address of a server: expected http://HOST:PORT, with other signs than letters and digits in a password "

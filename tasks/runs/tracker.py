@@ -78,18 +78,12 @@ def embedded(places: Places) -> Path:
 def require_usable(places: Places) -> None:
     """Raise an error where MLflow cannot be used: better now than after hours of training. Makes nothing.
 
-    Raises ConnectionError where a server is named that does not answer, BadInput where the embedded database has a fault.
+    Raises what `require_answer` does where a server is named, BadInput where the embedded database has a fault.
     """
-    uri = server()
-    if not uri:
+    if server():
+        client(places)
+    else:
         mlflow_database.check_writable(places)
-    elif uri.startswith("http"):
-        try:
-            user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}", "") for name in ("USERNAME", "PASSWORD"))
-            status_of(uri, "/health", 10, user, password)
-        except OSError as error:
-            what = f"no MLflow server answers at {uri} (MLFLOW_TRACKING_URI): {error}"
-            raise ConnectionError(redacted(what)) from error
 
 
 def client(places: Places) -> "MlflowClient":
@@ -112,11 +106,43 @@ def prepare(places: Places) -> None:
 
 @cache
 def client_of(uri: str) -> "MlflowClient":
+    """Return a client. Raises what `require_answer` does where a server is named."""
+    if uri.startswith("http"):
+        require_answer(uri)  # MLflow tries for minutes
     from mlflow import MlflowClient  # late: seconds
 
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)  # given, not set: whoever sets it changes the environment
+    known = MlflowClient(tracking_uri=uri, registry_uri=uri)  # given, not set: whoever sets it changes the environment
+    if uri.startswith("http"):
+        require_access(known, uri)
+    return known
+
+
+def require_answer(uri: str) -> None:
+    """Raise ConnectionError where no server answers, BadInput where this is no address of one."""
+    try:
+        if (status := status_of(uri, "/health", 10)) < 500:
+            return
+        error: object = f"HTTP status {status}"
+    except OSError as failed:
+        error = failed
+    raise ConnectionError(redacted(f"no MLflow server answers at {uri} (MLFLOW_TRACKING_URI): {error}"))
+
+
+def require_access(known: "MlflowClient", uri: str) -> None:
+    """Raise BadInput where the server does not let this user in, ConnectionError where it cannot answer."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        known.search_experiments(max_results=1)
+    except MlflowException as error:
+        if error.get_http_status_code() in (401, 403):
+            raise BadInput(
+                f"the MLflow server at {uri} lets nobody in with these credentials: set MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to those of a user of that server"
+            ) from error
+        raise ConnectionError(redacted(f"the MLflow server at {uri} cannot be used: {error.message}")) from error
 
 
 def asked(question: str, ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
