@@ -27,7 +27,6 @@ from deployments.automations import apply
 from deployments.pools import IMAGE, INSIDE, TYPES, Type, template
 from flows.watch import FORM, fill_form, form_settings
 from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
 from tasks.runs.server_access import authenticate_or_exit
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
@@ -89,7 +88,7 @@ def deploy(client: SyncPrefectClient, root: Path) -> None:
     """
     form = parameters_of(client, FORM)
     if root == ROOT:  # elsewhere runs have other places, and `watch` fills the form there
-        form = last_settings() or form
+        form = form_settings(Places(data=ROOT / "data", artifacts=ROOT / "artifacts")) or form
     told = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text(encoding="utf-8"))
     told["deployments"] = [as_switched(client, one) for one in told["deployments"]]
     told["pull"] = [{"prefect.deployments.steps.set_working_directory": {"directory": str(root)}}]
@@ -99,18 +98,6 @@ def deploy(client: SyncPrefectClient, root: Path) -> None:
         words = ["--no-prompt", "deploy", "--all", "--prefect-file", file.name]
         subprocess.run([sys.executable, "-m", "prefect", *words], cwd=ROOT, check=True)
     fill_form(client, form)
-
-
-def last_settings() -> Told | None:
-    """Return the settings of the last run as parameters of another one.
-
-    None where there was no run, or where one of its settings no longer exists: then one line says so.
-    """
-    try:
-        return form_settings(Places(data=ROOT / "data", artifacts=ROOT / "artifacts"))
-    except BadInput as trouble:
-        print(f"the form of {FORM} stays as it is: {trouble}")
-        return None
 
 
 def parameters_of(client: SyncPrefectClient, deployment: str) -> Told | None:

@@ -6,7 +6,6 @@ Who may write to the registry decides which model is in use. tasks/runs/local_au
 """
 
 import os
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +16,7 @@ import tasks  # noqa: F401, I001  before MLflow, which reads its defaults when i
 
 from pydantic import Field
 
+from deployments.mlflow_process import exit_on_sigterm, run_mlflow
 from tasks.runs import registry, tracker
 from tasks.runs.commandline import Arguments, exit_status, parse
 from tasks.runs.config import Places
@@ -29,7 +29,7 @@ CONFIG = """\
 default_permission = NO_PERMISSIONS
 database_uri = sqlite:///{users}
 admin_username = {name}
-authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+auth_cache_ttl_seconds = 3600
 """
 
 
@@ -49,10 +49,11 @@ def serve() -> None:
     if why := registry.out_of_use(resolve_model(asked.places)):
         print(why, file=sys.stderr)
     print(f"http://127.0.0.1:{asked.port} asks for the name and password in {auth_file()}", flush=True)
+    exit_on_sigterm()
     with tempfile.TemporaryDirectory(prefix="recast-") as folder:
         words = f"server --app-name basic-auth --host 127.0.0.1 --port {asked.port} --workers 1".split()
         environment = os.environ | closed(tracker.address(asked.places), asked.port, Path(folder))
-        sys.exit(subprocess.call([sys.executable, "-m", "mlflow", *words], env=environment))
+        run_mlflow(words, environment)
 
 
 def closed(registry: str, port: int, folder: Path) -> dict[str, str]:

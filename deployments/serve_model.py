@@ -6,8 +6,6 @@ MLflow imports the code that a model brings along before that code could check a
 """
 
 import os
-import signal
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +15,7 @@ import tasks  # noqa: F401, I001  before MLflow, which reads its defaults when i
 
 from pydantic import Field
 
+from deployments.mlflow_process import exit_on_sigterm, run_mlflow
 from tasks.models import bundle
 from tasks.runs import registry
 from tasks.runs.commandline import Arguments, exit_status, parse
@@ -40,7 +39,7 @@ def main() -> None:
     version = registry.version(asked.version, places) if asked.version else registry.champion(places)
     if version is None:
         raise BadInput(nothing_in_use(places))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    exit_on_sigterm()
     with TemporaryDirectory(prefix="recast-served-") as room:  # nobody else may write there
         model = Path(room, "model")
         bundle.fetch_servable(version, model, places)
@@ -49,19 +48,11 @@ def main() -> None:
 
 
 def serve(model: Path, port: int) -> None:
-    """Run MLflow's server on the model in this folder until it ends. Whoever ends this process ends that one."""
+    """Run MLflow's server on the model in this folder until it ends."""
     words = ["-m", str(model), "--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     # MLflow calls uvicorn by name.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    server = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "models", "serve", *words], env={**os.environ, "PATH": path}
-    )
-    try:
-        if code := server.wait():
-            raise SystemExit(code)
-    finally:
-        server.terminate()
-        server.wait()
+    run_mlflow(["models", "serve", *words], {**os.environ, "PATH": path})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
-from tasks.runs.messages import say, without_secrets
+import httpx
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -47,6 +46,7 @@ from tasks.runs.escaping import for_markdown, for_terminal
 from tasks.runs.files import alone, usable
 from tasks.runs.last import as_last_time, last_config, last_run, own_model, whole
 from tasks.runs.markdown import of
+from tasks.runs.messages import say, warn, without_secrets
 from tasks.runs.retention import under_way
 from tasks.runs.server_access import authenticate_or_exit
 from tasks.sources.news import Fresh, News, news, remember, rests_until, told
@@ -83,23 +83,34 @@ def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: fl
 
 
 def form_settings(places: Places) -> dict[str, Any] | None:
-    """Return the parameters with which a form for another run like the last one begins; None where there was none.
+    """Return the parameters with which a form for another run like the last one begins.
 
-    The form keeps its own places. A registered model that follows from the source is left out: another source in the form then
-    gets its own.
+    None where there was no run, or where one of its settings no longer exists: then one line says so. The form keeps its own places.
+    A registered model that follows from the source is left out: another source in the form then gets its own.
     """
-    if (last := last_config(places)) is None:
+    try:
+        if (last := last_config(places)) is None:
+            return None
+        settings = whole(last).model_dump(mode="json", exclude_defaults=True, exclude={"places"})
+    except BadInput as trouble:
+        warn(f"the form of {FORM} stays as it is: {trouble}")
         return None
-    settings = whole(last).model_dump(mode="json", exclude_defaults=True, exclude={"places"})
     return {"config": settings | ({"places": {"registered_model": model}} if (model := own_model(last)) else {})}
 
 
 def fill_form(client: SyncPrefectClient, parameters: dict[str, Any] | None) -> None:
-    """Let the form of the deployment `retrain` begin with these parameters, if there are any, and such a deployment."""
-    with suppress(ObjectNotFound):
+    """Let the form of the deployment `retrain` begin with these parameters, if there are any, and such a deployment.
+
+    A server that does not take them is told of in one line: the look or the deployments before this are not undone by it.
+    """
+    try:
         form = client.read_deployment_by_name(FORM)
         if parameters is not None and parameters != form.parameters:
             client.update_deployment(form.id, DeploymentUpdate(parameters=parameters))
+    except ObjectNotFound:
+        pass
+    except httpx.HTTPError as trouble:
+        warn(f"the form of {FORM} stays as it is: {trouble}")
 
 
 def look(config: Config, least: int, longest_days: float, show: Callable[[str, str], object]) -> bool:

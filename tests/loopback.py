@@ -41,6 +41,7 @@ def serving(script: str, ready: str, folder: Path, **environment: str) -> Iterat
         finally:
             started.terminate()
             started.wait(60)
+            until(lambda: not answers(site + ready), 60, f"the end of all that {script} started")
 
 
 @contextmanager

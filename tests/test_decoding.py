@@ -235,9 +235,9 @@ def test_a_file_of_more_bytes_than_are_read_is_refused(monkeypatch, content, suf
 
 
 @pytest.mark.parametrize("mode", ["YCCK", "CMYK"])
-def test_inks_are_refused_by_the_colour_space_in_the_header(monkeypatch, mode):
+def test_inks_are_refused_by_the_color_space_in_the_header(monkeypatch, mode):
     monkeypatch.setattr(simplejpeg, "decode_jpeg_header", lambda content: (40, 30, mode, "444"))
-    assert decode(JPEG, ".jpeg", 40).reason == f"colour mode {mode}, expected 8-bit grey or RGB"
+    assert decode(JPEG, ".jpeg", 40).reason == f"color mode {mode}, expected 8-bit gray or RGB"
 
 
 def turned(form: str, value: object) -> bytes:

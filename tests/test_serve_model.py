@@ -25,7 +25,7 @@ def ask(places, monkeypatch):
     """Run the command in this process with version 3 in use; return its exit status and what MLflow was given."""
     given: list[tuple[Path, int]] = []
     monkeypatch.setattr(registry, "champion", lambda places: VERSION)
-    monkeypatch.setattr(serve_model.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(serve_model, "exit_on_sigterm", lambda: None)
     monkeypatch.setattr(serve_model, "serve", lambda *asked: given.append(asked))
 
     def run(*words: str) -> tuple[int, list[tuple[Path, int]]]:

@@ -1,5 +1,6 @@
 """Watch: tells what is enough, once, whoever dies when; says what it waits for; and needs no TensorFlow for it."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from typing import ClassVar
 from uuid import uuid4
 from zlib import crc32
 
+import httpx
 import pytest
 from conftest import run_folder
 from prefect.client.schemas.objects import FlowRun, State
+from prefect.exceptions import PrefectHTTPStatusError
 
 from flows import watch as flow
 from tasks.runs.config import Config, Fetch
@@ -304,6 +307,13 @@ def test_a_damaged_model_does_not_keep_it_from_asking(look, settled, config, pre
     assert "| `line 2` |" not in shown["arrivals"]
 
 
+def refusal(status: int) -> PrefectHTTPStatusError:
+    """As Prefect's client raises it."""
+    request = httpx.Request("PATCH", "http://127.0.0.1:4200/api/deployments/1")
+    answer = httpx.Response(status, json={"detail": "no such parameter"}, request=request)
+    return PrefectHTTPStatusError.from_httpx_error(httpx.HTTPStatusError("422", request=request, response=answer))
+
+
 def test_the_form_of_retrain_begins_as_the_last_run_that_was_not_of_the_sample(places):
     assert flow.form_settings(places) is None
     run_folder(places, "1", "castings.zip", "recast")
@@ -336,6 +346,26 @@ def test_a_look_of_the_schedule_keeps_the_form_at_the_last_run(places, monkeypat
     Client.parameters = expected
     flow.watch.fn(Config(places=places))
     assert len(Client.updated) == 1
+
+
+@pytest.mark.parametrize("failure", [httpx.ConnectError("gone"), refusal(422)])
+def test_a_server_that_does_not_take_the_settings_of_a_form_is_told_and_stops_nothing(failure, capsys):
+    def fail(_: str) -> None:
+        raise failure
+
+    flow.fill_form(SimpleNamespace(read_deployment_by_name=fail), {"config": {}})
+    said = capsys.readouterr().err
+    assert said.startswith("the form of retrain/retrain stays as it is: ") and said.count("\n") == 1
+
+
+def test_a_last_run_whose_settings_are_not_known_leaves_the_form_as_it_is(places, capsys):
+    run_folder(places, "1", "castings.zip", "recast")
+    file = places.artifacts / "runs/1/run.json"
+    told = json.loads(file.read_text())
+    told["config"]["fetch"]["unheard"] = 1
+    file.write_text(json.dumps(told))
+    assert flow.form_settings(places) is None
+    assert capsys.readouterr().err.startswith("the form of retrain/retrain stays as it is: ")
 
 
 def test_what_is_learnt_from_is_that_of_the_last_run_that_was_not_of_the_sample(places, tmp_path, monkeypatch):

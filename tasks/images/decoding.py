@@ -17,7 +17,7 @@ from tasks.runs.escaping import for_terminal
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": PNG_SIGNATURE}
 FORMATS = {".jfif": "JPEG", ".jpe": "JPEG", ".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}
 SUFFIXES = ", ".join(FORMATS)  # for messages
-READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"} | {"Gray", "YCbCr"}  # 8 bits a channel at most, grey or colour
+READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"} | {"Gray", "YCbCr"}  # 8 bits a channel at most, gray or color
 MAX_BYTES = 64 * 2**20  # as of a file in an archive, `entries.Caps`; a photograph of 40 megapixels has some 20 MB
 MAX_SIDE = 65_500  # pixels: libjpeg reads no more, and a PNG of 40 million rows of one pixel takes seconds
 READ_AT_ONCE = 2**16  # bytes: most files are smaller, and need not be asked for their size
@@ -32,7 +32,7 @@ Image.MAX_IMAGE_PIXELS = (
 
 
 class Decoded(NamedTuple):
-    """Either grey levels, uint8 (height, width), or a code and a sentence that says what is wrong."""
+    """Either gray levels, uint8 (height, width), or a code and a sentence that says what is wrong."""
 
     pixels: np.ndarray | None
     code: str = ""
@@ -146,7 +146,7 @@ def unwanted(width: int, height: int, mode: str, max_megapixels: float) -> Decod
             f"{width} x {height} pixels, at most {max_megapixels:g} megapixels are read: save it smaller",
         )
     if mode not in READABLE_MODES:
-        return Decoded(None, "mode", f"colour mode {mode}, expected 8-bit grey or RGB")
+        return Decoded(None, "mode", f"color mode {mode}, expected 8-bit gray or RGB")
     return None
 
 
