@@ -80,8 +80,11 @@ def test_an_error_that_ends_a_flow_keeps_its_kind_and_loses_its_secrets():
     assert str(ended.value) == "[Errno 2] no such file: 'http://***@host/a'"
 
 
-@pytest.mark.parametrize(("error", "shown"), [(BadInput("wrong"), False), (ValueError("a bug"), True)])
-def test_the_log_leaves_out_the_traceback_of_bad_input_alone(error, shown, caplog):
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(BadInput("wrong"), False), (OSError(28, "No space left on device"), False), (ValueError("a bug"), True)],
+)
+def test_the_log_leaves_out_the_traceback_of_what_a_person_mends(error, shown, caplog):
     logging.getLogger("some.library").error("the step failed: %s", error, exc_info=raised(error))
     assert f"the step failed: {error}" in caplog.text
     assert ("Traceback" in caplog.text) == shown

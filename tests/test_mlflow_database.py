@@ -315,6 +315,15 @@ def test_a_locked_database_is_told_with_who_holds_it(known, lock, asked):
     asked(known)
 
 
+def test_a_full_disk_is_no_reason_to_restore_a_backup(known):
+    with pytest.raises(BadInput) as raised, mlflow_database.opened(path_of(known)) as connection:
+        connection.execute("PRAGMA max_page_count = 1")
+        connection.execute("CREATE TABLE more (content)")
+    said = str(raised.value)
+    assert said.startswith(f"{path_of(known)} cannot be used: No space left on device; make room")
+    assert "backup" not in said
+
+
 def test_a_folder_that_mlflow_could_not_be_told_of_is_refused(tmp_path):
     with pytest.raises(BadInput, match="--artifacts .* cannot be used: .*choose a folder of another name"):
         check(Places(artifacts=tmp_path / "what?"))

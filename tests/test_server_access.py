@@ -137,7 +137,7 @@ def test_a_database_that_prefect_can_use_is_no_fault(home):
 @pytest.mark.parametrize("content", [b"garbage", b"SQLite format 3\0" + b"x" * 5_000])
 def test_a_broken_database_is_told_with_the_command_that_moves_it_away(home, content):
     (home / "prefect.db").write_bytes(content)
-    with pytest.raises(BadInput, match=rf"{home}/prefect\.db cannot be used .*mv {home}/prefect\.db"):
+    with pytest.raises(BadInput, match=rf"{home}/prefect\.db cannot be used: .*mv {home}/prefect\.db"):
         require_database()
     assert (home / "prefect.db").read_bytes() == content
 

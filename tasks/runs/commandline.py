@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, 
 
 from tasks.runs.config import Config
 from tasks.runs.errors import BadInput
+from tasks.runs.machine_faults import machine_fault
 from tasks.runs.messages import traceback_of, warn
 
 SHORT = {
@@ -97,7 +98,10 @@ def exit_status(action: Callable[[], object]) -> int:
         warn("interrupted; what was finished is kept")
         return 1
     except Exception as error:
-        warn(*traceback_of(error).splitlines())
+        if line := machine_fault(error):
+            warn(f"error: {line}")
+        else:
+            warn(*traceback_of(error).splitlines())
         return 1
     return 0
 

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_terminal
+from tasks.runs.machine_faults import machine_fault
 from tasks.runs.redaction import redacted
 
 
@@ -68,14 +69,15 @@ def without_secrets() -> Iterator[None]:
 
 
 class Record(logging.LogRecord):
-    """A log record whose message is one line without secrets, and which shows no traceback for BadInput."""
+    """A log record whose message is one line without secrets, and which shows no traceback for what a person mends."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.exc_info and isinstance(self.exc_info[1], BadInput):
-            self.exc_info = None  # its message says all that the user can use
-        elif self.exc_info and self.exc_info[1]:
-            self.exc_text = traceback_of(self.exc_info[1])
+        error = self.exc_info[1] if self.exc_info else None
+        if isinstance(error, BadInput) or (error and machine_fault(error)):
+            self.exc_info = None  # the message says all that the user can use
+        elif error:
+            self.exc_text = traceback_of(error)
 
     def getMessage(self) -> str:  # noqa: N802  as the standard library calls it
         return for_terminal(super().getMessage())

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlparse
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import lies_below, visible
+from tasks.runs.machine_faults import machine_fault
 from tasks.runs.messages import warn
 from tasks.runs.migrations import schemas
 
@@ -143,6 +144,8 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
             both = f"{quoted(path.parent)} {quoted(path)}"
             raise BadInput(f"{path} cannot be written to ({error}): chmod u+rw {both}") from error
+        if line := machine_fault(error):  # a backup would not help
+            raise BadInput(f"{path} cannot be used: {line}") from error
         raise BadInput(damaged(path, str(error))) from error
 
 

@@ -17,6 +17,7 @@ from prefect.settings import get_current_settings
 
 from tasks.runs.errors import BadInput
 from tasks.runs.local_auth import local_auth
+from tasks.runs.machine_faults import machine_fault
 from tasks.runs.messages import warn
 from tasks.runs.migrations import schemas
 
@@ -80,7 +81,8 @@ def require_database() -> None:
     except (OSError, sqlite3.DatabaseError) as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return  # another server writes: Prefect waits for it
-        raise BadInput(f"Prefect's database {file} cannot be used ({error}): {advice}") from error
+        why = machine_fault(error) or f"{error}; {advice}"
+        raise BadInput(f"Prefect's database {file} cannot be used: {why}") from error
     known, newest = schemas("prefect", SCRIPTS)
     if schema and newest and schema[0] not in known:
         raise BadInput(

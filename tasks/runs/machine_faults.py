@@ -1,0 +1,57 @@
+"""Machine faults: errors that the machine causes and a person mends, such as a full disk, told in one line without a traceback."""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator
+
+NO_RIGHT = "give this user the right to it"
+ADVICE = {
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room, or ask for a larger quota",
+    errno.EFBIG: "let this user write larger files (ulimit -f)",
+    errno.EROFS: "choose another place, or mount the disk for writing",
+    errno.EACCES: NO_RIGHT,
+    errno.EPERM: NO_RIGHT,
+    errno.EMFILE: "let this user open more files (ulimit -n)",
+    errno.ENFILE: "end other programs",
+    errno.EIO: "look at the disk",
+    errno.ENOMEM: "end other programs, or give this one more memory",
+}
+OF_SQLITE = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_IOERR: errno.EIO,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_NOMEM: errno.ENOMEM,
+}
+
+
+def machine_fault(error: BaseException) -> str | None:
+    """Return one line that says what the machine lacks and what to do; None where it is not the machine that caused the error."""
+    return next((line for cause in causes(error) if (line := line_of(cause))), None)
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error and what led to it, the last first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def line_of(error: BaseException) -> str | None:
+    if isinstance(error, MemoryError):
+        return told("", errno.ENOMEM)
+    if isinstance(error, sqlite3.Error):
+        return told("", OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF))  # the lower byte names the kind
+    if isinstance(error, OSError) and error.errno in ADVICE:
+        if error.strerror != os.strerror(error.errno):
+            return str(error.strerror)  # it is recast's, and says all
+        return told(f": {error.filename2 or error.filename}" if error.filename else "", error.errno)
+    # TensorFlow and MLflow put what the system said into a text of theirs
+    return told("", errno.ENOSPC) if os.strerror(errno.ENOSPC) in str(error) else None
+
+
+def told(where: str, number: int | None) -> str | None:
+    if number is None:
+        return None
+    return f"{os.strerror(number)}{where}; {ADVICE[number]}, then start again: what was finished is kept"
