@@ -248,6 +248,14 @@ def test_arrivals_that_come_together_ask_for_one_run(loop):
     until(lambda: completed(loop, 2), 600, "the training on the five")
     assert loop.python("flows/watch.py", "--once").endswith(NOTHING)
     assert loop.states() == ["Completed"] * 2, "the five asked for one run"
+
+    event = loop.events()[-1]
+    for name in (event["id"], str(uuid4())):
+        loop.post("events", [{**event, "id": name, "occurred": now()}])
+    until(lambda: completed(loop, 3), 300, "the run of an event that is delivered again")
+    *_, first, again = loop.runs()
+    assert again["release"]["version"] == first["release"]["version"], "it finds nothing new"
+    assert again["model"]["folder"] == first["model"]["folder"]
     assert sum(loop.runs()[-1]["dataset"]["by_origin"].values()) == 420 + 5 * 20
 
 
