@@ -2,7 +2,10 @@
 
 import errno
 import os
+import sys
 
+import pytest
+from conftest import model_folder, put_into_use
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
@@ -41,3 +44,36 @@ def test_a_password_file_that_cannot_be_used_is_one_line_of_the_screen(monkeypat
     unset = (PREFECT_API_URL, PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_SERVER_API_AUTH_STRING)
     with temporary_settings(restore_defaults=unset):
         assert doctor.server().startswith(f"the password file {tmp_path} cannot be used (Is a directory): ")
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_one_screen_says_what_was_looked_at(registered, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(
+        sys, "argv", ["doctor.py", "--artifacts", str(registered.artifacts), "--data", str(registered.data)]
+    )
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        doctor.main()
+    said = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines() if not line.startswith(" "))
+    assert list(said) == [
+        "machine", "versions", "GPU seen by TensorFlow", "data", "artifacts", "inbox", "model in use", "Prefect server",
+        "Kaggle credentials",
+    ]  # fmt: skip
+    assert said["model in use"].strip() == "none yet: make retrain"
+    assert said["Prefect server"].strip() == "none named by PREFECT_API_URL: each run starts its own for a while"
+    put_into_use(model_folder("one", registered), registered)
+    assert doctor.model(registered).startswith("version 1, ") and doctor.model(registered).endswith(", of recast")
+
+
+def test_a_registry_that_is_lost_is_one_line_of_the_screen(places):
+    (places.artifacts / "models/aa").mkdir(parents=True)
+    assert "mlflow.db is missing" in doctor.model(places)
+
+
+def test_a_prefect_server_that_is_silent_or_no_address_is_one_line_of_the_screen(monkeypatch):
+    for address, told in (
+        ("http://127.0.0.1:9/api", "does not answer"),
+        ("http://host:port/api", "is no address of a server"),
+    ):
+        with temporary_settings({PREFECT_API_URL: address}):
+            assert told in doctor.server()

@@ -8,6 +8,7 @@ from conftest import model_folder, put_into_use, run_folder
 from flows import promote
 from tasks.runs import registry, tracker
 from tasks.runs.commandline import exit_status
+from tasks.runs.errors import BadInput
 
 
 @pytest.fixture
@@ -116,6 +117,52 @@ def test_the_list_says_that_nothing_is_in_use_and_what_mends_it(two, say):
     )
     assert say("--version", 2)[:2] == (0, "version 2 is in use\n")
     assert "flows/promote.py" not in say("--list")[1]
+
+
+def test_what_is_refused_says_so_and_keeps_the_reason(two, say):
+    assert say("--refuse", 1, "--reason", "of a broken camera")[:2] == (
+        0,
+        "version 1 is refused: no run promotes it\n",
+    )
+    assert registry.version(1, two).withdrawn == "was refused: of a broken camera"
+
+
+def test_the_flow_does_and_says_what_the_command_does(two, capsys):
+    said = promote.promote.fn(version=1, places=two)
+    assert said == "version 1 is in use, version 2 no longer"
+    assert capsys.readouterr().out == f"{said}\n"
+
+
+def test_a_person_who_says_no_refuses_the_version(two):
+    said = promote.answered(registry.version(1, two), promote.Answer(promote=False, reason="too strict"), two)
+    assert said == "version 1 is refused: no run promotes it"
+    assert registry.version(1, two).withdrawn == "was refused: too strict"
+    assert registry.champion(two).number == 2
+
+
+def test_a_person_who_says_yes_puts_the_version_into_use(two):
+    waiting = registry.version(1, two).model_copy(update={"champion_before": 2})
+    assert promote.answered(waiting, promote.Answer(promote=True), two) == "version 1 is in use, version 2 no longer"
+
+
+def test_a_version_that_was_judged_beside_another_one_is_not_put_into_use_by_an_answer(two):
+    waiting = registry.version(1, two).model_copy(update={"champion_before": 7})
+    with pytest.raises(BadInput, match="version 1 was judged beside version 7, and version 2 is in use now"):
+        promote.answered(waiting, promote.Answer(promote=True), two)
+    assert registry.champion(two).number == 2
+
+
+def test_nobody_is_asked_about_a_version_that_does_not_wait(two, capsys):
+    assert promote.approve.fn(2, two) == "version 2 does not wait for an answer"
+
+
+def test_of_two_machines_that_promote_at_once_the_later_is_told_to_look_again(two, say, monkeypatch):
+    def overtaken(*_: object) -> None:
+        raise registry.Overtaken
+
+    monkeypatch.setattr(registry, "promote", overtaken)
+    status, _, error = say("--version", 1)
+    assert (status, error) == (2, "error: another version came into use meanwhile: look at --list, and say it again\n")
 
 
 def test_an_error_of_either_flow_holds_no_secret(places, monkeypatch):

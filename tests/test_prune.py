@@ -339,3 +339,10 @@ def test_what_a_link_leads_to_is_left_alone_and_said(history, places, tmp_path, 
     assert set(found) == {"files of versions in the registry", "files of runs in MLflow"}
     assert (left(tmp_path / "outside models"), left(tmp_path / "outside runs")) == before
     assert f"{places.artifacts / 'models'} is a link out of the two places" in capsys.readouterr().out
+
+
+def test_the_flow_removes_and_says_what_the_command_does(history, places, capsys):
+    removed = flow.prune.fn(keep_runs=1, places=places)
+    assert removed > 0
+    assert capsys.readouterr().out.endswith(f"{removed / 1e6:,.1f} MB removed\n")
+    assert flow.prune.fn(keep_runs=1, places=places) == 0
