@@ -24,6 +24,7 @@ from tasks.runs.errors import BadInput
 from tasks.runs.last import resolve_model
 from tasks.runs.local_auth import auth_file, local_auth
 
+LEAST = 12  # characters of a password, as MLflow wants it
 CONFIG = """\
 [mlflow]
 default_permission = NO_PERMISSIONS
@@ -57,8 +58,16 @@ def serve() -> None:
 
 
 def closed(registry: str, port: int, folder: Path) -> dict[str, str]:
-    """Return the environment of a server that knows one user and asks anew with each start; no secret is in an argument."""
+    """Return the environment of a server that knows one user and asks anew with each start; no secret is in an argument.
+
+    Raises BadInput for a password that MLflow would not take.
+    """
     name, _, password = local_auth().partition(":")
+    if len(password) < LEAST:
+        raise BadInput(
+            f"the password in {auth_file()} has {len(password)} characters, and MLflow takes {LEAST} or more: "
+            "write a longer one, or delete the file, and a new one is made"
+        )
     config = folder / "auth.ini"
     config.write_text(CONFIG.format(users=folder / "users.db", name=name))
     own = [f"{host}:{port}" for host in ("127.0.0.1", "localhost")]

@@ -182,7 +182,7 @@ def by_up(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
 def by_compose(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
     """As deployments/compose.yaml starts it: on PostgreSQL, with a server of MLflow's, behind a password."""
     services = "server", "mlflow", "deploy", "worker-cpu", "worker-without-gpu"
-    passwords = {"POSTGRES_PASSWORD": "one", "RECAST_AUTH": "recast:another", "MLFLOW_PASSWORD": "a third one"}
+    passwords = {"POSTGRES_PASSWORD": "one", "RECAST_AUTH": "recast:another", "MLFLOW_PASSWORD": "a third one, longer"}
     with composed(room, scratch, *services, **passwords, RECAST_ALERTS=webhook) as found:
         worker = found.environment("worker-cpu")
         asked = httpx.get(f"{worker['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search")

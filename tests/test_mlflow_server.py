@@ -70,3 +70,11 @@ def test_a_lost_registry_is_told_and_not_made_anew(places, monkeypatch):
     with pytest.raises(BadInput, match=r"mlflow\.db is missing"):
         serve()
     assert not (places.artifacts / "mlflow.db").exists()
+
+
+def test_a_password_that_mlflow_would_not_take_is_told(tmp_path, monkeypatch):
+    file = tmp_path / "auth"
+    file.write_text("me:short")
+    monkeypatch.setenv("RECAST_AUTH_FILE", str(file))
+    with pytest.raises(BadInput, match=rf"the password in {file} has 5 characters, and MLflow takes 12 or more"):
+        mlflow_server.closed("sqlite://", 5000, tmp_path)
