@@ -8,6 +8,8 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
@@ -27,6 +29,7 @@ from tasks.runs.redaction import redacted
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, left_out, look_through, shortened
 
+MAX_DIFFERENCE = 10.0  # seconds between two clocks: a worker looks for runs that often
 SHOWN = ("tensorflow", "keras", "prefect", "kaggle", "numpy", "pillow")
 
 
@@ -104,7 +107,9 @@ def server() -> str:
     shown = redacted(parted(address).plain)
     try:
         with get_client(sync_client=True, httpx_settings={"timeout": 5}) as client:
-            return f"{shown} answers, version {client.api_version()}"
+            version = client.api_version()
+        there = httpx.get(f"{address}/health", timeout=5).headers.get("date", "")
+        return "; ".join([f"{shown} answers, version {version}", *clock(there, datetime.now(UTC))])
     except httpx.HTTPStatusError as error:
         refused = error.response.status_code in (401, 403)
         return redacted(f"{shown} {'refuses the name and password' if refused else 'answers with an error'}: {error}")
@@ -112,6 +117,18 @@ def server() -> str:
         return f"{shown} is no address of a server: expected http://HOST:PORT/api"
     except (httpx.HTTPError, RuntimeError) as error:
         return redacted(f"{shown} does not answer: {error}")
+
+
+def clock(told: str, now: datetime) -> list[str]:
+    """Return a sentence where the server's clock, as the header `Date` told it, differs from this machine's, else none."""
+    try:
+        seconds = (now - parsedate_to_datetime(told)).total_seconds()
+    except (ValueError, TypeError):  # it told none
+        return []
+    if abs(seconds) < MAX_DIFFERENCE:
+        return []
+    side, runs = ("ahead of", "early, all at once") if seconds > 0 else ("behind", "late")
+    return [f"this machine's clock is {abs(seconds):,.0f} s {side} its: runs begin here {runs}; set both by NTP"]
 
 
 def credentials() -> str:

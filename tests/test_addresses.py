@@ -107,7 +107,7 @@ def test_doctor_asks_with_the_password_and_does_not_tell_it(listening):
     host, asked = listening
     with temporary_settings({PREFECT_API_URL: f"http://me:hunter2@{host}/api"}):
         assert doctor.server() == f"http://{host}/api answers, version 3.4"
-    assert asked[-1] == ("/api/admin/version", basic("me:hunter2"))
+    assert asked[0] == ("/api/admin/version", basic("me:hunter2"))
 
 
 @pytest.mark.parametrize("address", ["http://me:hunter2#77@host", "http://me:hunter2/77@host"])

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from datetime import UTC, datetime
 
 import pytest
 from conftest import model_folder, put_into_use
@@ -77,3 +78,19 @@ def test_a_prefect_server_that_is_silent_or_no_address_is_one_line_of_the_screen
     ):
         with temporary_settings({PREFECT_API_URL: address}):
             assert told in doctor.server()
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ("Mon, 30 Nov 2026 12:00:09 GMT", []),
+        ("Mon, 30 Nov 2026 10:00:00 GMT", ["7,200 s ahead of its: runs begin here early"]),
+        ("Mon, 30 Nov 2026 12:01:00 GMT", ["60 s behind its: runs begin here late"]),
+        ("", []),
+        ("soon", []),
+    ],
+)
+def test_a_clock_that_differs_from_the_server_s_is_told(told, expected):
+    found = doctor.clock(told, datetime(2026, 11, 30, 12, tzinfo=UTC))
+    assert len(found) == len(expected)
+    assert all(one in said for one, said in zip(expected, found, strict=True))
