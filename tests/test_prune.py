@@ -7,16 +7,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import model_folder, put_into_use
+from conftest import copied, model_folder, put_into_use
 
 from flows import prune as flow
 from flows.promote import listed
 from tasks.images import manifest
 from tasks.models import bundle
 from tasks.runs import kept, registry, retention, tracker
+from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.files import store
 from tasks.runs.records import Release
+from tasks.runs.registry import Version
 from tasks.runs.tables import store_table
 
 ROOT = Path(__file__).parents[1]
@@ -39,16 +41,27 @@ def ran(name: str, places, *, keys=(), model: str = "00", tracked: str | None = 
 
 
 @pytest.fixture
-def history(registered, places):
+def history(empty_registry, places, once, capsys):
     """Four versions in use one after the other, a run each: run-1 to run-4; then one that was decided and kept."""
-    made = []
-    for number in range(1, 5):
-        folder = model_folder(f"model {number}", places)
-        version = put_into_use(folder, places, f"run-{number}")
-        ran(f"run-{number}", places, model=folder.name, tracked=version.tracked)
-        made.append(version)
-    tracked = tracker.begin("another question", "run-5", places)
-    ran("run-5", places, model=model_folder("model 5", places).name, tracked=tracked)
+
+    def make(top: Path) -> tuple[Places, list[Version]]:
+        places = Places(data=top / "data", artifacts=top / "artifacts")
+        places.artifacts.mkdir()
+        shutil.copyfile(empty_registry, tracker.embedded(places))
+        made = []
+        for number in range(1, 5):
+            folder = model_folder(f"model {number}", places)
+            version = put_into_use(folder, places, f"run-{number}")
+            ran(f"run-{number}", places, model=folder.name, tracked=version.tracked)
+            made.append(version)
+        tracked = tracker.begin("another question", "run-5", places)
+        ran("run-5", places, model=model_folder("model 5", places).name, tracked=tracked)
+        return places, made
+
+    there, made = once("history", make)
+    copied(there, places)
+    tracker.prepare(places)
+    assert "was moved or copied" in capsys.readouterr().err
     return made
 
 

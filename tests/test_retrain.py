@@ -31,6 +31,7 @@ from tasks.sources.folder import walk
 ROOT = Path(__file__).parents[1]
 STEPS = ["fetch", "extract", "validate", "audit", "split", "train", "evaluate", "plot", "export", "release"]
 BEFORE_TRAINING = STEPS[:5]
+LOOSE = {"max_escape_rate": 1, "max_false_reject_rate": 1, "max_review_rate": 1}
 
 
 @pytest.fixture(scope="module")
@@ -151,22 +152,26 @@ def test_a_setting_repeats_its_step_and_what_follows_alone(run, first, archive):
     assert not set(made(run(archive, acceptance={"max_escape_rate": 1}))) - {"release"}
 
 
+@pytest.mark.parametrize("deleted", [0, 1])
 @pytest.mark.parametrize(
-    "harm", [Path.unlink, lambda path: path.write_bytes(b"other bytes")], ids=["deleted", "changed"]
+    "patterns",
+    [
+        ("data/networks/*.keras", "data/images/*/*.jpeg"),
+        ("artifacts/models/*/model.keras", "data/tables/manifest-*.csv"),
+    ],
 )
-@pytest.mark.parametrize(
-    "pattern",
-    ["data/networks/*.keras", "artifacts/models/*/model.keras", "data/images/*/*.jpeg", "data/tables/manifest-*.csv"],
-)
-def test_a_file_that_was_harmed_is_said_and_made_again(run, first, archive, tmp_path, harm, pattern, caplog):
-    victim = sorted(tmp_path.glob(pattern))[0]
-    before = victim.read_bytes()
-    harm(victim)
+def test_a_file_that_was_harmed_is_said_and_made_again(run, first, archive, tmp_path, patterns, deleted, caplog):
+    """Of two files of different steps one is deleted, and the other one is changed."""
+    victims = [sorted(tmp_path.glob(pattern))[0] for pattern in patterns]
+    before = [victim.read_bytes() for victim in victims]
+    victims[deleted].unlink()
+    victims[1 - deleted].write_bytes(b"other bytes")
     caplog.clear()
     run(archive)
     said = [message for message in caplog.messages if "made again" in message]
-    assert str(victim) in said[0]
-    assert victim.read_bytes() == before
+    for victim, content in zip(victims, before, strict=True):
+        assert any(str(victim) in message for message in said)
+        assert victim.read_bytes() == content
 
 
 def test_a_record_that_was_forged_runs_nothing_and_is_said_and_made_again(
@@ -208,24 +213,28 @@ def test_the_inbox_is_an_origin_with_a_slice_of_its_own(run, first, archive, dat
     assert len(walk(batch)) == 40, "the inbox is the user's"
 
 
-def test_a_run_that_continues_from_the_model_in_use_is_remembered_although_it_changes_that_model(run, archive, dataset):
-    loose = {"max_escape_rate": 1, "max_false_reject_rate": 1, "max_review_rate": 1}
-    first = run(archive, acceptance=loose)
+@pytest.fixture
+def promoted(run, first, archive) -> dict:
+    """`run.json` of a second run, which lets the first model come into use."""
+    return run(archive, acceptance=LOOSE)
+
+
+def test_a_run_that_continues_from_the_model_in_use_is_remembered_although_it_changes_that_model(
+    run, promoted, archive, dataset
+):
     dataset({"": 20}, name="data/inbox/line-2", first_seed=500)
-    going_on = {"fetch": {"settle_seconds": 0}, "acceptance": loose, "training": {"start_from": "champion", "seed": 5}}
+    going_on = {"fetch": {"settle_seconds": 0}, "acceptance": LOOSE, "training": {"start_from": "champion", "seed": 5}}
     second = run(archive, **going_on)
-    assert (second["training"]["started_from"], second["release"]["version"]) == (first["model"]["folder"], 2)
+    assert (second["training"]["started_from"], second["release"]["version"]) == (promoted["model"]["folder"], 2)
     assert made(run(archive, **going_on)) == []
 
 
-def test_drawn_parts_take_no_other_s_place(run, archive, places):
-    loose = {"max_escape_rate": 1, "max_false_reject_rate": 1, "max_review_rate": 1}
+def test_drawn_parts_take_no_other_s_place(run, promoted, places):
     drawn = {"sample": {"parts": 16, "train_images": 64, "test_images": 16}}
-    run(archive, acceptance=loose)
-    toy = run("sample", fetch=drawn, acceptance=loose)
+    toy = run("sample", fetch=drawn, acceptance=LOOSE)
     assert (toy["release"]["verdict"], toy["release"]["version"]) == ("promoted", 1)
     assert toy["config"]["places"]["registered_model"] == "recast-sample"
-    insisted = run("sample", into=places.with_model("recast"), fetch=drawn, acceptance=loose)
+    insisted = run("sample", into=places.with_model("recast"), fetch=drawn, acceptance=LOOSE)
     assert (insisted["release"]["verdict"], insisted["release"]["champion_before"]) == ("waiting", 1)
     assert made(insisted) == ["release"]
     assert [registry.champion(places.with_model(name)).number for name in ("recast", "recast-sample")] == [1, 1]
