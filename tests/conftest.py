@@ -65,6 +65,7 @@ T = TypeVar("T")
 FIRST = ("test_real", "test_loop", "test_kills", "test_story")
 
 
+@pytest.hookimpl(trylast=True)  # when the tests that will not run are out, or the parts would be others
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the tests of minutes, so that no process is left with one when the others have ended.
 
