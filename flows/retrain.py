@@ -245,10 +245,15 @@ def stop_at_once(*_: object) -> None:
 
     Whatever a step had not finished lies in scratch folders that nothing reads.
     """
-    warn("interrupted; what was finished is kept, and the next run goes on from there")
-    if embedded := sys.modules.get("prefect.server.api.server"):
-        embedded.SubprocessASGIServer().stop()
-    os._exit(1)
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a second one would wait for ever for the first, which waits for the server
+    try:
+        warn("interrupted; what was finished is kept, and the next run goes on from there")
+        if embedded := sys.modules.get("prefect.server.api.server"):
+            embedded.SubprocessASGIServer().stop()
+    finally:
+        os._exit(1)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import Touch, copied, write_dataset
@@ -363,7 +364,7 @@ def gone(group: int, within: float) -> bool:
 
 
 def test_ctrl_c_ends_a_run_and_its_server_at_once(archive, registered, places, prefect_home, tmp_path):
-    """As a terminal sends it: to the run and to the server that it started."""
+    """As a terminal sends it: to the run and to the server that it started. Who is impatient presses it again."""
     words = ["--source", archive, "--epochs", "1000", "--data", places.data, "--artifacts", places.artifacts]
     environment = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PREFECT_HOME": str(prefect_home)}
     command = [sys.executable, "-u", ROOT / "flows/retrain.py", *words]
@@ -374,12 +375,31 @@ def test_ctrl_c_ends_a_run_and_its_server_at_once(archive, registered, places, p
         lines = []
         for line in said:
             lines.append(line)
-            if "epoch 2 of" in line:
+            if "epoch 2 of" in line or "interrupted" in line:
                 os.killpg(run.pid, signal.SIGINT)
         assert run.wait(timeout=15) == 1, lines
     assert any("interrupted; what was finished is kept" in line for line in lines)
     assert gone(run.pid, within=10)
     assert not (places.artifacts / "runs").exists()
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_first_and_a_failure_does_not_keep_the_process(monkeypatch):
+    seen = []
+
+    class Server:
+        def stop(self) -> None:
+            seen.append(signal.getsignal(signal.SIGINT))
+            raise RuntimeError("reentrant call")
+
+    monkeypatch.setitem(sys.modules, "prefect.server.api.server", SimpleNamespace(SubprocessASGIServer=Server))
+    monkeypatch.setattr(os, "_exit", seen.append)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(RuntimeError):
+            flow.stop_at_once()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIG_IGN, 1]
 
 
 def test_an_unchanged_run_from_the_shell_loads_no_network(run, first, archive, places, tmp_path):
