@@ -23,13 +23,13 @@ check: lint  ## after each edit: style, types, and the tests without TensorFlow,
 	$(BIN)/pytest $(PARALLEL) -m "not (tensorflow or mlflow or server or process or real or long)" $(ARGS)
 
 test: .venv/dev  ## all that proves recast on drawn images
-	@echo "It takes nine to eleven minutes on two idle cores."
+	@echo "It takes eight to ten minutes on two idle cores."
 	$(BIN)/pytest $(PARALLEL) -m "not (real or long)" $(ARGS)
 
 test-real: .venv/dev  ## on the real photographs of RECAST_ARCHIVE (the zip) and RECAST_ARRIVALS (a folder)
 	$(BIN)/pytest $(PARALLEL) -m "real and not long" $(ARGS)
 
-test-all: .venv/dev  ## everything, with coverage: kills, PostgreSQL, many cases, the tutorial's network; more than an hour
+test-all: .venv/dev  ## everything, with coverage: kills, PostgreSQL, many cases, the tutorial's network; forty minutes to an hour
 	$(BIN)/pytest $(PARALLEL) --hypothesis-profile=long --cov --cov-report=term-missing:skip-covered $(ARGS)
 
 kills: .venv/run  ## 20 trainings killed at random moments, each of which must end as one left alone; some 20 minutes
