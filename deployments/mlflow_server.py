@@ -29,7 +29,6 @@ CONFIG = """\
 [mlflow]
 default_permission = NO_PERMISSIONS
 database_uri = sqlite:///{users}
-admin_username = {name}
 auth_cache_ttl_seconds = 3600
 """
 
@@ -69,11 +68,12 @@ def closed(registry: str, port: int, folder: Path) -> dict[str, str]:
             "write a longer one, or delete the file, and a new one is made"
         )
     config = folder / "auth.ini"
-    config.write_text(CONFIG.format(users=folder / "users.db", name=name))
+    config.write_text(CONFIG.format(users=folder / "users.db"))
     own = [f"{host}:{port}" for host in ("127.0.0.1", "localhost")]
     return {
         "MLFLOW_BACKEND_STORE_URI": registry,
         "MLFLOW_AUTH_CONFIG_PATH": str(config),
+        "MLFLOW_AUTH_ADMIN_USERNAME": name,
         "MLFLOW_AUTH_ADMIN_PASSWORD": password,
         "MLFLOW_FLASK_SERVER_SECRET_KEY": token_hex(),
         "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join(own),

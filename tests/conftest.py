@@ -52,6 +52,7 @@ from tasks.runs.records import (
     Splits,
 )
 from tasks.runs.tables import store_table
+from tasks.runs.threads import processors
 
 # `--hypothesis-profile=long` is for `make test-all`. Each time the same cases, however slow the machine.
 for name, examples in (("short", 50), ("long", 1_000)):
@@ -80,7 +81,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return one process more than there are cores: of the long tests one always waits, for a server or for what another makes."""
-    return (os.cpu_count() or 1) + 1
+    return processors() + 1
 
 
 @pytest.hookimpl(optionalhook=True)

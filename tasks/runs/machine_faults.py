@@ -32,26 +32,30 @@ def machine_fault(error: BaseException) -> str | None:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the error and what led to it, the last first."""
+    """Yield the error and what it was raised from. What was caught before it is no cause: a fault of the program keeps its traceback."""
     while error is not None:
         yield error
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        error = error.__cause__
 
 
 def line_of(error: BaseException) -> str | None:
+    """Return the line for this error alone; None where it is of another kind."""
     if isinstance(error, MemoryError):
-        return told("", errno.ENOMEM)
+        return sentence("", errno.ENOMEM)
     if isinstance(error, sqlite3.Error):
-        return told("", OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF))  # the lower byte names the kind
+        return sentence(
+            "", OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        )  # the lower byte names the kind
     if isinstance(error, OSError) and error.errno in ADVICE:
         if error.strerror != os.strerror(error.errno):
             return str(error.strerror)  # it is recast's, and says all
-        return told(f": {error.filename2 or error.filename}" if error.filename else "", error.errno)
+        return sentence(f": {error.filename2 or error.filename}" if error.filename else "", error.errno)
     # TensorFlow and MLflow put what the system said into a text of theirs
-    return told("", errno.ENOSPC) if os.strerror(errno.ENOSPC) in str(error) else None
+    return sentence("", errno.ENOSPC) if os.strerror(errno.ENOSPC) in str(error) else None
 
 
-def told(where: str, number: int | None) -> str | None:
+def sentence(where: str, number: int | None) -> str | None:
+    """Return what the system calls this error, where it occurred and what to do; None without a number."""
     if number is None:
         return None
     return f"{os.strerror(number)}{where}; {ADVICE[number]}, then start again: what was finished is kept"

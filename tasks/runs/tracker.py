@@ -78,7 +78,7 @@ def embedded(places: Places) -> Path:
 def require_usable(places: Places) -> None:
     """Raise an error where MLflow cannot be used: better now than after hours of training. Makes nothing.
 
-    Raises what `require_answer` does where a server is named, BadInput where the embedded database has a fault.
+    Raises what `client_of` does where a server is named, BadInput where the embedded database has a fault.
     """
     if server():
         client(places)
@@ -106,7 +106,7 @@ def prepare(places: Places) -> None:
 
 @cache
 def client_of(uri: str) -> "MlflowClient":
-    """Return a client. Raises what `require_answer` does where a server is named."""
+    """Return a client. Raises what `require_answer` and `require_access` do where a server is named."""
     if uri.startswith("http"):
         require_answer(uri)  # MLflow tries for minutes
     from mlflow import MlflowClient  # late: seconds
