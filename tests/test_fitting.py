@@ -1,5 +1,9 @@
 """Fitting: an interrupted training ends as one that was left alone, and equal seeds end alike."""
 
+import random
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
 import numpy as np
 import pytest
 
@@ -58,6 +62,26 @@ def test_an_interrupted_training_ends_as_one_that_was_left_alone(model, tmp_path
     assert found.history == whole.history
     assert found.kept_epoch == whole.kept_epoch
     assert digest(found) == digest(whole)
+
+
+@pytest.mark.parametrize("model", ["compact", "tutorial_dropout", "ring"])
+def test_what_other_threads_draw_changes_no_training(model):
+    """As Prefect's threads do in the process of a task."""
+    alone = fitted(recipe(model))
+    over = Event()
+
+    def drawing() -> None:
+        while not over.wait(0.0001):
+            random.random()
+
+    with ThreadPoolExecutor(1) as others:
+        others.submit(drawing)
+        try:
+            beside = fitted(recipe(model))
+        finally:
+            over.set()
+    assert beside.history == alone.history
+    assert digest(beside) == digest(alone)
 
 
 def test_a_training_that_had_ended_is_not_trained_again(tmp_path):

@@ -1,6 +1,7 @@
 """Networks: the published ones to the parameter, our own small, all of them safe to store, load and export."""
 
 import ast
+import random
 import time
 from pathlib import Path
 from typing import get_args
@@ -20,14 +21,12 @@ SIDE = 48  # pixels; ring has its own size whatever is asked for
 
 @pytest.fixture
 def compact():
-    keras.utils.set_random_seed(3)
-    return networks.build("compact", 48)
+    return networks.build("compact", 48, seed=3)
 
 
 def built(name: str) -> keras.Model:
     """With statistics that differ from one channel to the next, as after training."""
-    keras.utils.set_random_seed(3)
-    network, rng = networks.build(name, SIDE), np.random.default_rng(2)
+    network, rng = networks.build(name, SIDE, seed=3), np.random.default_rng(2)
     for weight in network.weights:
         if not weight.trainable:
             continue
@@ -164,11 +163,30 @@ def test_other_weights_have_another_digest(compact):
 @pytest.mark.parametrize("kind", NAMES)
 def test_equal_weights_give_an_equal_file(kind, tmp_path):
     for name in ("one.keras", "two.keras"):
-        keras.utils.set_random_seed(3)
-        networks.save(networks.build(kind, 48), tmp_path / name)
+        networks.save(networks.build(kind, 48, seed=3), tmp_path / name)
         time.sleep(1.1)  # Keras writes the second of saving into the file
     assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "two.keras").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.keras", "two.keras"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_new_weights_depend_on_the_seed_alone(name, monkeypatch):
+    """Python's generator is shared by all threads: one draw by another thread, between two layers, would change the rest."""
+    first = networks.build(name, 48, seed=3)
+
+    def shared(*of: object) -> int:
+        raise AssertionError("drawn from the generator that threads share")
+
+    monkeypatch.setattr(random, "randint", shared)
+    again = networks.build(name, 48, seed=3)
+    assert networks.weights_digest(again) == networks.weights_digest(first)
+    assert [state.numpy().tolist() for state in states(again)] == [state.numpy().tolist() for state in states(first)]
+    assert len(states(again)) == (name == "tutorial_dropout")
+
+
+def states(network: keras.Model) -> list:
+    """What the random operations of a network go on from."""
+    return [variable for variable in network.non_trainable_variables if "seed" in variable.path]
 
 
 def test_what_lay_elsewhere_in_memory_is_written_alike():

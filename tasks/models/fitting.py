@@ -45,7 +45,7 @@ def fit(
     devices.share_memory()
     if recipe.deterministic:
         devices.make_deterministic()
-    keras.utils.set_random_seed(recipe.seed)
+    tf.random.set_seed(recipe.seed)  # of the pipeline's operations; the network has its own
     epochs = passes(recipe, len(learning.labels))
     with devices.strategy().scope(), computing(devices.policy(recipe.precision)):
         network = made(recipe, start)
@@ -88,7 +88,7 @@ def published(recipe: Recipe) -> bool:
 
 def made(recipe: Recipe, start: Path | None = None) -> keras.Model:
     """The network of the recipe, with new weights or those of the network in the file `start`."""
-    network = build(recipe.model, recipe.image_size)
+    network = build(recipe.model, recipe.image_size, recipe.seed)
     if start:
         network.set_weights(load(start).get_weights())
     return network
@@ -97,7 +97,7 @@ def made(recipe: Recipe, start: Path | None = None) -> keras.Model:
 def plain(network: keras.Model, recipe: Recipe) -> keras.Model:
     """A network of the same weights that computes in float32 on one device, as exports and other machines need it."""
     with computing("float32"):
-        alike = made(recipe)
+        alike = build(recipe.model, recipe.image_size)
     alike.set_weights(network.get_weights())
     return alike
 

@@ -7,6 +7,7 @@ give `map`, float32 (batch, rows, columns): how strongly each place speaks for a
 
 import hashlib
 import json
+import random
 import re
 import zipfile
 from collections.abc import Callable
@@ -23,40 +24,56 @@ from tasks.runs.config import ModelName
 HALO = 32  # columns by which a strip is continued at both ends, so that no filter meets an edge
 GREATEST = 8  # places whose mean speaks for the image
 
+Draw = Callable[[], int]  # gives the seed of the next layer
 
-def build(name: ModelName, image_size: int) -> keras.Model:
-    """The network of this name with new weights, drawn from Keras' global seed.
 
+def build(name: ModelName, image_size: int, seed: int = 0) -> keras.Model:
+    """Builds the network of this name with new weights, which depend on `seed` alone.
+
+    Each layer gets a seed of its own. Without one, Keras would draw it from Python's global generator, which every thread shares.
     Every layer and operation is named here: Keras' own names count those of the process, and would make equal networks differ.
     """
     image = keras.Input(shape("ring" if name == "ring" else "raw", image_size), name="image")
-    network = keras.Model(image, BODIES[name](image), name=name)
+    draw = partial(random.Random(seed).randint, 1, 10**9)
+    network = keras.Model(image, BODIES[name](image, draw), name=name)
     for number, operation in enumerate(network.operations):
         if not isinstance(operation, layers.Layer):
             operation.name = f"{type(operation).__name__.lower()}_{number}"
     return network
 
 
-def compact(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
+def compact(x: keras.KerasTensor, draw: Draw) -> dict[str, keras.KerasTensor]:
     """A small network: four blocks, then the mean and the greatest of each map, so that a small defect counts."""
     x = layers.Rescaling(1 / 255, name="rescale")(x)
-    x = block(x, 16, "16", size=6, strides=2)
+    x = block(x, draw, 16, "16", size=6, strides=2)
     for filters in (24, 48, 96):
-        x = block(x, filters, f"{filters}")
+        x = block(x, draw, filters, f"{filters}")
         x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
     pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
     features = layers.Concatenate(name="features")(pooled)
-    return {"logits": layers.Dense(2, name="logits", dtype="float32")(features), "features": features}
+    return {
+        "logits": layers.Dense(2, kernel_initializer=drawn(draw), name="logits", dtype="float32")(features),
+        "features": features,
+    }
 
 
-def block(x: keras.KerasTensor, filters: int, name: str, size: int = 3, strides: int = 1) -> keras.KerasTensor:
-    x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False, name=f"convolve_{name}")(x)
+def block(
+    x: keras.KerasTensor, draw: Draw, filters: int, name: str, size: int = 3, strides: int = 1
+) -> keras.KerasTensor:
+    x = layers.Conv2D(
+        filters, size, strides, "same", use_bias=False, kernel_initializer=drawn(draw), name=f"convolve_{name}"
+    )(x)
     # Keras' momentum of 0.99 would not settle in the few steps of a small data set
     x = layers.BatchNormalization(momentum=0.9, name=f"normalize_{name}")(x)
     return layers.ReLU(name=f"activate_{name}")(x)
 
 
-def ring(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
+def drawn(draw: Draw) -> keras.initializers.Initializer:
+    """New weights as Keras draws them where nothing else is asked for, of a seed of their own."""
+    return keras.initializers.GlorotUniform(seed=draw())
+
+
+def ring(x: keras.KerasTensor, draw: Draw) -> dict[str, keras.KerasTensor]:
     """A network of local logits over the detail of the unwrapped ring; the mean of the greatest few is the image's."""
     x = layers.Rescaling(1 / 64, offset=-2, name="rescale")(x)
     x = ops.concatenate([x[:, :, -HALO:], x, x[:, :, :HALO]], axis=2)
@@ -65,9 +82,9 @@ def ring(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     x = ops.concatenate([x, heights], axis=3)  # whether a mark is a fault depends on how far out it lies
     # filters of even size where they stride, so that every place of the map lies in the middle of what it was made of
     for number, (filters, size, strides) in enumerate(((16, 8, 4), (32, 3, 1), (48, 4, 2), (64, 3, 1))):
-        x = block(x, filters, f"{number}", size, strides)
+        x = block(x, draw, filters, f"{number}", size, strides)
     x = x[:, :, HALO // 8 : -HALO // 8]
-    local = layers.Conv2D(1, 1, name="local", dtype="float32")(x)[..., 0]
+    local = layers.Conv2D(1, 1, kernel_initializer=drawn(draw), name="local", dtype="float32")(x)[..., 0]
     greatest = ops.top_k(layers.Flatten(name="places")(local), GREATEST)[0]
     logit = layers.GlobalAveragePooling1D(name="mean_of_greatest")(greatest[..., None])
     pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
@@ -78,19 +95,24 @@ def ring(x: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     }
 
 
-def tutorial(x: keras.KerasTensor, dropout: float = 0.0) -> dict[str, keras.KerasTensor]:
+def tutorial(x: keras.KerasTensor, draw: Draw, dropout: float = 0.0) -> dict[str, keras.KerasTensor]:
     """The published tutorial's network, which sees the grey plane three times."""
     x = layers.Rescaling(1 / 255, name="rescale")(x)
     x = layers.Concatenate(name="colour")([x, x, x])
     for filters in (16, 32, 64):
-        x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=f"convolve_{filters}")(x)
+        x = layers.Conv2D(
+            filters, 3, padding="same", activation="relu", kernel_initializer=drawn(draw), name=f"convolve_{filters}"
+        )(x)
         x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
-    x = layers.Flatten(name="flatten")(layers.Dropout(dropout, name="drop")(x) if dropout else x)
-    features = layers.Dense(128, activation="relu", name="features")(x)
-    return {"logits": layers.Dense(2, name="logits", dtype="float32")(features), "features": features}
+    x = layers.Flatten(name="flatten")(layers.Dropout(dropout, seed=draw(), name="drop")(x) if dropout else x)
+    features = layers.Dense(128, activation="relu", kernel_initializer=drawn(draw), name="features")(x)
+    return {
+        "logits": layers.Dense(2, kernel_initializer=drawn(draw), name="logits", dtype="float32")(features),
+        "features": features,
+    }
 
 
-BODIES: dict[ModelName, Callable[[keras.KerasTensor], dict[str, keras.KerasTensor]]] = {
+BODIES: dict[ModelName, Callable[[keras.KerasTensor, Draw], dict[str, keras.KerasTensor]]] = {
     "compact": compact,
     "ring": ring,
     "tutorial": tutorial,
