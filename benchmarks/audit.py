@@ -1,32 +1,39 @@
-"""What does the audit cost at 7 thousand, 20 thousand and 100 thousand images, and how does that grow?
+"""What does the audit cost at 7 thousand, 20 thousand and 100 thousand images, and how does that grow? Does it use all cores?
 
 python benchmarks/audit.py --source castings.zip --images 7284 20000 100000 --json audit.json
+python benchmarks/audit.py --source castings.zip --images --cores 1 2 4
 
 More images than there are photographs are made of them: turned, mirrored, moved, lit, with noise, and every fiftieth ring is a
 new casting, patched together from the rings of others. Each size runs in a process of its own, whose peak memory is told.
+`--cores` times the whole step on the source itself, from decoding on, in a process that may use so many cores.
 """
 
 import argparse
-import json
 import math
+import os
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 import numpy as np
 
-from benchmarks.apart import apart, peak_bytes
+from benchmarks.apart import Clock, apart, clock, peak_bytes, since
 from benchmarks.photographs import photographs
+from benchmarks.prepared import room, validated, write
 from tasks.images import rings
 from tasks.images.castings import Known, led
 from tasks.images.decoding import decode
 from tasks.images.likeness import SIDE, alike
 from tasks.images.views import square
-from tasks.runs.config import Auditing
+from tasks.runs.config import Auditing, Places
+from tasks.runs.kept import NAME
+from tasks.runs.records import Manifest
+from tasks.runs.threads import processors
 
 RINGS = 200  # photographs on which ring finding is timed
 PATCHES = 8  # rings that make a new one
@@ -36,29 +43,78 @@ PER_CASTING = 50  # images, as in the published set
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--source", help="`sample`, a zip or a folder; else RECAST_ARCHIVE, else sample")
-    parser.add_argument("--images", type=int, nargs="+", default=[7_284, 20_000, 100_000], help="sizes, ascending")
+    parser.add_argument("--images", type=int, nargs="*", default=[7_284, 20_000, 100_000], help="sizes, ascending")
+    parser.add_argument("--cores", type=int, nargs="*", default=[], help="numbers of cores, ascending")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
-    grey = [decode(content, ".jpeg", 40).pixels for content in photographs(arguments.source)]
+    if arguments.cores and max(arguments.cores) > processors():
+        parser.error(f"--cores asks for {max(arguments.cores)}, and this process may use {processors()}")
+    figures = sizes(arguments.source, arguments.images) if arguments.images else {}
+    if arguments.cores:
+        figures |= cores(arguments.source, arguments.cores)
+    write(figures, arguments.json)
+
+
+def sizes(source: str | None, images: Sequence[int]) -> dict:
+    """Measure the search for copies and castings among so many images."""
+    grey = [decode(content, ".jpeg", 40).pixels for content in photographs(source)]
     found = [one for one in grey if one is not None]
     milliseconds, strips = unwrapped(found)
     print(f"ring finding and unwrapping, one core: {milliseconds:.1f} ms an image (median of {min(RINGS, len(found))})")
     thumbnails = np.stack([square(one, SIDE) for one in found])
     print(f"{'images':>8} {'copies, s':>10} {'castings, s':>12} {'pairs':>9} {'castings':>9} {'peak, MiB':>10}")
-    sizes = []
-    for size in arguments.images:
+    measured = []
+    for size in images:
         one = apart(measure, thumbnails, strips, size)
-        sizes.append(one)
+        measured.append(one)
         print(
             f"{size:>8,} {one['copies_seconds']:>10.1f} {one['castings_seconds']:>12.1f} {one['pairs']:>9,} "
             f"{one['castings']:>9,} {one['peak_mebibytes']:>10,.0f}",
             flush=True,
         )
-    powers = growth(sizes)
+    powers = growth(measured)
     print(", ".join(f"{name} grows with the power {power:.2f} of the images" for name, power in powers.items()))
-    figures = {"ring_milliseconds": milliseconds, "sizes": sizes, "growth": powers}
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2))
+    return {"ring_milliseconds": milliseconds, "sizes": measured, "growth": powers}
+
+
+def cores(source: str | None, numbers: Sequence[int]) -> dict:
+    """Time the whole step on so many cores, and say what share of it runs on one core only."""
+    print(f"{'cores':>8} {'audit, s':>10} {'processor, s':>13} {'serial share':>13}")
+    with room(None) as places:
+        manifest = validated(source, (), places)
+        rows: list[dict] = []
+        for number in numbers:
+            spent = apart(step, manifest, places, number)
+            row = {"cores": number, "seconds": spent.wall, "processor_seconds": spent.cpu}
+            rows.append(row | {"serial_share": serial_share({one["cores"]: one["seconds"] for one in [*rows, row]})})
+            shown = "" if rows[-1]["serial_share"] is None else f"{rows[-1]['serial_share']:.1%}"
+            print(f"{number:>8} {spent.wall:>10.1f} {spent.cpu:>13.1f} {shown:>13}", flush=True)
+    return {"cores": rows}
+
+
+def step(manifest: Manifest, places: Places, number: int) -> Clock:
+    """Run the audit on the first cores that this process may use, and with nothing remembered of the images."""
+    from tasks.audit import audit
+
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])
+    (places.data / NAME).unlink(missing_ok=True)
+    began = clock()
+    with redirect_stdout(sys.stderr):
+        audit.fn(manifest, Auditing(), places)
+    return since(began)
+
+
+def serial_share(seconds: dict[int, float]) -> float | None:
+    """Return the share of the work that no second core takes part in, by the fewest and the most cores (Amdahl, 1967).
+
+    On n cores the time is that on one, times s + (1 - s) / n. None where only one number of cores was measured.
+    """
+    fewest, most = min(seconds), max(seconds)
+    if fewest == most:
+        return None
+    ratio = seconds[most] / seconds[fewest]
+    serial = (ratio / fewest - 1 / most) / (1 - 1 / most - ratio * (1 - 1 / fewest))
+    return max(0.0, serial)
 
 
 def unwrapped(grey: list[np.ndarray]) -> tuple[float, np.ndarray]:

@@ -30,7 +30,7 @@ from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.extract import extract
 from tasks.fetch import fetch
-from tasks.models import bundle, starting
+from tasks.models import bundle, starting, warm_up
 from tasks.plot import plot
 from tasks.release import Candidate, known, release
 from tasks.runs import page, registry, report, tracker
@@ -87,6 +87,8 @@ def retrained(config: Config) -> Release:
     archive = step(fetch, source)
     folder = step(extract, archive, config.fetch.classes)
     manifest = step(validate, folder, arriving, mending, config.validation)
+    unchanged = step.times["validate"]["cached"]  # then the audit takes no time either, and perhaps nothing is trained
+    warming = None if unchanged else warm_up.start(manifest, config.training, config.places)
     audited = step(audit, manifest, config.audit)
     splits = step(split, manifest, audited, config.splitting)
     found = Found(config, source, arriving, archive, folder, manifest, audited, splits, commit)
@@ -94,6 +96,8 @@ def retrained(config: Config) -> Release:
 
     recipe, chosen_because = choose(config, splits)
     name_after(splits, recipe, config, started)
+    if warming:
+        warming.join()
     model = step(train, splits, recipe)
     evaluation = step(evaluate, splits, model, config.evaluation)
     figures = step(plot, audited, splits, model, evaluation)

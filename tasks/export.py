@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from prefect import task
@@ -41,10 +42,14 @@ def foldered(
 ) -> Exports:
     """The model's folder, named by a digest over what decides an answer."""
     judged = read_table(evaluation.predictions.path(places), Prediction)
-    with scratch_beside(bundle.of("model", places)) as scratch:
+    with (
+        scratch_beside(bundle.of("model", places)) as scratch,
+        TemporaryDirectory() as room,
+        parity.asked(scratch, Path(room)) as others,
+    ):
         scratch.mkdir()
         fill(scratch, model, evaluation, places)
-        formats = compared(scratch, splits, model, judged, places)
+        formats = compared(others, splits, model, judged, places)
         decision, test = decisions.read(scratch / "decision.json"), [one for one in judged if one.split == "test"]
         told = write_card(Evidence(decision, test, formats, bundle.identity(scratch)))
         (scratch / "README.md").write_text(told, encoding="utf-8")
@@ -63,20 +68,22 @@ def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) ->
 
 
 def compared(
-    scratch: Path, splits: Splits, model: Model, judged: Sequence[Prediction], places: Places
+    others: parity.Asked, splits: Splits, model: Model, judged: Sequence[Prediction], places: Places
 ) -> dict[str, Format]:
     """How each format answers for all validation images, loaded in a clean process, beside what the trained network said."""
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split == COMPARED]
     expected = [one for one in judged if one.split == COMPARED]
     seen = pixels.sights(rows, model.view, model.image_size, places)
-    statistics = appearance(pixels.glances(rows, model.view, model.image_size, places))
-    decision = decisions.read(scratch / "decision.json")
-    answers = parity.ask(scratch, seen.levels)
+    statistics = appearance(seen.glances)
+    decision = decisions.read(others.folder / "decision.json")
     return {
         name: agreement(
-            scratch / formats.NAMES[name], said, expected, parity.verdicts(said, seen.residuals, statistics, decision)
+            others.folder / formats.NAMES[name],
+            said,
+            expected,
+            parity.verdicts(said, seen.residuals, statistics, decision),
         )
-        for name, said in answers.items()
+        for name, said in others.answers(seen.levels).items()
     }
 
 

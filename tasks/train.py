@@ -100,6 +100,7 @@ def recorded(fitted: "Fitted", learning: Shown, plan: Plan, spent: Spent, places
         cpu_seconds=round(spent.cpu, 2),
         images_per_second=round(len(learning.rows) * epochs / spent.wall, 1),
         device=devices.device(),
+        trained_with=f"batches of {recipe.batch_size}, learning rate {recipe.learning_rate:.2g}, {recipe.precision}",
         resumed_from_epoch=fitted.resumed_from_epoch,
     )
 

@@ -277,13 +277,13 @@ def test_time_to_accuracy_measures_trainings_side_by_side(sample, tmp_path):
 def test_kept_strips_are_read_and_others_found_anew(run, monkeypatch):
     from tasks.images import strips
 
-    strip_of, asked = strips.strip_of, list[str]()
+    look_at, asked = strips.look_at, list[str]()
 
     def note(root: str, name: str) -> bytes:
         asked.append(Path(root).parent.name)
-        return strip_of(root, name)
+        return look_at(root, name)
 
-    monkeypatch.setattr(strips, "strip_of", note)
+    monkeypatch.setattr(strips, "look_at", note)
     found = run(time_to_accuracy, "--models", "ring,ring_kept", "--seeds", 1, "--epochs", 1)
     assert list(found) == ["ring", "ring_kept"]
     assert asked.count("data") == 56, "by ring alone, in a folder of its own; what is prepared lies in another"

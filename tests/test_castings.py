@@ -238,6 +238,7 @@ def test_no_image_has_no_group():
 def test_no_more_than_a_block_is_held_in_memory(monkeypatch):
     monkeypatch.setattr(noun, "BLOCK", 3)
     sizes = []
-    monkeypatch.setattr(noun, "spectra", lambda strips: sizes.append(len(strips)) or spectra(strips))
+    whole = noun.spectra_of
+    monkeypatch.setattr(noun, "spectra_of", lambda strips: sizes.append(len(strips)) or whole(strips))
     led([f"{number}" for number in range(8)], known([Shot(0, 0, 0, True, None)] * 8), LIMIT)
     assert sizes == [3, 3, 2]

@@ -1,4 +1,4 @@
-"""Devices: precision by what a GPU has, a reason where there is none, and equal arithmetic on two devices."""
+"""Devices: the class of the least able GPU, a reason where there is none, and equal arithmetic on two devices."""
 
 import subprocess
 import sys
@@ -10,27 +10,6 @@ import pytest
 from tasks.runs.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.mark.parametrize(
-    ("asked", "ability", "found"),
-    [
-        ("auto", None, "float32"),
-        ("auto", (0, 0), "float32"),
-        ("auto", (6, 1), "float32"),
-        ("auto", (7, 0), "mixed_float16"),
-        ("auto", (7, 5), "mixed_float16"),
-        ("auto", (8, 0), "mixed_bfloat16"),
-        ("auto", (9, 0), "mixed_bfloat16"),
-        ("float32", (9, 0), "float32"),
-        ("mixed_float16", None, "mixed_float16"),
-        ("mixed_bfloat16", (7, 0), "mixed_bfloat16"),
-    ],
-)
-def test_precision_is_what_the_gpu_was_made_for_unless_it_is_asked_for(asked, ability, found):
-    from tasks.models.devices import precision_for
-
-    assert precision_for(asked, ability) == found
 
 
 class Gpus:
@@ -51,7 +30,7 @@ def test_the_least_able_of_several_gpus_decides(monkeypatch):
     from tasks.models import devices
 
     Gpus(monkeypatch, (9, 0), (7, 5))
-    assert devices.policy("auto") == "mixed_float16"
+    assert devices.device_class() == "float16_gpu"
     assert devices.device() == "GPU 9.0, GPU 7.5"
     devices.require_gpu()
 
@@ -60,7 +39,7 @@ def test_without_a_gpu_it_is_said_what_to_do(monkeypatch):
     from tasks.models import devices
 
     Gpus(monkeypatch)
-    assert devices.policy("auto") == "float32"
+    assert devices.device_class() == "cpu"
     assert devices.device() == "CPU"
     with pytest.raises(BadInput, match="sees no GPU, and --require-gpu asks for one: see that `nvidia-smi` answers"):
         devices.require_gpu()
@@ -109,7 +88,9 @@ def examples(count):
     labels = np.arange(count, dtype=np.int32) % 2
     pixels = generator.integers(0, 100, (count, 32, 32, 1)).astype(np.uint8) + 100 * labels[:, None, None, None]
     return Examples(pixels.astype(np.uint8), labels, np.zeros(count, np.int32))
+from tasks.models.tuning import tuned
 recipe = Training(model="tutorial", epochs=3, batch_size=8).recipe().model_copy(update={"image_size": 32})
+recipe = tuned(recipe, "cpu")
 fitted = fitting.fit(examples(24), examples(10), recipe, lambda history: None)
 np.savez(sys.argv[2], *fitted.network.get_weights(), losses=[epoch.loss for epoch in fitted.history])
 """

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from tasks.images.views import shape
-from tasks.runs.config import Recipe, Training
+from tasks.models.tuning import tuned
+from tasks.runs.config import Training, TunedRecipe
 from tasks.runs.errors import BadInput
 
 
-def recipe(model: str = "compact", **changed) -> Recipe:
+def recipe(model: str = "compact", **changed) -> TunedRecipe:
     """Small and short, of any network."""
     size = 512 if model == "ring" else 32
     asked = {"epochs": 4, "batch_size": 8, **changed}
-    return Training(**asked).recipe().model_copy(update={"model": model, "image_size": size})
+    return tuned(Training(**asked).recipe().model_copy(update={"model": model, "image_size": size}), "cpu")
 
 
 def examples(count: int, seed: int, view: str = "raw"):
@@ -82,6 +83,15 @@ def test_what_other_threads_draw_changes_no_training(model):
             over.set()
     assert beside.history == alone.history
     assert digest(beside) == digest(alone)
+
+
+@pytest.mark.parametrize("model", ["compact", "tutorial_dropout", "ring"])
+def test_a_rehearsal_changes_no_training(model):
+    from tasks.models.fitting import rehearse
+
+    before = fitted(recipe(model))
+    rehearse(recipe(model))
+    assert digest(fitted(recipe(model))) == digest(before)
 
 
 def test_a_training_that_had_ended_is_not_trained_again(tmp_path):
@@ -158,7 +168,7 @@ def test_few_images_are_seen_more_often():
 def test_going_on_costs_a_share_of_a_training_from_new_weights(shown, epochs):
     from tasks.models.fitting import continued
 
-    whole = Training(model="compact", learning_rate=0.004).recipe().model_copy(update={"epochs": 10})
+    whole = recipe(epochs=10, learning_rate=0.004).model_copy(update={"start_epochs": None})
     further = continued(whole, 5_500, shown, 1_000)
     assert further.epochs == epochs
     assert epochs * (shown + 1_000 / 3) <= 0.2 * 10 * (5_500 + 1_000 / 3)
@@ -168,7 +178,7 @@ def test_going_on_costs_a_share_of_a_training_from_new_weights(shown, epochs):
 def test_the_epochs_that_are_asked_for_are_those_of_going_on():
     from tasks.models.fitting import continued
 
-    assert continued(Training(epochs=7).recipe(), 5_500, 5_500, 1_000).epochs == 7
+    assert continued(recipe(epochs=7), 5_500, 5_500, 1_000).epochs == 7
 
 
 @pytest.mark.parametrize("wrong", ["loss", "val_loss"])

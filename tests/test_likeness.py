@@ -142,7 +142,7 @@ def test_other_photographs_are_no_copies_though_they_show_the_same_casting(jpegs
 @pytest.mark.parametrize("first", ["none", "some", "all"])
 @pytest.mark.parametrize("block", [2, 7, 1_024])
 def test_every_pair_is_found_once_with_the_earlier_one_first(jpegs, first, block, monkeypatch):
-    for size in ("ASKED", "PAIRS"):
+    for size in ("ASKED", "PIECE"):
         monkeypatch.setattr(likeness, size, block)
     kinds = ["mirror", "turn 90", "brightness 0.85", "shift 3 -2"]
     copies = [TRANSFORMS[kind](jpeg) for kind in kinds for jpeg in jpegs[:3]]

@@ -15,7 +15,6 @@ from tasks.images import decoding, pixels
 from tasks.images.decoding import MAX_BYTES, WHOLE, Least
 from tasks.images.manifest import stored
 from tasks.images.pixels import (
-    GLANCE,
     MAX_MEGAPIXELS,
     Seen,
     Unseen,
@@ -29,7 +28,7 @@ from tasks.images.pixels import (
 )
 from tasks.images.rings import detail
 from tasks.images.strips import strips
-from tasks.images.views import NO_RING, shape
+from tasks.images.views import GLANCE, NO_RING, shape
 from tasks.runs.errors import BadInput
 from tasks.runs.kept import MAX_BLOCK
 from tasks.sources.cameras import CAMERAS
@@ -169,11 +168,12 @@ def test_a_raw_view_has_no_residual_and_looks_for_no_ring(places, shelved, photo
 def test_a_new_file_is_seen_as_a_stored_one(places, shelved, castings):
     rows = shelved(*castings)
     paths = [stored(row, places) for row in rows]
-    for view, size in (("raw", 75), ("ring", 512)):
+    for view, size in (("raw", 75), ("raw", 120), ("ring", 512)):
         known, seen = sights(rows, view, size, places), see_all(paths, view, size)
         for number, one in enumerate(seen):
             assert isinstance(one, Seen)
             assert np.array_equal(one.sight.levels, known.levels[number])
+            assert np.array_equal(one.glance, known.glances[number])
             assert one.sight.residual == pytest.approx(known.residuals[number], rel=1e-5)
 
 

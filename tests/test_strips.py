@@ -14,9 +14,11 @@ from tasks.images import strips as noun
 from tasks.images import thumbnails as small
 from tasks.images.ellipses import Ellipse
 from tasks.images.manifest import place, shelf, stored
+from tasks.images.pixels import load
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, find, unwrap
-from tasks.images.strips import FEW, Strip, packed, strip_of, strips, unpacked
+from tasks.images.strips import FEW, Look, Strip, look_at, looks, packed, strips, unpacked
 from tasks.images.thumbnails import SIDE, thumbnails
+from tasks.images.views import GLANCE, square
 from tasks.runs.errors import BadInput
 from tasks.runs.kept import NAME
 from tasks.sources.cameras import CAMERAS
@@ -35,14 +37,14 @@ def pictures() -> list[np.ndarray]:
 
 @pytest.fixture
 def asked(monkeypatch) -> list[str]:
-    """The names of the images that strips were made of in this process."""
+    """The names of the images that were looked at in this process."""
     names: list[str] = []
 
     def note(root: str, name: str) -> bytes:
         names.append(name)
-        return strip_of(root, name)
+        return look_at(root, name)
 
-    monkeypatch.setattr(noun, "strip_of", note)
+    monkeypatch.setattr(noun, "look_at", note)
     return names
 
 
@@ -51,16 +53,20 @@ def jpegs(pictures: list[np.ndarray], number: int) -> list[bytes]:
     return [encode(np.roll(pictures[turn % 4], turn // 4, axis=1), 90) for turn in range(number)]
 
 
-def test_a_strip_survives_being_packed(pictures):
+BLANK = np.zeros((GLANCE, GLANCE), np.uint8)
+
+
+def test_a_look_survives_being_packed(pictures):
     ring = find(pictures[0])
-    strip = Strip(ring, unwrap(pictures[0], ring))
-    back = unpacked(packed(strip))
-    assert np.array_equal(back.levels, strip.levels)
-    for one, other in zip(back.ring[:2], ring[:2], strict=True):
+    strip, glance = Strip(ring, unwrap(pictures[0], ring)), square(pictures[0], GLANCE)
+    look = unpacked(packed(Look(glance, strip)))
+    assert np.array_equal(look.glance, glance)
+    assert np.array_equal(look.strip.levels, strip.levels)
+    for one, other in zip(look.strip.ring[:2], ring[:2], strict=True):
         assert one.centre == pytest.approx(other.centre, rel=1e-6)
         assert one.root == pytest.approx(other.root, rel=1e-5)
-    assert back.ring.residual == pytest.approx(ring.residual, rel=1e-6)
-    assert packed(back) == packed(strip)
+    assert look.strip.ring.residual == pytest.approx(ring.residual, rel=1e-6)
+    assert packed(look) == packed(Look(glance, strip))
 
 
 def test_no_number_of_a_strip_takes_the_place_of_another():
@@ -69,14 +75,20 @@ def test_no_number_of_a_strip_takes_the_place_of_another():
         for first in (1.0, 7.0)
     )
     levels = np.arange(STRIP_RADII * STRIP_ANGLES).reshape(STRIP_RADII, STRIP_ANGLES).astype(np.uint8)
-    back = unpacked(packed(Strip(Ring(cavity, rim, 0.5), levels)))
+    back = unpacked(packed(Look(BLANK, Strip(Ring(cavity, rim, 0.5), levels)))).strip
     numbers = [*back.ring.cavity.centre, *back.ring.cavity.root.ravel(), *back.ring.rim.centre]
     assert [*numbers, *back.ring.rim.root.ravel(), back.ring.residual] == [*range(1, 13), 0.5]
     assert np.array_equal(back.levels, levels)
 
 
 def test_nothing_stays_nothing():
-    assert unpacked(b"") is None
+    assert unpacked(packed(Look(BLANK, None))).strip is None
+
+
+def test_a_glance_is_the_whole_picture_whether_it_shows_a_ring_or_not(places, shelved, pictures, photograph):
+    rows = shelved(encode(pictures[0], 90), photograph(1))
+    for look, row in zip(looks(rows, places), rows, strict=True):
+        assert np.array_equal(look.glance, load([stored(row, places)], GLANCE)[0])
 
 
 def test_each_image_has_its_strip_in_order(places, shelved, pictures):
@@ -105,7 +117,7 @@ def test_strips_are_found_once_of_each_content(places, shelved, pictures, asked)
         stored(row, places).unlink()  # whoever looked again would stumble
     again = list(strips(rows, places))
     assert len(asked) == 5
-    assert [packed(one) for one in again] == [packed(one) for one in first[:5]]
+    assert [packed(Look(BLANK, one)) for one in again] == [packed(Look(BLANK, one)) for one in first[:5]]
 
 
 def test_only_what_is_new_is_looked_at(places, shelved, pictures, asked):
@@ -147,9 +159,9 @@ def test_other_processes_find_the_same_bytes(places, shelved, pictures, photogra
     with monkeypatch.context() as patched:
         patched.setattr(noun, "processors", lambda: 2)
         patched.setattr(noun.rings, "find", None)  # in this process alone
-        found = [packed(one) if one else b"" for one in strips(rows, places)]
-    assert found == [strip_of(shelf(places), place(row)) for row in rows]
-    assert found[-1] == b""
+        found = [packed(look) for look in looks(rows, places)]
+    assert found == [look_at(shelf(places), place(row)) for row in rows]
+    assert len(found[-1]) == GLANCE**2
 
 
 def test_with_one_processor_no_process_is_started(places, shelved, pictures, asked, monkeypatch):

@@ -5,12 +5,14 @@ turned grooves (each row's mean and slow change), glare (what whole columns have
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
 from tasks.images.manifest import Member
+from tasks.runs.threads import in_threads
 
 ROWS, COLUMNS = 24, 256  # of a strip, averaged
 DARK = 12.0  # grey levels added before the logarithm: noise in black is no mark
@@ -46,7 +48,8 @@ def spectra(strips: np.ndarray) -> np.ndarray:
 
 def alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """float32 (one, other): the greatest correlation of marks over all rotations, mirrored or not."""
-    left, right = one.transpose(2, 0, 1), other.transpose(2, 1, 0)
+    # laid out in memory as they are multiplied: else NumPy takes a loop of its own, which is many times slower
+    left, right = (np.ascontiguousarray(marks) for marks in (one.transpose(2, 0, 1), other.transpose(2, 1, 0)))
     turned, mirrored = (np.fft.irfft(way @ right, n=COLUMNS, axis=0).max(axis=0) for way in (left.conj(), left))
     return np.maximum(turned, mirrored).astype(np.float32)
 
@@ -98,11 +101,16 @@ def batched(items: Iterable[Known], size: int) -> Iterator[list[Known]]:
 
 
 def spectra_of(strips: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return list(spectra(np.stack(strips))) if strips else []
+    return in_threads(lambda some: list(spectra(np.stack(some))), strips) if strips else []
 
 
 def scores_with(leader: np.ndarray, marks: Sequence[np.ndarray]) -> list[float]:
     return alike(leader[None], np.stack(marks))[0].tolist() if marks else []
+
+
+def scores_by(leaders: np.ndarray, marks: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Return for each of the marks how alike every leader is."""
+    return list(alike(leaders, np.stack(marks)).T)
 
 
 class Leaders:
@@ -120,10 +128,12 @@ class Leaders:
         """Place of the most alike leader, and how alike it is; -1 and -1 as long as there is none."""
         if not self.places or not marks:
             return [(-1, -1.0)] * len(marks)
-        asked, best = np.stack(marks), [(-1, -1.0)] * len(marks)
+        best = [(-1, -1.0)] * len(marks)
         for start in range(0, len(self.places), LEADERS):
-            scores = alike(np.stack(self.marks[start : start + LEADERS]), asked)
-            for number, place in enumerate(scores.argmax(axis=0)):
-                if (score := float(scores[place, number])) > best[number][1]:
-                    best[number] = (self.places[start + place], score)
+            leaders = np.stack(self.marks[start : start + LEADERS])
+            rows = in_threads(partial(scores_by, leaders), marks)
+            scores = np.stack(rows)
+            for number, leader in enumerate(scores.argmax(axis=1)):
+                if (score := float(scores[number, leader])) > best[number][1]:
+                    best[number] = (self.places[start + leader], score)
         return best

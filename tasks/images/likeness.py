@@ -6,12 +6,11 @@ parts of one kind share, would make every pair alike.
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from tasks.runs.threads import processors
+from tasks.runs.threads import side_by_side
 
 SIDE = 128  # pixels of a thumbnail
 FREQUENCIES = 16  # of a cosine transform, in each direction: a shift by 3 pixels of 300 hardly changes them
@@ -25,7 +24,7 @@ STEPS = 2_048  # of low frequencies: products of two have 22 bits, of which floa
 FURTHEST = 4  # pixels of 128 that a copy may be shifted by
 ROUNDS = 3  # of finding the shift
 BLOCK = 1_024  # pictures at once
-ASKED, PAIRS = 512, 64  # of them compared with all others, and pairs: what a thread works on
+ASKED, PIECE = 512, 64  # of them compared with all others, and pictures or pairs at once: what a thread works on
 
 POSES = (  # transposed, upside down, left to right: what is done to a picture, in this order
     ("", False, False, False),
@@ -79,11 +78,14 @@ def low_frequencies(thumbnails: np.ndarray) -> np.ndarray:
     waves = np.cos(angle)
     waves[0] /= np.sqrt(2)
     low = np.empty((len(thumbnails), FREQUENCIES, FREQUENCIES), np.float32)
-    for rows in blocks(len(thumbnails)):
+
+    def transform(rows: slice) -> None:
         found = waves @ thumbnails[rows].astype(np.float64) @ waves.T
         found[:, 0, 0] = 0
         found /= np.maximum(np.linalg.norm(found, axis=(1, 2), keepdims=True), 1e-6)
         low[rows] = np.rint(found * STEPS) / STEPS
+
+    side_by_side(transform, blocks(len(thumbnails), PIECE))
     return low
 
 
@@ -99,8 +101,7 @@ def candidates(low: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarr
         asked = np.arange(rows.start, rows.stop)
         return [nearest(low, asked, np.arange(rows.stop)), nearest(low, asked[~first[rows]], known)]
 
-    with ThreadPoolExecutor(processors()) as pool:
-        pairs = [pair for some in pool.map(found, blocks(len(low), ASKED)) for pair in some]
+    pairs = [pair for some in side_by_side(found, blocks(len(low), ASKED)) for pair in some]
     distinct = np.unique(np.sort(np.concatenate([np.empty((0, 2), int), *pairs]), axis=1), axis=0)
     return distinct[:, 0], distinct[:, 1]
 
@@ -151,11 +152,14 @@ def best_pose(low: np.ndarray, one: np.ndarray, other: np.ndarray) -> Pairs:
     """The pairs with the pose in which their low frequencies are most alike."""
     scores = np.empty((len(one), len(POSES)), np.float32)
     signs = np.stack([np.ones(FREQUENCIES, np.float32), np.float32(-1) ** np.arange(FREQUENCIES)])
-    for rows in blocks(len(one)):
+
+    def score(rows: slice) -> None:
         still, moved = low[other[rows]], low[one[rows]]
         for number, (_, transposed, down, right) in enumerate(POSES):
             posed = moved.transpose(0, 2, 1) if transposed else moved
             scores[rows, number] = np.einsum("nij,nij,i,j->n", still, posed, signs[int(down)], signs[int(right)])
+
+    side_by_side(score, blocks(len(one)))
     pose = scores.argmax(axis=1)
     return Pairs(one, other, pose, np.zeros((len(one), 2)), scores.max(axis=1, initial=-1))
 
@@ -163,12 +167,15 @@ def best_pose(low: np.ndarray, one: np.ndarray, other: np.ndarray) -> Pairs:
 def details(thumbnails: np.ndarray) -> np.ndarray:
     """int8, as `thumbnails`: what differs from its surroundings, by local contrast, in steps of 1/12."""
     fine = np.empty(thumbnails.shape, np.int8)
-    for rows in blocks(len(thumbnails)):
+
+    def look(rows: slice) -> None:
         grey = thumbnails[rows].astype(np.float32)
         contrast = FLOOR * grey.std(axis=(1, 2), keepdims=True) + 1e-3
         grey -= mean_around(grey, AROUND)
         grey /= np.sqrt(mean_around(grey * grey, CONTRAST_AROUND) + contrast**2)
         fine[rows] = np.rint(grey * UNIT).clip(-MOST, MOST)
+
+    side_by_side(look, blocks(len(thumbnails), PIECE))
     return fine
 
 
@@ -177,9 +184,12 @@ def coarsened(fine: np.ndarray) -> np.ndarray:
     from scipy import ndimage
 
     coarse = np.empty((len(fine), SIDE // 2, SIDE // 2), np.int8)
-    for rows in blocks(len(fine)):
+
+    def halve(rows: slice) -> None:
         half = fine[rows].reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4), dtype=np.float32)
         coarse[rows] = np.rint(2 * ndimage.gaussian_filter(half, (0, SMOOTH, SMOOTH))).clip(-MOST, MOST)
+
+    side_by_side(halve, blocks(len(fine), PIECE))
     return coarse
 
 
@@ -201,11 +211,10 @@ def scored(pictures: np.ndarray, pairs: Pairs) -> Pairs:
         further, score[rows] = register(pictures[pairs.other[rows]].astype(np.float32), moved)
         shift[rows] = about[rows] + further
 
-    with ThreadPoolExecutor(processors()) as pool:
-        for _ in range(ROUNDS):
-            list(pool.map(look, (again[rows] for rows in blocks(len(again), PAIRS))))
-            before, about = about, whole(shift, most)
-            again = np.flatnonzero((about != before).any(axis=1))
+    for _ in range(ROUNDS):
+        side_by_side(look, (again[rows] for rows in blocks(len(again), PIECE)))
+        before, about = about, whole(shift, most)
+        again = np.flatnonzero((about != before).any(axis=1))
     return pairs._replace(shift=shift * scale, score=score)
 
 

@@ -2,22 +2,25 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tasks.images.decoding import SIGNATURES, WHOLE, Decoded, Least, decode, read, too_large
 from tasks.images.manifest import Row, place, shelf
-from tasks.images.views import VIEWS, Sight, ViewName, shape, square
+from tasks.images.views import GLANCE, VIEWS, Sight, ViewName, shape, square
 from tasks.runs.code import code_digest
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
 from tasks.runs.kept import MAX_BLOCK, kept
 from tasks.runs.threads import in_threads
 
+if TYPE_CHECKING:
+    from tasks.images.strips import Look
+
 MAX_MEGAPIXELS = 40.0  # of an image that nobody has validated
-GLANCE = 75  # pixels a side of the whole picture, whatever the network sees
 
 
 class Sights(NamedTuple):
@@ -27,22 +30,38 @@ class Sights(NamedTuple):
     """uint8 (images, height, width, planes)."""
     residuals: np.ndarray
     """float64 (images,), as of `Sight`; NaN where the view shows nothing, and levels are 0."""
+    glances: np.ndarray
+    """uint8 (images, 75, 75): the whole pictures, whatever the network sees of them."""
 
 
 def sights(images: Sequence[Row], view: ViewName, size: int, places: Places) -> Sights:
     """Stored images by a view, in order. Raises BadInput when one cannot be read."""
-    found = Sights(np.zeros((len(images), *shape(view, size)), np.uint8), np.zeros(len(images)))
     if view == "raw":
-        found.levels[..., 0] = squares(images, size, places)
-        return found
-    from tasks.images.rings import detail  # late: they need SciPy
-    from tasks.images.strips import strips
+        levels = squares(images, size, places)
+        glances = levels if size == GLANCE else squares(images, GLANCE, places, enough(view, size))
+        return Sights(levels[..., None], np.zeros(len(images)), glances)
+    from tasks.images.strips import looks  # late: it needs SciPy
 
-    for number, strip in enumerate(strips(images, places)):
-        found.residuals[number] = strip.ring.residual if strip else np.nan
-        if strip:
-            found.levels[number] = detail(strip.levels[None])[0]
+    found = Sights(
+        np.zeros((len(images), *shape(view, size)), np.uint8),
+        np.zeros(len(images)),
+        np.zeros((len(images), GLANCE, GLANCE), np.uint8),
+    )
+    waiting = looks(images, places)
+    for start in range(0, len(images), MAX_BLOCK):
+        some = list(islice(waiting, MAX_BLOCK))
+        for number, (look, seen) in enumerate(zip(some, in_threads(ringed, some), strict=True), start):
+            found.glances[number] = look.glance
+            found.residuals[number], found.levels[number] = seen
     return found
+
+
+def ringed(some: Sequence["Look"]) -> list[tuple[float, np.ndarray | int]]:
+    """Return the residual and the detail of each ring; NaN and 0 where none was found."""
+    from tasks.images.rings import detail
+
+    strips = [look.strip for look in some]
+    return [(strip.ring.residual, detail(strip.levels[None])[0]) if strip else (np.nan, 0) for strip in strips]
 
 
 def squares(images: Sequence[Row], size: int, places: Places, least: Least | None = None) -> np.ndarray:
@@ -68,11 +87,6 @@ def squares(images: Sequence[Row], size: int, places: Places, least: Least | Non
     for number, value in zip(np.flatnonzero(~small), large, strict=True):
         array[number] = np.frombuffer(value, np.uint8).reshape(size, size)
     return array
-
-
-def glances(images: Sequence[Row], view: ViewName, size: int, places: Places) -> np.ndarray:
-    """Stored images as uint8 (images, 75, 75), of the decoding that this view takes."""
-    return squares(images, GLANCE, places, enough(view, size))
 
 
 def enough(view: ViewName, size: int) -> Least:

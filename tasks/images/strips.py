@@ -1,4 +1,4 @@
-"""Strips: the unwrapped ring of each image, found once of each content, and kept."""
+"""Strips: the unwrapped ring of each image and a small square of the whole, made once of each content, and kept."""
 
 import os
 import signal
@@ -17,10 +17,11 @@ from tasks.images import rings
 from tasks.images.decoding import decode
 from tasks.images.ellipses import Ellipse
 from tasks.images.manifest import Row, place, shelf
+from tasks.images.views import GLANCE, square
 from tasks.runs.code import code_digest
 from tasks.runs.config import Places
 from tasks.runs.errors import BadInput
-from tasks.runs.kept import kept
+from tasks.runs.kept import MAX_BLOCK, kept
 from tasks.runs.threads import processors
 
 FEW = 200  # images are done sooner than other processes have started
@@ -34,21 +35,35 @@ class Strip(NamedTuple):
     levels: np.ndarray
 
 
+class Look(NamedTuple):
+    """What one decoding of an image gives."""
+
+    glance: np.ndarray
+    """The whole picture, uint8 (75, 75)."""
+    strip: Strip | None
+    """None where no ring is found."""
+
+
 def strips(images: Sequence[Row], places: Places) -> Iterator[Strip | None]:
-    """The strip of each image, in order, or None where no ring is found. All processors work on those that are new."""
+    """Yield the strip of each image, in order, or None where no ring is found."""
+    return (look.strip for look in looks(images, places))
+
+
+def looks(images: Sequence[Row], places: Places) -> Iterator[Look]:
+    """Yield what is seen of each image, in order. All processors work on those that are new."""
     with ExitStack() as stack:
         pools: list[ProcessPoolExecutor] = []
 
         def make(names: list[str]) -> list[bytes]:
-            work = partial(strip_of, shelf(places))
+            work = partial(look_at, shelf(places))
             if len(names) < FEW or processors() == 1:
                 return list(map(work, names))
             if not pools:  # spawned: a copy of this process would hold the locks of its threads for ever
                 pool = ProcessPoolExecutor(processors(), mp_context=get_context("spawn"), initializer=leave_with_parent)
                 pools.append(stack.enter_context(pool))
-            return list(pools[0].map(work, names, chunksize=8))
+            return list(pools[0].map(work, names, chunksize=4))
 
-        for value in kept("strip", code_digest(Path(__file__)), map(place, images), make, places):
+        for value in kept("strip", code_digest(Path(__file__)), map(place, images), make, places, block=MAX_BLOCK):
             yield unpacked(value)
 
 
@@ -64,8 +79,8 @@ def leave_with_parent() -> None:
     Thread(target=follow, daemon=True).start()
 
 
-def strip_of(root: str, name: str) -> bytes:
-    """Return the strip of an image that was validated, as bytes; none where no ring is found.
+def look_at(root: str, name: str) -> bytes:
+    """Return the look at an image that was validated, as bytes.
 
     Raises BadInput when it cannot be read: that there is no ring would be kept for ever.
     """
@@ -74,18 +89,26 @@ def strip_of(root: str, name: str) -> bytes:
     if found.pixels is None:
         raise BadInput(f"{path} cannot be read: {found.reason}")
     ring = rings.find(found.pixels)
-    return packed(Strip(ring, rings.unwrap(found.pixels, ring))) if ring else b""
+    strip = Strip(ring, rings.unwrap(found.pixels, ring)) if ring else None
+    return packed(Look(square(found.pixels, GLANCE), strip))
 
 
-def packed(strip: Strip) -> bytes:
-    ellipses = [number for ellipse in strip.ring[:2] for number in (*ellipse.centre, *ellipse.root.ravel())]
-    return np.array([*ellipses, strip.ring.residual], np.float32).tobytes() + strip.levels.tobytes()
+def packed(look: Look) -> bytes:
+    """Return the look as bytes: the glance, then the ring's numbers and its levels where there is one."""
+    glance = look.glance.tobytes()
+    if look.strip is None:
+        return glance
+    ring, levels = look.strip
+    ellipses = [number for ellipse in ring[:2] for number in (*ellipse.centre, *ellipse.root.ravel())]
+    return glance + np.array([*ellipses, ring.residual], np.float32).tobytes() + levels.tobytes()
 
 
-def unpacked(value: bytes) -> Strip | None:
-    if not value:
-        return None
-    numbers = np.frombuffer(value[: HEAD.itemsize], np.float32).astype(np.float64)
+def unpacked(value: bytes) -> Look:
+    """Return the look that `packed` wrote."""
+    glance, rest = np.frombuffer(value[: GLANCE**2], np.uint8).reshape(GLANCE, GLANCE), value[GLANCE**2 :]
+    if not rest:
+        return Look(glance, None)
+    numbers = np.frombuffer(rest[: HEAD.itemsize], np.float32).astype(np.float64)
     cavity, rim = (Ellipse(part[:2], part[2:].reshape(2, 2)) for part in (numbers[:6], numbers[6:12]))
-    levels = np.frombuffer(value[HEAD.itemsize :], np.uint8).reshape(rings.STRIP_RADII, rings.STRIP_ANGLES)
-    return Strip(rings.Ring(cavity, rim, float(numbers[12])), levels)
+    levels = np.frombuffer(rest[HEAD.itemsize :], np.uint8).reshape(rings.STRIP_RADII, rings.STRIP_ANGLES)
+    return Look(glance, Strip(rings.Ring(cavity, rim, float(numbers[12])), levels))

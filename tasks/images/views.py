@@ -9,6 +9,7 @@ from PIL import Image
 ViewName = Literal["raw", "ring"]
 NO_RING = "no ring of a round part is found in it"
 RING_SHAPE = (96, 512, 2)  # of `rings.detail`
+GLANCE = 75  # pixels a side of the whole picture, whatever the network sees
 
 
 class Sight(NamedTuple):

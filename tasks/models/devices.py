@@ -1,14 +1,11 @@
-"""Devices: what TensorFlow computes on, with which precision, and on how many at once."""
+"""Devices: what TensorFlow computes on, of which class they are, and on how many at once."""
 
 from functools import cache
 
 import tensorflow as tf
 
-from tasks.runs.config import Precision
+from tasks.models.tuning import DeviceClass, class_of
 from tasks.runs.errors import BadInput
-
-# Compute capabilities from which on a half precision is the faster: Ampere, Volta.
-BFLOAT16, FLOAT16 = (8, 0), (7, 0)
 
 
 def device() -> str:
@@ -42,20 +39,11 @@ def make_deterministic() -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def policy(asked: Precision) -> str:
-    """The name of Keras' policy for these devices, as `precision_for` says of the least able GPU."""
+def device_class() -> DeviceClass:
+    """Return the class of the devices that TensorFlow computes on: that of the least able GPU."""
     gpus = tf.config.list_physical_devices("GPU")
     abilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability") or (0, 0) for gpu in gpus]
-    return precision_for(asked, min(abilities, default=None))
-
-
-def precision_for(asked: Precision, ability: tuple[int, int] | None) -> str:
-    """What was asked for, or the fastest that a GPU of this compute capability has hardware for; float32 without a GPU."""
-    if asked != "auto":
-        return asked
-    if ability is None or ability < FLOAT16:
-        return "float32"
-    return "mixed_bfloat16" if ability >= BFLOAT16 else "mixed_float16"
+    return class_of(min(abilities, default=None))
 
 
 def accelerators() -> list[str]:

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tasks.images.batches import Examples, evaluation_batches, steps, training_batches
+from tasks.images.views import shape
 from tasks.models import devices
 from tasks.models.keeping import Keeper
 from tasks.models.networks import build, classifier, load
-from tasks.runs.config import Recipe
+from tasks.models.tuning import compiles
+from tasks.runs.config import Recipe, TunedRecipe
 from tasks.runs.records import Epoch
 
 
@@ -32,7 +35,7 @@ class Fitted:
 def fit(
     learning: Examples,
     watching: Examples,
-    recipe: Recipe,
+    recipe: TunedRecipe,
     each_epoch: Callable[[Sequence[Epoch]], None],
     room: Path | None = None,
     start: Path | None = None,
@@ -47,7 +50,7 @@ def fit(
         devices.make_deterministic()
     tf.random.set_seed(recipe.seed)  # of the pipeline's operations; the network has its own
     epochs = passes(recipe, len(learning.labels))
-    with devices.strategy().scope(), computing(devices.policy(recipe.precision)):
+    with devices.strategy().scope(), computing(recipe.precision):
         network = made(recipe, start)
         learner = compiled(network, recipe, steps(learning, recipe.batch_size) * epochs)
     settled = epochs - 1 if published(recipe) else epochs * 3 // 4  # weights of large steps can be lucky once
@@ -59,8 +62,16 @@ def fit(
     return Fitted(plain(network, recipe), tuple(keeper.history), keeper.kept_epoch or epochs, finished or None)
 
 
+def rehearse(recipe: TunedRecipe) -> None:
+    """Run one step on black images: what a GPU loads and chooses for it, all later trainings of this process find."""
+    with devices.strategy().scope(), computing(recipe.precision):
+        learner = compiled(made(recipe), recipe, 1)
+    levels = np.zeros((recipe.batch_size, *shape(recipe.view, recipe.image_size)), np.float32)
+    learner.train_on_batch(levels, np.zeros(recipe.batch_size, np.int32))
+
+
 def learn(
-    learner: keras.Model, learning: Examples, watching: Examples, recipe: Recipe, epochs: range, keeper: Keeper
+    learner: keras.Model, learning: Examples, watching: Examples, recipe: TunedRecipe, epochs: range, keeper: Keeper
 ) -> None:
     """These epochs of the training, with a look at the validation images after each."""
     learner.fit(
@@ -114,7 +125,7 @@ def computing(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def compiled(network: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
+def compiled(network: keras.Model, recipe: TunedRecipe, steps: int) -> keras.Model:
     """The logits of the network, ready to learn for so many steps, with all variables of its optimizer."""
     learner = classifier(network)
     learner.compile(
@@ -123,7 +134,7 @@ def compiled(network: keras.Model, recipe: Recipe, steps: int) -> keras.Model:
         else decaying(recipe.learning_rate, steps),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile=recipe.jit_compile,
+        jit_compile=compiles(recipe, devices.device_class(), len(devices.accelerators()), steps),
     )
     learner.optimizer.build(learner.trainable_variables)
     return learner
@@ -135,7 +146,7 @@ def passes(recipe: Recipe, images: int) -> int:
     return recipe.epochs or min(100, max(least, -(-shown // images)))
 
 
-def continued(recipe: Recipe, images: int, shown: int, watched: int) -> Recipe:
+def continued(recipe: TunedRecipe, images: int, shown: int, watched: int) -> TunedRecipe:
     """The recipe of a training that goes on from good weights, with epochs of `shown` images instead of all training `images`.
 
     Its epochs, unless asked for, cost at most `start_share` of a training from new weights: a pass over the `watched`

@@ -1,5 +1,6 @@
 """Formats: a trained network as files for other runtimes, and each of them loaded again to judge images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -50,6 +51,14 @@ def write(network: "keras.Model", folder: Path) -> None:
     """LiteRT and SavedModel files of the network, in the folder."""
     network.export(folder / NAMES["litert"], format="litert", verbose=False)
     network.export(folder / NAMES["savedmodel"], format="tf_saved_model", verbose=False)
+
+
+def prepare(names: Sequence[str]) -> None:
+    """Import what these formats are loaded by, and let other processes have their share of a GPU."""
+    if set(names) - {"litert"}:
+        from tasks.models import devices, networks  # noqa: F401  with TensorFlow
+
+        devices.share_memory()
 
 
 def load(path: Path) -> Network:

@@ -24,8 +24,7 @@ def look(
 ) -> list[Evidence]:
     """What decides about each image, in order: the one pass of the network."""
     seen = pixels.sights(rows, view, image_size, places)
-    glances = pixels.glances(rows, view, image_size, places)
-    return inference.evidence(network, seen.levels, seen.residuals, glances)
+    return inference.evidence(network, seen.levels, seen.residuals, seen.glances)
 
 
 def judge(rows: Sequence[manifest.Row], seen: Sequence[Evidence], decision: Decision) -> list[Prediction]:

@@ -7,7 +7,8 @@ import numpy as np
 
 from tasks.images import manifest, pixels
 from tasks.models import starting
-from tasks.runs.config import Places, Recipe
+from tasks.models.tuning import tuned
+from tasks.runs.config import Places, Recipe, TunedRecipe
 from tasks.runs.errors import BadInput
 from tasks.runs.messages import say
 from tasks.runs.records import Splits
@@ -21,28 +22,30 @@ class Plan(NamedTuple):
 
     learning: list[manifest.Row]
     watching: list[manifest.Row]
-    recipe: Recipe
+    recipe: TunedRecipe
     start: starting.Start | None
     """What it continues from; None: new weights."""
 
 
 def planned(rows: Sequence[manifest.Row], recipe: Recipe, places: Places) -> Plan:
-    """The training that the recipe means with these images, and says so where it continues from a model or cannot."""
+    """The training that the recipe means with these images on this machine, and says so where it continues from a model or cannot."""
+    from tasks.models import devices
     from tasks.models.fitting import continued
 
     learning, watching = ([row for row in rows if row.split == split] for split in ("train", "validation"))
+    here = tuned(recipe, devices.device_class())
     start = starting.start(rows, recipe, places)
     if isinstance(start, str):
         if recipe.start_from != "scratch":
             say(f"train: from new weights, since {start}")
-        return Plan(learning, watching, recipe, None)
+        return Plan(learning, watching, here, None)
     mixed = starting.mixed(learning, start.learnt, recipe.seed)
     new = sum(row.sha256 not in start.learnt for row in mixed)
     say(
         f"train: continues from model {start.digest[:12]} with {new:,} new images and {len(mixed) - new:,} "
         f"of {len(learning) - new:,} old ones, in equal shares of old and new of each origin"
     )
-    return Plan(mixed, watching, continued(recipe, len(learning), len(mixed), len(watching)), start)
+    return Plan(mixed, watching, continued(here, len(learning), len(mixed), len(watching)), start)
 
 
 class Shown(NamedTuple):

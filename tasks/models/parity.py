@@ -1,14 +1,17 @@
-"""Parity: whether a network in its other formats, loaded in a clean process, answers as it did when it was judged.
+"""Parity: whether a network in its other formats, loaded in clean processes, answers as it did when it was judged.
 
-python -m tasks.models.parity FOLDER LEVELS.npy ANSWERS.npz
+python -m tasks.models.parity FOLDER LEVELS.npy ANSWERS.npz FORMAT ...
+
+Such a process loads what its formats need, and begins when a line arrives on its standard input.
 """
 
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +22,9 @@ from tasks.models.decisions import Decision, Evidence, Verdict
 from tasks.models.inference import look
 from tasks.runs.code import ROOT
 
+LEVELS = "levels.npy"
 WARM, TIMED = 3, 20  # calls
+GROUPS = (("litert",), ("keras", "savedmodel"))  # LiteRT by itself, as where no TensorFlow is installed
 
 
 class Said(NamedTuple):
@@ -33,21 +38,62 @@ class Said(NamedTuple):
     """Median of one image at a time, network alone."""
 
 
-def ask(folder: Path, levels: np.ndarray) -> dict[str, Said]:
-    """What each format in the folder says of levels uint8 (images, height, width, planes), by a process that trained nothing."""
+class Asked(NamedTuple):
+    """Processes that wait for a network in all formats, one for each of `GROUPS`, and where they look for what."""
+
+    folder: Path
+    room: Path
+    processes: Sequence["subprocess.Popen[str]"]
+
+    def answers(self, levels: np.ndarray) -> dict[str, Said]:
+        """Return what each format in the folder says of levels uint8 (images, height, width, planes).
+
+        One process is asked after the other, so that none makes another slow. Raises RuntimeError where a format cannot be loaded.
+        """
+        np.save(self.room / LEVELS, levels)
+        said: dict[str, Said] = {}
+        for process, names in zip(self.processes, GROUPS, strict=True):
+            _, errors = process.communicate("begin\n")
+            if process.returncode:
+                raise RuntimeError(f"the exports in {self.folder} cannot be loaded again: {errors.strip()}")
+            with np.load(answers_of(self.room, names)) as found:
+                for name in names:
+                    margins, features, milliseconds = (found[f"{name} {part}"] for part in Said._fields)
+                    said[name] = Said(margins, features, float(milliseconds))
+        return said
+
+
+@contextmanager
+def asked(folder: Path, room: Path) -> Iterator[Asked]:
+    """Start the processes, which load TensorFlow while the formats are still being written to the folder. None outlives the block.
+
+    `room` is an empty folder for what passes between them.
+    """
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    with tempfile.TemporaryDirectory() as room:
-        asked, answered = Path(room, "levels.npy"), Path(room, "answers.npz")
-        np.save(asked, levels)
-        words = [sys.executable, "-m", "tasks.models.parity", str(folder), str(asked), str(answered)]
-        done = subprocess.run(words, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(f"the exports in {folder} cannot be loaded again: {done.stderr.strip()}")
-        with np.load(answered) as found:
-            return {
-                name: Said(found[f"{name} margins"], found[f"{name} features"], float(found[f"{name} milliseconds"]))
-                for name in formats.NAMES
-            }
+    with ExitStack() as stack:
+        processes = []
+        for names in GROUPS:
+            words = [
+                sys.executable,
+                "-m",
+                "tasks.models.parity",
+                str(folder),
+                str(room / LEVELS),
+                str(answers_of(room, names)),
+                *names,
+            ]
+            process = subprocess.Popen(
+                words, env={**os.environ, "PYTHONPATH": path}, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            )  # fmt: skip
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            processes.append(process)
+        yield Asked(folder, room, processes)
+
+
+def answers_of(room: Path, names: Sequence[str]) -> Path:
+    return room / f"{'-'.join(names)}.npz"
 
 
 def verdicts(said: Said, residuals: np.ndarray, appearances: np.ndarray, decision: Decision) -> list[Verdict]:
@@ -57,13 +103,17 @@ def verdicts(said: Said, residuals: np.ndarray, appearances: np.ndarray, decisio
 
 
 def main() -> None:
-    folder, asked, answered = map(Path, sys.argv[1:])
-    levels, answers = np.load(asked, mmap_mode="r"), {}
-    for name, file in formats.NAMES.items():  # LiteRT first, while TensorFlow is not loaded
-        network = formats.load(folder / file)
-        answers[f"{name} margins"], answers[f"{name} features"] = look(network, levels)
-        answers[f"{name} milliseconds"] = np.array(1e3 * latency(network, np.array(levels[:1])))
-    np.savez(answered, **answers)  # type: ignore[arg-type]  # NumPy types every name as its own option
+    folder, levels, answers = map(Path, sys.argv[1:4])
+    names, said = sys.argv[4:], {}
+    formats.prepare(names)
+    if not sys.stdin.readline():  # the other side has ended
+        return
+    seen = np.load(levels, mmap_mode="r")
+    for name in names:
+        network = formats.load(folder / formats.NAMES[name])
+        said[f"{name} margins"], said[f"{name} features"] = look(network, seen)
+        said[f"{name} milliseconds"] = np.array(1e3 * latency(network, np.array(seen[:1])))
+    np.savez(answers, **said)  # type: ignore[arg-type]  # NumPy types every name as its own option
 
 
 def latency(network: formats.Network, level: np.ndarray) -> float:

@@ -171,7 +171,7 @@ def training(model: Model) -> str:
     return (
         f"`{model.name}`, {model.parameters:,} parameters, sees {sees}. {number_of(len(model.history), 'epoch')} "
         f"over {model.images:,} images{first}; epoch {model.kept_epoch} is kept. {model.wall_seconds:.0f} s, {model.cpu_seconds:.0f} CPU "
-        f"seconds, on {for_markdown(model.device)}. Digest of the weights `{model.weights_sha256}`."
+        f"seconds, on {for_markdown(model.conditions)}. Digest of the weights `{model.weights_sha256}`."
     )
 
 

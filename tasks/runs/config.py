@@ -140,18 +140,20 @@ class Champion(Settings):
 
 
 class Recipe(Settings):
-    """What decides the trained weights, besides the images."""
+    """What decides the trained weights, besides the images and the class of the device."""
 
     model: ModelName
     epochs: int | None
     """None: as many as so many images need, `fitting.passes`."""
     image_size: int
-    batch_size: int
-    learning_rate: float
+    batch_size: int | None = None
+    """This and the learning rate, if None, as `tasks.models.tuning` says for the device."""
+    learning_rate: float | None = None
     seed: int
     deterministic: bool = False
     precision: Precision = "auto"
-    jit_compile: bool = False
+    jit_compile: bool | None = None
+    """None: where the training has as many steps as XLA needs to pay."""
     start_from: Beginning = "scratch"
     start_epochs: int | None = None
     """Of a training that continues; None: as many as `start_share` allows."""
@@ -169,16 +171,23 @@ class Recipe(Settings):
         return "ring" if self.model == "ring" else "raw"
 
 
-RECIPES: dict[ModelName, dict[str, int | float | None]] = {
-    "compact": {"epochs": None, "image_size": 75, "batch_size": 32, "learning_rate": 4e-3},
-    "ring": {"epochs": None, "image_size": 512, "batch_size": 32, "learning_rate": 2e-3},
-    "tutorial": {"epochs": 4, "image_size": 300, "batch_size": 32, "learning_rate": 1e-3},
-    "tutorial_dropout": {"epochs": 4, "image_size": 300, "batch_size": 32, "learning_rate": 1e-3},
+class TunedRecipe(Recipe):
+    """A recipe of which nothing is left open to the device."""
+
+    batch_size: int
+    learning_rate: float
+
+
+RECIPES: dict[ModelName, dict[str, int | None]] = {
+    "compact": {"epochs": None, "image_size": 75},
+    "ring": {"epochs": None, "image_size": 512},
+    "tutorial": {"epochs": 4, "image_size": 300},
+    "tutorial_dropout": {"epochs": 4, "image_size": 300},
 }
 
 
 class Training(Settings):
-    """Which network, and how long it learns. What is unset comes from the model's recipe."""
+    """Which network, and how long it learns. What is unset comes from the model's recipe, and what the device decides from its class."""
 
     model: Literal["auto", ModelName] = "auto"
     """`auto`: `ring` where rings of round parts are found, else `compact`; `ring`: sees the ring, unwrapped; `compact`: small
@@ -190,17 +199,17 @@ class Training(Settings):
     image_size: int | None = Field(None, ge=32, le=1_024)
     """Side of the square that the network sees, in pixels."""
     batch_size: int | None = Field(None, ge=1, le=4_096)
-    """Images a step."""
+    """Images a step; unset: as the table in `tasks/models/tuning.py` says for the device."""
     learning_rate: float | None = Field(None, gt=0, le=1)
-    """Highest learning rate of the schedule."""
+    """Highest learning rate of the schedule; unset: the model's own, times the root of a 32nd of the batch size."""
     seed: int = Field(0, ge=0)
     """Start weights, order and augmentation."""
     deterministic: bool = False
     """Two runs of one seed on one machine give equal weights, on a GPU too; slower there."""
     precision: Precision = "auto"
     """What is computed with; `auto`: float32 on processors and old GPUs, else the half precision that the GPU is made for."""
-    jit_compile: bool = False
-    """Compile the network with XLA; it has not been measured to pay."""
+    jit_compile: bool | None = None
+    """Compile the network with XLA; unset: on GPUs on which it was measured to pay, from that number of steps on."""
     start_from: Beginning = "scratch"
     """`champion`: continue from the weights of the model in use, with new images and as many old ones; `scratch`: new weights."""
     require_gpu: bool = False

@@ -160,6 +160,7 @@ def training(trained: Model) -> dict[str, Any]:
         "cpu_seconds": trained.cpu_seconds,
         "images_per_second": trained.images_per_second,
         "device": trained.device,
+        "trained_with": trained.trained_with,
         "resumed_from_epoch": trained.resumed_from_epoch,
         "started_from": trained.started_from,
     }

@@ -253,8 +253,15 @@ class Model(Record):
     an interrupted one had spent is not known."""
     images_per_second: float
     device: str
+    trained_with: str = ""
+    """Batch size, highest learning rate and precision, in words."""
     resumed_from_epoch: int | None = None
     """The last epoch that an interrupted process had finished; None: it was not interrupted."""
+
+    @property
+    def conditions(self) -> str:
+        """Say what trained it and with what."""
+        return f"{self.device}, with {self.trained_with}" if self.trained_with else self.device
 
 
 class Interval(Record):

@@ -97,7 +97,7 @@ def training(outcome: Outcome) -> str:
     return " ".join([
         f"`{model.name}`, {model.parameters:,} parameters, sees {sees}.{chosen}",
         f"{number_of(len(model.history), 'epoch')} over {model.images:,} images took {model.wall_seconds:.0f} s ({model.cpu_seconds:.0f} "
-        f"CPU seconds, {model.images_per_second:,.0f} images a second) on {for_markdown(model.device)}.",
+        f"CPU seconds, {model.images_per_second:,.0f} images a second) on {for_markdown(model.conditions)}.",
         *filter(None, notes),
     ])  # fmt: skip
 

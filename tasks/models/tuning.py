@@ -1,0 +1,75 @@
+"""Tuning: the batch size, learning rate, precision and XLA of a training, by the class of the device that it runs on.
+
+A row holds only what was measured on a device of its class; `docs/operations.md` says how to measure another.
+"""
+
+from math import sqrt
+from typing import Literal, NamedTuple
+
+from tasks.runs.config import ModelName, Precision, Recipe, TunedRecipe
+
+DeviceClass = Literal["cpu", "gpu", "float16_gpu", "bfloat16_gpu"]
+FLOAT16, BFLOAT16 = (7, 0), (8, 0)  # compute capabilities from which on a half precision is the faster: Volta, Ampere
+BATCH = 32  # images, for which the learning rates below are
+LEARNING_RATES: dict[ModelName, float] = {"compact": 4e-3, "ring": 2e-3, "tutorial": 1e-3, "tutorial_dropout": 1e-3}
+
+
+class Tuning(NamedTuple):
+    """What a class of devices trains with."""
+
+    precision: Precision
+    batch_sizes: dict[ModelName, int]
+    """Images a step; 32 of a network that is not named."""
+    xla_pays_from: dict[ModelName, int]
+    """Steps of a training from which on XLA saves more time than its compiling takes; never of a network that is not named."""
+
+
+# On one H200 XLA saves 3.9, 5.8 and 2.9 ms a step of 32 images, and compiles for 13, 18 and 16 s (29 November 2026).
+TABLE: dict[DeviceClass, Tuning] = {
+    "cpu": Tuning("float32", {}, {}),
+    "gpu": Tuning("float32", {}, {}),
+    "float16_gpu": Tuning("mixed_float16", {}, {}),
+    "bfloat16_gpu": Tuning("mixed_bfloat16", {}, {"ring": 3_300, "compact": 3_100, "tutorial_dropout": 5_500}),
+}
+
+
+def class_of(ability: tuple[int, int] | None) -> DeviceClass:
+    """Return the class of a GPU of this compute capability, as (major, minor); None: there is no GPU."""
+    if ability is None:
+        return "cpu"
+    if ability < FLOAT16:
+        return "gpu"
+    return "bfloat16_gpu" if ability >= BFLOAT16 else "float16_gpu"
+
+
+def tuned(recipe: Recipe, device: DeviceClass) -> TunedRecipe:
+    """Fill in what the recipe leaves open, from the row of the device."""
+    row = TABLE[device]
+    batch_size = recipe.batch_size or row.batch_sizes.get(recipe.model, BATCH)
+    return TunedRecipe.model_validate({
+        **dict(recipe),
+        "batch_size": batch_size,
+        "learning_rate": recipe.learning_rate or learning_rate(recipe.model, batch_size),
+        "precision": row.precision if recipe.precision == "auto" else recipe.precision,
+    })  # fmt: skip
+
+
+def learning_rate(model: ModelName, batch_size: int) -> float:
+    """Return the highest rate of a schedule with so many images a step.
+
+    It grows with the square root of the batch, as Adam's should (Malladi et al., 2022, arXiv:2205.10287). The tutorial's
+    networks keep theirs, as published.
+    """
+    rate = LEARNING_RATES[model]
+    return rate if model.startswith("tutorial") else rate * sqrt(batch_size / BATCH)
+
+
+def compiles(recipe: Recipe, device: DeviceClass, gpus: int, steps: int) -> bool:
+    """Return whether XLA compiles a training of so many steps.
+
+    Unless asked for, neither a deterministic training is compiled nor one on several GPUs: these were shown to work without XLA alone.
+    """
+    if recipe.jit_compile is not None:
+        return recipe.jit_compile
+    least = TABLE[device].xla_pays_from.get(recipe.model)
+    return not recipe.deterministic and gpus < 2 and least is not None and steps >= least

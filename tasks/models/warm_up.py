@@ -1,0 +1,44 @@
+"""Warm-up: TensorFlow started in the background, while the audit still looks at the images.
+
+A training waits for TensorFlow's start, and on a GPU for the kernels that its first step loads and chooses.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from threading import Thread
+
+from tasks.images.manifest import Row
+from tasks.runs.config import Places, Training
+from tasks.runs.records import Manifest
+from tasks.runs.tables import read_table
+
+LOOKED_AT = 24  # images, which tell well enough whether parts are round: a wrong guess costs time alone
+
+
+def start(manifest: Manifest, training: Training, places: Places) -> Thread:
+    """Begin to start TensorFlow for a training on these images, and return the thread that does so: join it before the training."""
+    rows = read_table(manifest.table.path(places), Row)
+    thread = Thread(target=warm_up, args=(rows, training, places), name="warm-up")
+    thread.start()
+    return thread
+
+
+def warm_up(rows: Sequence[Row], training: Training, places: Places) -> None:
+    """Import TensorFlow and open its devices; on a GPU, run a first step of the network that will likely train."""
+    with suppress(Exception):  # whatever fails here fails in the training too, which tells of it
+        from tasks.models import devices, fitting
+        from tasks.models.tuning import tuned
+
+        devices.share_memory()
+        if devices.accelerators():
+            share = ring_share(rows[:: max(1, len(rows) // LOOKED_AT)], training, places)
+            fitting.rehearse(tuned(training.recipe(share), devices.device_class()))
+
+
+def ring_share(rows: Sequence[Row], training: Training, places: Places) -> float:
+    """Return the share of these images that show a ring; 0 where the network does not depend on it."""
+    if training.model != "auto" or not rows:
+        return 0.0
+    from tasks.images.strips import strips
+
+    return sum(strip is not None for strip in strips(rows, places)) / len(rows)

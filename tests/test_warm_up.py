@@ -1,0 +1,61 @@
+"""Warm-up: TensorFlow is started for the network that will likely train, and a failure is left to the training."""
+
+import pytest
+
+from tasks.images.manifest import Row
+from tasks.models import warm_up
+from tasks.runs.config import Places, Training
+
+ROWS = [f"row {number}" for number in range(100)]
+
+
+@pytest.fixture
+def rehearsed(monkeypatch):
+    """The recipes of which a step was run, on a device that stands for a GPU."""
+    from tasks.models import devices, fitting
+
+    found = []
+    monkeypatch.setattr(devices, "accelerators", lambda: ["CPU:0"])
+    monkeypatch.setattr(devices, "device_class", lambda: "bfloat16_gpu")
+    monkeypatch.setattr(fitting, "rehearse", found.append)
+    return found
+
+
+@pytest.mark.parametrize(("strip", "model"), [("a strip", "ring"), (None, "compact")])
+def test_a_gpu_runs_a_first_step_of_the_network_that_suits_a_few_of_the_images(strip, model, rehearsed, monkeypatch):
+    from tasks.images import strips
+
+    looked_at: list[Row] = []
+    monkeypatch.setattr(strips, "strips", lambda rows, places: (looked_at.extend(rows), [strip] * len(rows))[1])
+    warm_up.warm_up(ROWS, Training(), Places())
+    (recipe,) = rehearsed
+    assert (recipe.model, recipe.precision) == (model, "mixed_bfloat16")
+    assert 20 <= len(looked_at) <= 40
+    assert len(set(looked_at)) == len(looked_at)
+
+
+def test_no_image_is_looked_at_where_the_network_is_named(rehearsed, monkeypatch):
+    from tasks.images import strips
+
+    monkeypatch.setattr(strips, "strips", None)
+    warm_up.warm_up(ROWS, Training(model="compact", batch_size=64), Places())
+    assert [(recipe.model, recipe.batch_size) for recipe in rehearsed] == [("compact", 64)]
+
+
+def test_processors_run_no_step_beforehand(rehearsed, monkeypatch):
+    from tasks.models import devices
+
+    monkeypatch.setattr(devices, "accelerators", list)
+    warm_up.warm_up(ROWS, Training(), Places())
+    assert rehearsed == []
+
+
+def test_a_failure_is_left_to_the_training(rehearsed, monkeypatch):
+    from tasks.models import devices
+
+    def refuse() -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(devices, "share_memory", refuse)
+    warm_up.warm_up(ROWS, Training(), Places())
+    assert rehearsed == []
