@@ -35,6 +35,7 @@ def main() -> None:
     parser = arguments(__doc__.split("\n")[0])
     parser.add_argument("--models", type=names, default=["tutorial", "compact"], help=f"of {', '.join(MODELS)}")
     parser.add_argument("--seeds", type=int, default=3, help="medians are over so many trainings of each")
+    parser.add_argument("--batch-size", type=int, help="images a step of compact and ring; else as for this device")
     parser.add_argument("--published", action="store_true", help="nothing is held back from train, as in the tutorial")
     asked = parser.parse_args()
     if unknown := set(asked.models) - set(MODELS):
@@ -42,7 +43,7 @@ def main() -> None:
     with room(asked.data) as places:
         data = prepared(asked.source, (), places)
         splitting = Splitting(protocol="published" if asked.published else "cleaned")
-        found = measure(data, splitting, asked.models, asked.seeds, asked.epochs)
+        found = measure(data, splitting, asked.models, asked.seeds, asked.epochs, asked.batch_size)
     figures = {model: medians(found[model]) for model in asked.models}
     if "tutorial" in figures:
         figures |= {
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def measure(
-    data: Prepared, splitting: Splitting, models: Sequence[str], seeds: int, epochs: int | None
+    data: Prepared, splitting: Splitting, models: Sequence[str], seeds: int, epochs: int | None, batch_size: int | None
 ) -> dict[str, list[dict]]:
     """The figures of each training, in the order of the seeds; every other seed takes the models in reverse."""
     rows = assign(data.rows, data.copies, splitting)
@@ -65,9 +66,9 @@ def measure(
                 if model == "tutorial":
                     one = apart(tutorial.learn, folder, data.classes.defect, seed, epochs)
                 else:
-                    one = trained(data, rows, model, Training.model_validate(
-                        {"model": model.removesuffix("_kept"), "seed": seed, "epochs": epochs}
-                    ))  # fmt: skip
+                    one = trained(data, rows, model, Training.model_validate({
+                        "model": model.removesuffix("_kept"), "seed": seed, "epochs": epochs, "batch_size": batch_size,
+                    }))  # fmt: skip
                 print(line(f"{model}, seed {seed}", one), file=sys.stderr, flush=True)
                 found[model].append(one)
     return found

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import by_casting, folds, input_pipeline, new_camera, predict, time_to_accuracy
+from benchmarks import audit, by_casting, folds, input_pipeline, new_camera, predict, time_to_accuracy
 from benchmarks.apart import apart, peak_bytes
 from benchmarks.prepared import Prepared
 from benchmarks.training import splits_of
@@ -251,6 +251,40 @@ def run(tensorflow, process, sample: Path, tmp_path_factory, tmp_path: Path, mon
         return json.loads(told.read_text())
 
     return measured
+
+
+@pytest.mark.parametrize(
+    ("seconds", "share"),
+    [
+        ({1: 10.0, 2: 5.0}, 0.0),
+        ({1: 10.0, 2: 10.0}, 1.0),
+        ({1: 10.0, 2: 5.5}, 0.1),
+        ({1: 10.0, 2: 7.0, 4: 4.0}, 0.2),
+        ({2: 6.0, 4: 4.0}, 0.2),
+        ({1: 10.0, 2: 4.9}, 0.0),
+        ({2: 6.0}, None),
+    ],
+)
+def test_what_no_second_core_takes_part_in_is_read_off_the_times(seconds, share):
+    assert audit.serial_share(seconds) == (None if share is None else pytest.approx(share, abs=1e-9))
+
+
+def test_the_audit_is_timed_on_as_many_cores_as_asked_for(sample, tmp_path):
+    words = ["--source", sample, "--images", "--cores", "1", "--json", tmp_path / "audit.json"]
+    command = [sys.executable, ROOT / "benchmarks/audit.py", *words]
+    subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
+    (row,) = json.loads((tmp_path / "audit.json").read_text())["cores"]
+    assert row["cores"] == 1
+    assert row["seconds"] > 0
+    assert row["processor_seconds"] > 0
+    assert row["serial_share"] is None
+
+
+def test_more_cores_than_there_are_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["audit", "--cores", "1", "4096"])
+    with pytest.raises(SystemExit):
+        audit.main()
+    assert "--cores asks for 4096, and this process may use" in capsys.readouterr().err
 
 
 @pytest.mark.long

@@ -1,6 +1,7 @@
 """Export: the network in every format decides as it was judged, loaded in a clean process; what does not is told."""
 
 import shutil
+import subprocess
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ from conftest import copied
 from tasks import export as verb
 from tasks.evaluate import evaluate
 from tasks.export import export
-from tasks.models import bundle, formats, networks
+from tasks.models import bundle, formats, networks, parity
 from tasks.runs.config import Evaluation, Places
 from tasks.runs.files import damage
 
@@ -111,17 +112,29 @@ def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(
     assert list((places.artifacts / "models").iterdir()) == []
 
 
-def test_when_copying_fails_no_folder_can_be_seen(own, monkeypatch):
+def test_when_copying_fails_no_folder_can_be_seen_and_no_process_is_left(own, monkeypatch):
     judged, exports, places = own
     shutil.rmtree(bundle.of(exports.digest, places))
+    begun, start = [], subprocess.Popen
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
+    def noted(*words, **options):
+        begun.append(start(*words, **options))
+        return begun[-1]
+
     with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
         patched.setattr(verb.shutil, "copyfile", full)
+        patched.setattr(parity.subprocess, "Popen", noted)
         export.fn(*judged, places)
     assert list((places.artifacts / "models").iterdir()) == []
+    assert len(begun) == len(parity.GROUPS)
+    assert all(process.returncode is not None for process in begun)
+
+
+def test_every_format_is_asked_once():
+    assert [name for names in parity.GROUPS for name in names] == list(formats.NAMES)
 
 
 @pytest.mark.parametrize("name", ["ring", "tutorial_dropout"])
