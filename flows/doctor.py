@@ -17,6 +17,8 @@ import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults wh
 
 from rich.table import Table
 
+from tasks.models.gpu_diagnosis import old_driver, why_no_gpu
+from tasks.models.gpu_signs import driver_version, look_at_machine
 from tasks.runs import registry, tracker
 from tasks.runs.addresses import parted
 from tasks.runs.commandline import Arguments, exit_status, parse
@@ -66,10 +68,15 @@ def model(places: Places) -> str:
 
 
 def device() -> str:
+    """Name the GPUs, or say why TensorFlow sees none. Without any sign of a GPU, nothing is looked for."""
     from tasks.models import devices
 
     found = devices.device()
-    return "none: training runs on the processors (`make gpu` where there is one)" if found == "CPU" else found
+    if found != "CPU":
+        return "; ".join([found, *old_driver(driver_version(), devices.cuda_version())])
+    if not look_at_machine().has_sign:
+        return "none: training runs on the processors (`make gpu` where there is one)"
+    return f"none: {why_no_gpu()}; until then training runs on the processors, which is right where no GPU is meant"
 
 
 def free_gb(place: Path) -> float:
