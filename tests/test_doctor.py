@@ -16,6 +16,7 @@ from prefect.settings import (
 )
 
 from flows import doctor
+from tasks.models.gpu_signs import Machine
 
 
 def test_the_inbox_is_counted_with_what_is_left_out(places):
@@ -48,6 +49,38 @@ def test_a_password_file_that_cannot_be_used_is_one_line_of_the_screen(monkeypat
 
 
 @pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(
+    ("seen", "machine", "driver", "expected"),
+    [
+        ("CPU", Machine(), 0, "none: training runs on the processors (`make gpu` where there is one)"),
+        (
+            "CPU",
+            Machine(cards=1),
+            0,
+            "none: no driver: install it; until then training runs on the processors, which is right where no GPU is meant",
+        ),
+        ("NVIDIA H200", Machine(smi=""), 12080, "NVIDIA H200"),
+        (
+            "NVIDIA H200",
+            Machine(smi=""),
+            11040,
+            "NVIDIA H200; the NVIDIA driver supports CUDA 11.4 and TensorFlow needs 12: "
+            "install a driver for which nvidia-smi shows CUDA 12.0 or later",
+        ),
+    ],
+)
+def test_a_gpu_is_named_or_it_is_said_why_there_is_none(seen, machine, driver, expected, monkeypatch):
+    from tasks.models import devices
+
+    monkeypatch.setattr(devices, "device", lambda: seen)
+    monkeypatch.setattr(devices, "cuda_version", lambda: "12.5.1")
+    monkeypatch.setattr(doctor, "look_at_machine", lambda: machine)
+    monkeypatch.setattr(doctor, "driver_version", lambda: driver)
+    monkeypatch.setattr(doctor, "why_no_gpu", lambda: "no driver: install it")
+    assert doctor.device() == expected
+
+
+@pytest.mark.usefixtures("tensorflow", "process")
 def test_one_screen_says_what_was_looked_at(registered, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(

@@ -85,7 +85,9 @@ def test_the_image_of_the_gpu_installs_this_lock_and_then_links():
     assert compose["services"]["worker-gpu"]["build"]["args"] == {"LOCK": "requirements-gpu.txt"}
     lines = (ROOT / "deployments/Dockerfile").read_text(encoding="utf-8").replace("\\\n", "").splitlines()
     (copied,) = [number for number, line in enumerate(lines) if line.startswith("COPY ${LOCK} /app/requirements.txt")]
-    (installed,) = [number for number, line in enumerate(lines) if re.search("RUN pip .*--requirement requirements", line)]
+    (installed,) = [
+        number for number, line in enumerate(lines) if re.search("RUN pip .*--requirement requirements", line)
+    ]
     (code,) = [number for number, line in enumerate(lines) if line.startswith("COPY deployments ")]
     (linked,) = [number for number, line in enumerate(lines) if "python deployments/link_gpu_libraries.py" in line]
     assert copied < installed < code < linked

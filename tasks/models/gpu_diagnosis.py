@@ -28,7 +28,7 @@ def reasons(machine: Machine, seen: Probe, overlooked: bool) -> Iterator[str]:
             *driver_reasons(machine, seen),
             *old_driver(machine.driver, seen.cuda),
             *library_reasons(seen.faults, machine.packages, overlooked),
-            *(f"TensorFlow says: {line}" for line in seen.ignored),
+            *(f"TensorFlow says: {line.rstrip('.')}" for line in seen.ignored),
         ]
         yield from found or ["no reason found: see TensorFlow's own log, with TF_CPP_MIN_LOG_LEVEL=0"]
 
