@@ -37,6 +37,7 @@ INSTALL = "install it on the host; a container needs the NVIDIA Container Toolki
             Machine(visible="-1"),
             "CUDA_VISIBLE_DEVICES is '-1', which leaves no GPU: unset it, or name one",
         ),
+        ("no device", Machine(visible=""), "CUDA_VISIBLE_DEVICES is '', which leaves no GPU: unset it, or name one"),
         (
             "mismatch",
             Machine(smi="Failed to initialize NVML: Driver/library version mismatch", visible="0"),
