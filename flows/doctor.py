@@ -17,8 +17,8 @@ import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults wh
 
 from rich.table import Table
 
-from tasks.models.gpu_diagnosis import old_driver, why_no_gpu
-from tasks.models.gpu_signs import driver_version, look_at_machine
+from tasks.models.gpu_diagnosis import describe_gpus
+from tasks.models.gpu_signs import look_at_machine
 from tasks.runs import registry, tracker
 from tasks.runs.addresses import parted
 from tasks.runs.commandline import Arguments, exit_status, parse
@@ -68,15 +68,15 @@ def model(places: Places) -> str:
 
 
 def device() -> str:
-    """Name the GPUs, or say why TensorFlow sees none. Without any sign of a GPU, nothing is looked for."""
+    """Name the GPUs that TensorFlow sees, or say why there are none."""
+    machine = look_at_machine()
+    if machine.has_sign:  # a process of its own looks, for a broken library can abort the one that opens it
+        return describe_gpus(machine)
+
     from tasks.models import devices
 
     found = devices.device()
-    if found != "CPU":
-        return "; ".join([found, *old_driver(driver_version(), devices.cuda_version())])
-    if not look_at_machine().has_sign:
-        return "none: training runs on the processors (`make gpu` where there is one)"
-    return f"none: {why_no_gpu()}; until then training runs on the processors, which is right where no GPU is meant"
+    return "none: training runs on the processors (`make gpu` where there is one)" if found == "CPU" else found
 
 
 def free_gb(place: Path) -> float:

@@ -14,6 +14,6 @@ FOLDER = Path(__file__).parent / "tensorflow_logs"
 
 def probed(failure: str, **answer: object) -> Probe:
     """Return what is read of the log of this failure."""
-    told = {"gpus": 0, "cuda": "12.5.1", "faults": {}} | answer
+    told = {"gpus": [], "cuda": "12.5.1", "faults": {}} | answer
     log = (FOLDER / f"{failure.replace(' ', '_')}.txt").read_text(encoding="utf-8")
     return read_probe(f"a library's own words\n{json.dumps(told)}\n", log)

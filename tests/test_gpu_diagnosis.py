@@ -137,13 +137,61 @@ def test_a_driver_that_cannot_be_opened_says_why():
     ("seen", "expected"),
     [
         (Probe(failure="no answer in 120 s"), "TensorFlow does not start (no answer in 120 s): see what `python -c"),
-        (Probe(gpus=1, cuda="12.5.1"), "a new process sees one: try again"),
+        (Probe(gpus=("NVIDIA H200",), cuda="12.5.1"), "a new process sees one: try again"),
         (Probe(), "this TensorFlow is built without CUDA: "),
     ],
 )
 def test_what_tensorflow_itself_is_comes_first(seen, expected):
     (reason,) = reasons(HEALTHY, seen, overlooked=False)
     assert reason.startswith(expected)
+
+
+LOST = Machine(
+    packages=ALL, driver=12080, lost={"libcudnn_ops.so.9": "nvidia-cudnn-cu12", "libnccl.so.2": "nvidia-nccl-cu12"}
+)
+LOST_REASONS = (
+    'TensorFlow cannot open libcudnn_ops.so.9 (nvidia-cudnn-cu12): `make gpu ARGS="--reinstall-package nvidia-cudnn-cu12"` '
+    "installs it anew; TensorFlow cannot open libnccl.so.2 (nvidia-nccl-cu12): "
+    '`make gpu ARGS="--reinstall-package nvidia-nccl-cu12"` installs it anew'
+)
+
+
+def test_a_lost_library_is_named_where_tensorflow_sees_no_gpu_and_where_it_aborts():
+    started, *libraries = reasons(LOST, Probe(failure="Cannot load symbol cudnnGetProperty"), overlooked=False)
+    assert started.startswith("TensorFlow does not start (Cannot load symbol cudnnGetProperty): ")
+    assert "; ".join(libraries) == LOST_REASONS
+    assert "; ".join(reasons(LOST, probed("nothing"), overlooked=False)) == LOST_REASONS
+
+
+def test_a_library_that_is_lost_and_not_opened_is_named_once():
+    lost = Machine(packages=ALL, lost={"libcusolver.so.11": "nvidia-cusolver-cu12"})
+    (reason,) = reasons(lost, probed("one library"), overlooked=False)
+    assert reason.count("libcusolver.so.11") == 1
+
+
+@pytest.mark.parametrize(
+    ("machine", "seen", "expected"),
+    [
+        (HEALTHY, Probe(gpus=("NVIDIA H200", "NVIDIA L4"), cuda="12.5.1"), "NVIDIA H200, NVIDIA L4"),
+        (LOST, Probe(gpus=("NVIDIA H200",), cuda="12.5.1"), f"NVIDIA H200; {LOST_REASONS}"),
+        (
+            Machine(driver=11040),
+            Probe(gpus=("NVIDIA H200",), cuda="12.5.1"),
+            "NVIDIA H200; the NVIDIA driver supports CUDA 11.4 and TensorFlow needs 12: "
+            "install a driver for which nvidia-smi shows CUDA 12.0 or later",
+        ),
+        (
+            HEALTHY,
+            probed("no management library"),
+            "none: libnvidia-ml.so.1 of the NVIDIA driver is missing: install the whole driver; a container needs "
+            "NVIDIA_DRIVER_CAPABILITIES=compute,utility; until then training runs on the processors, which is right where no GPU is meant",
+        ),
+    ],
+)
+def test_gpus_are_named_with_what_is_wrong_or_it_is_said_why_there_are_none(machine, seen, expected, monkeypatch):
+    monkeypatch.setattr(gpu_diagnosis, "probe", lambda: seen)
+    monkeypatch.setattr(gpu_diagnosis, "is_overlooked", lambda: False)
+    assert gpu_diagnosis.describe_gpus(machine) == expected
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tasks.models.gpu_libraries import (
     is_overlooked,
     library_file,
     link_overlooked,
+    lost_files,
     package_folder,
     searched_file,
 )
@@ -108,6 +109,8 @@ def install(package: str, library: str, site: Path) -> Path:
     assert folder == site / "nvidia" / folder.parent.name / "lib"
     folder.mkdir(parents=True)
     (folder / library).write_bytes(b"library")
+    record = [f"nvidia/{folder.parent.name}/lib/{library},,", f"nvidia/{folder.parent.name}/include/header.h,,"]
+    (information / "RECORD").write_text("\n".join(record), encoding="utf-8")
     return folder / library
 
 
@@ -130,8 +133,10 @@ def test_a_library_is_found_where_its_package_put_it(site):
     assert file == site / "nvidia/cuda_runtime/lib/libcudart.so.12" == library_file("libcudart.so.12")
     assert searched_file("libcudart.so.12") == file
     assert installed_packages() == {"nvidia-cuda-runtime-cu12"}
+    assert lost_files() == {}, "a header may be left out"
     file.unlink()
     assert library_file("libcudart.so.12") is None
+    assert lost_files() == {"libcudart.so.12": "nvidia-cuda-runtime-cu12"}
 
 
 def test_the_overlooked_library_is_linked_into_a_folder_that_is_searched(site, capsys):

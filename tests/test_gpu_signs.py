@@ -58,9 +58,14 @@ def test_a_card_that_tensorflow_ignores_is_named_once():
 
 
 def test_tensorflow_s_word_on_a_library_holds_before_the_other_try():
-    seen = probed("one library", gpus=1, cuda="", faults={"libcusolver.so.11": "x: other", "libcudnn.so.9": "y: other"})
+    seen = probed(
+        "one library",
+        gpus=["NVIDIA H200"],
+        cuda="",
+        faults={"libcusolver.so.11": "x: other", "libcudnn.so.9": "y: other"},
+    )
     assert seen.faults == {"libcusolver.so.11": f"libcusolver.so.11: {ABSENT}", "libcudnn.so.9": "y: other"}
-    assert (seen.gpus, seen.cuda) == (1, "")
+    assert (seen.gpus, seen.cuda) == (("NVIDIA H200",), "")
 
 
 def test_nvidia_s_graphics_cards_are_counted(tmp_path):
@@ -118,6 +123,7 @@ def test_a_machine_without_any_sign_of_a_gpu_has_none(tmp_path, monkeypatch):
     monkeypatch.setattr(gpu_signs, "DEVICES", tmp_path)
     monkeypatch.setattr(gpu_signs, "driver_version", lambda: 0)
     monkeypatch.setattr(gpu_signs, "installed_packages", frozenset)
+    monkeypatch.setattr(gpu_signs, "lost_files", dict)
     assert gpu_signs.look_at_machine() == Machine(visible="1")
     assert not gpu_signs.look_at_machine().has_sign
     (tmp_path / "nvidiactl").touch()
@@ -176,7 +182,7 @@ def test_the_probe_opens_the_log_and_each_library_by_where_it_lies(monkeypatch, 
 import json, os, sys
 level = os.environ["TF_CPP_MIN_LOG_LEVEL"]
 print(f"dso_loader.cc:144] Could not load dynamic library '{sys.argv[1]}'; dlerror: {level}: x", file=sys.stderr)
-print(json.dumps({"gpus": 0, "cuda": "12.5.1", "faults": dict.fromkeys(sys.argv[2:], "")}))
+print(json.dumps({"gpus": [], "cuda": "12.5.1", "faults": dict.fromkeys(sys.argv[2:], "")}))
 """
     monkeypatch.setattr(gpu_signs, "PROBE", code)
     monkeypatch.setattr(gpu_signs, "searched_file", lambda library: tmp_path / library if "dnn" in library else None)

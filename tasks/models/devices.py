@@ -19,11 +19,6 @@ def device() -> str:
     return ", ".join(names) or "CPU"
 
 
-def cuda_version() -> str:
-    """Return the CUDA version that TensorFlow is built for; empty without CUDA."""
-    return str(tf.sysconfig.get_build_info().get("cuda_version", ""))
-
-
 def require_gpu() -> None:
     """Raise BadInput, with the reason, when TensorFlow sees no GPU; it would train on the CPU without a word."""
     if not tf.config.list_physical_devices("GPU"):

@@ -15,10 +15,21 @@ def why_no_gpu() -> str:
     return "; ".join(reasons(look_at_machine(), probe(), is_overlooked()))
 
 
+def describe_gpus(machine: Machine) -> str:
+    """Name the GPUs that TensorFlow sees and say what is wrong with them, or say why it sees none. Takes some seconds."""
+    seen = probe()
+    if seen.gpus:
+        faults = library_reasons(machine, {}, overlooked=False)
+        return "; ".join([", ".join(seen.gpus), *old_driver(machine.driver, seen.cuda), *faults])
+    why = "; ".join(reasons(machine, seen, is_overlooked()))
+    return f"none: {why}; until then training runs on the processors, which is right where no GPU is meant"
+
+
 def reasons(machine: Machine, seen: Probe, overlooked: bool) -> Iterator[str]:
     """Yield each reason for which TensorFlow sees no GPU, with what to do about it."""
     if seen.failure:
         yield f"TensorFlow does not start ({seen.failure}): see what `python -c 'import tensorflow'` says"
+        yield from library_reasons(machine, {}, overlooked)
     elif seen.gpus:
         yield "a new process sees one: try again"
     elif not seen.cuda:
@@ -27,7 +38,7 @@ def reasons(machine: Machine, seen: Probe, overlooked: bool) -> Iterator[str]:
         found = [
             *driver_reasons(machine, seen),
             *old_driver(machine.driver, seen.cuda),
-            *library_reasons(seen.faults, machine.packages, overlooked),
+            *library_reasons(machine, seen.faults, overlooked),
             *(f"TensorFlow says: {line.rstrip('.')}" for line in seen.ignored),
         ]
         yield from found or ["no reason found: see TensorFlow's own log, with TF_CPP_MIN_LOG_LEVEL=0"]
@@ -71,21 +82,23 @@ def old_driver(driver: int, cuda: str) -> Iterator[str]:
         )
 
 
-def library_reasons(faults: Mapping[str, str], installed: frozenset[str], overlooked: bool) -> Iterator[str]:
-    """Yield the libraries that TensorFlow cannot open, grouped by what to do about them."""
+def library_reasons(machine: Machine, faults: Mapping[str, str], overlooked: bool) -> Iterator[str]:
+    """Yield the libraries that TensorFlow cannot open, or lost ones that it will miss later, grouped by what to do about them."""
     groups = dict[str, dict[str, None]]()
-    for library, fault in faults.items():
+    lost = {library: f"{library}: No such file" for library in machine.lost}
+    for library, fault in (lost | dict(faults)).items():
         if library not in (DRIVER, MANAGEMENT):
             culprit = Path(fault.partition(": ")[0]).name  # the library itself, or one that it needs
-            step = next_step(culprit, installed, overlooked)
-            groups.setdefault(step, {})[describe(culprit, fault)] = None
+            package = PACKAGES.get(culprit) or machine.lost.get(culprit)
+            step = next_step(package, machine.packages, overlooked and culprit == OVERLOOKED)
+            groups.setdefault(step, {})[describe(culprit, package, fault)] = None
     for step, libraries in groups.items():
         yield f"TensorFlow cannot open {', '.join(libraries)}: {step}"
 
 
-def describe(library: str, fault: str) -> str:
+def describe(library: str, package: str | None, fault: str) -> str:
     """Name a library with its package, and with what is wrong with it unless it is absent."""
-    facts = [PACKAGES.get(library, ""), "" if is_absent(fault) else reason_of(fault)]
+    facts = [package, "" if is_absent(fault) else reason_of(fault)]
     return f"{library} ({', '.join(filter(None, facts))})" if any(facts) else library
 
 
@@ -98,13 +111,12 @@ def reason_of(fault: str) -> str:
     return fault.partition(": ")[2] or fault
 
 
-def next_step(library: str, installed: frozenset[str], overlooked: bool) -> str:
-    """Say how to get a library that cannot be opened."""
-    package = PACKAGES.get(library)
+def next_step(package: str | None, installed: frozenset[str], overlooked: bool) -> str:
+    """Say how to get a library of this package."""
     if package is None:
         return "install it"
     if package not in installed:
         return "`make gpu` installs what is missing"
-    if library == OVERLOOKED and overlooked:
+    if overlooked:
         return "it lies where TensorFlow does not search; `make gpu` links it"
     return f'`make gpu ARGS="--reinstall-package {package}"` installs it anew'

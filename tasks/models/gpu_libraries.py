@@ -1,5 +1,6 @@
 """GPU libraries: what TensorFlow's loader opens before it uses a GPU, which package brings it, and where it must lie."""
 
+import csv
 import os
 from importlib import metadata
 from pathlib import Path
@@ -59,6 +60,21 @@ def searched_file(library: str) -> Path | None:
 
 def installed_packages() -> frozenset[str]:
     return frozenset(package for package in PACKAGES.values() if package_folder(package))
+
+
+def lost_files() -> dict[str, str]:
+    """Return the libraries that an installed package lists and that are not there, each with its package.
+
+    TensorFlow opens some only while it trains, such as the parts of cuDNN: it lists the GPU without them, or the process aborts.
+    """
+    lost = {}
+    for package in sorted(installed_packages()):
+        installed = metadata.distribution(package)
+        rows = csv.reader((installed.read_text("RECORD") or "").splitlines())  # `files` leaves out what is not there
+        for file in (Path(str(installed.locate_file(row[0]))) for row in rows):
+            if ".so" in file.suffixes and not file.exists():
+                lost[file.name] = package
+    return lost
 
 
 def is_overlooked() -> bool:

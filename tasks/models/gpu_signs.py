@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.models.gpu_libraries import OPENED, installed_packages, searched_file
+from tasks.models.gpu_libraries import OPENED, installed_packages, lost_files, searched_file
 
 DRIVER = "libcuda.so.1"
 PROBE_LIMIT = 120.0  # s; loading TensorFlow takes 3 s on an idle machine
@@ -26,7 +26,8 @@ LOG = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "dso_loader=1,cuda_diagnos
 PROBE = """
 import ctypes, json, os, sys
 import tensorflow as tf
-gpus, faults = len(tf.config.list_physical_devices("GPU")), {}
+devices, faults = tf.config.list_physical_devices("GPU"), {}
+gpus = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in devices]
 for file in sys.argv[1:]:
     try:
         ctypes.CDLL(file)
@@ -47,6 +48,8 @@ class Machine:
     """What `nvidia-smi` says when it fails; empty where it works, None where there is none."""
     packages: frozenset[str] = frozenset()
     """Packages of `make gpu` that are installed."""
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Library that is not where its package put it: the package."""
     visible: str | None = None
     """CUDA_VISIBLE_DEVICES."""
     driver: int = 0
@@ -61,7 +64,7 @@ class Machine:
 class Probe:
     """What a process of its own says about TensorFlow and its libraries."""
 
-    gpus: int = 0
+    gpus: tuple[str, ...] = ()
     cuda: str = ""
     """CUDA version that TensorFlow is built for; empty without CUDA."""
     faults: Mapping[str, str] = field(default_factory=dict)
@@ -80,6 +83,7 @@ def look_at_machine() -> Machine:
         device_files=any(DEVICES.glob("nvidia*")) or (DEVICES / "dxg").exists(),  # dxg: Windows' subsystem for Linux
         smi=ask_smi(),
         packages=installed_packages(),
+        lost=lost_files(),
         visible=os.environ.get("CUDA_VISIBLE_DEVICES"),
         driver=driver_version(),
     )
@@ -139,7 +143,7 @@ def read_probe(answer: str, log: str) -> Probe:
     start = re.search(r"failed call to cuInit: (?:.*Failed call to cuInit: )?(.+)$", log, re.MULTILINE)
     ignored = re.findall(r"\] (Ignoring visible gpu device .+)$", log, re.MULTILINE)
     return Probe(
-        gpus=told["gpus"],
+        gpus=tuple(told["gpus"]),
         cuda=told["cuda"],
         faults={**told["faults"], **loader_faults(log)},
         start=start[1] if start else "",
