@@ -28,7 +28,7 @@ def describe_gpus(machine: Machine) -> str:
 def reasons(machine: Machine, seen: Probe, overlooked: bool) -> Iterator[str]:
     """Yield each reason for which TensorFlow sees no GPU, with what to do about it."""
     if seen.failure:
-        yield f"TensorFlow does not start ({seen.failure}): see what `python -c 'import tensorflow'` says"
+        yield f"TensorFlow fails while it lists its devices ({seen.failure})"
         yield from library_reasons(machine, {}, overlooked)
     elif seen.gpus:
         yield "a new process sees one: try again"
