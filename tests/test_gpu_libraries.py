@@ -109,7 +109,10 @@ def install(package: str, library: str, site: Path) -> Path:
     assert folder == site / "nvidia" / folder.parent.name / "lib"
     folder.mkdir(parents=True)
     (folder / library).write_bytes(b"library")
-    record = [f"nvidia/{folder.parent.name}/lib/{library},,", f"nvidia/{folder.parent.name}/include/header.h,,"]
+    record = [
+        f"nvidia/{folder.parent.name}/lib/{library},sha256=x,7",
+        f"nvidia/{folder.parent.name}/include/header.h,,",
+    ]
     (information / "RECORD").write_text("\n".join(record), encoding="utf-8")
     return folder / library
 
@@ -134,6 +137,8 @@ def test_a_library_is_found_where_its_package_put_it(site):
     assert searched_file("libcudart.so.12") == file
     assert installed_packages() == {"nvidia-cuda-runtime-cu12"}
     assert lost_files() == {}, "a header may be left out"
+    file.write_bytes(b"cut")
+    assert lost_files() == {"libcudart.so.12": "nvidia-cuda-runtime-cu12"}
     file.unlink()
     assert library_file("libcudart.so.12") is None
     assert lost_files() == {"libcudart.so.12": "nvidia-cuda-runtime-cu12"}

@@ -158,9 +158,9 @@ def test_the_driver_tells_its_version_or_there_is_none(monkeypatch):
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("raise ImportError('no libstdc++ here')", "ImportError: no libstdc++ here"),
+        ("raise ImportError('no libstdc++ here')", "exit status 1: ImportError: no libstdc++ here"),
         ("import os; os._exit(3)", "exit status 3"),
-        ("import os; os.abort()", "exit status -6"),
+        ("import os; os.abort()", "SIGABRT"),
     ],
 )
 @pytest.mark.usefixtures("process")

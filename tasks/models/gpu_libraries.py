@@ -63,16 +63,18 @@ def installed_packages() -> frozenset[str]:
 
 
 def lost_files() -> dict[str, str]:
-    """Return the libraries that an installed package lists and that are not there, each with its package.
+    """Return the libraries of installed packages that are not there in full, each with its package.
 
     TensorFlow opens some only while it trains, such as the parts of cuDNN: it lists the GPU without them, or the process aborts.
+    A file that was cut ends the process that opens it.
     """
     lost = {}
     for package in sorted(installed_packages()):
         installed = metadata.distribution(package)
         rows = csv.reader((installed.read_text("RECORD") or "").splitlines())  # `files` leaves out what is not there
-        for file in (Path(str(installed.locate_file(row[0]))) for row in rows):
-            if ".so" in file.suffixes and not file.exists():
+        for name, _, size in rows:
+            file = Path(str(installed.locate_file(name)))
+            if ".so" in file.suffixes and not (file.exists() and size in ("", str(file.stat().st_size))):
                 lost[file.name] = package
     return lost
 

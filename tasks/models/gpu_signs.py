@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ class Machine:
     packages: frozenset[str] = frozenset()
     """Packages of `make gpu` that are installed."""
     lost: Mapping[str, str] = field(default_factory=dict)
-    """Library that is not where its package put it: the package."""
+    """Library that is not there as its package put it: the package."""
     visible: str | None = None
     """CUDA_VISIBLE_DEVICES."""
     driver: int = 0
@@ -133,8 +134,14 @@ def probe() -> Probe:
     except subprocess.TimeoutExpired:
         return Probe(failure=f"no answer in {PROBE_LIMIT:g} s")
     if done.returncode:
-        return Probe(failure="".join(done.stderr.strip().splitlines()[-1:]) or f"exit status {done.returncode}")
+        return Probe(failure=describe_end(done.returncode, done.stderr))
     return read_probe(done.stdout, done.stderr)
+
+
+def describe_end(status: int, log: str) -> str:
+    """Say how a process failed: its exit status or the signal that ended it, and the last line that it wrote."""
+    end = signal.Signals(-status).name if status < 0 else f"exit status {status}"
+    return ": ".join([end, *log.strip().splitlines()[-1:]])
 
 
 def read_probe(answer: str, log: str) -> Probe:
