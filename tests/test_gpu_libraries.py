@@ -1,5 +1,6 @@
 """GPU libraries: the lock, the image and the table hold what TensorFlow's own metadata and binary ask for."""
 
+import importlib
 import mmap
 import re
 import tomllib
@@ -105,6 +106,7 @@ def install(package: str, library: str, site: Path) -> Path:
     information = site / f"{package.replace('-', '_')}-12.0.dist-info"
     information.mkdir(parents=True)
     (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 12.0\n", encoding="utf-8")
+    importlib.invalidate_caches()  # it goes by the folder's time, whose steps are of some milliseconds
     folder = package_folder(package)
     assert folder == site / "nvidia" / folder.parent.name / "lib"
     folder.mkdir(parents=True)
