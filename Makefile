@@ -76,7 +76,8 @@ watch: .venv/run  ## is there anything new to learn from? ARGS="--once --source 
 	@$(BIN)/python flows/watch.py $(ARGS)
 
 gpu: .venv/run  ## the libraries that TensorFlow needs on an NVIDIA GPU, into the same virtual environment
-	$(INSTALL) -r requirements-gpu.txt
+	$(INSTALL) -r requirements-gpu.txt $(ARGS)
+	$(BIN)/python deployments/link_gpu_libraries.py
 
 doctor: .venv/run  ## what is there: versions, GPU, disk, server, credentials
 	@$(BIN)/python flows/doctor.py

@@ -17,6 +17,8 @@ import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults wh
 
 from rich.table import Table
 
+from tasks.models.gpu_diagnosis import describe_gpus
+from tasks.models.gpu_signs import look_at_machine
 from tasks.runs import registry, tracker
 from tasks.runs.addresses import parted
 from tasks.runs.commandline import Arguments, exit_status, parse
@@ -66,6 +68,11 @@ def model(places: Places) -> str:
 
 
 def device() -> str:
+    """Name the GPUs that TensorFlow sees, or say why there are none."""
+    machine = look_at_machine()
+    if machine.has_sign:  # a process of its own looks, for a broken library can abort the one that opens it
+        return describe_gpus(machine)
+
     from tasks.models import devices
 
     found = devices.device()

@@ -36,12 +36,16 @@ def test_the_least_able_of_several_gpus_decides(monkeypatch):
 
 
 def test_without_a_gpu_it_is_said_what_to_do(monkeypatch):
-    from tasks.models import devices
+    from tasks.models import devices, gpu_diagnosis
 
     Gpus(monkeypatch)
     assert devices.device_class() == "cpu"
     assert devices.device() == "CPU"
-    with pytest.raises(BadInput, match="sees no GPU, and --require-gpu asks for one: see that `nvidia-smi` answers"):
+    monkeypatch.setattr(gpu_diagnosis, "why_no_gpu", lambda: "no driver: install it")
+    with pytest.raises(
+        BadInput,
+        match="sees no GPU, and --require-gpu asks for one: no driver: install it; or leave --require-gpu out$",
+    ):
         devices.require_gpu()
 
 

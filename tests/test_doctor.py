@@ -16,6 +16,7 @@ from prefect.settings import (
 )
 
 from flows import doctor
+from tasks.models.gpu_signs import Machine
 
 
 def test_the_inbox_is_counted_with_what_is_left_out(places):
@@ -48,6 +49,21 @@ def test_a_password_file_that_cannot_be_used_is_one_line_of_the_screen(monkeypat
 
 
 @pytest.mark.usefixtures("tensorflow")
+def test_a_gpu_is_looked_for_only_where_there_is_a_sign_of_one(monkeypatch):
+    from tasks.models import devices
+
+    monkeypatch.setattr(doctor, "describe_gpus", lambda machine: f"{machine.cards} cards, and no driver")
+    for machine, seen, expected in (
+        (Machine(cards=2), "CPU", "2 cards, and no driver"),
+        (Machine(), "CPU", "none: training runs on the processors (`make gpu` where there is one)"),
+        (Machine(), "AMD", "AMD"),
+    ):
+        monkeypatch.setattr(devices, "device", lambda seen=seen: seen)
+        monkeypatch.setattr(doctor, "look_at_machine", lambda machine=machine: machine)
+        assert doctor.device() == expected
+
+
+@pytest.mark.usefixtures("tensorflow", "process")
 def test_one_screen_says_what_was_looked_at(registered, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(

@@ -4,6 +4,7 @@ from functools import cache
 
 import tensorflow as tf
 
+from tasks.models import gpu_diagnosis
 from tasks.models.tuning import DeviceClass, class_of
 from tasks.runs.errors import BadInput
 
@@ -16,12 +17,12 @@ def device() -> str:
 
 
 def require_gpu() -> None:
-    """Raises BadInput when TensorFlow sees no GPU; it would train on the CPU without a word."""
+    """Raise BadInput, with the reason, when TensorFlow sees no GPU; it would train on the CPU without a word."""
     if not tf.config.list_physical_devices("GPU"):
         build = "with" if tf.test.is_built_with_cuda() else "without"
         raise BadInput(
             f"TensorFlow {tf.__version__} (built {build} CUDA) sees no GPU, and --require-gpu asks for one: "
-            "see that `nvidia-smi` answers, install the libraries with `make gpu`, or leave --require-gpu out"
+            f"{gpu_diagnosis.why_no_gpu()}; or leave --require-gpu out"
         )
 
 

@@ -1,0 +1,22 @@
+"""Link GPU libraries: let TensorFlow's loader find cuSOLVER, whose folder it does not search. `make gpu` and the image run this.
+
+python deployments/link_gpu_libraries.py
+"""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+
+from tasks.models.gpu_libraries import OVERLOOKED, link_overlooked
+
+
+def main() -> None:
+    link = link_overlooked()
+    print(
+        f"{OVERLOOKED} is linked: {link}" if link else f"no {OVERLOOKED} to link: NVIDIA's packages are not installed"
+    )
+
+
+if __name__ == "__main__":
+    main()
