@@ -1,0 +1,481 @@
+"""Parts of `benchmarks/gpu.py`: each answers one question, and hands on each figure as soon as it is known."""
+
+import gc
+import math
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.apart import peak_bytes, seconds
+from benchmarks.gpu_images import NETWORKS, examples, packed_from, write_arrays
+from benchmarks.limited import Emit, Stop, figures_of, first_line
+from tasks.runs.config import ModelName, Recipe, Training
+from tasks.runs.threads import processors
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+    from tasks.images.batches import Examples
+
+POLICIES = {"float32": ("float32", False), "tf32": ("float32", True), "bfloat16": ("mixed_bfloat16", True)}
+"""Of each precision: the policy of Keras, and whether products of float32 may be computed in TF32."""
+BACKWARD = 2  # times the operations of the way forward: the gradients of the weights, and those of the inputs
+ROUNDS = 3  # a figure is their median
+
+
+class Sizes(NamedTuple):
+    """How much each part does."""
+
+    product: int
+    """Rows of the square matrices whose product is a ceiling."""
+    copied: int
+    """Numbers of float32 that are copied."""
+    batches: tuple[int, ...]
+    precisions: tuple[str, ...]
+    executions: tuple[int, ...]
+    """Steps per execution, besides 1."""
+    xla: tuple[ModelName, ...]
+    """Networks that are compiled."""
+    fed: tuple[int, ...]
+    """Batch sizes at which the waiting is measured."""
+    least: float
+    """Seconds that a step is measured for."""
+    trained: ModelName
+    """What the short trainings train."""
+    images: int
+    """Of the short trainings."""
+    epochs: int
+    """Of the short trainings, more than `KILLED_AFTER`."""
+    whole: int | None = None
+    """Epochs of the whole trainings; None: as many as the recipe says."""
+
+
+class Job(NamedTuple):
+    """What all parts are told."""
+
+    gpu: bool
+    sizes: Sizes
+    folder: Path
+    """Scratch: arrays, checkpoints, and what the parts found."""
+    source: str | None = None
+    """None: a few drawn castings."""
+    images: int | None = None
+    """Most training images; None: all."""
+    beside: dict[str, dict] = {}
+    """Figures of whole trainings elsewhere, by network."""
+
+
+# Arithmetic
+
+
+def operations(layers: Iterable[tuple[Sequence[int], Sequence[int]]]) -> int:
+    """Return the floating-point operations of a step for one image, from the shapes of each layer's kernel and its output.
+
+    A kernel is (rows, columns, planes, filters) or (inputs, outputs), an output (rows, columns, filters) or (outputs,).
+    """
+    forward = sum(2 * math.prod(kernel) * math.prod(output[:-1]) for kernel, output in layers)
+    return forward * (1 + BACKWARD)
+
+
+def rates(batch: int, seconds: float, work: int, ceiling: float | None) -> dict[str, float | None]:
+    """Return the figures of a step that takes so long for a batch of images of so many operations each."""
+    teraflops = work * batch / seconds / 1e12
+    return {
+        "milliseconds": 1e3 * seconds,
+        "images_per_second": batch / seconds,
+        "teraflops": teraflops,
+        "share_of_ceiling": teraflops / ceiling if ceiling else None,
+    }
+
+
+def waiting(spent: float | None, from_memory: float | None) -> dict[str, float]:
+    """Return the share of a step that it takes longer than one whose data are in memory, as far as both were measured."""
+    return {"share_of_waiting": 1 - from_memory / spent} if spent and from_memory else {}
+
+
+class Combination(NamedTuple):
+    """A step to measure."""
+
+    network: ModelName
+    batch: int
+    precision: str
+    xla: bool = False
+    executions: int = 1
+
+    def __str__(self) -> str:
+        more = f"{' XLA' if self.xla else ''}{f' x{self.executions}' if self.executions > 1 else ''}"
+        return f"{self.network} {self.batch} {self.precision}{more}"
+
+
+def plan(sizes: Sizes, xla: bool) -> list[Combination]:
+    """Return the steps to measure, the most telling first.
+
+    Without XLA that is all of the first batch size, then the others; with it, where each takes long to compile, the first precision.
+    """
+
+    def each(batch: int, precision: str, executions: int = 1) -> list[Combination]:
+        networks = sizes.xla if xla else NETWORKS
+        return [Combination(network, batch, precision, xla, executions) for network in networks]
+
+    if xla:
+        return [one for precision in sizes.precisions for batch in sizes.batches for one in each(batch, precision)]
+    first = sizes.batches[0]
+    single = [one for batch in sizes.batches for precision in sizes.precisions for one in each(batch, precision)]
+    repeated = [one for many in sizes.executions for one in each(first, sizes.precisions[0], many)]
+    return sorted([*single, *repeated], key=lambda one: sizes.batches.index(one.batch))
+
+
+# Device
+
+
+def prepare(job: Job, emit: Emit) -> None:
+    """Make the arrays that the other parts learn from."""
+    write_arrays(packed_from(job.source, job.images, job.folder), job.folder, emit)
+
+
+def set_up(job: Job) -> None:
+    """Load TensorFlow. Raises Stop when a GPU was asked for and it sees none."""
+    import tensorflow as tf
+
+    from tasks.models import devices
+
+    if job.gpu and not tf.config.list_physical_devices("GPU"):
+        raise Stop(
+            f"TensorFlow {tf.__version__} sees no GPU: see that `nvidia-smi` answers, and install the libraries with `make gpu`, "
+            "or measure the processors with --device cpu"
+        )
+    devices.share_memory()
+
+
+def device(job: Job, emit: Emit) -> None:
+    """Say what TensorFlow computes on, and measure its ceilings."""
+    set_up(job)
+    emit("device", hardware())
+    emit("versions", versions())
+    for precision in job.sizes.precisions:
+        emit(f"product {precision}", product(job.sizes.product, precision, job.sizes.least))
+    emit("copy", copy(job.sizes.copied, job.sizes.least))
+    if job.gpu:
+        emit("copy to the device", sent(job.sizes.copied, job.sizes.least))
+        emit("loaded", {"libraries": ", ".join(loaded(Path("/proc/self/maps").read_text()))})
+
+
+def hardware() -> dict[str, object]:
+    import tensorflow as tf
+
+    from tasks.models import devices
+
+    gpus = tf.config.list_physical_devices("GPU")
+    details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e6
+    return {
+        "name": devices.device(),
+        "gpus": len(gpus),
+        "compute_capability": ".".join(map(str, details.get("compute_capability", ()))) or None,
+        **nvidia_smi("driver_version", "memory.total"),
+        "processors": processors(),
+        "memory_mb": memory,
+    }
+
+
+def nvidia_smi(*asked: str) -> dict[str, str]:
+    """Return what the driver's tool says of the first GPU; nothing where there is no such tool, or it has no answer."""
+    if not shutil.which("nvidia-smi"):
+        return {}
+    command = ["nvidia-smi", f"--query-gpu={','.join(asked)}", "--format=csv,noheader"]
+    lines = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout.splitlines()
+    values = lines[0].split(", ") if lines else []
+    return dict(zip((name.replace(".", "_") for name in asked), values, strict=False))
+
+
+def versions() -> dict[str, object]:
+    import keras
+    import tensorflow as tf
+
+    build = tf.sysconfig.get_build_info()
+    return {
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+        "built_for_cuda": build.get("cuda_version"),
+        "built_for_cudnn": build.get("cudnn_version"),
+    }
+
+
+def loaded(maps: str) -> list[str]:
+    """Return NVIDIA's libraries in a process's map of its memory."""
+    return sorted(set(re.findall(r"lib(?:cu|nv)[\w.-]*\.so[\d.]*", maps)))
+
+
+@contextmanager
+def arithmetic(precision: str) -> Iterator[None]:
+    """Compute by a precision's policy, for networks made inside, and in TF32 or not."""
+    import tensorflow as tf
+
+    from tasks.models import fitting
+
+    policy, tf32 = POLICIES[precision]
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(tf32)
+    try:
+        with fitting.computing(policy):
+            yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
+def median_seconds(work: Callable[[int], object], least: float) -> float:
+    """Return the seconds of one of the repetitions that `work` does in a row and waits for, in rounds of at least so many seconds."""
+    work(2)
+    times = min(1_000, max(2, round(2 * least / seconds(partial(work, 2)))))
+    return statistics.median(seconds(partial(work, times)) for _ in range(ROUNDS)) / times
+
+
+def product(size: int, precision: str, least: float) -> dict[str, float]:
+    """Measure the product of two square matrices."""
+    import tensorflow as tf
+
+    kind = tf.bfloat16 if precision == "bfloat16" else tf.float32
+    left, right = (tf.cast(tf.random.stateless_normal((size, size), (0, n)) / size**0.5, kind) for n in range(2))
+
+    @tf.function
+    def repeat(times: "tf.Tensor") -> "tf.Tensor":
+        result = left
+        for _ in tf.range(times):
+            result = tf.matmul(result, right)
+        return tf.reduce_sum(result)
+
+    with arithmetic(precision):
+        spent = median_seconds(lambda times: repeat(tf.constant(times)).numpy(), least)
+    return {"size": size, "milliseconds": 1e3 * spent, "teraflops": 2 * size**3 / spent / 1e12}
+
+
+def copy(numbers: int, least: float) -> dict[str, float]:
+    """Measure how fast memory is read and written at once."""
+    import tensorflow as tf
+
+    first = tf.zeros(numbers)
+
+    @tf.function
+    def repeat(times: "tf.Tensor") -> "tf.Tensor":
+        result = first
+        for _ in tf.range(times):
+            result = result + 1.0
+        return result[-1]
+
+    spent = median_seconds(lambda times: repeat(tf.constant(times)).numpy(), least)
+    return {"megabytes": 4 * numbers / 1e6, "milliseconds": 1e3 * spent, "gb_per_second": 8 * numbers / spent / 1e9}
+
+
+def sent(numbers: int, least: float) -> dict[str, float]:
+    """Measure how fast arrays of the host come to the device."""
+    import tensorflow as tf
+
+    with tf.device("/CPU:0"):
+        host = tf.zeros(numbers)
+
+    def send(times: int) -> None:
+        for _ in range(times):
+            with tf.device("/GPU:0"):
+                tf.identity(host)[-1].numpy()
+
+    spent = median_seconds(send, least)
+    return {"megabytes": 4 * numbers / 1e6, "milliseconds": 1e3 * spent, "gb_per_second": 4 * numbers / spent / 1e9}
+
+
+# Steps
+
+
+def steps(job: Job, emit: Emit, xla: bool = False) -> None:
+    """Measure the step of each network by batch size, precision and steps per execution; or compiled with XLA."""
+    set_up(job)
+    combinations = plan(job.sizes, xla)
+    for number, combination in enumerate(combinations, 1):
+        figures = attempt(partial(step, combination, job))
+        emit(str(combination), {**figures, "number": f"{number} of {len(combinations)}"})
+
+
+def attempt(measure: Callable[[], dict]) -> dict:
+    """Return the figures, or why there are none: most likely too little memory, and the next may need less."""
+    try:
+        return measure()
+    except Exception as error:
+        return {"error": first_line(error)}
+
+
+def ceilings(folder: Path) -> dict[str, float]:
+    """Return the TFLOP/s of a large product that the part `device` has measured, by precision."""
+    found = figures_of("device", folder)
+    return {name.split()[1]: figures["teraflops"] for name, figures in found.items() if name.startswith("product ")}
+
+
+def step(combination: Combination, job: Job) -> dict[str, object]:
+    """Measure one combination, its batch in the device's memory."""
+    recipe = recipe_of(combination.network, combination.batch, combination.xla)
+    with arithmetic(combination.precision):
+        learner, work = fresh(recipe, job, combination.executions)
+        batches = resident(learner, *drawn(learner, combination.batch))
+        first, seconds = timed(learner, batches, job.sizes.least)
+    figures = rates(combination.batch, seconds, work, ceilings(job.folder).get(combination.precision))
+    return {**figures, "peak_mb": peak(job) / 1e6, "first_seconds": first}
+
+
+def recipe_of(network: ModelName, batch: int, xla: bool = False) -> Recipe:
+    return Training.model_validate({"model": network, "batch_size": batch, "jit_compile": xla}).recipe()
+
+
+def fresh(recipe: Recipe, job: Job, executions: int = 1) -> tuple["keras.Model", int]:
+    """Return a new learner, alone in memory, and the operations of its step for one image."""
+    import keras
+    import tensorflow as tf
+
+    from tasks.models import fitting
+
+    keras.backend.clear_session()
+    gc.collect()
+    if job.gpu:
+        tf.config.experimental.reset_memory_stats("GPU:0")
+    network = fitting.made(recipe)
+    learner = fitting.compiled(network, recipe, 10_000)
+    learner.steps_per_execution = executions
+    shapes = [(layer.kernel.shape, layer.output.shape[1:]) for layer in network.layers if hasattr(layer, "kernel")]
+    return learner, operations(shapes)
+
+
+def drawn(learner: "keras.Model", batch: int) -> tuple["tf.Tensor", "tf.Tensor"]:
+    """Return a random batch, made where it is used: pixels do not change how long a step takes."""
+    import tensorflow as tf
+
+    images = tf.random.stateless_uniform((batch, *learner.input_shape[1:]), (0, 0), maxval=255)
+    return images, tf.range(batch) % 2
+
+
+def resident(learner: "keras.Model", images: "tf.Tensor", labels: "tf.Tensor") -> "tf.data.Dataset":
+    """Let each step learn from one batch that stays where it is, and return what `fit` is given instead: an image a step."""
+    import tensorflow as tf
+
+    learn = learner.train_step
+    learner.train_step = lambda _: learn((images, labels))
+    return tf.data.Dataset.from_tensors((np.asarray(images[:1]), np.asarray(labels[:1]))).repeat()
+
+
+def peak(job: Job) -> float:
+    """Return the most bytes in use at once: on the GPU since the learner was made, else of this process so far."""
+    import tensorflow as tf
+
+    return tf.config.experimental.get_memory_info("GPU:0")["peak"] if job.gpu else peak_bytes()
+
+
+def timed(learner: "keras.Model", batches: "tf.data.Dataset", least: float, more: Sequence = ()) -> tuple[float, float]:
+    """Return the seconds of the first execution, with all that is traced and compiled for it, and those of a step later on.
+
+    `fit` itself runs them, for at least so many seconds a round; `more` are callbacks.
+    """
+    import keras
+
+    class Stopwatch(keras.callbacks.Callback):
+        def on_train_begin(self, logs: dict | None = None) -> None:
+            self.began, self.first, self.rest = time.perf_counter(), 0.0, 0.0
+
+        def on_train_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
+            if not self.first:
+                float(logs["loss"])  # waits until it is computed
+                self.first = time.perf_counter() - self.began
+
+        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # the loss is known: all is computed
+            self.rest = time.perf_counter() - self.began - self.first
+
+    def run(executions: int) -> tuple[float, float]:
+        watch, number = Stopwatch(), learner.steps_per_execution
+        learner.fit(
+            x=batches, steps_per_epoch=(1 + executions) * number, callbacks=[watch, *more], shuffle=False, verbose=0
+        )
+        return watch.first, watch.rest / (executions * number)
+
+    first, guess = run(1)
+    executions = min(200, max(1, round(least / guess / learner.steps_per_execution)))
+    return first, statistics.median(run(executions)[1] for _ in range(ROUNDS))
+
+
+# Input
+
+
+def feeds(job: Job, emit: Emit) -> None:
+    """Measure what a step waits for its images, by where they come from."""
+    set_up(job)
+    for batch in job.sizes.fed:
+        for network in NETWORKS:
+            shown, recipe, memory = examples(job.folder, network, "train"), recipe_of(network, batch), None
+            for feed in feeds_of(recipe):
+                figures = attempt(partial(fed, feed, shown, recipe, job))
+                memory = memory or figures.get("milliseconds")
+                emit(f"{network} {batch} {feed}", {**figures, **waiting(figures.get("milliseconds"), memory)})
+
+
+def feeds_of(recipe: Recipe) -> list[str]:
+    """Return where the images of a step come from, first the memory of the device; the tutorial's networks see no alterations."""
+    plain = ["memory", "memory, loss read", "pipeline"]
+    return plain if recipe.model.startswith("tutorial") else [*plain, "altered by the host", "altered by the device"]
+
+
+def fed(feed: str, shown: "Examples", recipe: Recipe, job: Job) -> dict[str, Any]:
+    """Measure the step on one of `feeds_of`."""
+    import keras
+    import tensorflow as tf
+
+    from benchmarks.input_pipeline import ENDLESS, alone
+    from tasks.images import batches
+
+    figures, more = dict[str, Any](), []
+    mean = float(recipe.batch_size)  # images of a batch
+    with arithmetic(job.sizes.precisions[0]):
+        learner, _ = fresh(recipe, job)
+        if feed in ("pipeline", "altered by the host"):
+            with tf.device("/CPU:0"):
+                altered = recipe.view if feed.startswith("altered") else None
+                data = batches.training_batches(
+                    shown, batch_size=recipe.batch_size, epochs=ENDLESS, seed=0, altered=altered
+                )
+            mean = len(shown.labels) / batches.steps(shown, recipe.batch_size)  # the last of an epoch may be smaller
+            figures["alone_images_per_second"] = 1 / alone(data, 10, mean).wall
+        elif feed == "altered by the device":
+            data = altering(learner, shown, recipe)
+        else:
+            data = resident(learner, *drawn(learner, recipe.batch_size))
+            more = [keras.callbacks.TerminateOnNaN()] if feed.endswith("loss read") else []
+        _, seconds = timed(learner, data, job.sizes.least, more)
+    return {"milliseconds": 1e3 * seconds, "images_per_second": mean / seconds, **figures}
+
+
+def altering(learner: "keras.Model", shown: "Examples", recipe: Recipe) -> "tf.data.Dataset":
+    """Let each step draw a batch of images that all lie on the device, and alter it there.
+
+    By XLA: some of the operations on uint8 and uint16 have no kernel for a GPU, and would be done by the host without a word.
+    """
+    import tensorflow as tf
+
+    from tasks.images.alterations import ALTERATIONS
+
+    pixels, labels, learn = tf.constant(shown.pixels), tf.constant(shown.labels), learner.train_step
+
+    @tf.function(jit_compile=True)
+    def draw(pixels: "tf.Tensor", labels: "tf.Tensor", step: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
+        seeds = tf.stack([tf.zeros_like(step), step])
+        numbers = tf.random.stateless_uniform([recipe.batch_size], seeds, maxval=len(shown.labels), dtype=tf.int32)
+        return ALTERATIONS[recipe.view](tf.gather(pixels, numbers), seeds, False), tf.gather(labels, numbers)
+
+    learner.train_step = lambda _: learn(draw(pixels, labels, tf.cast(learner.optimizer.iterations.value, tf.int64)))
+    return tf.data.Dataset.from_tensors((shown.pixels[:1].astype(np.float32), shown.labels[:1])).repeat()
