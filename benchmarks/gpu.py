@@ -34,16 +34,16 @@ from tasks.runs.errors import BadInput
 from tasks.runs.files import json_object, write_whole
 
 GPU = Sizes(
-    product=8_192, copied=2**28, batches=(32, 512, 128, 1_024), precisions=("bfloat16", "tf32", "float32"),
-    executions=(8, 32), xla=NETWORKS, fed=(32, 512), least=0.4, trained="ring", images=2_048, epochs=4,
+    networks=NETWORKS, product=8_192, copied=2**27, batches=(32, 512, 128, 1_024), precisions=("bfloat16", "tf32", "float32"),
+    executions=(8, 32), fed=(32, 512), least=0.4, trained="ring", images=2_048, epochs=4,
 )  # fmt: skip
 CPU = Sizes(
-    product=1_024, copied=2**24, batches=(32, 128), precisions=("float32", "bfloat16"),
-    executions=(8,), xla=("compact", "ring"), fed=(32,), least=0.5, trained="compact", images=512, epochs=3,
+    networks=NETWORKS, product=1_024, copied=2**24, batches=(32, 128), precisions=("float32", "bfloat16"),
+    executions=(8,), fed=(32,), least=0.5, trained="compact", images=512, epochs=3,
 )  # fmt: skip
 SHORT = Sizes(
-    product=256, copied=2**16, batches=(2,), precisions=("float32",),
-    executions=(2,), xla=("compact",), fed=(2,), least=0.0, trained="compact", images=16, epochs=3, whole=1,
+    networks=("ring",), product=256, copied=2**16, batches=(2,), precisions=("float32",),
+    executions=(2,), fed=(2,), least=0.0, trained="compact", images=16, epochs=3, whole=1,
 )  # fmt: skip
 IMAGES = ("whole", "deterministic", "pair", "input")  # parts that need what `prepare` makes
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmarks.apart import peak_bytes, seconds
-from benchmarks.gpu_images import NETWORKS, examples, packed_from, write_arrays
+from benchmarks.gpu_images import examples, packed_from, write_arrays
 from benchmarks.limited import Emit, Stop, figures_of, first_line
 from tasks.runs.config import ModelName, Recipe, Training
 from tasks.runs.threads import processors
@@ -38,6 +38,8 @@ ROUNDS = 3  # a figure is their median
 class Sizes(NamedTuple):
     """How much each part does."""
 
+    networks: tuple[ModelName, ...]
+    """Those whose steps are measured."""
     product: int
     """Rows of the square matrices whose product is a ceiling."""
     copied: int
@@ -46,8 +48,6 @@ class Sizes(NamedTuple):
     precisions: tuple[str, ...]
     executions: tuple[int, ...]
     """Steps per execution, besides 1."""
-    xla: tuple[ModelName, ...]
-    """Networks that are compiled."""
     fed: tuple[int, ...]
     """Batch sizes at which the waiting is measured."""
     least: float
@@ -100,6 +100,15 @@ def rates(batch: int, seconds: float, work: int, ceiling: float | None) -> dict[
     }
 
 
+def pays_from(plain: dict, compiled: dict) -> int | None:
+    """Return after how many steps what compiling takes is gained; None where that is never, or not known."""
+    if not {"milliseconds", "first_seconds"} <= plain.keys() & compiled.keys():
+        return None
+    gained = plain["milliseconds"] - compiled["milliseconds"]
+    spent = 1e3 * (compiled["first_seconds"] - plain["first_seconds"])
+    return max(0, math.ceil(spent / gained)) if gained > 0 else None
+
+
 def waiting(spent: float | None, from_memory: float | None) -> dict[str, float]:
     """Return the share of a step that it takes longer than one whose data are in memory, as far as both were measured."""
     return {"share_of_waiting": 1 - from_memory / spent} if spent and from_memory else {}
@@ -126,8 +135,7 @@ def plan(sizes: Sizes, xla: bool) -> list[Combination]:
     """
 
     def each(batch: int, precision: str, executions: int = 1) -> list[Combination]:
-        networks = sizes.xla if xla else NETWORKS
-        return [Combination(network, batch, precision, xla, executions) for network in networks]
+        return [Combination(network, batch, precision, xla, executions) for network in sizes.networks]
 
     if xla:
         return [one for precision in sizes.precisions for batch in sizes.batches for one in each(batch, precision)]
@@ -165,10 +173,10 @@ def device(job: Job, emit: Emit) -> None:
     emit("device", hardware())
     emit("versions", versions())
     for precision in job.sizes.precisions:
-        emit(f"product {precision}", product(job.sizes.product, precision, job.sizes.least))
-    emit("copy", copy(job.sizes.copied, job.sizes.least))
+        emit(f"product {precision}", attempt(partial(product, job.sizes.product, precision, job.sizes.least)))
+    emit("copy", attempt(partial(copy, job.sizes.copied, job.sizes.least)))
     if job.gpu:
-        emit("copy to the device", sent(job.sizes.copied, job.sizes.least))
+        emit("copy to the device", attempt(partial(sent, job.sizes.copied, job.sizes.least)))
         emit("loaded", {"libraries": ", ".join(loaded(Path("/proc/self/maps").read_text()))})
 
 
@@ -305,6 +313,9 @@ def steps(job: Job, emit: Emit, xla: bool = False) -> None:
     combinations = plan(job.sizes, xla)
     for number, combination in enumerate(combinations, 1):
         figures = attempt(partial(step, combination, job))
+        if xla:
+            plain = figures_of("steps", job.folder).get(str(combination._replace(xla=False)), {})
+            figures |= {"pays_from_step": pays_from(plain, figures)}
         emit(str(combination), {**figures, "number": f"{number} of {len(combinations)}"})
 
 
@@ -319,7 +330,7 @@ def attempt(measure: Callable[[], dict]) -> dict:
 def ceilings(folder: Path) -> dict[str, float]:
     """Return the TFLOP/s of a large product that the part `device` has measured, by precision."""
     found = figures_of("device", folder)
-    return {name.split()[1]: figures["teraflops"] for name, figures in found.items() if name.startswith("product ")}
+    return {name.removeprefix("product "): row["teraflops"] for name, row in found.items() if "teraflops" in row}
 
 
 def step(combination: Combination, job: Job) -> dict[str, object]:
@@ -417,7 +428,7 @@ def feeds(job: Job, emit: Emit) -> None:
     """Measure what a step waits for its images, by where they come from."""
     set_up(job)
     for batch in job.sizes.fed:
-        for network in NETWORKS:
+        for network in job.sizes.networks:
             shown, recipe, memory = examples(job.folder, network, "train"), recipe_of(network, batch), None
             for feed in feeds_of(recipe):
                 figures = attempt(partial(fed, feed, shown, recipe, job))
