@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 from benchmarks import gpu_parts, gpu_trainings
-from benchmarks.gpu_images import NETWORKS, pack, write_pack
+from benchmarks.gpu_images import NETWORKS, pack, split, write_pack
 from benchmarks.gpu_parts import Job, Sizes
 from benchmarks.limited import Part, run
 from benchmarks.prepared import names
@@ -51,11 +51,12 @@ IMAGES = ("whole", "deterministic", "pair", "input")  # parts that need what `pr
 def parts_of(job: Job) -> list[Part]:
     """Return all parts, the most telling first; a weight is more than the seconds that a GPU takes.
 
-    That of `prepare` is for an audit on two processors, and that of `xla` for what is left: it compiles for 20 s a figure.
+    That of `prepare` is for an audit on two processors: most others need its images. `xla` comes last, since it compiles for 20 s a
+    figure.
     """
     works: dict[str, tuple[Callable, float]] = {
         "device": (gpu_parts.device, 60),
-        "prepare": (gpu_parts.prepare, 400),
+        "prepare": (gpu_parts.prepare, 1_200),
         "whole compact": (partial(gpu_trainings.whole, network="compact"), 50),
         "whole ring": (partial(gpu_trainings.whole, network="ring"), 80),
         "whole tutorial_dropout": (partial(gpu_trainings.whole, network="tutorial_dropout"), 50),
@@ -88,7 +89,8 @@ def main() -> None:
     source = asked.source or (None if asked.short else os.environ.get("RECAST_ARCHIVE", "sample"))
     try:
         if asked.prepare:
-            size = write_pack(pack(source, asked.images), asked.prepare)
+            with split(source, asked.images) as data:
+                size = write_pack(pack(data), asked.prepare)
             print(f"{asked.prepare}: {size / 1e6:.1f} MB; elsewhere: benchmarks/gpu.py --source {asked.prepare}")
         else:
             measure(asked, source, began)

@@ -7,8 +7,9 @@ leaves out.
 
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmarks.prepared import prepared, room
+from benchmarks.limited import Emit
+from benchmarks.prepared import Prepared, prepared, room
 from tasks.images.manifest import SPLITS, Row, is_defect, stored
 from tasks.images.sides import assign
-from tasks.runs.config import ModelName, Sample, Splitting, Training
+from tasks.runs.config import ModelName, Recipe, Sample, Splitting, Training
 from tasks.runs.errors import BadInput
 from tasks.runs.files import write_whole
 
@@ -44,29 +46,33 @@ class Pack(NamedTuple):
     splits: np.ndarray
     """uint8 (images,), a place in `SPLITS`."""
 
-    def files(self, split: str) -> list[bytes]:
+    def files(self, side: str) -> list[bytes]:
         starts = np.concatenate([[0], self.ends[:-1]])
-        chosen = np.flatnonzero(self.splits == SPLITS.index(split))
+        chosen = np.flatnonzero(self.splits == SPLITS.index(side))
         return [self.contents[starts[number] : self.ends[number]].tobytes() for number in chosen]
 
 
-def pack(source: str | None, most: int | None) -> Pack:
-    """Pack the images of a source as `cleaned` splits them, with at most so many of training."""
+@contextmanager
+def split(source: str | None, most: int | None) -> Iterator[Prepared]:
+    """Yield the images of a source as `cleaned` splits them, with at most so many of training, until their files are removed."""
     with room(None) as places:
         data = prepared(source, (), places)
-        rows = chosen(assign(data.rows, data.copies, Splitting()), most)
-        files = [stored(row, places).read_bytes() for row in rows]
+        yield data._replace(rows=chosen(assign(data.rows, data.copies, Splitting()), most))
+
+
+def pack(data: Prepared) -> Pack:
+    files = [stored(row, data.places).read_bytes() for row in data.rows]
     return Pack(
         np.frombuffer(b"".join(files), np.uint8),
         np.cumsum([len(file) for file in files]),
-        np.array([is_defect(row, data.classes) for row in rows], np.uint8),
-        np.array([SPLITS.index(row.split) for row in rows], np.uint8),
+        np.array([is_defect(row, data.classes) for row in data.rows], np.uint8),
+        np.array([SPLITS.index(row.split) for row in data.rows], np.uint8),
     )
 
 
 def chosen(rows: Sequence[Row], most: int | None) -> list[Row]:
     """Return what trains, validates and tests; of the first at most so many rows, evenly spread."""
-    sides = {split: [row for row in rows if row.split == split] for split in SPLITS}
+    sides = {side: [row for row in rows if row.split == side] for side in SPLITS}
     return [*spread(sides["train"], most), *sides["validation"], *sides["test"]]
 
 
@@ -97,44 +103,57 @@ def read_pack(folder: Path) -> Pack:
         return Pack(**{name: arrays[name] for name in Pack._fields})
 
 
-def packed_from(source: str | None, most: int | None, scratch: Path) -> Pack:
-    """Return the images of a source, or those that lie packed in it; without one, a few drawn castings."""
+def write_images(source: str | None, most: int | None, folder: Path, emit: Emit) -> None:
+    """Write what each network sees of a source, or of what lies packed in it; without one, of a few drawn castings."""
     if source and (Path(source) / PACKED).exists():
-        return read_pack(Path(source))
+        return write_arrays(partial(seen_of_pack, read_pack(Path(source))), folder, emit)
     if not source:
         from tasks.sources.sample import write_sample
 
-        source = str(scratch / "sample.zip")
-        write_sample(SMALL, Path(source), truth=scratch / "truth")
-    return pack(source, most)
+        source = str(folder / "sample.zip")
+        write_sample(SMALL, Path(source), truth=folder / "truth")
+    with split(source, most) as data:
+        write_arrays(partial(seen_of_rows, data), folder, emit)
+    return None
 
 
-def write_arrays(packed: Pack, folder: Path, emit: Callable[[str, dict], None]) -> None:
-    """Write what each network sees of each split, where it sees anything."""
-    for network in NETWORKS:
+def write_arrays(seen: Callable[[str, Recipe], tuple[np.ndarray, np.ndarray]], folder: Path, emit: Emit) -> None:
+    """Write the images and labels that are seen of each split by each network."""
+    for network in sorted(NETWORKS, key=lambda network: network == "ring"):  # which takes longest
         began, counts = time.perf_counter(), {}
-        recipe = Training.model_validate({"model": network}).recipe()
-        for split in ("train", "validation", "test"):
-            levels = seen(packed.files(split), partial(levels_of, view=recipe.view, size=recipe.image_size))
-            labels = packed.labels[packed.splits == SPLITS.index(split)]
-            shown = [number for number, one in enumerate(levels) if one is not None]
-            if not shown:
-                raise BadInput(f"{network} sees nothing on the {len(levels)} {split} images: take another --source")
-            counts[split] = len(shown)
-            pixels = np.stack([one for one in levels if one is not None])
-            np.savez(folder / f"{network}-{split}.npz", pixels=pixels, labels=labels[shown])
+        for side in ("train", "validation", "test"):
+            pixels, labels = seen(side, Training.model_validate({"model": network}).recipe())
+            if not len(labels):
+                raise BadInput(f"{network} sees nothing on the {side} images: take another --source")
+            counts[side] = len(labels)
+            np.savez(folder / f"{network}-{side}.npz", pixels=pixels, labels=labels)
         emit(network, {**counts, "seconds": time.perf_counter() - began})
 
 
-def seen(files: Sequence[bytes], look: Callable[[bytes], np.ndarray | None]) -> list[np.ndarray | None]:
-    """Return what is seen on each file, by all processors where they are many."""
+def seen_of_rows(data: Prepared, side: str, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Return what is seen of a split, uint8 (images, height, width, planes), and the labels; rings are those of the audit."""
+    from tasks.images.pixels import sights
+
+    rows = [row for row in data.rows if row.split == side]
+    found = sights(rows, recipe.view, recipe.image_size, data.places)
+    shown = ~np.isnan(found.residuals)
+    return found.levels[shown], np.array([is_defect(row, data.classes) for row in rows], np.uint8)[shown]
+
+
+def seen_of_pack(packed: Pack, side: str, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same of packed images, by all processors where they are many."""
     from tasks.images.strips import FEW, leave_with_parent
     from tasks.runs.threads import processors
 
+    files, look = packed.files(side), partial(levels_of, view=recipe.view, size=recipe.image_size)
     if len(files) < FEW:
-        return list(map(look, files))
-    with ProcessPoolExecutor(processors(), mp_context=get_context("spawn"), initializer=leave_with_parent) as pool:
-        return list(pool.map(look, files, chunksize=16))
+        levels = list(map(look, files))
+    else:
+        with ProcessPoolExecutor(processors(), get_context("spawn"), leave_with_parent) as pool:
+            levels = list(pool.map(look, files, chunksize=16))
+    shown = np.array([one is not None for one in levels], bool)
+    pixels = [one for one in levels if one is not None]
+    return np.array(pixels, np.uint8), packed.labels[packed.splits == SPLITS.index(side)][shown]
 
 
 def levels_of(content: bytes, view: str, size: int) -> np.ndarray | None:
@@ -147,11 +166,11 @@ def levels_of(content: bytes, view: str, size: int) -> np.ndarray | None:
     return found.sight.levels if found.sight else None
 
 
-def examples(folder: Path, network: ModelName, split: str, most: int | None = None) -> "Examples":
+def examples(folder: Path, network: ModelName, side: str, most: int | None = None) -> "Examples":
     """Return the images that `write_arrays` wrote, or at most so many of them. Raises BadInput where it did not get so far."""
-    path = folder / f"{network}-{split}.npz"
+    path = folder / f"{network}-{side}.npz"
     if not path.exists():
-        raise BadInput(f"there are no {split} images for {network}: see what became of the part `prepare`")
+        raise BadInput(f"there are no {side} images for {network}: see what became of the part `prepare`")
     with np.load(path, allow_pickle=False) as arrays:
         pixels, labels = arrays["pixels"], arrays["labels"].astype(np.int32)
     from tasks.images.batches import Examples  # late: with TensorFlow

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from benchmarks.apart import peak_bytes, seconds
-from benchmarks.gpu_images import examples, packed_from, write_arrays
+from benchmarks.gpu_images import examples, write_images
 from benchmarks.limited import Emit, Stop, figures_of, first_line
 from tasks.runs.config import ModelName, Recipe, Training
 from tasks.runs.threads import processors
@@ -149,8 +149,8 @@ def plan(sizes: Sizes, xla: bool) -> list[Combination]:
 
 
 def prepare(job: Job, emit: Emit) -> None:
-    """Make the arrays that the other parts learn from."""
-    write_arrays(packed_from(job.source, job.images, job.folder), job.folder, emit)
+    """Make the images that the other parts learn from."""
+    write_images(job.source, job.images, job.folder, emit)
 
 
 def set_up(job: Job) -> None:

@@ -98,8 +98,9 @@ def failure(status: int | None, lines: Path) -> dict[str, str]:
 
 def kill(process: SpawnProcess) -> None:
     """End a part's process and those that it started."""
+    assert process.pid, "it was started; 0 would be the group of this process"
     try:
-        os.killpg(process.pid or 0, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:  # all have ended, or it has not come to lead a group
         process.kill()
     process.join()

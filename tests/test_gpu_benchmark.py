@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,13 +16,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks import gpu, gpu_images, gpu_parts, gpu_trainings, limited
 from benchmarks.apart import apart
 from benchmarks.gpu_images import NETWORKS, Pack
 from benchmarks.gpu_parts import Combination, Job
 from benchmarks.limited import Emit, Part
+from tasks.images.manifest import SPLITS, Row
+from tasks.images.views import shape
+from tasks.runs.config import Sample
 from tasks.runs.errors import BadInput
+from tasks.sources.sample import write_sample
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks/gpu.py"
 OPERATIONS_OF_RING = (
@@ -128,7 +135,7 @@ def packed(train: int, validation: int = 1, test: int = 1, size: int = 50) -> Pa
 def test_a_pack_gives_back_the_files_of_each_split(tmp_path):
     made = packed(3, 2, 1)
     assert gpu_images.write_pack(made, tmp_path / "folder") == (tmp_path / "folder" / "images.npz").stat().st_size
-    found = gpu_images.packed_from(str(tmp_path / "folder"), None, tmp_path)
+    found = gpu_images.read_pack(tmp_path / "folder")
     files = [found.files(split) for split in ("train", "validation", "test")]
     assert [len(part) for part in files] == [3, 2, 1]
     assert b"".join(file for part in files for file in part) == made.contents.tobytes()
@@ -146,19 +153,47 @@ def test_a_pack_that_cannot_travel_is_refused_and_so_many_training_images_would_
     assert gpu_images.write_pack(packed(fewer, size=1_000), tmp_path) < 500_000
 
 
-def test_the_images_of_a_source_are_packed_as_they_came_and_fewer_of_training_where_asked(dataset):
-    source = dataset({"train": 12, "test": 6})
-    every, fewer = (gpu_images.pack(str(source), most) for most in (None, 5))
-    assert {*every.files("test")} == {path.read_bytes() for path in source.glob("test/*/*")}
-    assert {*every.files("train"), *every.files("validation")} == {
-        path.read_bytes() for path in source.glob("train/*/*")
-    }
-    assert len(fewer.files("train")) == 5
-    assert {*fewer.files("train")} < {*every.files("train")}
-    assert [fewer.files(split) for split in ("validation", "test")] == [
-        every.files(split) for split in ("validation", "test")
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A zip of eight drawn castings."""
+    top = tmp_path_factory.mktemp("sample")
+    write_sample(Sample(parts=8, train_images=24, test_images=8), top / "sample.zip", truth=top / "truth")
+    return top / "sample.zip"
+
+
+def test_packed_images_are_those_of_the_source_and_seen_as_the_pipeline_sees_them(sample):
+    with gpu_images.split(str(sample), None) as data:
+        packed = gpu_images.pack(data)
+        with zipfile.ZipFile(sample) as archive:
+            images = {archive.read(name) for name in archive.namelist() if name.endswith("jpeg")}
+        assert {file for side in ("train", "validation", "test") for file in packed.files(side)} == images
+        assert [len(packed.files(side)) for side in ("train", "validation", "test")] == [
+            sum(row.split == side for row in data.rows) for side in ("train", "validation", "test")
+        ]
+        for network in ("ring", "compact"):
+            recipe = gpu_parts.recipe_of(network, 32)
+            here, there = gpu_images.seen_of_rows(data, "test", recipe), gpu_images.seen_of_pack(packed, "test", recipe)
+            assert here[0].shape == (8, *shape(recipe.view, recipe.image_size))
+            np.testing.assert_array_equal(here[0], there[0])
+            np.testing.assert_array_equal(here[1], there[1])
+            assert {*here[1]} == {0, 1}
+
+
+@given(st.integers(1, 50), st.integers(1, 60))
+def test_fewer_training_images_are_evenly_spread(number, most):
+    found = gpu_images.spread(range(number), most)
+    assert len(found) == min(number, most)
+    assert np.ptp(np.diff([*found, number + found[0]])) <= 1
+    assert gpu_images.spread(range(number), None) == [*range(number)]
+
+
+def test_only_training_images_are_left_out():
+    rows = [Row(f"{side}{number}", "", "", "", "", 1, 1, 0, 0, 0, "", side) for side in SPLITS for number in range(4)]
+    found = gpu_images.chosen(rows, 2)
+    assert [row.path for row in found if row.split == "train"] == ["train0", "train2"]
+    assert [row for row in found if row.split != "train"] == [
+        row for row in rows if row.split in ("validation", "test")
     ]
-    assert np.mean(every.labels) == 0.5
 
 
 def test_parts_are_chosen_by_how_their_names_begin_and_bring_the_images_that_they_need(tmp_path):
