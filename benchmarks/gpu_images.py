@@ -106,6 +106,10 @@ def read_pack(folder: Path) -> Pack:
 def write_images(source: str | None, most: int | None, folder: Path, emit: Emit) -> None:
     """Write what each network sees of a source, or of what lies packed in it; without one, of a few drawn castings."""
     if source and (Path(source) / PACKED).exists():
+        if most:
+            raise BadInput(
+                f"{source} is packed, and --images {most} chooses while it is: give --images beside --prepare"
+            )
         return write_arrays(partial(seen_of_pack, read_pack(Path(source))), folder, emit)
     if not source:
         from tasks.sources.sample import write_sample
