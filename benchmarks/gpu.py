@@ -47,28 +47,30 @@ SHORT = Sizes(
     networks=("ring",), product=256, copied=2**16, batches=(2,), precisions=("float32",),
     executions=(2,), fed=(2,), least=0.0, trained="compact", images=16, epochs=3, whole=1,
 )  # fmt: skip
+CLEARING = 4  # seconds at the end: scratch of 1 GB is removed
 IMAGES = ("whole", "deterministic", "pair", "input")  # begin the names of the parts that need what `prepare` makes
 
 
 def parts_of(job: Job) -> list[Part]:
-    """Return all parts, the most telling first. A weight is about twice the seconds that a GPU takes, so that each has enough.
+    """Return all parts with their weights and the seconds that they need at least, the most telling first.
 
-    That of `prepare` is for an audit on two processors: most others need its images. `xla` comes last, since it compiles for 20 s a
-    figure.
+    A weight is about twice the seconds that a GPU takes, so that each has enough. That of `prepare` is for an audit on two
+    processors: most others need its images. `xla` comes last, since it compiles for 20 s a figure.
     """
-    works: dict[str, tuple[Callable, float]] = {
-        "device": (gpu_parts.device, 150),
-        "prepare": (gpu_parts.prepare, 1_200),
-        "whole compact": (partial(gpu_trainings.whole, network="compact"), 80),
-        "whole ring": (partial(gpu_trainings.whole, network="ring"), 100),
-        "whole tutorial_dropout": (partial(gpu_trainings.whole, network="tutorial_dropout"), 80),
-        "steps": (gpu_parts.steps, 80),
-        "deterministic": (gpu_trainings.deterministic, 140),
-        "pair": (gpu_trainings.pair, 60),
-        "input": (gpu_parts.feeds, 80),
-        "xla": (partial(gpu_parts.steps, xla=True), 100),
+    compact, ring, tutorial = (partial(gpu_trainings.whole, network=network) for network in NETWORKS)
+    works: dict[str, tuple[Callable, float, float]] = {
+        "device": (gpu_parts.device, 150, 10),
+        "prepare": (gpu_parts.prepare, 1_200, 10),
+        "whole compact": (compact, 80, 30),
+        "whole ring": (ring, 100, 30),
+        "whole tutorial_dropout": (tutorial, 80, 30),
+        "steps": (gpu_parts.steps, 80, 15),
+        "deterministic": (gpu_trainings.deterministic, 140, 40),
+        "pair": (gpu_trainings.pair, 60, 25),
+        "input": (gpu_parts.feeds, 80, 15),
+        "xla": (partial(gpu_parts.steps, xla=True), 100, 15),
     }
-    return [Part(name, partial(work, job), weight) for name, (work, weight) in works.items()]
+    return [Part(name, partial(work, job), weight, least) for name, (work, weight, least) in works.items()]
 
 
 def chosen(parts: Sequence[Part], asked: Sequence[str]) -> list[Part]:
@@ -114,7 +116,7 @@ def measure(asked: argparse.Namespace, source: str | None, began: float) -> None
     with tempfile.TemporaryDirectory() as scratch:
         job = Job(gpu, sizes, Path(scratch), source, asked.images, earlier(asked.beside))
         parts = chosen(parts_of(job), asked.parts)
-        results = run(parts, job.folder, began + 60 * minutes, partial(publish, header, began, asked.json))
+        results = run(parts, job.folder, began + 60 * minutes - CLEARING, partial(publish, header, began, asked.json))
     if failed := [name for name, result in results.items() if "error" in result]:
         raise SystemExit(f"failed: {', '.join(failed)}")
 

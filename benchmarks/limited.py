@@ -33,13 +33,14 @@ class Part(NamedTuple):
     work: Callable[[Emit], None]
     weight: float = 1.0
     """Its share of the time, beside the weights of the parts that are still to come."""
+    least: float = 1.0
+    """Seconds that it is given at least; with less it is skipped, since it would end before it has told anything."""
 
 
-def run(parts: Sequence[Part], folder: Path, until: float, publish: Publish, least: float = 5.0) -> dict[str, dict]:
+def run(parts: Sequence[Part], folder: Path, until: float, publish: Publish) -> dict[str, dict]:
     """Run one part after the other until a moment of the monotonic clock; publish what is known after each, and each second.
 
-    A part is skipped where its share of the time is less than `least` seconds. What it finds lies in `folder`. Raises BadInput
-    where a part stops the run.
+    What a part leaves of its time is for the others. What it finds lies in `folder`. Raises BadInput where a part stops the run.
     """
     results: dict[str, dict] = {part.name: {"skipped": "the run ended before"} for part in parts}
 
@@ -48,19 +49,20 @@ def run(parts: Sequence[Part], folder: Path, until: float, publish: Publish, lea
         publish(results)
 
     for number, part in enumerate(parts):
-        limit = share(until - time.monotonic(), [later.weight for later in parts[number:]])
-        print(f"\n{part.name}, {max(0.0, limit):.0f} s at most", flush=True)
-        if limit < least:
-            note(part.name, {"skipped": f"{max(0.0, limit):.1f} s are left for it, and it needs {least:g}"})
-            print(results[part.name]["skipped"], flush=True)
-        else:
-            supervise(part, folder, limit, partial(note, part.name))
+        left = max(0.0, until - time.monotonic())
+        if left < part.least:
+            note(part.name, {"skipped": f"{left:.1f} s are left, and it needs {part.least:g} at least"})
+            print(f"\n{part.name}, skipped: {results[part.name]['skipped']}", flush=True)
+            continue
+        limit = limit_of(left, parts[number:])
+        print(f"\n{part.name}, {limit:.0f} s at most", flush=True)
+        supervise(part, folder, limit, partial(note, part.name))
     return results
 
 
-def share(left: float, weights: Sequence[float]) -> float:
-    """Return the seconds of the first of the parts that are still to come."""
-    return left * weights[0] / sum(weights)
+def limit_of(left: float, parts: Sequence[Part]) -> float:
+    """Return the seconds of the first of the parts that are still to come: its share of what is left, or what it needs at least."""
+    return max(parts[0].least, left * parts[0].weight / sum(part.weight for part in parts))
 
 
 def supervise(part: Part, folder: Path, limit: float, note: Callable[[dict], None]) -> None:

@@ -217,8 +217,11 @@ def test_parts_are_chosen_by_how_their_names_begin_and_bring_the_images_that_the
 
 
 def test_time_that_a_part_leaves_is_shared_among_the_others():
-    assert limited.share(100, [1, 1, 2]) == 25
-    assert limited.share(95, [1, 2]) == pytest.approx(95 / 3)
+    parts = [Part(name, quick, weight, least=20) for name, weight in (("a", 1), ("b", 1), ("c", 2))]
+    assert limited.limit_of(100, parts) == 25
+    assert limited.limit_of(95, parts[1:]) == pytest.approx(95 / 3)
+    assert limited.limit_of(30, parts) == 20, "with less it would tell nothing"
+    assert limited.limit_of(30, parts[2:]) == 30
 
 
 def quick(emit: Emit) -> None:
@@ -280,8 +283,11 @@ def test_a_part_that_exceeds_its_limit_or_fails_is_told_and_the_others_run(tmp_p
 
 
 def test_parts_without_time_are_skipped_with_the_reason(tmp_path):
-    results = limited.run([Part("first", quick), Part("second", quick, 3)], tmp_path, time.monotonic() - 1, dict)
-    assert results == dict.fromkeys(("first", "second"), {"skipped": "0.0 s are left for it, and it needs 5"})
+    parts = [Part("first", quick), Part("second", quick, least=3)]
+    assert limited.run(parts, tmp_path, time.monotonic() - 1, dict) == {
+        "first": {"skipped": "0.0 s are left, and it needs 1 at least"},
+        "second": {"skipped": "0.0 s are left, and it needs 3 at least"},
+    }
 
 
 @pytest.mark.usefixtures("process")
