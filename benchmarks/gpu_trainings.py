@@ -58,12 +58,11 @@ def learned(
 
     `start_seconds` are those until TensorFlow and the images are there, which are in no other figure.
     """
-    started = time.perf_counter()
+    started, recipe, ends = time.perf_counter(), settings.recipe(), list[float]()
+    learning, watching = (examples(job.folder, recipe.model, split, most) for split in ("train", "validation"))
     set_up(job)
     from tasks.models import fitting, networks
 
-    recipe, ends = settings.recipe(), list[float]()
-    learning, watching = (examples(job.folder, recipe.model, split, most) for split in ("train", "validation"))
     began = time.perf_counter()
 
     def note(_: object) -> None:
@@ -135,10 +134,10 @@ def one_of_two(job: Job, number: int) -> list:
             return
         if periods:
             spans.append((time.perf_counter() - began) / epochs)
+        if meetings[periods] == ["alone"]:
+            used.update(nvidia_smi("memory.used"))  # of the card, while both hold theirs
         for stage in meetings[periods]:
             meet(job.folder, stage, number)
-        if meetings[periods] == []:
-            used.update(nvidia_smi("memory.used"))  # of the card, while both hold theirs
         began = time.perf_counter()
 
     settings = Training(model=job.sizes.trained, epochs=1 + epochs * (len(meetings) - 1))
