@@ -27,9 +27,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
-from benchmarks import gpu_parts, gpu_trainings
+from benchmarks import gpu_device, gpu_steps, gpu_trainings
+from benchmarks.gpu_device import Job, Sizes
 from benchmarks.gpu_images import NETWORKS, pack, split, write_pack
-from benchmarks.gpu_parts import Job, Sizes
 from benchmarks.limited import Part, run
 from benchmarks.prepared import names
 from tasks.runs.errors import BadInput
@@ -59,16 +59,16 @@ def parts_of(job: Job) -> list[Part]:
     """
     compact, ring, tutorial = (partial(gpu_trainings.whole, network=network) for network in NETWORKS)
     works: dict[str, tuple[Callable, float, float]] = {
-        "device": (gpu_parts.device, 150, 10),
-        "prepare": (gpu_parts.prepare, 1_200, 10),
+        "device": (gpu_device.device, 150, 10),
+        "prepare": (gpu_device.prepare, 1_200, 10),
         "whole compact": (compact, 80, 30),
         "whole ring": (ring, 100, 30),
         "whole tutorial_dropout": (tutorial, 80, 30),
-        "steps": (gpu_parts.steps, 80, 15),
+        "steps": (gpu_steps.steps, 80, 15),
         "deterministic": (gpu_trainings.deterministic, 140, 40),
         "pair": (gpu_trainings.pair, 60, 25),
-        "input": (gpu_parts.feeds, 80, 15),
-        "xla": (partial(gpu_parts.steps, xla=True), 100, 15),
+        "input": (gpu_steps.feeds, 80, 15),
+        "xla": (partial(gpu_steps.steps, xla=True), 100, 15),
     }
     return [Part(name, partial(work, job), weight, least) for name, (work, weight, least) in works.items()]
 

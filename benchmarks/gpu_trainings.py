@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.apart import apart
+from benchmarks.gpu_device import Job, nvidia_smi, peak, set_up
 from benchmarks.gpu_images import examples
-from benchmarks.gpu_parts import Job, nvidia_smi, peak, set_up
 from benchmarks.limited import Emit
 from tasks.runs.config import ModelName, Training
 

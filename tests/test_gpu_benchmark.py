@@ -19,10 +19,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import gpu, gpu_images, gpu_parts, gpu_trainings, limited
+from benchmarks import gpu, gpu_device, gpu_images, gpu_steps, gpu_trainings, limited
 from benchmarks.apart import apart
+from benchmarks.gpu_device import Job
 from benchmarks.gpu_images import NETWORKS, Pack
-from benchmarks.gpu_parts import Combination, Job
+from benchmarks.gpu_steps import Combination
 from benchmarks.limited import Emit, Part
 from tasks.images.manifest import SPLITS, Row
 from tasks.images.views import shape
@@ -50,29 +51,29 @@ TRAINED = [f"whole {network}" for network in NETWORKS]
 
 def test_the_operations_of_a_step_are_those_of_products_forward_and_twice_as_many_back():
     convolution, dense = ((3, 3, 2, 8), (10, 20, 8)), ((100, 5), (5,))
-    assert gpu_parts.operations([convolution]) == 3 * 2 * (3 * 3 * 2) * (10 * 20 * 8)
-    assert gpu_parts.operations([dense]) == 3 * 2 * 100 * 5
-    assert gpu_parts.operations([convolution, dense]) == 3 * 2 * (18 * 1_600 + 500)
+    assert gpu_steps.operations([convolution]) == 3 * 2 * (3 * 3 * 2) * (10 * 20 * 8)
+    assert gpu_steps.operations([dense]) == 3 * 2 * 100 * 5
+    assert gpu_steps.operations([convolution, dense]) == 3 * 2 * (18 * 1_600 + 500)
 
 
 def test_the_rates_of_a_step_follow_from_its_seconds():
-    rates = gpu_parts.rates(batch=32, seconds=0.004, work=10**9, ceiling=400.0)
+    rates = gpu_steps.rates(batch=32, seconds=0.004, work=10**9, ceiling=400.0)
     assert rates == pytest.approx(
         {"milliseconds": 4, "images_per_second": 8_000, "teraflops": 8, "share_of_ceiling": 0.02}
     )
-    assert gpu_parts.rates(32, 0.004, 10**9, None)["share_of_ceiling"] is None
+    assert gpu_steps.rates(32, 0.004, 10**9, None)["share_of_ceiling"] is None
 
 
 def test_compiling_pays_from_the_step_at_which_its_time_is_gained():
     plain, compiled = ({"milliseconds": 8.0, "first_seconds": 3.0}, {"milliseconds": 4.0, "first_seconds": 15.0})
-    assert gpu_parts.pays_from(plain, compiled) == 3_000
-    assert gpu_parts.pays_from(compiled, plain) is None, "it gains nothing"
-    assert gpu_parts.pays_from({}, compiled) is gpu_parts.pays_from(plain, {"error": "no memory"}) is None
+    assert gpu_steps.pays_from(plain, compiled) == 3_000
+    assert gpu_steps.pays_from(compiled, plain) is None, "it gains nothing"
+    assert gpu_steps.pays_from({}, compiled) is gpu_steps.pays_from(plain, {"error": "no memory"}) is None
 
 
 def test_waiting_is_what_a_step_takes_longer_than_from_memory():
-    assert gpu_parts.waiting(8.0, 2.0) == {"share_of_waiting": 0.75}
-    assert gpu_parts.waiting(None, 2.0) == gpu_parts.waiting(8.0, None) == {}, "one of them failed"
+    assert gpu_steps.waiting(8.0, 2.0) == {"share_of_waiting": 0.75}
+    assert gpu_steps.waiting(None, 2.0) == gpu_steps.waiting(8.0, None) == {}, "one of them failed"
 
 
 def test_the_pace_of_a_training_leaves_out_its_first_epoch():
@@ -101,12 +102,12 @@ def test_two_trainings_do_as_much_as_one_where_each_takes_twice_as_long():
 
 def test_libraries_are_named_as_they_are_loaded():
     maps = "7f r-xp 0 /x/nvidia/cudnn/lib/libcudnn.so.9\n7f r-xp 0 /x/libcublasLt.so.12.9\n7f r--p 0 /x/libcudnn.so.9\n7f /usr/libc.so.6"
-    assert gpu_parts.loaded(maps) == ["libcublasLt.so.12.9", "libcudnn.so.9"]
+    assert gpu_device.loaded(maps) == ["libcublasLt.so.12.9", "libcudnn.so.9"]
 
 
 @pytest.mark.parametrize("sizes", [gpu.GPU, gpu.CPU, gpu.SHORT])
 def test_every_step_is_planned_once_and_the_first_batch_size_first(sizes):
-    steps, compiled = (gpu_parts.plan(sizes, xla) for xla in (False, True))
+    steps, compiled = (gpu_steps.plan(sizes, xla) for xla in (False, True))
     assert len({*steps, *compiled}) == len(steps) + len(compiled)
     first = len(sizes.networks) * (len(sizes.precisions) + len(sizes.executions))
     assert {one.batch for one in steps[:first]} == {sizes.batches[0]}
@@ -177,7 +178,7 @@ def test_packed_images_are_those_of_the_source_and_seen_as_the_pipeline_sees_the
             sum(row.split == side for row in data.rows) for side in ("train", "validation", "test")
         ]
         for network in ("ring", "compact"):
-            recipe = gpu_parts.recipe_of(network, 32)
+            recipe = gpu_steps.recipe_of(network, 32)
             here, there = gpu_images.seen_of_rows(data, "test", recipe), gpu_images.seen_of_pack(packed, "test", recipe)
             assert here[0].shape == (8, *shape(recipe.view, recipe.image_size))
             np.testing.assert_array_equal(here[0], there[0])
@@ -311,7 +312,7 @@ def test_a_gpu_that_tensorflow_does_not_see_is_told_with_what_to_do(tensorflow, 
 
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     with pytest.raises(limited.Stop, match=r"sees no GPU: .*`make gpu`, or measure the processors with --device cpu"):
-        gpu_parts.set_up(Job(True, gpu.GPU, tmp_path))
+        gpu_device.set_up(Job(True, gpu.GPU, tmp_path))
 
 
 def test_parts_without_images_say_which_part_failed(tmp_path):
@@ -366,9 +367,9 @@ def test_the_short_form_measures_every_part(tensorflow, process, short, tmp_path
     check_ceilings(parts["device"])
     assert parts["prepare"]["ring"]["test"] == 16
     for name in ("steps", "xla"):
-        check_steps(parts[name], gpu_parts.plan(gpu.SHORT, name == "xla"), parts["device"])
+        check_steps(parts[name], gpu_steps.plan(gpu.SHORT, name == "xla"), parts["device"])
     plain, compiled = parts["steps"]["ring 2 float32"], parts["xla"]["ring 2 float32 XLA"]
-    assert compiled["pays_from_step"] == gpu_parts.pays_from(plain, compiled)
+    assert compiled["pays_from_step"] == gpu_steps.pays_from(plain, compiled)
     check_input(parts["input"])
     for network in NETWORKS:
         check_whole(parts[f"whole {network}"][network])
