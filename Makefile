@@ -8,7 +8,7 @@ export DO_NOT_TRACK := true
 
 .DEFAULT_GOAL := help
 .PHONY: help retrain predict check test test-real test-all kills release-kills fuzz heatmaps lint format lock gpu doctor serve mlflow serve-model prune up watch deploy clean
-.PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict
+.PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict bench-gpu
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ bench-input: .venv/run  ## how long the network waits for its images
 
 bench-predict: .venv/run  ## one image and a folder, beside the tutorial's way and the bare decoder
 	$(BIN)/python benchmarks/predict.py $(ARGS)
+
+bench-gpu: .venv/run  ## what a GPU does, in eight minutes; ARGS="--short" tries all parts on the processors, ARGS="--device cpu" measures them
+	$(BIN)/python benchmarks/gpu.py $(ARGS)
 
 watch: .venv/run  ## is there anything new to learn from? ARGS="--once --source castings.zip"
 	@$(BIN)/python flows/watch.py $(ARGS)

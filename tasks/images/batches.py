@@ -40,8 +40,9 @@ def training_batches(
     shown each time in another pose and light, and where there are several strata as other cameras show them; None leaves
     them as they are.
     """
-    images, classes = tf.constant(examples.pixels), tf.constant(examples.labels, tf.int32)
-    members = [tf.constant(np.flatnonzero(examples.strata == stratum)) for stratum in np.unique(examples.strata)]
+    with tf.device("/CPU:0"):  # where the pipeline runs: a GPU would get all images, only to give them back
+        images, classes = tf.constant(examples.pixels), tf.constant(examples.labels, tf.int32)
+        members = [tf.constant(np.flatnonzero(examples.strata == stratum)) for stratum in np.unique(examples.strata)]
     length, alter = len(examples.labels), ALTERATIONS[altered] if altered else None
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:

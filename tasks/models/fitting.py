@@ -86,7 +86,7 @@ def learn(
         initial_epoch=epochs.start,
         epochs=epochs.stop,
         steps_per_epoch=steps(learning, recipe.batch_size),
-        callbacks=[keras.callbacks.TerminateOnNaN(), keeper],
+        callbacks=[keeper],  # which ends a training whose loss is no number; to read each step's would hold up a GPU
         shuffle=False,  # the pipeline shuffles; True only warns
         verbose=0,
     )
