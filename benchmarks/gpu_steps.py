@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.gpu_device import ROUNDS, Job, Sizes, arithmetic, attempt, peak, set_up
 from benchmarks.gpu_images import examples
 from benchmarks.limited import Emit, figures_of
-from tasks.models.tuning import tuned
+from tasks.models.tuning import tune_recipe
 from tasks.runs.config import ModelName, Training, TunedRecipe
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def step(combination: Combination, job: Job) -> dict[str, object]:
 
 def recipe_of(network: ModelName, batch: int, xla: bool = False) -> TunedRecipe:
     recipe = Training.model_validate({"model": network, "batch_size": batch, "jit_compile": xla}).recipe()
-    return tuned(recipe, "cpu")  # of what the device decides, nothing is left open
+    return tune_recipe(recipe, "cpu")  # of what the device decides, nothing is left open
 
 
 def fresh(recipe: TunedRecipe, job: Job, executions: int = 1) -> tuple["keras.Model", int]:

@@ -17,7 +17,7 @@ from benchmarks.apart import apart
 from benchmarks.gpu_device import Job, nvidia_smi, peak, set_up
 from benchmarks.gpu_images import examples
 from benchmarks.limited import Emit
-from tasks.models.tuning import tuned
+from tasks.models.tuning import tune_recipe
 from tasks.runs.config import ModelName, Training
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def learned(
         ends.append(time.perf_counter() - began)
         each(ends)
 
-    fitted = fitting.fit(learning, watching, tuned(recipe, devices.device_class()), note, room)
+    fitted = fitting.fit(learning, watching, tune_recipe(recipe, devices.device_class()), note, room)
     figures: dict = {"start_seconds": began - started, "seconds": time.perf_counter() - began, **pace(ends)}
     digest = networks.weights_digest(fitted.network)[:16]
     figures |= {"peak_mb": peak(job) / 1e6, "resumed_from_epoch": fitted.resumed_from_epoch, "digest": digest}

@@ -23,7 +23,7 @@ from benchmarks.training import splits_of
 from tasks.images import pixels
 from tasks.images.manifest import Row
 from tasks.images.sides import assign
-from tasks.models.tuning import tuned
+from tasks.models.tuning import tune_recipe
 from tasks.runs.config import Places, Splitting, Training
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def fed(data: Prepared, rows: Sequence[Row], settings: Training, number: int, ro
     from tasks.images.batches import steps, training_batches
     from tasks.models import devices, fitting
 
-    examples, recipe = learning(data, rows, settings), tuned(settings.recipe(), devices.device_class())
+    examples, recipe = learning(data, rows, settings), tune_recipe(settings.recipe(), devices.device_class())
     learner = fitting.compiled(fitting.made(recipe), recipe, number * rounds * 2)
     altered = None if fitting.published(recipe) else recipe.view
     pipeline = training_batches(

@@ -14,9 +14,7 @@ os.environ.setdefault("DO_NOT_TRACK", "true")  # Prefect and MLflow: what a foun
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for every file that is read back
 os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # a kept one knows no restored file
-os.environ.setdefault(
-    "OPENBLAS_NUM_THREADS", "1"
-)  # recast's own threads and processes use the cores; more would wait for each other
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # recast's own threads use the cores; more only wait for them
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors, not the note on CPU instructions
 
 os.environ.setdefault("PREFECT_SERVER_CSRF_PROTECTION_ENABLED", "true")

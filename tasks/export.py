@@ -45,11 +45,11 @@ def foldered(
     with (
         scratch_beside(bundle.of("model", places)) as scratch,
         TemporaryDirectory() as room,
-        parity.asked(scratch, Path(room)) as others,
+        parity.start_loaders(scratch, Path(room)) as loaders,
     ):
         scratch.mkdir()
         fill(scratch, model, evaluation, places)
-        formats = compared(others, splits, model, judged, places)
+        formats = compared(loaders, splits, model, judged, places)
         decision, test = decisions.read(scratch / "decision.json"), [one for one in judged if one.split == "test"]
         told = write_card(Evidence(decision, test, formats, bundle.identity(scratch)))
         (scratch / "README.md").write_text(told, encoding="utf-8")
@@ -68,22 +68,22 @@ def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) ->
 
 
 def compared(
-    others: parity.Asked, splits: Splits, model: Model, judged: Sequence[Prediction], places: Places
+    loaders: parity.FormatLoaders, splits: Splits, model: Model, judged: Sequence[Prediction], places: Places
 ) -> dict[str, Format]:
     """How each format answers for all validation images, loaded in a clean process, beside what the trained network said."""
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split == COMPARED]
     expected = [one for one in judged if one.split == COMPARED]
     seen = pixels.sights(rows, model.view, model.image_size, places)
     statistics = appearance(seen.glances)
-    decision = decisions.read(others.folder / "decision.json")
+    decision = decisions.read(loaders.folder / "decision.json")
     return {
         name: agreement(
-            others.folder / formats.NAMES[name],
+            loaders.folder / formats.NAMES[name],
             said,
             expected,
             parity.verdicts(said, seen.residuals, statistics, decision),
         )
-        for name, said in others.answers(seen.levels).items()
+        for name, said in loaders.ask(seen.levels).items()
     }
 
 

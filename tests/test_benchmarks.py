@@ -311,13 +311,13 @@ def test_time_to_accuracy_measures_trainings_side_by_side(sample, tmp_path):
 def test_kept_strips_are_read_and_others_found_anew(run, monkeypatch):
     from tasks.images import strips
 
-    look_at, asked = strips.look_at, list[str]()
+    make_views, asked = strips.make_views, list[str]()
 
     def note(root: str, name: str) -> bytes:
         asked.append(Path(root).parent.name)
-        return look_at(root, name)
+        return make_views(root, name)
 
-    monkeypatch.setattr(strips, "look_at", note)
+    monkeypatch.setattr(strips, "make_views", note)
     found = run(time_to_accuracy, "--models", "ring,ring_kept", "--seeds", 1, "--epochs", 1)
     assert list(found) == ["ring", "ring_kept"]
     assert asked.count("data") == 56, "by ring alone, in a folder of its own; what is prepared lies in another"

@@ -92,9 +92,9 @@ def examples(count):
     labels = np.arange(count, dtype=np.int32) % 2
     pixels = generator.integers(0, 100, (count, 32, 32, 1)).astype(np.uint8) + 100 * labels[:, None, None, None]
     return Examples(pixels.astype(np.uint8), labels, np.zeros(count, np.int32))
-from tasks.models.tuning import tuned
+from tasks.models.tuning import tune_recipe
 recipe = Training(model="tutorial", epochs=3, batch_size=8).recipe().model_copy(update={"image_size": 32})
-recipe = tuned(recipe, "cpu")
+recipe = tune_recipe(recipe, "cpu")
 fitted = fitting.fit(examples(24), examples(10), recipe, lambda history: None)
 np.savez(sys.argv[2], *fitted.network.get_weights(), losses=[epoch.loss for epoch in fitted.history])
 """

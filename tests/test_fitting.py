@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.images.views import shape
-from tasks.models.tuning import tuned
+from tasks.models.tuning import tune_recipe
 from tasks.runs.config import Training, TunedRecipe
 from tasks.runs.errors import BadInput
 
@@ -17,7 +17,7 @@ def recipe(model: str = "compact", **changed) -> TunedRecipe:
     """Small and short, of any network."""
     size = 512 if model == "ring" else 32
     asked = {"epochs": 4, "batch_size": 8, **changed}
-    return tuned(Training(**asked).recipe().model_copy(update={"model": model, "image_size": size}), "cpu")
+    return tune_recipe(Training(**asked).recipe().model_copy(update={"model": model, "image_size": size}), "cpu")
 
 
 def examples(count: int, seed: int, view: str = "raw"):

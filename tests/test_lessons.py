@@ -46,7 +46,7 @@ def seen(monkeypatch):
         rows = [row(f"{number}", label=("def_front", "ok_front")[number % 2]) for number in range(6)]
         residuals = np.array([np.nan if number in missing else 0.001 for number in range(6)])
         levels = np.arange(6, dtype=np.uint8)[:, None, None, None]
-        monkeypatch.setattr(lessons.pixels, "sights", lambda *_: Sights(levels, residuals))
+        monkeypatch.setattr(lessons.pixels, "sights", lambda *_: Sights(levels, residuals, levels[..., 0]))
         return rows
 
     return make

@@ -16,7 +16,7 @@ from tasks.images.ellipses import Ellipse
 from tasks.images.manifest import place, shelf, stored
 from tasks.images.pixels import load
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, find, unwrap
-from tasks.images.strips import FEW, Look, Strip, look_at, looks, packed, strips, unpacked
+from tasks.images.strips import FEW, ImageViews, Strip, image_views, make_views, packed, strips, unpacked
 from tasks.images.thumbnails import SIDE, thumbnails
 from tasks.images.views import GLANCE, square
 from tasks.runs.errors import BadInput
@@ -42,9 +42,9 @@ def asked(monkeypatch) -> list[str]:
 
     def note(root: str, name: str) -> bytes:
         names.append(name)
-        return look_at(root, name)
+        return make_views(root, name)
 
-    monkeypatch.setattr(noun, "look_at", note)
+    monkeypatch.setattr(noun, "make_views", note)
     return names
 
 
@@ -56,17 +56,17 @@ def jpegs(pictures: list[np.ndarray], number: int) -> list[bytes]:
 BLANK = np.zeros((GLANCE, GLANCE), np.uint8)
 
 
-def test_a_look_survives_being_packed(pictures):
+def test_views_survive_being_packed(pictures):
     ring = find(pictures[0])
     strip, glance = Strip(ring, unwrap(pictures[0], ring)), square(pictures[0], GLANCE)
-    look = unpacked(packed(Look(glance, strip)))
-    assert np.array_equal(look.glance, glance)
-    assert np.array_equal(look.strip.levels, strip.levels)
-    for one, other in zip(look.strip.ring[:2], ring[:2], strict=True):
+    views = unpacked(packed(ImageViews(glance, strip)))
+    assert np.array_equal(views.glance, glance)
+    assert np.array_equal(views.strip.levels, strip.levels)
+    for one, other in zip(views.strip.ring[:2], ring[:2], strict=True):
         assert one.centre == pytest.approx(other.centre, rel=1e-6)
         assert one.root == pytest.approx(other.root, rel=1e-5)
-    assert look.strip.ring.residual == pytest.approx(ring.residual, rel=1e-6)
-    assert packed(look) == packed(Look(glance, strip))
+    assert views.strip.ring.residual == pytest.approx(ring.residual, rel=1e-6)
+    assert packed(views) == packed(ImageViews(glance, strip))
 
 
 def test_no_number_of_a_strip_takes_the_place_of_another():
@@ -75,20 +75,20 @@ def test_no_number_of_a_strip_takes_the_place_of_another():
         for first in (1.0, 7.0)
     )
     levels = np.arange(STRIP_RADII * STRIP_ANGLES).reshape(STRIP_RADII, STRIP_ANGLES).astype(np.uint8)
-    back = unpacked(packed(Look(BLANK, Strip(Ring(cavity, rim, 0.5), levels)))).strip
+    back = unpacked(packed(ImageViews(BLANK, Strip(Ring(cavity, rim, 0.5), levels)))).strip
     numbers = [*back.ring.cavity.centre, *back.ring.cavity.root.ravel(), *back.ring.rim.centre]
     assert [*numbers, *back.ring.rim.root.ravel(), back.ring.residual] == [*range(1, 13), 0.5]
     assert np.array_equal(back.levels, levels)
 
 
 def test_nothing_stays_nothing():
-    assert unpacked(packed(Look(BLANK, None))).strip is None
+    assert unpacked(packed(ImageViews(BLANK, None))).strip is None
 
 
 def test_a_glance_is_the_whole_picture_whether_it_shows_a_ring_or_not(places, shelved, pictures, photograph):
     rows = shelved(encode(pictures[0], 90), photograph(1))
-    for look, row in zip(looks(rows, places), rows, strict=True):
-        assert np.array_equal(look.glance, load([stored(row, places)], GLANCE)[0])
+    for views, row in zip(image_views(rows, places), rows, strict=True):
+        assert np.array_equal(views.glance, load([stored(row, places)], GLANCE)[0])
 
 
 def test_each_image_has_its_strip_in_order(places, shelved, pictures):
@@ -117,7 +117,7 @@ def test_strips_are_found_once_of_each_content(places, shelved, pictures, asked)
         stored(row, places).unlink()  # whoever looked again would stumble
     again = list(strips(rows, places))
     assert len(asked) == 5
-    assert [packed(Look(BLANK, one)) for one in again] == [packed(Look(BLANK, one)) for one in first[:5]]
+    assert [packed(ImageViews(BLANK, one)) for one in again] == [packed(ImageViews(BLANK, one)) for one in first[:5]]
 
 
 def test_only_what_is_new_is_looked_at(places, shelved, pictures, asked):
@@ -159,8 +159,8 @@ def test_other_processes_find_the_same_bytes(places, shelved, pictures, photogra
     with monkeypatch.context() as patched:
         patched.setattr(noun, "processors", lambda: 2)
         patched.setattr(noun.rings, "find", None)  # in this process alone
-        found = [packed(look) for look in looks(rows, places)]
-    assert found == [look_at(shelf(places), place(row)) for row in rows]
+        found = [packed(views) for views in image_views(rows, places)]
+    assert found == [make_views(shelf(places), place(row)) for row in rows]
     assert len(found[-1]) == GLANCE**2
 
 

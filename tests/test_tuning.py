@@ -5,7 +5,7 @@ from typing import get_args
 import pytest
 
 from tasks.models import tuning
-from tasks.models.tuning import DeviceClass, class_of, compiles, tuned
+from tasks.models.tuning import DeviceClass, class_of, tune_recipe, uses_xla
 from tasks.runs.config import ModelName, Training
 
 ALL = get_args(DeviceClass)
@@ -26,7 +26,7 @@ ABLE = "bfloat16_gpu"
 )
 def test_precision_is_what_the_device_was_made_for(ability, device, precision):
     assert class_of(ability) == device
-    assert tuned(Training(model="compact").recipe(), device).precision == precision
+    assert tune_recipe(Training(model="compact").recipe(), device).precision == precision
 
 
 @pytest.mark.parametrize("device", ALL)
@@ -34,9 +34,9 @@ def test_precision_is_what_the_device_was_made_for(ability, device, precision):
 def test_a_setting_goes_before_the_row_of_any_device(model, device):
     asked = {"batch_size": 8, "learning_rate": 0.5, "precision": "mixed_float16", "jit_compile": True}
     recipe = Training(model=model, **asked).recipe()
-    assert tuned(recipe, device).model_dump().items() >= asked.items()
-    assert compiles(recipe, device, gpus=2, steps=1)
-    assert not compiles(recipe.model_copy(update={"jit_compile": False}), device, gpus=1, steps=10**6)
+    assert tune_recipe(recipe, device).model_dump().items() >= asked.items()
+    assert uses_xla(recipe, device, gpus=2, steps=1)
+    assert not uses_xla(recipe.model_copy(update={"jit_compile": False}), device, gpus=1, steps=10**6)
 
 
 @pytest.mark.parametrize("device", ALL)
@@ -44,38 +44,38 @@ def test_a_setting_goes_before_the_row_of_any_device(model, device):
     ("model", "rate"), [("compact", 4e-3), ("ring", 2e-3), ("tutorial", 1e-3), ("tutorial_dropout", 1e-3)]
 )
 def test_every_network_trains_on_batches_of_32_at_its_own_rate(model, rate, device):
-    found = tuned(Training(model=model).recipe(), device)
+    found = tune_recipe(Training(model=model).recipe(), device)
     assert (found.batch_size, found.learning_rate) == (32, rate)
 
 
 def test_the_rate_grows_with_the_root_of_the_batch_but_for_the_tutorials_networks():
-    assert tuned(Training(model="ring", batch_size=128).recipe(), "cpu").learning_rate == pytest.approx(4e-3)
-    assert tuned(Training(model="tutorial", batch_size=128).recipe(), "cpu").learning_rate == 1e-3
+    assert tune_recipe(Training(model="ring", batch_size=128).recipe(), "cpu").learning_rate == pytest.approx(4e-3)
+    assert tune_recipe(Training(model="tutorial", batch_size=128).recipe(), "cpu").learning_rate == 1e-3
 
 
 def test_a_row_of_the_table_decides_what_is_left_open(monkeypatch):
     row = tuning.Tuning("float32", {"compact": 128}, {"compact": 10})
     monkeypatch.setitem(tuning.TABLE, "gpu", row)
-    assert tuned(Training(model="compact").recipe(), "gpu").batch_size == 128
-    assert tuned(Training(model="ring").recipe(), "gpu").batch_size == 32
-    assert compiles(Training(model="compact").recipe(), "gpu", gpus=1, steps=10)
-    assert not compiles(Training(model="compact").recipe(), "gpu", gpus=1, steps=9)
-    assert not compiles(Training(model="ring").recipe(), "gpu", gpus=1, steps=10**6)
+    assert tune_recipe(Training(model="compact").recipe(), "gpu").batch_size == 128
+    assert tune_recipe(Training(model="ring").recipe(), "gpu").batch_size == 32
+    assert uses_xla(Training(model="compact").recipe(), "gpu", gpus=1, steps=10)
+    assert not uses_xla(Training(model="compact").recipe(), "gpu", gpus=1, steps=9)
+    assert not uses_xla(Training(model="ring").recipe(), "gpu", gpus=1, steps=10**6)
 
 
 @pytest.mark.parametrize("model", get_args(ModelName))
 def test_processors_never_compile(model):
-    assert not compiles(Training(model=model).recipe(), "cpu", gpus=0, steps=10**6)
+    assert not uses_xla(Training(model=model).recipe(), "cpu", gpus=0, steps=10**6)
 
 
 def test_xla_waits_for_enough_steps_and_for_one_gpu():
     recipe = Training(model="ring").recipe()
-    assert compiles(recipe, ABLE, gpus=1, steps=10_000)
-    assert not compiles(recipe, ABLE, gpus=1, steps=1_000)
-    assert not compiles(recipe, ABLE, gpus=2, steps=10_000)
-    assert not compiles(Training(model="ring", deterministic=True).recipe(), ABLE, gpus=1, steps=10_000)
+    assert uses_xla(recipe, ABLE, gpus=1, steps=10_000)
+    assert not uses_xla(recipe, ABLE, gpus=1, steps=1_000)
+    assert not uses_xla(recipe, ABLE, gpus=2, steps=10_000)
+    assert not uses_xla(Training(model="ring", deterministic=True).recipe(), ABLE, gpus=1, steps=10_000)
 
 
 def test_what_is_filled_in_once_stays():
-    once = tuned(Training(model="ring", batch_size=64).recipe(), ABLE)
-    assert tuned(once, "cpu") == once
+    once = tune_recipe(Training(model="ring", batch_size=64).recipe(), ABLE)
+    assert tune_recipe(once, "cpu") == once

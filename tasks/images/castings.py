@@ -108,7 +108,7 @@ def scores_with(leader: np.ndarray, marks: Sequence[np.ndarray]) -> list[float]:
     return alike(leader[None], np.stack(marks))[0].tolist() if marks else []
 
 
-def scores_by(leaders: np.ndarray, marks: Sequence[np.ndarray]) -> list[np.ndarray]:
+def scores_of(leaders: np.ndarray, marks: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Return for each of the marks how alike every leader is."""
     return list(alike(leaders, np.stack(marks)).T)
 
@@ -131,7 +131,7 @@ class Leaders:
         best = [(-1, -1.0)] * len(marks)
         for start in range(0, len(self.places), LEADERS):
             leaders = np.stack(self.marks[start : start + LEADERS])
-            rows = in_threads(partial(scores_by, leaders), marks)
+            rows = in_threads(partial(scores_of, leaders), marks)
             scores = np.stack(rows)
             for number, leader in enumerate(scores.argmax(axis=1)):
                 if (score := float(scores[number, leader])) > best[number][1]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.runs.threads import side_by_side
+from tasks.runs.threads import map_in_threads
 
 SIDE = 128  # pixels of a thumbnail
 FREQUENCIES = 16  # of a cosine transform, in each direction: a shift by 3 pixels of 300 hardly changes them
@@ -85,7 +85,7 @@ def low_frequencies(thumbnails: np.ndarray) -> np.ndarray:
         found /= np.maximum(np.linalg.norm(found, axis=(1, 2), keepdims=True), 1e-6)
         low[rows] = np.rint(found * STEPS) / STEPS
 
-    side_by_side(transform, blocks(len(thumbnails), PIECE))
+    map_in_threads(transform, blocks(len(thumbnails), PIECE))
     return low
 
 
@@ -101,7 +101,7 @@ def candidates(low: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarr
         asked = np.arange(rows.start, rows.stop)
         return [nearest(low, asked, np.arange(rows.stop)), nearest(low, asked[~first[rows]], known)]
 
-    pairs = [pair for some in side_by_side(found, blocks(len(low), ASKED)) for pair in some]
+    pairs = [pair for some in map_in_threads(found, blocks(len(low), ASKED)) for pair in some]
     distinct = np.unique(np.sort(np.concatenate([np.empty((0, 2), int), *pairs]), axis=1), axis=0)
     return distinct[:, 0], distinct[:, 1]
 
@@ -159,7 +159,7 @@ def best_pose(low: np.ndarray, one: np.ndarray, other: np.ndarray) -> Pairs:
             posed = moved.transpose(0, 2, 1) if transposed else moved
             scores[rows, number] = np.einsum("nij,nij,i,j->n", still, posed, signs[int(down)], signs[int(right)])
 
-    side_by_side(score, blocks(len(one)))
+    map_in_threads(score, blocks(len(one)))
     pose = scores.argmax(axis=1)
     return Pairs(one, other, pose, np.zeros((len(one), 2)), scores.max(axis=1, initial=-1))
 
@@ -175,7 +175,7 @@ def details(thumbnails: np.ndarray) -> np.ndarray:
         grey /= np.sqrt(mean_around(grey * grey, CONTRAST_AROUND) + contrast**2)
         fine[rows] = np.rint(grey * UNIT).clip(-MOST, MOST)
 
-    side_by_side(look, blocks(len(thumbnails), PIECE))
+    map_in_threads(look, blocks(len(thumbnails), PIECE))
     return fine
 
 
@@ -189,7 +189,7 @@ def coarsened(fine: np.ndarray) -> np.ndarray:
         half = fine[rows].reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4), dtype=np.float32)
         coarse[rows] = np.rint(2 * ndimage.gaussian_filter(half, (0, SMOOTH, SMOOTH))).clip(-MOST, MOST)
 
-    side_by_side(halve, blocks(len(fine), PIECE))
+    map_in_threads(halve, blocks(len(fine), PIECE))
     return coarse
 
 
@@ -212,7 +212,7 @@ def scored(pictures: np.ndarray, pairs: Pairs) -> Pairs:
         shift[rows] = about[rows] + further
 
     for _ in range(ROUNDS):
-        side_by_side(look, (again[rows] for rows in blocks(len(again), PIECE)))
+        map_in_threads(look, (again[rows] for rows in blocks(len(again), PIECE)))
         before, about = about, whole(shift, most)
         again = np.flatnonzero((about != before).any(axis=1))
     return pairs._replace(shift=shift * scale, score=score)

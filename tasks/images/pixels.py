@@ -18,7 +18,7 @@ from tasks.runs.kept import MAX_BLOCK, kept
 from tasks.runs.threads import in_threads
 
 if TYPE_CHECKING:
-    from tasks.images.strips import Look
+    from tasks.images.strips import ImageViews
 
 MAX_MEGAPIXELS = 40.0  # of an image that nobody has validated
 
@@ -40,27 +40,27 @@ def sights(images: Sequence[Row], view: ViewName, size: int, places: Places) -> 
         levels = squares(images, size, places)
         glances = levels if size == GLANCE else squares(images, GLANCE, places, enough(view, size))
         return Sights(levels[..., None], np.zeros(len(images)), glances)
-    from tasks.images.strips import looks  # late: it needs SciPy
+    from tasks.images.strips import image_views  # late: it needs SciPy
 
     found = Sights(
         np.zeros((len(images), *shape(view, size)), np.uint8),
         np.zeros(len(images)),
         np.zeros((len(images), GLANCE, GLANCE), np.uint8),
     )
-    waiting = looks(images, places)
+    waiting = image_views(images, places)
     for start in range(0, len(images), MAX_BLOCK):
         some = list(islice(waiting, MAX_BLOCK))
-        for number, (look, seen) in enumerate(zip(some, in_threads(ringed, some), strict=True), start):
-            found.glances[number] = look.glance
+        for number, (views, seen) in enumerate(zip(some, in_threads(details_of, some), strict=True), start):
+            found.glances[number] = views.glance
             found.residuals[number], found.levels[number] = seen
     return found
 
 
-def ringed(some: Sequence["Look"]) -> list[tuple[float, np.ndarray | int]]:
+def details_of(some: Sequence["ImageViews"]) -> list[tuple[float, np.ndarray | int]]:
     """Return the residual and the detail of each ring; NaN and 0 where none was found."""
     from tasks.images.rings import detail
 
-    strips = [look.strip for look in some]
+    strips = [views.strip for views in some]
     return [(strip.ring.residual, detail(strip.levels[None])[0]) if strip else (np.nan, 0) for strip in strips]
 
 

@@ -35,7 +35,7 @@ class Strip(NamedTuple):
     levels: np.ndarray
 
 
-class Look(NamedTuple):
+class ImageViews(NamedTuple):
     """What one decoding of an image gives."""
 
     glance: np.ndarray
@@ -46,16 +46,16 @@ class Look(NamedTuple):
 
 def strips(images: Sequence[Row], places: Places) -> Iterator[Strip | None]:
     """Yield the strip of each image, in order, or None where no ring is found."""
-    return (look.strip for look in looks(images, places))
+    return (views.strip for views in image_views(images, places))
 
 
-def looks(images: Sequence[Row], places: Places) -> Iterator[Look]:
-    """Yield what is seen of each image, in order. All processors work on those that are new."""
+def image_views(images: Sequence[Row], places: Places) -> Iterator[ImageViews]:
+    """Yield the views of each image, in order. All processors work on those that are new."""
     with ExitStack() as stack:
         pools: list[ProcessPoolExecutor] = []
 
         def make(names: list[str]) -> list[bytes]:
-            work = partial(look_at, shelf(places))
+            work = partial(make_views, shelf(places))
             if len(names) < FEW or processors() == 1:
                 return list(map(work, names))
             if not pools:  # spawned: a copy of this process would hold the locks of its threads for ever
@@ -79,8 +79,8 @@ def leave_with_parent() -> None:
     Thread(target=follow, daemon=True).start()
 
 
-def look_at(root: str, name: str) -> bytes:
-    """Return the look at an image that was validated, as bytes.
+def make_views(root: str, name: str) -> bytes:
+    """Return the views of an image that was validated, as bytes.
 
     Raises BadInput when it cannot be read: that there is no ring would be kept for ever.
     """
@@ -90,25 +90,25 @@ def look_at(root: str, name: str) -> bytes:
         raise BadInput(f"{path} cannot be read: {found.reason}")
     ring = rings.find(found.pixels)
     strip = Strip(ring, rings.unwrap(found.pixels, ring)) if ring else None
-    return packed(Look(square(found.pixels, GLANCE), strip))
+    return packed(ImageViews(square(found.pixels, GLANCE), strip))
 
 
-def packed(look: Look) -> bytes:
-    """Return the look as bytes: the glance, then the ring's numbers and its levels where there is one."""
-    glance = look.glance.tobytes()
-    if look.strip is None:
+def packed(views: ImageViews) -> bytes:
+    """Return the views as bytes: the glance, then the ring's numbers and its levels where there is one."""
+    glance = views.glance.tobytes()
+    if views.strip is None:
         return glance
-    ring, levels = look.strip
+    ring, levels = views.strip
     ellipses = [number for ellipse in ring[:2] for number in (*ellipse.centre, *ellipse.root.ravel())]
     return glance + np.array([*ellipses, ring.residual], np.float32).tobytes() + levels.tobytes()
 
 
-def unpacked(value: bytes) -> Look:
-    """Return the look that `packed` wrote."""
+def unpacked(value: bytes) -> ImageViews:
+    """Return the views that `packed` wrote."""
     glance, rest = np.frombuffer(value[: GLANCE**2], np.uint8).reshape(GLANCE, GLANCE), value[GLANCE**2 :]
     if not rest:
-        return Look(glance, None)
+        return ImageViews(glance, None)
     numbers = np.frombuffer(rest[: HEAD.itemsize], np.float32).astype(np.float64)
     cavity, rim = (Ellipse(part[:2], part[2:].reshape(2, 2)) for part in (numbers[:6], numbers[6:12]))
     levels = np.frombuffer(rest[HEAD.itemsize :], np.uint8).reshape(rings.STRIP_RADII, rings.STRIP_ANGLES)
-    return Look(glance, Strip(rings.Ring(cavity, rim, float(numbers[12])), levels))
+    return ImageViews(glance, Strip(rings.Ring(cavity, rim, float(numbers[12])), levels))

@@ -17,7 +17,7 @@ from tasks.images.views import shape
 from tasks.models import devices
 from tasks.models.keeping import Keeper
 from tasks.models.networks import build, classifier, load
-from tasks.models.tuning import compiles
+from tasks.models.tuning import uses_xla
 from tasks.runs.config import Recipe, TunedRecipe
 from tasks.runs.records import Epoch
 
@@ -134,7 +134,7 @@ def compiled(network: keras.Model, recipe: TunedRecipe, steps: int) -> keras.Mod
         else decaying(recipe.learning_rate, steps),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile=compiles(recipe, devices.device_class(), len(devices.accelerators()), steps),
+        jit_compile=uses_xla(recipe, devices.device_class(), len(devices.accelerators()), steps),
     )
     learner.optimizer.build(learner.trainable_variables)
     return learner

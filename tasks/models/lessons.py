@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.images import manifest, pixels
 from tasks.models import starting
-from tasks.models.tuning import tuned
+from tasks.models.tuning import tune_recipe
 from tasks.runs.config import Places, Recipe, TunedRecipe
 from tasks.runs.errors import BadInput
 from tasks.runs.messages import say
@@ -33,7 +33,7 @@ def planned(rows: Sequence[manifest.Row], recipe: Recipe, places: Places) -> Pla
     from tasks.models.fitting import continued
 
     learning, watching = ([row for row in rows if row.split == split] for split in ("train", "validation"))
-    here = tuned(recipe, devices.device_class())
+    here = tune_recipe(recipe, devices.device_class())
     start = starting.start(rows, recipe, places)
     if isinstance(start, str):
         if recipe.start_from != "scratch":

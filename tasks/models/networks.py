@@ -52,7 +52,7 @@ def compact(x: keras.KerasTensor, draw: Draw) -> dict[str, keras.KerasTensor]:
     pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
     features = layers.Concatenate(name="features")(pooled)
     return {
-        "logits": layers.Dense(2, kernel_initializer=drawn(draw), name="logits", dtype="float32")(features),
+        "logits": layers.Dense(2, kernel_initializer=new_weights(draw), name="logits", dtype="float32")(features),
         "features": features,
     }
 
@@ -61,14 +61,14 @@ def block(
     x: keras.KerasTensor, draw: Draw, filters: int, name: str, size: int = 3, strides: int = 1
 ) -> keras.KerasTensor:
     x = layers.Conv2D(
-        filters, size, strides, "same", use_bias=False, kernel_initializer=drawn(draw), name=f"convolve_{name}"
+        filters, size, strides, "same", use_bias=False, kernel_initializer=new_weights(draw), name=f"convolve_{name}"
     )(x)
     # Keras' momentum of 0.99 would not settle in the few steps of a small data set
     x = layers.BatchNormalization(momentum=0.9, name=f"normalize_{name}")(x)
     return layers.ReLU(name=f"activate_{name}")(x)
 
 
-def drawn(draw: Draw) -> keras.initializers.Initializer:
+def new_weights(draw: Draw) -> keras.initializers.Initializer:
     """New weights as Keras draws them where nothing else is asked for, of a seed of their own."""
     return keras.initializers.GlorotUniform(seed=draw())
 
@@ -84,7 +84,7 @@ def ring(x: keras.KerasTensor, draw: Draw) -> dict[str, keras.KerasTensor]:
     for number, (filters, size, strides) in enumerate(((16, 8, 4), (32, 3, 1), (48, 4, 2), (64, 3, 1))):
         x = block(x, draw, filters, f"{number}", size, strides)
     x = x[:, :, HALO // 8 : -HALO // 8]
-    local = layers.Conv2D(1, 1, kernel_initializer=drawn(draw), name="local", dtype="float32")(x)[..., 0]
+    local = layers.Conv2D(1, 1, kernel_initializer=new_weights(draw), name="local", dtype="float32")(x)[..., 0]
     greatest = ops.top_k(layers.Flatten(name="places")(local), GREATEST)[0]
     logit = layers.GlobalAveragePooling1D(name="mean_of_greatest")(greatest[..., None])
     pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
@@ -101,13 +101,18 @@ def tutorial(x: keras.KerasTensor, draw: Draw, dropout: float = 0.0) -> dict[str
     x = layers.Concatenate(name="colour")([x, x, x])
     for filters in (16, 32, 64):
         x = layers.Conv2D(
-            filters, 3, padding="same", activation="relu", kernel_initializer=drawn(draw), name=f"convolve_{filters}"
+            filters,
+            3,
+            padding="same",
+            activation="relu",
+            kernel_initializer=new_weights(draw),
+            name=f"convolve_{filters}",
         )(x)
         x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
     x = layers.Flatten(name="flatten")(layers.Dropout(dropout, seed=draw(), name="drop")(x) if dropout else x)
-    features = layers.Dense(128, activation="relu", kernel_initializer=drawn(draw), name="features")(x)
+    features = layers.Dense(128, activation="relu", kernel_initializer=new_weights(draw), name="features")(x)
     return {
-        "logits": layers.Dense(2, kernel_initializer=drawn(draw), name="logits", dtype="float32")(features),
+        "logits": layers.Dense(2, kernel_initializer=new_weights(draw), name="logits", dtype="float32")(features),
         "features": features,
     }
 

@@ -38,14 +38,14 @@ class Said(NamedTuple):
     """Median of one image at a time, network alone."""
 
 
-class Asked(NamedTuple):
+class FormatLoaders(NamedTuple):
     """Processes that wait for a network in all formats, one for each of `GROUPS`, and where they look for what."""
 
     folder: Path
     room: Path
     processes: Sequence["subprocess.Popen[str]"]
 
-    def answers(self, levels: np.ndarray) -> dict[str, Said]:
+    def ask(self, levels: np.ndarray) -> dict[str, Said]:
         """Return what each format in the folder says of levels uint8 (images, height, width, planes).
 
         One process is asked after the other, so that none makes another slow. Raises RuntimeError where a format cannot be loaded.
@@ -64,7 +64,7 @@ class Asked(NamedTuple):
 
 
 @contextmanager
-def asked(folder: Path, room: Path) -> Iterator[Asked]:
+def start_loaders(folder: Path, room: Path) -> Iterator[FormatLoaders]:
     """Start the processes, which load TensorFlow while the formats are still being written to the folder. None outlives the block.
 
     `room` is an empty folder for what passes between them.
@@ -89,7 +89,7 @@ def asked(folder: Path, room: Path) -> Iterator[Asked]:
             stack.enter_context(process)
             stack.callback(process.kill)
             processes.append(process)
-        yield Asked(folder, room, processes)
+        yield FormatLoaders(folder, room, processes)
 
 
 def answers_of(room: Path, names: Sequence[str]) -> Path:

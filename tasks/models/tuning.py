@@ -42,7 +42,7 @@ def class_of(ability: tuple[int, int] | None) -> DeviceClass:
     return "bfloat16_gpu" if ability >= BFLOAT16 else "float16_gpu"
 
 
-def tuned(recipe: Recipe, device: DeviceClass) -> TunedRecipe:
+def tune_recipe(recipe: Recipe, device: DeviceClass) -> TunedRecipe:
     """Fill in what the recipe leaves open, from the row of the device."""
     row = TABLE[device]
     batch_size = recipe.batch_size or row.batch_sizes.get(recipe.model, BATCH)
@@ -64,7 +64,7 @@ def learning_rate(model: ModelName, batch_size: int) -> float:
     return rate if model.startswith("tutorial") else rate * sqrt(batch_size / BATCH)
 
 
-def compiles(recipe: Recipe, device: DeviceClass, gpus: int, steps: int) -> bool:
+def uses_xla(recipe: Recipe, device: DeviceClass, gpus: int, steps: int) -> bool:
     """Return whether XLA compiles a training of so many steps.
 
     Unless asked for, neither a deterministic training is compiled nor one on several GPUs: these were shown to work without XLA alone.

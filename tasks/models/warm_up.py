@@ -27,12 +27,12 @@ def warm_up(rows: Sequence[Row], training: Training, places: Places) -> None:
     """Import TensorFlow and open its devices; on a GPU, run a first step of the network that will likely train."""
     with suppress(Exception):  # whatever fails here fails in the training too, which tells of it
         from tasks.models import devices, fitting
-        from tasks.models.tuning import tuned
+        from tasks.models.tuning import tune_recipe
 
         devices.share_memory()
         if devices.accelerators():
             share = ring_share(rows[:: max(1, len(rows) // LOOKED_AT)], training, places)
-            fitting.rehearse(tuned(training.recipe(share), devices.device_class()))
+            fitting.rehearse(tune_recipe(training.recipe(share), devices.device_class()))
 
 
 def ring_share(rows: Sequence[Row], training: Training, places: Places) -> float:

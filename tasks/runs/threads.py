@@ -15,10 +15,10 @@ def in_threads(function: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -
     pieces = [items[start : start + size] for start in range(0, len(items), size)]
     if len(pieces) == 1:
         return function(pieces[0])
-    return [result for piece in side_by_side(function, pieces) for result in piece]
+    return [result for piece in map_in_threads(function, pieces) for result in piece]
 
 
-def side_by_side(function: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
+def map_in_threads(function: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
     """Call `function` with each piece, in a thread for each processor, and return the results in order."""
     with ThreadPoolExecutor(max_workers=processors()) as pool:  # more of them only wait for Python's lock
         return list(pool.map(function, pieces))
