@@ -417,6 +417,7 @@ def check_whole(figures: dict) -> None:
     assert figures["missed_defects"] + figures["false_rejects"] == figures["test_errors"] <= 16
 
 
+@pytest.mark.long
 def test_short_trainings_are_killed_resumed_and_run_side_by_side(process, short):
     told = short("--parts", "deterministic,pair", here=False)["parts"]
     assert list(told) == ["prepare", "deterministic", "pair"]

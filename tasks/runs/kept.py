@@ -18,7 +18,7 @@ TABLE = """
     CREATE TABLE IF NOT EXISTS kept (
         kind TEXT NOT NULL, key TEXT NOT NULL, version TEXT NOT NULL, value BLOB NOT NULL, checksum INTEGER NOT NULL,
         PRIMARY KEY (kind, key)
-    ) WITHOUT ROWID
+    )
 """
 
 
