@@ -57,7 +57,7 @@ def parts_of(job: Job) -> list[Part]:
     A weight is about twice the seconds that a GPU takes, so that each has enough. That of `prepare` is for an audit on two
     processors: most others need its images. `xla` comes last, since it compiles for 20 s a figure.
     """
-    compact, ring, tutorial = (partial(gpu_trainings.whole, network=network) for network in NETWORKS)
+    compact, ring, tutorial = (partial(gpu_trainings.train_whole, network=network) for network in NETWORKS)
     works: dict[str, tuple[Callable, float, float]] = {
         "device": (gpu_device.device, 150, 10),
         "prepare": (gpu_device.prepare, 1_200, 10),

@@ -79,12 +79,11 @@ def set_up(job: Job) -> None:
     """Load TensorFlow. Raises Stop when a GPU was asked for and it sees none."""
     import tensorflow as tf
 
-    from tasks.models import devices
+    from tasks.models import devices, gpu_diagnosis
 
     if job.gpu and not tf.config.list_physical_devices("GPU"):
         raise Stop(
-            f"TensorFlow {tf.__version__} sees no GPU: see that `nvidia-smi` answers, and install the libraries with `make gpu`, "
-            "or measure the processors with --device cpu"
+            f"TensorFlow {tf.__version__} sees no GPU: {gpu_diagnosis.why_no_gpu()}; or measure the processors with --device cpu"
         )
     devices.share_memory()
 

@@ -114,7 +114,7 @@ def step(combination: Combination, job: Job) -> dict[str, object]:
     recipe = recipe_of(combination.network, combination.batch, combination.xla)
     with arithmetic(combination.precision):
         learner, work = fresh(recipe, job, combination.executions)
-        batches = resident(learner, *drawn(learner, combination.batch))
+        batches = resident(learner, *random_batch(learner, combination.batch))
         first, seconds = timed(learner, batches, job.sizes.least)
     figures = rates(combination.batch, seconds, work, ceilings(job.folder).get(combination.precision))
     return {**figures, "peak_mb": peak(job) / 1e6, "first_seconds": first}
@@ -143,7 +143,7 @@ def fresh(recipe: TunedRecipe, job: Job, executions: int = 1) -> tuple["keras.Mo
     return learner, operations(shapes)
 
 
-def drawn(learner: "keras.Model", batch: int) -> tuple["tf.Tensor", "tf.Tensor"]:
+def random_batch(learner: "keras.Model", batch: int) -> tuple["tf.Tensor", "tf.Tensor"]:
     """Return a random batch, made where it is used: pixels do not change how long a step takes."""
     import tensorflow as tf
 
@@ -232,7 +232,7 @@ def fed(feed: str, shown: "Examples", recipe: TunedRecipe, job: Job) -> dict[str
         elif feed == "altered by the device":
             data = altering(learner, shown, recipe)
         else:
-            data = resident(learner, *drawn(learner, recipe.batch_size))
+            data = resident(learner, *random_batch(learner, recipe.batch_size))
             more = [keras.callbacks.TerminateOnNaN()] if feed.endswith("loss read") else []
         _, seconds = timed(learner, data, job.sizes.least, more)
     return {"milliseconds": 1e3 * seconds, "images_per_second": mean / seconds, **figures}

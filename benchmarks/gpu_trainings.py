@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 KILLED_AFTER = 2  # epochs
 
 
-def judged(logits: np.ndarray, labels: np.ndarray) -> dict[str, int]:
+def count_errors(logits: np.ndarray, labels: np.ndarray) -> dict[str, int]:
     """Return the errors at the likelier class: logits (images, 2), good then defect; labels 1 for a defect."""
     called = logits.argmax(1)
     missed, refused = int(np.sum(labels > called)), int(np.sum(labels < called))
@@ -52,7 +52,7 @@ def beside(earlier: dict) -> dict[str, object]:
     }
 
 
-def learned(
+def train_network(
     job: Job, settings: Training, most: int | None, each: Callable[[list[float]], None], room: Path | None = None
 ) -> tuple["keras.Model", dict]:
     """Train as recast does. Returns the network and its figures; `each` is told when the epochs so far have ended.
@@ -85,7 +85,7 @@ def short(job: Job, deterministic: bool, room: Path | None = None, killed_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
     settings = Training(model=job.sizes.trained, epochs=job.sizes.epochs, deterministic=deterministic)
-    return learned(job, settings, job.sizes.images, each, room)[1]
+    return train_network(job, settings, job.sizes.images, each, room)[1]
 
 
 def deterministic(job: Job, emit: Emit) -> None:
@@ -142,7 +142,7 @@ def one_of_two(job: Job, number: int) -> list:
         began = time.perf_counter()
 
     settings = Training(model=job.sizes.trained, epochs=1 + epochs * (len(meetings) - 1))
-    _, figures = learned(job, settings, job.sizes.images, each)
+    _, figures = train_network(job, settings, job.sizes.images, each)
     return [{"peak_mb": figures["peak_mb"], **used}, *spans]
 
 
@@ -156,13 +156,13 @@ def meet(folder: Path, stage: str, number: int, patience: float = 300) -> None:
         time.sleep(0.002)
 
 
-def whole(job: Job, emit: Emit, network: ModelName) -> None:
+def train_whole(job: Job, emit: Emit, network: ModelName) -> None:
     """Train as the recipe says, and judge the test."""
     there = beside(job.beside.get(network, {}))
     settings = Training(model=network, epochs=job.sizes.whole)
-    learner, figures = learned(job, settings, None, lambda ends: emit(network, pace(ends)))
+    learner, figures = train_network(job, settings, None, lambda ends: emit(network, pace(ends)))
     from tasks.images.batches import evaluation_batches
 
     test = examples(job.folder, network, "test")
     found = learner.predict(evaluation_batches(test.pixels, batch_size=64), verbose=0)
-    emit(network, {**figures, **judged(found["logits"], test.labels), **there})
+    emit(network, {**figures, **count_errors(found["logits"], test.labels), **there})

@@ -1,5 +1,7 @@
 """Warm-up: TensorFlow is started for the network that will likely train, and a failure is left to the training."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tasks.images.manifest import Row
@@ -7,6 +9,7 @@ from tasks.models import warm_up
 from tasks.runs.config import Places, Training
 
 ROWS = [f"row {number}" for number in range(100)]
+MANIFEST = SimpleNamespace(table=SimpleNamespace(path=lambda places: "images.csv"))
 
 
 @pytest.fixture
@@ -18,6 +21,7 @@ def rehearsed(monkeypatch):
     monkeypatch.setattr(devices, "accelerators", lambda: ["CPU:0"])
     monkeypatch.setattr(devices, "device_class", lambda: "bfloat16_gpu")
     monkeypatch.setattr(fitting, "rehearse", found.append)
+    monkeypatch.setattr(warm_up, "read_table", lambda path, kind: ROWS)
     return found
 
 
@@ -27,7 +31,7 @@ def test_a_gpu_runs_a_first_step_of_the_network_that_suits_a_few_of_the_images(s
 
     looked_at: list[Row] = []
     monkeypatch.setattr(strips, "strips", lambda rows, places: (looked_at.extend(rows), [strip] * len(rows))[1])
-    warm_up.warm_up(ROWS, Training(), Places())
+    warm_up.warm_up(MANIFEST, Training(), Places())
     (recipe,) = rehearsed
     assert (recipe.model, recipe.precision) == (model, "mixed_bfloat16")
     assert 20 <= len(looked_at) <= 40
@@ -38,7 +42,7 @@ def test_no_image_is_looked_at_where_the_network_is_named(rehearsed, monkeypatch
     from tasks.images import strips
 
     monkeypatch.setattr(strips, "strips", None)
-    warm_up.warm_up(ROWS, Training(model="compact", batch_size=64), Places())
+    warm_up.warm_up(MANIFEST, Training(model="compact", batch_size=64), Places())
     assert [(recipe.model, recipe.batch_size) for recipe in rehearsed] == [("compact", 64)]
 
 
@@ -46,7 +50,7 @@ def test_processors_run_no_step_beforehand(rehearsed, monkeypatch):
     from tasks.models import devices
 
     monkeypatch.setattr(devices, "accelerators", list)
-    warm_up.warm_up(ROWS, Training(), Places())
+    warm_up.warm_up(MANIFEST, Training(), Places())
     assert rehearsed == []
 
 
@@ -57,5 +61,5 @@ def test_a_failure_is_left_to_the_training(rehearsed, monkeypatch):
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(devices, "share_memory", refuse)
-    warm_up.warm_up(ROWS, Training(), Places())
+    warm_up.warm_up(MANIFEST, Training(), Places())
     assert rehearsed == []

@@ -54,7 +54,7 @@ def write(network: "keras.Model", folder: Path) -> None:
 
 
 def prepare(names: Sequence[str]) -> None:
-    """Import what these formats are loaded by, and let other processes have their share of a GPU."""
+    """Import TensorFlow where one of these formats needs it, and leave other processes their share of a GPU."""
     if set(names) - {"litert"}:
         from tasks.models import devices, networks  # noqa: F401  with TensorFlow
 

@@ -28,7 +28,7 @@ Draw = Callable[[], int]  # gives the seed of the next layer
 
 
 def build(name: ModelName, image_size: int, seed: int = 0) -> keras.Model:
-    """Builds the network of this name with new weights, which depend on `seed` alone.
+    """Build the network of this name with new weights, which depend on `seed` alone.
 
     Each layer gets a seed of its own. Without one, Keras would draw it from Python's global generator, which every thread shares.
     Every layer and operation is named here: Keras' own names count those of the process, and would make equal networks differ.
@@ -69,7 +69,7 @@ def block(
 
 
 def new_weights(draw: Draw) -> keras.initializers.Initializer:
-    """New weights as Keras draws them where nothing else is asked for, of a seed of their own."""
+    """Draw new weights as Keras does where nothing else is asked for, with a seed of their own."""
     return keras.initializers.GlorotUniform(seed=draw())
 
 

@@ -3,7 +3,6 @@
 A training waits for TensorFlow's start, and on a GPU for the kernels that its first step loads and chooses.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 from threading import Thread
 
@@ -17,13 +16,12 @@ LOOKED_AT = 24  # images, which tell well enough whether parts are round: a wron
 
 def start(manifest: Manifest, training: Training, places: Places) -> Thread:
     """Begin to start TensorFlow for a training on these images, and return the thread that does so: join it before the training."""
-    rows = read_table(manifest.table.path(places), Row)
-    thread = Thread(target=warm_up, args=(rows, training, places), name="warm-up")
+    thread = Thread(target=warm_up, args=(manifest, training, places), name="warm-up")
     thread.start()
     return thread
 
 
-def warm_up(rows: Sequence[Row], training: Training, places: Places) -> None:
+def warm_up(manifest: Manifest, training: Training, places: Places) -> None:
     """Import TensorFlow and open its devices; on a GPU, run a first step of the network that will likely train."""
     with suppress(Exception):  # whatever fails here fails in the training too, which tells of it
         from tasks.models import devices, fitting
@@ -31,14 +29,16 @@ def warm_up(rows: Sequence[Row], training: Training, places: Places) -> None:
 
         devices.share_memory()
         if devices.accelerators():
-            share = ring_share(rows[:: max(1, len(rows) // LOOKED_AT)], training, places)
-            fitting.rehearse(tune_recipe(training.recipe(share), devices.device_class()))
+            recipe = training.recipe(ring_share(manifest, training, places))
+            fitting.rehearse(tune_recipe(recipe, devices.device_class()))
 
 
-def ring_share(rows: Sequence[Row], training: Training, places: Places) -> float:
-    """Return the share of these images that show a ring; 0 where the network does not depend on it."""
-    if training.model != "auto" or not rows:
+def ring_share(manifest: Manifest, training: Training, places: Places) -> float:
+    """Return the share of a few of the images that show a ring; 0 where the network does not depend on it."""
+    if training.model != "auto":
         return 0.0
     from tasks.images.strips import strips
 
-    return sum(strip is not None for strip in strips(rows, places)) / len(rows)
+    rows = read_table(manifest.table.path(places), Row)
+    some = rows[:: max(1, len(rows) // LOOKED_AT)]
+    return sum(strip is not None for strip in strips(some, places)) / len(some)
