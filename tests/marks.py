@@ -125,11 +125,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out a file whose imports alone deselect all of its tests: loading TensorFlow for none takes seconds."""
+    """Leave out a file none of whose tests can be selected: loading TensorFlow for none takes seconds.
+
+    All of its tests bear the marks of its imports, and none bears `real` where it names no fixture of real data.
+    """
     if collection_path.suffix != ".py" or not config.option.markexpr:
         return None
     always = marks_of_imports(collection_path) & LOADED
     others = MARKS.keys() - always
+    if "real_" not in collection_path.read_text(encoding="utf-8"):
+        others -= {"real"}
     wanted = Expression.compile(config.option.markexpr)
     for count in range(len(others) + 1):
         for more in combinations(others, count):

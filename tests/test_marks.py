@@ -99,3 +99,19 @@ def test_a_test_that_fails_by_itself_says_why_and_no_more():
     with pytest.raises(ZeroDivisionError), GUARD.over(bearing()):
         open_a_port()
         raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("line", "asked", "left_out"),
+    [
+        ("def test_it(real_archive): ...", "real and not long", None),
+        ("def test_it(places): ...", "real and not long", True),
+        ("def test_it(places): ...", "not (real or long)", None),
+        ("import keras", "not tensorflow", True),
+        ("import keras", "not real", None),
+    ],
+)
+def test_a_file_is_left_out_where_none_of_its_tests_can_be_selected(tmp_path, line, asked, left_out):
+    (tmp_path / "test_it.py").write_text(line)
+    config = SimpleNamespace(option=SimpleNamespace(markexpr=asked))
+    assert marks.pytest_ignore_collect(tmp_path / "test_it.py", config) is left_out
