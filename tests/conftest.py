@@ -30,9 +30,10 @@ import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read w
 from tasks.images.manifest import Row, stored
 from tasks.models import bundle, gate
 from tasks.models.decisions import Decision
-from tasks.runs import config, registry, tracker
+from tasks.runs import registry, tracker
 from tasks.runs.config import Classes, Config, Fetch, Places, Splitting
 from tasks.runs.config import Evaluation as Judging
+from tasks.runs.config import Training as TrainingSettings
 from tasks.runs.files import scratch_beside, store
 from tasks.runs.outcome import Outcome
 from tasks.runs.records import (
@@ -321,7 +322,7 @@ def registered(places: Places, empty_registry: Path) -> Places:
     return places
 
 
-def model_folder(text: str, places: Places) -> Path:
+def write_model_folder(text: str, places: Places) -> Path:
     """The folder of a model that is no network; another text is another model."""
     with scratch_beside(bundle.of("model", places)) as scratch:
         scratch.mkdir()
@@ -385,8 +386,8 @@ def training(tensorflow, once, photograph: Callable[..., bytes]) -> Training:
 
         places = Places(data=top / "data", artifacts=top / "artifacts")
         found = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
-        settings = config.Training(model="compact", epochs=20, image_size=32)
-        return Training(places, *found, train.fn(found[-1], settings.recipe(), places))
+        chosen = TrainingSettings(model="compact", epochs=20, image_size=32)
+        return Training(places, *found, train.fn(found[-1], chosen.recipe(), places))
 
     return once("training", make)
 

@@ -88,7 +88,7 @@ def parts_of(value: Followed) -> list[str | Followed]:
     if isinstance(value, ModuleType):
         return [*marks_of_module(value.__name__)]
     file = getattr(sys.modules.get(value.__module__), "__file__", None)
-    if file is None or Path(file).parent != TESTS:
+    if file is None or TESTS not in Path(file).parents:
         return [*marks_of_module(value.__module__)]
     if isinstance(value, FunctionType):
         inner = getattr(value, "__wrapped__", value)  # below a decorator such as `contextmanager`

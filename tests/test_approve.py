@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import free_port, model_folder, put_into_use, until
+from conftest import free_port, put_into_use, until, write_model_folder
 
 from deployments import up
 from tasks.runs import registry, tracker
@@ -88,9 +88,9 @@ def resumed(environment: dict[str, str], answer: dict) -> bool:
 
 
 def test_a_challenger_comes_into_use_when_a_person_says_so(home, registered):
-    put_into_use(model_folder("one", registered), registered)
+    put_into_use(write_model_folder("one", registered), registered)
     tracked = tracker.begin("is it better", "run 2", registered)
-    folder = model_folder("two", registered)
+    folder = write_model_folder("two", registered)
     made = registry.register(folder, "compact", tracked, "run 2", "it is better", 1, registered)
     registry.challenge(made.number, registered)
 

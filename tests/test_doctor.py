@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
-from conftest import model_folder, put_into_use
+from conftest import put_into_use, write_model_folder
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
@@ -78,7 +78,7 @@ def test_one_screen_says_what_was_looked_at(registered, monkeypatch, capsys):
     ]  # fmt: skip
     assert said["model in use"].strip() == "none yet: make retrain"
     assert said["Prefect server"].strip() == "none named by PREFECT_API_URL: each run starts its own for a while"
-    put_into_use(model_folder("one", registered), registered)
+    put_into_use(write_model_folder("one", registered), registered)
     assert doctor.model(registered).startswith("version 1, ") and doctor.model(registered).endswith(", of recast")
 
 

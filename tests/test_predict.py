@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from conftest import model_folder, put_into_use, run_folder
+from conftest import put_into_use, run_folder, write_model_folder
 
 from flows import predict
 from tasks.models.prediction import Answer
@@ -103,7 +103,7 @@ def test_drawn_parts_are_not_judged_by_in_the_place_of_others(ask, released, pla
     folder = places.artifacts / "models" / released[0].digest
     image = tmp_path / "castings/test/def_front/cast_0.jpeg"
     toys = places.with_model("recast-sample")
-    put_into_use(model_folder("a toy", places), toys)
+    put_into_use(write_model_folder("a toy", places), toys)
     put_into_use(folder, toys)
     run_folder(places, "1", "castings.zip", "recast")
     run_folder(places, "2", "sample", "recast-sample")

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from conftest import model_folder, put_into_use, run_folder
+from conftest import put_into_use, run_folder, write_model_folder
 
 from flows import promote
 from tasks.runs import registry, tracker
@@ -14,7 +14,7 @@ from tasks.runs.errors import BadInput
 @pytest.fixture
 def two(registered):
     for text in ("one", "two"):
-        put_into_use(model_folder(text, registered), registered, f"run of {text}")
+        put_into_use(write_model_folder(text, registered), registered, f"run of {text}")
     return registered
 
 
@@ -85,7 +85,7 @@ def test_a_version_that_is_not_there_is_told(two, say, words):
 def test_what_is_meant_is_the_model_of_the_last_run_that_was_not_of_the_sample(two, say):
     toys = two.with_model("recast-sample")
     for text in ("toy", "better toy"):
-        put_into_use(model_folder(text, two), toys, f"run of {text}")
+        put_into_use(write_model_folder(text, two), toys, f"run of {text}")
     run_folder(two, "1", "castings.zip", "recast")
     run_folder(two, "2", "sample", "recast-sample")
     assert say("--version", 1)[1] == "version 1 is in use, version 2 no longer\n"

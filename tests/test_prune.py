@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import copied, model_folder, put_into_use
+from conftest import copied, put_into_use, write_model_folder
 
 from flows import prune as flow
 from flows.promote import listed
@@ -50,12 +50,12 @@ def history(empty_registry, places, once, capsys):
         shutil.copyfile(empty_registry, tracker.embedded(places))
         made = []
         for number in range(1, 5):
-            folder = model_folder(f"model {number}", places)
+            folder = write_model_folder(f"model {number}", places)
             version = put_into_use(folder, places, f"run-{number}")
             ran(f"run-{number}", places, model=folder.name, tracked=version.tracked)
             made.append(version)
         tracked = tracker.begin("another question", "run-5", places)
-        ran("run-5", places, model=model_folder("model 5", places).name, tracked=tracked)
+        ran("run-5", places, model=write_model_folder("model 5", places).name, tracked=tracked)
         return places, made
 
     there, made = once("history", make)
@@ -74,7 +74,7 @@ def test_what_is_in_use_was_before_or_is_of_a_kept_run_stays(history, places):
     assert left(places.artifacts / "runs") == {"run-3", "run-4", "run-5"}, (
         "the newest, and those of champion and previous"
     )
-    expected = {history[2].model, history[3].model, model_folder("model 5", places).name}
+    expected = {history[2].model, history[3].model, write_model_folder("model 5", places).name}
     assert left(places.artifacts / "models") == expected
     assert found["runs"][0] == found["models"][0] == found["files of versions in the registry"][0] == 2
     assert all(size > 0 for _, size in found.values())
@@ -103,7 +103,7 @@ def test_what_a_model_of_another_name_needs_stays_and_what_it_needs_no_longer_go
     """Versions of two names bear equal numbers."""
     toys = places.with_model("recast-sample")
     for number in range(1, 5):
-        folder = model_folder(f"toy {number}", places)
+        folder = write_model_folder(f"toy {number}", places)
         version = put_into_use(folder, toys, f"run-0{number}")
         ran(f"run-0{number}", places, model=folder.name, tracked=version.tracked)
     retention.prune(1, places)
@@ -115,7 +115,7 @@ def test_what_a_model_of_another_name_needs_stays_and_what_it_needs_no_longer_go
 
 
 def test_a_version_that_waits_stays(history, places):
-    waiting = model_folder("waits", places)
+    waiting = write_model_folder("waits", places)
     tracked = tracker.begin("it waits", "run-0", places)
     version = registry.register(waiting, "compact", tracked, "run-0", "it is better", 4, places)
     registry.challenge(version.number, places)
@@ -127,7 +127,7 @@ def test_a_version_that_waits_stays(history, places):
 
 def test_what_others_put_into_the_same_registry_stays(history, places):
     """A server is shared: runs whose folders lie on another machine are not this one's to prune."""
-    folder = model_folder("of another machine", places)
+    folder = write_model_folder("of another machine", places)
     version = put_into_use(folder, places, "run-of-another")
     tracker.client(places).log_text(version.tracked, "a page", "report.html")
     tracker.client(places).set_terminated(version.tracked)
@@ -140,11 +140,11 @@ def test_what_others_put_into_the_same_registry_stays(history, places):
 
 
 def test_the_last_run_stays_though_the_clock_was_set_back_before_it(history, places):
-    ran("run-0", places, model=model_folder("model 0", places).name)
+    ran("run-0", places, model=write_model_folder("model 0", places).name)
     (places.artifacts / "runs/latest").symlink_to("run-0")
     retention.prune(1, places)
     assert {"run-0", "run-5", "latest"} <= left(places.artifacts / "runs")
-    assert bundle.of(model_folder("model 0", places).name, places).is_dir()
+    assert bundle.of(write_model_folder("model 0", places).name, places).is_dir()
 
 
 def test_a_second_call_finds_nothing(history, places):

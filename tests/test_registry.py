@@ -4,7 +4,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import model_folder, put_into_use
+from conftest import put_into_use, write_model_folder
 
 from flows import doctor, judge, predict, promote, retrain, watch
 from tasks.models import bundle
@@ -19,7 +19,7 @@ from tasks.runs.records import Release
 def three(registered):
     """Three versions; the last is in use."""
     for text in ("one", "two", "three"):
-        put_into_use(model_folder(text, registered), registered)
+        put_into_use(write_model_folder(text, registered), registered)
     return registered
 
 
@@ -42,20 +42,20 @@ def test_the_newest_version_is_the_champion_and_knows_the_one_before(three):
     assert [(one.number, one.champion_before) for one in registry.versions(three)] == [(1, None), (2, 1), (3, 2)]
     assert registry.champion(three).number == 3
     assert aliases(three) == {"champion": 3, "previous": 2}
-    assert registry.version(1, three).model == model_folder("one", three).name
+    assert registry.version(1, three).model == write_model_folder("one", three).name
 
 
 def test_a_version_that_is_not_there_is_told_with_those_that_are(registered):
     with pytest.raises(BadInput, match="no version 1 of recast in sqlite.*: there is none yet"):
         registry.version(1, registered)
-    put_into_use(model_folder("one", registered), registered)
-    put_into_use(model_folder("two", registered), registered)
+    put_into_use(write_model_folder("one", registered), registered)
+    put_into_use(write_model_folder("two", registered), registered)
     with pytest.raises(BadInput, match="no version 7 of recast in .*: there are 1, 2"):
         registry.version(7, registered)
 
 
 def test_a_decision_makes_one_version_however_often_it_is_taken_up(registered):
-    folder = model_folder("one", registered)
+    folder = write_model_folder("one", registered)
     tracked = tracker.begin("what of it", "run", registered)
     first, again = (registry.register(folder, "compact", tracked, "run", "good", None, registered) for _ in range(2))
     assert first.number == again.number == 1
@@ -63,7 +63,7 @@ def test_a_decision_makes_one_version_however_often_it_is_taken_up(registered):
 
 
 def test_runs_that_promote_at_once_get_versions_of_their_own(registered):
-    folders = [model_folder(f"{number}", registered) for number in range(6)]
+    folders = [write_model_folder(f"{number}", registered) for number in range(6)]
 
     def promote(folder) -> registry.Version:
         with registry.deciding(registered):
@@ -101,7 +101,7 @@ def test_a_rollback_passes_over_versions_whose_files_were_removed(three):
 
 def test_a_rollback_passes_over_versions_that_were_taken_back(three):
     registry.rollback("was taken back", three)
-    put_into_use(model_folder("four", three), three)
+    put_into_use(write_model_folder("four", three), three)
     assert aliases(three) == {"champion": 4, "previous": 2}
     assert registry.rollback("again", three)[0].number == 2
 
@@ -172,7 +172,7 @@ def test_what_mlflow_serves_is_checked_before_any_of_it_is_imported(three, tmp_p
 def test_another_name_is_another_model(three):
     other = Places(data=three.data, artifacts=three.artifacts, registered_model="gears")
     assert registry.champion(other) is None
-    put_into_use(model_folder("four", other), other)
+    put_into_use(write_model_folder("four", other), other)
     assert (registry.champion(other).number, registry.champion(three).number) == (1, 3)
 
 
@@ -197,7 +197,7 @@ def test_what_was_taken_back_may_come_again_where_a_person_says_so(three):
 
 
 def test_a_version_that_somebody_made_by_hand_stops_no_question(three):
-    tracker.client(three).create_model_version(three.registered_name, str(model_folder("four", three)))
+    tracker.client(three).create_model_version(three.registered_name, str(write_model_folder("four", three)))
     made = registry.version(4, three)
     assert (made.model, made.run_id, made.reason, made.champion_before, made.tracked) == ("", "", "", None, "")
     assert registry.champion(three).number == 3
@@ -270,13 +270,13 @@ def test_where_no_version_is_left_the_next_one_is_a_first_one(three):
     for number in "123":
         tracker.client(three).delete_model_version(three.registered_name, number)
     assert registry.champion(three) is None
-    put_into_use(model_folder("four", three), three)
+    put_into_use(write_model_folder("four", three), three)
     assert (registry.champions(three), registry.previous(three)) == ([4], None)
 
 
 def test_the_command_names_the_registered_model(three):
     other = Places(data=three.data, artifacts=three.artifacts, registered_model="big gears")
-    put_into_use(model_folder("four", other), other)
+    put_into_use(write_model_folder("four", other), other)
     remove_alias(other)
     with pytest.raises(BadInput, match="promote.py --version 1 --places.registered_model 'big gears'` brings"):
         registry.champion(other)
@@ -291,7 +291,7 @@ def test_a_champion_that_was_deleted_is_told_too(three):
 
 def test_before_the_first_promotion_and_amid_it_no_alias_was_removed(registered):
     tracked = tracker.begin("what of it", "run", registered)
-    made = registry.register(model_folder("one", registered), "compact", tracked, "run", "good", None, registered)
+    made = registry.register(write_model_folder("one", registered), "compact", tracked, "run", "good", None, registered)
     registry.challenge(made.number, registered)
     assert registry.champion(registered) is None
     decided = Release(verdict="promoted", reason="good", version=1, champion_before=None, decided_in="run")

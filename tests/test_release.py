@@ -4,7 +4,7 @@ import hashlib
 import shutil
 
 import pytest
-from conftest import model_folder
+from conftest import write_model_folder
 from mlflow.exceptions import MlflowException
 
 from tasks import release as verb
@@ -30,7 +30,7 @@ def candidate(registered):
 
     def make(name: str, changed: int = 0) -> Exports:
         formats = {"litert": SOUND.model_copy(update={"changed_decisions": changed})}
-        return Exports(digest=model_folder(name, registered).name, contents=(), formats=formats)
+        return Exports(digest=write_model_folder(name, registered).name, contents=(), formats=formats)
 
     return make
 

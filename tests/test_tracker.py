@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import model_folder, put_into_use
+from conftest import put_into_use, write_model_folder
 
 from tasks.runs import registry, tracker
 from tasks.runs.config import Places
@@ -101,7 +101,7 @@ def test_where_artifacts_were_moved_the_old_files_are_found_and_new_ones_lie_bes
 
 
 def test_a_copy_reads_and_removes_its_own_files_alone(registered, tmp_path):
-    folder = model_folder("one", registered)
+    folder = write_model_folder("one", registered)
     version = put_into_use(folder, registered)
     for name in ("release.json", "report.html"):
         tracker.client(registered).log_text(version.tracked, "mine", name)
@@ -156,7 +156,7 @@ def test_what_a_server_keeps_is_neither_looked_at_nor_changed(registered, tracke
 
 
 def test_what_was_answered_is_told_without_mlflow_until_something_changes(registered, tmp_path):
-    put_into_use(model_folder("one", registered), registered)
+    put_into_use(write_model_folder("one", registered), registered)
     code = (
         "import sys; from pathlib import Path; from tasks.runs import registry; from tasks.runs.config import Places\n"
         "print(registry.champion(Places(artifacts=Path(sys.argv[1]))).number, 'mlflow' in sys.modules)"
@@ -168,14 +168,14 @@ def test_what_was_answered_is_told_without_mlflow_until_something_changes(regist
 
     assert registry.champion(registered).number == 1
     assert ask() == "1 False"
-    put_into_use(model_folder("two", registered), registered)
+    put_into_use(write_model_folder("two", registered), registered)
     assert ask() == "2 True"
     assert ask() == "2 False"
 
 
 @pytest.mark.parametrize("damage", ["not JSON", '{"state": [1], "answers": {}}'])
 def test_a_damaged_or_old_memory_is_no_memory(registered, damage):
-    put_into_use(model_folder("one", registered), registered)
+    put_into_use(write_model_folder("one", registered), registered)
     registry.champion(registered)
     (registered.artifacts / "mlflow.answers.json").write_text(damage)
     assert registry.champion(registered).number == 1
@@ -195,7 +195,7 @@ def test_a_memory_of_another_shape_is_no_memory(tmp_path, content):
 
 
 def test_a_registry_that_may_only_be_read_answers(registered, monkeypatch):
-    put_into_use(model_folder("one", registered), registered)
+    put_into_use(write_model_folder("one", registered), registered)
 
     def refuse(*_: object) -> None:
         raise PermissionError("read-only")
@@ -244,9 +244,9 @@ def test_a_damaged_decision_counts_as_none_and_that_is_told_in_one_line(places, 
 
 
 def test_a_restored_database_answers_in_a_process_that_knew_the_lost_one(registered, tmp_path):
-    put_into_use(model_folder("one", registered), registered)
+    put_into_use(write_model_folder("one", registered), registered)
     shutil.copyfile(tracker.embedded(registered), tmp_path / "backup.db")
-    put_into_use(model_folder("two", registered), registered)
+    put_into_use(write_model_folder("two", registered), registered)
     assert registry.champion(registered).number == 2
     (tmp_path / "backup.db").rename(tracker.embedded(registered))
     assert registry.champion(registered).number == 1

@@ -14,7 +14,7 @@ from tasks.models.novelty import Known, distances
 from tasks.runs.config import Classes
 from tasks.runs.errors import BadInput
 
-Answer = Literal["pass", "review", "reject"]
+DecisionName = Literal["pass", "review", "reject"]
 POOR_RING = "its ring is found poorly"
 UNLIKE = "unlike the training images"
 UNSURE = "the network is not sure"
@@ -34,7 +34,7 @@ class Evidence(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    decision: Answer
+    decision: DecisionName
     reason: str
     """The cause, and after a colon what there is to say about this image."""
     probability: float | None = None

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.images import pixels
 from tasks.images.views import Sight, shape
-from tasks.models import decisions, formats
+from tasks.models import formats
 from tasks.models.bundle import agrees, verify
-from tasks.models.decisions import Evidence, Verdict
+from tasks.models.decisions import DecisionName, Evidence, Verdict, read
 from tasks.runs.errors import BadInput
 from tasks.runs.escaping import for_utf8
 from tasks.runs.files import damage
@@ -28,7 +28,7 @@ class Answer(BaseModel):
     sha256: str | None
     label: str | None
     defect_probability: float | None
-    decision: decisions.Answer
+    decision: DecisionName
     reason: str
     model_version: int | None
 
@@ -44,7 +44,7 @@ class Predictor:
         if not all((folder / name).is_file() for name in ("decision.json", "model.keras")):
             raise BadInput(f"{folder} is no model: a folder with model.keras and decision.json is expected")
         self.digest, self.version = verify(folder), version
-        self.decision = decisions.read(folder / "decision.json")
+        self.decision = read(folder / "decision.json")
         if what := damage(folder / "model.keras", self.decision.network_sha256):
             raise BadInput(f"{what}: it is not the network that decision.json beside it was made for")
         self.folder = folder

@@ -1,7 +1,7 @@
 """Code: what decides a result besides its inputs, as text: the code of a file, of the nouns below it, and their libraries.
 
-Read without importing, since importing a network would load TensorFlow. Comments and docstrings are left out, and
-`tasks.runs` is too: it carries and shows results, and decides none.
+Read without importing, since importing a network would load TensorFlow. Comments and docstrings are left out, and the rooms that
+carry results and decide none.
 """
 
 import ast
@@ -16,6 +16,8 @@ LIBRARIES = {  # import name: distribution, of those that decide a result
     "ai_edge_litert": "ai-edge-litert",
 }  # fmt: skip
 ROOT = Path(__file__).parents[2]  # holds the package `tasks`
+CARRIERS = ("tasks.runs", "tasks.settings", "tasks.storage", "tasks.records", "tasks.tracking", "tasks.pipeline")
+DECIDES = ("tasks.settings.model_specs",)  # in a room that otherwise decides nothing
 
 
 def code_digest(module: Path) -> str:
@@ -34,7 +36,7 @@ def code_and_libraries(module: Path) -> tuple[str, ...]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         code[path] = ast.dump(without_docstrings(tree))
         for imported in imports_of(tree):
-            if imported.startswith("tasks.") and not imported.startswith("tasks.runs"):
+            if imported.startswith("tasks.") and (imported in DECIDES or not imported.startswith(CARRIERS)):
                 waiting.append(ROOT / f"{imported.replace('.', '/')}.py")
             elif (top := imported.partition(".")[0]) in LIBRARIES:
                 libraries.add(top)
