@@ -8,8 +8,8 @@ import numpy as np
 from tasks.images.manifest import Row
 from tasks.images.sides import draw, leaders, share, strata
 from tasks.models.metrics import Prediction, auc
-from tasks.runs.config import Classes, Splitting
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Classes, Splitting
 
 RESAMPLES = 1_000  # for an interval
 CONFIDENCE = 0.95

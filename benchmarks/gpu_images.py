@@ -21,9 +21,9 @@ from benchmarks.limited import Emit
 from benchmarks.prepared import Prepared, prepared, room
 from tasks.images.manifest import SPLITS, Row, is_defect, stored
 from tasks.images.sides import assign
-from tasks.runs.config import ModelName, Recipe, Sample, Splitting, Training
-from tasks.runs.errors import BadInput
 from tasks.runs.files import write_whole
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import ModelName, Recipe, Sample, Splitting, Training
 
 if TYPE_CHECKING:
     from tasks.images.batches import Examples

@@ -15,7 +15,7 @@ from benchmarks.gpu_device import ROUNDS, Job, Sizes, arithmetic, attempt, peak,
 from benchmarks.gpu_images import examples
 from benchmarks.limited import Emit, figures_of
 from tasks.models.tuning import tune_recipe
-from tasks.runs.config import ModelName, Training, TunedRecipe
+from tasks.settings.settings import ModelName, Training, TunedRecipe
 
 if TYPE_CHECKING:
     import keras

@@ -18,7 +18,7 @@ from benchmarks.gpu_device import Job, nvidia_smi, peak, set_up
 from benchmarks.gpu_images import examples
 from benchmarks.limited import Emit
 from tasks.models.tuning import tune_recipe
-from tasks.runs.config import ModelName, Training
+from tasks.settings.settings import ModelName, Training
 
 if TYPE_CHECKING:
     import keras

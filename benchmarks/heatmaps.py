@@ -26,8 +26,8 @@ from tasks.images.manifest import Row
 from tasks.images.sides import assign
 from tasks.images.strips import strips
 from tasks.images.views import ViewName
-from tasks.runs.config import Places, Splitting, Training
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Places, Splitting, Training
 
 if TYPE_CHECKING:
     import keras

@@ -24,7 +24,7 @@ from tasks.images import pixels
 from tasks.images.manifest import Row
 from tasks.images.sides import assign
 from tasks.models.tuning import tune_recipe
-from tasks.runs.config import Places, Splitting, Training
+from tasks.settings.settings import Places, Splitting, Training
 
 if TYPE_CHECKING:
     import keras

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
-from tasks.runs.config import Auditing, Fetch, Places, Sample, Splitting, Training, Validation
 from tasks.runs.records import Corrections, Splits
+from tasks.settings.settings import Auditing, Fetch, Places, Sample, Splitting, Training, Validation
 
 TRAINING = Training(model="compact", image_size=48, batch_size=16, deterministic=True)
 SAMPLE = Sample(parts=40, train_images=400, test_images=40)

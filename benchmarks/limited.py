@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 
 Emit = Callable[[str, dict], None]
 """Takes a figure's name and its numbers. A second call with one name replaces the first."""

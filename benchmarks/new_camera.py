@@ -22,8 +22,8 @@ from benchmarks.prepared import Prepared, arguments, names, prepared, room, writ
 from tasks.images.manifest import BASE, Row
 from tasks.images.sides import assign, draw, leaders, strata
 from tasks.models.metrics import Prediction
-from tasks.runs.config import Champion, Splitting, Training
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Champion, Splitting, Training
 
 PUBLISHED = ("accuracy", "images", "missed_defects", "false_rejects", "passed_defects", "reviews")
 FEW = 2  # castings of each label, as there are soon after a camera was changed

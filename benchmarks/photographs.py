@@ -6,7 +6,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from tasks.images.decoding import FORMATS
-from tasks.runs.config import Classes, Sample
+from tasks.settings.settings import Classes, Sample
 from tasks.sources.archive import members
 from tasks.sources.folder import find_root, labelled, walk
 

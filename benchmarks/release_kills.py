@@ -127,7 +127,7 @@ def answer(room: Path, artifacts: str) -> int | None:
 def versions(room: Path, artifacts: str) -> int:
     sys.path.insert(0, str(ROOT))
     from tasks.runs import registry
-    from tasks.runs.config import SAMPLE_MODEL, Places
+    from tasks.settings.settings import SAMPLE_MODEL, Places
 
     places = Places(data=room / "data", artifacts=room / artifacts, registered_model=SAMPLE_MODEL)
     return len(registry.versions(places))

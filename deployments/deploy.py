@@ -26,7 +26,7 @@ from prefect.settings import PREFECT_API_URL
 from deployments.automations import apply
 from deployments.pools import IMAGE, INSIDE, TYPES, Type, template
 from flows.watch import FORM, fill_form, form_settings
-from tasks.runs.config import Places
+from tasks.settings.settings import Places
 from tasks.runs.server_access import authenticate_or_exit
 
 authenticate_or_exit()  # by the local password, where the server is on this machine

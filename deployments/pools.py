@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tasks.runs.addresses import parted
-from tasks.runs.messages import warn
-from tasks.runs.redaction import redacted
+from tasks.settings.messages import warn
+from tasks.settings.redaction import redacted
 
 Type = Literal["process", "docker", "kubernetes"]
 TYPES: tuple[Type, ...] = get_args(Type)

@@ -18,9 +18,9 @@ from pydantic import Field
 from deployments.mlflow_process import exit_on_sigterm, run_mlflow
 from tasks.models import bundle
 from tasks.runs import registry
-from tasks.runs.commandline import Arguments, exit_status, parse
-from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
+from tasks.settings.cli import Arguments, exit_status, parse
+from tasks.settings.settings import Places
+from tasks.settings.errors import BadInput
 from tasks.runs.last import nothing_in_use, resolve_model
 
 

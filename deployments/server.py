@@ -24,7 +24,7 @@ import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when 
 
 from aiosqlite.cursor import Cursor
 
-from tasks.runs.commandline import exit_status
+from tasks.settings.cli import exit_status
 from tasks.runs.local_auth import auth_file, local_auth
 
 T = TypeVar("T")

@@ -21,13 +21,13 @@ from tasks.models.gpu_diagnosis import describe_gpus
 from tasks.models.gpu_signs import look_at_machine
 from tasks.runs import registry, tracker
 from tasks.runs.addresses import parted
-from tasks.runs.commandline import Arguments, exit_status, parse
-from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
+from tasks.settings.cli import Arguments, exit_status, parse
+from tasks.settings.settings import Places
+from tasks.settings.errors import BadInput
 from tasks.runs.last import resolve_model
-from tasks.runs.messages import cell, show
+from tasks.settings.messages import cell, show
 from tasks.runs.outcome import versions
-from tasks.runs.redaction import redacted
+from tasks.settings.redaction import redacted
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, left_out, look_through, shortened
 

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
-from tasks.runs.messages import say, warn, without_secrets
+from tasks.settings.messages import say, warn, without_secrets
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.runtime import flow_run
@@ -19,10 +19,10 @@ from pydantic_settings import CliPositionalArg
 
 from tasks.models.inspection import Inspected, inspect
 from tasks.runs import registry
-from tasks.runs.commandline import Arguments, exit_status, parse
-from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_markdown, for_terminal
+from tasks.settings.cli import Arguments, exit_status, parse
+from tasks.settings.settings import Places
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.runs.last import nothing_in_use, resolve_model
 from tasks.runs.markdown import code, table
 from tasks.runs.server_access import authenticate_or_exit

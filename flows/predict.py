@@ -15,17 +15,17 @@ import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults wh
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from tasks.runs.messages import say, say_json, warn
+from tasks.settings.messages import say, say_json, warn
 from tasks.images.decoding import SUFFIXES
 from tasks.models import bundle
 from tasks.models.formats import NAMES
 from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
-from tasks.runs.commandline import Arguments, exit_status, parse
-from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
+from tasks.settings.cli import Arguments, exit_status, parse
+from tasks.settings.settings import Places
+from tasks.settings.errors import BadInput
 from tasks.runs.last import model_of, nothing_in_use, read_run, resolve_model
-from tasks.runs.progress import bar
+from tasks.settings.terminal import bar
 from tasks.runs.tables import write_rows
 from tasks.sources.folder import is_image, left_out, look_through, shortened
 

@@ -9,9 +9,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
-from tasks.runs.escaping import for_markdown
+from tasks.settings.escaping import for_markdown
 from tasks.runs.markdown import code
-from tasks.runs.messages import cell, say, show, without_secrets
+from tasks.settings.messages import cell, say, show, without_secrets
 from prefect import flow
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
@@ -20,9 +20,9 @@ from rich.table import Table
 
 from tasks.models import bundle
 from tasks.runs import registry, tracker
-from tasks.runs.commandline import Arguments, exit_status, parse
-from tasks.runs.config import MODEL, Places
-from tasks.runs.errors import BadInput
+from tasks.settings.cli import Arguments, exit_status, parse
+from tasks.settings.settings import MODEL, Places
+from tasks.settings.errors import BadInput
 from tasks.runs.last import resolve_model
 from tasks.runs.server_access import authenticate_or_exit
 

@@ -9,13 +9,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
-from tasks.runs.messages import say, without_secrets
+from tasks.settings.messages import say, without_secrets
 from prefect import flow
 from pydantic import Field
 
 from tasks.runs import retention
-from tasks.runs.commandline import Arguments, exit_status, parse
-from tasks.runs.config import Places
+from tasks.settings.cli import Arguments, exit_status, parse
+from tasks.settings.settings import Places
 from tasks.runs.server_access import authenticate_or_exit
 
 authenticate_or_exit()  # by the local password, where the server is on this machine

@@ -16,7 +16,7 @@ import os
 import signal
 from collections.abc import Sequence
 
-from tasks.runs.messages import say, warn, without_secrets
+from tasks.settings.messages import say, warn, without_secrets
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
@@ -35,14 +35,14 @@ from tasks.plot import plot
 from tasks.release import Candidate, known, release
 from tasks.runs import page, registry, report, tracker
 from tasks.runs.caching import Steps
-from tasks.runs.commandline import RetrainArguments, exit_status, parse
-from tasks.runs.config import Config, Places, Recipe
+from tasks.settings.cli import RetrainArguments, exit_status, parse
+from tasks.settings.settings import Config, Places, Recipe
 from tasks.runs.card import without_front_matter
-from tasks.runs.escaping import for_terminal
+from tasks.settings.escaping import for_terminal
 from tasks.runs.files import sweep, usable
 from tasks.runs.outcome import Found, Outcome, code, facts, new_run_id, write_run
 from tasks.runs.records import Arrival, Corrections, Release, Source, Splits
-from tasks.runs.redaction import redacted
+from tasks.settings.redaction import redacted
 from tasks.runs.retention import using
 from tasks.runs.server_access import require_database
 from tasks.sources.arrivals import arrivals

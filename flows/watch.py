@@ -39,14 +39,14 @@ from tasks.models.drift import Drift, drift, examine, table_of
 from tasks.models.labelling import listed, to_label
 from tasks.models.prediction import Predictor
 from tasks.runs import registry
-from tasks.runs.commandline import RetrainArguments, exit_status, parse
-from tasks.runs.config import Config, Places
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_markdown, for_terminal
+from tasks.settings.cli import RetrainArguments, exit_status, parse
+from tasks.settings.settings import Config, Places
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.runs.files import alone, usable
 from tasks.runs.last import as_last_time, last_config, last_run, own_model, whole
 from tasks.runs.markdown import of
-from tasks.runs.messages import say, warn, without_secrets
+from tasks.settings.messages import say, warn, without_secrets
 from tasks.runs.retention import under_way
 from tasks.runs.server_access import authenticate_or_exit
 from tasks.sources.news import Fresh, News, news, remember, rests_until, told

@@ -13,10 +13,10 @@ from tasks.images.likeness import Pairs, alike
 from tasks.images.manifest import BASE, Member, Row
 from tasks.images.thumbnails import thumbnails
 from tasks.runs.caching import same_step
-from tasks.runs.config import Auditing, Places
-from tasks.runs.messages import say
 from tasks.runs.records import Audit, Manifest
 from tasks.runs.tables import read_table, store_table
+from tasks.settings.messages import say
+from tasks.settings.settings import Auditing, Places
 
 if TYPE_CHECKING:
     from tasks.images.strips import Strip

@@ -7,11 +7,11 @@ from prefect import task
 
 from tasks.images.manifest import Entry, stored
 from tasks.runs.caching import same_step
-from tasks.runs.config import Classes, Places
 from tasks.runs.files import scratch_beside
-from tasks.runs.messages import say
 from tasks.runs.records import Archive, ImageFolder
 from tasks.runs.tables import store_table
+from tasks.settings.messages import say
+from tasks.settings.settings import Classes, Places
 from tasks.sources.archive import files_in, unpack
 from tasks.sources.folder import find_root, labelled, left_out
 from tasks.sources.names import is_junk

@@ -6,11 +6,11 @@ from prefect import State, Task, task
 from prefect.client.schemas import TaskRun
 
 from tasks.runs.caching import same_step
-from tasks.runs.config import Places, Sample
-from tasks.runs.errors import BadInput
 from tasks.runs.files import File, adopt, reading, scratch_beside, sha256_of, store
-from tasks.runs.messages import say
 from tasks.runs.records import Archive, Source
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import say
+from tasks.settings.settings import Places, Sample
 from tasks.sources import kaggle
 from tasks.sources.archive import pack
 from tasks.sources.folder import listing_digest

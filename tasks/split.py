@@ -13,11 +13,11 @@ from tasks.images.manifest import SPLITS, Member, Row, is_defect
 from tasks.images.sides import assign
 from tasks.images.thumbnails import thumbnails
 from tasks.runs.caching import same_step
-from tasks.runs.config import Classes, Places, Splitting
-from tasks.runs.errors import BadInput
-from tasks.runs.messages import say
 from tasks.runs.records import Audit, Manifest, Splits
 from tasks.runs.tables import read_table, store_table
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import say
+from tasks.settings.settings import Classes, Places, Splitting
 
 
 @task(cache_policy=same_step)

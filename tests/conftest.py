@@ -31,9 +31,6 @@ from tasks.images.manifest import Row, stored
 from tasks.models import bundle, gate
 from tasks.models.decisions import Decision
 from tasks.runs import registry, tracker
-from tasks.runs.config import Classes, Config, Fetch, Places, Splitting
-from tasks.runs.config import Evaluation as Judging
-from tasks.runs.config import Training as TrainingSettings
 from tasks.runs.files import scratch_beside, store
 from tasks.runs.outcome import Outcome
 from tasks.runs.records import (
@@ -54,6 +51,9 @@ from tasks.runs.records import (
 )
 from tasks.runs.tables import store_table
 from tasks.runs.threads import processors
+from tasks.settings.settings import Classes, Config, Fetch, Places, Splitting
+from tasks.settings.settings import Evaluation as Judging
+from tasks.settings.settings import Training as TrainingSettings
 
 # `--hypothesis-profile=long` is for `make test-all`. Each time the same cases, however slow the machine.
 for name, examples in (("short", 50), ("long", 1_000)):
@@ -614,7 +614,7 @@ def prepare(source: Path, places: Places) -> tuple:
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
-    from tasks.runs.config import Auditing, Fetch, Splitting, Validation
+    from tasks.settings.settings import Auditing, Fetch, Splitting, Validation
     from tasks.sources.source import locate
     from tasks.split import split
     from tasks.validate import validate

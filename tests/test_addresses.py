@@ -10,7 +10,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows import doctor
 from tasks.runs import registry, tracker
 from tasks.runs.addresses import parted, status_of
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 
 
 def basic(user_and_password: str) -> str:

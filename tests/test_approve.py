@@ -13,7 +13,7 @@ from conftest import free_port, put_into_use, until, write_model_folder
 
 from deployments import up
 from tasks.runs import registry, tracker
-from tasks.runs.config import Places
+from tasks.settings.settings import Places
 
 ROOT = Path(__file__).parents[1]
 PREFECT = [sys.executable, "-m", "prefect"]
@@ -21,7 +21,7 @@ ANNOUNCE = """
 import sys
 from pathlib import Path
 from flows.retrain import announce
-from tasks.runs.config import Places
+from tasks.settings.settings import Places
 from tasks.runs.records import Release
 waiting = Release(verdict="waiting", reason="better", version=2, champion_before=1, decided_in="run", tracked="77")
 announce(waiting, Places(data=Path(sys.argv[1]), artifacts=Path(sys.argv[2])))

@@ -21,8 +21,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.runs.config import Classes
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Classes
 from tasks.sources.archive import MIB, Caps, Unpacked, members, pack, unpack
 from tasks.sources.folder import find_root, labelled, walk
 from tasks.sources.names import is_junk

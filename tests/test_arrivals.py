@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tasks.runs import states
-from tasks.runs.config import Classes, Fetch
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Classes, Fetch
 from tasks.sources import arrivals as noun
 from tasks.sources.arrivals import Folder, arrival_folders, arrivals, given_folders, settled
 from tasks.sources.folder import DataRoot, labelled, walk

@@ -11,9 +11,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows import doctor, judge, promote, retrain, watch
 from tasks.models.inspection import Inspected
 from tasks.runs import tracker
-from tasks.runs.config import Config, Fetch
 from tasks.runs.records import Release, Rule
 from tasks.runs.registry import Version
+from tasks.settings.settings import Config, Fetch
 
 
 def shape(markdown: str) -> list[str]:

@@ -21,9 +21,9 @@ from tasks.images.copies import Copy
 from tasks.images.likeness import Pairs
 from tasks.images.manifest import BASE, Member, Row, stored
 from tasks.images.strips import Strip
-from tasks.runs.config import Auditing, Classes, Fetch, Places, Sample, Validation
 from tasks.runs.records import Audit, Corrections, Manifest
 from tasks.runs.tables import read_table, store_table
+from tasks.settings.settings import Auditing, Classes, Fetch, Places, Sample, Validation
 from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting
 from tasks.sources.faults import TRANSFORMS, encode

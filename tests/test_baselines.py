@@ -10,7 +10,7 @@ from PIL import Image
 from tasks.images.baselines import lookup, shortcuts
 from tasks.images.decoding import decode
 from tasks.images.manifest import Row
-from tasks.runs.config import Classes
+from tasks.settings.settings import Classes
 
 RANDOM = np.random.default_rng(11)
 PICTURES = RANDOM.integers(0, 256, (40, 64, 64), np.uint8)

@@ -19,9 +19,9 @@ from benchmarks.prepared import Prepared
 from benchmarks.training import splits_of
 from tasks.images.manifest import BASE, Row
 from tasks.models.metrics import Prediction
-from tasks.runs.config import Classes, Sample, Splitting
-from tasks.runs.errors import BadInput
 from tasks.runs.tables import read_table
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Classes, Sample, Splitting
 from tasks.sources.cameras import NEW_CAMERA
 from tasks.sources.castings import draw_casting
 from tasks.sources.faults import encode

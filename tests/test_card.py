@@ -8,10 +8,10 @@ from tasks.models import decisions
 from tasks.models.metrics import Prediction
 from tasks.models.novelty import Known
 from tasks.runs.card import Evidence, Subject, card, without_front_matter
-from tasks.runs.config import Evaluation
-from tasks.runs.escaping import for_terminal
 from tasks.runs.records import Format
 from tasks.runs.tables import read_table
+from tasks.settings.escaping import for_terminal
+from tasks.settings.settings import Evaluation
 
 FORMATS = {"litert": Format(bytes=98_000, images=20, max_difference=1e-7, changed_decisions=0, milliseconds=0.5)}
 

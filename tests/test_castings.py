@@ -13,7 +13,7 @@ from tasks.images import castings as noun
 from tasks.images.castings import Known, alike, led, spectra
 from tasks.images.manifest import Member
 from tasks.images.rings import find, unwrap
-from tasks.runs.config import Auditing
+from tasks.settings.settings import Auditing
 from tasks.sources.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.castings import draw_casting
 from tasks.sources.photographs import photograph

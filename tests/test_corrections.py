@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.runs.config import Classes
-from tasks.runs.errors import BadInput
 from tasks.runs.records import Corrections
 from tasks.runs.tables import write_table
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Classes
 from tasks.sources.corrections import Correction, believed, corrections, parse, read
 
 CLASSES = Classes()

@@ -6,8 +6,8 @@ import pytest
 from tasks.images.views import NO_RING
 from tasks.models.decisions import POOR_RING, UNLIKE, UNSURE, Decision, Evidence, read
 from tasks.models.novelty import Known
-from tasks.runs.config import Classes
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Classes
 
 PLAIN = Decision(classes=Classes(), model="compact", network_sha256="ab" * 32, view="raw", image_size=75)
 BANDED = PLAIN.model_copy(update={"threshold": 0.4, "review_band": (0.3, 0.6)})

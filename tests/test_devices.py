@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,7 +83,7 @@ if sys.argv[1] == "two":
 import numpy as np
 from tasks.images.batches import Examples
 from tasks.models import devices, fitting
-from tasks.runs.config import Training
+from tasks.settings.settings import Training
 if sys.argv[1] == "two":
     devices.accelerators = lambda: ["CPU:0", "CPU:1"]
 assert devices.strategy().num_replicas_in_sync == (2 if sys.argv[1] == "two" else 1)

@@ -6,7 +6,7 @@ from scipy import stats
 
 from tasks.models import duels
 from tasks.models.duels import Pair, duel
-from tasks.runs.config import Classes, Evaluation
+from tasks.settings.settings import Classes, Evaluation
 
 COSTS = Evaluation()
 

@@ -10,9 +10,9 @@ import pytest
 
 from tasks.fetch import fetch
 from tasks.runs.caching import as_text
-from tasks.runs.config import Fetch, Sample
-from tasks.runs.errors import BadInput
 from tasks.runs.files import sha256_of
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Fetch, Sample
 from tasks.sources import sample as drawing
 from tasks.sources.names import Listing
 from tasks.sources.source import locate

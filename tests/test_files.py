@@ -6,7 +6,6 @@ import time
 
 import pytest
 
-from tasks.runs.config import Places
 from tasks.runs.files import (
     File,
     adopt,
@@ -20,6 +19,7 @@ from tasks.runs.files import (
     tree_digest,
     write_whole,
 )
+from tasks.settings.settings import Places
 
 
 def contents(folder):

@@ -9,8 +9,8 @@ import pytest
 
 from tasks.images.views import shape
 from tasks.models.tuning import tune_recipe
-from tasks.runs.config import Training, TunedRecipe
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Training, TunedRecipe
 
 
 def recipe(model: str = "compact", **changed) -> TunedRecipe:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runs.config import Classes
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Classes
 from tasks.sources.folder import (
     DataRoot,
     Labelled,

@@ -6,8 +6,8 @@ from gates import pairs
 from tasks.models import gate
 from tasks.models.duels import duel
 from tasks.models.gate import Rival
-from tasks.runs.config import Acceptance, Classes, Evaluation
 from tasks.runs.records import Exports, Format, Rule
+from tasks.settings.settings import Acceptance, Classes, Evaluation
 
 COSTS, LIMITS = Evaluation(), Acceptance()
 FINE = Rule(name="defects that escape", figure="0 of 10 (0.00%)", limit="at most 5.00%", kept=True)

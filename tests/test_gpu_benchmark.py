@@ -28,8 +28,8 @@ from benchmarks.limited import Emit, Part
 from tasks.images.manifest import SPLITS, Row
 from tasks.images.views import shape
 from tasks.models import gpu_diagnosis
-from tasks.runs.config import Sample
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Sample
 from tasks.sources.sample import write_sample
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks/gpu.py"

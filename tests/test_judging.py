@@ -9,9 +9,9 @@ from tasks.images import manifest
 from tasks.models import bundle, judging
 from tasks.models.judging import judge_by
 from tasks.models.metrics import Prediction
-from tasks.runs.config import Evaluation, Places
-from tasks.runs.errors import BadInput
 from tasks.runs.tables import read_table
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Evaluation, Places
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from kaggle_emulator import SIGNATURE, Emulator, Fault
 
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 from tasks.sources import kaggle, kaggle_client
 from tasks.sources.kaggle import ATTEMPTS, LONGEST_PAUSE, DatasetVersion, Unavailable
 

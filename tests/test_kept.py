@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
 from tasks.runs.kept import NAME, kept
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Places
 
 ROOT = Path(__file__).parents[1]
 
@@ -128,7 +128,7 @@ def test_an_error_loses_only_its_block(work, places):
 DIES = """
 import os, signal, sys
 from pathlib import Path
-from tasks.runs.config import Places
+from tasks.settings.settings import Places
 from tasks.runs.kept import kept
 
 def make(keys):
@@ -151,7 +151,7 @@ def test_a_killed_process_loses_the_block_that_it_was_at(work, places):
 BUSY = """
 import sys
 from pathlib import Path
-from tasks.runs.config import Places
+from tasks.settings.settings import Places
 from tasks.runs.kept import kept
 
 name, places = sys.argv[2], Places(data=Path(sys.argv[1]))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tasks.images.labels import label_change_summary, mend, settle
 from tasks.images.manifest import BASE, Entry, Row
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 from tasks.sources.corrections import Correction
 
 ORIGINS = ["base", "may", "june", "july"]

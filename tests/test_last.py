@@ -10,9 +10,6 @@ from conftest import run_folder
 
 from flows.watch import WatchArguments
 from tasks.runs import last as noun
-from tasks.runs.commandline import parse
-from tasks.runs.config import Config, Fetch, Places, Sample, Training
-from tasks.runs.errors import BadInput
 from tasks.runs.last import (
     as_last_time,
     last_config,
@@ -25,6 +22,9 @@ from tasks.runs.last import (
 )
 from tasks.runs.outcome import write_run
 from tasks.runs.registry import Version
+from tasks.settings.cli import parse
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Config, Fetch, Places, Sample, Training
 
 
 @pytest.fixture

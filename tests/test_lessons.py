@@ -8,8 +8,8 @@ from tasks.images.pixels import Sights
 from tasks.models import lessons
 from tasks.models.lessons import Plan, shown, strata
 from tasks.models.starting import Start
-from tasks.runs.config import Classes, Training
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Classes, Training
 
 
 class Divided:

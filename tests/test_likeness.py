@@ -21,7 +21,7 @@ from tasks.images.likeness import (
     shifted,
 )
 from tasks.images.views import square
-from tasks.runs.config import Auditing
+from tasks.settings.settings import Auditing
 from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting
 from tasks.sources.faults import TRANSFORMS, decode, encode, relit, requality

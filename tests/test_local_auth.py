@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tasks.runs import local_auth as module
-from tasks.runs.errors import BadInput
 from tasks.runs.local_auth import auth_file, local_auth
+from tasks.settings.errors import BadInput
 
 
 @pytest.fixture

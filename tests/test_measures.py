@@ -14,7 +14,7 @@ from tasks.images import measures
 from tasks.images.decoding import EXIF_ORIENTATION
 from tasks.images.manifest import Entry, place, shelf, stored
 from tasks.images.measures import Look, View, looks, measure
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 
 
 def views(*sizes: tuple[int, int], seed: int = 0) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tasks.models.metrics import Prediction, auc, exact_interval, log_loss, review_reasons, score
-from tasks.runs.config import Classes, Evaluation
+from tasks.settings.settings import Classes, Evaluation
 
 CLASSES, SETTINGS = Classes(), Evaluation()
 

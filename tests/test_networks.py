@@ -12,7 +12,7 @@ import pytest
 
 from tasks.images.views import shape
 from tasks.models import networks
-from tasks.runs.config import RECIPES, ModelName
+from tasks.settings.settings import RECIPES, ModelName
 
 NAMES = get_args(ModelName)
 OWN = [name for name in NAMES if not name.startswith("tutorial")]

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runs.config import Places
 from tasks.runs.outcome import write_run
 from tasks.runs.tables import read_state
+from tasks.settings.settings import Places
 from tasks.sources import news as noun
 from tasks.sources.news import (
     Announcement,

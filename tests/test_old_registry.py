@@ -16,8 +16,8 @@ import pytest
 from flows import predict, promote, prune
 from tasks.models import bundle
 from tasks.runs import registry
-from tasks.runs.commandline import exit_status
-from tasks.runs.config import Places
+from tasks.settings.cli import exit_status
+from tasks.settings.settings import Places
 
 ROOT = Path(__file__).parents[1]
 SERVED = """

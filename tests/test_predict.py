@@ -15,8 +15,8 @@ from conftest import put_into_use, run_folder, write_model_folder
 
 from flows import predict
 from tasks.models.prediction import Answer
-from tasks.runs.commandline import exit_status
-from tasks.runs.escaping import for_utf8
+from tasks.settings.cli import exit_status
+from tasks.settings.escaping import for_utf8
 
 ROOT = Path(__file__).parents[1]
 

@@ -7,8 +7,8 @@ from conftest import put_into_use, run_folder, write_model_folder
 
 from flows import promote
 from tasks.runs import registry, tracker
-from tasks.runs.commandline import exit_status
-from tasks.runs.errors import BadInput
+from tasks.settings.cli import exit_status
+from tasks.settings.errors import BadInput
 
 
 @pytest.fixture

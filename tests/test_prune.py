@@ -14,12 +14,12 @@ from flows.promote import listed
 from tasks.images import manifest
 from tasks.models import bundle
 from tasks.runs import kept, registry, retention, tracker
-from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
 from tasks.runs.files import store
 from tasks.runs.records import Release
 from tasks.runs.registry import Version
 from tasks.runs.tables import store_table
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Places
 
 ROOT = Path(__file__).parents[1]
 
@@ -248,7 +248,7 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
 
 
 def test_while_a_run_is_under_way_nothing_goes(history, places):
-    code = "import sys; from tasks.runs.config import Places; from tasks.runs.retention import using\n"
+    code = "import sys; from tasks.settings.settings import Places; from tasks.runs.retention import using\n"
     code += "with using(Places(data=sys.argv[1])): print('on', flush=True); sys.stdin.read()"
     running = subprocess.Popen(
         [sys.executable, "-c", code, places.data], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

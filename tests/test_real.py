@@ -10,9 +10,9 @@ from tasks.audit import audit
 from tasks.extract import extract
 from tasks.fetch import fetch
 from tasks.images.manifest import Row
-from tasks.runs.config import Auditing, Config, Fetch, Splitting, Validation
 from tasks.runs.records import Corrections
 from tasks.runs.tables import read_table
+from tasks.settings.settings import Auditing, Config, Fetch, Splitting, Validation
 from tasks.sources.arrivals import arrivals
 from tasks.sources.source import locate
 from tasks.split import split

@@ -8,7 +8,6 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.images.manifest import Entry, Row, stored
-from tasks.runs.config import Classes
 from tasks.runs.files import File, store, write_whole
 from tasks.runs.records import (
     Archive,
@@ -28,6 +27,7 @@ from tasks.runs.records import (
     damaged_image,
 )
 from tasks.runs.tables import store_table
+from tasks.settings.settings import Classes
 
 ORIGIN = Origin(
     name="base",

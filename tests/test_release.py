@@ -13,11 +13,11 @@ from tasks.models import bundle
 from tasks.models.metrics import Prediction
 from tasks.release import Candidate, release
 from tasks.runs import registry, tracker
-from tasks.runs.config import Acceptance, Classes
-from tasks.runs.config import Evaluation as Costs
-from tasks.runs.errors import BadInput
 from tasks.runs.records import Exports, Format, Splits
 from tasks.runs.tables import read_table, store_table
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Acceptance, Classes
+from tasks.settings.settings import Evaluation as Costs
 
 LAX = Acceptance(max_escape_rate=1, max_false_reject_rate=1, max_review_rate=1)
 STRICT = Acceptance(max_escape_rate=0, max_false_reject_rate=0)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tasks.models.resampling import castings
-from tasks.runs.config import Evaluation
+from tasks.settings.settings import Evaluation
 
 SETTINGS = Evaluation()
 

@@ -21,11 +21,11 @@ from prefect.settings import PREFECT_API_URL
 
 from flows import retrain as flow
 from tasks.runs import registry
-from tasks.runs.commandline import exit_status
-from tasks.runs.config import Config, Places
-from tasks.runs.errors import BadInput
 from tasks.runs.last import resolve_model
 from tasks.runs.records import Release
+from tasks.settings.cli import exit_status
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Config, Places
 from tasks.sources.archive import pack
 from tasks.sources.folder import walk
 

@@ -25,7 +25,7 @@ from tasks.images.rings import (
     to_strip,
     unwrap,
 )
-from tasks.runs.config import Auditing
+from tasks.settings.settings import Auditing
 from tasks.sources.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.castings import draw_casting
 from tasks.sources.defects import KINDS, Defect, spoil

@@ -11,7 +11,7 @@ import simplejpeg
 from PIL import Image
 from scipy import ndimage
 
-from tasks.runs.config import Sample
+from tasks.settings.settings import Sample
 from tasks.sources.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.castings import draw_casting
 from tasks.sources.defects import KINDS, Defect, Kind, spoil

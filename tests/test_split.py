@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tasks.images.copies import Copy
 from tasks.images.manifest import BASE, SPLITS, Member, Row, stored
 from tasks.images.sides import assign, draw, leaders, share, strata, undrawn
-from tasks.runs.config import Classes, Splitting
-from tasks.runs.errors import BadInput
 from tasks.runs.records import Audit, Manifest, Splits
 from tasks.runs.tables import read_table, store_table
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Classes, Splitting
 from tasks.split import refuse_one_sided, split
 
 PROTOCOLS = ("cleaned", "published", "grouped")

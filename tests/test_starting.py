@@ -9,8 +9,8 @@ from tasks.images.manifest import Content, Row
 from tasks.models import starting
 from tasks.models.bundle import identity
 from tasks.models.starting import Start, in_use, mixed, start
-from tasks.runs.config import Champion, Training
 from tasks.runs.tables import write_table
+from tasks.settings.settings import Champion, Training
 
 
 def row(content: str, split: str = "train") -> Row:

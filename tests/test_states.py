@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.runs import states
-from tasks.runs.config import Places
 from tasks.runs.states import NAME, digests, unchanged
+from tasks.settings.settings import Places
 
 
 @pytest.fixture

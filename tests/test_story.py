@@ -10,8 +10,8 @@ import pytest
 from flows import predict, promote, prune
 from flows import retrain as flow
 from tasks.runs import tracker
-from tasks.runs.commandline import exit_status
-from tasks.runs.config import Config
+from tasks.settings.cli import exit_status
+from tasks.settings.settings import Config
 
 LAX = {"max_escape_rate": 0.5, "max_false_reject_rate": 0.5, "max_review_rate": 1.0}  # few epochs make no good model
 

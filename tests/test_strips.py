@@ -19,8 +19,8 @@ from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, find, unwrap
 from tasks.images.strips import FEW, ImageViews, Strip, image_views, make_views, packed, strips, unpacked
 from tasks.images.thumbnails import SIDE, thumbnails
 from tasks.images.views import GLANCE, square
-from tasks.runs.errors import BadInput
 from tasks.runs.kept import NAME
+from tasks.settings.errors import BadInput
 from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting
 from tasks.sources.faults import encode

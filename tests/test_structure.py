@@ -21,7 +21,7 @@ from tasks.images.structure import (
     png_picture,
     refuse_costly_jpeg,
 )
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 
 NOISE = np.random.default_rng(7).integers(0, 256, (40, 30), np.uint8)
 SCAN = 0xDA

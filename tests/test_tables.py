@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nasty import NASTY
 
-from tasks.runs.errors import BadInput
 from tasks.runs.tables import (
     column,
     columns,
@@ -19,6 +18,7 @@ from tasks.runs.tables import (
     write_rows,
     write_table,
 )
+from tasks.settings.errors import BadInput
 
 
 class Line(NamedTuple):

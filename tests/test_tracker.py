@@ -10,9 +10,9 @@ import pytest
 from conftest import put_into_use, write_model_folder
 
 from tasks.runs import registry, tracker
-from tasks.runs.config import Places
 from tasks.runs.outcome import facts, write_run
 from tasks.runs.records import Release
+from tasks.settings.settings import Places
 
 ROOT = Path(__file__).parents[1]
 KEPT = Release(verdict="kept", reason="no better", version=1, champion_before=1, decided_in="run 1")
@@ -158,7 +158,7 @@ def test_what_a_server_keeps_is_neither_looked_at_nor_changed(registered, tracke
 def test_what_was_answered_is_told_without_mlflow_until_something_changes(registered, tmp_path):
     put_into_use(write_model_folder("one", registered), registered)
     code = (
-        "import sys; from pathlib import Path; from tasks.runs import registry; from tasks.runs.config import Places\n"
+        "import sys; from pathlib import Path; from tasks.runs import registry; from tasks.settings.settings import Places\n"
         "print(registry.champion(Places(artifacts=Path(sys.argv[1]))).number, 'mlflow' in sys.modules)"
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.models import tuning
 from tasks.models.tuning import DeviceClass, class_of, tune_recipe, uses_xla
-from tasks.runs.config import ModelName, Training
+from tasks.settings.settings import ModelName, Training
 
 ALL = get_args(DeviceClass)
 ABLE = "bfloat16_gpu"

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.images.manifest import Row
 from tasks.models import warm_up
-from tasks.runs.config import Places, Training
+from tasks.settings.settings import Places, Training
 
 ROWS = [f"row {number}" for number in range(100)]
 MANIFEST = SimpleNamespace(table=SimpleNamespace(path=lambda places: "images.csv"))

@@ -19,9 +19,9 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectHTTPStatusError
 
 from flows import watch as flow
-from tasks.runs.config import Config, Fetch
 from tasks.runs.retention import using
 from tasks.runs.tables import write_rows
+from tasks.settings.settings import Config, Fetch
 from tasks.sources.news import Announcement, announced
 
 ROOT = Path(__file__).parents[1]

@@ -11,8 +11,8 @@ import numpy as np
 from tasks.images.likeness import blocks
 from tasks.images.manifest import Row, is_defect
 from tasks.models.metrics import auc
-from tasks.runs.config import Classes
 from tasks.runs.records import Probe
+from tasks.settings.settings import Classes
 
 SIDE = 32  # pixels: defects of 10 px in 300 are gone, the casting is still known
 KNOWN, ASKED = 4_096, 512  # thumbnails compared at once, in 8 poses: some 100 MB, whatever the sizes

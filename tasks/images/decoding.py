@@ -11,8 +11,8 @@ import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from tasks.images.structure import PNG_SIGNATURE, png_chunks, png_picture, refuse_costly_jpeg
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
 
 SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": PNG_SIGNATURE}
 FORMATS = {".jfif": "JPEG", ".jpe": "JPEG", ".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}

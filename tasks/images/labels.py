@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tasks.images.manifest import BASE, Entry, Refusal, Row
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
 from tasks.sources.corrections import EXCLUDE, HEADER, NAME, Correction
 
 EXCLUDED = "excluded"  # code of a refusal that the user asked for

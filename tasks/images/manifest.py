@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.runs.config import Classes, Places
+from tasks.settings.settings import Classes, Places
 
 BASE = "base"  # origin of the images of the source itself
 SPLITS = ("train", "validation", "test", "held_back")

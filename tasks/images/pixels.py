@@ -12,10 +12,10 @@ from tasks.images.decoding import SIGNATURES, WHOLE, Decoded, Least, decode, rea
 from tasks.images.manifest import Row, place, shelf
 from tasks.images.views import GLANCE, VIEWS, Sight, ViewName, shape, square
 from tasks.runs.code import code_digest
-from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
 from tasks.runs.kept import MAX_BLOCK, kept
 from tasks.runs.threads import in_threads
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Places
 
 if TYPE_CHECKING:
     from tasks.images.strips import ImageViews

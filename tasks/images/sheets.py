@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tasks.runs.escaping import for_picture
+from tasks.settings.escaping import for_picture
 
 SIDE, GAP, LINE = 150, 6, 20  # pixels: a photograph, between two, a line of text
 INK, PALE, PAPER = "#22313f", "#5f7285", "#ffffff"

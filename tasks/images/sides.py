@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.images.copies import Copy
 from tasks.images.manifest import BASE, Row
-from tasks.runs.config import Protocol, Splitting
+from tasks.settings.settings import Protocol, Splitting
 
 ENOUGH = 3  # castings in a stratum: one for each split
 

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import takewhile
 
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 
 MAX_SCANS = 64  # each is another pass over the picture; encoders write some ten
 PARTS, BYTES_A_PART = 1_000, 256  # segments or chunks that any file may have, and the bytes that allow one more

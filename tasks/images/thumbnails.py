@@ -7,7 +7,7 @@ import numpy as np
 from tasks.images import pixels
 from tasks.images.decoding import WHOLE
 from tasks.images.manifest import Row
-from tasks.runs.config import Places
+from tasks.settings.settings import Places
 
 SIDE = 128  # pixels
 

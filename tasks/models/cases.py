@@ -14,7 +14,7 @@ from tasks.images.views import NO_RING
 from tasks.models import heatmaps
 from tasks.models.decisions import POOR_RING, Decision
 from tasks.models.metrics import Prediction
-from tasks.runs.config import Classes, Places
+from tasks.settings.settings import Classes, Places
 
 if TYPE_CHECKING:
     import keras

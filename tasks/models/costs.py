@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from tasks.runs.config import Classes, Evaluation
 from tasks.runs.records import Costs
+from tasks.settings.settings import Classes, Evaluation
 
 if TYPE_CHECKING:
     from tasks.models.metrics import Prediction  # which counts by these costs

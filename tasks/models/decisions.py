@@ -11,8 +11,8 @@ from tasks.images.appearance import remark
 from tasks.images.views import NO_RING, ViewName
 from tasks.models.calibration import probability
 from tasks.models.novelty import Known, distances
-from tasks.runs.config import Classes
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Classes
 
 DecisionName = Literal["pass", "review", "reject"]
 POOR_RING = "its ring is found poorly"

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tasks.models import gpu_diagnosis
 from tasks.models.tuning import DeviceClass, class_of
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 
 
 def device() -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.models.costs import cost
 from tasks.models.metrics import Prediction
-from tasks.runs.config import Classes, Evaluation
+from tasks.settings.settings import Classes, Evaluation
 
 if TYPE_CHECKING:
     import numpy as np

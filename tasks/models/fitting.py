@@ -18,8 +18,8 @@ from tasks.models import devices
 from tasks.models.keeping import Keeper
 from tasks.models.networks import build, classifier, load
 from tasks.models.tuning import uses_xla
-from tasks.runs.config import Recipe, TunedRecipe
 from tasks.runs.records import Epoch
+from tasks.settings.settings import Recipe, TunedRecipe
 
 
 @dataclass(frozen=True)

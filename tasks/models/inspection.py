@@ -17,13 +17,13 @@ from tasks.images.decoding import MAX_BYTES
 from tasks.models import bundle
 from tasks.models.prediction import Answer, Predictor
 from tasks.runs import registry
-from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal, for_utf8, from_csv
 from tasks.runs.files import alone, write_whole
-from tasks.runs.messages import say
 from tasks.runs.states import digests
 from tasks.runs.tables import write_rows
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal, for_utf8, from_csv
+from tasks.settings.messages import say
+from tasks.settings.settings import Places
 from tasks.sources.arrivals import settled
 from tasks.sources.folder import is_image, left_out, look_through, readable
 

@@ -13,8 +13,8 @@ from tasks.models.formats import Network
 from tasks.models.metrics import Prediction
 from tasks.models.prediction import Predictor
 from tasks.runs.code import code_digest
-from tasks.runs.config import Places
 from tasks.runs.kept import kept
+from tasks.settings.settings import Places
 
 UNSEEN = 0.5  # the probability of a part that the network could not see: as likely the one as the other
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from tasks.models import checkpoints
 from tasks.models.checkpoints import State
-from tasks.runs.errors import BadInput
 from tasks.runs.records import Epoch
+from tasks.settings.errors import BadInput
 
 
 class Keeper(keras.callbacks.Callback):

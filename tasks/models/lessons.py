@@ -8,10 +8,10 @@ import numpy as np
 from tasks.images import manifest, pixels
 from tasks.models import starting
 from tasks.models.tuning import tune_recipe
-from tasks.runs.config import Places, Recipe, TunedRecipe
-from tasks.runs.errors import BadInput
-from tasks.runs.messages import say
 from tasks.runs.records import Splits
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import say
+from tasks.settings.settings import Places, Recipe, TunedRecipe
 
 if TYPE_CHECKING:
     from tasks.images.batches import Examples

@@ -8,8 +8,8 @@ import numpy as np
 
 from tasks.models.costs import mean_costs, threshold
 from tasks.models.resampling import castings
-from tasks.runs.config import Classes, Evaluation
 from tasks.runs.records import Interval, Score
+from tasks.settings.settings import Classes, Evaluation
 
 
 class Prediction(NamedTuple):

@@ -19,7 +19,7 @@ import numpy as np
 from keras import layers, ops
 
 from tasks.images.views import shape
-from tasks.runs.config import ModelName
+from tasks.settings.settings import ModelName
 
 HALO = 32  # columns by which a strip is continued at both ends, so that no filter meets an edge
 GREATEST = 8  # places whose mean speaks for the image

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.runs.config import Evaluation
 from tasks.runs.records import Castings, Interval
+from tasks.settings.settings import Evaluation
 
 
 def castings(

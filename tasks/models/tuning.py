@@ -6,7 +6,7 @@ A row holds only what was measured on a device of its class; `docs/operations.md
 from math import sqrt
 from typing import Literal, NamedTuple
 
-from tasks.runs.config import ModelName, Precision, Recipe, TunedRecipe
+from tasks.settings.settings import ModelName, Precision, Recipe, TunedRecipe
 
 DeviceClass = Literal["cpu", "gpu", "float16_gpu", "bfloat16_gpu"]
 FLOAT16, BFLOAT16 = (7, 0), (8, 0)  # compute capabilities from which on a half precision is the faster: Volta, Ampere

@@ -7,9 +7,9 @@ from contextlib import suppress
 from threading import Thread
 
 from tasks.images.manifest import Row
-from tasks.runs.config import Places, Training
 from tasks.runs.records import Manifest
 from tasks.runs.tables import read_table
+from tasks.settings.settings import Places, Training
 
 LOOKED_AT = 24  # images, which tell well enough whether parts are round: a wrong guess costs time alone
 

@@ -6,7 +6,7 @@ import urllib.request
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 
 
 class Address(NamedTuple):

@@ -22,11 +22,11 @@ from pydantic import BaseModel, PrivateAttr
 
 from tasks.runs import step_record
 from tasks.runs.code import code_and_libraries
-from tasks.runs.config import Places
 from tasks.runs.files import erase, write_whole
-from tasks.runs.messages import say, without_secrets
 from tasks.runs.records import Record, Release
 from tasks.runs.server_access import authenticate_or_exit
+from tasks.settings.messages import say, without_secrets
+from tasks.settings.settings import Places
 
 authenticate_or_exit()  # before the first step is called, in a flow or alone
 R = TypeVar("R", bound=Record)

@@ -12,10 +12,10 @@ import yaml
 from tasks.models.decisions import Decision
 from tasks.models.metrics import Prediction
 from tasks.runs import dataset, judgement
-from tasks.runs.config import Evaluation as Costs
-from tasks.runs.escaping import for_markdown, for_terminal
 from tasks.runs.markdown import code, counts, number_of, of, table
 from tasks.runs.records import Audit, Evaluation, Format, Manifest, Model, Score, Splits
+from tasks.settings.escaping import for_markdown, for_terminal
+from tasks.settings.settings import Evaluation as Costs
 
 FAILING = 12  # castings that are listed
 TAGS = ("visual-inspection", "defect-detection", "casting", "recast")

@@ -6,8 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from tasks.runs.errors import BadInput
-from tasks.runs.messages import say
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import say
 
 MAX_VARIABLES = 500  # in one statement; SQLite's own limit was 999 until 2020
 PATIENCE = 60  # seconds to wait for another process that writes

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
+from tasks.settings.settings import Places
 
 SCRATCH = ".scratch"  # ends the name of a folder for unfinished files
 HELD = ".held"  # file in such a folder that is locked while the process that made it lives

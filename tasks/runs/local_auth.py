@@ -10,7 +10,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 
 USER = "recast"
 BYTES = 32  # of chance in a password

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
-from tasks.runs.escaping import for_markdown, for_terminal
+from tasks.settings.escaping import for_markdown, for_terminal
 
 
 class Markdown(str):

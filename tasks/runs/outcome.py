@@ -13,8 +13,6 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tasks.runs.config import Config
-from tasks.runs.errors import BadInput
 from tasks.runs.files import File, json_object, publish, scratch_beside
 from tasks.runs.records import (
     Archive,
@@ -31,6 +29,8 @@ from tasks.runs.records import (
     Source,
     Splits,
 )
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Config
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}", re.ASCII)  # as `new_run_id` makes it
 DISTRIBUTION = "recast-inspection"  # the name in pyproject.toml

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 from markdown_it import MarkdownIt
 
-from tasks.runs.config import Places
-from tasks.runs.escaping import for_html, for_markdown
 from tasks.runs.records import Figure
 from tasks.runs.report import Section
+from tasks.settings.escaping import for_html, for_markdown
+from tasks.settings.settings import Places
 
 # Lets no HTML through. Names are escaped before they are here; what a section may not hold at all is switched off besides.
 MARKDOWN = MarkdownIt("js-default").disable(["image", "autolink", "html_inline", "html_block", "reference"])

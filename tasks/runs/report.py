@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from tasks.runs import dataset, judgement, tracker
-from tasks.runs.escaping import for_markdown
 from tasks.runs.markdown import bold, code, link, number_of, of, table
 from tasks.runs.outcome import Found, Outcome
 from tasks.runs.records import Figure, Release
+from tasks.settings.escaping import for_markdown
 
 LEAK = "What a score on these images is worth"
 

@@ -18,13 +18,13 @@ from pydantic import ValidationError
 
 from tasks.images.manifest import shelf
 from tasks.runs import kept, registry, tracker
-from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
 from tasks.runs.files import File, lies_below, scratch_beside, usable, visible
 from tasks.runs.last import last_run, model_of, registered_models, section_of
-from tasks.runs.messages import say
 from tasks.runs.step_record import content_of
 from tasks.runs.tables import column
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import say
+from tasks.settings.settings import Places
 
 MADE = ("archives", "decisions", "figures", "networks", "tables")  # folders of `data` whose files records name
 DIGEST = re.compile("[0-9a-f]{64}")

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 from prefect.context import refresh_global_settings_context
 from prefect.settings import get_current_settings
 
-from tasks.runs.errors import BadInput
 from tasks.runs.local_auth import local_auth
-from tasks.runs.machine_faults import machine_fault
-from tasks.runs.messages import warn
 from tasks.runs.migrations import schemas
+from tasks.settings.errors import BadInput
+from tasks.settings.machine_faults import machine_fault
+from tasks.settings.messages import warn
 
 SCRIPTS = "server/database/_migrations/versions/sqlite"  # of Prefect
 

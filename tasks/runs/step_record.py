@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, Field, Json, ValidationError
 
 from tasks.runs import records
-from tasks.runs.escaping import for_terminal
 from tasks.runs.records import Record
+from tasks.settings.escaping import for_terminal
 
 MAX_BYTES = 64 << 20  # a record of ten thousand origins takes a few MB
 SERIALIZER = {  # as Prefect notes `result_serializer="json"`

@@ -23,9 +23,6 @@ from pydantic import ValidationError
 
 from tasks.runs import mlflow_database
 from tasks.runs.addresses import parted, status_of
-from tasks.runs.config import Places
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
 from tasks.runs.files import (
     alone,
     erase,
@@ -36,9 +33,12 @@ from tasks.runs.files import (
     tree_digest,
     write_whole,
 )
-from tasks.runs.messages import warn
 from tasks.runs.records import Release
-from tasks.runs.redaction import redacted
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
+from tasks.settings.messages import warn
+from tasks.settings.redaction import redacted
+from tasks.settings.settings import Places
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.images import manifest
-from tasks.runs.config import Classes, Fetch, Places
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
-from tasks.runs.messages import say
 from tasks.runs.records import Arrival
 from tasks.runs.states import digests, state_of, unchanged
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
+from tasks.settings.messages import say
+from tasks.settings.settings import Classes, Fetch, Places
 from tasks.sources.folder import (
     DataRoot,
     Labelled,

@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.runs.config import Classes, Places
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import from_csv
 from tasks.runs.records import Corrections
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import from_csv
+from tasks.settings.settings import Classes, Places
 from tasks.sources.names import composed
 
 NAME = "corrections.csv"

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.images.decoding import FORMATS, MAX_BYTES, SUFFIXES
-from tasks.runs.config import Classes
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
+from tasks.settings.settings import Classes
 from tasks.sources.names import Listing, composed, is_junk, sound
 
 SPLITS = frozenset({"test", "train", "validation"})

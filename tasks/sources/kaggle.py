@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from tasks.runs.errors import BadInput
 from tasks.runs.files import alone, publish
-from tasks.runs.messages import say
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import say
 from tasks.sources.kaggle_client import Damaged, Unavailable, connect
 from tasks.sources.kaggle_credentials import credentials
 

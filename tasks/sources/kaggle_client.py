@@ -11,8 +11,8 @@ from functools import cache
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from tasks.runs.errors import BadInput
-from tasks.runs.redaction import redacted
+from tasks.settings.errors import BadInput
+from tasks.settings.redaction import redacted
 from tasks.sources.kaggle_credentials import config_folder, credentials, key_file
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from tasks.runs.errors import BadInput
+from tasks.settings.errors import BadInput
 
 
 def credentials() -> Literal["access token", "legacy key", "OAuth login", "none"]:

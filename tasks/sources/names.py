@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate, takewhile
 from typing import NamedTuple
 
-from tasks.runs.escaping import for_terminal
+from tasks.settings.escaping import for_terminal
 
 MAX_DEPTH = 12  # parts of a name
 MAX_PART = 255  # bytes of one part, as most file systems have it

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from tasks.images.labels import CONFLICT, EXCLUDED, label_change, label_change_summary, mend
 from tasks.images.manifest import BASE, Entry
-from tasks.runs.config import Fetch, Places
-from tasks.runs.errors import BadInput
 from tasks.runs.files import digest_of
 from tasks.runs.last import last_run, section_of
-from tasks.runs.messages import say
 from tasks.runs.records import Arrival, Source
 from tasks.runs.tables import columns, read_state, write_rows
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import say
+from tasks.settings.settings import Fetch, Places
 from tasks.sources.arrivals import arrivals, contents, files
 from tasks.sources.corrections import believed, corrections
 from tasks.sources.source import locate

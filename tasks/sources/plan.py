@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tasks.runs.config import Sample
+from tasks.settings.settings import Sample
 from tasks.sources.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.defects import KINDS, Defect, Difficulty, Kind
 from tasks.sources.faults import DAMAGES, TRANSFORMS

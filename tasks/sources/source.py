@@ -8,12 +8,12 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.runs.config import SAMPLE, Fetch, Places
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
 from tasks.runs.files import reading, sha256_of
-from tasks.runs.messages import say
 from tasks.runs.records import Source
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
+from tasks.settings.messages import say
+from tasks.settings.settings import SAMPLE, Fetch, Places
 from tasks.sources.archive import members, refuse_contents
 from tasks.sources.folder import (
     find_root,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runs.commandline import SHORT, Arguments, RetrainArguments, exit_status, parse
-from tasks.runs.config import Config, Places
-from tasks.runs.errors import BadInput
+from tasks.settings.cli import SHORT, Arguments, RetrainArguments, exit_status, parse
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Config, Places
 
 
 class OtherArguments(Arguments):

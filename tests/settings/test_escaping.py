@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from nasty import NASTY
 
-from tasks.runs.escaping import for_csv, for_html, for_markdown, for_picture, for_terminal, from_csv
 from tasks.runs.markdown import code, link, table
+from tasks.settings.escaping import for_csv, for_html, for_markdown, for_picture, for_terminal, from_csv
 
 MARKDOWN = MarkdownIt("js-default")
 ANYTHING = st.text(st.characters()) | st.text("=+-@\t\r\n;' a|,\"＝") | st.sampled_from(NASTY)

@@ -6,8 +6,8 @@ import logging
 import pytest
 from nasty import NASTY
 
-from tasks.runs.errors import BadInput
-from tasks.runs.messages import Record, cell, say, say_json, traceback_of, warn, without_secrets
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import Record, cell, say, say_json, traceback_of, warn, without_secrets
 
 SECRET = "http://me:hunter2@host"
 

@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from tasks.runs.commandline import exit_status
-from tasks.runs.machine_faults import ADVICE, machine_fault
+from tasks.settings.cli import exit_status
+from tasks.settings.machine_faults import ADVICE, machine_fault
 
 
 def sqlite_is_full(path) -> None:

@@ -4,8 +4,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from tasks.runs.caching import as_text
-from tasks.runs.commandline import SHORT
-from tasks.runs.config import RECIPES, Champion, Classes, Config, Fetch, Places, Settings, Splitting, Training
+from tasks.settings.cli import SHORT
+from tasks.settings.settings import RECIPES, Champion, Classes, Config, Fetch, Places, Settings, Splitting, Training
 
 
 def classes_below(kind: type[BaseModel]) -> set[type[BaseModel]]:

@@ -7,7 +7,7 @@ and secrets. Secrets are hidden by the functions for people's eyes; a table keep
 import re
 from html import escape
 
-from tasks.runs.redaction import redacted
+from tasks.settings.redaction import redacted
 
 MARKUP = re.compile(
     r"[\\`*_\[\]<>!|~&#@$^{}]"  # starts or ends markup wherever it stands

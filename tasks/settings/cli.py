@@ -11,10 +11,10 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, CliApp, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from tasks.runs.config import Config
-from tasks.runs.errors import BadInput
-from tasks.runs.machine_faults import machine_fault
-from tasks.runs.messages import traceback_of, warn
+from tasks.settings.errors import BadInput
+from tasks.settings.machine_faults import machine_fault
+from tasks.settings.messages import traceback_of, warn
+from tasks.settings.settings import Config
 
 SHORT = {
     "fetch.source": "source",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tasks.runs.errors import BadInput
-from tasks.runs.redaction import redacted, secrets_of
+from tasks.settings.errors import BadInput
+from tasks.settings.redaction import redacted, secrets_of
 
 SECRET = "hUnter2-77"
 

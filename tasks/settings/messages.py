@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasks.runs.errors import BadInput
-from tasks.runs.escaping import for_terminal
-from tasks.runs.machine_faults import machine_fault
-from tasks.runs.redaction import redacted
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
+from tasks.settings.machine_faults import machine_fault
+from tasks.settings.redaction import redacted
 
 
 def say(*lines: str) -> None:

@@ -1,6 +1,6 @@
 """The one error that a user can mend."""
 
-from tasks.runs.redaction import redacted
+from tasks.settings.redaction import redacted
 
 
 class BadInput(Exception):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from tasks.runs.escaping import for_terminal, for_utf8
+from tasks.settings.escaping import for_terminal, for_utf8
 
 ModelName = Literal["compact", "ring", "tutorial", "tutorial_dropout"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
