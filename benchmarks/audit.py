@@ -30,10 +30,10 @@ from tasks.images.castings import Known, led
 from tasks.images.decoding import decode
 from tasks.images.likeness import SIDE, alike
 from tasks.images.views import square
-from tasks.runs.kept import NAME
 from tasks.runs.records import Manifest
-from tasks.runs.threads import processors
 from tasks.settings.settings import Auditing, Places
+from tasks.storage.parallel import processors
+from tasks.storage.result_cache import NAME
 
 RINGS = 200  # photographs on which ring finding is timed
 PATCHES = 8  # rings that make a new one

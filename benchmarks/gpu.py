@@ -32,8 +32,8 @@ from benchmarks.gpu_device import Job, Sizes
 from benchmarks.gpu_images import NETWORKS, pack, split, write_pack
 from benchmarks.limited import Part, run
 from benchmarks.prepared import names
-from tasks.runs.files import json_object, write_whole
 from tasks.settings.errors import BadInput
+from tasks.storage.files import json_object, write_whole
 
 GPU = Sizes(
     networks=NETWORKS, product=8_192, copied=2**27, batches=(32, 512, 128, 1_024), precisions=("bfloat16", "tf32", "float32"),

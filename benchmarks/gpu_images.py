@@ -21,9 +21,9 @@ from benchmarks.limited import Emit
 from benchmarks.prepared import Prepared, prepared, room
 from tasks.images.manifest import SPLITS, Row, is_defect, stored
 from tasks.images.sides import assign
-from tasks.runs.files import write_whole
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import ModelName, Recipe, Sample, Splitting, Training
+from tasks.storage.files import write_whole
 
 if TYPE_CHECKING:
     from tasks.images.batches import Examples
@@ -147,7 +147,7 @@ def seen_of_rows(data: Prepared, side: str, recipe: Recipe) -> tuple[np.ndarray,
 def seen_of_pack(packed: Pack, side: str, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     """Return the same of packed images, by all processors where they are many."""
     from tasks.images.strips import FEW, leave_with_parent
-    from tasks.runs.threads import processors
+    from tasks.storage.parallel import processors
 
     files, look = packed.files(side), partial(levels_of, view=recipe.view, size=recipe.image_size)
     if len(files) < FEW:

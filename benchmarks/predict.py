@@ -26,8 +26,8 @@ from tasks.images.decoding import FORMATS
 from tasks.images.manifest import stored
 from tasks.images.sides import assign
 from tasks.models.prediction import Predictor
-from tasks.runs.threads import in_threads, processors
 from tasks.settings.settings import Splitting, Training
+from tasks.storage.parallel import in_threads, processors
 
 if TYPE_CHECKING:
     import keras

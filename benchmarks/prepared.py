@@ -13,8 +13,8 @@ from typing import NamedTuple
 from tasks.images.copies import Copy
 from tasks.images.manifest import Member, Row
 from tasks.runs.records import Corrections, Manifest
-from tasks.runs.tables import read_table
 from tasks.settings.settings import Auditing, Classes, Fetch, Places, Validation
+from tasks.storage.tables import read_table
 
 # The steps are imported late: a spawned process imports this file, and Prefect would add to the memory that it is asked for.
 

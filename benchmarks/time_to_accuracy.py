@@ -20,9 +20,9 @@ from benchmarks.folds import counts
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
 from tasks.images.manifest import BASE, Row, stored
 from tasks.images.sides import assign
-from tasks.runs.kept import NAME
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places, Splitting, Training
+from tasks.storage.result_cache import NAME
 
 MODELS = ("tutorial", "compact", "ring", "ring_kept")
 WIDTHS = {

@@ -10,9 +10,9 @@ from benchmarks.apart import peak_bytes
 from tasks.images.manifest import SPLITS, Row
 from tasks.models.metrics import Prediction
 from tasks.runs.records import Evaluation, Model, Splits
-from tasks.runs.tables import read_table, store_table
 from tasks.settings.settings import Champion, Classes, Places, Training
 from tasks.settings.settings import Evaluation as Judging
+from tasks.storage.tables import read_table, store_table
 
 
 class Learnt(NamedTuple):

@@ -20,9 +20,9 @@ from benchmarks.apart import seconds
 from benchmarks.photographs import photographs
 from tasks.images.manifest import Entry, place, shelf
 from tasks.images.measures import looks
-from tasks.runs.kept import NAME
-from tasks.runs.threads import in_threads, processors
 from tasks.settings.settings import Places, Validation
+from tasks.storage.parallel import in_threads, processors
+from tasks.storage.result_cache import NAME
 
 NEW = 100  # images among the known ones
 

@@ -26,7 +26,7 @@ from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput
 from tasks.runs.last import model_of, nothing_in_use, read_run, resolve_model
 from tasks.settings.terminal import bar
-from tasks.runs.tables import write_rows
+from tasks.storage.tables import write_rows
 from tasks.sources.folder import is_image, left_out, look_through, shortened
 
 

@@ -39,7 +39,7 @@ from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.settings import Config, Places, Recipe
 from tasks.runs.card import without_front_matter
 from tasks.settings.escaping import for_terminal
-from tasks.runs.files import sweep, usable
+from tasks.storage.files import sweep, usable
 from tasks.runs.outcome import Found, Outcome, code, facts, new_run_id, write_run
 from tasks.runs.records import Arrival, Corrections, Release, Source, Splits
 from tasks.settings.redaction import redacted

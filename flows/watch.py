@@ -43,7 +43,7 @@ from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.settings import Config, Places
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
-from tasks.runs.files import alone, usable
+from tasks.storage.files import alone, usable
 from tasks.runs.last import as_last_time, last_config, last_run, own_model, whole
 from tasks.runs.markdown import of
 from tasks.settings.messages import say, warn, without_secrets

@@ -14,9 +14,9 @@ from tasks.images.manifest import BASE, Member, Row
 from tasks.images.thumbnails import thumbnails
 from tasks.runs.caching import same_step
 from tasks.runs.records import Audit, Manifest
-from tasks.runs.tables import read_table, store_table
 from tasks.settings.messages import say
 from tasks.settings.settings import Auditing, Places
+from tasks.storage.tables import read_table, store_table
 
 if TYPE_CHECKING:
     from tasks.images.strips import Strip

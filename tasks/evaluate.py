@@ -12,12 +12,12 @@ from tasks.models.decisions import Decision, Evidence
 from tasks.models.judging import judge, look
 from tasks.models.metrics import Prediction, review_reasons, score
 from tasks.runs.caching import same_step
-from tasks.runs.files import File, store
 from tasks.runs.records import Evaluation, Model, Score, Splits
-from tasks.runs.tables import read_table, store_table
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
 from tasks.settings.settings import Evaluation as Settings
+from tasks.storage.files import File, store
+from tasks.storage.tables import read_table, store_table
 
 JUDGED = ("validation", "test")
 DOUBTFUL = 2.0  # a ring fits poorly from so many times the residual on that nearly all known rings keep within

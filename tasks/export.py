@@ -16,12 +16,12 @@ from tasks.models import bundle, decisions, formats, parity
 from tasks.models.metrics import Prediction
 from tasks.runs.caching import same_step
 from tasks.runs.card import Evidence, Subject, card
-from tasks.runs.files import scratch_beside
 from tasks.runs.records import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
-from tasks.runs.tables import read_table
 from tasks.settings.messages import say
 from tasks.settings.settings import Evaluation as Costs
 from tasks.settings.settings import Places
+from tasks.storage.files import scratch_beside
+from tasks.storage.tables import read_table
 
 COMPARED = "validation"
 

@@ -7,14 +7,14 @@ from prefect import task
 
 from tasks.images.manifest import Entry, stored
 from tasks.runs.caching import same_step
-from tasks.runs.files import scratch_beside
 from tasks.runs.records import Archive, ImageFolder
-from tasks.runs.tables import store_table
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
 from tasks.sources.archive import files_in, unpack
 from tasks.sources.folder import find_root, labelled, left_out
 from tasks.sources.names import is_junk
+from tasks.storage.files import scratch_beside
+from tasks.storage.tables import store_table
 
 
 @task(cache_policy=same_step)

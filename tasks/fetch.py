@@ -6,7 +6,6 @@ from prefect import State, Task, task
 from prefect.client.schemas import TaskRun
 
 from tasks.runs.caching import same_step
-from tasks.runs.files import File, adopt, reading, scratch_beside, sha256_of, store
 from tasks.runs.records import Archive, Source
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
@@ -15,6 +14,7 @@ from tasks.sources import kaggle
 from tasks.sources.archive import pack
 from tasks.sources.folder import listing_digest
 from tasks.sources.source import kaggle_archives
+from tasks.storage.files import File, adopt, reading, scratch_beside, sha256_of, store
 
 
 def network_trouble(task: Task, task_run: TaskRun, state: State) -> bool:

@@ -13,12 +13,12 @@ from tasks.images.sheets import SIDE, Shelf, Tile, sheet, wrapped
 from tasks.models import cases, decisions
 from tasks.models.metrics import Prediction
 from tasks.runs.caching import same_step
-from tasks.runs.files import File, store
 from tasks.runs.records import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
-from tasks.runs.tables import read_table
 from tasks.settings.escaping import for_picture
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
+from tasks.storage.files import File, store
+from tasks.storage.tables import read_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,11 +14,11 @@ from tasks.models.judging import judge_by
 from tasks.models.metrics import Prediction
 from tasks.runs import registry, tracker
 from tasks.runs.records import Evaluation, Exports, Model, Release, Rule, Splits, Verdict
-from tasks.runs.tables import read_table
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import MODEL, Acceptance, Places
 from tasks.settings.settings import Evaluation as Costs
+from tasks.storage.tables import read_table
 
 
 @task(

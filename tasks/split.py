@@ -14,10 +14,10 @@ from tasks.images.sides import assign
 from tasks.images.thumbnails import thumbnails
 from tasks.runs.caching import same_step
 from tasks.runs.records import Audit, Manifest, Splits
-from tasks.runs.tables import read_table, store_table
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, Splitting
+from tasks.storage.tables import read_table, store_table
 
 
 @task(cache_policy=same_step)

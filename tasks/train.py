@@ -17,14 +17,14 @@ from prefect.context import TaskRunContext
 from tasks.images import manifest
 from tasks.models.lessons import Plan, Shown, planned, shown
 from tasks.runs.caching import same_step
-from tasks.runs.code import code_digest
-from tasks.runs.files import store
 from tasks.runs.records import Epoch, Model, Splits
 from tasks.runs.spent import Spent
-from tasks.runs.tables import read_table, store_table
 from tasks.settings.messages import say
 from tasks.settings.settings import Places, Recipe
 from tasks.settings.terminal import bar
+from tasks.storage.code_version import code_digest
+from tasks.storage.files import store
+from tasks.storage.tables import read_table, store_table
 
 if TYPE_CHECKING:
     from tasks.models.fitting import Fitted

@@ -14,16 +14,16 @@ from tasks.images.manifest import Entry, Refusal, Row, place, stored
 from tasks.images.measures import Look, looks
 from tasks.images.origins import origins
 from tasks.runs.caching import same_step
-from tasks.runs.files import publish, reading, scratch_beside, sha256_of
 from tasks.runs.records import Arrival, Corrections, ImageFolder, Manifest
-from tasks.runs.states import digests
-from tasks.runs.tables import read_table, store_table
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, Validation
 from tasks.sources.arrivals import contents, files
 from tasks.sources.corrections import Correction, believed
 from tasks.sources.folder import listing_digest
+from tasks.storage.digest_cache import digests
+from tasks.storage.files import publish, reading, scratch_beside, sha256_of
+from tasks.storage.tables import read_table, store_table
 
 
 @task(cache_policy=same_step)

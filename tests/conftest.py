@@ -31,7 +31,6 @@ from tasks.images.manifest import Row, stored
 from tasks.models import bundle, gate
 from tasks.models.decisions import Decision
 from tasks.runs import registry, tracker
-from tasks.runs.files import scratch_beside, store
 from tasks.runs.outcome import Outcome
 from tasks.runs.records import (
     Audit,
@@ -49,11 +48,12 @@ from tasks.runs.records import (
     Score,
     Splits,
 )
-from tasks.runs.tables import store_table
-from tasks.runs.threads import processors
 from tasks.settings.settings import Classes, Config, Fetch, Places, Splitting
 from tasks.settings.settings import Evaluation as Judging
 from tasks.settings.settings import Training as TrainingSettings
+from tasks.storage.files import scratch_beside, store
+from tasks.storage.parallel import processors
+from tasks.storage.tables import store_table
 
 # `--hypothesis-profile=long` is for `make test-all`. Each time the same cases, however slow the machine.
 for name, examples in (("short", 50), ("long", 1_000)):
@@ -403,7 +403,7 @@ def export_untrained(photograph: Callable[..., bytes], top: Path) -> tuple:
     from tasks.export import export
     from tasks.models import networks
     from tasks.models.metrics import Prediction
-    from tasks.runs.tables import read_table
+    from tasks.storage.tables import read_table
 
     places = Places(data=top / "data", artifacts=top / "artifacts")
     _, *found = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)

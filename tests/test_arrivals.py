@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runs import states
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Fetch
 from tasks.sources import arrivals as noun
 from tasks.sources.arrivals import Folder, arrival_folders, arrivals, given_folders, settled
 from tasks.sources.folder import DataRoot, labelled, walk
+from tasks.storage import digest_cache
 
 CLASSES = Classes()
 PAIR = ["def_front/1.jpeg", "ok_front/1.jpeg"]
@@ -178,7 +178,7 @@ def test_new_files_are_looked_at_twice_whatever_their_dates(tmp_path, places, cl
 def test_files_that_an_earlier_look_read_are_not_waited_for(tmp_path, places, clock, monkeypatch, days):
     inbox = touch(places.data / "inbox", *(f"line-1/{name}" for name in PAIR))
     dated(*(inbox / "line-1" / name for name in PAIR), days=days)
-    monkeypatch.setattr(states, "GRANULARITY", -1)  # else the files had to be 2 s old
+    monkeypatch.setattr(digest_cache, "GRANULARITY", -1)  # else the files had to be 2 s old
     (found,) = arrivals(Fetch(), places)
     assert clock.slept == [2.0]
     assert arrivals(Fetch(), places) == (found,)

@@ -22,13 +22,13 @@ from tasks.images.likeness import Pairs
 from tasks.images.manifest import BASE, Member, Row, stored
 from tasks.images.strips import Strip
 from tasks.runs.records import Audit, Corrections, Manifest
-from tasks.runs.tables import read_table, store_table
 from tasks.settings.settings import Auditing, Classes, Fetch, Places, Sample, Validation
 from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting
 from tasks.sources.faults import TRANSFORMS, encode
 from tasks.sources.photographs import photograph as take
 from tasks.sources.source import locate
+from tasks.storage.tables import read_table, store_table
 from tasks.validate import validate
 
 GOOD, BAD = "ok_front", "def_front"

@@ -19,7 +19,6 @@ from benchmarks.prepared import Prepared
 from benchmarks.training import splits_of
 from tasks.images.manifest import BASE, Row
 from tasks.models.metrics import Prediction
-from tasks.runs.tables import read_table
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Sample, Splitting
 from tasks.sources.cameras import NEW_CAMERA
@@ -27,6 +26,7 @@ from tasks.sources.castings import draw_casting
 from tasks.sources.faults import encode
 from tasks.sources.photographs import photograph as take
 from tasks.sources.sample import write_sample
+from tasks.storage.tables import read_table
 
 ROOT = Path(__file__).parents[1]
 DEFECT, GOOD = Classes().defect, Classes().good

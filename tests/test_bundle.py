@@ -8,10 +8,10 @@ from conftest import foldered
 from tasks.images.manifest import Content
 from tasks.models import bundle
 from tasks.models.prediction import Predictor
-from tasks.runs.files import store, tree_digest
 from tasks.runs.registry import Version
-from tasks.runs.tables import store_table
 from tasks.settings.errors import BadInput
+from tasks.storage.files import store, tree_digest
+from tasks.storage.tables import store_table
 
 
 @pytest.fixture

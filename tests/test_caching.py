@@ -20,11 +20,11 @@ from prefect.utilities.callables import call_with_parameters, get_call_parameter
 from tasks.fetch import fetch
 from tasks.runs import caching, step_record
 from tasks.runs.caching import RecordFolder, Steps, as_text, same_step
-from tasks.runs.files import File
-from tasks.runs.files import store as store_file
 from tasks.runs.records import Archive, Arrival, Exports, ImageFolder, Manifest, Origin, Record, Source, Spread
 from tasks.settings.settings import Classes, Fetch, Places, Splitting, Training
 from tasks.split import split
+from tasks.storage.files import File
+from tasks.storage.files import store as store_file
 from tasks.validate import validate
 
 

@@ -9,9 +9,9 @@ from tasks.models.metrics import Prediction
 from tasks.models.novelty import Known
 from tasks.runs.card import Evidence, Subject, card, without_front_matter
 from tasks.runs.records import Format
-from tasks.runs.tables import read_table
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import Evaluation
+from tasks.storage.tables import read_table
 
 FORMATS = {"litert": Format(bytes=98_000, images=20, max_difference=1e-7, changed_decisions=0, milliseconds=0.5)}
 

@@ -7,8 +7,8 @@ from tasks.images.sheets import letters
 from tasks.models.cases import SHOWN, SIDE, albums, caption, pictures, worst_first
 from tasks.models.decisions import NO_RING, UNLIKE, Decision
 from tasks.models.metrics import Prediction
-from tasks.runs.tables import read_table
 from tasks.settings.settings import Classes
+from tasks.storage.tables import read_table
 
 
 def judged(name: str, label: str, chance: float, decision: str, group: str = "", reason: str = "why") -> Prediction:

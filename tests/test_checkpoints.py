@@ -7,8 +7,8 @@ import pytest
 
 from tasks.models import checkpoints
 from tasks.models.checkpoints import State
-from tasks.runs.files import sha256_of
 from tasks.runs.records import Epoch
+from tasks.storage.files import sha256_of
 
 
 def state(epochs: int, kept_epoch: int | None = None) -> State:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.runs.records import Corrections
-from tasks.runs.tables import write_table
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
 from tasks.sources.corrections import Correction, believed, corrections, parse, read
+from tasks.storage.tables import write_table
 
 CLASSES = Classes()
 ONE, TWO = "a1" * 32, "b2" * 32

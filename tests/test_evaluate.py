@@ -11,8 +11,8 @@ from tasks.models import decisions, formats
 from tasks.models.decisions import Evidence
 from tasks.models.judging import UNSEEN, judge, look
 from tasks.models.metrics import Prediction
-from tasks.runs.tables import read_table
 from tasks.settings.settings import Classes, Evaluation
+from tasks.storage.tables import read_table
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

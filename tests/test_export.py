@@ -12,8 +12,8 @@ from tasks import export as verb
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.models import bundle, formats, networks, parity
-from tasks.runs.files import damage
 from tasks.settings.settings import Evaluation, Places
+from tasks.storage.files import damage
 
 pytestmark = pytest.mark.usefixtures("tensorflow", "process")
 

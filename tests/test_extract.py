@@ -7,11 +7,11 @@ import pytest
 
 from tasks.extract import extract
 from tasks.images.manifest import Entry, stored
-from tasks.runs.files import store
 from tasks.runs.records import Archive
-from tasks.runs.tables import read_table
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
+from tasks.storage.files import store
+from tasks.storage.tables import read_table
 
 
 @pytest.fixture

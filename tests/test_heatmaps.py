@@ -10,8 +10,8 @@ from tasks.images.manifest import Member, Row
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, from_strip
 from tasks.models.heatmaps import FAINT, STRONG, contributions, maps, middle, onto, painted, peak
 from tasks.runs.records import Corrections
-from tasks.runs.tables import read_table
 from tasks.settings.settings import Auditing, Fetch, Sample, Training, Validation
+from tasks.storage.tables import read_table
 
 if TYPE_CHECKING:
     import keras

@@ -17,12 +17,12 @@ from tasks.models import bundle, inspection
 from tasks.models.decisions import Decision
 from tasks.models.prediction import Answer
 from tasks.runs import registry, tracker
-from tasks.runs.files import sha256_of
-from tasks.runs.tables import write_rows
 from tasks.settings.cli import exit_status
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_utf8
 from tasks.settings.settings import Classes
+from tasks.storage.files import sha256_of
+from tasks.storage.tables import write_rows
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from tasks.images import manifest
 from tasks.models import bundle, judging
 from tasks.models.judging import judge_by
 from tasks.models.metrics import Prediction
-from tasks.runs.tables import read_table
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Evaluation, Places
+from tasks.storage.tables import read_table
 
 
 @pytest.fixture(scope="module")

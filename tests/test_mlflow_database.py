@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tasks.runs import mlflow_database
-from tasks.runs.migrations import schemas
 from tasks.runs.mlflow_database import SCRIPTS, check, check_writable, home, path_of
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
+from tasks.storage.migrations import schemas
 
 RUN, MODEL = "ab" * 16, f"m-{'cd' * 16}"
 TABLES = """

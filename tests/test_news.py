@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tasks.runs.outcome import write_run
-from tasks.runs.tables import read_state
 from tasks.settings.settings import Places
 from tasks.sources import news as noun
 from tasks.sources.news import (
@@ -25,6 +24,7 @@ from tasks.sources.news import (
     rests_until,
     told,
 )
+from tasks.storage.tables import read_state
 
 DAY = 86_400  # seconds
 

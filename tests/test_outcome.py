@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from tasks.runs.files import store
 from tasks.runs.outcome import Found, code, facts, installed, new_run_id, write_run
 from tasks.runs.report import before_training
 from tasks.settings.settings import Config, Training
+from tasks.storage.files import store
 
 SCORE = {
     "images", "loss", "accuracy", "defects", "missed_defects", "good", "false_rejects", "escape_rate",

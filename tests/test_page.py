@@ -13,10 +13,10 @@ import pytest
 from markdown_it import MarkdownIt
 from nasty import NASTY
 
-from tasks.runs.files import store
 from tasks.runs.page import html, inline, markdown
 from tasks.runs.records import Figures, Rule
 from tasks.runs.report import Section, before_training, sections
+from tasks.storage.files import store
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">&amp;'
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")

@@ -29,12 +29,12 @@ from tasks.images.pixels import (
 from tasks.images.rings import detail
 from tasks.images.strips import strips
 from tasks.images.views import GLANCE, NO_RING, shape
-from tasks.runs.kept import MAX_BLOCK
 from tasks.settings.errors import BadInput
 from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting
 from tasks.sources.faults import encode
 from tasks.sources.photographs import photograph as take
+from tasks.storage.result_cache import MAX_BLOCK
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from tasks.images import manifest
 from tasks.images.copies import Copy
 from tasks.models.decisions import Decision
 from tasks.models.metrics import Prediction, score
-from tasks.runs.files import store
 from tasks.runs.records import Epoch
-from tasks.runs.tables import read_table, store_table
 from tasks.settings.settings import Classes
 from tasks.settings.settings import Evaluation as Settings
+from tasks.storage.files import store
+from tasks.storage.tables import read_table, store_table
 
 
 def epochs(*losses):

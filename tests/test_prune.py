@@ -13,13 +13,14 @@ from flows import prune as flow
 from flows.promote import listed
 from tasks.images import manifest
 from tasks.models import bundle
-from tasks.runs import kept, registry, retention, tracker
-from tasks.runs.files import store
+from tasks.runs import registry, retention, tracker
 from tasks.runs.records import Release
 from tasks.runs.registry import Version
-from tasks.runs.tables import store_table
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
+from tasks.storage import result_cache
+from tasks.storage.files import store
+from tasks.storage.tables import store_table
 
 ROOT = Path(__file__).parents[1]
 
@@ -221,8 +222,8 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
     (places.data / (archive.name.removesuffix(".zip") + "-truth")).mkdir()
     (places.data / "archives/b-truth").mkdir()
     for row in rows:
-        list(kept.kept("strip", "1", [manifest.place(row)], lambda keys: [b"x"] * len(keys), places))
-    list(kept.kept(f"judged by {'ab' * 32}", "1", ["cd" * 32], lambda keys: [b"y"], places))
+        list(result_cache.kept("strip", "1", [manifest.place(row)], lambda keys: [b"x"] * len(keys), places))
+    list(result_cache.kept(f"judged by {'ab' * 32}", "1", ["cd" * 32], lambda keys: [b"y"], places))
     (places.data / "inbox/ok_front").mkdir(parents=True)
     (places.data / "inbox/ok_front/a.jpeg").write_bytes(b"mine")
     (places.data / "corrections.csv").write_text("mine")
@@ -238,7 +239,7 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
     asked = []
     for row in rows:
         list(
-            kept.kept(
+            result_cache.kept(
                 "strip", "1", [manifest.place(row)], lambda keys: asked.extend(keys) or [b"x"] * len(keys), places
             )
         )

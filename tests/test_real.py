@@ -11,11 +11,11 @@ from tasks.extract import extract
 from tasks.fetch import fetch
 from tasks.images.manifest import Row
 from tasks.runs.records import Corrections
-from tasks.runs.tables import read_table
 from tasks.settings.settings import Auditing, Config, Fetch, Splitting, Validation
 from tasks.sources.arrivals import arrivals
 from tasks.sources.source import locate
 from tasks.split import split
+from tasks.storage.tables import read_table
 from tasks.validate import validate
 
 pytestmark = pytest.mark.usefixtures("tensorflow", "mlflow")

@@ -8,7 +8,6 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.images.manifest import Entry, Row, stored
-from tasks.runs.files import File, store, write_whole
 from tasks.runs.records import (
     Archive,
     Arrival,
@@ -26,8 +25,9 @@ from tasks.runs.records import (
     Spread,
     damaged_image,
 )
-from tasks.runs.tables import store_table
 from tasks.settings.settings import Classes
+from tasks.storage.files import File, store, write_whole
+from tasks.storage.tables import store_table
 
 ORIGIN = Origin(
     name="base",

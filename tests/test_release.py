@@ -14,10 +14,10 @@ from tasks.models.metrics import Prediction
 from tasks.release import Candidate, release
 from tasks.runs import registry, tracker
 from tasks.runs.records import Exports, Format, Splits
-from tasks.runs.tables import read_table, store_table
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Acceptance, Classes
 from tasks.settings.settings import Evaluation as Costs
+from tasks.storage.tables import read_table, store_table
 
 LAX = Acceptance(max_escape_rate=1, max_false_reject_rate=1, max_review_rate=1)
 STRICT = Acceptance(max_escape_rate=0, max_false_reject_rate=0)

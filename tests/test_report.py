@@ -12,9 +12,9 @@ from tasks.runs.judgement import scored
 from tasks.runs.markdown import code, counts, of, table
 from tasks.runs.records import Figure, Probe, Release, Rule
 from tasks.runs.report import LEAK, Section, before_training, sections
-from tasks.runs.tables import store_table
 from tasks.settings.escaping import for_terminal
 from tasks.sources.corrections import Correction
+from tasks.storage.tables import store_table
 
 MARKDOWN = MarkdownIt("js-default")
 

@@ -17,7 +17,6 @@ from prefect.settings import (
 
 from deployments.server import closed
 from tasks.runs.local_auth import local_auth
-from tasks.runs.migrations import schemas
 from tasks.runs.server_access import (
     SCRIPTS,
     authenticate,
@@ -27,6 +26,7 @@ from tasks.runs.server_access import (
     require_database,
 )
 from tasks.settings.errors import BadInput
+from tasks.storage.migrations import schemas
 
 NAMES = ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING")
 NONE = (PREFECT_API_URL, PREFECT_API_KEY, PREFECT_API_AUTH_STRING, PREFECT_SERVER_API_AUTH_STRING)

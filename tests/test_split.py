@@ -13,10 +13,10 @@ from tasks.images.copies import Copy
 from tasks.images.manifest import BASE, SPLITS, Member, Row, stored
 from tasks.images.sides import assign, draw, leaders, share, strata, undrawn
 from tasks.runs.records import Audit, Manifest, Splits
-from tasks.runs.tables import read_table, store_table
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Splitting
 from tasks.split import refuse_one_sided, split
+from tasks.storage.tables import read_table, store_table
 
 PROTOCOLS = ("cleaned", "published", "grouped")
 JUDGING = ("test", "validation")

@@ -9,8 +9,8 @@ from tasks.images.manifest import Content, Row
 from tasks.models import starting
 from tasks.models.bundle import identity
 from tasks.models.starting import Start, in_use, mixed, start
-from tasks.runs.tables import write_table
 from tasks.settings.settings import Champion, Training
+from tasks.storage.tables import write_table
 
 
 def row(content: str, split: str = "train") -> Row:

@@ -10,8 +10,8 @@ import pytest
 from prefect.serializers import JSONSerializer
 
 from tasks.runs import step_record
-from tasks.runs.files import File
 from tasks.runs.records import Archive, Exports, Splits
+from tasks.storage.files import File
 
 RESULT = {"file": {"place": "data", "name": "archives/a.zip", "sha256": "ab" * 32}, "bytes": 3}
 

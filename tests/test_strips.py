@@ -19,12 +19,12 @@ from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, find, unwrap
 from tasks.images.strips import FEW, ImageViews, Strip, image_views, make_views, packed, strips, unpacked
 from tasks.images.thumbnails import SIDE, thumbnails
 from tasks.images.views import GLANCE, square
-from tasks.runs.kept import NAME
 from tasks.settings.errors import BadInput
 from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting
 from tasks.sources.faults import encode
 from tasks.sources.photographs import photograph
+from tasks.storage.result_cache import NAME
 
 
 @pytest.fixture(scope="module")

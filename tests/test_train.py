@@ -8,11 +8,11 @@ from conftest import foldered
 
 from tasks import train as verb
 from tasks.images import manifest
-from tasks.runs.files import store
 from tasks.runs.records import Epoch
 from tasks.runs.spent import Spent
-from tasks.runs.tables import read_table, store_table
 from tasks.settings.settings import Champion, Recipe, Training
+from tasks.storage.files import store
+from tasks.storage.tables import read_table, store_table
 from tasks.train import train
 
 pytestmark = pytest.mark.usefixtures("tensorflow")

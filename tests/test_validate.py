@@ -12,13 +12,13 @@ from tasks.images import decoding, measures
 from tasks.images.decoding import decode
 from tasks.images.labels import Corrected
 from tasks.images.manifest import Entry, Refusal, Row, stored
-from tasks.runs.files import sha256_of
 from tasks.runs.records import Corrections, Manifest
-from tasks.runs.tables import read_table
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Fetch, Validation
 from tasks.sources.arrivals import arrivals
 from tasks.sources.corrections import Correction, corrections
+from tasks.storage.files import sha256_of
+from tasks.storage.tables import read_table
 from tasks.validate import refuse_too_many_bad, validate
 
 LENIENT = Validation(max_bad_fraction=1)

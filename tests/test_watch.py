@@ -20,9 +20,9 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from flows import watch as flow
 from tasks.runs.retention import using
-from tasks.runs.tables import write_rows
 from tasks.settings.settings import Config, Fetch
 from tasks.sources.news import Announcement, announced
+from tasks.storage.tables import write_rows
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images.measures import laplacian
-from tasks.runs.threads import in_threads
+from tasks.storage.parallel import in_threads
 
 
 class Statistic(NamedTuple):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images.manifest import Member
-from tasks.runs.threads import in_threads
+from tasks.storage.parallel import in_threads
 
 ROWS, COLUMNS = 24, 256  # of a strip, averaged
 DARK = 12.0  # grey levels added before the logarithm: noise in black is no mark

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.runs.threads import map_in_threads
+from tasks.storage.parallel import map_in_threads
 
 SIDE = 128  # pixels of a thumbnail
 FREQUENCIES = 16  # of a cosine transform, in each direction: a shift by 3 pixels of 300 hardly changes them

@@ -12,11 +12,11 @@ import numpy as np
 
 from tasks.images.decoding import NO_MEMORY, READ_AT_ONCE, UPRIGHT, Decoded, Least, decode, orientation, read
 from tasks.images.manifest import shelf
-from tasks.runs.code import code_digest
-from tasks.runs.kept import MAX_BLOCK, kept
-from tasks.runs.threads import in_threads
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
+from tasks.storage.code_version import code_digest
+from tasks.storage.parallel import in_threads
+from tasks.storage.result_cache import MAX_BLOCK, kept
 
 QUARTER = Least(share=0.25)
 MEASURED_AT_ONCE = 96_000  # pixels: fewer cost more calls, and more leave the processor's cache

@@ -11,11 +11,11 @@ import numpy as np
 from tasks.images.decoding import SIGNATURES, WHOLE, Decoded, Least, decode, read, too_large
 from tasks.images.manifest import Row, place, shelf
 from tasks.images.views import GLANCE, VIEWS, Sight, ViewName, shape, square
-from tasks.runs.code import code_digest
-from tasks.runs.kept import MAX_BLOCK, kept
-from tasks.runs.threads import in_threads
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
+from tasks.storage.code_version import code_digest
+from tasks.storage.parallel import in_threads
+from tasks.storage.result_cache import MAX_BLOCK, kept
 
 if TYPE_CHECKING:
     from tasks.images.strips import ImageViews

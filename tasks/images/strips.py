@@ -18,11 +18,11 @@ from tasks.images.decoding import decode
 from tasks.images.ellipses import Ellipse
 from tasks.images.manifest import Row, place, shelf
 from tasks.images.views import GLANCE, square
-from tasks.runs.code import code_digest
-from tasks.runs.kept import MAX_BLOCK, kept
-from tasks.runs.threads import processors
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
+from tasks.storage.code_version import code_digest
+from tasks.storage.parallel import processors
+from tasks.storage.result_cache import MAX_BLOCK, kept
 
 FEW = 200  # images are done sooner than other processes have started
 HEAD = np.dtype((np.float32, 13))  # two ellipses of six numbers, and the residual

@@ -15,12 +15,12 @@ from pydantic import ValidationError
 from tasks.images.manifest import Content
 from tasks.models.formats import NAMES
 from tasks.runs import registry, tracker
-from tasks.runs.files import File, damage, digest_of, erase, publish, scratch_beside, sha256_of, tree_digest
 from tasks.runs.records import Exports, Format
-from tasks.runs.tables import read_table
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import warn
 from tasks.settings.settings import Places
+from tasks.storage.files import File, damage, digest_of, erase, publish, scratch_beside, sha256_of, tree_digest
+from tasks.storage.tables import read_table
 
 EXPORTS = "exports.json"
 DECIDING = ("decision.json", "images.csv", NAMES["keras"], NAMES["litert"])

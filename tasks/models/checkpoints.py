@@ -11,9 +11,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tasks.runs.files import publish, scratch_beside, sha256_of
 from tasks.runs.records import Epoch
 from tasks.settings.messages import say
+from tasks.storage.files import publish, scratch_beside, sha256_of
 
 # What reading raises for a file that is whole and no state, such as one that holds pickled objects.
 NO_STATE = (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, BadZipFile)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tasks.runs.threads import processors
+from tasks.storage.parallel import processors
 
 if TYPE_CHECKING:
     import keras

@@ -12,9 +12,9 @@ from tasks.models.decisions import Decision, Evidence
 from tasks.models.formats import Network
 from tasks.models.metrics import Prediction
 from tasks.models.prediction import Predictor
-from tasks.runs.code import code_digest
-from tasks.runs.kept import kept
 from tasks.settings.settings import Places
+from tasks.storage.code_version import code_digest
+from tasks.storage.result_cache import kept
 
 UNSEEN = 0.5  # the probability of a part that the network could not see: as likely the one as the other
 

@@ -12,14 +12,14 @@ from tasks.models.drift import Judged, examine
 from tasks.models.novelty import distances
 from tasks.models.prediction import Predictor
 from tasks.runs.markdown import code, table
-from tasks.runs.states import digests
-from tasks.runs.tables import read_state, write_rows
 from tasks.settings.escaping import for_utf8
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.sources.arrivals import UNLABELLED, settled
 from tasks.sources.folder import is_image, readable, shortened, walk
 from tasks.sources.names import Listing
+from tasks.storage.digest_cache import digests
+from tasks.storage.tables import read_state, write_rows
 
 TABLE = "to_label.csv"
 SHOWN = 50  # images, in the Prefect UI

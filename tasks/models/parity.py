@@ -20,7 +20,7 @@ import numpy as np
 from tasks.models import formats
 from tasks.models.decisions import Decision, Evidence, Verdict
 from tasks.models.inference import look
-from tasks.runs.code import ROOT
+from tasks.storage.code_version import ROOT
 
 LEVELS = "levels.npy"
 WARM, TIMED = 3, 20  # calls

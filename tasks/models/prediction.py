@@ -12,9 +12,9 @@ from tasks.images.views import Sight, shape
 from tasks.models import formats
 from tasks.models.bundle import agrees, verify
 from tasks.models.decisions import DecisionName, Evidence, Verdict, read
-from tasks.runs.files import damage
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_utf8
+from tasks.storage.files import damage
 
 CHUNK = 128  # images in memory at a time
 UNREADABLE = "the image cannot be read"

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from tasks.images.manifest import Content, Row
 from tasks.models import bundle, decisions
 from tasks.runs import registry
-from tasks.runs.tables import read_table
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Champion, Places, Recipe
+from tasks.storage.tables import read_table
 
 FEWEST_OLD = 1_000  # images that are learnt again beside few new ones: enough castings that none is forgotten
 

@@ -8,8 +8,8 @@ from threading import Thread
 
 from tasks.images.manifest import Row
 from tasks.runs.records import Manifest
-from tasks.runs.tables import read_table
 from tasks.settings.settings import Places, Training
+from tasks.storage.tables import read_table
 
 LOOKED_AT = 24  # images, which tell well enough whether parts are round: a wrong guess costs time alone
 

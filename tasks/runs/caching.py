@@ -21,12 +21,12 @@ from prefect.serializers import JSONSerializer
 from pydantic import BaseModel, PrivateAttr
 
 from tasks.runs import step_record
-from tasks.runs.code import code_and_libraries
-from tasks.runs.files import erase, write_whole
 from tasks.runs.records import Record, Release
 from tasks.runs.server_access import authenticate_or_exit
 from tasks.settings.messages import say, without_secrets
 from tasks.settings.settings import Places
+from tasks.storage.code_version import code_and_libraries
+from tasks.storage.files import erase, write_whole
 
 authenticate_or_exit()  # before the first step is called, in a flow or alone
 R = TypeVar("R", bound=Record)

@@ -4,8 +4,8 @@ from tasks.images.labels import Corrected
 from tasks.runs.markdown import code, counts, of, table
 from tasks.runs.outcome import Found, unsettled
 from tasks.runs.records import Audit, Evaluation, Origin, Splits, Spread
-from tasks.runs.tables import read_table
 from tasks.sources.corrections import Correction
+from tasks.storage.tables import read_table
 
 SHOWN = 20  # corrections
 CLOSE = 0.05  # of accuracy: a rule that looks at no casting scores about as well as the model

@@ -16,12 +16,12 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
-from tasks.runs.files import lies_below, visible
-from tasks.runs.migrations import schemas
 from tasks.settings.errors import BadInput
 from tasks.settings.machine_faults import machine_fault
 from tasks.settings.messages import warn
 from tasks.settings.settings import Places
+from tasks.storage.files import lies_below, visible
+from tasks.storage.migrations import schemas
 
 MAGIC = b"SQLite format 3\0"
 SCRIPTS = "store/db_migrations/versions"  # of MLflow

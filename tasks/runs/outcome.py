@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tasks.runs.files import File, json_object, publish, scratch_beside
 from tasks.runs.records import (
     Archive,
     Arrival,
@@ -31,6 +30,7 @@ from tasks.runs.records import (
 )
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config
+from tasks.storage.files import File, json_object, publish, scratch_beside
 
 RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}", re.ASCII)  # as `new_run_id` makes it
 DISTRIBUTION = "recast-inspection"  # the name in pyproject.toml

@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.images import manifest
 from tasks.images.views import ViewName
-from tasks.runs.files import File
-from tasks.runs.states import digests
-from tasks.runs.tables import read_table
 from tasks.settings.settings import Classes, Places, Sample
+from tasks.storage.digest_cache import digests
+from tasks.storage.files import File
+from tasks.storage.tables import read_table
 
 Verdict = Literal["promoted", "kept", "waiting"]
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from tasks.runs import tracker
-from tasks.runs.files import alone
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import MODEL, Places
+from tasks.storage.files import alone
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -17,14 +17,15 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from tasks.images.manifest import shelf
-from tasks.runs import kept, registry, tracker
-from tasks.runs.files import File, lies_below, scratch_beside, usable, visible
+from tasks.runs import registry, tracker
 from tasks.runs.last import last_run, model_of, registered_models, section_of
 from tasks.runs.step_record import content_of
-from tasks.runs.tables import column
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
+from tasks.storage import result_cache
+from tasks.storage.files import File, lies_below, scratch_beside, usable, visible
+from tasks.storage.tables import column
 
 MADE = ("archives", "decisions", "figures", "networks", "tables")  # folders of `data` whose files records name
 DIGEST = re.compile("[0-9a-f]{64}")
@@ -171,9 +172,9 @@ def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Surpl
         by_model, by_content = DIGEST.search(kind), DIGEST.search(key)
         return by_model[0] in stays.models if by_model else not by_content or by_content[0] in alive
 
-    if size := kept.size_without(stands, places):
-        file = Path(os.path.realpath(places.data / kept.NAME))
-        yield Surplus("results by content", size, partial(kept.shed, stands, places), file.parent)
+    if size := result_cache.size_without(stands, places):
+        file = Path(os.path.realpath(places.data / result_cache.NAME))
+        yield Surplus("results by content", size, partial(result_cache.shed, stands, places), file.parent)
 
 
 def entries(what: str, folder: Path, stay: frozenset[str]) -> Iterator[Surplus]:

@@ -16,10 +16,10 @@ from prefect.context import refresh_global_settings_context
 from prefect.settings import get_current_settings
 
 from tasks.runs.local_auth import local_auth
-from tasks.runs.migrations import schemas
 from tasks.settings.errors import BadInput
 from tasks.settings.machine_faults import machine_fault
 from tasks.settings.messages import warn
+from tasks.storage.migrations import schemas
 
 SCRIPTS = "server/database/_migrations/versions/sqlite"  # of Prefect
 

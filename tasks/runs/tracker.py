@@ -23,7 +23,13 @@ from pydantic import ValidationError
 
 from tasks.runs import mlflow_database
 from tasks.runs.addresses import parted, status_of
-from tasks.runs.files import (
+from tasks.runs.records import Release
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
+from tasks.settings.messages import warn
+from tasks.settings.redaction import redacted
+from tasks.settings.settings import Places
+from tasks.storage.files import (
     alone,
     erase,
     json_object,
@@ -33,12 +39,6 @@ from tasks.runs.files import (
     tree_digest,
     write_whole,
 )
-from tasks.runs.records import Release
-from tasks.settings.errors import BadInput
-from tasks.settings.escaping import for_terminal
-from tasks.settings.messages import warn
-from tasks.settings.redaction import redacted
-from tasks.settings.settings import Places
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

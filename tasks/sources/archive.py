@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from tasks.runs.files import scratch_beside, sync
 from tasks.settings.errors import BadInput
 from tasks.sources.entries import MIB, BoundedReader, Caps, TooLong, content_faults, faults, name_entries, overlaps
 from tasks.sources.names import is_junk, name_faults
+from tasks.storage.files import scratch_beside, sync
 
 SPARE = 256 * MIB  # stays free on the disk
 BROKEN = (

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from tasks.images import manifest
 from tasks.runs.records import Arrival
-from tasks.runs.states import digests, state_of, unchanged
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import say
@@ -28,6 +27,7 @@ from tasks.sources.folder import (
     walk,
 )
 from tasks.sources.names import Listing, composed, folded, name_fault
+from tasks.storage.digest_cache import digests, state_of, unchanged
 
 UNLABELLED = "unlabelled"
 INBOX = "inbox"  # origin of class folders that lie directly in the inbox

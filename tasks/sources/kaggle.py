@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from tasks.runs.files import alone, publish
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.sources.kaggle_client import Damaged, Unavailable, connect
 from tasks.sources.kaggle_credentials import credentials
+from tasks.storage.files import alone, publish
 
 __all__ = ["DatasetVersion", "Unavailable", "credentials", "download", "latest_version"]
 

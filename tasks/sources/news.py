@@ -10,16 +10,16 @@ from typing import NamedTuple
 
 from tasks.images.labels import CONFLICT, EXCLUDED, label_change, label_change_summary, mend
 from tasks.images.manifest import BASE, Entry
-from tasks.runs.files import digest_of
 from tasks.runs.last import last_run, section_of
 from tasks.runs.records import Arrival, Source
-from tasks.runs.tables import columns, read_state, write_rows
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Fetch, Places
 from tasks.sources.arrivals import arrivals, contents, files
 from tasks.sources.corrections import believed, corrections
 from tasks.sources.source import locate
+from tasks.storage.files import digest_of
+from tasks.storage.tables import columns, read_state, write_rows
 
 ANNOUNCED, WAITING = "announced.csv", "waiting.csv"
 DECIDED_ANEW = (EXCLUDED, CONFLICT)  # codes of refusals that a correction makes and unmakes: the image itself is usable

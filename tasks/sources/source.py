@@ -8,7 +8,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tasks.runs.files import reading, sha256_of
 from tasks.runs.records import Source
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
@@ -26,6 +25,7 @@ from tasks.sources.folder import (
     usable,
 )
 from tasks.sources.kaggle import DatasetVersion, Unavailable, latest_version
+from tasks.storage.files import reading, sha256_of
 
 KAGGLE = "kaggle:"
 

@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
-from tasks.runs.database import MAX_VARIABLES, change, placeholders, with_database
 from tasks.settings.settings import Places
+from tasks.storage.sqlite import MAX_VARIABLES, change, placeholders, with_database
 
 NAME = "kept.sqlite"
 MAX_BLOCK = MAX_VARIABLES

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nasty import NASTY
 
-from tasks.runs.tables import (
+from tasks.settings.errors import BadInput
+from tasks.storage.tables import (
     column,
     columns,
     read_csv,
@@ -18,7 +19,6 @@ from tasks.runs.tables import (
     write_rows,
     write_table,
 )
-from tasks.settings.errors import BadInput
 
 
 class Line(NamedTuple):

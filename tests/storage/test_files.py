@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from tasks.runs.files import (
+from tasks.settings.settings import Places
+from tasks.storage.files import (
     File,
     adopt,
     damage,
@@ -19,7 +20,6 @@ from tasks.runs.files import (
     tree_digest,
     write_whole,
 )
-from tasks.settings.settings import Places
 
 
 def contents(folder):
@@ -224,7 +224,7 @@ def test_a_disk_without_locks_has_scratch_too(tmp_path, monkeypatch):
     def refuse(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("tasks.runs.files.fcntl.flock", refuse)
+    monkeypatch.setattr("tasks.storage.files.fcntl.flock", refuse)
     write_whole(tmp_path / "a", b"1")
     assert contents(tmp_path) == ["a"]
 

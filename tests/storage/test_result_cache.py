@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.runs.kept import NAME, kept
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
+from tasks.storage.result_cache import NAME, kept
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Work:
@@ -129,7 +129,7 @@ DIES = """
 import os, signal, sys
 from pathlib import Path
 from tasks.settings.settings import Places
-from tasks.runs.kept import kept
+from tasks.storage.result_cache import kept
 
 def make(keys):
     if "6" in keys:
@@ -152,7 +152,7 @@ BUSY = """
 import sys
 from pathlib import Path
 from tasks.settings.settings import Places
-from tasks.runs.kept import kept
+from tasks.storage.result_cache import kept
 
 name, places = sys.argv[2], Places(data=Path(sys.argv[1]))
 print("ready", flush=True)

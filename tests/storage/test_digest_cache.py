@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.runs import states
-from tasks.runs.states import NAME, digests, unchanged
 from tasks.settings.settings import Places
+from tasks.storage import digest_cache
+from tasks.storage.digest_cache import NAME, digests, unchanged
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def reads(monkeypatch) -> list[str]:
         found.append(os.path.basename(os.fsdecode(path)))
         return real(path, *rest, **named)
 
-    monkeypatch.setattr(states, "open", watched, raising=False)
+    monkeypatch.setattr(digest_cache, "open", watched, raising=False)
     return found
 
 
@@ -35,7 +35,7 @@ def settle(monkeypatch):
 
     def pass_by(seconds: float) -> None:
         now = time.time_ns()
-        monkeypatch.setattr(states.time, "time_ns", lambda: now + int(seconds * 1e9))
+        monkeypatch.setattr(digest_cache.time, "time_ns", lambda: now + int(seconds * 1e9))
 
     return pass_by
 
@@ -156,7 +156,7 @@ def test_a_file_that_cannot_be_read_has_no_digest_and_stops_no_other(made, place
             raise error
         return real(path, *rest, **named)
 
-    monkeypatch.setattr(states, "open", refused, raising=False)
+    monkeypatch.setattr(digest_cache, "open", refused, raising=False)
     assert digests(paths, places) == [None, sha256(b"y")]
 
 
@@ -221,7 +221,7 @@ def test_whatever_happens_to_files_their_digests_are_right(steps, tmp_path_facto
     top = tmp_path_factory.mktemp("states")
     places, paths = Places(data=top), [top / name for name in "abc"]
     real = time.time_ns
-    states.time.time_ns = lambda: real() + 3_000_000_000
+    digest_cache.time.time_ns = lambda: real() + 3_000_000_000
     try:
         for step in [*steps, "look"]:
             if step == "look":
@@ -236,7 +236,7 @@ def test_whatever_happens_to_files_their_digests_are_right(steps, tmp_path_facto
                 if not keeps_time:
                     path.touch()
     finally:
-        states.time.time_ns = real
+        digest_cache.time.time_ns = real
 
 
 def test_a_file_of_more_bytes_than_the_caller_wants_is_not_read(places, reads, tmp_path):

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.runs.database import MAX_VARIABLES, change, placeholders, with_database
-from tasks.runs.threads import in_threads
 from tasks.settings.settings import Places
+from tasks.storage.parallel import in_threads
+from tasks.storage.sqlite import MAX_VARIABLES, change, placeholders, with_database
 
 NAME = "states.sqlite"
 TABLE = """

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runs import code
-from tasks.runs.code import code_and_libraries, code_digest, imports_of
+from tasks.storage import code_version
+from tasks.storage.code_version import code_and_libraries, code_digest, imports_of
 
 VERB = '''"""Measure: a verb."""
 
@@ -72,7 +72,7 @@ class House:
 
 @pytest.fixture
 def house(tmp_path, monkeypatch):
-    monkeypatch.setattr(code, "ROOT", tmp_path / "house")
+    monkeypatch.setattr(code_version, "ROOT", tmp_path / "house")
     yield House(tmp_path / "house")
     code_and_libraries.cache_clear()
 
@@ -124,15 +124,15 @@ def test_what_decides_a_result_changes_the_key(house, name, old, new):
 
 def test_another_version_of_a_library_changes_the_key_of_who_uses_it(house, monkeypatch):
     before = house.key
-    assert [part for part in before if "==" in part and ":" not in part] == [f"numpy=={code.version('numpy')}"]
-    monkeypatch.setattr(code, "version", lambda name: "99")
+    assert [part for part in before if "==" in part and ":" not in part] == [f"numpy=={code_version.version('numpy')}"]
+    monkeypatch.setattr(code_version, "version", lambda name: "99")
     assert house.key != before
 
 
 def test_a_moved_checkout_has_the_same_key(house, monkeypatch):
     before = house.key
     moved = house.root.rename(house.root.with_name("moved"))
-    monkeypatch.setattr(code, "ROOT", moved)
+    monkeypatch.setattr(code_version, "ROOT", moved)
     house.root = moved
     assert house.key == before
 
@@ -149,12 +149,16 @@ def test_imports_are_found_wherever_they_stand():
 
 def test_the_keys_of_the_real_steps_hold_their_nouns_and_not_the_runs():
     names = {
-        part.partition(":")[0] for part in code_and_libraries(Path(code.ROOT / "tasks/validate.py")) if ":" in part
+        part.partition(":")[0]
+        for part in code_and_libraries(Path(code_version.ROOT / "tasks/validate.py"))
+        if ":" in part
     }
     assert names >= {"validate", "decoding", "manifest"}
     assert not names & {"config", "records", "files", "tables", "caching"}
     libraries = {
-        part for part in code_and_libraries(Path(code.ROOT / "tasks/train.py")) if part.startswith("tensorflow==")
+        part
+        for part in code_and_libraries(Path(code_version.ROOT / "tasks/train.py"))
+        if part.startswith("tensorflow==")
     }
     assert len(libraries) == 1
 
@@ -173,6 +177,8 @@ def test_the_digest_changes_with_what_decides_a_result_and_with_nothing_else(hou
 
 
 def test_a_noun_may_import_it_without_prefect():
-    found = "import sys, tasks.runs.code; print('prefect' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", found], cwd=code.ROOT, capture_output=True, text=True, check=True)
+    found = "import sys, tasks.storage.code_version; print('prefect' in sys.modules)"
+    told = subprocess.run(
+        [sys.executable, "-c", found], cwd=code_version.ROOT, capture_output=True, text=True, check=True
+    )
     assert told.stdout == "False\n"

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO, TypeVar, get_type_hints
 
-from tasks.runs.files import File, publish, scratch_beside, store
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_csv, from_csv
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
+from tasks.storage.files import File, publish, scratch_beside, store
 
 Row = TypeVar("Row", bound=NamedTuple)
 
