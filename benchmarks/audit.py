@@ -30,7 +30,7 @@ from tasks.images.castings import Known, led
 from tasks.images.decoding import decode
 from tasks.images.likeness import SIDE, alike
 from tasks.images.views import square
-from tasks.runs.records import Manifest
+from tasks.records.results import Manifest
 from tasks.settings.settings import Auditing, Places
 from tasks.storage.parallel import processors
 from tasks.storage.result_cache import NAME

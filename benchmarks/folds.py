@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from tasks.images.manifest import Row
 from tasks.images.sides import draw, leaders, share, strata
 from tasks.models.metrics import Prediction, auc
+from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Splitting
 

@@ -19,8 +19,8 @@ import numpy as np
 
 from benchmarks.limited import Emit
 from benchmarks.prepared import Prepared, prepared, room
-from tasks.images.manifest import SPLITS, Row, is_defect, stored
 from tasks.images.sides import assign
+from tasks.records.rows import SPLITS, Row, is_defect, stored
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import ModelName, Recipe, Sample, Splitting, Training
 from tasks.storage.files import write_whole

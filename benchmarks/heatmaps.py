@@ -22,10 +22,10 @@ from scipy import ndimage
 from benchmarks import training
 from benchmarks.prepared import Prepared, prepared, room, write
 from tasks.images import pixels
-from tasks.images.manifest import Row
 from tasks.images.sides import assign
 from tasks.images.strips import strips
 from tasks.images.views import ViewName
+from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places, Splitting, Training
 

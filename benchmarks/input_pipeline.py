@@ -21,9 +21,9 @@ from benchmarks.apart import Clock, apart, clock, seconds, since
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
 from benchmarks.training import splits_of
 from tasks.images import pixels
-from tasks.images.manifest import Row
 from tasks.images.sides import assign
 from tasks.models.tuning import tune_recipe
+from tasks.records.rows import Row
 from tasks.settings.settings import Places, Splitting, Training
 
 if TYPE_CHECKING:

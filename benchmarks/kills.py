@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
-from tasks.runs.records import Corrections, Splits
+from tasks.records.results import Corrections, Splits
 from tasks.settings.settings import Auditing, Fetch, Places, Sample, Splitting, Training, Validation
 
 TRAINING = Training(model="compact", image_size=48, batch_size=16, deterministic=True)

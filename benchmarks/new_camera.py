@@ -19,9 +19,9 @@ from benchmarks import training
 from benchmarks.apart import apart
 from benchmarks.folds import counts, dealt, errors, intervals, summary
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
-from tasks.images.manifest import BASE, Row
 from tasks.images.sides import assign, draw, leaders, strata
 from tasks.models.metrics import Prediction
+from tasks.records.rows import BASE, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Champion, Splitting, Training
 

@@ -23,9 +23,9 @@ from benchmarks.apart import apart, seconds
 from benchmarks.prepared import Prepared, arguments, prepared, room, write
 from tasks.images import pixels
 from tasks.images.decoding import FORMATS
-from tasks.images.manifest import stored
 from tasks.images.sides import assign
 from tasks.models.prediction import Predictor
+from tasks.records.rows import stored
 from tasks.settings.settings import Splitting, Training
 from tasks.storage.parallel import in_threads, processors
 

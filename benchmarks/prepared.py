@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.images.copies import Copy
-from tasks.images.manifest import Member, Row
-from tasks.runs.records import Corrections, Manifest
+from tasks.records.results import Corrections, Manifest
+from tasks.records.rows import Member, Row
 from tasks.settings.settings import Auditing, Classes, Fetch, Places, Validation
 from tasks.storage.tables import read_table
 

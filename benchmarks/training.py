@@ -7,9 +7,9 @@ from contextlib import redirect_stdout
 from typing import NamedTuple
 
 from benchmarks.apart import peak_bytes
-from tasks.images.manifest import SPLITS, Row
 from tasks.models.metrics import Prediction
-from tasks.runs.records import Evaluation, Model, Splits
+from tasks.records.results import Evaluation, Model, Splits
+from tasks.records.rows import SPLITS, Row
 from tasks.settings.settings import Champion, Classes, Places, Training
 from tasks.settings.settings import Evaluation as Judging
 from tasks.storage.tables import read_table, store_table

@@ -41,7 +41,7 @@ from tasks.runs.card import without_front_matter
 from tasks.settings.escaping import for_terminal
 from tasks.storage.files import sweep, usable
 from tasks.runs.outcome import Found, Outcome, code, facts, new_run_id, write_run
-from tasks.runs.records import Arrival, Corrections, Release, Source, Splits
+from tasks.records.results import Arrival, Corrections, Release, Source, Splits
 from tasks.settings.redaction import redacted
 from tasks.runs.retention import using
 from tasks.runs.server_access import require_database

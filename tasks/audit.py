@@ -10,10 +10,10 @@ from prefect import task
 from tasks.images.castings import Known, led
 from tasks.images.copies import Copy, changed_copies, exact_copies
 from tasks.images.likeness import Pairs, alike
-from tasks.images.manifest import BASE, Member, Row
 from tasks.images.thumbnails import thumbnails
+from tasks.records.results import Audit, Manifest
+from tasks.records.rows import BASE, Member, Row
 from tasks.runs.caching import same_step
-from tasks.runs.records import Audit, Manifest
 from tasks.settings.messages import say
 from tasks.settings.settings import Auditing, Places
 from tasks.storage.tables import read_table, store_table

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from prefect import task
 
-from tasks.images import manifest
 from tasks.models import costs, novelty
 from tasks.models.calibration import temperature
 from tasks.models.decisions import Decision, Evidence
 from tasks.models.judging import judge, look
 from tasks.models.metrics import Prediction, review_reasons, score
+from tasks.records.results import Evaluation, Model, Score, Splits
+from tasks.records.rows import Row, is_defect
 from tasks.runs.caching import same_step
-from tasks.runs.records import Evaluation, Model, Score, Splits
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
 from tasks.settings.settings import Evaluation as Settings
@@ -28,7 +28,7 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
     """The predictions, the decision that made them, and the scores in all and by origin."""
     from tasks.models import networks  # late, with TensorFlow
 
-    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split in ("train", *JUDGED)]
+    rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED)]
     seen = look(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
     decision = learnt(rows, seen, splits.classes, model, evaluation)
     predictions = [one for one in judge(rows, seen, decision) if one.split in JUDGED]
@@ -56,7 +56,7 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
 
 
 def learnt(
-    rows: Sequence[manifest.Row], seen: Sequence[Evidence], classes: Classes, model: Model, settings: Settings
+    rows: Sequence[Row], seen: Sequence[Evidence], classes: Classes, model: Model, settings: Settings
 ) -> Decision:
     """How to decide: by costs, with the temperature of validation, and with what train and validation show as known."""
     known = [(row, one) for row, one in zip(rows, seen, strict=True) if row.split != "test"]
@@ -78,9 +78,9 @@ def learnt(
     )
 
 
-def warmth(watched: Sequence[tuple[manifest.Row, Evidence]], classes: Classes) -> float:
+def warmth(watched: Sequence[tuple[Row, Evidence]], classes: Classes) -> float:
     """The temperature at which the margins of validation are likeliest."""
-    defect = [manifest.is_defect(row, classes) for row, _ in watched]
+    defect = [is_defect(row, classes) for row, _ in watched]
     return temperature(np.array([one.margin for _, one in watched]), np.array(defect, bool))
 
 

@@ -11,12 +11,12 @@ from prefect import task
 
 from tasks.images import pixels
 from tasks.images.appearance import appearance
-from tasks.images.manifest import Row
 from tasks.models import bundle, decisions, formats, parity
 from tasks.models.metrics import Prediction
+from tasks.records.results import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
+from tasks.records.rows import Row
 from tasks.runs.caching import same_step
 from tasks.runs.card import Evidence, Subject, card
-from tasks.runs.records import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
 from tasks.settings.messages import say
 from tasks.settings.settings import Evaluation as Costs
 from tasks.settings.settings import Places

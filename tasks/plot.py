@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from prefect import task
 
-from tasks.images import manifest, pixels
+from tasks.images import pixels
 from tasks.images.copies import Copy
 from tasks.images.evidence import Picture, pictures
 from tasks.images.sheets import SIDE, Shelf, Tile, sheet, wrapped
 from tasks.models import cases, decisions
 from tasks.models.metrics import Prediction
+from tasks.records.results import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
+from tasks.records.rows import Row, stored
 from tasks.runs.caching import same_step
-from tasks.runs.records import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
 from tasks.settings.escaping import for_picture
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
@@ -34,7 +35,7 @@ LONGEST = 20  # letters of a class beside the matrix
 @task(cache_policy=same_step)
 def plot(audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, places: Places) -> Figures:
     """The figures of a run, in the order in which a report shows them."""
-    rows = read_table(splits.table.path(places), manifest.Row)
+    rows = read_table(splits.table.path(places), Row)
     seen = [*pictures(rows, read_table(audit.pairs.path(places), Copy), splits.classes, places), samples(rows, places)]
     drawn = [
         (
@@ -66,7 +67,7 @@ def kept(pictures: Iterable[Picture], places: Places) -> list[Figure]:
     ]
 
 
-def judged(rows: Sequence[manifest.Row], model: Model, evaluation: Evaluation, places: Places) -> Iterator[Picture]:
+def judged(rows: Sequence[Row], model: Model, evaluation: Evaluation, places: Places) -> Iterator[Picture]:
     """Test images, with where the network sees a defect in them."""
     from tasks.models import networks  # late: a remembered figure needs no TensorFlow
 
@@ -94,10 +95,10 @@ def canvas(width: float, height: float) -> "Canvas":
     return Canvas(figsize=(width, height), layout="constrained")
 
 
-def samples(rows: Sequence[manifest.Row], places: Places) -> Picture:
+def samples(rows: Sequence[Row], places: Places) -> Picture:
     """Some of the training images with their class."""
     learning = sorted((row for row in rows if row.split == "train"), key=lambda row: row.sha256)[:SHOWN]
-    photographs = pixels.load([manifest.stored(row, places) for row in learning], 2 * SIDE)
+    photographs = pixels.load([stored(row, places) for row in learning], 2 * SIDE)
     tiles = [Tile(levels, wrapped(row.label)) for row, levels in zip(learning, photographs, strict=True)]
     shelves = [Shelf("", tuple(tiles[start : start + SHOWN // 2])) for start in range(0, len(tiles), SHOWN // 2)]
     caption = f"{len(tiles)} images that the network learns from, in the hash order of their content."

@@ -7,13 +7,13 @@ from typing import NamedTuple
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.images import manifest
 from tasks.models import bundle, gate
 from tasks.models.duels import Pair
 from tasks.models.judging import judge_by
 from tasks.models.metrics import Prediction
+from tasks.records.results import Evaluation, Exports, Model, Release, Rule, Splits, Verdict
+from tasks.records.rows import BASE, Row
 from tasks.runs import registry, tracker
-from tasks.runs.records import Evaluation, Exports, Model, Release, Rule, Splits, Verdict
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import MODEL, Acceptance, Places
@@ -149,7 +149,7 @@ def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, p
     makes no source known: an inbox that stays in place would vouch for any source beside it. Photographs count by
     content, so a person decides where the files of a data set were written anew.
     """
-    rows = read_table(splits.table.path(places), manifest.Row)
+    rows = read_table(splits.table.path(places), Row)
     test = [row for row in rows if row.split == "test"]
     judged = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
     try:
@@ -157,7 +157,7 @@ def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, p
     except BadInput as gone:
         return gate.Rival(champion.number, unusable=str(gone))
     learnt = bundle.learnt(champion.model, places)
-    source = {row.sha256 for row in rows if row.origin == manifest.BASE}
+    source = {row.sha256 for row in rows if row.origin == BASE}
     if learnt and not source & learnt:
         return gate.Rival(champion.number, unknown_source=len(source))
     compared = [(row, one) for row, one in zip(test, judged, strict=True) if row.sha256 not in learnt]

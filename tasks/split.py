@@ -9,11 +9,11 @@ from prefect import task
 
 from tasks.images.baselines import lookup, shortcuts
 from tasks.images.copies import Copy
-from tasks.images.manifest import SPLITS, Member, Row, is_defect
 from tasks.images.sides import assign
 from tasks.images.thumbnails import thumbnails
+from tasks.records.results import Audit, Manifest, Splits
+from tasks.records.rows import SPLITS, Member, Row, is_defect
 from tasks.runs.caching import same_step
-from tasks.runs.records import Audit, Manifest, Splits
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, Splitting

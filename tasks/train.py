@@ -14,10 +14,10 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 
-from tasks.images import manifest
 from tasks.models.lessons import Plan, Shown, planned, shown
+from tasks.records.results import Epoch, Model, Splits
+from tasks.records.rows import Content, Row
 from tasks.runs.caching import same_step
-from tasks.runs.records import Epoch, Model, Splits
 from tasks.runs.spent import Spent
 from tasks.settings.messages import say
 from tasks.settings.settings import Places, Recipe
@@ -36,7 +36,7 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
     from tasks.models import fitting  # noqa: F401  before the clock starts
 
     began = Spent.now()
-    plan = planned(read_table(splits.table.path(places), manifest.Row), recipe, places)
+    plan = planned(read_table(splits.table.path(places), Row), recipe, places)
     learning, watching = (shown(rows, plan, splits, places) for rows in (plan.learning, plan.watching))
     room = place_of(splits, plan, places)
     fitted = fit(learning, watching, plan, room)
@@ -94,7 +94,7 @@ def recorded(fitted: "Fitted", learning: Shown, plan: Plan, spent: Spent, places
         kept_epoch=fitted.kept_epoch,
         images=len(learning.rows),
         left_out=len(plan.learning) - len(learning.rows),
-        learnt=store_table("learnt", map(manifest.Content, sorted(learnt)), manifest.Content, places),
+        learnt=store_table("learnt", map(Content, sorted(learnt)), Content, places),
         started_from=plan.start.digest if plan.start else None,
         wall_seconds=round(spent.wall, 2),
         cpu_seconds=round(spent.cpu, 2),

@@ -10,11 +10,11 @@ from prefect import task
 
 from tasks.images.decoding import UPRIGHT
 from tasks.images.labels import Corrected, label_change_summary, mend, settle
-from tasks.images.manifest import Entry, Refusal, Row, place, stored
 from tasks.images.measures import Look, looks
 from tasks.images.origins import origins
+from tasks.records.results import Arrival, Corrections, ImageFolder, Manifest
+from tasks.records.rows import Entry, Refusal, Row, place, stored
 from tasks.runs.caching import same_step
-from tasks.runs.records import Arrival, Corrections, ImageFolder, Manifest
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, Validation

@@ -27,12 +27,9 @@ from PIL import Image
 os.environ["RECAST_AUTH_FILE"] = str(Path(__file__).parents[1] / ".pytest_cache/recast-auth")
 
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
-from tasks.images.manifest import Row, stored
 from tasks.models import bundle, gate
 from tasks.models.decisions import Decision
-from tasks.runs import registry, tracker
-from tasks.runs.outcome import Outcome
-from tasks.runs.records import (
+from tasks.records.results import (
     Audit,
     Corrections,
     Epoch,
@@ -48,6 +45,9 @@ from tasks.runs.records import (
     Score,
     Splits,
 )
+from tasks.records.rows import Row, stored
+from tasks.runs import registry, tracker
+from tasks.runs.outcome import Outcome
 from tasks.settings.settings import Classes, Config, Fetch, Places, Splitting
 from tasks.settings.settings import Evaluation as Judging
 from tasks.settings.settings import Training as TrainingSettings

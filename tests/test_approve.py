@@ -22,7 +22,7 @@ import sys
 from pathlib import Path
 from flows.retrain import announce
 from tasks.settings.settings import Places
-from tasks.runs.records import Release
+from tasks.records.results import Release
 waiting = Release(verdict="waiting", reason="better", version=2, champion_before=1, decided_in="run", tracked="77")
 announce(waiting, Places(data=Path(sys.argv[1]), artifacts=Path(sys.argv[2])))
 """

@@ -10,8 +10,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import doctor, judge, promote, retrain, watch
 from tasks.models.inspection import Inspected
+from tasks.records.results import Release, Rule
 from tasks.runs import tracker
-from tasks.runs.records import Release, Rule
 from tasks.runs.registry import Version
 from tasks.settings.settings import Config, Fetch
 

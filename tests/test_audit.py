@@ -19,9 +19,9 @@ from tasks.fetch import fetch
 from tasks.images import rings
 from tasks.images.copies import Copy
 from tasks.images.likeness import Pairs
-from tasks.images.manifest import BASE, Member, Row, stored
 from tasks.images.strips import Strip
-from tasks.runs.records import Audit, Corrections, Manifest
+from tasks.records.results import Audit, Corrections, Manifest
+from tasks.records.rows import BASE, Member, Row, stored
 from tasks.settings.settings import Auditing, Classes, Fetch, Places, Sample, Validation
 from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tasks.images.baselines import lookup, shortcuts
 from tasks.images.decoding import decode
-from tasks.images.manifest import Row
+from tasks.records.rows import Row
 from tasks.settings.settings import Classes
 
 RANDOM = np.random.default_rng(11)

@@ -17,8 +17,8 @@ from benchmarks import audit, by_casting, folds, input_pipeline, new_camera, pre
 from benchmarks.apart import apart, peak_bytes
 from benchmarks.prepared import Prepared
 from benchmarks.training import splits_of
-from tasks.images.manifest import BASE, Row
 from tasks.models.metrics import Prediction
+from tasks.records.rows import BASE, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Sample, Splitting
 from tasks.sources.cameras import NEW_CAMERA

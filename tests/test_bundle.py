@@ -5,9 +5,9 @@ import shutil
 import pytest
 from conftest import foldered
 
-from tasks.images.manifest import Content
 from tasks.models import bundle
 from tasks.models.prediction import Predictor
+from tasks.records.rows import Content
 from tasks.runs.registry import Version
 from tasks.settings.errors import BadInput
 from tasks.storage.files import store, tree_digest

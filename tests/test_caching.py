@@ -18,9 +18,9 @@ from prefect.transactions import transaction
 from prefect.utilities.callables import call_with_parameters, get_call_parameters
 
 from tasks.fetch import fetch
+from tasks.records.results import Archive, Arrival, Exports, ImageFolder, Manifest, Origin, Record, Source, Spread
 from tasks.runs import caching, step_record
 from tasks.runs.caching import RecordFolder, Steps, as_text, same_step
-from tasks.runs.records import Archive, Arrival, Exports, ImageFolder, Manifest, Origin, Record, Source, Spread
 from tasks.settings.settings import Classes, Fetch, Places, Splitting, Training
 from tasks.split import split
 from tasks.storage.files import File
@@ -260,7 +260,7 @@ def forged(kind: str, fired: Path) -> bytes:
     pickled = base64.encodebytes(cloudpickle.dumps(Touch(fired))).decode()
     serializer = JSONSerializer().model_dump()
     metadata = {"storage_key": KEY, "expiration": None, "prefect_version": "3.8.8", "storage_block_id": None}
-    told = {"__class__": "tasks.runs.records.Archive", "data": ARCHIVE.model_dump(mode="json")}
+    told = {"__class__": "tasks.records.results.Archive", "data": ARCHIVE.model_dump(mode="json")}
     if kind in ("pickle", "compressed/pickle"):
         return json.dumps({"metadata": {"serializer": {"type": kind}}, "result": pickled}).encode()
     if kind == "decoder":

@@ -7,8 +7,8 @@ from nasty import NASTY
 from tasks.models import decisions
 from tasks.models.metrics import Prediction
 from tasks.models.novelty import Known
+from tasks.records.results import Format
 from tasks.runs.card import Evidence, Subject, card, without_front_matter
-from tasks.runs.records import Format
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import Evaluation
 from tasks.storage.tables import read_table

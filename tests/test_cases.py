@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from tasks.images import manifest
 from tasks.images.sheets import letters
 from tasks.models.cases import SHOWN, SIDE, albums, caption, pictures, worst_first
 from tasks.models.decisions import NO_RING, UNLIKE, Decision
 from tasks.models.metrics import Prediction
+from tasks.records.rows import Row
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
 
@@ -84,7 +84,7 @@ def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, plac
     from tasks.models import networks
 
     *_, splits = prepared(train=20, test=8)
-    rows = read_table(splits.table.path(places), manifest.Row)
+    rows = read_table(splits.table.path(places), Row)
     predictions = [
         Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, 0.05, "pass", "it looks well")
         for row in rows
@@ -104,7 +104,7 @@ def test_a_part_whose_ring_is_not_found_is_shown_without_heat(prepared, places):
     from tasks.models import networks
 
     *_, splits = prepared(train=20, test=8)
-    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == "test"][:2]
+    rows = [row for row in read_table(splits.table.path(places), Row) if row.split == "test"][:2]
     predictions = [
         Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, 0.5, "review", NO_RING)
         for row in rows

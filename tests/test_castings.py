@@ -11,8 +11,8 @@ from scipy import ndimage
 
 from tasks.images import castings as noun
 from tasks.images.castings import Known, alike, led, spectra
-from tasks.images.manifest import Member
 from tasks.images.rings import find, unwrap
+from tasks.records.rows import Member
 from tasks.settings.settings import Auditing
 from tasks.sources.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.castings import draw_casting

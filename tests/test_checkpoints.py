@@ -7,7 +7,7 @@ import pytest
 
 from tasks.models import checkpoints
 from tasks.models.checkpoints import State
-from tasks.runs.records import Epoch
+from tasks.records.results import Epoch
 from tasks.storage.files import sha256_of
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tasks.images.copies import Copy, changed_copies, exact_copies, transform
 from tasks.images.likeness import POSES, SIDE, Pairs
-from tasks.images.manifest import Row
+from tasks.records.rows import Row
 
 NAMES = [name for name, *_ in POSES]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.runs.records import Corrections
+from tasks.records.results import Corrections
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
 from tasks.sources.corrections import Correction, believed, corrections, parse, read

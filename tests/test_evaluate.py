@@ -5,12 +5,12 @@ import pytest
 from conftest import copied
 
 from tasks.evaluate import DOUBTFUL, evaluate, learnt
-from tasks.images import manifest
 from tasks.images.views import NO_RING
 from tasks.models import decisions, formats
 from tasks.models.decisions import Evidence
 from tasks.models.judging import UNSEEN, judge, look
 from tasks.models.metrics import Prediction
+from tasks.records.rows import Row
 from tasks.settings.settings import Classes, Evaluation
 from tasks.storage.tables import read_table
 
@@ -27,7 +27,7 @@ def judged(training, places):
 def test_each_validation_and_test_image_is_judged_once(judged, places):
     splits, _, evaluation = judged
     predictions = read_table(evaluation.predictions.path(places), Prediction)
-    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split in ("validation", "test")]
+    rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("validation", "test")]
     assert [(one.origin, one.path, one.sha256, one.label, one.split) for one in predictions] == [
         (row.origin, row.path, row.sha256, row.label, row.split) for row in rows
     ]
@@ -63,7 +63,7 @@ def test_the_record_tells_what_the_decision_holds(judged, places):
 
 def test_the_file_alone_decides_as_the_table_says(judged, places):
     splits, model, evaluation = judged
-    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split in ("validation", "test")]
+    rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("validation", "test")]
     decision = decisions.read(evaluation.decision.path(places))
     again = judge(rows, look(formats.load(model.file.path(places)), rows, "raw", 32, places), decision)
     for one, other in zip(read_table(evaluation.predictions.path(places), Prediction), again, strict=True):
@@ -76,7 +76,7 @@ def rings(model, count: int = 60):
     rng = np.random.default_rng(0)
     splits = ["train"] * 6 + ["validation"] * 2 + ["test"] * 2
     rows = [
-        manifest.Row(f"{number}.jpeg", "", ("def_front", "ok_front")[number % 2], "base", "", 48, 48, 0, 0, 0,
+        Row(f"{number}.jpeg", "", ("def_front", "ok_front")[number % 2], "base", "", 48, 48, 0, 0, 0,
                      f"{number % 10}", splits[number % 10])
         for number in range(count)
     ]  # fmt: skip

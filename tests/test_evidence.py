@@ -12,8 +12,8 @@ from PIL import Image, ImageColor
 
 from tasks.images.copies import Copy
 from tasks.images.evidence import Album, Leak, Picture, above, bar, leak, one_of_each, pictures, spread
-from tasks.images.manifest import BASE, Row, stored
 from tasks.images.sheets import GAP, LINE, PAPER, SIDE, Shelf, Tile, sheet
+from tasks.records.rows import BASE, Row, stored
 from tasks.settings.settings import Classes
 from tasks.sources.faults import encode
 

@@ -6,8 +6,8 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 
 from tasks.extract import extract
-from tasks.images.manifest import Entry, stored
-from tasks.runs.records import Archive
+from tasks.records.results import Archive
+from tasks.records.rows import Entry, stored
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
 from tasks.storage.files import store

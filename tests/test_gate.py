@@ -6,7 +6,7 @@ from gates import pairs
 from tasks.models import gate
 from tasks.models.duels import duel
 from tasks.models.gate import Rival
-from tasks.runs.records import Exports, Format, Rule
+from tasks.records.results import Exports, Format, Rule
 from tasks.settings.settings import Acceptance, Classes, Evaluation
 
 COSTS, LIMITS = Evaluation(), Acceptance()

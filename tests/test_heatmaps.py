@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tasks.images.ellipses import Ellipse
-from tasks.images.manifest import Member, Row
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, from_strip
 from tasks.models.heatmaps import FAINT, STRONG, contributions, maps, middle, onto, painted, peak
-from tasks.runs.records import Corrections
+from tasks.records.results import Corrections
+from tasks.records.rows import Member, Row
 from tasks.settings.settings import Auditing, Fetch, Sample, Training, Validation
 from tasks.storage.tables import read_table
 

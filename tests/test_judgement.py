@@ -1,7 +1,7 @@
 """Judgement: the test in words: decisions, castings and costs."""
 
+from tasks.records.results import Castings, Costs, Interval
 from tasks.runs import judgement
-from tasks.runs.records import Castings, Costs, Interval
 
 SPAN = Interval(low=0.01, high=0.2)
 

@@ -5,10 +5,10 @@ from conftest import copied
 
 from tasks.evaluate import evaluate
 from tasks.export import export
-from tasks.images import manifest
 from tasks.models import bundle, judging
 from tasks.models.judging import judge_by
 from tasks.models.metrics import Prediction
+from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Evaluation, Places
 from tasks.storage.tables import read_table
@@ -21,7 +21,7 @@ def made(training, process, tmp_path_factory):
     places = Places(data=top / "data", artifacts=top / "artifacts")
     copied(training.places, places)
     evaluation = evaluate.fn(training.splits, training.model, Evaluation(), places)
-    rows = [row for row in read_table(training.splits.table.path(places), manifest.Row) if row.split == "test"]
+    rows = [row for row in read_table(training.splits.table.path(places), Row) if row.split == "test"]
     said = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
     return (rows, said, export.fn(*training.records, evaluation, Evaluation(), places).digest), places
 

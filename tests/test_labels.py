@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.images.labels import label_change_summary, mend, settle
-from tasks.images.manifest import BASE, Entry, Row
+from tasks.records.rows import BASE, Entry, Row
 from tasks.settings.errors import BadInput
 from tasks.sources.corrections import Correction
 

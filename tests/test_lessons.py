@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tasks.images.manifest import Row
 from tasks.images.pixels import Sights
 from tasks.models import lessons
 from tasks.models.lessons import Plan, shown, strata
 from tasks.models.starting import Start
+from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Training
 

@@ -12,8 +12,8 @@ from PIL import Image
 
 from tasks.images import measures
 from tasks.images.decoding import EXIF_ORIENTATION
-from tasks.images.manifest import Entry, place, shelf, stored
 from tasks.images.measures import Look, View, looks, measure
+from tasks.records.rows import Entry, place, shelf, stored
 from tasks.settings.errors import BadInput
 
 

@@ -13,8 +13,8 @@ import pytest
 from markdown_it import MarkdownIt
 from nasty import NASTY
 
+from tasks.records.results import Figures, Rule
 from tasks.runs.page import html, inline, markdown
-from tasks.runs.records import Figures, Rule
 from tasks.runs.report import Section, before_training, sections
 from tasks.storage.files import store
 

@@ -13,7 +13,6 @@ from PIL import Image
 
 from tasks.images import decoding, pixels
 from tasks.images.decoding import MAX_BYTES, WHOLE, Least
-from tasks.images.manifest import stored
 from tasks.images.pixels import (
     MAX_MEGAPIXELS,
     Seen,
@@ -29,6 +28,7 @@ from tasks.images.pixels import (
 from tasks.images.rings import detail
 from tasks.images.strips import strips
 from tasks.images.views import GLANCE, NO_RING, shape
+from tasks.records.rows import stored
 from tasks.settings.errors import BadInput
 from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting

@@ -8,11 +8,11 @@ from nasty import NASTY
 from PIL import Image
 
 from tasks import plot as verb
-from tasks.images import manifest
 from tasks.images.copies import Copy
 from tasks.models.decisions import Decision
 from tasks.models.metrics import Prediction, score
-from tasks.runs.records import Epoch
+from tasks.records.results import Epoch
+from tasks.records.rows import Row
 from tasks.settings.settings import Classes
 from tasks.settings.settings import Evaluation as Settings
 from tasks.storage.files import store
@@ -33,7 +33,7 @@ def drawn(prepared, places, model, evaluation):
     from tasks.models import networks
 
     *_, audited, splits = prepared(train=20, test=8)  # few enough for one process
-    rows = [row for row in read_table(splits.table.path(places), manifest.Row) if row.split == "test"]
+    rows = [row for row in read_table(splits.table.path(places), Row) if row.split == "test"]
     predictions = [prediction(row, wrongly=number % 3 == 0) for number, row in enumerate(rows)]
     file = store(lambda path: networks.save(networks.build("compact", 32), path), places, "data", "networks/any.keras")
     judged = score(predictions, Classes(), Settings())
@@ -53,7 +53,7 @@ def drawn(prepared, places, model, evaluation):
     return audited, splits, model.model_copy(update={"file": file, "history": history, "kept_epoch": 2}), evaluation
 
 
-def prediction(row: manifest.Row, *, wrongly: bool) -> Prediction:
+def prediction(row: Row, *, wrongly: bool) -> Prediction:
     chance = 0.9 if (row.label == "def_front") != wrongly else 0.1
     decision = "reject" if chance > 0.5 else "pass"
     reason = f"defect probability {chance:.1%}, and the limit is 50.0%"
@@ -71,13 +71,13 @@ def test_the_figures_are_drawn_and_can_be_read(drawn, places):
 
 def test_what_the_audit_found_is_shown_before_what_was_learnt(drawn, places):
     audited, splits, *rest = drawn
-    rows = read_table(splits.table.path(places), manifest.Row)
+    rows = read_table(splits.table.path(places), Row)
     one, other = (next(row for row in rows if row.published == name) for name in ("train", "test"))
     known = (getattr(row, name) for row in (one, other) for name in ("path", "sha256", "origin", "published"))
     pair = Copy(*known, transform="turn 90", score=0.98)
     audited = audited.model_copy(update={"pairs": store_table("audit", [pair], Copy, places)})
     same = [row._replace(group=one.sha256) if row.sha256 == other.sha256 else row for row in rows]
-    splits = splits.model_copy(update={"table": store_table("splits", same, manifest.Row, places)})
+    splits = splits.model_copy(update={"table": store_table("splits", same, Row, places)})
     figures = verb.plot.fn(audited, splits, *rest, places).figures
     shown = ["leak", "copies", "castings", "shared"] + ["mixed"] * (one.label != other.label)
     assert [figure.name for figure in figures] == [*shown, "samples", "learning", "confusion", "mistakes", "found"]

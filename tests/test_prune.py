@@ -11,10 +11,10 @@ from conftest import copied, put_into_use, write_model_folder
 
 from flows import prune as flow
 from flows.promote import listed
-from tasks.images import manifest
 from tasks.models import bundle
+from tasks.records.results import Release
+from tasks.records.rows import Row, place, stored
 from tasks.runs import registry, retention, tracker
-from tasks.runs.records import Release
 from tasks.runs.registry import Version
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
@@ -213,7 +213,7 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
         return store(lambda path: path.write_text(text), places, "data", "networks/compact.keras")
 
     rows = shelved(photograph(1), photograph(2), photograph(3))
-    first, second = (store_table("manifest", some, manifest.Row, places) for some in (rows[:2], rows[1:]))
+    first, second = (store_table("manifest", some, Row, places) for some in (rows[:2], rows[1:]))
     old, new, archive = (
         network("old"),
         network("new"),
@@ -222,7 +222,7 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
     (places.data / (archive.name.removesuffix(".zip") + "-truth")).mkdir()
     (places.data / "archives/b-truth").mkdir()
     for row in rows:
-        list(result_cache.kept("strip", "1", [manifest.place(row)], lambda keys: [b"x"] * len(keys), places))
+        list(result_cache.kept("strip", "1", [place(row)], lambda keys: [b"x"] * len(keys), places))
     list(result_cache.kept(f"judged by {'ab' * 32}", "1", ["cd" * 32], lambda keys: [b"y"], places))
     (places.data / "inbox/ok_front").mkdir(parents=True)
     (places.data / "inbox/ok_front/a.jpeg").write_bytes(b"mine")
@@ -233,17 +233,15 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
     assert left(places.data / "cache") == {"validate-2", "train-2"}
     assert left(places.data / "networks") == {Path(new.name).name}
     assert left(places.data / "archives") == {Path(archive.name).name, Path(archive.name).stem + "-truth"}
-    assert [manifest.stored(row, places).exists() for row in rows] == [False, True, True]
+    assert [stored(row, places).exists() for row in rows] == [False, True, True]
     assert found["images"][0] == 1
     assert found["results by content"][1] == 2, "one strip of an image, and one answer of a model"
     asked = []
     for row in rows:
         list(
-            result_cache.kept(
-                "strip", "1", [manifest.place(row)], lambda keys: asked.extend(keys) or [b"x"] * len(keys), places
-            )
+            result_cache.kept("strip", "1", [place(row)], lambda keys: asked.extend(keys) or [b"x"] * len(keys), places)
         )
-    assert asked == [manifest.place(rows[0])]
+    assert asked == [place(rows[0])]
     assert (places.data / "inbox/ok_front/a.jpeg").read_bytes() == b"mine"
     assert (places.data / "corrections.csv").read_text() == "mine"
 
@@ -322,7 +320,7 @@ def test_while_a_table_is_damaged_no_image_goes(places, shelved, photograph, cap
     nothing = retention.Needed(*[frozenset()] * 5)
     assert list(retention.contents(nothing, {table}, places)) == []
     assert capsys.readouterr().out.startswith(f"prune: all images stay: {table} is damaged")
-    assert manifest.stored(row, places).exists()
+    assert stored(row, places).exists()
 
 
 @pytest.mark.parametrize(

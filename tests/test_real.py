@@ -9,8 +9,8 @@ from flows.retrain import retrain
 from tasks.audit import audit
 from tasks.extract import extract
 from tasks.fetch import fetch
-from tasks.images.manifest import Row
-from tasks.runs.records import Corrections
+from tasks.records.results import Corrections
+from tasks.records.rows import Row
 from tasks.settings.settings import Auditing, Config, Fetch, Splitting, Validation
 from tasks.sources.arrivals import arrivals
 from tasks.sources.source import locate

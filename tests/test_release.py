@@ -8,12 +8,12 @@ from conftest import write_model_folder
 from mlflow.exceptions import MlflowException
 
 from tasks import release as verb
-from tasks.images.manifest import Row
 from tasks.models import bundle
 from tasks.models.metrics import Prediction
+from tasks.records.results import Exports, Format, Splits
+from tasks.records.rows import Row
 from tasks.release import Candidate, release
 from tasks.runs import registry, tracker
-from tasks.runs.records import Exports, Format, Splits
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Acceptance, Classes
 from tasks.settings.settings import Evaluation as Costs

@@ -7,10 +7,10 @@ from markdown_it import MarkdownIt
 from nasty import NASTY
 
 from tasks.images.labels import Corrected
+from tasks.records.results import Figure, Probe, Release, Rule
 from tasks.runs import dataset, tracker
 from tasks.runs.judgement import scored
 from tasks.runs.markdown import code, counts, of, table
-from tasks.runs.records import Figure, Probe, Release, Rule
 from tasks.runs.report import LEAK, Section, before_training, sections
 from tasks.settings.escaping import for_terminal
 from tasks.sources.corrections import Correction

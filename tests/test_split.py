@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.images.copies import Copy
-from tasks.images.manifest import BASE, SPLITS, Member, Row, stored
 from tasks.images.sides import assign, draw, leaders, share, strata, undrawn
-from tasks.runs.records import Audit, Manifest, Splits
+from tasks.records.results import Audit, Manifest, Splits
+from tasks.records.rows import BASE, SPLITS, Member, Row, stored
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Splitting
 from tasks.split import refuse_one_sided, split

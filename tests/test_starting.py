@@ -5,10 +5,10 @@ import shutil
 import pytest
 from conftest import put_into_use
 
-from tasks.images.manifest import Content, Row
 from tasks.models import starting
 from tasks.models.bundle import identity
 from tasks.models.starting import Start, in_use, mixed, start
+from tasks.records.rows import Content, Row
 from tasks.settings.settings import Champion, Training
 from tasks.storage.tables import write_table
 

@@ -9,8 +9,8 @@ from types import MappingProxyType
 import pytest
 from prefect.serializers import JSONSerializer
 
+from tasks.records.results import Archive, Exports, Splits
 from tasks.runs import step_record
-from tasks.runs.records import Archive, Exports, Splits
 from tasks.storage.files import File
 
 RESULT = {"file": {"place": "data", "name": "archives/a.zip", "sha256": "ab" * 32}, "bytes": 3}
@@ -20,7 +20,7 @@ def written(
     folder: Path,
     name: str = "fetch-1",
     *,
-    kind: object = "tasks.runs.records.Archive",
+    kind: object = "tasks.records.results.Archive",
     data: Mapping[str, object] = MappingProxyType({}),
     metadata: Mapping[str, object] = MappingProxyType({}),
     **changes: object,
@@ -49,8 +49,8 @@ def test_prefect_still_notes_the_serializer_that_is_expected():
 
 
 def test_only_classes_of_records_are_known():
-    assert step_record.RECORDS["tasks.runs.records.Splits"] is Splits
-    assert all(name.startswith("tasks.runs.records.") for name in step_record.RECORDS)
+    assert step_record.RECORDS["tasks.records.results.Splits"] is Splits
+    assert all(name.startswith("tasks.records.results.") for name in step_record.RECORDS)
 
 
 WRONG = {
@@ -71,12 +71,12 @@ WRONG = {
     "a list": {"result": "[]"},
     "no text": {"result": None},
     "an object": {"result": RESULT},
-    "torn": {"result": '{"__class__": "tasks.runs.records.Archive", "da'},
+    "torn": {"result": '{"__class__": "tasks.records.results.Archive", "da'},
     "too deep": {"result": "[" * 100_000},
     "an unknown class": {"kind": "antigravity.Archive"},
     "a function": {"kind": "os.system"},
     "an exception": {"result": '{"__exc_type__": "builtins.SystemExit", "message": "x"}'},
-    "the record of another step": {"kind": "tasks.runs.records.Exports"},
+    "the record of another step": {"kind": "tasks.records.results.Exports"},
     "a class that is no text": {"kind": 1},
     "a value of another type": {"data": {"bytes": "3"}},
     "a value too many": {"data": {"more": 1}},
@@ -137,7 +137,7 @@ def test_a_file_that_no_record_fills_is_not_read(tmp_path):
 
 def test_a_record_that_lacks_what_it_may_lack_is_still_read(tmp_path):
     # `formats` came later
-    result = '{"__class__": "tasks.runs.records.Exports", "data": {"digest": "ab", "contents": []}}'
+    result = '{"__class__": "tasks.records.results.Exports", "data": {"digest": "ab", "contents": []}}'
     assert step_record.read(written(tmp_path, "export-1", result=result), Exports) == Exports(digest="ab", contents=())
 
 

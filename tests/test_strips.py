@@ -13,12 +13,12 @@ import simplejpeg
 from tasks.images import strips as noun
 from tasks.images import thumbnails as small
 from tasks.images.ellipses import Ellipse
-from tasks.images.manifest import place, shelf, stored
 from tasks.images.pixels import load
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, find, unwrap
 from tasks.images.strips import FEW, ImageViews, Strip, image_views, make_views, packed, strips, unpacked
 from tasks.images.thumbnails import SIDE, thumbnails
 from tasks.images.views import GLANCE, square
+from tasks.records.rows import place, shelf, stored
 from tasks.settings.errors import BadInput
 from tasks.sources.cameras import CAMERAS
 from tasks.sources.castings import draw_casting

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import put_into_use, write_model_folder
 
+from tasks.records.results import Release
 from tasks.runs import registry, tracker
 from tasks.runs.outcome import facts, write_run
-from tasks.runs.records import Release
 from tasks.settings.settings import Places
 
 ROOT = Path(__file__).parents[1]

@@ -7,8 +7,8 @@ import pytest
 from conftest import foldered
 
 from tasks import train as verb
-from tasks.images import manifest
-from tasks.runs.records import Epoch
+from tasks.records.results import Epoch
+from tasks.records.rows import Content, Row, stored
 from tasks.runs.spent import Spent
 from tasks.settings.settings import Champion, Recipe, Training
 from tasks.storage.files import store
@@ -73,10 +73,10 @@ def test_the_tutorials_network_keeps_its_last_epoch(prepared, places):
 
 def test_only_train_rows_are_learnt_from(prepared, places):
     *_, splits = prepared()
-    rows = read_table(splits.table.path(places), manifest.Row)
+    rows = read_table(splits.table.path(places), Row)
     for row in rows:
         if row.split in ("test", "held_back"):
-            manifest.stored(row, places).unlink()
+            stored(row, places).unlink()
     assert train.fn(splits, recipe(epochs=1), places).images == splits.by_split["train"]
 
 
@@ -117,8 +117,8 @@ def test_a_training_that_was_killed_goes_on_and_leaves_nothing_behind(prepared, 
 def test_the_images_that_were_learnt_from_are_listed(prepared, places):
     *_, splits = prepared()
     model = train.fn(splits, recipe(epochs=1), places)
-    rows = read_table(splits.table.path(places), manifest.Row)
-    listed = [content.sha256 for content in read_table(model.learnt.path(places), manifest.Content)]
+    rows = read_table(splits.table.path(places), Row)
+    listed = [content.sha256 for content in read_table(model.learnt.path(places), Content)]
     assert listed == sorted({row.sha256 for row in rows if row.split == "train"})
 
 
@@ -133,10 +133,10 @@ def released(model, splits, places) -> Recipe:
 def test_training_continues_from_the_model_in_use(prepared, places, monkeypatch, capsys):
     """Of which half of the images are not yet known."""
     *_, splits = prepared()
-    rows = read_table(splits.table.path(places), manifest.Row)
+    rows = read_table(splits.table.path(places), Row)
     train_rows = [row for row in rows if row.split == "train"]
     first = [row for row in rows if row.split != "train" or row.sha256 < sorted(train_rows, key=sha256)[20].sha256]
-    table = store_table("splits", first, manifest.Row, places)
+    table = store_table("splits", first, Row, places)
     before = train.fn(splits.model_copy(update={"table": table}), recipe(epochs=8), places)
     going_on = released(before, splits, places)
     capsys.readouterr()
@@ -147,7 +147,7 @@ def test_training_continues_from_the_model_in_use(prepared, places, monkeypatch,
     assert model.started_from == going_on.champion.digest
     assert len(model.history) <= 0.2 * 100, "of the 100 epochs of so few images"
     assert model.history[0].loss < before.history[0].loss
-    learnt = {content.sha256 for content in read_table(model.learnt.path(places), manifest.Content)}
+    learnt = {content.sha256 for content in read_table(model.learnt.path(places), Content)}
     assert learnt == {row.sha256 for row in train_rows}
 
 

@@ -11,8 +11,8 @@ from tasks import validate as verb
 from tasks.images import decoding, measures
 from tasks.images.decoding import decode
 from tasks.images.labels import Corrected
-from tasks.images.manifest import Entry, Refusal, Row, stored
-from tasks.runs.records import Corrections, Manifest
+from tasks.records.results import Corrections, Manifest
+from tasks.records.rows import Entry, Refusal, Row, stored
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Fetch, Validation
 from tasks.sources.arrivals import arrivals

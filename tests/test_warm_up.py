@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.images.manifest import Row
 from tasks.models import warm_up
+from tasks.records.rows import Row
 from tasks.settings.settings import Places, Training
 
 ROWS = [f"row {number}" for number in range(100)]

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from tasks.images.likeness import blocks
-from tasks.images.manifest import Row, is_defect
 from tasks.models.metrics import auc
-from tasks.runs.records import Probe
+from tasks.records.results import Probe
+from tasks.records.rows import Row, is_defect
 from tasks.settings.settings import Classes
 
 SIDE = 32  # pixels: defects of 10 px in 300 are gone, the casting is still known

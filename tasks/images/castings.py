@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.images.manifest import Member
+from tasks.records.rows import Member
 from tasks.storage.parallel import in_threads
 
 ROWS, COLUMNS = 24, 256  # of a strip, averaged

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 
 from tasks.images import pixels
 from tasks.images.copies import Copy
-from tasks.images.manifest import BASE, Row, stored
 from tasks.images.sheets import GAP, INK, LINE, PAPER, SIDE, Shelf, Tile, above, letters, sheet, wrapped
+from tasks.records.rows import BASE, Row, stored
 from tasks.settings.settings import Classes, Places
 
 ACROSS, DOWN = 6, 4  # photographs in a row, rows

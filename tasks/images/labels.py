@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from tasks.images.manifest import BASE, Entry, Refusal, Row
+from tasks.records.rows import BASE, Entry, Refusal, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.sources.corrections import EXCLUDE, HEADER, NAME, Correction

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images.decoding import NO_MEMORY, READ_AT_ONCE, UPRIGHT, Decoded, Least, decode, orientation, read
-from tasks.images.manifest import shelf
+from tasks.records.rows import shelf
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest

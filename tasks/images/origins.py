@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from tasks.images.manifest import Entry, Refusal, Row
-from tasks.runs.records import Origin, Spread
+from tasks.records.results import Origin, Spread
+from tasks.records.rows import Entry, Refusal, Row
 
 
 def origins(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tasks.images.decoding import SIGNATURES, WHOLE, Decoded, Least, decode, read, too_large
-from tasks.images.manifest import Row, place, shelf
 from tasks.images.views import GLANCE, VIEWS, Sight, ViewName, shape, square
+from tasks.records.rows import Row, place, shelf
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest

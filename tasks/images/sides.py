@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.images.copies import Copy
-from tasks.images.manifest import BASE, Row
+from tasks.records.rows import BASE, Row
 from tasks.settings.settings import Protocol, Splitting
 
 ENOUGH = 3  # castings in a stratum: one for each split

@@ -16,8 +16,8 @@ import numpy as np
 from tasks.images import rings
 from tasks.images.decoding import decode
 from tasks.images.ellipses import Ellipse
-from tasks.images.manifest import Row, place, shelf
 from tasks.images.views import GLANCE, square
+from tasks.records.rows import Row, place, shelf
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest

@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.images import pixels
 from tasks.images.decoding import WHOLE
-from tasks.images.manifest import Row
+from tasks.records.rows import Row
 from tasks.settings.settings import Places
 
 SIDE = 128  # pixels

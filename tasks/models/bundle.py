@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from tasks.images.manifest import Content
 from tasks.models.formats import NAMES
+from tasks.records.results import Exports, Format
+from tasks.records.rows import Content
 from tasks.runs import registry, tracker
-from tasks.runs.records import Exports, Format
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import warn
 from tasks.settings.settings import Places

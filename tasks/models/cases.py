@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tasks.images import manifest, pixels
+from tasks.images import pixels
 from tasks.images.evidence import Picture
 from tasks.images.sheets import GAP, INK, LINE, PAPER, Shelf, Tile, above, letters, sheet, wrapped
 from tasks.images.views import NO_RING
 from tasks.models import heatmaps
 from tasks.models.decisions import POOR_RING, Decision
 from tasks.models.metrics import Prediction
+from tasks.records.rows import Row, stored
 from tasks.settings.settings import Classes, Places
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Album(NamedTuple):
 
 def pictures(
     predictions: Sequence[Prediction],
-    rows: Sequence[manifest.Row],
+    rows: Sequence[Row],
     network: "keras.Model",
     decision: Decision,
     places: Places,
@@ -98,20 +99,18 @@ def caption(one: Prediction) -> str:
     return f"{wrapped(f'{one.label}: {SAID[one.decision]}{chance}', SIDE, 1)}\n{wrapped(one.reason, SIDE)}"
 
 
-def paint(
-    rows: Sequence[manifest.Row], network: "keras.Model", decision: Decision, places: Places
-) -> Iterator[np.ndarray]:
+def paint(rows: Sequence[Row], network: "keras.Model", decision: Decision, places: Places) -> Iterator[np.ndarray]:
     """Each photograph under its heat, uint8 (side, side, 3); grey alone where the view shows nothing."""
     seen = pixels.sights(rows, decision.view, decision.image_size, places)
     local = heatmaps.maps(network, seen.levels) / decision.temperature
-    squares = pixels.load([manifest.stored(row, places) for row in rows], FINE * SIDE)
+    squares = pixels.load([stored(row, places) for row in rows], FINE * SIDE)
     for row, heat, residual, grey, ring in zip(
         rows, local, seen.residuals, squares, rings_of(rows, decision, places), strict=True
     ):
         yield np.repeat(grey[..., None], 3, axis=2) if np.isnan(residual) else lit(row, heat, grey, ring)
 
 
-def rings_of(rows: Sequence[manifest.Row], decision: Decision, places: Places) -> list["Ring | None"]:
+def rings_of(rows: Sequence[Row], decision: Decision, places: Places) -> list["Ring | None"]:
     if decision.view != "ring":
         return [None] * len(rows)
     from tasks.images.strips import strips  # late: it needs SciPy
@@ -119,7 +118,7 @@ def rings_of(rows: Sequence[manifest.Row], decision: Decision, places: Places) -
     return [strip.ring if strip else None for strip in strips(rows, places)]
 
 
-def lit(row: manifest.Row, heat: np.ndarray, grey: np.ndarray, ring: "Ring | None") -> np.ndarray:
+def lit(row: Row, heat: np.ndarray, grey: np.ndarray, ring: "Ring | None") -> np.ndarray:
     """The photograph under its heat, with a circle about the peak if that speaks for a defect."""
     shape = row.height, row.width
     image = Image.fromarray(heatmaps.painted(grey, heatmaps.onto(heat, ring, shape, len(grey))))

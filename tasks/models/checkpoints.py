@@ -11,7 +11,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from tasks.runs.records import Epoch
+from tasks.records.results import Epoch
 from tasks.settings.messages import say
 from tasks.storage.files import publish, scratch_beside, sha256_of
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tasks.runs.records import Costs
+from tasks.records.results import Costs
 from tasks.settings.settings import Classes, Evaluation
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from tasks.models import devices
 from tasks.models.keeping import Keeper
 from tasks.models.networks import build, classifier, load
 from tasks.models.tuning import uses_xla
-from tasks.runs.records import Epoch
+from tasks.records.results import Epoch
 from tasks.settings.settings import Recipe, TunedRecipe
 
 

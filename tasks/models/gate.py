@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tasks.models.duels import Pair, duel
-from tasks.runs.records import MAX_DIFFERENCE, Exports, Rule, Score
+from tasks.records.results import MAX_DIFFERENCE, Exports, Rule, Score
 from tasks.settings.settings import Acceptance, Classes, Evaluation
 
 ACCEPTED = 3  # rules of `accepted`, which stand first

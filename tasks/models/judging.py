@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from tasks.images import manifest, pixels
+from tasks.images import pixels
 from tasks.images.views import ViewName
 from tasks.models import bundle, inference
 from tasks.models.decisions import Decision, Evidence
 from tasks.models.formats import Network
 from tasks.models.metrics import Prediction
 from tasks.models.prediction import Predictor
+from tasks.records.rows import Row
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
 from tasks.storage.result_cache import kept
@@ -19,15 +20,13 @@ from tasks.storage.result_cache import kept
 UNSEEN = 0.5  # the probability of a part that the network could not see: as likely the one as the other
 
 
-def look(
-    network: Network, rows: Sequence[manifest.Row], view: ViewName, image_size: int, places: Places
-) -> list[Evidence]:
+def look(network: Network, rows: Sequence[Row], view: ViewName, image_size: int, places: Places) -> list[Evidence]:
     """What decides about each image, in order: the one pass of the network."""
     seen = pixels.sights(rows, view, image_size, places)
     return inference.evidence(network, seen.levels, seen.residuals, seen.glances)
 
 
-def judge(rows: Sequence[manifest.Row], seen: Sequence[Evidence], decision: Decision) -> list[Prediction]:
+def judge(rows: Sequence[Row], seen: Sequence[Evidence], decision: Decision) -> list[Prediction]:
     """A prediction for each row, in their order."""
     predictions = []
     for row, said in zip(rows, decision.judge(seen), strict=True):
@@ -36,11 +35,11 @@ def judge(rows: Sequence[manifest.Row], seen: Sequence[Evidence], decision: Deci
     return predictions
 
 
-def prediction(row: manifest.Row, chance: float, decision: str, reason: str) -> Prediction:
+def prediction(row: Row, chance: float, decision: str, reason: str) -> Prediction:
     return Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, chance, decision, reason)
 
 
-def judge_by(digest: str, rows: Sequence[manifest.Row], places: Places) -> list[Prediction]:
+def judge_by(digest: str, rows: Sequence[Row], places: Places) -> list[Prediction]:
     """What the released model in the folder of this digest says of the rows today; of each content it is asked once.
 
     Raises BadInput when the folder is damaged.

@@ -9,7 +9,7 @@ import numpy as np
 
 from tasks.models import checkpoints
 from tasks.models.checkpoints import State
-from tasks.runs.records import Epoch
+from tasks.records.results import Epoch
 from tasks.settings.errors import BadInput
 
 

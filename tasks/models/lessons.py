@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tasks.images import manifest, pixels
+from tasks.images import pixels
 from tasks.models import starting
 from tasks.models.tuning import tune_recipe
-from tasks.runs.records import Splits
+from tasks.records.results import Splits
+from tasks.records.rows import Row, is_defect
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Places, Recipe, TunedRecipe
@@ -20,14 +21,14 @@ if TYPE_CHECKING:
 class Plan(NamedTuple):
     """What a training learns from, and how."""
 
-    learning: list[manifest.Row]
-    watching: list[manifest.Row]
+    learning: list[Row]
+    watching: list[Row]
     recipe: TunedRecipe
     start: starting.Start | None
     """What it continues from; None: new weights."""
 
 
-def planned(rows: Sequence[manifest.Row], recipe: Recipe, places: Places) -> Plan:
+def planned(rows: Sequence[Row], recipe: Recipe, places: Places) -> Plan:
     """The training that the recipe means with these images on this machine, and says so where it continues from a model or cannot."""
     from tasks.models import devices
     from tasks.models.fitting import continued
@@ -52,17 +53,17 @@ class Shown(NamedTuple):
     """Images as the network sees them, and the rows that they are of."""
 
     examples: "Examples"
-    rows: list[manifest.Row]
+    rows: list[Row]
 
 
-def shown(rows: Sequence[manifest.Row], plan: Plan, splits: Splits, places: Places) -> Shown:
+def shown(rows: Sequence[Row], plan: Plan, splits: Splits, places: Places) -> Shown:
     """The rows whose view shows something. Raises BadInput where a class is left without one."""
     from tasks.images.batches import Examples
 
     seen = pixels.sights(rows, plan.recipe.view, plan.recipe.image_size, places)
     there = ~np.isnan(seen.residuals)
     kept = [row for row, is_there in zip(rows, there, strict=True) if is_there]
-    labels = np.array([manifest.is_defect(row, splits.classes) for row in kept], np.int32)
+    labels = np.array([is_defect(row, splits.classes) for row in kept], np.int32)
     if left := len(rows) - len(kept):
         say(f"train: {left:,} of {len(rows):,} {rows[0].split} images show no ring and are left out")
         if len(set(labels)) < 2:
@@ -74,7 +75,7 @@ def shown(rows: Sequence[manifest.Row], plan: Plan, splits: Splits, places: Plac
     return Shown(Examples(levels, labels, strata(kept, plan, splits)), kept)
 
 
-def strata(rows: Sequence[manifest.Row], plan: Plan, splits: Splits) -> np.ndarray:
+def strata(rows: Sequence[Row], plan: Plan, splits: Splits) -> np.ndarray:
     """Which images share an epoch equally, int32 (rows,): those of each origin; where it continues, its new and its old ones."""
     learnt = plan.start.learnt if plan.start else frozenset()
     origins = {origin: 2 * number for number, origin in enumerate(splits.by_origin)}

@@ -8,7 +8,7 @@ import numpy as np
 
 from tasks.models.costs import mean_costs, threshold
 from tasks.models.resampling import castings
-from tasks.runs.records import Interval, Score
+from tasks.records.results import Interval, Score
 from tasks.settings.settings import Classes, Evaluation
 
 

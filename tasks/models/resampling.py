@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.runs.records import Castings, Interval
+from tasks.records.results import Castings, Interval
 from tasks.settings.settings import Evaluation
 
 

@@ -7,8 +7,8 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.images.manifest import Content, Row
 from tasks.models import bundle, decisions
+from tasks.records.rows import Content, Row
 from tasks.runs import registry
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Champion, Places, Recipe

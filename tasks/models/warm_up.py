@@ -6,8 +6,8 @@ A training waits for TensorFlow's start, and on a GPU for the kernels that its f
 from contextlib import suppress
 from threading import Thread
 
-from tasks.images.manifest import Row
-from tasks.runs.records import Manifest
+from tasks.records.results import Manifest
+from tasks.records.rows import Row
 from tasks.settings.settings import Places, Training
 from tasks.storage.tables import read_table
 

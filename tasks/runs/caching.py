@@ -20,8 +20,8 @@ from prefect.results import ResultRecord, ResultRecordMetadata
 from prefect.serializers import JSONSerializer
 from pydantic import BaseModel, PrivateAttr
 
+from tasks.records.results import Record, Release
 from tasks.runs import step_record
-from tasks.runs.records import Record, Release
 from tasks.runs.server_access import authenticate_or_exit
 from tasks.settings.messages import say, without_secrets
 from tasks.settings.settings import Places

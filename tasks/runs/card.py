@@ -11,9 +11,9 @@ import yaml
 
 from tasks.models.decisions import Decision
 from tasks.models.metrics import Prediction
+from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Score, Splits
 from tasks.runs import dataset, judgement
 from tasks.runs.markdown import code, counts, number_of, of, table
-from tasks.runs.records import Audit, Evaluation, Format, Manifest, Model, Score, Splits
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.settings.settings import Evaluation as Costs
 

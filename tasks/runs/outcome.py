@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tasks.runs.records import (
+from tasks.records.results import (
     Archive,
     Arrival,
     Audit,

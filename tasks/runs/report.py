@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
+from tasks.records.results import Figure, Release
 from tasks.runs import dataset, judgement, tracker
 from tasks.runs.markdown import bold, code, link, number_of, of, table
 from tasks.runs.outcome import Found, Outcome
-from tasks.runs.records import Figure, Release
 from tasks.settings.escaping import for_markdown
 
 LEAK = "What a score on these images is worth"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from tasks.images.manifest import shelf
+from tasks.records.rows import shelf
 from tasks.runs import registry, tracker
 from tasks.runs.last import last_run, model_of, registered_models, section_of
 from tasks.runs.step_record import content_of

@@ -11,8 +11,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field, Json, ValidationError
 
-from tasks.runs import records
-from tasks.runs.records import Record
+from tasks.records import results
+from tasks.records.results import Record
 from tasks.settings.escaping import for_terminal
 
 MAX_BYTES = 64 << 20  # a record of ten thousand origins takes a few MB
@@ -58,7 +58,7 @@ def name_of(kind: type[Record]) -> str:
 
 
 RECORDS = {
-    name_of(kind): kind for kind in vars(records).values() if isinstance(kind, type) and issubclass(kind, Record)
+    name_of(kind): kind for kind in vars(results).values() if isinstance(kind, type) and issubclass(kind, Record)
 }
 
 

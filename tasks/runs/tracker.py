@@ -21,9 +21,9 @@ from warnings import catch_warnings
 
 from pydantic import ValidationError
 
+from tasks.records.results import Release
 from tasks.runs import mlflow_database
 from tasks.runs.addresses import parted, status_of
-from tasks.runs.records import Release
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import warn

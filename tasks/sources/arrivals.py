@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.images import manifest
-from tasks.runs.records import Arrival
+from tasks.records import rows
+from tasks.records.results import Arrival
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import say
@@ -173,7 +173,7 @@ def _batch(top: Path, name: str, classes: Classes, depth: int) -> str | None:
 
 def _distinct(arrivals: list[Folder]) -> list[Folder]:
     """`arrivals`, if no two have one origin and none is called as the source is. Raises BadInput."""
-    paths = {manifest.BASE: "the source"}
+    paths = {rows.BASE: "the source"}
     for origin, path in arrivals:
         if folded(origin) in paths:
             raise BadInput(

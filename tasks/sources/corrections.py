@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.runs.records import Corrections
+from tasks.records.results import Corrections
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import from_csv
 from tasks.settings.settings import Classes, Places

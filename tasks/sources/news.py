@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.images.labels import CONFLICT, EXCLUDED, label_change, label_change_summary, mend
-from tasks.images.manifest import BASE, Entry
+from tasks.records.results import Arrival, Source
+from tasks.records.rows import BASE, Entry
 from tasks.runs.last import last_run, section_of
-from tasks.runs.records import Arrival, Source
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Fetch, Places

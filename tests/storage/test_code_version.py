@@ -153,8 +153,8 @@ def test_the_keys_of_the_real_steps_hold_their_nouns_and_not_the_runs():
         for part in code_and_libraries(Path(code_version.ROOT / "tasks/validate.py"))
         if ":" in part
     }
-    assert names >= {"validate", "decoding", "manifest"}
-    assert not names & {"config", "records", "files", "tables", "caching"}
+    assert names >= {"validate", "decoding", "rows"}
+    assert not names & {"settings", "results", "files", "tables", "step_cache"}
     libraries = {
         part
         for part in code_and_libraries(Path(code_version.ROOT / "tasks/train.py"))

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tasks.images.manifest import Entry, Row, stored
-from tasks.runs.records import (
+from tasks.records.results import (
     Archive,
     Arrival,
     Corrections,
@@ -25,6 +24,7 @@ from tasks.runs.records import (
     Spread,
     damaged_image,
 )
+from tasks.records.rows import Entry, Row, stored
 from tasks.settings.settings import Classes
 from tasks.storage.files import File, store, write_whole
 from tasks.storage.tables import store_table

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.images import manifest
 from tasks.images.views import ViewName
+from tasks.records import rows
 from tasks.settings.settings import Classes, Places, Sample
 from tasks.storage.digest_cache import digests
 from tasks.storage.files import File
@@ -95,13 +95,13 @@ class ImageFolder(Record):
     """Files that an operating system left in the archive (`.DS_Store`, `Thumbs.db`)."""
 
     def damage(self, places: Places) -> str | None:
-        return super().damage(places) or damaged_image(read_table(self.listing.path(places), manifest.Entry), places)
+        return super().damage(places) or damaged_image(read_table(self.listing.path(places), rows.Entry), places)
 
 
-def damaged_image(images: Sequence[manifest.Entry | manifest.Row], places: Places) -> str | None:
+def damaged_image(images: Sequence[rows.Entry | rows.Row], places: Places) -> str | None:
     """What is wrong with the first of the stored images that is missing or has changed, or None."""
-    shelf = manifest.shelf(places)
-    paths = [f"{shelf}/{manifest.place(image)}" for image in images]
+    shelf = rows.shelf(places)
+    paths = [f"{shelf}/{rows.place(image)}" for image in images]
     for image, path, sha256 in zip(images, paths, digests(paths, places), strict=True):
         if sha256 != image.sha256:
             return f"{path} has changed" if sha256 else f"{path} is missing"
@@ -158,7 +158,7 @@ class Manifest(Record):
         """The base images are looked after by their folder; the copies of arriving ones lie here."""
         if what := super().damage(places):
             return what
-        arrived = [row for row in read_table(self.table.path(places), manifest.Row) if row.origin != manifest.BASE]
+        arrived = [row for row in read_table(self.table.path(places), rows.Row) if row.origin != rows.BASE]
         return damaged_image(arrived, places)
 
 
