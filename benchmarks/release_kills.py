@@ -126,8 +126,8 @@ def answer(room: Path, artifacts: str) -> int | None:
 
 def versions(room: Path, artifacts: str) -> int:
     sys.path.insert(0, str(ROOT))
-    from tasks.runs import registry
     from tasks.settings.settings import SAMPLE_MODEL, Places
+    from tasks.tracking import registry
 
     places = Places(data=room / "data", artifacts=room / artifacts, registered_model=SAMPLE_MODEL)
     return len(registry.versions(places))

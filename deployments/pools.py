@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from tasks.runs.addresses import parted
 from tasks.settings.messages import warn
 from tasks.settings.redaction import redacted
+from tasks.tracking.addresses import parted
 
 Type = Literal["process", "docker", "kubernetes"]
 TYPES: tuple[Type, ...] = get_args(Type)

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from deployments.mlflow_process import exit_on_sigterm, run_mlflow
 from tasks.models import bundle
-from tasks.runs import registry
+from tasks.tracking import registry
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput

@@ -19,8 +19,8 @@ from rich.table import Table
 
 from tasks.models.gpu_diagnosis import describe_gpus
 from tasks.models.gpu_signs import look_at_machine
-from tasks.runs import registry, tracker
-from tasks.runs.addresses import parted
+from tasks.tracking import registry, runs as mlflow_runs
+from tasks.tracking.addresses import parted
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput
@@ -57,7 +57,7 @@ def findings(places: Places) -> Iterator[tuple[str, str]]:
 def model(places: Places) -> str:
     """Say which version is in use, or what is wrong with the registry."""
     try:
-        tracker.require_usable(places)
+        mlflow_runs.require_usable(places)
         places = resolve_model(places)
         champion = registry.champion(places)
     except (BadInput, ConnectionError) as error:

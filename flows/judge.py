@@ -18,7 +18,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from tasks.models.inspection import Inspected, inspect
-from tasks.runs import registry
+from tasks.tracking import registry
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput

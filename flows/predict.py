@@ -20,7 +20,7 @@ from tasks.images.decoding import SUFFIXES
 from tasks.models import bundle
 from tasks.models.formats import NAMES
 from tasks.models.prediction import Answer, Predictor
-from tasks.runs import registry
+from tasks.tracking import registry
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput

@@ -19,7 +19,7 @@ from pydantic import Field
 from rich.table import Table
 
 from tasks.models import bundle
-from tasks.runs import registry, tracker
+from tasks.tracking import registry, runs
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import MODEL, Places
 from tasks.settings.errors import BadInput
@@ -55,7 +55,7 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
     """Does what is asked, one thing of the three, and says it in one sentence."""
     if sum((version is not None, rollback, refuse is not None)) != 1:
         raise BadInput("say one thing: --version N, --rollback, --refuse N, or --list")
-    tracker.require_usable(places)
+    runs.require_usable(places)
     places = resolve_model(places)
     with registry.deciding(places):
         if rollback:
@@ -144,7 +144,7 @@ def answered(waiting: registry.Version, answer: Answer, places: Places) -> str:
 
 def question(waiting: registry.Version, places: Places) -> str:
     """What a person should know before answering, in Markdown."""
-    decided = tracker.decided(waiting.tracked, places)
+    decided = runs.decided(waiting.tracked, places)
     told = [f"{rule.name}: {rule.figure} ({rule.limit})" for rule in decided.rules] if decided else []
     rules = "\n".join(f"* {for_markdown(line)}" for line in told)
     why = for_markdown(waiting.reason)

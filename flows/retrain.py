@@ -33,7 +33,8 @@ from tasks.fetch import fetch
 from tasks.models import bundle, starting, warm_up
 from tasks.plot import plot
 from tasks.release import Candidate, known, release
-from tasks.runs import page, registry, report, tracker
+from tasks.runs import page, report
+from tasks.tracking import registry, runs
 from tasks.runs.caching import Steps
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.settings import Config, Places, Recipe
@@ -82,7 +83,7 @@ def retrained(config: Config) -> Release:
     sweep(config.places)
     step = Steps(config.places)
     source, arriving, mending = look_first(config)
-    tracker.prepare(config.places)  # before there are models, so that models without a database tell that it was lost
+    runs.prepare(config.places)  # before there are models, so that models without a database tell that it was lost
 
     archive = step(fetch, source)
     folder = step(extract, archive, config.fetch.classes)
@@ -118,7 +119,7 @@ def retrained(config: Config) -> Release:
 
 def taken_up(decided: Release, run_id: str, places: Places) -> Release:
     """A decision that a run took and was killed before it told: from here on this run's own."""
-    if decided.decided_in == run_id or not tracker.open_still(decided.tracked, places):
+    if decided.decided_in == run_id or not runs.open_still(decided.tracked, places):
         return decided
     if decided.version and decided.verdict != "kept":
         registry.adopt(decided.version, run_id, places)
@@ -165,7 +166,7 @@ def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections
 
         require_gpu()
     usable(config.places)
-    tracker.require_usable(config.places)
+    runs.require_usable(config.places)
     registry.champion(config.places)  # raises where its alias was removed: the candidate would count as the first model
     mending = corrections(config.fetch.classes, config.places)
     return locate(config.fetch, config.places), arrivals(config.fetch, config.places), mending
@@ -195,7 +196,7 @@ def show(outcome: Outcome) -> None:
 def track(outcome: Outcome, folder: Path) -> None:
     """What MLflow's run of the decision lacks, and then nobody has announced it; of a run that repeats a decision, nothing."""
     places, tracked = outcome.config.places, outcome.release.tracked
-    if tracked and tracker.open_still(tracked, places):
+    if tracked and runs.open_still(tracked, places):
         tell_verdict(outcome.release, places)
         if outcome.release.verdict == "waiting":
             announce(outcome.release, places)
@@ -204,7 +205,7 @@ def track(outcome: Outcome, folder: Path) -> None:
             name: link for name, link in links.items() if link and not link.startswith("None")
         }  # no UI has no address
         note = report.result(outcome)
-        tracker.finish(tracked, facts(outcome), outcome.model.history, note, named, folder, places)
+        runs.finish(tracked, facts(outcome), outcome.model.history, note, named, folder, places)
         remember(outcome)
 
 
@@ -215,8 +216,8 @@ def remember(outcome: Outcome) -> None:
         outcome.splits, outcome.model, outcome.evaluation, outcome.exports,
         config.evaluation, config.acceptance, outcome.run_id, config.places,
     ))  # fmt: skip
-    tracker.open_still(outcome.release.tracked, config.places)
-    tracker.page_of(outcome.release.tracked, config.places)
+    runs.open_still(outcome.release.tracked, config.places)
+    runs.page_of(outcome.release.tracked, config.places)
 
 
 def tell(sections: Sequence[report.Section], places: Places) -> None:

@@ -38,7 +38,7 @@ from tasks.models import bundle
 from tasks.models.drift import Drift, drift, examine, table_of
 from tasks.models.labelling import listed, to_label
 from tasks.models.prediction import Predictor
-from tasks.runs import registry
+from tasks.tracking import registry
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.settings import Config, Places
 from tasks.settings.errors import BadInput

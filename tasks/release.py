@@ -13,12 +13,12 @@ from tasks.models.judging import judge_by
 from tasks.models.metrics import Prediction
 from tasks.records.results import Evaluation, Exports, Model, Release, Rule, Splits, Verdict
 from tasks.records.rows import BASE, Row
-from tasks.runs import registry, tracker
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import MODEL, Acceptance, Places
 from tasks.settings.settings import Evaluation as Costs
 from tasks.storage.tables import read_table
+from tasks.tracking import registry, runs
 
 
 @task(
@@ -91,16 +91,16 @@ def known(candidate: Candidate) -> Release | None:
     made = [one for one in registry.versions(places) if one.model == digest and one.withdrawn]
     if made:
         return turned_down(made[-1], made[-1].withdrawn or "", champion, places)
-    decided = tracker.decision(candidate.question(champion), places)
+    decided = runs.decision(candidate.question(champion), places)
     return as_it_stands(decided, champion, places) if decided else None
 
 
 def in_use(rules: Sequence[Rule], champion: registry.Version, places: Places) -> Release:
     """What was decided when this candidate became the champion; stricter limits of today are told, and change nothing."""
-    noted = tracker.decided(champion.tracked, places)
-    if noted and tracker.undecided(champion.tracked, places):  # a run was killed as soon as it had promoted
+    noted = runs.decided(champion.tracked, places)
+    if noted and runs.undecided(champion.tracked, places):  # a run was killed as soon as it had promoted
         registry.settle(places)
-        tracker.decide(champion.tracked, noted, places)
+        runs.decide(champion.tracked, noted, places)
     broken = gate.broken(rules)
     return Release(
         verdict="kept" if broken else "promoted",
@@ -176,7 +176,7 @@ def settle(candidate: Candidate) -> Release:
     splits, places, acceptance = candidate.splits, candidate.places, candidate.acceptance
     champion = registry.champion(places)
     before = champion.number if champion else None
-    tracked = tracker.begin(candidate.question(champion), candidate.run_id, places)
+    tracked = runs.begin(candidate.question(champion), candidate.run_id, places)
     rival = beside(champion, splits, candidate.evaluation, places) if champion else None
     ruled = gate.ruled(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
     unknown = bool(rival and rival.unknown_source)
@@ -192,9 +192,9 @@ def settle(candidate: Candidate) -> Release:
         rules=tuple(ruled.rules),
         tracked=tracked,
     )
-    tracker.note(tracked, decided, places)
+    runs.note(tracked, decided, places)
     carry_out(decided, places)
-    tracker.decide(tracked, decided, places)
+    runs.decide(tracked, decided, places)
     return decided
 
 
@@ -220,7 +220,7 @@ def carry_out(decided: Release, places: Places) -> None:
             registry.promote(decided.version, decided.champion_before, places)
         except registry.Overtaken:
             registry.discard(decided.version, places)
-            tracker.abandon(decided.tracked, places)
+            runs.abandon(decided.tracked, places)
             raise
 
 

@@ -46,7 +46,6 @@ from tasks.records.results import (
     Splits,
 )
 from tasks.records.rows import Row, stored
-from tasks.runs import registry, tracker
 from tasks.runs.outcome import Outcome
 from tasks.settings.settings import Classes, Config, Fetch, Places, Splitting
 from tasks.settings.settings import Evaluation as Judging
@@ -54,6 +53,7 @@ from tasks.settings.settings import Training as TrainingSettings
 from tasks.storage.files import scratch_beside, store
 from tasks.storage.parallel import processors
 from tasks.storage.tables import store_table
+from tasks.tracking import registry, runs
 
 # `--hypothesis-profile=long` is for `make test-all`. Each time the same cases, however slow the machine.
 for name, examples in (("short", 50), ("long", 1_000)):
@@ -308,8 +308,8 @@ def empty_registry(mlflow, once) -> Path:
 
     def make(top: Path) -> Path:
         places = Places(artifacts=top)
-        tracker.client(places).search_experiments()
-        return tracker.embedded(places)
+        runs.client(places).search_experiments()
+        return runs.embedded(places)
 
     return once("registry", make)
 
@@ -318,7 +318,7 @@ def empty_registry(mlflow, once) -> Path:
 def registered(places: Places, empty_registry: Path) -> Places:
     """The places, with a registry in which nothing is."""
     places.artifacts.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(empty_registry, tracker.embedded(places))
+    shutil.copyfile(empty_registry, runs.embedded(places))
     return places
 
 
@@ -334,7 +334,7 @@ def write_model_folder(text: str, places: Places) -> Path:
 def put_into_use(folder: Path, places: Places, run_id: str = "first-run") -> registry.Version:
     before = registry.champion(places)
     number = before.number if before else None
-    tracked = tracker.begin(f"what of {folder.name}", run_id, places)
+    tracked = runs.begin(f"what of {folder.name}", run_id, places)
     made = registry.register(folder, "compact", tracked, run_id, "it is good", number, places)
     registry.promote(made.number, number, places)
     return registry.version(made.number, places)

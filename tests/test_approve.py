@@ -12,8 +12,8 @@ import pytest
 from conftest import free_port, put_into_use, until, write_model_folder
 
 from deployments import up
-from tasks.runs import registry, tracker
 from tasks.settings.settings import Places
+from tasks.tracking import registry, runs
 
 ROOT = Path(__file__).parents[1]
 PREFECT = [sys.executable, "-m", "prefect"]
@@ -89,7 +89,7 @@ def resumed(environment: dict[str, str], answer: dict) -> bool:
 
 def test_a_challenger_comes_into_use_when_a_person_says_so(home, registered):
     put_into_use(write_model_folder("one", registered), registered)
-    tracked = tracker.begin("is it better", "run 2", registered)
+    tracked = runs.begin("is it better", "run 2", registered)
     folder = write_model_folder("two", registered)
     made = registry.register(folder, "compact", tracked, "run 2", "it is better", 1, registered)
     registry.challenge(made.number, registered)

@@ -11,9 +11,9 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows import doctor, judge, promote, retrain, watch
 from tasks.models.inspection import Inspected
 from tasks.records.results import Release, Rule
-from tasks.runs import tracker
-from tasks.runs.registry import Version
 from tasks.settings.settings import Config, Fetch
+from tasks.tracking import runs
+from tasks.tracking.registry import Version
 
 
 def shape(markdown: str) -> list[str]:
@@ -44,10 +44,10 @@ def test_no_name_is_markup_in_an_artifact(monkeypatch, shown):
         rules = (Rule(name=name, figure=name, limit=name, kept=True),)
         return Release(verdict="waiting", reason="", version=2, champion_before=1, decided_in="", rules=rules)
 
-    monkeypatch.setattr(tracker, "decided", lambda *_: decided("harmless"))
+    monkeypatch.setattr(runs, "decided", lambda *_: decided("harmless"))
     harmless = shape(shown("harmless"))
     for name in NASTY:
-        monkeypatch.setattr(tracker, "decided", lambda *_, name=name: decided(name))
+        monkeypatch.setattr(runs, "decided", lambda *_, name=name: decided(name))
         assert shape(shown(name)) == harmless, name
 
 

@@ -8,10 +8,10 @@ from conftest import foldered
 from tasks.models import bundle
 from tasks.models.prediction import Predictor
 from tasks.records.rows import Content
-from tasks.runs.registry import Version
 from tasks.settings.errors import BadInput
 from tasks.storage.files import store, tree_digest
 from tasks.storage.tables import store_table
+from tasks.tracking.registry import Version
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def stored(tmp_path):
 def version(stored, monkeypatch):
     """A version of which the registry has `stored`."""
     monkeypatch.setattr(
-        bundle.tracker,
+        bundle.runs,
         "fetch_model",
         lambda number, inside, target, places: shutil.copytree(stored, target, symlinks=True),
     )
@@ -227,7 +227,7 @@ def test_what_was_changed_in_the_registry_is_not_served(version, stored, places,
 def test_a_version_of_old_is_wrapped_anew_and_its_own_code_is_not_used(version, places, exports, tmp_path, monkeypatch):
     old = version.model_copy(update={"stored": None, "model": exports.digest})
     wrapped = []
-    monkeypatch.setattr(bundle.tracker, "fetch_model", lambda *_: pytest.fail("its code is fetched"))
-    monkeypatch.setattr(bundle.tracker, "serve", lambda *given: wrapped.append(given))
+    monkeypatch.setattr(bundle.runs, "fetch_model", lambda *_: pytest.fail("its code is fetched"))
+    monkeypatch.setattr(bundle.runs, "serve", lambda *given: wrapped.append(given))
     bundle.fetch_servable(old, tmp_path / "copy", places)
     assert wrapped == [(bundle.of(exports.digest, places), tmp_path / "copy", "")]

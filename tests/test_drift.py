@@ -10,7 +10,7 @@ from tasks.models import bundle
 from tasks.models.drift import drift, examine, table_of
 from tasks.models.novelty import learn
 from tasks.models.prediction import Predictor
-from tasks.runs import registry
+from tasks.tracking import registry
 
 
 @pytest.fixture

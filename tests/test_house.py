@@ -31,7 +31,7 @@ IMPORTERS = {  # library: the files that may import it, anywhere in them
         *(f"tasks/{verb}.py" for verb in VERBS),
     },
     "matplotlib": {"tasks/plot.py"},
-    "mlflow": {"tasks/runs/tracker.py"},
+    "mlflow": {"tasks/tracking/runs.py"},
 }
 
 

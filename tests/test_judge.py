@@ -16,13 +16,13 @@ from flows import judge
 from tasks.models import bundle, inspection
 from tasks.models.decisions import Decision
 from tasks.models.prediction import Answer
-from tasks.runs import registry, tracker
 from tasks.settings.cli import exit_status
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_utf8
 from tasks.settings.settings import Classes
 from tasks.storage.files import sha256_of
 from tasks.storage.tables import write_rows
+from tasks.tracking import registry, runs
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def test_another_version_has_a_table_of_its_own(inspect, released, places, tmp_p
     first = inspect()
     before = first.table.read_bytes()
     folder = bundle.of(released[0].digest, places)
-    tracked = tracker.begin("of another decision", "second-run", places)
+    tracked = runs.begin("of another decision", "second-run", places)
     made = registry.register(folder, "compact", tracked, "second-run", "it is better", 1, places)
     registry.promote(made.number, 1, places)
     second = inspect()

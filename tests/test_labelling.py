@@ -13,10 +13,10 @@ from tasks.models.drift import Judged
 from tasks.models.labelling import TABLE, ToLabel, order, to_label, waiting
 from tasks.models.novelty import learn
 from tasks.models.prediction import Predictor
-from tasks.runs import registry
 from tasks.settings.settings import Classes
 from tasks.sources import arrivals
 from tasks.storage.tables import read_table
+from tasks.tracking import registry
 
 
 @pytest.fixture

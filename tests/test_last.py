@@ -21,10 +21,10 @@ from tasks.runs.last import (
     whole,
 )
 from tasks.runs.outcome import write_run
-from tasks.runs.registry import Version
 from tasks.settings.cli import parse
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config, Fetch, Places, Sample, Training
+from tasks.tracking.registry import Version
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ def asking(function, *fixtures: str) -> SimpleNamespace:
         ("kerastuner", set()),
         ("tasks.models.networks", {"tensorflow"}),
         ("tasks.models.fitting", {"tensorflow"}),
-        ("tasks.runs.tracker", set()),
+        ("tasks.tracking.runs", set()),
         ("tasks.models.no_such_module", set()),
         ("postgresql", {"process"}),
         ("json", set()),

@@ -15,9 +15,9 @@ import pytest
 
 from flows import predict, promote, prune
 from tasks.models import bundle
-from tasks.runs import registry
 from tasks.settings.cli import exit_status
 from tasks.settings.settings import Places
+from tasks.tracking import registry
 
 ROOT = Path(__file__).parents[1]
 SERVED = """

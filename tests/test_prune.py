@@ -14,13 +14,14 @@ from flows.promote import listed
 from tasks.models import bundle
 from tasks.records.results import Release
 from tasks.records.rows import Row, place, stored
-from tasks.runs import registry, retention, tracker
-from tasks.runs.registry import Version
+from tasks.runs import retention
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage import result_cache
 from tasks.storage.files import store
 from tasks.storage.tables import store_table
+from tasks.tracking import registry, runs
+from tasks.tracking.registry import Version
 
 ROOT = Path(__file__).parents[1]
 
@@ -32,12 +33,12 @@ def ran(name: str, places, *, keys=(), model: str = "00", tracked: str | None = 
     steps = {f"step{number}": {"cached": False, "seconds": 1, "key": key} for number, key in enumerate(keys)}
     (folder / "run.json").write_text(json.dumps({"config": {}, "steps": steps, "model": {"folder": model}}))
     if tracked:
-        client = tracker.client(places)
+        client = runs.client(places)
         client.log_text(tracked, "a page", "report.html")
         client.log_text(tracked, "a picture", "figures/found.txt")
         decided = Release(verdict="kept", reason="it is worse", version=None, champion_before=None, decided_in=name)
-        tracker.note(tracked, decided, places)
-        tracker.decide(tracked, decided, places)
+        runs.note(tracked, decided, places)
+        runs.decide(tracked, decided, places)
         client.set_terminated(tracked)
 
 
@@ -48,20 +49,20 @@ def history(empty_registry, places, once, capsys):
     def make(top: Path) -> tuple[Places, list[Version]]:
         places = Places(data=top / "data", artifacts=top / "artifacts")
         places.artifacts.mkdir()
-        shutil.copyfile(empty_registry, tracker.embedded(places))
+        shutil.copyfile(empty_registry, runs.embedded(places))
         made = []
         for number in range(1, 5):
             folder = write_model_folder(f"model {number}", places)
             version = put_into_use(folder, places, f"run-{number}")
             ran(f"run-{number}", places, model=folder.name, tracked=version.tracked)
             made.append(version)
-        tracked = tracker.begin("another question", "run-5", places)
+        tracked = runs.begin("another question", "run-5", places)
         ran("run-5", places, model=write_model_folder("model 5", places).name, tracked=tracked)
         return places, made
 
     there, made = once("history", make)
     copied(there, places)
-    tracker.prepare(places)
+    runs.prepare(places)
     assert "was moved or copied" in capsys.readouterr().err
     return made
 
@@ -94,8 +95,8 @@ def test_what_is_gone_is_told_and_its_story_stays(history, places):
         bundle.obtained(gone, places)
     marks = list(listed(places).columns[1].cells)
     assert [str(one) for one in marks] == ["files removed", "files removed", "previous", "champion"]
-    assert tracker.decided(history[0].tracked, places).reason == "it is worse", "the decision is no file of a report"
-    client = tracker.client(places)
+    assert runs.decided(history[0].tracked, places).reason == "it is worse", "the decision is no file of a report"
+    client = runs.client(places)
     assert [one.path for one in client.list_artifacts(history[0].tracked)] == ["release.json"]
     assert len(client.list_artifacts(history[3].tracked)) == 3
 
@@ -117,7 +118,7 @@ def test_what_a_model_of_another_name_needs_stays_and_what_it_needs_no_longer_go
 
 def test_a_version_that_waits_stays(history, places):
     waiting = write_model_folder("waits", places)
-    tracked = tracker.begin("it waits", "run-0", places)
+    tracked = runs.begin("it waits", "run-0", places)
     version = registry.register(waiting, "compact", tracked, "run-0", "it is better", 4, places)
     registry.challenge(version.number, places)
     ran("run-0", places, model=waiting.name, tracked=tracked)
@@ -130,14 +131,14 @@ def test_what_others_put_into_the_same_registry_stays(history, places):
     """A server is shared: runs whose folders lie on another machine are not this one's to prune."""
     folder = write_model_folder("of another machine", places)
     version = put_into_use(folder, places, "run-of-another")
-    tracker.client(places).log_text(version.tracked, "a page", "report.html")
-    tracker.client(places).set_terminated(version.tracked)
+    runs.client(places).log_text(version.tracked, "a page", "report.html")
+    runs.client(places).set_terminated(version.tracked)
     for number in (1, 2):  # so that it is neither in use nor was before
         registry.promote(number, registry.champion(places).number, places)
     retention.prune(1, places)
     assert registry.version(version.number, places).removed is None
     bundle.read_back(registry.version(version.number, places), places)
-    assert [one.path for one in tracker.client(places).list_artifacts(version.tracked)] == ["report.html"]
+    assert [one.path for one in runs.client(places).list_artifacts(version.tracked)] == ["report.html"]
 
 
 def test_the_last_run_stays_though_the_clock_was_set_back_before_it(history, places):

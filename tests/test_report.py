@@ -8,13 +8,14 @@ from nasty import NASTY
 
 from tasks.images.labels import Corrected
 from tasks.records.results import Figure, Probe, Release, Rule
-from tasks.runs import dataset, tracker
+from tasks.runs import dataset
 from tasks.runs.judgement import scored
 from tasks.runs.markdown import code, counts, of, table
 from tasks.runs.report import LEAK, Section, before_training, sections
 from tasks.settings.escaping import for_terminal
 from tasks.sources.corrections import Correction
 from tasks.storage.tables import store_table
+from tasks.tracking import runs
 
 MARKDOWN = MarkdownIt("js-default")
 
@@ -352,7 +353,7 @@ def test_numbers_have_separators_and_names_behind_them():
 
 
 def test_the_run_links_to_its_page_in_mlflow_where_there_is_one(outcome, registered):
-    decided = outcome.release.model_copy(update={"tracked": tracker.begin("is it better", "run 1", registered)})
+    decided = outcome.release.model_copy(update={"tracked": runs.begin("is it better", "run 1", registered)})
     elsewhere = registered.model_copy(update={"artifacts": registered.artifacts / "other"})
     config = outcome.config.model_copy(update={"places": elsewhere})
     link = f"[Its page in MLflow](http://127.0.0.1:5000/#/experiments/1/runs/{decided.tracked})"

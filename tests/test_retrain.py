@@ -21,13 +21,13 @@ from prefect.settings import PREFECT_API_URL
 
 from flows import retrain as flow
 from tasks.records.results import Release
-from tasks.runs import registry
 from tasks.runs.last import resolve_model
 from tasks.settings.cli import exit_status
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config, Places
 from tasks.sources.archive import pack
 from tasks.sources.folder import walk
+from tasks.tracking import registry
 
 ROOT = Path(__file__).parents[1]
 STEPS = ["fetch", "extract", "validate", "audit", "split", "train", "evaluate", "plot", "export", "release"]

@@ -11,10 +11,10 @@ import pytest
 from conftest import free_port, until
 
 from deployments import serve_model
-from tasks.runs import registry
-from tasks.runs.registry import Version
 from tasks.settings.cli import exit_status
 from tasks.settings.errors import BadInput
+from tasks.tracking import registry
+from tasks.tracking.registry import Version
 
 ROOT = Path(__file__).parents[1]
 VERSION = Version(number=3, model="ab" * 32, run_id="", reason="", champion_before=None, tracked="")

@@ -9,9 +9,9 @@ import pytest
 
 from flows import predict, promote, prune
 from flows import retrain as flow
-from tasks.runs import tracker
 from tasks.settings.cli import exit_status
 from tasks.settings.settings import Config
+from tasks.tracking import runs as mlflow_runs
 
 LAX = {"max_escape_rate": 0.5, "max_false_reject_rate": 0.5, "max_review_rate": 1.0}  # few epochs make no good model
 
@@ -94,8 +94,8 @@ def tell(retrained, said, places) -> None:
 
     name = first["config"]["places"]["registered_model"]
     places = places.with_model(name)
-    client = tracker.client(places)
-    runs = client.search_runs([tracker.experiment(places)], order_by=["attributes.start_time"])
+    client = mlflow_runs.client(places)
+    runs = client.search_runs([mlflow_runs.experiment(places)], order_by=["attributes.start_time"])
     assert [(run.data.tags["recast.run"], run.data.tags["recast.verdict"], run.info.status) for run in runs] == [
         (facts["run_id"], verdict, "FINISHED")
         for facts, verdict in ((first, "promoted"), (better, "promoted"), (worse, "kept"))

@@ -15,12 +15,12 @@ from pydantic import ValidationError
 from tasks.models.formats import NAMES
 from tasks.records.results import Exports, Format
 from tasks.records.rows import Content
-from tasks.runs import registry, tracker
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import warn
 from tasks.settings.settings import Places
 from tasks.storage.files import File, damage, digest_of, erase, publish, scratch_beside, sha256_of, tree_digest
 from tasks.storage.tables import read_table
+from tasks.tracking import registry, runs
 
 EXPORTS = "exports.json"
 DECIDING = ("decision.json", "images.csv", NAMES["keras"], NAMES["litert"])
@@ -114,7 +114,7 @@ def fetch_servable(version: registry.Version, target: Path, places: Places) -> N
     A version that was released before its digest was noted is wrapped anew: its own code cannot be checked, and is not used.
     """
     if version.stored is None:
-        return tracker.serve(obtained(version, places), target, version.tracked)
+        return runs.serve(obtained(version, places), target, version.tracked)
     fetch(version, "", target, places)
     for path in sorted(target.rglob("__pycache__"), reverse=True):
         erase(path)  # Python leaves them where a model was loaded, and would run them in place of the code
@@ -130,7 +130,7 @@ def fetch_servable(version: registry.Version, target: Path, places: Places) -> N
 def fetch(version: registry.Version, inside: str, target: Path, places: Places) -> None:
     """Copy what the registry has of a version. Raises BadInput where that is gone."""
     try:
-        tracker.fetch_model(version.number, inside, target, places)
+        runs.fetch_model(version.number, inside, target, places)
     except FileNotFoundError as error:  # what passes, such as a server that is down, is no reason to do without
         raise BadInput(f"the files of {called(version, places)} are gone: {error}") from error
 
@@ -140,7 +140,7 @@ def tampered(version: registry.Version, places: Places) -> BadInput:
 
 
 def called(version: registry.Version, places: Places) -> str:
-    return f"version {version.number} in {tracker.address(places)}"
+    return f"version {version.number} in {runs.address(places)}"
 
 
 def read(folder: Path) -> Exports | None:

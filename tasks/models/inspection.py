@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, get_args
 from tasks.images.decoding import MAX_BYTES
 from tasks.models import bundle
 from tasks.models.prediction import Answer, Predictor
-from tasks.runs import registry
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal, for_utf8, from_csv
 from tasks.settings.messages import say
@@ -26,6 +25,7 @@ from tasks.sources.folder import is_image, left_out, look_through, readable
 from tasks.storage.digest_cache import digests
 from tasks.storage.files import alone, write_whole
 from tasks.storage.tables import write_rows
+from tasks.tracking import registry
 
 BLOCK = 4_096  # images after which the table is written again: a killed process loses no more
 DECISIONS = get_args(Answer.model_fields["decision"].annotation)

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from tasks.models import bundle, decisions
 from tasks.records.rows import Content, Row
-from tasks.runs import registry
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Champion, Places, Recipe
 from tasks.storage.tables import read_table
+from tasks.tracking import registry
 
 FEWEST_OLD = 1_000  # images that are learnt again beside few new ones: enough castings that none is forgotten
 

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from tasks.runs import registry
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import warn
 from tasks.settings.settings import MODEL, SAMPLE, SAMPLE_MODEL, Config, Places, default_model
 from tasks.storage.files import json_object
+from tasks.tracking import registry
 
 LATEST = "latest"
 

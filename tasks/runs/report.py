@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 from tasks.records.results import Figure, Release
-from tasks.runs import dataset, judgement, tracker
+from tasks.runs import dataset, judgement
 from tasks.runs.markdown import bold, code, link, number_of, of, table
 from tasks.runs.outcome import Found, Outcome
 from tasks.settings.escaping import for_markdown
+from tasks.tracking import runs
 
 LEAK = "What a score on these images is worth"
 
@@ -108,7 +109,7 @@ def run(outcome: Outcome) -> str:
         for name, time in outcome.times.items()
     ]
     tracked = outcome.release.tracked
-    page = tracker.page_of(tracked, outcome.config.places) if tracked else ""
+    page = runs.page_of(tracked, outcome.config.places) if tracked else ""
     linked = f"{link('Its page in MLflow', page)}. " if page else ""
     return (
         f"`{outcome.run_id}`, {outcome.wall_seconds:.0f} s. "

@@ -17,7 +17,6 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from tasks.records.rows import shelf
-from tasks.runs import registry, tracker
 from tasks.runs.last import last_run, model_of, registered_models, section_of
 from tasks.runs.step_record import content_of
 from tasks.settings.errors import BadInput
@@ -26,6 +25,8 @@ from tasks.settings.settings import Places
 from tasks.storage import result_cache
 from tasks.storage.files import File, lies_below, scratch_beside, usable, visible
 from tasks.storage.tables import column
+from tasks.tracking import registry
+from tasks.tracking import runs as mlflow_runs
 
 MADE = ("archives", "decisions", "figures", "networks", "tables")  # folders of `data` whose files records name
 DIGEST = re.compile("[0-9a-f]{64}")
@@ -138,12 +139,12 @@ def surplus(stays: Needed, places: Places) -> Iterator[Surplus]:
         for version in registry.versions(of_model):
             stay = (of_model.registered_name, version.number) in stays.versions
             if version.run_id in stays.going and not stay and not version.removed:
-                size = tracker.bytes_of_version(version.number, of_model)
-                shed = partial(tracker.shed_version, version.number, of_model)
+                size = mlflow_runs.bytes_of_version(version.number, of_model)
+                shed = partial(mlflow_runs.shed_version, version.number, of_model)
                 yield Surplus("files of versions in the registry", size, shed)
-    for tracked in tracker.runs_with_files(stays.going, places):
-        size = tracker.bytes_of_run(tracked, places)
-        yield Surplus("files of runs in MLflow", size, partial(tracker.shed_run, tracked, places))
+    for tracked in mlflow_runs.runs_with_files(stays.going, places):
+        size = mlflow_runs.bytes_of_run(tracked, places)
+        yield Surplus("files of runs in MLflow", size, partial(mlflow_runs.shed_run, tracked, places))
     yield from entries("runs", artifacts / "runs", stays.runs | {"latest"})
     yield from entries("models", artifacts / "models", stays.models)
     yield from entries("remembered steps", data / "cache", stays.steps)
@@ -220,7 +221,7 @@ def named(record: Path) -> Iterator[str]:
 def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tuple[int, int]]:
     """Removes what nothing needs, or only counts it: what, how many and how many bytes. Raises BadInput while a run is under way."""
     found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    tracker.require_usable(places)
+    mlflow_runs.require_usable(places)
     for model in registered_models(places):
         registry.champion(places.with_model(model))  # raises where its alias was removed: its files would go
     with using(places, alone=True), registry.deciding(places):

@@ -9,10 +9,11 @@ from conftest import put_into_use, write_model_folder
 from flows import doctor, judge, predict, promote, retrain, watch
 from tasks.models import bundle
 from tasks.records.results import Release
-from tasks.runs import registry, retention, tracker
+from tasks.runs import retention
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config, Places
 from tasks.storage.files import tree_digest
+from tasks.tracking import registry, runs
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_a_version_that_is_not_there_is_told_with_those_that_are(registered):
 
 def test_a_decision_makes_one_version_however_often_it_is_taken_up(registered):
     folder = write_model_folder("one", registered)
-    tracked = tracker.begin("what of it", "run", registered)
+    tracked = runs.begin("what of it", "run", registered)
     first, again = (registry.register(folder, "compact", tracked, "run", "good", None, registered) for _ in range(2))
     assert first.number == again.number == 1
     assert len(registry.versions(registered)) == 1
@@ -95,7 +96,7 @@ def test_a_rollback_goes_back_to_what_was_in_use_before_and_on(three):
 
 
 def test_a_rollback_passes_over_versions_whose_files_were_removed(three):
-    tracker.shed_version(2, three)
+    runs.shed_version(2, three)
     assert registry.rollback("was taken back", three)[0].number == 1
 
 
@@ -197,7 +198,7 @@ def test_what_was_taken_back_may_come_again_where_a_person_says_so(three):
 
 
 def test_a_version_that_somebody_made_by_hand_stops_no_question(three):
-    tracker.client(three).create_model_version(three.registered_name, str(write_model_folder("four", three)))
+    runs.client(three).create_model_version(three.registered_name, str(write_model_folder("four", three)))
     made = registry.version(4, three)
     assert (made.model, made.run_id, made.reason, made.champion_before, made.tracked) == ("", "", "", None, "")
     assert registry.champion(three).number == 3
@@ -205,12 +206,12 @@ def test_a_version_that_somebody_made_by_hand_stops_no_question(three):
 
 def test_what_is_in_use_is_remembered(three, monkeypatch):
     assert registry.champion(three).number == 3
-    monkeypatch.setattr(tracker, "found", lambda *_: pytest.fail("MLflow was asked again"))
+    monkeypatch.setattr(runs, "found", lambda *_: pytest.fail("MLflow was asked again"))
     assert registry.champion(three).number == 3
 
 
 def remove_alias(places: Places) -> None:
-    tracker.client(places).delete_registered_model_alias(places.registered_name, registry.CHAMPION)
+    runs.client(places).delete_registered_model_alias(places.registered_name, registry.CHAMPION)
 
 
 COMMANDS = {
@@ -240,23 +241,23 @@ def test_every_command_says_what_brings_a_version_back_whose_alias_was_removed(t
 
 
 def test_every_command_says_what_to_restore_where_the_database_was_lost(three):
-    tracker.embedded(three).unlink()
-    for command in [*COMMANDS.values(), tracker.client]:
+    runs.embedded(three).unlink()
+    for command in [*COMMANDS.values(), runs.client]:
         with pytest.raises(
             BadInput, match=r"mlflow\.db is missing, and .* holds what runs have made .models: 3.*cp BACKUP/mlflow\.db"
         ):
             command(three)
     assert "cp BACKUP/mlflow.db" in doctor.model(three)
-    assert not tracker.embedded(three).exists()
+    assert not runs.embedded(three).exists()
 
 
 def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(three):
     registry.withdraw(3, "was refused", three)
-    tracker.client(three).delete_model_version(three.registered_name, "2")
+    runs.client(three).delete_model_version(three.registered_name, "2")
     remove_alias(three)
     with pytest.raises(BadInput, match="--version 1 --places.registered_model recast` brings the last one back"):
         registry.champion(three)
-    tracker.shed_version(1, three)
+    runs.shed_version(1, three)
     with pytest.raises(
         BadInput,
         match="each version that was in use was taken back; `flows/promote.py --list --places.registered_model recast` shows all",
@@ -268,7 +269,7 @@ def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(thre
 
 def test_where_no_version_is_left_the_next_one_is_a_first_one(three):
     for number in "123":
-        tracker.client(three).delete_model_version(three.registered_name, number)
+        runs.client(three).delete_model_version(three.registered_name, number)
     assert registry.champion(three) is None
     put_into_use(write_model_folder("four", three), three)
     assert (registry.champions(three), registry.previous(three)) == ([4], None)
@@ -284,23 +285,23 @@ def test_the_command_names_the_registered_model(three):
 
 
 def test_a_champion_that_was_deleted_is_told_too(three):
-    tracker.client(three).delete_model_version(three.registered_name, "3")
+    runs.client(three).delete_model_version(three.registered_name, "3")
     with pytest.raises(BadInput, match="--version 2 --places.registered_model recast` brings the last one back"):
         registry.champion(three)
 
 
 def test_before_the_first_promotion_and_amid_it_no_alias_was_removed(registered):
-    tracked = tracker.begin("what of it", "run", registered)
+    tracked = runs.begin("what of it", "run", registered)
     made = registry.register(write_model_folder("one", registered), "compact", tracked, "run", "good", None, registered)
     registry.challenge(made.number, registered)
     assert registry.champion(registered) is None
     decided = Release(verdict="promoted", reason="good", version=1, champion_before=None, decided_in="run")
-    tracker.note(tracked, decided, registered)
+    runs.note(tracked, decided, registered)
     registry.promote(1, None, registered)
     remove_alias(registered)  # as a kill between the list and the alias leaves it
     assert registry.champion(registered) is None, "the next run ends the promotion"
     registry.promote(1, None, registered)
-    tracker.decide(tracked, decided, registered)
+    runs.decide(tracked, decided, registered)
     assert registry.champions(registered) == [1]
     remove_alias(registered)
     with pytest.raises(BadInput, match="--version 1 --places.registered_model recast` brings"):

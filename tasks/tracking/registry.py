@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.runs import tracker
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import MODEL, Places
 from tasks.storage.files import alone
+from tasks.tracking import runs
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -70,7 +70,7 @@ def out_of_use(places: Places) -> str:
     if by_alias(CHAMPION, places) or not (earlier := taken_off(places)):
         return ""
     name, named = places.registered_name, model_option(places)
-    what = f"no version of {name} is in use in {tracker.address(places)}: the alias `{CHAMPION}` was removed"
+    what = f"no version of {name} is in use in {runs.address(places)}: the alias `{CHAMPION}` was removed"
     if (last := usable(earlier, places)) is None:
         return (
             f"{what}, and each version that was in use was taken back; `flows/promote.py --list{named}` shows all, "
@@ -90,7 +90,7 @@ def taken_off(places: Places) -> list[int]:
         return []
     first = next((one for one in there if [one.number] == numbers), None)
     # A run that was killed amid the first promotion has noted its decision and not carried it out: the next run does.
-    killed = first and tracker.undecided(first.tracked, places) and tracker.decided(first.tracked, places)
+    killed = first and runs.undecided(first.tracked, places) and runs.decided(first.tracked, places)
     return [] if killed else numbers
 
 
@@ -98,7 +98,7 @@ def by_alias(alias: str, places: Places) -> Version | None:
     def ask(client: "MlflowClient") -> dict:
         return told(client.get_model_version_by_alias(places.registered_name, alias)).model_dump(mode="json")
 
-    there = tracker.asked(f"{alias} of {places.registered_name}", ask, None, places)
+    there = runs.asked(f"{alias} of {places.registered_name}", ask, None, places)
     return Version.model_validate(there) if there else None
 
 
@@ -119,7 +119,7 @@ def version(number: int, places: Places) -> Version:
         return found
     known = ", ".join(str(one.number) for one in there)
     raise BadInput(
-        f"there is no version {number} of {places.registered_name} in {tracker.address(places)}: "
+        f"there is no version {number} of {places.registered_name} in {runs.address(places)}: "
         f"there {f'are {known}' if known else 'is none yet'}"
     )
 
@@ -136,7 +136,7 @@ def versions(places: Places) -> list[Version]:
         return [told(one).model_dump(mode="json") for one in everyone]
 
     nothing: list[dict] = []
-    there = tracker.asked(f"versions of {places.registered_name}", ask, nothing, places)
+    there = runs.asked(f"versions of {places.registered_name}", ask, nothing, places)
     return sorted(map(Version.model_validate, there), key=lambda one: one.number)
 
 
@@ -146,7 +146,7 @@ def told(found: "ModelVersion") -> Version:
     return Version(
         number=int(found.version), model=tags.get(DIGEST, ""), run_id=tags.get(RUN, ""), reason=tags.get(REASON, ""),
         champion_before=int(before) if before else None, tracked=found.run_id or "", withdrawn=tags.get(WITHDRAWN),
-        removed=tags.get(tracker.REMOVED), stored=tags.get(STORED), aliases=tuple(found.aliases),
+        removed=tags.get(runs.REMOVED), stored=tags.get(STORED), aliases=tuple(found.aliases),
     )  # fmt: skip
 
 
@@ -166,10 +166,10 @@ def register(
     made = next((one for one in versions(places) if (one.model, one.tracked) == (folder.name, tracked)), None)
     if made:
         return made
-    client = tracker.client(places)
-    if not tracker.found(lambda client: client.get_registered_model(places.registered_name), None, places):
+    client = runs.client(places)
+    if not runs.found(lambda client: client.get_registered_model(places.registered_name), None, places):
         client.create_registered_model(places.registered_name)
-    source, model_id, stored = tracker.keep_model(folder, name, tracked, places)
+    source, model_id, stored = runs.keep_model(folder, name, tracked, places)
     tags = {
         DIGEST: folder.name,
         RUN: run_id,
@@ -184,17 +184,17 @@ def register(
 
 def adopt(number: int, run_id: str, places: Places) -> None:
     """Names the run whose folder tells of the version: the one that ended what a killed run began."""
-    tracker.client(places).set_model_version_tag(places.registered_name, str(number), RUN, run_id)
+    runs.client(places).set_model_version_tag(places.registered_name, str(number), RUN, run_id)
 
 
 def discard(number: int, places: Places) -> None:
     """Removes a version that never came into use, because another did meanwhile."""
-    tracker.client(places).delete_model_version(places.registered_name, str(number))
+    runs.client(places).delete_model_version(places.registered_name, str(number))
 
 
 def promote(number: int, over: int | None, places: Places) -> None:
     """Makes a version the champion in the place of `over`. Called by who is `deciding`. Raises Overtaken when another is in use."""
-    client, name = tracker.client(places), places.registered_name
+    client, name = runs.client(places), places.registered_name
     now = by_alias(CHAMPION, places)
     if (now.number if now else None) != over:
         raise Overtaken
@@ -208,7 +208,7 @@ def promote(number: int, over: int | None, places: Places) -> None:
 
 def challenge(number: int, places: Places) -> None:
     """Lets a version wait for a person's answer."""
-    tracker.client(places).set_registered_model_alias(places.registered_name, CHALLENGER, str(number))
+    runs.client(places).set_registered_model_alias(places.registered_name, CHALLENGER, str(number))
 
 
 def rollback(reason: str, places: Places) -> tuple[Version, Version]:
@@ -218,17 +218,17 @@ def rollback(reason: str, places: Places) -> tuple[Version, Version]:
         raise BadInput(
             f"version {now.number} is the only one that can be used: promote another by --version, --list shows them"
             if now
-            else f"no model is in use in {tracker.address(places)}: there is nothing to take back"
+            else f"no model is in use in {runs.address(places)}: there is nothing to take back"
         )
     withdraw(now.number, reason, places)
-    tracker.client(places).set_registered_model_alias(places.registered_name, CHAMPION, str(before.number))
+    runs.client(places).set_registered_model_alias(places.registered_name, CHAMPION, str(before.number))
     settle(places)
     return before, now
 
 
 def withdraw(number: int, reason: str | None, places: Places) -> None:
     """No run promotes this version again; with None as reason, runs may."""
-    client, name = tracker.client(places), places.registered_name
+    client, name = runs.client(places), places.registered_name
     if reason:
         client.set_model_version_tag(name, str(number), WITHDRAWN, for_terminal(reason))
     elif version(number, places).withdrawn:
@@ -246,7 +246,7 @@ def refuse(number: int, reason: str, places: Places) -> None:
 
 def settle(places: Places) -> None:
     """Brings the other aliases in line with the champion."""
-    client, name = tracker.client(places), places.registered_name
+    client, name = runs.client(places), places.registered_name
     before, waiting, now = previous(places), by_alias(CHALLENGER, places), by_alias(CHAMPION, places)
     if before:
         client.set_registered_model_alias(name, PREVIOUS, str(before.number))
@@ -274,7 +274,7 @@ def listed(places: Places) -> list[int]:
     def ask(client: "MlflowClient") -> str:
         return client.get_registered_model(places.registered_name).tags.get(CHAMPIONS, "")
 
-    return [int(one) for one in tracker.asked(f"champions of {places.registered_name}", ask, "", places).split()]
+    return [int(one) for one in runs.asked(f"champions of {places.registered_name}", ask, "", places).split()]
 
 
 def champions(places: Places) -> list[int]:

@@ -10,59 +10,59 @@ import pytest
 from conftest import put_into_use, write_model_folder
 
 from tasks.records.results import Release
-from tasks.runs import registry, tracker
 from tasks.runs.outcome import facts, write_run
 from tasks.settings.settings import Places
+from tasks.tracking import registry, runs
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 KEPT = Release(verdict="kept", reason="no better", version=1, champion_before=1, decided_in="run 1")
 
 
 @pytest.fixture
 def tracked(registered) -> str:
-    return tracker.begin("is it better", "run 1", registered)
+    return runs.begin("is it better", "run 1", registered)
 
 
 def run_of(tracked: str, places: Places):
-    return tracker.client(places).get_run(tracked)
+    return runs.client(places).get_run(tracked)
 
 
 def test_a_decision_is_found_again_by_its_question(registered, tracked):
-    assert tracker.decision("is it better", registered) is None
-    tracker.note(tracked, KEPT, registered)
-    assert tracker.decision("is it better", registered) is None, "it is not carried out yet"
-    tracker.decide(tracked, KEPT, registered)
-    assert tracker.decision("is it better", registered) == KEPT
-    assert tracker.decision("is another better", registered) is None
+    assert runs.decision("is it better", registered) is None
+    runs.note(tracked, KEPT, registered)
+    assert runs.decision("is it better", registered) is None, "it is not carried out yet"
+    runs.decide(tracked, KEPT, registered)
+    assert runs.decision("is it better", registered) == KEPT
+    assert runs.decision("is another better", registered) is None
     assert run_of(tracked, registered).data.tags["recast.verdict"] == "kept"
 
 
 def test_an_open_run_is_taken_up_again_and_a_finished_one_is_not(registered, tracked):
-    assert tracker.begin("is it better", "run 2", registered) == tracked
-    assert tracker.open_still(tracked, registered)
-    tracker.client(registered).set_terminated(tracked)
-    assert not tracker.open_still(tracked, registered)
-    assert tracker.begin("is it better", "run 2", registered) != tracked
+    assert runs.begin("is it better", "run 2", registered) == tracked
+    assert runs.open_still(tracked, registered)
+    runs.client(registered).set_terminated(tracked)
+    assert not runs.open_still(tracked, registered)
+    assert runs.begin("is it better", "run 2", registered) != tracked
 
 
 def test_the_page_of_a_run_is_where_it_is_shown(registered, tracked, monkeypatch):
     where = f"/#/experiments/{run_of(tracked, registered).info.experiment_id}/runs/{tracked}"
-    assert tracker.page_of(tracked, registered) == "http://127.0.0.1:5000" + where
-    monkeypatch.setattr(tracker, "server", lambda: "https://mlflow.example/")
+    assert runs.page_of(tracked, registered) == "http://127.0.0.1:5000" + where
+    monkeypatch.setattr(runs, "server", lambda: "https://mlflow.example/")
     monkeypatch.setattr(
-        tracker, "client", lambda places, known=tracker.client_of(f"sqlite:///{tracker.embedded(registered)}"): known
+        runs, "client", lambda places, known=runs.client_of(f"sqlite:///{runs.embedded(registered)}"): known
     )
-    assert tracker.page_of(tracked, registered) == "https://mlflow.example" + where
+    assert runs.page_of(tracked, registered) == "https://mlflow.example" + where
 
 
 def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registered, tracked, tmp_path):
     told = facts(finished)
     folder = write_run(finished, "<html></html>")
     for _ in range(2):  # again after a crash it writes the same
-        tracker.finish(
+        runs.finish(
             tracked, told, finished.model.history, "**Kept**", {"prefect.flow_run_id": "77"}, folder, registered
         )
-    run, client = run_of(tracked, registered), tracker.client(registered)
+    run, client = run_of(tracked, registered), runs.client(registered)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "run 1"
     assert run.data.metrics["evaluation.test.accuracy"] == told["evaluation"]["test"]["accuracy"]
@@ -83,19 +83,19 @@ def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registere
 
 
 def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(outcome, registered, tracked):
-    tracker.client(registered).log_param(tracked, "training.model", "another")
-    tracker.finish(tracked, facts(outcome), outcome.model.history, "", {}, write_run(outcome, ""), registered)
+    runs.client(registered).log_param(tracked, "training.model", "another")
+    runs.finish(tracked, facts(outcome), outcome.model.history, "", {}, write_run(outcome, ""), registered)
     assert run_of(tracked, registered).info.status == "FINISHED"
 
 
 def test_where_artifacts_were_moved_the_old_files_are_found_and_new_ones_lie_beside_them(registered, tracked, tmp_path):
-    tracker.note(tracked, KEPT, registered)
-    before = tracker.experiment(registered)
+    runs.note(tracked, KEPT, registered)
+    before = runs.experiment(registered)
     registered.artifacts.rename(tmp_path / "moved 100%41")
     moved = Places(artifacts=tmp_path / "moved 100%41")
-    assert tracker.decided(tracked, moved) == KEPT
-    assert tracker.experiment(moved) == before
-    for again in (tracked, tracker.begin("two", "run 2", moved)):
+    assert runs.decided(tracked, moved) == KEPT
+    assert runs.experiment(moved) == before
+    for again in (tracked, runs.begin("two", "run 2", moved)):
         assert run_of(again, moved).info.artifact_uri == (moved.artifacts / f"mlflow/{again}/artifacts").as_uri()
     assert not registered.artifacts.exists()
 
@@ -104,18 +104,18 @@ def test_a_copy_reads_and_removes_its_own_files_alone(registered, tmp_path):
     folder = write_model_folder("one", registered)
     version = put_into_use(folder, registered)
     for name in ("release.json", "report.html"):
-        tracker.client(registered).log_text(version.tracked, "mine", name)
+        runs.client(registered).log_text(version.tracked, "mine", name)
     before = {path: path.read_bytes() for path in registered.artifacts.rglob("*") if path.is_file()}
     copy = Places(artifacts=tmp_path / "copy/100%41")
     shutil.copytree(registered.artifacts, copy.artifacts)
     for kept in (registered.artifacts / "mlflow").rglob("decision.json"):
         kept.write_text("the original's")
-    tracker.fetch_model(1, f"data/{folder.name}", tmp_path / "read", copy)
+    runs.fetch_model(1, f"data/{folder.name}", tmp_path / "read", copy)
     assert (tmp_path / "read/decision.json").read_text() == "one"
-    assert tracker.bytes_of_version(1, copy) > 0
-    tracker.shed_version(1, copy)
-    tracker.shed_run(version.tracked, copy)
-    assert tracker.bytes_of_version(1, copy) == 0
+    assert runs.bytes_of_version(1, copy) > 0
+    runs.shed_version(1, copy)
+    runs.shed_run(version.tracked, copy)
+    assert runs.bytes_of_version(1, copy) == 0
     assert [one.name for one in (copy.artifacts / f"mlflow/{version.tracked}/artifacts").iterdir()] == ["release.json"]
     assert before.keys() == {path for path in registered.artifacts.rglob("*") if path.is_file()}
     assert registry.version(1, registered).removed is None
@@ -127,8 +127,8 @@ def test_a_link_in_a_folder_goes_and_what_it_leads_to_stays(registered, tracked,
     folder = registered.artifacts / f"mlflow/{tracked}/artifacts"
     folder.mkdir(parents=True)
     (folder / "linked").symlink_to(tmp_path / "another's")
-    assert tracker.bytes_of_run(tracked, registered) == 0
-    tracker.shed_run(tracked, registered)
+    assert runs.bytes_of_run(tracked, registered) == 0
+    runs.shed_run(tracked, registered)
     assert list(folder.iterdir()) == []
     assert (tmp_path / "another's/file").read_text() == "mine"
 
@@ -138,21 +138,21 @@ def test_a_database_is_made_whole_or_not_at_all(places, monkeypatch):
         Path(uri.removeprefix("sqlite:///")).write_bytes(b"SQLite format 3")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(tracker, "client_of", killed)
+    monkeypatch.setattr(runs, "client_of", killed)
     with pytest.raises(KeyboardInterrupt):
-        tracker.prepare(places)
+        runs.prepare(places)
     assert [path.name for path in places.artifacts.iterdir()] == []
 
 
 def test_what_a_server_keeps_is_neither_looked_at_nor_changed(registered, tracked, tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tracker.embedded(registered)}")
-    before = tracker.embedded(registered).read_bytes()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{runs.embedded(registered)}")
+    before = runs.embedded(registered).read_bytes()
     elsewhere = Places(artifacts=tmp_path / "elsewhere")
     (elsewhere.artifacts / "models/aa").mkdir(parents=True)
-    tracker.require_usable(elsewhere)
-    assert tracker.experiment(elsewhere) == tracker.experiment(registered)
+    runs.require_usable(elsewhere)
+    assert runs.experiment(elsewhere) == runs.experiment(registered)
     assert run_of(tracked, elsewhere).info.run_id == tracked
-    assert tracker.embedded(registered).read_bytes() == before
+    assert runs.embedded(registered).read_bytes() == before
 
 
 def test_what_was_answered_is_told_without_mlflow_until_something_changes(registered, tmp_path):
@@ -189,9 +189,9 @@ def test_a_damaged_or_old_memory_is_no_memory(registered, damage):
 def test_a_memory_of_another_shape_is_no_memory(tmp_path, content):
     memo = tmp_path / "mlflow.answers.json"
     memo.write_bytes(content.encode("latin-1"))
-    assert tracker.remembered(memo, [1]) == {}
-    memo.write_text(json.dumps({"state": [1], "answers": {"a": 1}, "sha256": tracker.digest({"a": 1})}))
-    assert tracker.remembered(memo, [1]) == {"a": 1}
+    assert runs.remembered(memo, [1]) == {}
+    memo.write_text(json.dumps({"state": [1], "answers": {"a": 1}, "sha256": runs.digest({"a": 1})}))
+    assert runs.remembered(memo, [1]) == {"a": 1}
 
 
 def test_a_registry_that_may_only_be_read_answers(registered, monkeypatch):
@@ -200,14 +200,14 @@ def test_a_registry_that_may_only_be_read_answers(registered, monkeypatch):
     def refuse(*_: object) -> None:
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(tracker, "write_whole", refuse)
+    monkeypatch.setattr(runs, "write_whole", refuse)
     assert registry.champion(registered).number == 1
 
 
 def test_a_server_that_does_not_answer_is_told_before_any_work(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(ConnectionError, match="no MLflow server answers at http://127.0.0.1:9 .MLFLOW_TRACKING_URI.: "):
-        tracker.require_usable(Places())
+        runs.require_usable(Places())
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_a_server_that_does_not_answer_is_told_before_any_work(monkeypatch):
 )  # fmt: skip
 def test_damaged_answers_are_none_and_one_line_says_so(tmp_path, capsys, content):
     (tmp_path / "answers.json").write_bytes(content)
-    assert tracker.remembered(tmp_path / "answers.json", [1]) == {}
+    assert runs.remembered(tmp_path / "answers.json", [1]) == {}
     told = capsys.readouterr()
     assert told.out == "", "it may be JSON for a program"
     assert told.err.startswith(f"{tmp_path / 'answers.json'} ")
@@ -227,17 +227,17 @@ def test_damaged_answers_are_none_and_one_line_says_so(tmp_path, capsys, content
 
 def test_answers_hold_for_the_state_in_which_they_were_given(tmp_path, capsys):
     answers = {"champion of recast": {"number": 1}, "versions": [1, 2]}
-    memo = {"state": [1], "answers": answers, "sha256": tracker.digest(answers)}
+    memo = {"state": [1], "answers": answers, "sha256": runs.digest(answers)}
     (tmp_path / "answers.json").write_text(json.dumps(memo))
-    assert tracker.remembered(tmp_path / "answers.json", [1]) == answers
-    assert tracker.remembered(tmp_path / "answers.json", [2]) == tracker.remembered(tmp_path / "none.json", [1]) == {}
+    assert runs.remembered(tmp_path / "answers.json", [1]) == answers
+    assert runs.remembered(tmp_path / "answers.json", [2]) == runs.remembered(tmp_path / "none.json", [1]) == {}
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("content", ["{", "null", "[]", '{"verdict": "perhaps"}'])
 def test_a_damaged_decision_counts_as_none_and_that_is_told_in_one_line(places, monkeypatch, capsys, content):
-    monkeypatch.setattr(tracker, "asked", lambda *_: content)
-    assert tracker.decided("77", places) is None
+    monkeypatch.setattr(runs, "asked", lambda *_: content)
+    assert runs.decided("77", places) is None
     said = capsys.readouterr().err
     assert said.startswith("the release.json of MLflow's run 77 is damaged, and counts as none: ")
     assert said.count("\n") == 1
@@ -245,8 +245,8 @@ def test_a_damaged_decision_counts_as_none_and_that_is_told_in_one_line(places, 
 
 def test_a_restored_database_answers_in_a_process_that_knew_the_lost_one(registered, tmp_path):
     put_into_use(write_model_folder("one", registered), registered)
-    shutil.copyfile(tracker.embedded(registered), tmp_path / "backup.db")
+    shutil.copyfile(runs.embedded(registered), tmp_path / "backup.db")
     put_into_use(write_model_folder("two", registered), registered)
     assert registry.champion(registered).number == 2
-    (tmp_path / "backup.db").rename(tracker.embedded(registered))
+    (tmp_path / "backup.db").rename(runs.embedded(registered))
     assert registry.champion(registered).number == 1

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runs import mlflow_database
-from tasks.runs.mlflow_database import SCRIPTS, check, check_writable, home, path_of
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage.migrations import schemas
+from tasks.tracking import mlflow_database
+from tasks.tracking.mlflow_database import SCRIPTS, check, check_writable, home, path_of
 
 RUN, MODEL = "ab" * 16, f"m-{'cd' * 16}"
 TABLES = """

@@ -22,8 +22,6 @@ from warnings import catch_warnings
 from pydantic import ValidationError
 
 from tasks.records.results import Release
-from tasks.runs import mlflow_database
-from tasks.runs.addresses import parted, status_of
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import warn
@@ -39,6 +37,8 @@ from tasks.storage.files import (
     tree_digest,
     write_whole,
 )
+from tasks.tracking import mlflow_database
+from tasks.tracking.addresses import parted, status_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
