@@ -25,9 +25,9 @@ import numpy as np
 from PIL import Image
 
 from tasks.images.decoding import decode, orientation
-from tasks.images.measures import QUARTER
-from tasks.images.pixels import MAX_MEGAPIXELS, Unseen, see_content
-from tasks.images.structure import PNG_SIGNATURE, SEGMENT, jpeg_segments, png_chunk, png_chunks
+from tasks.images.file_structure import PNG_SIGNATURE, SEGMENT, jpeg_segments, png_chunk, png_chunks
+from tasks.images.loading import MAX_MEGAPIXELS, Unseen, see_content
+from tasks.images.statistics import QUARTER
 
 SIZE = 61, 45  # pixels of a drawn picture: no multiple of a block
 SHOWN = 10  # failures that are listed

@@ -136,7 +136,7 @@ def write_arrays(seen: Callable[[str, Recipe], tuple[np.ndarray, np.ndarray]], f
 
 def seen_of_rows(data: Prepared, side: str, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     """Return what is seen of a split, uint8 (images, height, width, planes), and the labels; rings are those of the audit."""
-    from tasks.images.pixels import sights
+    from tasks.images.loading import sights
 
     rows = [row for row in data.rows if row.split == side]
     found = sights(rows, recipe.view, recipe.image_size, data.places)
@@ -162,7 +162,7 @@ def seen_of_pack(packed: Pack, side: str, recipe: Recipe) -> tuple[np.ndarray, n
 
 def levels_of(content: bytes, view: str, size: int) -> np.ndarray | None:
     """Return a photograph as a network sees it, uint8 (height, width, planes); None where the view shows nothing."""
-    from tasks.images.pixels import Unseen, see_sent
+    from tasks.images.loading import Unseen, see_sent
 
     found = see_sent(content, view, size)  # type: ignore[arg-type]  # a recipe's view
     if isinstance(found, Unseen):

@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from benchmarks import training
 from benchmarks.prepared import Prepared, prepared, room, write
-from tasks.images import pixels
+from tasks.images import loading
 from tasks.images.sides import assign
 from tasks.images.strips import strips
 from tasks.images.views import ViewName
@@ -78,7 +78,7 @@ def judged(file: Path, rows: Sequence[Row], places: Places) -> list[Defect]:
     view: ViewName = "ring" if network.name == "ring" else "raw"
     truth = masks(places)
     known = [row for row in rows if row.published == "test" and Path(row.path).stem in truth]
-    seen = pixels.sights(known, view, network.input_shape[1], places).levels
+    seen = loading.sights(known, view, network.input_shape[1], places).levels
     margins, _ = look(network, seen)
     away = distances(network, seen, known, [truth[Path(row.path).stem].mask for row in known], places)
     return [

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from benchmarks.apart import Clock, apart, clock, seconds, since
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
 from benchmarks.training import splits_of
-from tasks.images import pixels
+from tasks.images import loading
 from tasks.images.sides import assign
 from tasks.models.tuning import tune_recipe
 from tasks.records.rows import Row
@@ -65,7 +65,7 @@ def images(data: Prepared, rows: Sequence[Row], settings: Training) -> dict[str,
         places = Places(data=Path(scratch))
         (places.data / "images").symlink_to(data.places.data.absolute() / "images")
         first, later = (
-            seconds(lambda: pixels.sights(learning, recipe.view, recipe.image_size, places)) for _ in range(2)
+            seconds(lambda: loading.sights(learning, recipe.view, recipe.image_size, places)) for _ in range(2)
         )
     return {"train_images": len(learning), "first_seconds": first, "later_seconds": later}
 

@@ -21,7 +21,7 @@ import simplejpeg
 from benchmarks import training, tutorial
 from benchmarks.apart import apart, seconds
 from benchmarks.prepared import Prepared, arguments, prepared, room, write
-from tasks.images import pixels
+from tasks.images import loading
 from tasks.images.decoding import FORMATS
 from tasks.images.sides import assign
 from tasks.models.prediction import Predictor
@@ -129,8 +129,8 @@ def decode(paths: Sequence[Path]) -> list[tuple[int, ...]]:
 
 def seen(predictor: Predictor, paths: Sequence[Path]) -> np.ndarray:
     """Images as the network sees them, uint8 (n, height, width, planes). Raises ValueError when one shows nothing."""
-    found = pixels.see_all(paths, predictor.decision.view, predictor.decision.image_size)
-    sights = [one.sight for one in found if isinstance(one, pixels.Seen) and one.sight]
+    found = loading.see_all(paths, predictor.decision.view, predictor.decision.image_size)
+    sights = [one.sight for one in found if isinstance(one, loading.Seen) and one.sight]
     if len(sights) < len(paths):
         raise ValueError("the first image shows nothing by the view of the model: take another source")
     return np.stack([sight.levels for sight in sights])

@@ -18,7 +18,7 @@ import simplejpeg
 
 from benchmarks.apart import seconds
 from benchmarks.photographs import photographs
-from tasks.images.measures import looks
+from tasks.images.statistics import looks
 from tasks.records.rows import Entry, place, shelf
 from tasks.settings.settings import Places, Validation
 from tasks.storage.parallel import in_threads, processors

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from prefect import task
 
-from tasks.images import pixels
+from tasks.images import loading
 from tasks.images.appearance import appearance
 from tasks.models import bundle, decisions, formats, parity
 from tasks.models.metrics import Prediction
@@ -73,7 +73,7 @@ def compared(
     """How each format answers for all validation images, loaded in a clean process, beside what the trained network said."""
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split == COMPARED]
     expected = [one for one in judged if one.split == COMPARED]
-    seen = pixels.sights(rows, model.view, model.image_size, places)
+    seen = loading.sights(rows, model.view, model.image_size, places)
     statistics = appearance(seen.glances)
     decision = decisions.read(loaders.folder / "decision.json")
     return {

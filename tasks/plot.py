@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from prefect import task
 
-from tasks.images import pixels
+from tasks.images import loading
 from tasks.images.copies import Copy
 from tasks.images.evidence import Picture, pictures
 from tasks.images.sheets import SIDE, Shelf, Tile, sheet, wrapped
@@ -98,7 +98,7 @@ def canvas(width: float, height: float) -> "Canvas":
 def samples(rows: Sequence[Row], places: Places) -> Picture:
     """Some of the training images with their class."""
     learning = sorted((row for row in rows if row.split == "train"), key=lambda row: row.sha256)[:SHOWN]
-    photographs = pixels.load([stored(row, places) for row in learning], 2 * SIDE)
+    photographs = loading.load([stored(row, places) for row in learning], 2 * SIDE)
     tiles = [Tile(levels, wrapped(row.label)) for row, levels in zip(learning, photographs, strict=True)]
     shelves = [Shelf("", tuple(tiles[start : start + SHOWN // 2])) for start in range(0, len(tiles), SHOWN // 2)]
     caption = f"{len(tiles)} images that the network learns from, in the hash order of their content."

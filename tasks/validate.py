@@ -10,8 +10,8 @@ from prefect import task
 
 from tasks.images.decoding import UPRIGHT
 from tasks.images.labels import Corrected, label_change_summary, mend, settle
-from tasks.images.measures import Look, looks
 from tasks.images.origins import origins
+from tasks.images.statistics import Look, looks
 from tasks.records.results import Arrival, Corrections, ImageFolder, Manifest
 from tasks.records.rows import Entry, Refusal, Row, place, stored
 from tasks.runs.caching import same_step

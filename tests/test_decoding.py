@@ -25,7 +25,7 @@ from tasks.images.decoding import (
     orientation,
     read,
 )
-from tasks.images.structure import png_chunk
+from tasks.images.file_structure import png_chunk
 from tasks.sources.faults import DAMAGES
 
 QUARTER = Least(share=1 / 4)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks import fuzz
-from tasks.images.structure import PNG_SIGNATURE
+from tasks.images.file_structure import PNG_SIGNATURE
 
 FORMATS = {form.name: form for form in fuzz.formats()}
 

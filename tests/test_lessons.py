@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.images.pixels import Sights
+from tasks.images.loading import Sights
 from tasks.models import lessons
 from tasks.models.lessons import Plan, shown, strata
 from tasks.models.starting import Start
@@ -46,7 +46,7 @@ def seen(monkeypatch):
         rows = [row(f"{number}", label=("def_front", "ok_front")[number % 2]) for number in range(6)]
         residuals = np.array([np.nan if number in missing else 0.001 for number in range(6)])
         levels = np.arange(6, dtype=np.uint8)[:, None, None, None]
-        monkeypatch.setattr(lessons.pixels, "sights", lambda *_: Sights(levels, residuals, levels[..., 0]))
+        monkeypatch.setattr(lessons.loading, "sights", lambda *_: Sights(levels, residuals, levels[..., 0]))
         return rows
 
     return make

@@ -13,7 +13,7 @@ import simplejpeg
 from tasks.images import strips as noun
 from tasks.images import thumbnails as small
 from tasks.images.ellipses import Ellipse
-from tasks.images.pixels import load
+from tasks.images.loading import load
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, find, unwrap
 from tasks.images.strips import FEW, ImageViews, Strip, image_views, make_views, packed, strips, unpacked
 from tasks.images.thumbnails import SIDE, thumbnails
@@ -184,7 +184,7 @@ def test_thumbnails_are_made_once_and_stand_in_order(places, shelved, pictures, 
     rows = shelved(*jpegs(pictures, 4))
     found = thumbnails(rows, places)
     calls = []
-    monkeypatch.setattr(small.pixels, "load", lambda *asked: calls.append(asked))
+    monkeypatch.setattr(small.loading, "load", lambda *asked: calls.append(asked))
     assert np.array_equal(thumbnails([*rows[::-1], rows[2]], places), found[[3, 2, 1, 0, 2]])
     assert calls == []
     assert len({one.tobytes() for one in found}) == 4

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tasks import validate as verb
-from tasks.images import decoding, measures
+from tasks.images import decoding, statistics
 from tasks.images.decoding import decode
 from tasks.images.labels import Corrected
 from tasks.records.results import Corrections, Manifest
@@ -54,7 +54,7 @@ def decoded(monkeypatch) -> list[bytes]:
         found.append(content)
         return decode(content, *rest, **named)
 
-    monkeypatch.setattr(measures, "decode", watched)
+    monkeypatch.setattr(statistics, "decode", watched)
     return found
 
 

@@ -1,1 +1,1 @@
-"""What is known of an image and how it becomes an array."""
+"""Images: one photograph read, checked, measured, and shown as a network sees it. Nothing that compares parts."""

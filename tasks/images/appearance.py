@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.images.measures import laplacian
+from tasks.images.statistics import laplacian
 from tasks.storage.parallel import in_threads
 
 

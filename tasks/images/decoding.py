@@ -10,7 +10,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from tasks.images.structure import PNG_SIGNATURE, png_chunks, png_picture, refuse_costly_jpeg
+from tasks.images.file_structure import PNG_SIGNATURE, png_chunks, png_picture, refuse_costly_jpeg
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
-from tasks.images import pixels
+from tasks.images import loading
 from tasks.images.copies import Copy
 from tasks.images.sheets import GAP, INK, LINE, PAPER, SIDE, Shelf, Tile, above, letters, sheet, wrapped
 from tasks.records.rows import BASE, Row, stored
@@ -83,7 +83,7 @@ class Album:
         self.groups = sorted(groups.values(), key=lambda group: (-len(group), group[0].sha256))
 
     def tile(self, row: Row, caption: str) -> Tile:
-        return Tile(pixels.load([stored(row, self.places)], 2 * SIDE)[0], caption)
+        return Tile(loading.load([stored(row, self.places)], 2 * SIDE)[0], caption)
 
 
 def one_of_each(album: Album, copies: Iterable[Copy]) -> list[Copy]:

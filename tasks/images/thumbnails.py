@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.images import pixels
+from tasks.images import loading
 from tasks.images.decoding import WHOLE
 from tasks.records.rows import Row
 from tasks.settings.settings import Places
@@ -14,4 +14,4 @@ SIDE = 128  # pixels
 
 def thumbnails(images: Sequence[Row], places: Places) -> np.ndarray:
     """uint8 (images, 128, 128), grey 0-255: each the whole image, averaged, aspect ratio not kept."""
-    return pixels.squares(images, SIDE, places, WHOLE)
+    return loading.squares(images, SIDE, places, WHOLE)

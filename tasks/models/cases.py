@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tasks.images import pixels
+from tasks.images import loading
 from tasks.images.evidence import Picture
 from tasks.images.sheets import GAP, INK, LINE, PAPER, Shelf, Tile, above, letters, sheet, wrapped
 from tasks.images.views import NO_RING
@@ -101,9 +101,9 @@ def caption(one: Prediction) -> str:
 
 def paint(rows: Sequence[Row], network: "keras.Model", decision: Decision, places: Places) -> Iterator[np.ndarray]:
     """Each photograph under its heat, uint8 (side, side, 3); grey alone where the view shows nothing."""
-    seen = pixels.sights(rows, decision.view, decision.image_size, places)
+    seen = loading.sights(rows, decision.view, decision.image_size, places)
     local = heatmaps.maps(network, seen.levels) / decision.temperature
-    squares = pixels.load([stored(row, places) for row in rows], FINE * SIDE)
+    squares = loading.load([stored(row, places) for row in rows], FINE * SIDE)
     for row, heat, residual, grey, ring in zip(
         rows, local, seen.residuals, squares, rings_of(rows, decision, places), strict=True
     ):

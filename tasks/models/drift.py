@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from tasks.images.appearance import BRIGHTNESS, SHARPNESS
-from tasks.images.pixels import Seen
+from tasks.images.loading import Seen
 from tasks.models.decisions import Evidence, Verdict
 from tasks.models.novelty import Known, distances
 from tasks.models.prediction import CHUNK, Predictor

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from tasks.images import pixels
+from tasks.images import loading
 from tasks.images.views import ViewName
 from tasks.models import bundle, inference
 from tasks.models.decisions import Decision, Evidence
@@ -22,7 +22,7 @@ UNSEEN = 0.5  # the probability of a part that the network could not see: as lik
 
 def look(network: Network, rows: Sequence[Row], view: ViewName, image_size: int, places: Places) -> list[Evidence]:
     """What decides about each image, in order: the one pass of the network."""
-    seen = pixels.sights(rows, view, image_size, places)
+    seen = loading.sights(rows, view, image_size, places)
     return inference.evidence(network, seen.levels, seen.residuals, seen.glances)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tasks.images import pixels
+from tasks.images import loading
 from tasks.models import starting
 from tasks.models.tuning import tune_recipe
 from tasks.records.results import Splits
@@ -60,7 +60,7 @@ def shown(rows: Sequence[Row], plan: Plan, splits: Splits, places: Places) -> Sh
     """The rows whose view shows something. Raises BadInput where a class is left without one."""
     from tasks.images.batches import Examples
 
-    seen = pixels.sights(rows, plan.recipe.view, plan.recipe.image_size, places)
+    seen = loading.sights(rows, plan.recipe.view, plan.recipe.image_size, places)
     there = ~np.isnan(seen.residuals)
     kept = [row for row, is_there in zip(rows, there, strict=True) if is_there]
     labels = np.array([is_defect(row, splits.classes) for row in kept], np.int32)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from tasks.images import pixels
+from tasks.images import loading
 from tasks.images.views import Sight, shape
 from tasks.models import formats
 from tasks.models.bundle import agrees, verify
@@ -71,28 +71,28 @@ class Predictor:
             some = images[start : start + CHUNK]
             yield from self.answers([""] * len(some), self.see_contents(some))
 
-    def see(self, paths: Sequence[Path]) -> list[pixels.Seen | pixels.Unseen]:
-        return pixels.see_all(paths, self.decision.view, self.decision.image_size)
+    def see(self, paths: Sequence[Path]) -> list[loading.Seen | loading.Unseen]:
+        return loading.see_all(paths, self.decision.view, self.decision.image_size)
 
-    def see_contents(self, images: Sequence[object]) -> list[pixels.Seen | pixels.Unseen]:
-        return pixels.see_all_contents(images, self.decision.view, self.decision.image_size)
+    def see_contents(self, images: Sequence[object]) -> list[loading.Seen | loading.Unseen]:
+        return loading.see_all_contents(images, self.decision.view, self.decision.image_size)
 
-    def answers(self, names: Sequence[str], seen: Sequence[pixels.Seen | pixels.Unseen]) -> Iterator[Answer]:
+    def answers(self, names: Sequence[str], seen: Sequence[loading.Seen | loading.Unseen]) -> Iterator[Answer]:
         """Yield an answer for each image, given the names to show."""
-        verdicts = iter(self.verdicts([one for one in seen if isinstance(one, pixels.Seen)]))
+        verdicts = iter(self.verdicts([one for one in seen if isinstance(one, loading.Seen)]))
         for name, one in zip(names, seen, strict=True):
-            said = next(verdicts) if isinstance(one, pixels.Seen) else Verdict("review", f"{UNREADABLE}: {one.reason}")
+            said = next(verdicts) if isinstance(one, loading.Seen) else Verdict("review", f"{UNREADABLE}: {one.reason}")
             chance = said.probability
             yield Answer(
                 path=for_utf8(name), sha256=one.sha256, label=None if chance is None else self.decision.most_likely(chance)[0],
                 defect_probability=chance, decision=said.decision, reason=said.reason, model_version=self.version,
             )  # fmt: skip
 
-    def verdicts(self, seen: Sequence[pixels.Seen]) -> list[Verdict]:
+    def verdicts(self, seen: Sequence[loading.Seen]) -> list[Verdict]:
         """What is decided about each image that can be read, in order."""
         return self.decision.judge(self.evidence(seen))
 
-    def evidence(self, seen: Sequence[pixels.Seen]) -> list[Evidence]:
+    def evidence(self, seen: Sequence[loading.Seen]) -> list[Evidence]:
         """What decides about each image that can be read, in order."""
         from tasks.models import inference
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from tasks.images import measures
+from tasks.images import statistics
 from tasks.images.decoding import EXIF_ORIENTATION
-from tasks.images.measures import Look, View, looks, measure
+from tasks.images.statistics import Look, View, looks, measure
 from tasks.records.rows import Entry, place, shelf, stored
 from tasks.settings.errors import BadInput
 
@@ -72,7 +72,7 @@ def test_in_whatever_company_a_picture_is_measured_its_numbers_are_its_own(sizes
     pictures = views(*sizes)
     alone = [measure([view])[0] for view in pictures]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(measures, "MEASURED_AT_ONCE", at_once)
+        patched.setattr(statistics, "MEASURED_AT_ONCE", at_once)
         assert measure(pictures) == alone
 
 
@@ -132,7 +132,7 @@ def test_another_code_looks_again(places, photograph, shelved, monkeypatch):
     names = shelved(photograph())
     list(looks(names, 40, places))
     (places.data / "images" / names[0]).unlink()
-    monkeypatch.setattr(measures, "code_digest", lambda path: "another")
+    monkeypatch.setattr(statistics, "code_digest", lambda path: "another")
     with pytest.raises(FileNotFoundError):
         list(looks(names, 40, places))
 
@@ -161,8 +161,8 @@ def test_a_refusal_for_want_of_memory_is_not_kept(places, photograph, shelved, m
 
 def test_large_files_are_in_memory_one_at_a_time(places, photograph, shelved, monkeypatch):
     names = shelved(photograph(), *(photograph(seed) + bytes(70_000 + seed) for seed in range(3)))
-    read, decode, steps = measures.read, measures.decode, []
-    monkeypatch.setattr(measures, "read", lambda path: steps.append("read") or read(path))
-    monkeypatch.setattr(measures, "decode", lambda *asked: steps.append("decode") or decode(*asked))
-    measures.open_images([f"{shelf(places)}/{name}" for name in names], 40)
+    read, decode, steps = statistics.read, statistics.decode, []
+    monkeypatch.setattr(statistics, "read", lambda path: steps.append("read") or read(path))
+    monkeypatch.setattr(statistics, "decode", lambda *asked: steps.append("decode") or decode(*asked))
+    statistics.open_images([f"{shelf(places)}/{name}" for name in names], 40)
     assert steps == ["read"] * 4 + ["decode"] + ["read", "decode"] * 3

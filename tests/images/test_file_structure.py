@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from tasks.images import structure
+from tasks.images import file_structure
 from tasks.images.decoding import decode
-from tasks.images.structure import (
+from tasks.images.file_structure import (
     BYTES_A_PART,
     MAX_SCANS,
     PARTS,
@@ -124,7 +124,7 @@ def test_what_breaks_off_has_no_more_segments(content):
 
 def test_filling_and_restarts_are_stepped_over_and_not_one_by_one(monkeypatch):
     found = []
-    monkeypatch.setattr(structure, "MARKER", Counting(structure.MARKER, found))
+    monkeypatch.setattr(file_structure, "MARKER", Counting(file_structure.MARKER, found))
     list(jpeg_segments(b"\xff\xd8" + b"\xff" * 10_000 + b"\xd0\0" + b"\xff\xd0" * 10_000 + b"\xff\xd9"))
     assert len(found) == 1
 

@@ -11,9 +11,9 @@ import pytest
 import simplejpeg
 from PIL import Image
 
-from tasks.images import decoding, pixels
+from tasks.images import decoding, loading
 from tasks.images.decoding import MAX_BYTES, WHOLE, Least
-from tasks.images.pixels import (
+from tasks.images.loading import (
     MAX_MEGAPIXELS,
     Seen,
     Unseen,
@@ -63,8 +63,8 @@ def decoded(monkeypatch) -> list[Least]:
         known.append(least)
         return decode(content, suffix, max_megapixels, least)
 
-    decode = pixels.decode
-    monkeypatch.setattr(pixels, "decode", note)
+    decode = loading.decode
+    monkeypatch.setattr(loading, "decode", note)
     return known
 
 
@@ -110,7 +110,7 @@ def test_squares_are_decoded_once_of_each_content_and_read_back_later(places, sh
 
 
 def test_a_block_of_kept_squares_ends_where_the_next_begins(places, shelved, photograph, monkeypatch):
-    monkeypatch.setattr(pixels, "MAX_BLOCK", 2)
+    monkeypatch.setattr(loading, "MAX_BLOCK", 2)
     rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(5)))
     whole = load([stored(row, places) for row in rows], 40, Least(40))
     for _ in range(2):  # made, then kept
@@ -124,7 +124,7 @@ def test_another_size_and_another_code_decode_again(places, shelved, photograph,
     squares(rows, 75, places)
     squares(rows, 64, places)
     assert len(decoded) == 4
-    monkeypatch.setattr(pixels, "code_digest", lambda path: "another")
+    monkeypatch.setattr(loading, "code_digest", lambda path: "another")
     squares(rows, 75, places)
     assert len(decoded) == 6
 
@@ -213,12 +213,12 @@ def test_what_nobody_has_validated_is_capped_and_what_was_validated_is_not(files
         caps.append(max_megapixels)
         return decode(content, suffix, max_megapixels, least)
 
-    decode = pixels.decode
-    monkeypatch.setattr(pixels, "decode", note)
+    decode = loading.decode
+    monkeypatch.setattr(loading, "decode", note)
     see_all(files[:1], "raw", 16)
     load(files[:1], 16)
     assert caps == [MAX_MEGAPIXELS, float("inf")]
-    monkeypatch.setattr(pixels, "MAX_MEGAPIXELS", 0.0001)
+    monkeypatch.setattr(loading, "MAX_MEGAPIXELS", 0.0001)
     assert "megapixels" in see(files[0], "raw", 16).reason
 
 
