@@ -112,7 +112,7 @@ def write_images(source: str | None, most: int | None, folder: Path, emit: Emit)
             )
         return write_arrays(partial(seen_of_pack, read_pack(Path(source))), folder, emit)
     if not source:
-        from tasks.sources.sample import write_sample
+        from tasks.sources.synthetic.sample import write_sample
 
         source = str(folder / "sample.zip")
         write_sample(SMALL, Path(source), truth=folder / "truth")

@@ -85,7 +85,7 @@ def prepared(places: Places) -> Splits:
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
-    from tasks.sources.source import locate
+    from tasks.sources.locate import locate
     from tasks.split import split
     from tasks.validate import validate
 

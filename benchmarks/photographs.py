@@ -16,7 +16,7 @@ def photographs(source: str | None) -> list[bytes]:
     named = source or os.environ.get("RECAST_ARCHIVE", "sample")
     if named != "sample":
         return contents_of(Path(named))
-    from tasks.sources.sample import write_sample  # late: it needs SciPy
+    from tasks.sources.synthetic.sample import write_sample  # late: it needs SciPy
 
     with tempfile.TemporaryDirectory() as room:
         write_sample(Sample(), Path(room, "sample.zip"), truth=Path(room, "truth"))

@@ -73,7 +73,7 @@ def validated(source: str | None, arriving: Sequence[Path], places: Places) -> M
     from tasks.extract import extract
     from tasks.fetch import fetch
     from tasks.sources.arrivals import arrivals
-    from tasks.sources.source import locate
+    from tasks.sources.locate import locate
     from tasks.validate import validate
 
     named = source or os.environ.get("RECAST_ARCHIVE", "sample")

@@ -49,7 +49,7 @@ from tasks.runs.server_access import require_database
 from tasks.sources.arrivals import arrivals
 from tasks.sources.corrections import corrections
 from tasks.sources.news import unused
-from tasks.sources.source import locate
+from tasks.sources.locate import locate
 from tasks.split import split
 from tasks.train import train
 from tasks.validate import validate

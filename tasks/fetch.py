@@ -13,7 +13,7 @@ from tasks.settings.settings import Places, Sample
 from tasks.sources import kaggle
 from tasks.sources.archive import pack
 from tasks.sources.folder import listing_digest
-from tasks.sources.source import kaggle_archives
+from tasks.sources.locate import kaggle_archives
 from tasks.storage.files import File, adopt, reading, scratch_beside, sha256_of, store
 
 
@@ -51,7 +51,9 @@ def bring(source: Source, places: Places) -> File:
 
 def draw(sample: Sample, places: Places) -> File:
     """The drawn archive; the truth about it, parts and defect masks, lies beside it under its name."""
-    from tasks.sources.sample import write_sample  # late: drawing needs SciPy, and a remembered sample does not
+    from tasks.sources.synthetic.sample import (
+        write_sample,  # late: drawing needs SciPy, and a remembered sample does not
+    )
 
     with scratch_beside(places.data.absolute() / "archives" / "sample.zip") as scratch:
         write_sample(sample, scratch, truth=scratch.with_name("truth"))

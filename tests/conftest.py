@@ -227,7 +227,7 @@ def extracted(places: Places) -> Callable[..., ImageFolder]:
     """Fetches a folder or a zip and extracts it, as a run does before it looks at an image."""
     from tasks.extract import extract
     from tasks.fetch import fetch
-    from tasks.sources.source import locate
+    from tasks.sources.locate import locate
 
     def run(source: Path, classes: Classes = Classes()) -> ImageFolder:
         return extract.fn(fetch.fn(locate(Fetch(source=str(source)), places), places), classes, places)
@@ -458,7 +458,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     from tasks.fetch import fetch
     from tasks.release import Candidate
     from tasks.sources.arrivals import arrivals
-    from tasks.sources.source import locate
+    from tasks.sources.locate import locate
     from tasks.split import split
     from tasks.validate import validate
 
@@ -615,7 +615,7 @@ def prepare(source: Path, places: Places) -> tuple:
     from tasks.extract import extract
     from tasks.fetch import fetch
     from tasks.settings.settings import Auditing, Fetch, Splitting, Validation
-    from tasks.sources.source import locate
+    from tasks.sources.locate import locate
     from tasks.split import split
     from tasks.validate import validate
 

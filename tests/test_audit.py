@@ -23,11 +23,11 @@ from tasks.images.strips import Strip
 from tasks.records.results import Audit, Corrections, Manifest
 from tasks.records.rows import BASE, Member, Row, stored
 from tasks.settings.settings import Auditing, Classes, Fetch, Places, Sample, Validation
-from tasks.sources.cameras import CAMERAS
-from tasks.sources.castings import draw_casting
-from tasks.sources.faults import TRANSFORMS, encode
-from tasks.sources.photographs import photograph as take
-from tasks.sources.source import locate
+from tasks.sources.locate import locate
+from tasks.sources.synthetic.cameras import CAMERAS
+from tasks.sources.synthetic.corruptions import TRANSFORMS, encode
+from tasks.sources.synthetic.parts import draw_casting
+from tasks.sources.synthetic.rendering import photograph as take
 from tasks.storage.tables import read_table, store_table
 from tasks.validate import validate
 

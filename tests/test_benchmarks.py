@@ -21,11 +21,11 @@ from tasks.models.metrics import Prediction
 from tasks.records.rows import BASE, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Sample, Splitting
-from tasks.sources.cameras import NEW_CAMERA
-from tasks.sources.castings import draw_casting
-from tasks.sources.faults import encode
-from tasks.sources.photographs import photograph as take
-from tasks.sources.sample import write_sample
+from tasks.sources.synthetic.cameras import NEW_CAMERA
+from tasks.sources.synthetic.corruptions import encode
+from tasks.sources.synthetic.parts import draw_casting
+from tasks.sources.synthetic.rendering import photograph as take
+from tasks.sources.synthetic.sample import write_sample
 from tasks.storage.tables import read_table
 
 ROOT = Path(__file__).parents[1]

@@ -26,7 +26,7 @@ from tasks.images.decoding import (
     read,
 )
 from tasks.images.file_structure import png_chunk
-from tasks.sources.faults import DAMAGES
+from tasks.sources.synthetic.corruptions import DAMAGES
 
 QUARTER = Least(share=1 / 4)
 NOISE = np.random.default_rng(7).integers(0, 256, (40, 30), np.uint8)

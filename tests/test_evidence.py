@@ -15,7 +15,7 @@ from tasks.images.evidence import Album, Leak, Picture, above, bar, leak, one_of
 from tasks.images.sheets import GAP, LINE, PAPER, SIDE, Shelf, Tile, sheet
 from tasks.records.rows import BASE, Row, stored
 from tasks.settings.settings import Classes
-from tasks.sources.faults import encode
+from tasks.sources.synthetic.corruptions import encode
 
 GOOD, BAD = "ok_front", "def_front"
 

@@ -12,9 +12,9 @@ from tasks.fetch import fetch
 from tasks.runs.caching import as_text
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Fetch, Sample
-from tasks.sources import sample as drawing
+from tasks.sources.locate import locate
 from tasks.sources.names import Listing
-from tasks.sources.source import locate
+from tasks.sources.synthetic import sample as drawing
 from tasks.storage.files import sha256_of
 
 TINY = Sample(parts=8, train_images=16, test_images=8)

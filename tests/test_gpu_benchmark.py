@@ -30,7 +30,7 @@ from tasks.models import gpu_diagnosis
 from tasks.records.rows import SPLITS, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Sample
-from tasks.sources.sample import write_sample
+from tasks.sources.synthetic.sample import write_sample
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks/gpu.py"
 OPERATIONS_OF_RING = (

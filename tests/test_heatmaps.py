@@ -156,7 +156,7 @@ def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
-    from tasks.sources.source import locate
+    from tasks.sources.locate import locate
     from tasks.validate import validate
 
     settings = Fetch(sample=Sample(parts=24, train_images=240, test_images=40))

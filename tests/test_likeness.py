@@ -22,11 +22,11 @@ from tasks.images.likeness import (
 )
 from tasks.images.views import square
 from tasks.settings.settings import Auditing
-from tasks.sources.cameras import CAMERAS
-from tasks.sources.castings import draw_casting
-from tasks.sources.faults import TRANSFORMS, decode, encode, relit, requality
-from tasks.sources.faults import shifted as moved
-from tasks.sources.photographs import photograph
+from tasks.sources.synthetic.cameras import CAMERAS
+from tasks.sources.synthetic.corruptions import TRANSFORMS, decode, encode, relit, requality
+from tasks.sources.synthetic.corruptions import shifted as moved
+from tasks.sources.synthetic.parts import draw_casting
+from tasks.sources.synthetic.rendering import photograph
 
 LIMIT = Auditing().copy_limit
 WIDTH = 300  # pixels of a photograph

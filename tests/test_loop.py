@@ -28,8 +28,8 @@ from conftest import free_port, until
 
 from deployments.up import descendants
 from tasks.runs.local_auth import local_auth
-from tasks.sources.plan import Row
-from tasks.sources.sample import take_part
+from tasks.sources.synthetic.plan import Row
+from tasks.sources.synthetic.sample import take_part
 
 ROOT = Path(__file__).parents[1]
 WATCHED = {

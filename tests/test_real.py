@@ -13,7 +13,7 @@ from tasks.records.results import Corrections
 from tasks.records.rows import Row
 from tasks.settings.settings import Auditing, Config, Fetch, Splitting, Validation
 from tasks.sources.arrivals import arrivals
-from tasks.sources.source import locate
+from tasks.sources.locate import locate
 from tasks.split import split
 from tasks.storage.tables import read_table
 from tasks.validate import validate

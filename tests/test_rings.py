@@ -26,10 +26,10 @@ from tasks.images.rings import (
     unwrap,
 )
 from tasks.settings.settings import Auditing
-from tasks.sources.cameras import CAMERAS, NEW_CAMERA
-from tasks.sources.castings import draw_casting
-from tasks.sources.defects import KINDS, Defect, spoil
-from tasks.sources.photographs import photograph, rotation
+from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
+from tasks.sources.synthetic.defects import KINDS, Defect, spoil
+from tasks.sources.synthetic.parts import draw_casting
+from tasks.sources.synthetic.rendering import photograph, rotation
 
 LIMIT = Auditing().max_ring_residual
 SIDE = 300

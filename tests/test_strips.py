@@ -20,10 +20,10 @@ from tasks.images.thumbnails import SIDE, thumbnails
 from tasks.images.views import GLANCE, square
 from tasks.records.rows import place, shelf, stored
 from tasks.settings.errors import BadInput
-from tasks.sources.cameras import CAMERAS
-from tasks.sources.castings import draw_casting
-from tasks.sources.faults import encode
-from tasks.sources.photographs import photograph
+from tasks.sources.synthetic.cameras import CAMERAS
+from tasks.sources.synthetic.corruptions import encode
+from tasks.sources.synthetic.parts import draw_casting
+from tasks.sources.synthetic.rendering import photograph
 from tasks.storage.result_cache import NAME
 
 

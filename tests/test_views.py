@@ -5,9 +5,9 @@ import pytest
 
 from tasks.images import rings
 from tasks.images.views import VIEWS, raw, ring, shape, square
-from tasks.sources.cameras import CAMERAS
-from tasks.sources.castings import draw_casting
-from tasks.sources.photographs import photograph as take
+from tasks.sources.synthetic.cameras import CAMERAS
+from tasks.sources.synthetic.parts import draw_casting
+from tasks.sources.synthetic.rendering import photograph as take
 
 NOISE = np.random.default_rng(3).integers(0, 256, (64, 64), np.uint8)
 SHAPES = [(64, 64), (30, 90), (90, 30), (1, 1), (500, 40)]

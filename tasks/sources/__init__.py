@@ -1,1 +1,1 @@
-"""Where images come from: the sample, Kaggle, archives, folders."""
+"""Sources: where images come from: the drawn sample, zips, folders, Kaggle. Nothing that judges a photograph."""

@@ -18,8 +18,8 @@ from typing import NamedTuple
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from tasks.settings.errors import BadInput
-from tasks.sources.entries import MIB, BoundedReader, Caps, TooLong, content_faults, faults, name_entries, overlaps
 from tasks.sources.names import is_junk, name_faults
+from tasks.sources.zip_checks import MIB, BoundedReader, Caps, TooLong, content_faults, faults, name_entries, overlaps
 from tasks.storage.files import scratch_beside, sync
 
 SPARE = 256 * MIB  # stays free on the disk

@@ -17,7 +17,7 @@ from tasks.settings.messages import say
 from tasks.settings.settings import Fetch, Places
 from tasks.sources.arrivals import arrivals, contents, files
 from tasks.sources.corrections import believed, corrections
-from tasks.sources.source import locate
+from tasks.sources.locate import locate
 from tasks.storage.files import digest_of
 from tasks.storage.tables import columns, read_state, write_rows
 

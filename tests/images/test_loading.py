@@ -30,10 +30,10 @@ from tasks.images.strips import strips
 from tasks.images.views import GLANCE, NO_RING, shape
 from tasks.records.rows import stored
 from tasks.settings.errors import BadInput
-from tasks.sources.cameras import CAMERAS
-from tasks.sources.castings import draw_casting
-from tasks.sources.faults import encode
-from tasks.sources.photographs import photograph as take
+from tasks.sources.synthetic.cameras import CAMERAS
+from tasks.sources.synthetic.corruptions import encode
+from tasks.sources.synthetic.parts import draw_casting
+from tasks.sources.synthetic.rendering import photograph as take
 from tasks.storage.result_cache import MAX_BLOCK
 
 

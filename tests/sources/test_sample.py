@@ -12,12 +12,12 @@ from PIL import Image
 from scipy import ndimage
 
 from tasks.settings.settings import Sample
-from tasks.sources.cameras import CAMERAS, NEW_CAMERA
-from tasks.sources.castings import draw_casting
-from tasks.sources.defects import KINDS, Defect, Kind, spoil
-from tasks.sources.faults import DAMAGES, TRANSFORMS, decode
-from tasks.sources.photographs import photograph
-from tasks.sources.sample import write_sample
+from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
+from tasks.sources.synthetic.corruptions import DAMAGES, TRANSFORMS, decode
+from tasks.sources.synthetic.defects import KINDS, Defect, Kind, spoil
+from tasks.sources.synthetic.parts import draw_casting
+from tasks.sources.synthetic.rendering import photograph
+from tasks.sources.synthetic.sample import write_sample
 
 PLAIN = Sample(parts=8, train_images=16, test_images=8)
 FAULTY = Sample(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from tasks.sources.surface import CANVAS, RIM, Field, Outline, Surface, grid, local, noise
+from tasks.sources.synthetic.surface import CANVAS, RIM, Field, Outline, Surface, grid, local, noise
 
 
 def draw_casting(rng: np.random.Generator) -> Surface:

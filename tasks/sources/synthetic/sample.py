@@ -14,12 +14,12 @@ import numpy as np
 from PIL import Image
 
 from tasks.settings.settings import Sample
-from tasks.sources.cameras import CAMERAS, NEW_CAMERA
-from tasks.sources.castings import draw_casting
-from tasks.sources.defects import Defect, spoil
-from tasks.sources.faults import DAMAGES, TRANSFORMS, encode
-from tasks.sources.photographs import photograph
-from tasks.sources.plan import Row, plan
+from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
+from tasks.sources.synthetic.corruptions import DAMAGES, TRANSFORMS, encode
+from tasks.sources.synthetic.defects import Defect, spoil
+from tasks.sources.synthetic.parts import draw_casting
+from tasks.sources.synthetic.plan import Row, plan
+from tasks.sources.synthetic.rendering import photograph
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """Date of every file: a zip that told today's would never be the same twice."""

@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tasks.settings.settings import Sample
-from tasks.sources.cameras import CAMERAS, NEW_CAMERA
-from tasks.sources.defects import KINDS, Defect, Difficulty, Kind
-from tasks.sources.faults import DAMAGES, TRANSFORMS
+from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
+from tasks.sources.synthetic.corruptions import DAMAGES, TRANSFORMS
+from tasks.sources.synthetic.defects import KINDS, Defect, Difficulty, Kind
 
 Split = Literal["train", "test"]
 

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from tasks.sources.cameras import Camera
-from tasks.sources.surface import CANVAS, RIM, Field, Surface, grid
+from tasks.sources.synthetic.cameras import Camera
+from tasks.sources.synthetic.surface import CANVAS, RIM, Field, Surface, grid
 
 SIDE = 300
 """Side of a photograph in pixels, as published."""

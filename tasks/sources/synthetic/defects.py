@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from tasks.sources.surface import RIM, Field, Surface, grid, local, noise
+from tasks.sources.synthetic.surface import RIM, Field, Surface, grid, local, noise
 
 Kind = Literal["blow_hole", "pinholes", "scratch", "chipped_edge", "flash", "missing_metal"]
 Difficulty = Literal["easy", "medium", "hard"]

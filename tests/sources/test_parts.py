@@ -14,9 +14,9 @@ from tasks.images.castings import Known, alike, led, spectra
 from tasks.images.rings import find, unwrap
 from tasks.records.rows import Member
 from tasks.settings.settings import Auditing
-from tasks.sources.cameras import CAMERAS, NEW_CAMERA
-from tasks.sources.castings import draw_casting
-from tasks.sources.photographs import photograph
+from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
+from tasks.sources.synthetic.parts import draw_casting
+from tasks.sources.synthetic.rendering import photograph
 
 LIMIT = Auditing().casting_limit
 PARTS = 5
