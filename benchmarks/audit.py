@@ -25,10 +25,10 @@ import numpy as np
 from benchmarks.apart import Clock, apart, clock, peak_bytes, since
 from benchmarks.photographs import photographs
 from benchmarks.prepared import room, validated, write
+from tasks.dataset.grouping import Known, led
+from tasks.dataset.near_duplicates import SIDE, alike
 from tasks.images import rings
-from tasks.images.castings import Known, led
 from tasks.images.decoding import decode
-from tasks.images.likeness import SIDE, alike
 from tasks.images.views import square
 from tasks.records.results import Manifest
 from tasks.settings.settings import Auditing, Places

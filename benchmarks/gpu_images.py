@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.limited import Emit
 from benchmarks.prepared import Prepared, prepared, room
-from tasks.images.sides import assign
+from tasks.dataset.group_split import assign
 from tasks.records.rows import SPLITS, Row, is_defect, stored
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import ModelName, Recipe, Sample, Splitting, Training

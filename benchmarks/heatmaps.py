@@ -21,8 +21,8 @@ from scipy import ndimage
 
 from benchmarks import training
 from benchmarks.prepared import Prepared, prepared, room, write
+from tasks.dataset.group_split import assign
 from tasks.images import loading
-from tasks.images.sides import assign
 from tasks.images.strips import strips
 from tasks.images.views import ViewName
 from tasks.records.rows import Row

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 from benchmarks.apart import Clock, apart, clock, seconds, since
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
 from benchmarks.training import splits_of
+from tasks.dataset.group_split import assign
 from tasks.images import loading
-from tasks.images.sides import assign
 from tasks.models.tuning import tune_recipe
 from tasks.records.rows import Row
 from tasks.settings.settings import Places, Splitting, Training

@@ -21,9 +21,9 @@ import simplejpeg
 from benchmarks import training, tutorial
 from benchmarks.apart import apart, seconds
 from benchmarks.prepared import Prepared, arguments, prepared, room, write
+from tasks.dataset.group_split import assign
 from tasks.images import loading
 from tasks.images.decoding import FORMATS
-from tasks.images.sides import assign
 from tasks.models.prediction import Predictor
 from tasks.records.rows import stored
 from tasks.settings.settings import Splitting, Training

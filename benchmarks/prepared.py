@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.images.copies import Copy
+from tasks.dataset.duplicates import Copy
 from tasks.records.results import Corrections, Manifest
 from tasks.records.rows import Member, Row
 from tasks.settings.settings import Auditing, Classes, Fetch, Places, Validation

@@ -18,7 +18,7 @@ from benchmarks import training, tutorial
 from benchmarks.apart import apart
 from benchmarks.folds import counts
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
-from tasks.images.sides import assign
+from tasks.dataset.group_split import assign
 from tasks.records.rows import BASE, Row, stored
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places, Splitting, Training

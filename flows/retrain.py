@@ -47,7 +47,7 @@ from tasks.settings.redaction import redacted
 from tasks.runs.retention import using
 from tasks.runs.server_access import require_database
 from tasks.sources.arrivals import arrivals
-from tasks.sources.corrections import corrections
+from tasks.dataset.corrections import corrections
 from tasks.sources.news import unused
 from tasks.sources.locate import locate
 from tasks.split import split

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from prefect import task
 
-from tasks.images.castings import Known, led
-from tasks.images.copies import Copy, changed_copies, exact_copies
-from tasks.images.likeness import Pairs, alike
+from tasks.dataset.duplicates import Copy, changed_copies, exact_copies
+from tasks.dataset.grouping import Known, led
+from tasks.dataset.near_duplicates import Pairs, alike
 from tasks.images.thumbnails import thumbnails
 from tasks.records.results import Audit, Manifest
 from tasks.records.rows import BASE, Member, Row

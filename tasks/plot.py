@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from prefect import task
 
+from tasks.dataset.duplicates import Copy
 from tasks.images import loading
-from tasks.images.copies import Copy
 from tasks.images.evidence import Picture, pictures
 from tasks.images.sheets import SIDE, Shelf, Tile, sheet, wrapped
 from tasks.models import cases, decisions

@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 from prefect import task
 
+from tasks.dataset.duplicates import Copy
+from tasks.dataset.group_split import assign
 from tasks.images.baselines import lookup, shortcuts
-from tasks.images.copies import Copy
-from tasks.images.sides import assign
 from tasks.images.thumbnails import thumbnails
 from tasks.records.results import Audit, Manifest, Splits
 from tasks.records.rows import SPLITS, Member, Row, is_defect

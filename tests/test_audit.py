@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.audit import audit, changed_across, knowledge, of_two_labels, trained_castings
+from tasks.dataset.duplicates import Copy
+from tasks.dataset.near_duplicates import Pairs
 from tasks.extract import extract
 from tasks.fetch import fetch
 from tasks.images import rings
-from tasks.images.copies import Copy
-from tasks.images.likeness import Pairs
 from tasks.images.strips import Strip
 from tasks.records.results import Audit, Corrections, Manifest
 from tasks.records.rows import BASE, Member, Row, stored

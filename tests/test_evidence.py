@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
-from tasks.images.copies import Copy
+from tasks.dataset.duplicates import Copy
 from tasks.images.evidence import Album, Leak, Picture, above, bar, leak, one_of_each, pictures, spread
 from tasks.images.sheets import GAP, LINE, PAPER, SIDE, Shelf, Tile, sheet
 from tasks.records.rows import BASE, Row, stored

@@ -8,7 +8,7 @@ from nasty import NASTY
 from PIL import Image
 
 from tasks import plot as verb
-from tasks.images.copies import Copy
+from tasks.dataset.duplicates import Copy
 from tasks.models.decisions import Decision
 from tasks.models.metrics import Prediction, score
 from tasks.records.results import Epoch

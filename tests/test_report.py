@@ -6,14 +6,14 @@ import pytest
 from markdown_it import MarkdownIt
 from nasty import NASTY
 
-from tasks.images.labels import Corrected
+from tasks.dataset.corrections import Correction
+from tasks.dataset.labels import Corrected
 from tasks.records.results import Figure, Probe, Release, Rule
 from tasks.runs import dataset
 from tasks.runs.judgement import scored
 from tasks.runs.markdown import code, counts, of, table
 from tasks.runs.report import LEAK, Section, before_training, sections
 from tasks.settings.escaping import for_terminal
-from tasks.sources.corrections import Correction
 from tasks.storage.tables import store_table
 from tasks.tracking import runs
 

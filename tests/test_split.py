@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.images.copies import Copy
-from tasks.images.sides import assign, draw, leaders, share, strata, undrawn
+from tasks.dataset.duplicates import Copy
+from tasks.dataset.group_split import assign, draw, leaders, share, strata, undrawn
 from tasks.records.results import Audit, Manifest, Splits
 from tasks.records.rows import BASE, SPLITS, Member, Row, stored
 from tasks.settings.errors import BadInput

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw
 
+from tasks.dataset.duplicates import Copy
 from tasks.images import loading
-from tasks.images.copies import Copy
 from tasks.images.sheets import GAP, INK, LINE, PAPER, SIDE, Shelf, Tile, above, letters, sheet, wrapped
 from tasks.records.rows import BASE, Row, stored
 from tasks.settings.settings import Classes, Places

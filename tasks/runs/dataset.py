@@ -1,10 +1,10 @@
 """Dataset: what was found about the images, in words: the leak first, then what a score on them can mean, then the counts."""
 
-from tasks.images.labels import Corrected
+from tasks.dataset.corrections import Correction
+from tasks.dataset.labels import Corrected
 from tasks.records.results import Audit, Evaluation, Origin, Splits, Spread
 from tasks.runs.markdown import code, counts, of, table
 from tasks.runs.outcome import Found, unsettled
-from tasks.sources.corrections import Correction
 from tasks.storage.tables import read_table
 
 SHOWN = 20  # corrections

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.images.labels import CONFLICT, EXCLUDED, label_change, label_change_summary, mend
+from tasks.dataset.corrections import believed, corrections
+from tasks.dataset.labels import CONFLICT, EXCLUDED, label_change, label_change_summary, mend
 from tasks.records.results import Arrival, Source
 from tasks.records.rows import BASE, Entry
 from tasks.runs.last import last_run, section_of
@@ -16,7 +17,6 @@ from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Fetch, Places
 from tasks.sources.arrivals import arrivals, contents, files
-from tasks.sources.corrections import believed, corrections
 from tasks.sources.locate import locate
 from tasks.storage.files import digest_of
 from tasks.storage.tables import columns, read_state, write_rows

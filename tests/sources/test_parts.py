@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from tasks.images import castings as noun
-from tasks.images.castings import Known, alike, led, spectra
+from tasks.dataset import grouping as noun
+from tasks.dataset.grouping import Known, alike, led, spectra
 from tasks.images.rings import find, unwrap
 from tasks.records.rows import Member
 from tasks.settings.settings import Auditing

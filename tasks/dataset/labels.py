@@ -4,10 +4,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from tasks.dataset.corrections import EXCLUDE, HEADER, NAME, Correction
 from tasks.records.rows import BASE, Entry, Refusal, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
-from tasks.sources.corrections import EXCLUDE, HEADER, NAME, Correction
 
 EXCLUDED = "excluded"  # code of a refusal that the user asked for
 CONFLICT = "label_conflict"

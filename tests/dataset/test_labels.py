@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.images.labels import label_change_summary, mend, settle
+from tasks.dataset.corrections import Correction
+from tasks.dataset.labels import label_change_summary, mend, settle
 from tasks.records.rows import BASE, Entry, Row
 from tasks.settings.errors import BadInput
-from tasks.sources.corrections import Correction
 
 ORIGINS = ["base", "may", "june", "july"]
 

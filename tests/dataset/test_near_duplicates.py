@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.images import likeness
-from tasks.images.likeness import (
+from tasks.dataset import near_duplicates
+from tasks.dataset.near_duplicates import (
     MANY,
     POSES,
     SIDE,
@@ -143,7 +143,7 @@ def test_other_photographs_are_no_copies_though_they_show_the_same_casting(jpegs
 @pytest.mark.parametrize("block", [2, 7, 1_024])
 def test_every_pair_is_found_once_with_the_earlier_one_first(jpegs, first, block, monkeypatch):
     for size in ("ASKED", "PIECE"):
-        monkeypatch.setattr(likeness, size, block)
+        monkeypatch.setattr(near_duplicates, size, block)
     kinds = ["mirror", "turn 90", "brightness 0.85", "shift 3 -2"]
     copies = [TRANSFORMS[kind](jpeg) for kind in kinds for jpeg in jpegs[:3]]
     contents = [*jpegs[:3], *copies]

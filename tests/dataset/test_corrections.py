@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.dataset.corrections import Correction, believed, corrections, parse, read
 from tasks.records.results import Corrections
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
-from tasks.sources.corrections import Correction, believed, corrections, parse, read
 from tasks.storage.tables import write_table
 
 CLASSES = Classes()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.images.copies import Copy, changed_copies, exact_copies, transform
-from tasks.images.likeness import POSES, SIDE, Pairs
+from tasks.dataset.duplicates import Copy, changed_copies, exact_copies, transform
+from tasks.dataset.near_duplicates import POSES, SIDE, Pairs
 from tasks.records.rows import Row
 
 NAMES = [name for name, *_ in POSES]

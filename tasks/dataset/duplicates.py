@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.images.likeness import POSES, SIDE, Pairs
+from tasks.dataset.near_duplicates import POSES, SIDE, Pairs
 from tasks.records.rows import Row
 
 LIGHTER = 0.03  # a smaller change of brightness is not told

@@ -11,7 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
-from tasks.images.copies import Copy
+from tasks.dataset.duplicates import Copy
 from tasks.records.rows import BASE, Row
 from tasks.settings.settings import Protocol, Splitting
 
