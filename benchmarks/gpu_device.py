@@ -79,7 +79,7 @@ def set_up(job: Job) -> None:
     """Load TensorFlow. Raises Stop when a GPU was asked for and it sees none."""
     import tensorflow as tf
 
-    from tasks.models import devices, gpu_diagnosis
+    from tasks.networks import devices, gpu_diagnosis
 
     if job.gpu and not tf.config.list_physical_devices("GPU"):
         raise Stop(
@@ -104,7 +104,7 @@ def device(job: Job, emit: Emit) -> None:
 def hardware() -> dict[str, object]:
     import tensorflow as tf
 
-    from tasks.models import devices
+    from tasks.networks import devices
 
     gpus = tf.config.list_physical_devices("GPU")
     details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}

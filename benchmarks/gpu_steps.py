@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks.gpu_device import ROUNDS, Job, Sizes, arithmetic, attempt, peak, set_up
 from benchmarks.gpu_images import examples
 from benchmarks.limited import Emit, figures_of
-from tasks.models.tuning import tune_recipe
+from tasks.networks.tuning import tune_recipe
 from tasks.settings.settings import ModelName, Training, TunedRecipe
 
 if TYPE_CHECKING:

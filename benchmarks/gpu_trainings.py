@@ -17,7 +17,7 @@ from benchmarks.apart import apart
 from benchmarks.gpu_device import Job, nvidia_smi, peak, set_up
 from benchmarks.gpu_images import examples
 from benchmarks.limited import Emit
-from tasks.models.tuning import tune_recipe
+from tasks.networks.tuning import tune_recipe
 from tasks.settings.settings import ModelName, Training
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ def train_network(
     started, recipe, ends = time.perf_counter(), settings.recipe(), list[float]()
     learning, watching = (examples(job.folder, recipe.model, split, most) for split in ("train", "validation"))
     set_up(job)
-    from tasks.models import devices, fitting, networks
+    from tasks.models import fitting
+    from tasks.networks import devices, networks
 
     began = time.perf_counter()
 

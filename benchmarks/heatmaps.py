@@ -71,8 +71,8 @@ def trained(data: Prepared, settings: Training) -> Path:
 
 def judged(file: Path, rows: Sequence[Row], places: Places) -> list[Defect]:
     """All photographs of the published test that have a mask, by the network of a file."""
-    from tasks.models import networks
     from tasks.models.inference import look
+    from tasks.networks import networks
 
     network = networks.load(file)
     view: ViewName = "ring" if network.name == "ring" else "raw"

@@ -22,7 +22,7 @@ from benchmarks.prepared import Prepared, arguments, names, prepared, room, writ
 from benchmarks.training import splits_of
 from tasks.dataset.group_split import assign
 from tasks.images import loading
-from tasks.models.tuning import tune_recipe
+from tasks.networks.tuning import tune_recipe
 from tasks.records.rows import Row
 from tasks.settings.settings import Places, Splitting, Training
 
@@ -75,7 +75,8 @@ def fed(data: Prepared, rows: Sequence[Row], settings: Training, number: int, ro
     import tensorflow as tf
 
     from tasks.images.batches import steps, training_batches
-    from tasks.models import devices, fitting
+    from tasks.models import fitting
+    from tasks.networks import devices
 
     examples, recipe = learning(data, rows, settings), tune_recipe(settings.recipe(), devices.device_class())
     learner = fitting.compiled(fitting.made(recipe), recipe, number * rounds * 2)

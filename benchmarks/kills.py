@@ -98,7 +98,8 @@ def prepared(places: Places) -> Splits:
 
 def train(room: Path, epochs: int) -> None:
     """What is killed: one training, as the pipeline runs it. Says when it begins and, at its end, what came of it."""
-    from tasks.models import fitting, networks  # noqa: F401  loaded before it begins
+    from tasks.models import fitting  # noqa: F401  loaded before it begins
+    from tasks.networks import networks  # noqa: F401  loaded before it begins
     from tasks.train import train
 
     print("begins", flush=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
-from tasks.models.gpu_libraries import OVERLOOKED, link_overlooked
+from tasks.networks.gpu_libraries import OVERLOOKED, link_overlooked
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults wh
 
 from rich.table import Table
 
-from tasks.models.gpu_diagnosis import describe_gpus
-from tasks.models.gpu_signs import look_at_machine
+from tasks.networks.gpu_diagnosis import describe_gpus
+from tasks.networks.gpu_signs import look_at_machine
 from tasks.tracking import registry, runs as mlflow_runs
 from tasks.tracking.addresses import parted
 from tasks.settings.cli import Arguments, exit_status, parse
@@ -73,7 +73,7 @@ def device() -> str:
     if machine.has_sign:  # a process of its own looks, for a broken library can abort the one that opens it
         return describe_gpus(machine)
 
-    from tasks.models import devices
+    from tasks.networks import devices
 
     found = devices.device()
     return "none: training runs on the processors (`make gpu` where there is one)" if found == "CPU" else found

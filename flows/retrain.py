@@ -162,7 +162,7 @@ def name_after(splits: Splits, recipe: Recipe, config: Config, started: datetime
 def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]:
     """The source, the arrivals and the corrections. Raises BadInput for whatever the user can mend, before any work is done."""
     if config.training.require_gpu:
-        from tasks.models.devices import require_gpu
+        from tasks.networks.devices import require_gpu
 
         require_gpu()
     usable(config.places)

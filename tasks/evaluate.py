@@ -26,7 +26,7 @@ DOUBTFUL = 2.0  # a ring fits poorly from so many times the residual on that nea
 @task(cache_policy=same_step)
 def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places) -> Evaluation:
     """The predictions, the decision that made them, and the scores in all and by origin."""
-    from tasks.models import networks  # late, with TensorFlow
+    from tasks.networks import networks  # late, with TensorFlow
 
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED)]
     seen = look(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)

@@ -58,7 +58,7 @@ def foldered(
 
 def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) -> None:
     """Writes what decides an answer, and the network in its other formats."""
-    from tasks.models import networks
+    from tasks.networks import networks
 
     parts = {"decision.json": evaluation.decision, "model.keras": model.file, "images.csv": model.learnt}
     for name, file in parts.items():

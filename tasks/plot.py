@@ -69,7 +69,7 @@ def kept(pictures: Iterable[Picture], places: Places) -> list[Figure]:
 
 def judged(rows: Sequence[Row], model: Model, evaluation: Evaluation, places: Places) -> Iterator[Picture]:
     """Test images, with where the network sees a defect in them."""
-    from tasks.models import networks  # late: a remembered figure needs no TensorFlow
+    from tasks.networks import networks  # late: a remembered figure needs no TensorFlow
 
     predictions = read_table(evaluation.predictions.path(places), Prediction)
     decision = decisions.read(evaluation.decision.path(places))

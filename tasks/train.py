@@ -77,7 +77,7 @@ def fit(learning: Shown, watching: Shown, plan: Plan, room: Path) -> "Fitted":
 
 def recorded(fitted: "Fitted", learning: Shown, plan: Plan, spent: Spent, places: Places) -> Model:
     """The record of a training that has ended, with the network's file."""
-    from tasks.models import devices, networks
+    from tasks.networks import devices, networks
 
     network, recipe = fitted.network, plan.recipe
     learnt = {row.sha256 for row in learning.rows} | (plan.start.learnt if plan.start else set())

@@ -401,8 +401,8 @@ def untrained(tensorflow, process, once, photograph: Callable[..., bytes]) -> tu
 def export_untrained(photograph: Callable[..., bytes], top: Path) -> tuple:
     from tasks.evaluate import evaluate
     from tasks.export import export
-    from tasks.models import networks
     from tasks.models.metrics import Prediction
+    from tasks.networks import networks
     from tasks.storage.tables import read_table
 
     places = Places(data=top / "data", artifacts=top / "artifacts")

@@ -7,7 +7,7 @@ libraries failed in one way each.
 import json
 from pathlib import Path
 
-from tasks.models.gpu_signs import Probe, read_probe
+from tasks.networks.gpu_signs import Probe, read_probe
 
 FOLDER = Path(__file__).parent / "tensorflow_logs"
 

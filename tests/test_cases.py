@@ -81,7 +81,7 @@ def test_no_probability_is_told_of_a_part_that_was_not_seen():
 
 
 def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, places):
-    from tasks.models import networks
+    from tasks.networks import networks
 
     *_, splits = prepared(train=20, test=8)
     rows = read_table(splits.table.path(places), Row)
@@ -101,7 +101,7 @@ def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, plac
 
 def test_a_part_whose_ring_is_not_found_is_shown_without_heat(prepared, places):
     """The small photographs are of no round part."""
-    from tasks.models import networks
+    from tasks.networks import networks
 
     *_, splits = prepared(train=20, test=8)
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split == "test"][:2]

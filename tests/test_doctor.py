@@ -16,7 +16,7 @@ from prefect.settings import (
 )
 
 from flows import doctor
-from tasks.models.gpu_signs import Machine
+from tasks.networks.gpu_signs import Machine
 
 
 def test_the_inbox_is_counted_with_what_is_left_out(places):
@@ -50,7 +50,7 @@ def test_a_password_file_that_cannot_be_used_is_one_line_of_the_screen(monkeypat
 
 @pytest.mark.usefixtures("tensorflow")
 def test_a_gpu_is_looked_for_only_where_there_is_a_sign_of_one(monkeypatch):
-    from tasks.models import devices
+    from tasks.networks import devices
 
     monkeypatch.setattr(doctor, "describe_gpus", lambda machine: f"{machine.cards} cards, and no driver")
     for machine, seen, expected in (

@@ -11,7 +11,8 @@ from conftest import copied
 from tasks import export as verb
 from tasks.evaluate import evaluate
 from tasks.export import export
-from tasks.models import bundle, formats, networks, parity
+from tasks.models import bundle, formats, parity
+from tasks.networks import networks
 from tasks.settings.settings import Evaluation, Places
 from tasks.storage.files import damage
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tasks.images.views import shape
-from tasks.models.tuning import tune_recipe
+from tasks.networks.tuning import tune_recipe
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Training, TunedRecipe
 
@@ -45,7 +45,7 @@ def fitted(recipe, room=None, *, killed_after=None, **more):
 
 
 def digest(found):
-    from tasks.models.networks import weights_digest
+    from tasks.networks.networks import weights_digest
 
     return weights_digest(found.network)
 
@@ -130,7 +130,7 @@ def test_the_best_of_the_last_quarter_is_kept_through_an_interruption(tmp_path):
 def test_a_network_that_learnt_in_half_precision_is_kept_in_float32(precision, tmp_path):
     import keras
 
-    from tasks.models import networks
+    from tasks.networks import networks
 
     found = fitted(recipe(precision=precision))
     assert {layer.dtype_policy.name for layer in found.network.layers} == {"float32"}
@@ -142,7 +142,7 @@ def test_a_network_that_learnt_in_half_precision_is_kept_in_float32(precision, t
 
 
 def test_training_can_start_from_the_weights_of_a_file(tmp_path):
-    from tasks.models import networks
+    from tasks.networks import networks
 
     first = fitted(recipe(epochs=6))
     networks.save(first.network, tmp_path / "model.keras")

@@ -26,7 +26,7 @@ from benchmarks.gpu_images import NETWORKS, Pack
 from benchmarks.gpu_steps import Combination
 from benchmarks.limited import Emit, Part
 from tasks.images.views import shape
-from tasks.models import gpu_diagnosis
+from tasks.networks import gpu_diagnosis
 from tasks.records.rows import SPLITS, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Sample

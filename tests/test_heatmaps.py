@@ -129,7 +129,7 @@ def test_contributions_add_up_to_the_margin_and_lie_where_it_comes_from():
 
 @pytest.mark.parametrize("name", ["compact", "ring", "tutorial"])
 def test_every_network_has_a_map_of_each_image(name):
-    from tasks.models import networks
+    from tasks.networks import networks
 
     network = networks.build(name, 300 if name == "tutorial" else 75)
     levels = np.random.default_rng(0).integers(0, 255, (2, *network.input_shape[1:]), np.uint8)
@@ -141,7 +141,7 @@ def test_every_network_has_a_map_of_each_image(name):
 
 
 def test_the_own_map_of_a_ring_network_is_taken_as_it_is():
-    from tasks.models import networks
+    from tasks.networks import networks
 
     network = networks.build("ring", 512)
     levels = np.random.default_rng(0).integers(0, 255, (1, *network.input_shape[1:]), np.uint8)

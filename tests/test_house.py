@@ -12,12 +12,12 @@ IMPORTERS = {  # library: the files that may import it, anywhere in them
     "tensorflow": {
         "tasks/images/alterations.py",
         "tasks/images/batches.py",
-        "tasks/models/devices.py",
+        "tasks/networks/devices.py",
         "tasks/models/fitting.py",
         "tasks/models/heatmaps.py",
     },
     "keras": {
-        "tasks/models/networks.py",
+        "tasks/networks/networks.py",
         "tasks/models/fitting.py",
         "tasks/models/formats.py",
         "tasks/models/heatmaps.py",

@@ -26,7 +26,7 @@ def asking(function, *fixtures: str) -> SimpleNamespace:
         ("keras.layers", {"tensorflow"}),
         ("mlflow", {"mlflow"}),
         ("kerastuner", set()),
-        ("tasks.models.networks", {"tensorflow"}),
+        ("tasks.networks.networks", {"tensorflow"}),
         ("tasks.models.fitting", {"tensorflow"}),
         ("tasks.tracking.runs", set()),
         ("tasks.models.no_such_module", set()),
@@ -48,7 +48,7 @@ class Server:
 
 
 def by_a_late_import() -> None:
-    from tasks.models import networks  # noqa: F401
+    from tasks.networks import networks  # noqa: F401
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def load_a_network() -> None:
     [
         (open_a_port, "server", "the port"),
         (start_a_process, "process", "the process"),
-        (load_a_network, "tensorflow", "the module tasks.models.networks"),
+        (load_a_network, "tensorflow", "the module tasks.networks.networks"),
     ],
 )
 def test_what_a_test_takes_without_its_mark_fails_it(tensorflow, server, process, take, mark, says):

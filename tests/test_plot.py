@@ -30,7 +30,7 @@ def epochs(*losses):
 @pytest.fixture
 def drawn(prepared, places, model, evaluation):
     """The steps before `plot`, with a network that has learnt nothing and a table in which every third test image is called wrongly."""
-    from tasks.models import networks
+    from tasks.networks import networks
 
     *_, audited, splits = prepared(train=20, test=8)  # few enough for one process
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split == "test"]

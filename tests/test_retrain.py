@@ -300,7 +300,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(fault, tmp_path, archive, mo
 
 
 def test_a_missing_gpu_is_one_line_and_leaves_nothing(tensorflow, tmp_path, archive, monkeypatch, capsys):
-    monkeypatch.setattr("tasks.models.gpu_diagnosis.why_no_gpu", lambda: "no driver: install it")
+    monkeypatch.setattr("tasks.networks.gpu_diagnosis.why_no_gpu", lambda: "no driver: install it")
     ends_in_one_line("no GPU", tmp_path, archive, monkeypatch, capsys)
 
 

@@ -87,7 +87,7 @@ def test_a_folder_that_has_changed_is_no_start(champion, places):
 
 
 def test_a_network_that_has_changed_since_is_no_start(places, tmp_path):
-    from tasks.models import networks
+    from tasks.networks import networks
 
     networks.save(networks.build("compact", 32), tmp_path / "compact.keras")
     networks.save(networks.build("tutorial", 32), tmp_path / "other.keras")

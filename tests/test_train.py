@@ -53,7 +53,7 @@ def test_equal_seeds_give_equal_weights_and_another_seed_others(prepared, places
 
 
 def test_the_file_holds_the_weights_of_the_kept_epoch_and_no_optimizer(prepared, places):
-    from tasks.models import networks
+    from tasks.networks import networks
 
     *_, splits = prepared()
     model = train.fn(splits, recipe(), places)

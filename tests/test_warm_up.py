@@ -15,7 +15,8 @@ MANIFEST = SimpleNamespace(table=SimpleNamespace(path=lambda places: "images.csv
 @pytest.fixture
 def rehearsed(monkeypatch):
     """The recipes of which a step was run, on a device that stands for a GPU."""
-    from tasks.models import devices, fitting
+    from tasks.models import fitting
+    from tasks.networks import devices
 
     found = []
     monkeypatch.setattr(devices, "accelerators", lambda: ["CPU:0"])
@@ -47,7 +48,7 @@ def test_no_image_is_looked_at_where_the_network_is_named(rehearsed, monkeypatch
 
 
 def test_processors_run_no_step_beforehand(rehearsed, monkeypatch):
-    from tasks.models import devices
+    from tasks.networks import devices
 
     monkeypatch.setattr(devices, "accelerators", list)
     warm_up.warm_up(MANIFEST, Training(), Places())
@@ -55,7 +56,7 @@ def test_processors_run_no_step_beforehand(rehearsed, monkeypatch):
 
 
 def test_a_failure_is_left_to_the_training(rehearsed, monkeypatch):
-    from tasks.models import devices
+    from tasks.networks import devices
 
     def refuse() -> None:
         raise RuntimeError("out of memory")

@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from tasks.images.batches import Examples, evaluation_batches, steps, training_batches
 from tasks.images.views import shape
-from tasks.models import devices
 from tasks.models.keeping import Keeper
-from tasks.models.networks import build, classifier, load
-from tasks.models.tuning import uses_xla
+from tasks.networks import devices
+from tasks.networks.networks import build, classifier, load
+from tasks.networks.tuning import uses_xla
 from tasks.records.results import Epoch
 from tasks.settings.settings import Recipe, TunedRecipe
 

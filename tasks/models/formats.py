@@ -56,7 +56,7 @@ def write(network: "keras.Model", folder: Path) -> None:
 def prepare(names: Sequence[str]) -> None:
     """Import TensorFlow where one of these formats needs it, and leave other processes their share of a GPU."""
     if set(names) - {"litert"}:
-        from tasks.models import devices, networks  # noqa: F401  with TensorFlow
+        from tasks.networks import devices, networks  # noqa: F401  with TensorFlow
 
         devices.share_memory()
 
@@ -67,6 +67,6 @@ def load(path: Path) -> Network:
         return LiteRT(path)
     if path.is_dir():
         return SavedModel(path)
-    from tasks.models import networks  # late, with TensorFlow
+    from tasks.networks import networks  # late, with TensorFlow
 
     return networks.load(path)

@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.images import loading
 from tasks.models import starting
-from tasks.models.tuning import tune_recipe
+from tasks.networks.tuning import tune_recipe
 from tasks.records.results import Splits
 from tasks.records.rows import Row, is_defect
 from tasks.settings.errors import BadInput
@@ -30,8 +30,8 @@ class Plan(NamedTuple):
 
 def planned(rows: Sequence[Row], recipe: Recipe, places: Places) -> Plan:
     """The training that the recipe means with these images on this machine, and says so where it continues from a model or cannot."""
-    from tasks.models import devices
     from tasks.models.fitting import continued
+    from tasks.networks import devices
 
     learning, watching = ([row for row in rows if row.split == split] for split in ("train", "validation"))
     here = tune_recipe(recipe, devices.device_class())

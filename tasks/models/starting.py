@@ -62,7 +62,7 @@ def start(rows: Sequence[Row], recipe: Recipe, places: Places) -> Start | str:
 
 def alike(network: Path, recipe: Recipe) -> bool:
     """Whether the weights in the file are of the shapes that the network of the recipe has now."""
-    from tasks.models import networks  # late: TensorFlow is not needed to say that there is no champion
+    from tasks.networks import networks  # late: TensorFlow is not needed to say that there is no champion
 
     there, here = (one.weights for one in (networks.load(network), networks.build(recipe.model, recipe.image_size)))
     return [tuple(one.shape) for one in there] == [tuple(one.shape) for one in here]

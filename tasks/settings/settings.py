@@ -147,7 +147,7 @@ class Recipe(Settings):
     """None: as many as so many images need, `fitting.passes`."""
     image_size: int
     batch_size: int | None = None
-    """This and the learning rate, if None, as `tasks.models.tuning` says for the device."""
+    """This and the learning rate, if None, as `tasks.networks.tuning` says for the device."""
     learning_rate: float | None = None
     seed: int
     deterministic: bool = False
@@ -199,7 +199,7 @@ class Training(Settings):
     image_size: int | None = Field(None, ge=32, le=1_024)
     """Side of the square that the network sees, in pixels."""
     batch_size: int | None = Field(None, ge=1, le=4_096)
-    """Images a step; unset: as the table in `tasks/models/tuning.py` says for the device."""
+    """Images a step; unset: as the table in `tasks/networks/tuning.py` says for the device."""
     learning_rate: float | None = Field(None, gt=0, le=1)
     """Highest learning rate of the schedule; unset: the model's own, times the root of a 32nd of the batch size."""
     seed: int = Field(0, ge=0)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tasks.models.gpu_libraries import OVERLOOKED, PACKAGES, is_overlooked
-from tasks.models.gpu_signs import DEVICES, DRIVER, Machine, Probe, look_at_machine, probe
+from tasks.networks.gpu_libraries import OVERLOOKED, PACKAGES, is_overlooked
+from tasks.networks.gpu_signs import DEVICES, DRIVER, Machine, Probe, look_at_machine, probe
 
 MANAGEMENT = "libnvidia-ml.so.1"
 """The driver's second library. TensorFlow uses no GPU without it, and says nothing."""

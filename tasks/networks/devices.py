@@ -4,8 +4,8 @@ from functools import cache
 
 import tensorflow as tf
 
-from tasks.models import gpu_diagnosis
-from tasks.models.tuning import DeviceClass, class_of
+from tasks.networks import gpu_diagnosis
+from tasks.networks.tuning import DeviceClass, class_of
 from tasks.settings.errors import BadInput
 
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tasks.models.gpu_libraries import OPENED, installed_packages, lost_files, searched_file
+from tasks.networks.gpu_libraries import OPENED, installed_packages, lost_files, searched_file
 
 DRIVER = "libcuda.so.1"
 PROBE_LIMIT = 120.0  # s; loading TensorFlow takes 3 s on an idle machine

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from gpu_logs import probed
 
-from tasks.models import gpu_signs
-from tasks.models.gpu_libraries import OPENED
-from tasks.models.gpu_signs import Machine, Probe
+from tasks.networks import gpu_signs
+from tasks.networks.gpu_libraries import OPENED
+from tasks.networks.gpu_signs import Machine, Probe
 
 ABSENT = "cannot open shared object file: No such file or directory"
 

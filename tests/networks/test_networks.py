@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tasks.images.views import shape
-from tasks.models import networks
+from tasks.networks import networks
 from tasks.settings.settings import RECIPES, ModelName
 
 NAMES = get_args(ModelName)

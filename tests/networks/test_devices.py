@@ -9,7 +9,7 @@ import pytest
 
 from tasks.settings.errors import BadInput
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 class Gpus:
@@ -27,7 +27,7 @@ class Gpus:
 
 
 def test_the_least_able_of_several_gpus_decides(monkeypatch):
-    from tasks.models import devices
+    from tasks.networks import devices
 
     Gpus(monkeypatch, (9, 0), (7, 5))
     assert devices.device_class() == "float16_gpu"
@@ -36,7 +36,7 @@ def test_the_least_able_of_several_gpus_decides(monkeypatch):
 
 
 def test_without_a_gpu_it_is_said_what_to_do(monkeypatch):
-    from tasks.models import devices, gpu_diagnosis
+    from tasks.networks import devices, gpu_diagnosis
 
     Gpus(monkeypatch)
     assert devices.device_class() == "cpu"
@@ -52,7 +52,7 @@ def test_without_a_gpu_it_is_said_what_to_do(monkeypatch):
 def test_memory_grows_with_need_on_every_gpu(monkeypatch):
     import tensorflow as tf
 
-    from tasks.models import devices
+    from tasks.networks import devices
 
     Gpus(monkeypatch, (9, 0), (8, 0))
     told = []
@@ -64,7 +64,7 @@ def test_memory_grows_with_need_on_every_gpu(monkeypatch):
 def test_a_process_that_uses_its_gpu_already_goes_on(monkeypatch):
     import tensorflow as tf
 
-    from tasks.models import devices
+    from tasks.networks import devices
 
     def refuse(gpu, grows):
         raise RuntimeError("Physical devices cannot be modified after being initialized")
@@ -92,7 +92,7 @@ def examples(count):
     labels = np.arange(count, dtype=np.int32) % 2
     pixels = generator.integers(0, 100, (count, 32, 32, 1)).astype(np.uint8) + 100 * labels[:, None, None, None]
     return Examples(pixels.astype(np.uint8), labels, np.zeros(count, np.int32))
-from tasks.models.tuning import tune_recipe
+from tasks.networks.tuning import tune_recipe
 recipe = Training(model="tutorial", epochs=3, batch_size=8).recipe().model_copy(update={"image_size": 32})
 recipe = tune_recipe(recipe, "cpu")
 fitted = fitting.fit(examples(24), examples(10), recipe, lambda history: None)

@@ -12,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from deployments import link_gpu_libraries
-from tasks.models.gpu_libraries import (
+from tasks.networks.gpu_libraries import (
     OPENED,
     OVERLOOKED,
     PACKAGES,
@@ -26,7 +26,7 @@ from tasks.models.gpu_libraries import (
     searched_file,
 )
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ASKED = {
     requirement.name: requirement.specifier
     for requirement in map(Requirement, metadata.requires("tensorflow") or [])

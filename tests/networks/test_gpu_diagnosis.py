@@ -5,10 +5,10 @@ import ctypes
 import pytest
 from gpu_logs import probed
 
-from tasks.models import gpu_diagnosis
-from tasks.models.gpu_diagnosis import old_driver, reasons
-from tasks.models.gpu_libraries import OPENED, PACKAGES
-from tasks.models.gpu_signs import Machine, Probe
+from tasks.networks import gpu_diagnosis
+from tasks.networks.gpu_diagnosis import old_driver, reasons
+from tasks.networks.gpu_libraries import OPENED, PACKAGES
+from tasks.networks.gpu_signs import Machine, Probe
 
 ALL = frozenset(PACKAGES.values())
 HEALTHY = Machine(cards=1, device_files=True, smi="", packages=ALL, driver=12080)

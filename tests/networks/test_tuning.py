@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
-from tasks.models import tuning
-from tasks.models.tuning import DeviceClass, class_of, tune_recipe, uses_xla
+from tasks.networks import tuning
+from tasks.networks.tuning import DeviceClass, class_of, tune_recipe, uses_xla
 from tasks.settings.settings import ModelName, Training
 
 ALL = get_args(DeviceClass)

@@ -1,0 +1,1 @@
+"""Networks: the networks, and the devices that they run on. Nothing that trains or judges."""
