@@ -27,7 +27,7 @@ from deployments.automations import apply
 from deployments.pools import IMAGE, INSIDE, TYPES, Type, template
 from flows.watch import FORM, fill_form, form_settings
 from tasks.settings.settings import Places
-from tasks.runs.server_access import authenticate_or_exit
+from tasks.pipeline.server_access import authenticate_or_exit
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 

@@ -2,7 +2,7 @@
 
 python deployments/mlflow_server.py [--port 5000]
 
-Who may write to the registry decides which model is in use. tasks/runs/local_auth.py says where the password is.
+Who may write to the registry decides which model is in use. tasks/pipeline/local_auth.py says where the password is.
 """
 
 import os
@@ -21,8 +21,8 @@ from tasks.tracking import registry, runs
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput
-from tasks.runs.last import resolve_model
-from tasks.runs.local_auth import auth_file, local_auth
+from tasks.pipeline.last_run import resolve_model
+from tasks.pipeline.local_auth import auth_file, local_auth
 
 LEAST = 12  # characters of a password, as MLflow wants it
 CONFIG = """\

@@ -21,7 +21,7 @@ from tasks.tracking import registry
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput
-from tasks.runs.last import nothing_in_use, resolve_model
+from tasks.pipeline.last_run import nothing_in_use, resolve_model
 
 
 class ServeArguments(Arguments):

@@ -3,7 +3,7 @@
 python deployments/server.py [--host 127.0.0.1] [--port 4200] [other options of `prefect server start`]
 
 Who reaches a Prefect server without a password can run any code as its workers, and so can a web page in a browser on this machine.
-tasks/runs/local_auth.py says where the password is.
+tasks/pipeline/local_auth.py says where the password is.
 
 A statement that finds the database locked leaves its cursor open. Python 3.11 resets such a cursor when the garbage collector frees it,
 and waits in the event loop for a connection that itself waits for the lock: nothing is answered until SQLite's 60 s are over.
@@ -25,7 +25,7 @@ import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when 
 from aiosqlite.cursor import Cursor
 
 from tasks.settings.cli import exit_status
-from tasks.runs.local_auth import auth_file, local_auth
+from tasks.pipeline.local_auth import auth_file, local_auth
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ def serve() -> None:
     asked, others = parser.parse_known_args()
     os.environ |= closed(asked.host, asked.port)
     # Late: it imports Prefect, which now reads these settings.
-    from tasks.runs.server_access import protect_database, require_database
+    from tasks.pipeline.server_access import protect_database, require_database
 
     protect_database()
     require_database()

@@ -24,7 +24,7 @@ from tasks.tracking.addresses import parted
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput
-from tasks.runs.last import resolve_model
+from tasks.pipeline.last_run import resolve_model
 from tasks.settings.messages import cell, show
 from tasks.runs.outcome import versions
 from tasks.settings.redaction import redacted
@@ -102,7 +102,7 @@ def server() -> str:
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
 
-    from tasks.runs.server_access import authenticate
+    from tasks.pipeline.server_access import authenticate
 
     try:
         authenticate()

@@ -23,9 +23,9 @@ from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
-from tasks.runs.last import nothing_in_use, resolve_model
+from tasks.pipeline.last_run import nothing_in_use, resolve_model
 from tasks.runs.markdown import code, table
-from tasks.runs.server_access import authenticate_or_exit
+from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.sources.folder import shortened
 
 authenticate_or_exit()  # by the local password, where the server is on this machine

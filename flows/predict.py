@@ -24,7 +24,7 @@ from tasks.tracking import registry
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput
-from tasks.runs.last import model_of, nothing_in_use, read_run, resolve_model
+from tasks.pipeline.last_run import model_of, nothing_in_use, read_run, resolve_model
 from tasks.settings.terminal import bar
 from tasks.storage.tables import write_rows
 from tasks.sources.folder import is_image, left_out, look_through, shortened

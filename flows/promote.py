@@ -23,8 +23,8 @@ from tasks.tracking import registry, runs
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import MODEL, Places
 from tasks.settings.errors import BadInput
-from tasks.runs.last import resolve_model
-from tasks.runs.server_access import authenticate_or_exit
+from tasks.pipeline.last_run import resolve_model
+from tasks.pipeline.server_access import authenticate_or_exit
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 

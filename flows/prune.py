@@ -13,10 +13,10 @@ from tasks.settings.messages import say, without_secrets
 from prefect import flow
 from pydantic import Field
 
-from tasks.runs import retention
+from tasks.pipeline import retention
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
-from tasks.runs.server_access import authenticate_or_exit
+from tasks.pipeline.server_access import authenticate_or_exit
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 

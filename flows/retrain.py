@@ -35,7 +35,7 @@ from tasks.plot import plot
 from tasks.release import Candidate, known, release
 from tasks.runs import page, report
 from tasks.tracking import registry, runs
-from tasks.runs.caching import Steps
+from tasks.pipeline.step_cache import Steps
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.settings import Config, Places, Recipe
 from tasks.runs.card import without_front_matter
@@ -44,8 +44,8 @@ from tasks.storage.files import sweep, usable
 from tasks.runs.outcome import Found, Outcome, code, facts, new_run_id, write_run
 from tasks.records.results import Arrival, Corrections, Release, Source, Splits
 from tasks.settings.redaction import redacted
-from tasks.runs.retention import using
-from tasks.runs.server_access import require_database
+from tasks.pipeline.retention import using
+from tasks.pipeline.server_access import require_database
 from tasks.sources.arrivals import arrivals
 from tasks.dataset.corrections import corrections
 from tasks.sources.news import unused

@@ -44,11 +44,11 @@ from tasks.settings.settings import Config, Places
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.storage.files import alone, usable
-from tasks.runs.last import as_last_time, last_config, last_run, own_model, whole
+from tasks.pipeline.last_run import as_last_time, last_config, last_run, own_model, whole
 from tasks.runs.markdown import of
 from tasks.settings.messages import say, warn, without_secrets
-from tasks.runs.retention import under_way
-from tasks.runs.server_access import authenticate_or_exit
+from tasks.pipeline.retention import under_way
+from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.sources.news import Fresh, News, news, remember, rests_until, told
 
 authenticate_or_exit()  # by the local password, where the server is on this machine

@@ -11,9 +11,9 @@ from tasks.dataset.duplicates import Copy, changed_copies, exact_copies
 from tasks.dataset.grouping import Known, led
 from tasks.dataset.near_duplicates import Pairs, alike
 from tasks.images.thumbnails import thumbnails
+from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Manifest
 from tasks.records.rows import BASE, Member, Row
-from tasks.runs.caching import same_step
 from tasks.settings.messages import say
 from tasks.settings.settings import Auditing, Places
 from tasks.storage.tables import read_table, store_table

@@ -10,9 +10,9 @@ from tasks.models.calibration import temperature
 from tasks.models.decisions import Decision, Evidence
 from tasks.models.judging import judge, look
 from tasks.models.metrics import Prediction, review_reasons, score
+from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Evaluation, Model, Score, Splits
 from tasks.records.rows import Row, is_defect
-from tasks.runs.caching import same_step
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
 from tasks.settings.settings import Evaluation as Settings

@@ -13,9 +13,9 @@ from tasks.images import loading
 from tasks.images.appearance import appearance
 from tasks.models import bundle, decisions, formats, parity
 from tasks.models.metrics import Prediction
+from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
 from tasks.records.rows import Row
-from tasks.runs.caching import same_step
 from tasks.runs.card import Evidence, Subject, card
 from tasks.settings.messages import say
 from tasks.settings.settings import Evaluation as Costs

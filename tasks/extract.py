@@ -5,9 +5,9 @@ from pathlib import Path
 
 from prefect import task
 
+from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Archive, ImageFolder
 from tasks.records.rows import Entry, stored
-from tasks.runs.caching import same_step
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
 from tasks.sources.archive import files_in, unpack

@@ -5,8 +5,8 @@ import shutil
 from prefect import State, Task, task
 from prefect.client.schemas import TaskRun
 
+from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Archive, Source
-from tasks.runs.caching import same_step
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Places, Sample

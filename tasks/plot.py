@@ -12,9 +12,9 @@ from tasks.images.evidence import Picture, pictures
 from tasks.images.sheets import SIDE, Shelf, Tile, sheet, wrapped
 from tasks.models import cases, decisions
 from tasks.models.metrics import Prediction
+from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
 from tasks.records.rows import Row, stored
-from tasks.runs.caching import same_step
 from tasks.settings.escaping import for_picture
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places

@@ -11,9 +11,9 @@ from tasks.dataset.duplicates import Copy
 from tasks.dataset.group_split import assign
 from tasks.images.baselines import lookup, shortcuts
 from tasks.images.thumbnails import thumbnails
+from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Manifest, Splits
 from tasks.records.rows import SPLITS, Member, Row, is_defect
-from tasks.runs.caching import same_step
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, Splitting

@@ -15,9 +15,9 @@ from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 
 from tasks.models.lessons import Plan, Shown, planned, shown
+from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Epoch, Model, Splits
 from tasks.records.rows import Content, Row
-from tasks.runs.caching import same_step
 from tasks.runs.spent import Spent
 from tasks.settings.messages import say
 from tasks.settings.settings import Places, Recipe

@@ -13,9 +13,9 @@ from tasks.dataset.labels import Corrected, label_change_summary, mend, settle
 from tasks.dataset.origins import origins
 from tasks.images.decoding import UPRIGHT
 from tasks.images.statistics import Look, looks
+from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Arrival, Corrections, ImageFolder, Manifest
 from tasks.records.rows import Entry, Refusal, Row, place, stored
-from tasks.runs.caching import same_step
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, Validation

@@ -9,7 +9,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 import pytest
 
 from tasks.fetch import fetch
-from tasks.runs.caching import as_text
+from tasks.pipeline.step_cache import as_text
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Fetch, Sample
 from tasks.sources.locate import locate

@@ -25,8 +25,8 @@ IMPORTERS = {  # library: the files that may import it, anywhere in them
     },
     "ai_edge_litert": {"tasks/models/formats.py"},
     "prefect": {
-        "tasks/runs/caching.py",
-        "tasks/runs/server_access.py",
+        "tasks/pipeline/step_cache.py",
+        "tasks/pipeline/server_access.py",
         "flows/",
         *(f"tasks/{verb}.py" for verb in VERBS),
     },

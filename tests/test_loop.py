@@ -27,7 +27,7 @@ from composed import composed
 from conftest import free_port, until
 
 from deployments.up import descendants
-from tasks.runs.local_auth import local_auth
+from tasks.pipeline.local_auth import local_auth
 from tasks.sources.synthetic.plan import Row
 from tasks.sources.synthetic.sample import take_part
 

@@ -8,7 +8,7 @@ from loopback import Served, serving
 
 from deployments import mlflow_server
 from deployments.mlflow_server import serve
-from tasks.runs.local_auth import local_auth
+from tasks.pipeline.local_auth import local_auth
 from tasks.settings.errors import BadInput
 
 PATHS = ("/", "/version", "/graphql", "/ajax-api/2.0/mlflow/experiments/search?max_results=1", "/signup", "/docs")

@@ -12,9 +12,9 @@ from conftest import copied, put_into_use, write_model_folder
 from flows import prune as flow
 from flows.promote import listed
 from tasks.models import bundle
+from tasks.pipeline import retention
 from tasks.records.results import Release
 from tasks.records.rows import Row, place, stored
-from tasks.runs import retention
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage import result_cache
@@ -248,7 +248,7 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
 
 
 def test_while_a_run_is_under_way_nothing_goes(history, places):
-    code = "import sys; from tasks.settings.settings import Places; from tasks.runs.retention import using\n"
+    code = "import sys; from tasks.settings.settings import Places; from tasks.pipeline.retention import using\n"
     code += "with using(Places(data=sys.argv[1])): print('on', flush=True); sys.stdin.read()"
     running = subprocess.Popen(
         [sys.executable, "-c", code, places.data], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -20,8 +20,8 @@ from kaggle_emulator import Emulator
 from prefect.settings import PREFECT_API_URL
 
 from flows import retrain as flow
+from tasks.pipeline.last_run import resolve_model
 from tasks.records.results import Release
-from tasks.runs.last import resolve_model
 from tasks.settings.cli import exit_status
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config, Places

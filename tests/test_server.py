@@ -19,7 +19,7 @@ from loopback import Served, serving
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from tasks.runs.local_auth import local_auth
+from tasks.pipeline.local_auth import local_auth
 
 FOREIGN = {"Origin": "http://evil.example", "Host": "evil.example"}
 OPEN = {"/api/health", "/api/ready"}

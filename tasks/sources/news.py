@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from tasks.dataset.corrections import believed, corrections
 from tasks.dataset.labels import CONFLICT, EXCLUDED, label_change, label_change_summary, mend
+from tasks.pipeline.last_run import last_run, section_of
 from tasks.records.results import Arrival, Source
 from tasks.records.rows import BASE, Entry
-from tasks.runs.last import last_run, section_of
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Fetch, Places

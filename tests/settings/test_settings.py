@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from tasks.runs.caching import as_text
+from tasks.pipeline.step_cache import as_text
 from tasks.settings.cli import SHORT
 from tasks.settings.settings import RECIPES, Champion, Classes, Config, Fetch, Places, Settings, Splitting, Training
 

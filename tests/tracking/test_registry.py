@@ -8,8 +8,8 @@ from conftest import put_into_use, write_model_folder
 
 from flows import doctor, judge, predict, promote, retrain, watch
 from tasks.models import bundle
+from tasks.pipeline import retention
 from tasks.records.results import Release
-from tasks.runs import retention
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config, Places
 from tasks.storage.files import tree_digest

@@ -16,8 +16,8 @@ from prefect.settings import (
 )
 
 from deployments.server import closed
-from tasks.runs.local_auth import local_auth
-from tasks.runs.server_access import (
+from tasks.pipeline.local_auth import local_auth
+from tasks.pipeline.server_access import (
     SCRIPTS,
     authenticate,
     authenticate_or_exit,

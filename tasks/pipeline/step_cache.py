@@ -20,9 +20,9 @@ from prefect.results import ResultRecord, ResultRecordMetadata
 from prefect.serializers import JSONSerializer
 from pydantic import BaseModel, PrivateAttr
 
+from tasks.pipeline import step_record
+from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.records.results import Record, Release
-from tasks.runs import step_record
-from tasks.runs.server_access import authenticate_or_exit
 from tasks.settings.messages import say, without_secrets
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_and_libraries

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from prefect.context import refresh_global_settings_context
 from prefect.settings import get_current_settings
 
-from tasks.runs.local_auth import local_auth
+from tasks.pipeline.local_auth import local_auth
 from tasks.settings.errors import BadInput
 from tasks.settings.machine_faults import machine_fault
 from tasks.settings.messages import warn

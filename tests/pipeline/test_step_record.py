@@ -9,8 +9,8 @@ from types import MappingProxyType
 import pytest
 from prefect.serializers import JSONSerializer
 
+from tasks.pipeline import step_record
 from tasks.records.results import Archive, Exports, Splits
-from tasks.runs import step_record
 from tasks.storage.files import File
 
 RESULT = {"file": {"place": "data", "name": "archives/a.zip", "sha256": "ab" * 32}, "bytes": 3}

@@ -9,8 +9,8 @@ import pytest
 from conftest import run_folder
 
 from flows.watch import WatchArguments
-from tasks.runs import last as noun
-from tasks.runs.last import (
+from tasks.pipeline import last_run as noun
+from tasks.pipeline.last_run import (
     as_last_time,
     last_config,
     last_run,

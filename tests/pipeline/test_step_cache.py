@@ -18,9 +18,9 @@ from prefect.transactions import transaction
 from prefect.utilities.callables import call_with_parameters, get_call_parameters
 
 from tasks.fetch import fetch
+from tasks.pipeline import step_cache, step_record
+from tasks.pipeline.step_cache import RecordFolder, Steps, as_text, same_step
 from tasks.records.results import Archive, Arrival, Exports, ImageFolder, Manifest, Origin, Record, Source, Spread
-from tasks.runs import caching, step_record
-from tasks.runs.caching import RecordFolder, Steps, as_text, same_step
 from tasks.settings.settings import Classes, Fetch, Places, Splitting, Training
 from tasks.split import split
 from tasks.storage.files import File
@@ -308,7 +308,7 @@ def test_a_record_that_may_not_be_read_is_a_miss_too_whoever_owns_it(store, monk
 
     with monkeypatch.context() as patched:
         patched.setattr(step_record, "content_of", refuse)
-        patched.setattr(caching, "erase", refuse)
+        patched.setattr(step_cache, "erase", refuse)
         assert not store.exists(KEY)
     assert capsys.readouterr().out.endswith("is no record of this step ([Errno 13] Permission denied): made again\n")
 

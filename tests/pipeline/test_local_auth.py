@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runs import local_auth as module
-from tasks.runs.local_auth import auth_file, local_auth
+from tasks.pipeline import local_auth as module
+from tasks.pipeline.local_auth import auth_file, local_auth
 from tasks.settings.errors import BadInput
 
 

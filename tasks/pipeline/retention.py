@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from tasks.pipeline.last_run import last_run, model_of, registered_models, section_of
+from tasks.pipeline.step_record import content_of
 from tasks.records.rows import shelf
-from tasks.runs.last import last_run, model_of, registered_models, section_of
-from tasks.runs.step_record import content_of
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
