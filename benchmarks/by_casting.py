@@ -17,7 +17,7 @@ from benchmarks import training
 from benchmarks.apart import apart
 from benchmarks.folds import counts, dealt, errors, intervals, sided, summary
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
-from tasks.models.metrics import Prediction
+from tasks.evaluation.metrics import Prediction
 from tasks.settings.settings import ModelName, Splitting, Training
 
 WORST = 12  # castings in the list of errors of a model

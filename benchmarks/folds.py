@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from tasks.dataset.group_split import draw, leaders, share, strata
-from tasks.models.metrics import Prediction, auc
+from tasks.evaluation.metrics import Prediction, auc
 from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Splitting

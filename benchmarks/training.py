@@ -7,7 +7,7 @@ from contextlib import redirect_stdout
 from typing import NamedTuple
 
 from benchmarks.apart import peak_bytes
-from tasks.models.metrics import Prediction
+from tasks.evaluation.metrics import Prediction
 from tasks.records.results import Evaluation, Model, Splits
 from tasks.records.rows import SPLITS, Row
 from tasks.settings.settings import Champion, Classes, Places, Training

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from prefect import task
 
-from tasks.models import costs, novelty
+from tasks.evaluation import costs
+from tasks.evaluation.metrics import Prediction, review_reasons, score
+from tasks.models import novelty
 from tasks.models.calibration import temperature
 from tasks.models.decisions import Decision, Evidence
 from tasks.models.judging import judge, look
-from tasks.models.metrics import Prediction, review_reasons, score
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Evaluation, Model, Score, Splits
 from tasks.records.rows import Row, is_defect

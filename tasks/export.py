@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from prefect import task
 
+from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
 from tasks.images.appearance import appearance
 from tasks.models import bundle, decisions, formats, parity
-from tasks.models.metrics import Prediction
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
 from tasks.records.rows import Row

@@ -7,11 +7,11 @@ import numpy as np
 from prefect import task
 
 from tasks.dataset.duplicates import Copy
+from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
 from tasks.images.evidence import Picture, pictures
 from tasks.images.sheets import SIDE, Shelf, Tile, sheet, wrapped
 from tasks.models import cases, decisions
-from tasks.models.metrics import Prediction
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
 from tasks.records.rows import Row, stored

@@ -7,10 +7,11 @@ from typing import NamedTuple
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.models import bundle, gate
-from tasks.models.duels import Pair
+from tasks.evaluation import promotion_rules
+from tasks.evaluation.comparison import Pair
+from tasks.evaluation.metrics import Prediction
+from tasks.models import bundle
 from tasks.models.judging import judge_by
-from tasks.models.metrics import Prediction
 from tasks.records.results import Evaluation, Exports, Model, Release, Rule, Splits, Verdict
 from tasks.records.rows import BASE, Row
 from tasks.settings.errors import BadInput
@@ -64,8 +65,8 @@ class Candidate(NamedTuple):
     def alone(self) -> list[Rule]:
         """What it shows by itself."""
         return [
-            *gate.accepted(self.evaluation.test, self.acceptance),
-            *gate.exported(self.exports, self.acceptance),
+            *promotion_rules.accepted(self.evaluation.test, self.acceptance),
+            *promotion_rules.exported(self.exports, self.acceptance),
         ]
 
     def question(self, champion: registry.Version | None) -> str:
@@ -101,10 +102,10 @@ def in_use(rules: Sequence[Rule], champion: registry.Version, places: Places) ->
     if noted and runs.undecided(champion.tracked, places):  # a run was killed as soon as it had promoted
         registry.settle(places)
         runs.decide(champion.tracked, noted, places)
-    broken = gate.broken(rules)
+    broken = promotion_rules.broken(rules)
     return Release(
         verdict="kept" if broken else "promoted",
-        reason=f"it is in use already, and by today's limits it would not be promoted: {gate.told(broken)}"
+        reason=f"it is in use already, and by today's limits it would not be promoted: {promotion_rules.told(broken)}"
         if broken
         else champion.reason,
         version=champion.number,
@@ -142,7 +143,7 @@ def turned_down(version: registry.Version, why: str, champion: registry.Version 
     )
 
 
-def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, places: Places) -> gate.Rival:
+def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, places: Places) -> promotion_rules.Rival:
     """Ask the model in use about the test images that it has not learned from, unless it knows nothing of the source.
 
     A source is known by one photograph that the model has learned from, whether it came with a source or arrived. What arrives now
@@ -155,15 +156,15 @@ def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, p
     try:
         bundle.obtained(champion, places)
     except BadInput as gone:
-        return gate.Rival(champion.number, unusable=str(gone))
+        return promotion_rules.Rival(champion.number, unusable=str(gone))
     learnt = bundle.learnt(champion.model, places)
     source = {row.sha256 for row in rows if row.origin == BASE}
     if learnt and not source & learnt:
-        return gate.Rival(champion.number, unknown_source=len(source))
+        return promotion_rules.Rival(champion.number, unknown_source=len(source))
     compared = [(row, one) for row, one in zip(test, judged, strict=True) if row.sha256 not in learnt]
     answers = judge_by(champion.model, [row for row, _ in compared], places)
     seen = {row.origin for row in rows if row.sha256 in learnt}
-    return gate.Rival(
+    return promotion_rules.Rival(
         champion.number,
         pairs=[Pair(one, answer) for (_, one), answer in zip(compared, answers, strict=True)],
         left_out=len(test) - len(compared),
@@ -178,7 +179,7 @@ def settle(candidate: Candidate) -> Release:
     before = champion.number if champion else None
     tracked = runs.begin(candidate.question(champion), candidate.run_id, places)
     rival = beside(champion, splits, candidate.evaluation, places) if champion else None
-    ruled = gate.ruled(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
+    ruled = promotion_rules.ruled(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
     unknown = bool(rival and rival.unknown_source)
     waits = unknown or acceptance.require_approval
     verdict: Verdict = "kept" if not ruled.promote else "waiting" if waits else "promoted"

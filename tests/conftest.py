@@ -27,7 +27,8 @@ from PIL import Image
 os.environ["RECAST_AUTH_FILE"] = str(Path(__file__).parents[1] / ".pytest_cache/recast-auth")
 
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
-from tasks.models import bundle, gate
+from tasks.evaluation import promotion_rules
+from tasks.models import bundle
 from tasks.models.decisions import Decision
 from tasks.records.results import (
     Audit,
@@ -270,8 +271,8 @@ def evaluation(places: Places, model: Model) -> Evaluation:
 
 
 def judged(places: Places, model: Model) -> Evaluation:
-    from tasks.models import metrics  # late, with SciPy: most tests need neither
-    from tasks.models.metrics import Prediction
+    from tasks.evaluation import metrics  # late, with SciPy: most tests need neither
+    from tasks.evaluation.metrics import Prediction
 
     chances = {"def_front": [0.1, *[0.9] * 9], "ok_front": [0.8, 0.7, *[0.2] * 8]}
     decision = Decision(classes=Classes(), model="compact", network_sha256=model.file.sha256, view="raw", image_size=75)
@@ -400,8 +401,8 @@ def untrained(tensorflow, process, once, photograph: Callable[..., bytes]) -> tu
 
 def export_untrained(photograph: Callable[..., bytes], top: Path) -> tuple:
     from tasks.evaluate import evaluate
+    from tasks.evaluation.metrics import Prediction
     from tasks.export import export
-    from tasks.models.metrics import Prediction
     from tasks.networks import networks
     from tasks.storage.tables import read_table
 
@@ -485,7 +486,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     exports = foldered(model, evaluation, places)
     run_id = "20261122-161500-compact-1f3a"
     candidate = Candidate(splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id, places)
-    ruled = gate.ruled(candidate.alone, None, splits.classes, config.evaluation, config.acceptance)
+    ruled = promotion_rules.ruled(candidate.alone, None, splits.classes, config.evaluation, config.acceptance)
     return Outcome(
         run_id=run_id,
         started=datetime(2026, 11, 22, 16, 15, tzinfo=UTC),

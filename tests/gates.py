@@ -1,7 +1,7 @@
 """Gates: pairs of judgements for the tests of duels and of the gate."""
 
-from tasks.models.duels import Pair
-from tasks.models.metrics import Prediction
+from tasks.evaluation.comparison import Pair
+from tasks.evaluation.metrics import Prediction
 
 
 def judged(decision: str, label: str, group: str, origin: str = "base") -> Prediction:

@@ -17,7 +17,7 @@ from benchmarks import audit, by_casting, folds, input_pipeline, new_camera, pre
 from benchmarks.apart import apart, peak_bytes
 from benchmarks.prepared import Prepared
 from benchmarks.training import splits_of
-from tasks.models.metrics import Prediction
+from tasks.evaluation.metrics import Prediction
 from tasks.records.rows import BASE, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Sample, Splitting

@@ -4,8 +4,8 @@ import pytest
 import yaml
 from nasty import NASTY
 
+from tasks.evaluation.metrics import Prediction
 from tasks.models import decisions
-from tasks.models.metrics import Prediction
 from tasks.models.novelty import Known
 from tasks.records.results import Format
 from tasks.runs.card import Evidence, Subject, card, without_front_matter

@@ -5,11 +5,11 @@ import pytest
 from conftest import copied
 
 from tasks.evaluate import DOUBTFUL, evaluate, learnt
+from tasks.evaluation.metrics import Prediction
 from tasks.images.views import NO_RING
 from tasks.models import decisions, formats
 from tasks.models.decisions import Evidence
 from tasks.models.judging import UNSEEN, judge, look
-from tasks.models.metrics import Prediction
 from tasks.records.rows import Row
 from tasks.settings.settings import Classes, Evaluation
 from tasks.storage.tables import read_table

@@ -4,10 +4,10 @@ import pytest
 from conftest import copied
 
 from tasks.evaluate import evaluate
+from tasks.evaluation.metrics import Prediction
 from tasks.export import export
 from tasks.models import bundle, judging
 from tasks.models.judging import judge_by
-from tasks.models.metrics import Prediction
 from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Evaluation, Places

@@ -9,8 +9,8 @@ from PIL import Image
 
 from tasks import plot as verb
 from tasks.dataset.duplicates import Copy
+from tasks.evaluation.metrics import Prediction, score
 from tasks.models.decisions import Decision
-from tasks.models.metrics import Prediction, score
 from tasks.records.results import Epoch
 from tasks.records.rows import Row
 from tasks.settings.settings import Classes

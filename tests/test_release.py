@@ -8,8 +8,8 @@ from conftest import write_model_folder
 from mlflow.exceptions import MlflowException
 
 from tasks import release as verb
+from tasks.evaluation.metrics import Prediction
 from tasks.models import bundle
-from tasks.models.metrics import Prediction
 from tasks.records.results import Exports, Format, Splits
 from tasks.records.rows import Row
 from tasks.release import Candidate, release
@@ -274,7 +274,7 @@ def test_a_candidate_that_is_in_use_counts_as_decided(released, places):
 
 def test_the_same_question_is_decided_once(released, monkeypatch):
     first = released("aa", STRICT)
-    monkeypatch.setattr(verb.gate, "ruled", lambda *_: pytest.fail("it was decided again"))
+    monkeypatch.setattr(verb.promotion_rules, "ruled", lambda *_: pytest.fail("it was decided again"))
     again = released("aa", STRICT, "run 2")
     assert again == first.model_copy(update={"cached": True})
     assert again.decided_in == "run 1"
@@ -386,7 +386,7 @@ def test_a_candidate_that_another_machine_overtook_is_decided_again(released, pl
     released("bb", LAX, "run 2", champion=contrary)
     registry.rollback("was taken back", places)
     registry.withdraw(2, None, places)
-    ruled, turns = verb.gate.ruled, []
+    ruled, turns = verb.promotion_rules.ruled, []
 
     def overtaken(*asked):
         turns.append(asked)
@@ -394,7 +394,7 @@ def test_a_candidate_that_another_machine_overtook_is_decided_again(released, pl
             registry.promote(2, 1, places)
         return ruled(*asked)
 
-    monkeypatch.setattr(verb.gate, "ruled", overtaken)
+    monkeypatch.setattr(verb.promotion_rules, "ruled", overtaken)
     decided = released("cc", LAX, "run 3", champion=contrary)
     assert (decided.verdict, decided.champion_before) == ("promoted", 2)
     assert [(one.number, *one.aliases) for one in registry.versions(places)] == [

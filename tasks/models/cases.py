@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
 from tasks.images.evidence import Picture
 from tasks.images.sheets import GAP, INK, LINE, PAPER, Shelf, Tile, above, letters, sheet, wrapped
 from tasks.images.views import NO_RING
 from tasks.models import heatmaps
 from tasks.models.decisions import POOR_RING, Decision
-from tasks.models.metrics import Prediction
 from tasks.records.rows import Row, stored
 from tasks.settings.settings import Classes, Places
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
 from tasks.images.views import ViewName
 from tasks.models import bundle, inference
 from tasks.models.decisions import Decision, Evidence
 from tasks.models.formats import Network
-from tasks.models.metrics import Prediction
 from tasks.models.prediction import Predictor
 from tasks.records.rows import Row
 from tasks.settings.settings import Places

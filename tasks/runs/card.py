@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from tasks.evaluation.metrics import Prediction
 from tasks.models.decisions import Decision
-from tasks.models.metrics import Prediction
 from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Score, Splits
 from tasks.runs import dataset, judgement
 from tasks.runs.markdown import code, counts, number_of, of, table

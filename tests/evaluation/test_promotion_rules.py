@@ -3,9 +3,9 @@
 import pytest
 from gates import pairs
 
-from tasks.models import gate
-from tasks.models.duels import duel
-from tasks.models.gate import Rival
+from tasks.evaluation import promotion_rules
+from tasks.evaluation.comparison import duel
+from tasks.evaluation.promotion_rules import Rival
 from tasks.records.results import Exports, Format, Rule
 from tasks.settings.settings import Acceptance, Classes, Evaluation
 
@@ -15,7 +15,7 @@ BAD = FINE.model_copy(update={"figure": "9 of 10 (90.00%)", "kept": False})
 
 
 def ruled(rival: Rival | None, *alone: Rule):
-    return gate.ruled(alone or (FINE,), rival, Classes(), COSTS, LIMITS)
+    return promotion_rules.ruled(alone or (FINE,), rival, Classes(), COSTS, LIMITS)
 
 
 def test_the_first_model_needs_acceptance_alone():
@@ -119,14 +119,14 @@ def exports(**changed) -> Exports:
     ],
 )
 def test_every_format_decides_alike_and_is_small_and_quick(changed, name):
-    rules = gate.exported(exports(**changed), LIMITS)
+    rules = promotion_rules.exported(exports(**changed), LIMITS)
     assert len(rules) == 6
-    assert [rule.name for rule in gate.broken(rules)] == ([name] if name else [])
+    assert [rule.name for rule in promotion_rules.broken(rules)] == ([name] if name else [])
 
 
 def test_a_test_without_a_good_part_breaks_no_limit(evaluation):
     none = evaluation.test.model_copy(update={"good": 0, "rejects_decided": 0})
-    assert not gate.broken(gate.accepted(none, LIMITS)[1:2])
+    assert not promotion_rules.broken(promotion_rules.accepted(none, LIMITS)[1:2])
 
 
 def test_a_model_in_use_that_knows_nothing_of_the_source_is_compared_by_nobody():
@@ -148,7 +148,7 @@ def test_a_ruling_says_yes_or_no_and_bears_its_rules():
 
 
 def test_the_limits_of_the_decisions_are_named(evaluation):
-    names = [rule.name for rule in gate.accepted(evaluation.test, LIMITS)]
+    names = [rule.name for rule in promotion_rules.accepted(evaluation.test, LIMITS)]
     assert names == ["defects that escape", "good parts rejected", "images for a person"]
 
 
@@ -169,10 +169,12 @@ def test_a_share_at_its_limit_is_kept_and_one_beyond_is_not(evaluation):
         "reviews_decided": 50,
     }
     at = evaluation.test.model_copy(update=counts)
-    assert [rule.figure for rule in gate.accepted(at, limits)] == ["5 of 100 (5.00%)"] * 2 + ["50 of 200 (25.00%)"]
-    assert not gate.broken(gate.accepted(at, limits))
+    assert [rule.figure for rule in promotion_rules.accepted(at, limits)] == ["5 of 100 (5.00%)"] * 2 + [
+        "50 of 200 (25.00%)"
+    ]
+    assert not promotion_rules.broken(promotion_rules.accepted(at, limits))
     for number, name in enumerate(("escapes_decided", "rejects_decided", "reviews_decided")):
-        beyond = gate.accepted(at.model_copy(update={name: counts[name] + 1}), limits)
+        beyond = promotion_rules.accepted(at.model_copy(update={name: counts[name] + 1}), limits)
         assert [rule.kept for rule in beyond] == [other != number for other in range(3)]
 
 
@@ -181,6 +183,6 @@ def test_a_new_origin_on_which_both_cost_the_same_is_learnt():
 
 
 def test_a_format_at_its_limits_is_kept():
-    rules = gate.exported(exports(bytes=200_000_000, milliseconds=1_000), LIMITS)
-    assert not gate.broken(rules)
+    rules = promotion_rules.exported(exports(bytes=200_000_000, milliseconds=1_000), LIMITS)
+    assert not promotion_rules.broken(rules)
     assert [rule.figure for rule in rules[4:]] == ["200.0 MB", "1000.0 ms"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.models.resampling import castings
+from tasks.evaluation.bootstrap import castings
 from tasks.settings.settings import Evaluation
 
 SETTINGS = Evaluation()

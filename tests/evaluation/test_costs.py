@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.models.costs import cost, mean_costs, review_band, threshold
+from tasks.evaluation.costs import cost, mean_costs, review_band, threshold
 from tasks.settings.settings import Classes, Evaluation
 
 DEAR = Evaluation(escape_cost=50, false_reject_cost=2, review_cost=0.5)

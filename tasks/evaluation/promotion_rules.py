@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tasks.models.duels import Pair, duel
+from tasks.evaluation.comparison import Pair, duel
 from tasks.records.results import MAX_DIFFERENCE, Exports, Rule, Score
 from tasks.settings.settings import Acceptance, Classes, Evaluation
 

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from tasks.models.costs import cost
-from tasks.models.metrics import Prediction
+from tasks.evaluation.costs import cost
+from tasks.evaluation.metrics import Prediction
 from tasks.settings.settings import Classes, Evaluation
 
 if TYPE_CHECKING:

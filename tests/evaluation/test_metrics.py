@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tasks.models.metrics import Prediction, auc, exact_interval, log_loss, review_reasons, score
+from tasks.evaluation.metrics import Prediction, auc, exact_interval, log_loss, review_reasons, score
 from tasks.settings.settings import Classes, Evaluation
 
 CLASSES, SETTINGS = Classes(), Evaluation()

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.models.costs import mean_costs, threshold
-from tasks.models.resampling import castings
+from tasks.evaluation.bootstrap import castings
+from tasks.evaluation.costs import mean_costs, threshold
 from tasks.records.results import Interval, Score
 from tasks.settings.settings import Classes, Evaluation
 

@@ -4,8 +4,8 @@ import pytest
 from gates import pairs
 from scipy import stats
 
-from tasks.models import duels
-from tasks.models.duels import Pair, duel
+from tasks.evaluation import comparison
+from tasks.evaluation.comparison import Pair, duel
 from tasks.settings.settings import Classes, Evaluation
 
 COSTS = Evaluation()
@@ -50,7 +50,7 @@ def test_many_small_gains_do_not_buy_a_few_escapes():
     [([], 1.0), ([3.0], 0.5), ([-3.0], 1.0), ([1.0, 1.0], 0.25), ([1.0, -2.0], 0.75), ([1.0] * 5, 1 / 32)],
 )
 def test_the_share_of_flips_that_cost_as_much_is_exact_for_a_few_castings(dearer, p):
-    assert duels.flipped_p(dearer) == pytest.approx(p)
+    assert comparison.flipped_p(dearer) == pytest.approx(p)
 
 
 def test_the_chance_of_a_dearer_figure_stands_behind_it():
@@ -69,17 +69,17 @@ def test_two_escapes_of_many_castings_are_noise():
 
 
 def test_at_equal_cost_nobody_is_better_or_worse():
-    even = duels.Duel(51, 51, 50, 1, candidate_cost=1.0, champion_cost=1.0, p=1e-9, p_dearer=0.5)
+    even = comparison.Duel(51, 51, 50, 1, candidate_cost=1.0, champion_cost=1.0, p=1e-9, p_dearer=0.5)
     assert not even.better(0.05), "as many small gains as one escape costs"
     assert not even._replace(cheaper=1, dearer=50).worse(0.05)
 
 
 def test_a_chance_as_large_as_the_significance_is_noise():
-    found = duels.Duel(6, 6, 6, 0, candidate_cost=0.0, champion_cost=1.0, p=0.05, p_dearer=1.0)
+    found = comparison.Duel(6, 6, 6, 0, candidate_cost=0.0, champion_cost=1.0, p=0.05, p_dearer=1.0)
     assert not found.better(0.05)
     assert found.better(0.051)
 
 
 def test_the_flips_of_many_castings_are_the_same_each_time():
     dearer = [1.0] * 8 + [-1.0] * 6  # 2 to the 14th flips, of which a part is drawn
-    assert len({duels.flipped_p(dearer) for _ in range(5)}) == 1
+    assert len({comparison.flipped_p(dearer) for _ in range(5)}) == 1

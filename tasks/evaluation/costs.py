@@ -6,7 +6,7 @@ from tasks.records.results import Costs
 from tasks.settings.settings import Classes, Evaluation
 
 if TYPE_CHECKING:
-    from tasks.models.metrics import Prediction  # which counts by these costs
+    from tasks.evaluation.metrics import Prediction  # which counts by these costs
 
 
 def threshold(costs: Evaluation) -> float:
