@@ -72,7 +72,7 @@ def validated(source: str | None, arriving: Sequence[Path], places: Places) -> M
     """The images of the source, of RECAST_ARCHIVE where none is named, or else of the sample; then those that arrive."""
     from tasks.extract import extract
     from tasks.fetch import fetch
-    from tasks.sources.arrivals import arrivals
+    from tasks.inbox.arrivals import arrivals
     from tasks.sources.locate import locate
     from tasks.validate import validate
 

@@ -46,9 +46,9 @@ from tasks.records.results import Arrival, Corrections, Release, Source, Splits
 from tasks.settings.redaction import redacted
 from tasks.pipeline.retention import using
 from tasks.pipeline.server_access import require_database
-from tasks.sources.arrivals import arrivals
+from tasks.inbox.arrivals import arrivals
 from tasks.dataset.corrections import corrections
-from tasks.sources.news import unused
+from tasks.inbox.news import unused
 from tasks.sources.locate import locate
 from tasks.split import split
 from tasks.train import train

@@ -49,7 +49,7 @@ from tasks.runs.markdown import of
 from tasks.settings.messages import say, warn, without_secrets
 from tasks.pipeline.retention import under_way
 from tasks.pipeline.server_access import authenticate_or_exit
-from tasks.sources.news import Fresh, News, news, remember, rests_until, told
+from tasks.inbox.news import Fresh, News, news, remember, rests_until, told
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 

@@ -13,13 +13,13 @@ from tasks.dataset.labels import Corrected, label_change_summary, mend, settle
 from tasks.dataset.origins import origins
 from tasks.images.decoding import UPRIGHT
 from tasks.images.statistics import Look, looks
+from tasks.inbox.arrivals import contents, files
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Arrival, Corrections, ImageFolder, Manifest
 from tasks.records.rows import Entry, Refusal, Row, place, stored
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, Validation
-from tasks.sources.arrivals import contents, files
 from tasks.sources.folder import listing_digest
 from tasks.storage.digest_cache import digests
 from tasks.storage.files import publish, reading, scratch_beside, sha256_of

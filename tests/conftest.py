@@ -457,8 +457,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
+    from tasks.inbox.arrivals import arrivals
     from tasks.release import Candidate
-    from tasks.sources.arrivals import arrivals
     from tasks.sources.locate import locate
     from tasks.split import split
     from tasks.validate import validate

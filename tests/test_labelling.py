@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.images.appearance import STATISTICS
+from tasks.inbox import arrivals
 from tasks.models import bundle
 from tasks.models.decisions import Decision, Evidence, Verdict
 from tasks.models.drift import Judged
@@ -14,7 +15,6 @@ from tasks.models.labelling import TABLE, ToLabel, order, to_label, waiting
 from tasks.models.novelty import learn
 from tasks.models.prediction import Predictor
 from tasks.settings.settings import Classes
-from tasks.sources import arrivals
 from tasks.storage.tables import read_table
 from tasks.tracking import registry
 

@@ -9,10 +9,10 @@ from flows.retrain import retrain
 from tasks.audit import audit
 from tasks.extract import extract
 from tasks.fetch import fetch
+from tasks.inbox.arrivals import arrivals
 from tasks.records.results import Corrections
 from tasks.records.rows import Row
 from tasks.settings.settings import Auditing, Config, Fetch, Splitting, Validation
-from tasks.sources.arrivals import arrivals
 from tasks.sources.locate import locate
 from tasks.split import split
 from tasks.storage.tables import read_table

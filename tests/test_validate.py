@@ -12,11 +12,11 @@ from tasks.dataset.corrections import Correction, corrections
 from tasks.dataset.labels import Corrected
 from tasks.images import decoding, statistics
 from tasks.images.decoding import decode
+from tasks.inbox.arrivals import arrivals
 from tasks.records.results import Corrections, Manifest
 from tasks.records.rows import Entry, Refusal, Row, stored
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Fetch, Validation
-from tasks.sources.arrivals import arrivals
 from tasks.storage.files import sha256_of
 from tasks.storage.tables import read_table
 from tasks.validate import refuse_too_many_bad, validate

@@ -19,9 +19,9 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectHTTPStatusError
 
 from flows import watch as flow
+from tasks.inbox.news import Announcement, announced
 from tasks.pipeline.retention import using
 from tasks.settings.settings import Config, Fetch
-from tasks.sources.news import Announcement, announced
 from tasks.storage.tables import write_rows
 
 ROOT = Path(__file__).parents[1]

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from tasks.images.decoding import MAX_BYTES
+from tasks.inbox.arrivals import settled
 from tasks.models import bundle
 from tasks.models.prediction import Answer, Predictor
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal, for_utf8, from_csv
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
-from tasks.sources.arrivals import settled
 from tasks.sources.folder import is_image, left_out, look_through, readable
 from tasks.storage.digest_cache import digests
 from tasks.storage.files import alone, write_whole

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images.decoding import MAX_BYTES
+from tasks.inbox.arrivals import UNLABELLED, settled
 from tasks.models.decisions import Decision
 from tasks.models.drift import Judged, examine
 from tasks.models.novelty import distances
@@ -15,7 +16,6 @@ from tasks.runs.markdown import code, table
 from tasks.settings.escaping import for_utf8
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
-from tasks.sources.arrivals import UNLABELLED, settled
 from tasks.sources.folder import is_image, readable, shortened, walk
 from tasks.sources.names import Listing
 from tasks.storage.digest_cache import digests

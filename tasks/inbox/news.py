@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from tasks.dataset.corrections import believed, corrections
 from tasks.dataset.labels import CONFLICT, EXCLUDED, label_change, label_change_summary, mend
+from tasks.inbox.arrivals import arrivals, contents, files
 from tasks.pipeline.last_run import last_run, section_of
 from tasks.records.results import Arrival, Source
 from tasks.records.rows import BASE, Entry
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Fetch, Places
-from tasks.sources.arrivals import arrivals, contents, files
 from tasks.sources.locate import locate
 from tasks.storage.files import digest_of
 from tasks.storage.tables import columns, read_state, write_rows

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tasks.inbox import arrivals as noun
+from tasks.inbox.arrivals import Folder, arrival_folders, arrivals, given_folders, settled
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Fetch
-from tasks.sources import arrivals as noun
-from tasks.sources.arrivals import Folder, arrival_folders, arrivals, given_folders, settled
 from tasks.sources.folder import DataRoot, labelled, walk
 from tasks.storage import digest_cache
 

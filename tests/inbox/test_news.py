@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.runs.outcome import write_run
-from tasks.settings.settings import Places
-from tasks.sources import news as noun
-from tasks.sources.news import (
+from tasks.inbox import news as noun
+from tasks.inbox.news import (
     Announcement,
     Waiting,
     again_from,
@@ -24,6 +22,8 @@ from tasks.sources.news import (
     rests_until,
     told,
 )
+from tasks.runs.outcome import write_run
+from tasks.settings.settings import Places
 from tasks.storage.tables import read_state
 
 DAY = 86_400  # seconds
