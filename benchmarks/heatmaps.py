@@ -71,7 +71,7 @@ def trained(data: Prepared, settings: Training) -> Path:
 
 def judged(file: Path, rows: Sequence[Row], places: Places) -> list[Defect]:
     """All photographs of the published test that have a mask, by the network of a file."""
-    from tasks.models.inference import look
+    from tasks.inference.forward import look
     from tasks.networks import networks
 
     network = networks.load(file)
@@ -91,7 +91,7 @@ def distances(
     network: "keras.Model", seen: np.ndarray, rows: Sequence[Row], paths: Sequence[Path], places: Places
 ) -> Iterator[float]:
     """From each image's peak to the nearest pixel of its mask, in pixels."""
-    from tasks.models import heatmaps
+    from tasks.inference import heatmaps
 
     ringed = strips(rows, places) if network.name == "ring" else [None] * len(rows)
     for path, row, strip, local in zip(paths, rows, ringed, heatmaps.maps(network, seen), strict=True):

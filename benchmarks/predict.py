@@ -24,7 +24,7 @@ from benchmarks.prepared import Prepared, arguments, prepared, room, write
 from tasks.dataset.group_split import assign
 from tasks.images import loading
 from tasks.images.decoding import FORMATS
-from tasks.models.prediction import Predictor
+from tasks.inference.predictor import Predictor
 from tasks.records.rows import stored
 from tasks.settings.settings import Splitting, Training
 from tasks.storage.parallel import in_threads, processors
@@ -138,9 +138,9 @@ def seen(predictor: Predictor, paths: Sequence[Path]) -> np.ndarray:
 
 def alone(predictor: Predictor, pictures: np.ndarray) -> None:
     """The network's work, on images in memory."""
-    from tasks.models import inference
+    from tasks.inference import forward
 
-    inference.look(predictor.network, pictures)
+    forward.look(predictor.network, pictures)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import tasks  # noqa: F401, I001  before MLflow, which reads its defaults when i
 from pydantic import Field
 
 from deployments.mlflow_process import exit_on_sigterm, run_mlflow
-from tasks.models import bundle
+from tasks.inference import model_folder
 from tasks.tracking import registry
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
@@ -42,7 +42,7 @@ def main() -> None:
     exit_on_sigterm()
     with TemporaryDirectory(prefix="recast-served-") as room:  # nobody else may write there
         model = Path(room, "model")
-        bundle.fetch_servable(version, model, places)
+        model_folder.fetch_servable(version, model, places)
         print(f"version {version.number}, {version.model[:12]}, on http://127.0.0.1:{asked.port}", file=sys.stderr)
         serve(model, asked.port)
 

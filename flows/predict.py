@@ -17,9 +17,9 @@ from pydantic_settings import CliPositionalArg
 
 from tasks.settings.messages import say, say_json, warn
 from tasks.images.decoding import SUFFIXES
-from tasks.models import bundle
-from tasks.models.formats import NAMES
-from tasks.models.prediction import Answer, Predictor
+from tasks.inference import model_folder
+from tasks.inference.runtimes import NAMES
+from tasks.inference.predictor import Answer, Predictor
 from tasks.tracking import registry
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
@@ -58,7 +58,7 @@ def chosen(arguments: PredictArguments) -> tuple[Predictor, str]:
     version = registry.version(arguments.version, places) if arguments.version else registry.champion(places)
     if version is None:
         raise BadInput(f"{nothing_in_use(places)}, or name one by --run latest or --file")
-    predictor = Predictor(bundle.obtained(version, places), version.number)
+    predictor = Predictor(model_folder.obtained(version, places), version.number)
     return predictor, f"{predictor.name}, of {places.registered_name}"
 
 
@@ -73,12 +73,12 @@ def folder_of(file: Path) -> Path:
 
 def of_run(run: str, places: Places) -> Predictor:
     """The model that a run made: from its folder, or where that is gone from the registry, if it became a version."""
-    folder = bundle.of(model_of_run(run, places), places)
+    folder = model_folder.of(model_of_run(run, places), places)
     if folder.is_dir():
         return Predictor(folder)  # nobody is asked: that takes seconds
     places = places.with_model(read_run(places.artifacts.absolute() / "runs" / run).model)
     released = next((one for one in registry.versions(places) if one.model == folder.name), None)
-    return Predictor(bundle.obtained(released, places), released.number) if released else Predictor(folder)
+    return Predictor(model_folder.obtained(released, places), released.number) if released else Predictor(folder)
 
 
 def model_of_run(run: str, places: Places) -> str:

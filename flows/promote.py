@@ -18,7 +18,7 @@ from prefect.input import RunInput
 from pydantic import Field
 from rich.table import Table
 
-from tasks.models import bundle
+from tasks.inference import model_folder
 from tasks.tracking import registry, runs
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import MODEL, Places
@@ -60,7 +60,7 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
     with registry.deciding(places):
         if rollback:
             if earlier := registry.previous(places):
-                bundle.obtained(earlier, places)  # before anybody is sent to it
+                model_folder.obtained(earlier, places)  # before anybody is sent to it
             now, before = registry.rollback(f"was taken back{because(reason)}", places)
             return (
                 f"{registry.version_name(now.number, places)} is in use again, version {before.number} was taken back"
@@ -74,7 +74,7 @@ def put_into_use(chosen: registry.Version, places: Places) -> str:
     champion = registry.by_alias(registry.CHAMPION, places)  # it mends what `registry.champion` refuses
     if champion and champion.number == chosen.number:
         return f"{registry.version_name(chosen.number, places)} is in use already"
-    bundle.obtained(chosen, places)  # before anybody is sent to it
+    model_folder.obtained(chosen, places)  # before anybody is sent to it
     registry.withdraw(chosen.number, None, places)
     try:
         registry.promote(chosen.number, number(champion), places)

@@ -30,7 +30,8 @@ from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.extract import extract
 from tasks.fetch import fetch
-from tasks.models import bundle, starting, warm_up
+from tasks.models import starting, warm_up
+from tasks.inference import model_folder
 from tasks.plot import plot
 from tasks.release import Candidate, known, release
 from tasks.runs import page, report
@@ -187,7 +188,7 @@ def show(outcome: Outcome) -> None:
     sections = report.sections(outcome)
     folder = write_run(outcome, page.html(sections, f"{outcome.source.name}, {outcome.run_id}", places))
     tell(sections, places)
-    card = (bundle.of(outcome.exports.digest, places) / "README.md").read_text(encoding="utf-8")
+    card = (model_folder.of(outcome.exports.digest, places) / "README.md").read_text(encoding="utf-8")
     create_markdown_artifact(without_front_matter(card), key="card", description="What goes with the model's folder")
     track(outcome, folder)
     say(f"report: {folder / 'report.html'}")

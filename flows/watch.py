@@ -34,10 +34,10 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 from pydantic import Field
 
-from tasks.models import bundle
+from tasks.inference import model_folder
 from tasks.models.drift import Drift, drift, examine, table_of
 from tasks.models.labelling import listed, to_label
-from tasks.models.prediction import Predictor
+from tasks.inference.predictor import Predictor
 from tasks.tracking import registry
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.settings import Config, Places
@@ -185,7 +185,7 @@ def in_use(places: Places) -> Predictor | None:
     """What judges; None before the first model, and where the files of the one in use cannot be had."""
     version = registry.champion(places)
     try:
-        return Predictor(bundle.obtained(version, places), version.number) if version else None
+        return Predictor(model_folder.obtained(version, places), version.number) if version else None
     except BadInput as trouble:
         say(f"watch: what arrives is not judged: {trouble}")
         return None

@@ -7,10 +7,10 @@ from prefect import task
 
 from tasks.evaluation import costs
 from tasks.evaluation.metrics import Prediction, review_reasons, score
-from tasks.models import novelty
-from tasks.models.calibration import temperature
-from tasks.models.decisions import Decision, Evidence
-from tasks.models.judging import judge, look
+from tasks.inference import out_of_distribution
+from tasks.inference.calibration import temperature
+from tasks.inference.decision import Decision, Evidence
+from tasks.inference.scoring import judge, look
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Evaluation, Model, Score, Splits
 from tasks.records.rows import Row, is_defect
@@ -73,8 +73,8 @@ def learnt(
         threshold=costs.threshold(settings),
         temperature=warmth([(row, one) for row, one in clear if row.split == "validation"], classes),
         review_band=costs.review_band(settings),
-        appearance=novelty.learn([one.appearance for _, one in clear], groups, settings.unlike_share),
-        features=novelty.learn([one.features for _, one in clear], groups, settings.unlike_share),
+        appearance=out_of_distribution.learn([one.appearance for _, one in clear], groups, settings.unlike_share),
+        features=out_of_distribution.learn([one.features for _, one in clear], groups, settings.unlike_share),
         max_residual=residual,
     )
 

@@ -12,7 +12,8 @@ from prefect import task
 from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
 from tasks.images.appearance import appearance
-from tasks.models import bundle, decisions, formats, parity
+from tasks.inference import export_check, model_folder, runtimes
+from tasks.inference.decision import Verdict, read
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
 from tasks.records.rows import Row
@@ -43,17 +44,17 @@ def foldered(
     """The model's folder, named by a digest over what decides an answer."""
     judged = read_table(evaluation.predictions.path(places), Prediction)
     with (
-        scratch_beside(bundle.of("model", places)) as scratch,
+        scratch_beside(model_folder.of("model", places)) as scratch,
         TemporaryDirectory() as room,
-        parity.start_loaders(scratch, Path(room)) as loaders,
+        export_check.start_loaders(scratch, Path(room)) as loaders,
     ):
         scratch.mkdir()
         fill(scratch, model, evaluation, places)
         formats = compared(loaders, splits, model, judged, places)
-        decision, test = decisions.read(scratch / "decision.json"), [one for one in judged if one.split == "test"]
-        told = write_card(Evidence(decision, test, formats, bundle.identity(scratch)))
+        decision, test = read(scratch / "decision.json"), [one for one in judged if one.split == "test"]
+        told = write_card(Evidence(decision, test, formats, model_folder.identity(scratch)))
         (scratch / "README.md").write_text(told, encoding="utf-8")
-        return bundle.keep(scratch, formats, places)
+        return model_folder.keep(scratch, formats, places)
 
 
 def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) -> None:
@@ -64,32 +65,30 @@ def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) ->
     for name, file in parts.items():
         if file:
             shutil.copyfile(file.path(places), scratch / name)
-    formats.write(networks.load(scratch / "model.keras"), scratch)
+    runtimes.write(networks.load(scratch / "model.keras"), scratch)
 
 
 def compared(
-    loaders: parity.FormatLoaders, splits: Splits, model: Model, judged: Sequence[Prediction], places: Places
+    loaders: export_check.FormatLoaders, splits: Splits, model: Model, judged: Sequence[Prediction], places: Places
 ) -> dict[str, Format]:
     """How each format answers for all validation images, loaded in a clean process, beside what the trained network said."""
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split == COMPARED]
     expected = [one for one in judged if one.split == COMPARED]
     seen = loading.sights(rows, model.view, model.image_size, places)
     statistics = appearance(seen.glances)
-    decision = decisions.read(loaders.folder / "decision.json")
+    decision = read(loaders.folder / "decision.json")
     return {
         name: agreement(
-            loaders.folder / formats.NAMES[name],
+            loaders.folder / runtimes.NAMES[name],
             said,
             expected,
-            parity.verdicts(said, seen.residuals, statistics, decision),
+            export_check.verdicts(said, seen.residuals, statistics, decision),
         )
         for name, said in loaders.ask(seen.levels).items()
     }
 
 
-def agreement(
-    path: Path, said: parity.Said, judged: Sequence[Prediction], verdicts: Sequence[decisions.Verdict]
-) -> Format:
+def agreement(path: Path, said: export_check.Said, judged: Sequence[Prediction], verdicts: Sequence[Verdict]) -> Format:
     """The greatest difference of a probability, and how many decisions are others."""
     pairs = list(zip(judged, verdicts, strict=True))
     differences = [abs(one.defect_probability - now.probability) for one, now in pairs if now.probability is not None]

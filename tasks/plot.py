@@ -11,7 +11,8 @@ from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
 from tasks.images.evidence import Picture, pictures
 from tasks.images.sheets import SIDE, Shelf, Tile, sheet, wrapped
-from tasks.models import cases, decisions
+from tasks.inference.decision import read
+from tasks.models import cases
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
 from tasks.records.rows import Row, stored
@@ -72,7 +73,7 @@ def judged(rows: Sequence[Row], model: Model, evaluation: Evaluation, places: Pl
     from tasks.networks import networks  # late: a remembered figure needs no TensorFlow
 
     predictions = read_table(evaluation.predictions.path(places), Prediction)
-    decision = decisions.read(evaluation.decision.path(places))
+    decision = read(evaluation.decision.path(places))
     return cases.pictures(predictions, rows, networks.load(model.file.path(places)), decision, places)
 
 

@@ -10,8 +10,8 @@ from prefect.cache_policies import NO_CACHE
 from tasks.evaluation import promotion_rules
 from tasks.evaluation.comparison import Pair
 from tasks.evaluation.metrics import Prediction
-from tasks.models import bundle
-from tasks.models.judging import judge_by
+from tasks.inference import model_folder
+from tasks.inference.scoring import judge_by
 from tasks.records.results import Evaluation, Exports, Model, Release, Rule, Splits, Verdict
 from tasks.records.rows import BASE, Row
 from tasks.settings.errors import BadInput
@@ -154,10 +154,10 @@ def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, p
     test = [row for row in rows if row.split == "test"]
     judged = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
     try:
-        bundle.obtained(champion, places)
+        model_folder.obtained(champion, places)
     except BadInput as gone:
         return promotion_rules.Rival(champion.number, unusable=str(gone))
-    learnt = bundle.learnt(champion.model, places)
+    learnt = model_folder.learnt(champion.model, places)
     source = {row.sha256 for row in rows if row.origin == BASE}
     if learnt and not source & learnt:
         return promotion_rules.Rival(champion.number, unknown_source=len(source))
@@ -228,7 +228,7 @@ def carry_out(decided: Release, places: Places) -> None:
 def registered(candidate: Candidate, tracked: str, reason: str, before: int | None) -> registry.Version:
     """The candidate's version, read back from the registry before anybody can use it."""
     places = candidate.places
-    folder = bundle.of(candidate.exports.digest, places)
+    folder = model_folder.of(candidate.exports.digest, places)
     made = registry.register(folder, candidate.model.name, tracked, candidate.run_id, reason, before, places)
-    bundle.read_back(made, places)
+    model_folder.read_back(made, places)
     return made

@@ -28,8 +28,8 @@ os.environ["RECAST_AUTH_FILE"] = str(Path(__file__).parents[1] / ".pytest_cache/
 
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
 from tasks.evaluation import promotion_rules
-from tasks.models import bundle
-from tasks.models.decisions import Decision
+from tasks.inference import model_folder
+from tasks.inference.decision import Decision
 from tasks.records.results import (
     Audit,
     Corrections,
@@ -325,11 +325,11 @@ def registered(places: Places, empty_registry: Path) -> Places:
 
 def write_model_folder(text: str, places: Places) -> Path:
     """The folder of a model that is no network; another text is another model."""
-    with scratch_beside(bundle.of("model", places)) as scratch:
+    with scratch_beside(model_folder.of("model", places)) as scratch:
         scratch.mkdir()
         for name in ("model.keras", "model.tflite", "decision.json"):
             (scratch / name).write_text(text)
-        return bundle.of(bundle.keep(scratch, {}, places).digest, places)
+        return model_folder.of(model_folder.keep(scratch, {}, places).digest, places)
 
 
 def put_into_use(folder: Path, places: Places, run_id: str = "first-run") -> registry.Version:
@@ -427,13 +427,13 @@ def released(untrained: tuple, registered: Places, places: Places, tmp_path: Pat
     exports, judged, top = untrained
     copied(Places(data=top / "data", artifacts=top / "artifacts"), places)
     shutil.copytree(top / "castings", tmp_path / "castings")
-    put_into_use(bundle.of(exports.digest, places), places)
+    put_into_use(model_folder.of(exports.digest, places), places)
     return exports, judged
 
 
 def foldered(model: Model, evaluation: Evaluation, places: Places) -> Exports:
     """The folder of a model that was never trained; its LiteRT file says so."""
-    with scratch_beside(bundle.of("model", places)) as scratch:
+    with scratch_beside(model_folder.of("model", places)) as scratch:
         scratch.mkdir()
         parts = {"model.keras": model.file, "decision.json": evaluation.decision, "images.csv": model.learnt}
         for name, file in parts.items():
@@ -441,7 +441,7 @@ def foldered(model: Model, evaluation: Evaluation, places: Places) -> Exports:
                 shutil.copyfile(file.path(places), scratch / name)
         (scratch / "model.tflite").write_bytes(b"no network")
         told = Format(bytes=10, images=20, max_difference=1e-7, changed_decisions=0, milliseconds=0.5)
-        return bundle.keep(scratch, {"litert": told}, places)
+        return model_folder.keep(scratch, {"litert": told}, places)
 
 
 @pytest.fixture

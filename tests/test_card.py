@@ -5,8 +5,8 @@ import yaml
 from nasty import NASTY
 
 from tasks.evaluation.metrics import Prediction
-from tasks.models import decisions
-from tasks.models.novelty import Known
+from tasks.inference.decision import read
+from tasks.inference.out_of_distribution import Known
 from tasks.records.results import Format
 from tasks.runs.card import Evidence, Subject, card, without_front_matter
 from tasks.settings.escaping import for_terminal
@@ -25,7 +25,7 @@ def written(finished):
     )
     judged = read_table(evaluation.predictions.path(places), Prediction)
     evidence = Evidence(
-        decisions.read(evaluation.decision.path(places)),
+        read(evaluation.decision.path(places)),
         [one for one in judged if one.split == "test"],
         FORMATS,
         "ef" * 32,
@@ -84,7 +84,7 @@ def test_it_says_on_which_castings_it_fails(written):
 def test_it_says_what_goes_to_a_person(written, finished):
     known = Known(usual=(0.0,), spread=(1.0,), directions=(), widths=(), width_across=1.0, limit=4.25)
     assert "Whatever the probability" not in written()
-    decision = decisions.read(finished.evaluation.decision.path(finished.config.places))
+    decision = read(finished.evaluation.decision.path(finished.config.places))
     text = written(decision=decision.model_copy(update={"max_residual": 0.012, "appearance": known}))
     assert (
         "how the picture looks is more than 4.25 from what was learnt, or its rim is more than 1.20% off an ellipse"

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from tasks.images.appearance import BRIGHTNESS
-from tasks.models import bundle
+from tasks.inference import model_folder
+from tasks.inference.out_of_distribution import learn
+from tasks.inference.predictor import Predictor
 from tasks.models.drift import drift, examine, table_of
-from tasks.models.novelty import learn
-from tasks.models.prediction import Predictor
 from tasks.tracking import registry
 
 
 @pytest.fixture
 def model(released, places):
-    return Predictor(bundle.obtained(registry.champion(places), places), 1)
+    return Predictor(model_folder.obtained(registry.champion(places), places), 1)
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from conftest import copied
 from tasks.evaluate import DOUBTFUL, evaluate, learnt
 from tasks.evaluation.metrics import Prediction
 from tasks.images.views import NO_RING
-from tasks.models import decisions, formats
-from tasks.models.decisions import Evidence
-from tasks.models.judging import UNSEEN, judge, look
+from tasks.inference import runtimes
+from tasks.inference.decision import Evidence, read
+from tasks.inference.scoring import UNSEEN, judge, look
 from tasks.records.rows import Row
 from tasks.settings.settings import Classes, Evaluation
 from tasks.storage.tables import read_table
@@ -45,7 +45,7 @@ def test_the_scores_are_those_of_the_table(judged, places):
 
 def test_the_decision_names_the_network_it_belongs_to(judged, places):
     splits, model, evaluation = judged
-    decision = decisions.read(evaluation.decision.path(places))
+    decision = read(evaluation.decision.path(places))
     assert decision.network_sha256 == model.file.sha256
     assert decision.classes == splits.classes
     assert (decision.view, decision.image_size) == ("raw", 32)
@@ -53,7 +53,7 @@ def test_the_decision_names_the_network_it_belongs_to(judged, places):
 
 def test_the_record_tells_what_the_decision_holds(judged, places):
     _, _, evaluation = judged
-    decision = decisions.read(evaluation.decision.path(places))
+    decision = read(evaluation.decision.path(places))
     assert (evaluation.threshold, evaluation.temperature) == (decision.threshold, decision.temperature)
     assert evaluation.review_band == decision.review_band == pytest.approx((0.02, 0.8))
     assert decision.threshold == pytest.approx(1 / 11)
@@ -64,8 +64,8 @@ def test_the_record_tells_what_the_decision_holds(judged, places):
 def test_the_file_alone_decides_as_the_table_says(judged, places):
     splits, model, evaluation = judged
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("validation", "test")]
-    decision = decisions.read(evaluation.decision.path(places))
-    again = judge(rows, look(formats.load(model.file.path(places)), rows, "raw", 32, places), decision)
+    decision = read(evaluation.decision.path(places))
+    again = judge(rows, look(runtimes.load(model.file.path(places)), rows, "raw", 32, places), decision)
     for one, other in zip(read_table(evaluation.predictions.path(places), Prediction), again, strict=True):
         assert (one.decision, one.reason) == (other.decision, other.reason)
         assert one.defect_probability == pytest.approx(other.defect_probability, abs=1e-6)

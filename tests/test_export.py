@@ -11,7 +11,7 @@ from conftest import copied
 from tasks import export as verb
 from tasks.evaluate import evaluate
 from tasks.export import export
-from tasks.models import bundle, formats, parity
+from tasks.inference import export_check, model_folder, runtimes
 from tasks.networks import networks
 from tasks.settings.settings import Evaluation, Places
 from tasks.storage.files import damage
@@ -41,19 +41,19 @@ def own(trained, places):
 
 def test_the_folder_holds_every_format_and_all_that_prediction_needs(trained):
     (*_, model, _, _), exports, places = trained
-    folder = bundle.of(exports.digest, places)
+    folder = model_folder.of(exports.digest, places)
     there = sorted(path.name for path in folder.iterdir())
     expected = ["README.md", "decision.json", "exports.json", "images.csv", "model.keras", "model.tflite", "savedmodel"]
     assert there == expected
     assert exports.damage(places) is None
-    assert bundle.read(folder) == exports
-    assert bundle.identity(folder) == exports.digest
+    assert model_folder.read(folder) == exports
+    assert model_folder.identity(folder) == exports.digest
     assert damage(folder / "model.keras", model.file.sha256) is None
 
 
 def test_every_format_decides_all_validation_images_as_judged(trained):
     (_, _, splits, *_), exports, _ = trained
-    assert set(exports.formats) == set(formats.NAMES)
+    assert set(exports.formats) == set(runtimes.NAMES)
     for one in exports.formats.values():
         assert one.images == splits.by_split["validation"] > 0
         assert one.changed_decisions == 0
@@ -65,12 +65,12 @@ def test_every_format_decides_all_validation_images_as_judged(trained):
 
 def test_the_same_model_is_the_same_folder_and_a_damaged_one_is_put_right(own):
     judged, exports, places = own
-    folder = bundle.of(exports.digest, places)
+    folder = model_folder.of(exports.digest, places)
     (folder / "model.tflite").write_bytes(b"")
     again = export.fn(*judged, places)
     assert again.digest == exports.digest, "what decides is made the same, byte for byte"
     assert again.damage(places) is None
-    assert bundle.read(folder) == again
+    assert model_folder.read(folder) == again
     assert [path.name for path in (places.artifacts / "models").iterdir()] == [exports.digest]
 
 
@@ -87,9 +87,9 @@ def altered(network: keras.Model, fault: str) -> keras.Model:
 @pytest.mark.parametrize("fault", ["one weight", "input scale"])
 def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own, monkeypatch, capsys, fault):
     judged, _, places = own
-    write = formats.write
+    write = runtimes.write
     with monkeypatch.context() as patched:
-        patched.setattr(formats, "write", lambda network, scratch: write(altered(network, fault), scratch))
+        patched.setattr(runtimes, "write", lambda network, scratch: write(altered(network, fault), scratch))
         broken = export.fn(*judged, places)
     for name in ("litert", "savedmodel"):
         assert broken.formats[name].changed_decisions > 0
@@ -100,14 +100,14 @@ def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own, monke
 
 def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(own, monkeypatch):
     judged, exports, places = own
-    shutil.rmtree(bundle.of(exports.digest, places))
-    write = formats.write
+    shutil.rmtree(model_folder.of(exports.digest, places))
+    write = runtimes.write
 
     def torn(network, scratch):
         write(network, scratch)
         (scratch / "model.tflite").write_bytes(b"half")
 
-    monkeypatch.setattr(formats, "write", torn)
+    monkeypatch.setattr(runtimes, "write", torn)
     with pytest.raises(RuntimeError, match="cannot be loaded again"):
         export.fn(*judged, places)
     assert list((places.artifacts / "models").iterdir()) == []
@@ -115,7 +115,7 @@ def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(
 
 def test_when_copying_fails_no_folder_can_be_seen_and_no_process_is_left(own, monkeypatch):
     judged, exports, places = own
-    shutil.rmtree(bundle.of(exports.digest, places))
+    shutil.rmtree(model_folder.of(exports.digest, places))
     begun, start = [], subprocess.Popen
 
     def full(*_):
@@ -127,24 +127,24 @@ def test_when_copying_fails_no_folder_can_be_seen_and_no_process_is_left(own, mo
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
         patched.setattr(verb.shutil, "copyfile", full)
-        patched.setattr(parity.subprocess, "Popen", noted)
+        patched.setattr(export_check.subprocess, "Popen", noted)
         export.fn(*judged, places)
     assert list((places.artifacts / "models").iterdir()) == []
-    assert len(begun) == len(parity.GROUPS)
+    assert len(begun) == len(export_check.GROUPS)
     assert all(process.returncode is not None for process in begun)
 
 
 def test_every_format_is_asked_once():
-    assert [name for names in parity.GROUPS for name in names] == list(formats.NAMES)
+    assert [name for names in export_check.GROUPS for name in names] == list(runtimes.NAMES)
 
 
 @pytest.mark.parametrize("name", ["ring", "tutorial_dropout"])
 def test_the_other_networks_can_be_exported_and_answer_alike(name, tmp_path):
     network = networks.build(name, 512 if name == "ring" else 300)
     levels = np.random.default_rng(0).integers(0, 256, (3, *network.input_shape[1:])).astype(np.uint8)
-    formats.write(network, tmp_path)
+    runtimes.write(network, tmp_path)
     expected = network.predict_on_batch(levels)
     for format_ in ("litert", "savedmodel"):
-        said = formats.load(tmp_path / formats.NAMES[format_]).predict_on_batch(levels)
+        said = runtimes.load(tmp_path / runtimes.NAMES[format_]).predict_on_batch(levels)
         for output in ("logits", "features"):
             assert said[output] == pytest.approx(expected[output], abs=1e-4)

@@ -13,9 +13,10 @@ from unittest import mock
 import pytest
 
 from flows import judge
-from tasks.models import bundle, inspection
-from tasks.models.decisions import Decision
-from tasks.models.prediction import Answer
+from tasks.inference import model_folder
+from tasks.inference.decision import Decision
+from tasks.inference.predictor import Answer
+from tasks.models import inspection
 from tasks.settings.cli import exit_status
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_utf8
@@ -53,7 +54,7 @@ def judged(places, tmp_path, monkeypatch, photograph):
     """Judges these files, {name in bytes: content or None for a photograph}, of a folder by a model that passes all."""
     version = mock.Mock(number=1, model="0" * 64)
     monkeypatch.setattr(inspection, "Predictor", Stub)
-    monkeypatch.setattr(inspection.bundle, "obtained", lambda *_: tmp_path)
+    monkeypatch.setattr(inspection.model_folder, "obtained", lambda *_: tmp_path)
 
     def run(files: dict[bytes, bytes | None], folder: str = "line 1"):
         for seed, (name, content) in enumerate(files.items()):
@@ -182,7 +183,7 @@ def test_two_names_of_one_new_image_are_one_question(inspect, station):
 def test_another_version_has_a_table_of_its_own(inspect, released, places, tmp_path):
     first = inspect()
     before = first.table.read_bytes()
-    folder = bundle.of(released[0].digest, places)
+    folder = model_folder.of(released[0].digest, places)
     tracked = runs.begin("of another decision", "second-run", places)
     made = registry.register(folder, "compact", tracked, "second-run", "it is better", 1, places)
     registry.promote(made.number, 1, places)
@@ -227,7 +228,7 @@ def test_a_file_that_is_too_large_goes_to_a_person_once_and_is_not_read(places, 
     model.version = 1
     model.decision = Decision(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=75)
     monkeypatch.setattr(inspection, "Predictor", lambda *_: model)
-    monkeypatch.setattr(inspection.bundle, "obtained", lambda *_: folder)
+    monkeypatch.setattr(inspection.model_folder, "obtained", lambda *_: folder)
     done = inspection.inspect(folder, tmp_path / "judged", 0, version, places)
     rows = {row["path"]: row for row in rows_of(done.table)}
     assert {name: row["decision"] for name, row in rows.items()} == dict.fromkeys(

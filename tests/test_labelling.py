@@ -8,12 +8,12 @@ import pytest
 
 from tasks.images.appearance import STATISTICS
 from tasks.inbox import arrivals
-from tasks.models import bundle
-from tasks.models.decisions import Decision, Evidence, Verdict
+from tasks.inference import model_folder
+from tasks.inference.decision import Decision, Evidence, Verdict
+from tasks.inference.out_of_distribution import learn
+from tasks.inference.predictor import Predictor
 from tasks.models.drift import Judged
 from tasks.models.labelling import TABLE, ToLabel, order, to_label, waiting
-from tasks.models.novelty import learn
-from tasks.models.prediction import Predictor
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
 from tasks.tracking import registry
@@ -67,7 +67,7 @@ def test_without_a_cloud_doubt_alone_decides(decision):
 
 @pytest.fixture
 def model(released, places):
-    return Predictor(bundle.obtained(registry.champion(places), places), 1)
+    return Predictor(model_folder.obtained(registry.champion(places), places), 1)
 
 
 def test_the_inbox_is_listed_once_and_anew_when_it_changed(model, places, tmp_path):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from flows import predict, promote, prune
-from tasks.models import bundle
+from tasks.inference import model_folder
 from tasks.settings.cli import exit_status
 from tasks.settings.settings import Places
 from tasks.tracking import registry
@@ -69,7 +69,7 @@ def test_the_model_in_use_answers_as_it_did(old, photographs, capsys):
 @pytest.mark.usefixtures("process")
 def test_a_version_is_served_by_the_code_that_it_brings(old, photographs):
     version = registry.champion(old)
-    bundle.fetch_servable(version, Path("served"), old)
+    model_folder.fetch_servable(version, Path("served"), old)
     words = [sys.executable, "-c", SERVED, "served", *map(str, photographs)]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ from PIL import Image
 from tasks import plot as verb
 from tasks.dataset.duplicates import Copy
 from tasks.evaluation.metrics import Prediction, score
-from tasks.models.decisions import Decision
+from tasks.inference.decision import Decision
 from tasks.records.results import Epoch
 from tasks.records.rows import Row
 from tasks.settings.settings import Classes

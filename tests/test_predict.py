@@ -14,7 +14,7 @@ import pytest
 from conftest import put_into_use, run_folder, write_model_folder
 
 from flows import predict
-from tasks.models.prediction import Answer
+from tasks.inference.predictor import Answer
 from tasks.settings.cli import exit_status
 from tasks.settings.escaping import for_utf8
 

@@ -11,7 +11,7 @@ from conftest import copied, put_into_use, write_model_folder
 
 from flows import prune as flow
 from flows.promote import listed
-from tasks.models import bundle
+from tasks.inference import model_folder
 from tasks.pipeline import retention
 from tasks.records.results import Release
 from tasks.records.rows import Row, place, stored
@@ -81,10 +81,10 @@ def test_what_is_in_use_was_before_or_is_of_a_kept_run_stays(history, places):
     assert found["runs"][0] == found["models"][0] == found["files of versions in the registry"][0] == 2
     assert all(size > 0 for _, size in found.values())
     assert registry.champion(places).number == 4
-    bundle.read_back(registry.version(3, places), places)
+    model_folder.read_back(registry.version(3, places), places)
     now, before = registry.rollback("was taken back", places)
     assert (now.number, before.number) == (3, 4)
-    assert bundle.obtained(now, places).is_dir()
+    assert model_folder.obtained(now, places).is_dir()
 
 
 def test_what_is_gone_is_told_and_its_story_stays(history, places):
@@ -92,7 +92,7 @@ def test_what_is_gone_is_told_and_its_story_stays(history, places):
     gone = registry.version(1, places)
     assert gone.removed
     with pytest.raises(BadInput, match="version 1 cannot be used: its files were removed on 20"):
-        bundle.obtained(gone, places)
+        model_folder.obtained(gone, places)
     marks = list(listed(places).columns[1].cells)
     assert [str(one) for one in marks] == ["files removed", "files removed", "previous", "champion"]
     assert runs.decided(history[0].tracked, places).reason == "it is worse", "the decision is no file of a report"
@@ -111,7 +111,7 @@ def test_what_a_model_of_another_name_needs_stays_and_what_it_needs_no_longer_go
     retention.prune(1, places)
     for of in (places, toys):
         assert [bool(one.removed) for one in registry.versions(of)] == [True, True, False, False]
-        assert bundle.of(registry.champion(of).model, places).is_dir()
+        assert model_folder.of(registry.champion(of).model, places).is_dir()
     assert left(places.artifacts / "runs") == {"run-03", "run-04", "run-3", "run-4", "run-5"}
     assert retention.prune(1, toys) == {}
 
@@ -137,7 +137,7 @@ def test_what_others_put_into_the_same_registry_stays(history, places):
         registry.promote(number, registry.champion(places).number, places)
     retention.prune(1, places)
     assert registry.version(version.number, places).removed is None
-    bundle.read_back(registry.version(version.number, places), places)
+    model_folder.read_back(registry.version(version.number, places), places)
     assert [one.path for one in runs.client(places).list_artifacts(version.tracked)] == ["report.html"]
 
 
@@ -146,7 +146,7 @@ def test_the_last_run_stays_though_the_clock_was_set_back_before_it(history, pla
     (places.artifacts / "runs/latest").symlink_to("run-0")
     retention.prune(1, places)
     assert {"run-0", "run-5", "latest"} <= left(places.artifacts / "runs")
-    assert bundle.of(write_model_folder("model 0", places).name, places).is_dir()
+    assert model_folder.of(write_model_folder("model 0", places).name, places).is_dir()
 
 
 def test_a_second_call_finds_nothing(history, places):
@@ -178,9 +178,9 @@ def test_who_is_interrupted_leaves_nothing_that_lacks_a_part_and_the_next_call_e
     with pytest.raises(KeyboardInterrupt):
         for one in items:
             dies(one)
-    assert bundle.obtained(registry.champion(places), places).is_dir()
+    assert model_folder.obtained(registry.champion(places), places).is_dir()
     for folder in (places.artifacts / "models").iterdir():
-        assert bundle.identity(folder) == folder.name
+        assert model_folder.identity(folder) == folder.name
     retention.prune(1, places)
     assert retention.prune(1, places) == {}
 

@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from tasks import release as verb
 from tasks.evaluation.metrics import Prediction
-from tasks.models import bundle
+from tasks.inference import model_folder
 from tasks.records.results import Exports, Format, Splits
 from tasks.records.rows import Row
 from tasks.release import Candidate, release
@@ -67,7 +67,7 @@ def released(evaluation, splits, model, places, tested, candidate, monkeypatch):
             return [one if champion is None else champion(one) for one in tested if one.path in kept]
 
         monkeypatch.setattr(verb, "judge_by", judged)
-        monkeypatch.setattr(verb.bundle, "learnt", lambda digest, places: frozenset(learnt))
+        monkeypatch.setattr(verb.model_folder, "learnt", lambda digest, places: frozenset(learnt))
         there = places.with_model(model_name)
         return release.fn(splits, model, evaluation, candidate(name, changed), Costs(), acceptance, run_id, there)
 
@@ -314,7 +314,7 @@ def test_a_crash_at_any_change_leaves_a_champion_and_the_next_run_ends_the_same(
                 released("bb", LAX, "run 2", champion=contrary)
     now = registry.champion(places)
     assert now.number in (first.version, 2)
-    assert bundle.obtained(now, places).is_dir()
+    assert model_folder.obtained(now, places).is_dir()
     decided = released("bb", LAX, "run 3", champion=contrary)
     assert (decided.verdict, decided.version, decided.champion_before) == ("promoted", 2, 1)
     assert [(one.number, *one.aliases) for one in registry.versions(places)] == [(1, "previous"), (2, "champion")]

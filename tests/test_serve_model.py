@@ -38,7 +38,7 @@ def ask(places, monkeypatch):
 def test_mlflow_gets_the_checked_copy_in_a_folder_of_this_user_alone(ask, monkeypatch):
     modes = []
     monkeypatch.setattr(
-        serve_model.bundle,
+        serve_model.model_folder,
         "fetch_servable",
         lambda version, target, _: modes.append(target.parent.stat().st_mode & 0o777),
     )
@@ -51,7 +51,7 @@ def test_a_version_that_was_changed_is_not_served(ask, monkeypatch, capsys):
     def refuse(*_: object) -> None:
         raise BadInput("the files of version 3 have changed since they were released, and are not used")
 
-    monkeypatch.setattr(serve_model.bundle, "fetch_servable", refuse)
+    monkeypatch.setattr(serve_model.model_folder, "fetch_servable", refuse)
     assert ask() == (2, [])
     assert capsys.readouterr().err.startswith("error: the files of version 3 have changed")
 

@@ -5,8 +5,8 @@ import shutil
 import pytest
 from conftest import put_into_use
 
+from tasks.inference.model_folder import identity
 from tasks.models import starting
-from tasks.models.bundle import identity
 from tasks.models.starting import Start, in_use, mixed, start
 from tasks.records.rows import Content, Row
 from tasks.settings.settings import Champion, Training

@@ -12,8 +12,8 @@ from tasks.images import loading
 from tasks.images.evidence import Picture
 from tasks.images.sheets import GAP, INK, LINE, PAPER, Shelf, Tile, above, letters, sheet, wrapped
 from tasks.images.views import NO_RING
-from tasks.models import heatmaps
-from tasks.models.decisions import POOR_RING, Decision
+from tasks.inference import heatmaps
+from tasks.inference.decision import POOR_RING, Decision
 from tasks.records.rows import Row, stored
 from tasks.settings.settings import Classes, Places
 

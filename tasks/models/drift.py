@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.images.appearance import BRIGHTNESS, SHARPNESS
 from tasks.images.loading import Seen
-from tasks.models.decisions import Evidence, Verdict
-from tasks.models.novelty import Known, distances
-from tasks.models.prediction import CHUNK, Predictor
+from tasks.inference.decision import Evidence, Verdict
+from tasks.inference.out_of_distribution import Known, distances
+from tasks.inference.predictor import CHUNK, Predictor
 from tasks.runs.markdown import code, counts, of, table
 
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple, get_args
 
 from tasks.images.decoding import MAX_BYTES
 from tasks.inbox.arrivals import settled
-from tasks.models import bundle
-from tasks.models.prediction import Answer, Predictor
+from tasks.inference import model_folder
+from tasks.inference.predictor import Answer, Predictor
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal, for_utf8, from_csv
 from tasks.settings.messages import say
@@ -57,7 +57,7 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
     there = [name for name in names if f"{folder}/{name}" in whole]
     paths = [folder / name for name in there]
     model = cache(
-        lambda: Predictor(bundle.obtained(version, places), version.number)
+        lambda: Predictor(model_folder.obtained(version, places), version.number)
     )  # loaded if there is something to ask
     # Of another registry, version 1 is another model.
     table, added = results / f"version-{version.number}-{version.model[:12]}.csv", Rows()

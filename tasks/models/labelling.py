@@ -8,10 +8,10 @@ import numpy as np
 
 from tasks.images.decoding import MAX_BYTES
 from tasks.inbox.arrivals import UNLABELLED, settled
-from tasks.models.decisions import Decision
+from tasks.inference.decision import Decision
+from tasks.inference.out_of_distribution import distances
+from tasks.inference.predictor import Predictor
 from tasks.models.drift import Judged, examine
-from tasks.models.novelty import distances
-from tasks.models.prediction import Predictor
 from tasks.runs.markdown import code, table
 from tasks.settings.escaping import for_utf8
 from tasks.settings.messages import say

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.models import bundle, decisions
+from tasks.inference import decision, model_folder
 from tasks.records.rows import Content, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Champion, Places, Recipe
@@ -23,7 +23,7 @@ def in_use(places: Places) -> Champion | None:
     if version is None:
         return None
     try:
-        told = decisions.read(bundle.obtained(version, places) / "decision.json")
+        told = decision.read(model_folder.obtained(version, places) / "decision.json")
     except BadInput:
         return None
     return Champion(digest=version.model, model=told.model, image_size=told.image_size)
@@ -47,10 +47,10 @@ def start(rows: Sequence[Row], recipe: Recipe, places: Places) -> Start | str:
         return "no model is in use"
     if (champion.model, champion.image_size) != (recipe.model, recipe.image_size):
         return f"the model in use is {champion.model} of {champion.image_size} pixels"
-    there = bundle.of(champion.digest, places)
+    there = model_folder.of(champion.digest, places)
     if not (there / "images.csv").is_file():
         return "the model in use does not tell which images it was trained on"
-    if what := bundle.difference(there):
+    if what := model_folder.difference(there):
         return what
     learnt = frozenset(content.sha256 for content in read_table(there / "images.csv", Content))
     if seen := sum(row.split != "train" and row.sha256 in learnt for row in rows):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tasks.evaluation.metrics import Prediction
-from tasks.models.decisions import Decision
+from tasks.inference.decision import Decision
 from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Score, Splits
 from tasks.runs import dataset, judgement
 from tasks.runs.markdown import code, counts, number_of, of, table

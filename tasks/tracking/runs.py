@@ -359,7 +359,7 @@ def serve(folder: Path, target: Path, tracked: str, model_id: str | None = None)
         from mlflow.types import ColSpec, DataType, Schema
 
         mlflow.pyfunc.save_model(
-            str(target), loader_module="tasks.models.served", data_path=str(folder), code_paths=[str(TASKS)],
+            str(target), loader_module="tasks.inference.pyfunc", data_path=str(folder), code_paths=[str(TASKS)],
             pip_requirements=[f"{library}=={version(library)}" for library in SERVING],
             signature=ModelSignature(Schema([ColSpec(DataType.binary, "image")])),
             mlflow_model=Model(run_id=tracked, model_id=model_id),

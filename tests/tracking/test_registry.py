@@ -7,7 +7,7 @@ import pytest
 from conftest import put_into_use, write_model_folder
 
 from flows import doctor, judge, predict, promote, retrain, watch
-from tasks.models import bundle
+from tasks.inference import model_folder
 from tasks.pipeline import retention
 from tasks.records.results import Release
 from tasks.settings.errors import BadInput
@@ -137,37 +137,37 @@ def test_a_refused_challenger_waits_no_longer(three):
 
 def test_a_folder_that_is_lost_or_damaged_comes_back_from_the_registry(three):
     now = registry.champion(three)
-    folder = bundle.of(now.model, three)
+    folder = model_folder.of(now.model, three)
     shutil.rmtree(folder)
-    assert bundle.identity(bundle.obtained(now, three)) == now.model
+    assert model_folder.identity(model_folder.obtained(now, three)) == now.model
     (folder / "decision.json").write_text("changed")
-    assert bundle.identity(bundle.obtained(now, three)) == now.model
+    assert model_folder.identity(model_folder.obtained(now, three)) == now.model
 
 
 def test_a_model_that_is_damaged_in_the_registry_too_is_not_used(three):
     now = registry.champion(three)
-    shutil.rmtree(bundle.of(now.model, three))
+    shutil.rmtree(model_folder.of(now.model, three))
     for stored in (three.artifacts / "mlflow").rglob(f"{now.model}/decision.json"):
         stored.write_text("changed")
     with pytest.raises(BadInput, match="the files of version 3 in sqlite.* have changed since they were released"):
-        bundle.obtained(now, three)
-    assert not bundle.of(now.model, three).exists()
+        model_folder.obtained(now, three)
+    assert not model_folder.of(now.model, three).exists()
 
 
 def test_what_mlflow_serves_is_checked_before_any_of_it_is_imported(three, tmp_path):
     now = registry.champion(three)
-    bundle.fetch_servable(now, tmp_path / "first", three)
+    model_folder.fetch_servable(now, tmp_path / "first", three)
     assert tree_digest(tmp_path / "first") == now.stored
     assert (tmp_path / "first/code/tasks/models/served.py").is_file()
     old = now.model_copy(update={"stored": None})
-    bundle.fetch_servable(old, tmp_path / "old", three)
+    model_folder.fetch_servable(old, tmp_path / "old", three)
     assert {path.name for path in (tmp_path / "old").iterdir()} == {
         path.name for path in (tmp_path / "first").iterdir()
     }
     for code in (three.artifacts / "mlflow").rglob("served.py"):
         code.write_text("import os")
     with pytest.raises(BadInput, match="the files of version 3 in sqlite.* have changed since they were released"):
-        bundle.fetch_servable(now, tmp_path / "second", three)
+        model_folder.fetch_servable(now, tmp_path / "second", three)
 
 
 def test_another_name_is_another_model(three):
@@ -234,7 +234,7 @@ def test_every_command_says_what_brings_a_version_back_whose_alias_was_removed(t
         with pytest.raises(BadInput, match=why):
             command(three)
     assert "flows/promote.py --version 3" in doctor.model(three)
-    assert all(bundle.of(one.model, three).is_dir() for one in registry.versions(three)), "nothing was pruned"
+    assert all(model_folder.of(one.model, three).is_dir() for one in registry.versions(three)), "nothing was pruned"
     assert promote.change(3, False, None, "", three) == "version 3 is in use"
     assert aliases(three) == {"champion": 3, "previous": 2}, "and the way back is as it was"
     assert doctor.model(three).startswith("version 3, ")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.models.novelty import DIRECTIONS, Known, cloud, distances, folds_of, learn
+from tasks.inference.out_of_distribution import DIRECTIONS, Known, cloud, distances, folds_of, learn
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tasks.images.views import NO_RING
-from tasks.models.decisions import POOR_RING, UNLIKE, UNSURE, Decision, Evidence, read
-from tasks.models.novelty import Known
+from tasks.inference.decision import POOR_RING, UNLIKE, UNSURE, Decision, Evidence, read
+from tasks.inference.out_of_distribution import Known
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
 

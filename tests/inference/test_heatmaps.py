@@ -7,7 +7,7 @@ import pytest
 
 from tasks.images.ellipses import Ellipse
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, from_strip
-from tasks.models.heatmaps import FAINT, STRONG, contributions, maps, middle, onto, painted, peak
+from tasks.inference.heatmaps import FAINT, STRONG, contributions, maps, middle, onto, painted, peak
 from tasks.records.results import Corrections
 from tasks.records.rows import Member, Row
 from tasks.settings.settings import Auditing, Fetch, Sample, Training, Validation

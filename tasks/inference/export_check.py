@@ -1,6 +1,6 @@
 """Parity: whether a network in its other formats, loaded in clean processes, answers as it did when it was judged.
 
-python -m tasks.models.parity FOLDER LEVELS.npy ANSWERS.npz FORMAT ...
+python -m tasks.inference.export_check FOLDER LEVELS.npy ANSWERS.npz FORMAT ...
 
 Such a process loads what its formats need, and begins when a line arrives on its standard input.
 """
@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.models import formats
-from tasks.models.decisions import Decision, Evidence, Verdict
-from tasks.models.inference import look
+from tasks.inference import runtimes
+from tasks.inference.decision import Decision, Evidence, Verdict
+from tasks.inference.forward import look
 from tasks.storage.code_version import ROOT
 
 LEVELS = "levels.npy"
@@ -76,7 +76,7 @@ def start_loaders(folder: Path, room: Path) -> Iterator[FormatLoaders]:
             words = [
                 sys.executable,
                 "-m",
-                "tasks.models.parity",
+                "tasks.inference.export_check",
                 str(folder),
                 str(room / LEVELS),
                 str(answers_of(room, names)),
@@ -105,18 +105,18 @@ def verdicts(said: Said, residuals: np.ndarray, appearances: np.ndarray, decisio
 def main() -> None:
     folder, levels, answers = map(Path, sys.argv[1:4])
     names, said = sys.argv[4:], {}
-    formats.prepare(names)
+    runtimes.prepare(names)
     if not sys.stdin.readline():  # the other side has ended
         return
     seen = np.load(levels, mmap_mode="r")
     for name in names:
-        network = formats.load(folder / formats.NAMES[name])
+        network = runtimes.load(folder / runtimes.NAMES[name])
         said[f"{name} margins"], said[f"{name} features"] = look(network, seen)
         said[f"{name} milliseconds"] = np.array(1e3 * latency(network, np.array(seen[:1])))
     np.savez(answers, **said)  # type: ignore[arg-type]  # NumPy types every name as its own option
 
 
-def latency(network: formats.Network, level: np.ndarray) -> float:
+def latency(network: runtimes.Network, level: np.ndarray) -> float:
     """Median seconds that one image takes."""
     taken = []
     for _ in range(WARM + TIMED):

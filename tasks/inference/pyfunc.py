@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.models.prediction import Predictor
+from tasks.inference.predictor import Predictor
 
 if TYPE_CHECKING:
     from pandas import DataFrame

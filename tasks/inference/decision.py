@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.images.appearance import remark
 from tasks.images.views import NO_RING, ViewName
-from tasks.models.calibration import probability
-from tasks.models.novelty import Known, distances
+from tasks.inference.calibration import probability
+from tasks.inference.out_of_distribution import Known, distances
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from tasks.models.calibration import BOUNDS, PRIOR, probability, temperature
+from tasks.inference.calibration import BOUNDS, PRIOR, probability, temperature
 
 
 def drawn(images: int, true: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

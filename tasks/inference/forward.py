@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from tasks.images.appearance import appearance
-from tasks.models.decisions import Evidence
-from tasks.models.formats import Network
+from tasks.inference.decision import Evidence
+from tasks.inference.runtimes import Network
 
 BATCH = 128  # images
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
 from tasks.images.views import ViewName
-from tasks.models import bundle, inference
-from tasks.models.decisions import Decision, Evidence
-from tasks.models.formats import Network
-from tasks.models.prediction import Predictor
+from tasks.inference import forward, model_folder
+from tasks.inference.decision import Decision, Evidence
+from tasks.inference.predictor import Predictor
+from tasks.inference.runtimes import Network
 from tasks.records.rows import Row
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
@@ -23,7 +23,7 @@ UNSEEN = 0.5  # the probability of a part that the network could not see: as lik
 def look(network: Network, rows: Sequence[Row], view: ViewName, image_size: int, places: Places) -> list[Evidence]:
     """What decides about each image, in order: the one pass of the network."""
     seen = loading.sights(rows, view, image_size, places)
-    return inference.evidence(network, seen.levels, seen.residuals, seen.glances)
+    return forward.evidence(network, seen.levels, seen.residuals, seen.glances)
 
 
 def judge(rows: Sequence[Row], seen: Sequence[Evidence], decision: Decision) -> list[Prediction]:
@@ -45,7 +45,9 @@ def judge_by(digest: str, rows: Sequence[Row], places: Places) -> list[Predictio
     Raises BadInput when the folder is damaged.
     """
     by_content = {row.sha256: row for row in rows}
-    model = cache(lambda: Predictor(bundle.of(digest, places)))  # loaded once, and only if there is something to ask
+    model = cache(
+        lambda: Predictor(model_folder.of(digest, places))
+    )  # loaded once, and only if there is something to ask
 
     def asked(contents: list[str]) -> list[bytes]:
         some, told = [by_content[sha256] for sha256 in contents], model().decision

@@ -5,8 +5,8 @@ import shutil
 import pytest
 from conftest import foldered
 
-from tasks.models import bundle
-from tasks.models.prediction import Predictor
+from tasks.inference import model_folder
+from tasks.inference.predictor import Predictor
 from tasks.records.rows import Content
 from tasks.settings.errors import BadInput
 from tasks.storage.files import store, tree_digest
@@ -24,15 +24,15 @@ def models(places):
 
 
 def test_it_lists_all_its_files_and_is_named_by_those_that_decide(exports, places):
-    folder = bundle.of(exports.digest, places)
-    assert bundle.read(folder) == bundle.standing(folder, places) == exports
+    folder = model_folder.of(exports.digest, places)
+    assert model_folder.read(folder) == model_folder.standing(folder, places) == exports
     assert {file.path(places).name for file in exports.contents} == {"model.keras", "decision.json", "model.tflite"}
-    assert bundle.identity(folder) == exports.digest
+    assert model_folder.identity(folder) == exports.digest
     (folder / "savedmodel").mkdir()
     (folder / "card.md").write_text("what does not decide")
-    assert bundle.identity(folder) == exports.digest
+    assert model_folder.identity(folder) == exports.digest
     (folder / "model.tflite").write_bytes(b"another")
-    assert bundle.identity(folder) != exports.digest
+    assert model_folder.identity(folder) != exports.digest
 
 
 @pytest.mark.parametrize("part", ["network", "decision"])
@@ -46,40 +46,40 @@ def test_another_network_or_another_decision_is_another_folder(model, evaluation
 
 
 def test_the_images_that_it_learnt_from_are_known_where_they_are_listed(model, evaluation, places, exports):
-    assert bundle.learnt(exports.digest, places) == frozenset()
+    assert model_folder.learnt(exports.digest, places) == frozenset()
     learnt = store_table("learnt", [Content("aa"), Content("bb")], Content, places)
     second = foldered(model.model_copy(update={"learnt": learnt}), evaluation, places)
-    assert bundle.learnt(second.digest, places) == {"aa", "bb"}
+    assert model_folder.learnt(second.digest, places) == {"aa", "bb"}
     assert second.digest != exports.digest
 
 
 @pytest.mark.parametrize("fault", ["a file changed", "a file missing", "list torn", "list missing"])
 def test_a_damaged_folder_does_not_stand_and_is_put_right(model, evaluation, places, exports, fault):
-    folder = bundle.of(exports.digest, places)
+    folder = model_folder.of(exports.digest, places)
     path = folder / ("exports.json" if "list" in fault else "model.keras")
     path.unlink() if "missing" in fault else path.write_bytes(b"{")
-    assert bundle.standing(folder, places) is None
+    assert model_folder.standing(folder, places) is None
     assert foldered(model, evaluation, places) == exports
-    assert bundle.standing(folder, places) == exports
+    assert model_folder.standing(folder, places) == exports
 
 
 def test_a_torn_list_is_bad_input_that_names_the_file(exports, places):
-    folder = bundle.of(exports.digest, places)
+    folder = model_folder.of(exports.digest, places)
     (folder / "exports.json").write_text("{")
     with pytest.raises(BadInput, match=r"exports\.json is damaged"):
-        bundle.agrees(folder, "litert")
+        model_folder.agrees(folder, "litert")
 
 
 def test_a_format_is_believed_only_when_it_is_the_compared_file_and_changed_no_decision(exports, places):
-    folder = bundle.of(exports.digest, places)
-    assert bundle.agrees(folder, "litert")
-    assert not bundle.agrees(folder, "savedmodel"), "nobody compared it"
+    folder = model_folder.of(exports.digest, places)
+    assert model_folder.agrees(folder, "litert")
+    assert not model_folder.agrees(folder, "savedmodel"), "nobody compared it"
     changed = exports.formats["litert"].model_copy(update={"changed_decisions": 1})
     (folder / "exports.json").write_text(exports.model_copy(update={"formats": {"litert": changed}}).model_dump_json())
-    assert not bundle.agrees(folder, "litert")
+    assert not model_folder.agrees(folder, "litert")
     (folder / "exports.json").write_text(exports.model_dump_json())
     (folder / "model.tflite").write_bytes(b"another")
-    assert not bundle.agrees(folder, "litert")
+    assert not model_folder.agrees(folder, "litert")
 
 
 def spoil(folder, what: str) -> str:
@@ -91,7 +91,7 @@ def spoil(folder, what: str) -> str:
         name = "images.csv"
         (folder / name).write_text("sha256\n")
     elif what == "list":
-        listed = bundle.read(folder)
+        listed = model_folder.read(folder)
         (folder / name).write_text(listed.model_copy(update={"digest": "ab" * 32}).model_dump_json())
     elif what == "list torn":
         name = "exports.json"
@@ -107,44 +107,44 @@ SPOILED = ["decision", "network", "format", "file gone", "file added", "list", "
 @pytest.mark.parametrize("copied", [False, True], ids=["in its place", "copied"])
 @pytest.mark.parametrize("what", SPOILED)
 def test_a_folder_that_was_edited_is_refused_in_one_line_that_names_the_file(exports, places, tmp_path, what, copied):
-    folder = bundle.of(exports.digest, places)
+    folder = model_folder.of(exports.digest, places)
     if copied:
         folder = shutil.copytree(folder, tmp_path / "a copy")
-    assert bundle.verify(folder) == exports.digest
+    assert model_folder.verify(folder) == exports.digest
     name = spoil(folder, what)
     with pytest.raises(BadInput, match="this is not the model as it was released") as refused:
-        bundle.verify(folder)
+        model_folder.verify(folder)
     assert "\n" not in str(refused.value)
     expected = "decision.json" if (what, copied) == ("list", True) else name
     assert (str(folder / name) if expected == name else str(folder)) in str(refused.value)
 
 
 def test_what_does_not_decide_may_change(exports, places):
-    folder = bundle.of(exports.digest, places)
+    folder = model_folder.of(exports.digest, places)
     (folder / "README.md").write_text("a note")
     (folder / ".DS_Store").write_bytes(b"left by a desktop")
-    assert bundle.verify(folder) == exports.digest
+    assert model_folder.verify(folder) == exports.digest
 
 
 def test_a_copy_without_its_list_cannot_be_checked_and_is_refused(exports, places, tmp_path):
-    folder = shutil.copytree(bundle.of(exports.digest, places), tmp_path / "copy")
+    folder = shutil.copytree(model_folder.of(exports.digest, places), tmp_path / "copy")
     (folder / "exports.json").unlink()
     with pytest.raises(BadInput, match=r"copy/exports\.json is missing, which says what was released"):
-        bundle.verify(folder)
+        model_folder.verify(folder)
 
 
 def test_a_folder_of_old_that_lists_nothing_is_known_by_its_name(exports, places):
-    folder = bundle.of(exports.digest, places)
+    folder = model_folder.of(exports.digest, places)
     (folder / "exports.json").unlink()
-    assert bundle.verify(folder) == exports.digest
+    assert model_folder.verify(folder) == exports.digest
     (folder / "decision.json").write_text("{}")
     with pytest.raises(BadInput, match="has changed"):
-        bundle.verify(folder)
+        model_folder.verify(folder)
 
 
 @pytest.mark.parametrize("name", ["in its place", "copy"])
 def test_no_predictor_is_made_of_a_folder_that_was_edited(exports, places, tmp_path, name):
-    folder = bundle.of(exports.digest, places)
+    folder = model_folder.of(exports.digest, places)
     folder = folder if name == "in its place" else shutil.copytree(folder, tmp_path / name)
     assert Predictor(folder).digest == exports.digest
     path = folder / "decision.json"
@@ -155,7 +155,7 @@ def test_no_predictor_is_made_of_a_folder_that_was_edited(exports, places, tmp_p
 
 def test_a_network_alone_is_no_model(tmp_path, exports, places):
     (tmp_path / "alone").mkdir()
-    shutil.copyfile(bundle.of(exports.digest, places) / "model.keras", tmp_path / "alone/model.keras")
+    shutil.copyfile(model_folder.of(exports.digest, places) / "model.keras", tmp_path / "alone/model.keras")
     with pytest.raises(BadInput, match=r"a folder with model\.keras and decision\.json is expected"):
         Predictor(tmp_path / "alone")
 
@@ -174,7 +174,7 @@ def stored(tmp_path):
 def version(stored, monkeypatch):
     """A version of which the registry has `stored`."""
     monkeypatch.setattr(
-        bundle.runs,
+        model_folder.runs,
         "fetch_model",
         lambda number, inside, target, places: shutil.copytree(stored, target, symlinks=True),
     )
@@ -187,7 +187,7 @@ def test_what_mlflow_serves_is_a_checked_copy_without_caches(version, stored, pl
     for folder in (stored / "code/tasks", stored / "code/tasks/models"):
         (folder / "__pycache__/__pycache__").mkdir(parents=True)
         (folder / "__pycache__/served.cpython-311.pyc").write_bytes(b"what would run in place of the code")
-    bundle.fetch_servable(version, tmp_path / "copy", places)
+    model_folder.fetch_servable(version, tmp_path / "copy", places)
     assert tree_digest(tmp_path / "copy") == version.stored
 
 
@@ -221,13 +221,13 @@ TAMPERED = [
 def test_what_was_changed_in_the_registry_is_not_served(version, stored, places, tmp_path, how):
     tamper(stored, how)
     with pytest.raises(BadInput, match=r"version 3 in .* have changed since they were released, and are not used"):
-        bundle.fetch_servable(version, tmp_path / "copy", places)
+        model_folder.fetch_servable(version, tmp_path / "copy", places)
 
 
 def test_a_version_of_old_is_wrapped_anew_and_its_own_code_is_not_used(version, places, exports, tmp_path, monkeypatch):
     old = version.model_copy(update={"stored": None, "model": exports.digest})
     wrapped = []
-    monkeypatch.setattr(bundle.runs, "fetch_model", lambda *_: pytest.fail("its code is fetched"))
-    monkeypatch.setattr(bundle.runs, "serve", lambda *given: wrapped.append(given))
-    bundle.fetch_servable(old, tmp_path / "copy", places)
-    assert wrapped == [(bundle.of(exports.digest, places), tmp_path / "copy", "")]
+    monkeypatch.setattr(model_folder.runs, "fetch_model", lambda *_: pytest.fail("its code is fetched"))
+    monkeypatch.setattr(model_folder.runs, "serve", lambda *given: wrapped.append(given))
+    model_folder.fetch_servable(old, tmp_path / "copy", places)
+    assert wrapped == [(model_folder.of(exports.digest, places), tmp_path / "copy", "")]

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.images import loading
 from tasks.images.views import Sight, shape
-from tasks.models import formats
-from tasks.models.bundle import agrees, verify
-from tasks.models.decisions import DecisionName, Evidence, Verdict, read
+from tasks.inference import runtimes
+from tasks.inference.decision import DecisionName, Evidence, Verdict, read
+from tasks.inference.model_folder import agrees, verify
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_utf8
 from tasks.storage.files import damage
@@ -50,9 +50,9 @@ class Predictor:
         self.folder = folder
 
     @cached_property
-    def network(self) -> formats.Network:
+    def network(self) -> runtimes.Network:
         """Loaded when the first image is judged: who looks whether there is any need not wait for it."""
-        return formats.load(self.folder / formats.NAMES["litert" if agrees(self.folder, "litert") else "keras"])
+        return runtimes.load(self.folder / runtimes.NAMES["litert" if agrees(self.folder, "litert") else "keras"])
 
     @property
     def name(self) -> str:
@@ -94,13 +94,13 @@ class Predictor:
 
     def evidence(self, seen: Sequence[loading.Seen]) -> list[Evidence]:
         """What decides about each image that can be read, in order."""
-        from tasks.models import inference
+        from tasks.inference import forward
 
         if not seen:
             return []
         nothing = Sight(np.zeros(shape(self.decision.view, self.decision.image_size), np.uint8), np.nan)
         sights = [one.sight or nothing for one in seen]
-        return inference.evidence(
+        return forward.evidence(
             self.network,
             np.stack([sight.levels for sight in sights]),
             [sight.residual for sight in sights],

@@ -6,8 +6,8 @@ from conftest import copied
 from tasks.evaluate import evaluate
 from tasks.evaluation.metrics import Prediction
 from tasks.export import export
-from tasks.models import bundle, judging
-from tasks.models.judging import judge_by
+from tasks.inference import model_folder, scoring
+from tasks.inference.scoring import judge_by
 from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Evaluation, Places
@@ -37,8 +37,8 @@ def test_it_says_what_it_said_and_is_asked_of_each_image_once(released, places, 
     rows, said, digest = released
     first = judge_by(digest, rows[:5], places)
     asked = []
-    look = judging.look
-    monkeypatch.setattr(judging, "look", lambda network, some, *rest: asked.extend(some) or look(network, some, *rest))
+    look = scoring.look
+    monkeypatch.setattr(scoring, "look", lambda network, some, *rest: asked.extend(some) or look(network, some, *rest))
     answers = judge_by(digest, [*rows, rows[0]], places)
     assert [row.path for row in asked] == [row.path for row in rows[5:]]
     assert answers[:5] == first
@@ -55,6 +55,6 @@ def test_it_says_what_it_said_and_is_asked_of_each_image_once(released, places, 
 
 def test_a_damaged_folder_is_not_asked(released, places):
     rows, _, digest = released
-    (bundle.of(digest, places) / "decision.json").write_text("{}")
+    (model_folder.of(digest, places) / "decision.json").write_text("{}")
     with pytest.raises(BadInput, match=r"decision\.json has changed: this is not the model as it was released"):
         judge_by(digest, rows, places)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
-from tasks.models.formats import NAMES
+from tasks.inference.runtimes import NAMES
 from tasks.records.results import Exports, Format
 from tasks.records.rows import Content
 from tasks.settings.errors import BadInput
