@@ -154,13 +154,13 @@ def arithmetic(precision: str) -> Iterator[None]:
     """Compute by a precision's policy, for networks made inside, and in TF32 or not."""
     import tensorflow as tf
 
-    from tasks.models import fitting
+    from tasks.training import trainer
 
     policy, tf32 = POLICIES[precision]
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(tf32)
     try:
-        with fitting.computing(policy):
+        with trainer.computing(policy):
             yield
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(before)

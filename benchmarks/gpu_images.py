@@ -26,7 +26,7 @@ from tasks.settings.settings import ModelName, Recipe, Sample, Splitting, Traini
 from tasks.storage.files import write_whole
 
 if TYPE_CHECKING:
-    from tasks.images.batches import Examples
+    from tasks.training.input_pipeline import Examples
 
 NETWORKS: tuple[ModelName, ...] = ("compact", "ring", "tutorial_dropout")
 PACKED = "images.npz"  # in the folder of `--prepare`
@@ -177,7 +177,7 @@ def examples(folder: Path, network: ModelName, side: str, most: int | None = Non
         raise BadInput(f"there are no {side} images for {network}: see what became of the part `prepare`")
     with np.load(path, allow_pickle=False) as arrays:
         pixels, labels = arrays["pixels"], arrays["labels"].astype(np.int32)
-    from tasks.images.batches import Examples  # late: with TensorFlow
+    from tasks.training.input_pipeline import Examples  # late: with TensorFlow
 
     shown = spread(range(len(labels)), most)
     return Examples(pixels[shown] if most else pixels, labels[shown], np.zeros(len(shown), np.int32))

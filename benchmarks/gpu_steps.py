@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from tasks.images.batches import Examples
+    from tasks.training.input_pipeline import Examples
 
 BACKWARD = 2  # times the operations of the way forward: the gradients of the weights, and those of the inputs
 
@@ -130,14 +130,14 @@ def fresh(recipe: TunedRecipe, job: Job, executions: int = 1) -> tuple["keras.Mo
     import keras
     import tensorflow as tf
 
-    from tasks.models import fitting
+    from tasks.training import trainer
 
     keras.backend.clear_session()
     gc.collect()
     if job.gpu:
         tf.config.experimental.reset_memory_stats("GPU:0")
-    network = fitting.made(recipe)
-    learner = fitting.compiled(network, recipe, 10_000)
+    network = trainer.made(recipe)
+    learner = trainer.compiled(network, recipe, 10_000)
     learner.steps_per_execution = executions
     shapes = [(layer.kernel.shape, layer.output.shape[1:]) for layer in network.layers if hasattr(layer, "kernel")]
     return learner, operations(shapes)
@@ -215,7 +215,7 @@ def fed(feed: str, shown: "Examples", recipe: TunedRecipe, job: Job) -> dict[str
     import tensorflow as tf
 
     from benchmarks.input_pipeline import ENDLESS, alone
-    from tasks.images import batches
+    from tasks.training import input_pipeline
 
     figures, more = dict[str, Any](), []
     mean = float(recipe.batch_size)  # images of a batch
@@ -224,10 +224,12 @@ def fed(feed: str, shown: "Examples", recipe: TunedRecipe, job: Job) -> dict[str
         if feed in ("pipeline", "altered by the host"):
             with tf.device("/CPU:0"):
                 altered = recipe.view if feed.startswith("altered") else None
-                data = batches.training_batches(
+                data = input_pipeline.training_batches(
                     shown, batch_size=recipe.batch_size, epochs=ENDLESS, seed=0, altered=altered
                 )
-            mean = len(shown.labels) / batches.steps(shown, recipe.batch_size)  # the last of an epoch may be smaller
+            mean = len(shown.labels) / input_pipeline.steps(
+                shown, recipe.batch_size
+            )  # the last of an epoch may be smaller
             figures["alone_images_per_second"] = 1 / alone(data, 10, mean).wall
         elif feed == "altered by the device":
             data = altering(learner, shown, recipe)
@@ -245,7 +247,7 @@ def altering(learner: "keras.Model", shown: "Examples", recipe: TunedRecipe) -> 
     """
     import tensorflow as tf
 
-    from tasks.images.alterations import ALTERATIONS
+    from tasks.training.augmentation import ALTERATIONS
 
     pixels, labels, learn = tf.constant(shown.pixels), tf.constant(shown.labels), learner.train_step
 

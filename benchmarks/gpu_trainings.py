@@ -62,8 +62,8 @@ def train_network(
     started, recipe, ends = time.perf_counter(), settings.recipe(), list[float]()
     learning, watching = (examples(job.folder, recipe.model, split, most) for split in ("train", "validation"))
     set_up(job)
-    from tasks.models import fitting
     from tasks.networks import devices, networks
+    from tasks.training import trainer
 
     began = time.perf_counter()
 
@@ -71,7 +71,7 @@ def train_network(
         ends.append(time.perf_counter() - began)
         each(ends)
 
-    fitted = fitting.fit(learning, watching, tune_recipe(recipe, devices.device_class()), note, room)
+    fitted = trainer.fit(learning, watching, tune_recipe(recipe, devices.device_class()), note, room)
     figures: dict = {"start_seconds": began - started, "seconds": time.perf_counter() - began, **pace(ends)}
     digest = networks.weights_digest(fitted.network)[:16]
     figures |= {"peak_mb": peak(job) / 1e6, "resumed_from_epoch": fitted.resumed_from_epoch, "digest": digest}
@@ -162,7 +162,7 @@ def train_whole(job: Job, emit: Emit, network: ModelName) -> None:
     there = beside(job.beside.get(network, {}))
     settings = Training(model=network, epochs=job.sizes.whole)
     learner, figures = train_network(job, settings, None, lambda ends: emit(network, pace(ends)))
-    from tasks.images.batches import evaluation_batches
+    from tasks.training.input_pipeline import evaluation_batches
 
     test = examples(job.folder, network, "test")
     found = learner.predict(evaluation_batches(test.pixels, batch_size=64), verbose=0)

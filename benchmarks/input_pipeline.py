@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from tasks.images.batches import Examples
+    from tasks.training.input_pipeline import Examples
 
 SKIPPED = 5  # steps before the clock starts: the pipeline fills
 ENDLESS = range(1_000_000)  # epochs
@@ -74,13 +74,13 @@ def fed(data: Prepared, rows: Sequence[Row], settings: Training, number: int, ro
     """What the network takes on each diet, and the pipeline alone; `number` is of steps."""
     import tensorflow as tf
 
-    from tasks.images.batches import steps, training_batches
-    from tasks.models import fitting
     from tasks.networks import devices
+    from tasks.training import trainer
+    from tasks.training.input_pipeline import steps, training_batches
 
     examples, recipe = learning(data, rows, settings), tune_recipe(settings.recipe(), devices.device_class())
-    learner = fitting.compiled(fitting.made(recipe), recipe, number * rounds * 2)
-    altered = None if fitting.published(recipe) else recipe.view
+    learner = trainer.compiled(trainer.made(recipe), recipe, number * rounds * 2)
+    altered = None if trainer.published(recipe) else recipe.view
     pipeline = training_batches(
         examples, batch_size=recipe.batch_size, epochs=ENDLESS, seed=recipe.seed, altered=altered
     )
@@ -113,7 +113,7 @@ def told(memory: Sequence[Clock], pipeline: Sequence[Clock], alone: Clock) -> di
 
 def learning(data: Prepared, rows: Sequence[Row], settings: Training) -> "Examples":
     """The training images as `train` sees them."""
-    from tasks.models.lessons import planned, shown
+    from tasks.training.training_set import planned, shown
 
     with redirect_stdout(sys.stderr):
         plan = planned(rows, settings.recipe(), data.places)

@@ -98,9 +98,9 @@ def prepared(places: Places) -> Splits:
 
 def train(room: Path, epochs: int) -> None:
     """What is killed: one training, as the pipeline runs it. Says when it begins and, at its end, what came of it."""
-    from tasks.models import fitting  # noqa: F401  loaded before it begins
     from tasks.networks import networks  # noqa: F401  loaded before it begins
     from tasks.train import train
+    from tasks.training import trainer  # noqa: F401  loaded before it begins
 
     print("begins", flush=True)
     splits = Splits.model_validate_json((room / "splits.json").read_bytes())

@@ -30,7 +30,7 @@ from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.extract import extract
 from tasks.fetch import fetch
-from tasks.models import starting, warm_up
+from tasks.training import warm_start, warm_up
 from tasks.inference import model_folder
 from tasks.plot import plot
 from tasks.release import Candidate, known, release
@@ -176,7 +176,7 @@ def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections
 def choose(config: Config, splits: Splits) -> tuple[Recipe, str]:
     """The recipe of the network that suits the images, and why this one."""
     training = config.training
-    champion = starting.in_use(config.places) if training.start_from == "champion" else None
+    champion = warm_start.in_use(config.places) if training.start_from == "champion" else None
     model, because = training.choice(splits.ring_share, champion)
     say(f"train: {model}, since {because}")
     return training.recipe(splits.ring_share, champion), because

@@ -14,26 +14,26 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import TaskRunContext
 
-from tasks.models.lessons import Plan, Shown, planned, shown
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Epoch, Model, Splits
 from tasks.records.rows import Content, Row
-from tasks.runs.spent import Spent
 from tasks.settings.messages import say
 from tasks.settings.settings import Places, Recipe
 from tasks.settings.terminal import bar
 from tasks.storage.code_version import code_digest
 from tasks.storage.files import store
 from tasks.storage.tables import read_table, store_table
+from tasks.training.stopwatch import Spent
+from tasks.training.training_set import Plan, Shown, planned, shown
 
 if TYPE_CHECKING:
-    from tasks.models.fitting import Fitted
+    from tasks.training.trainer import Fitted
 
 
 @task(cache_policy=same_step)
 def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
     """The model of `recipe`, fitted to the train rows of `splits`; its file lies under `data/networks`."""
-    from tasks.models import fitting  # noqa: F401  before the clock starts
+    from tasks.training import trainer  # noqa: F401  before the clock starts
 
     began = Spent.now()
     plan = planned(read_table(splits.table.path(places), Row), recipe, places)
@@ -58,11 +58,11 @@ def place_of(splits: Splits, plan: Plan, places: Places) -> Path:
 
 def fit(learning: Shown, watching: Shown, plan: Plan, room: Path) -> "Fitted":
     """Fits the network, telling each epoch to the log, the terminal and the Prefect UI."""
-    from tasks.models import fitting
+    from tasks.training import trainer
 
-    epochs = fitting.passes(plan.recipe, len(learning.rows))
+    epochs = trainer.passes(plan.recipe, len(learning.rows))
     with bar(f"training {plan.recipe.model}", epochs) as advance:
-        fitted = fitting.fit(
+        fitted = trainer.fit(
             learning.examples,
             watching.examples,
             plan.recipe,

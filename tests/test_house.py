@@ -10,18 +10,18 @@ VERBS = {path.stem for path in (ROOT / "tasks").glob("*.py")} - {"__init__"}
 FILES = sorted(path for folder in ("flows", "tasks") for path in (ROOT / folder).rglob("*.py"))
 IMPORTERS = {  # library: the files that may import it, anywhere in them
     "tensorflow": {
-        "tasks/images/alterations.py",
-        "tasks/images/batches.py",
+        "tasks/training/augmentation.py",
+        "tasks/training/input_pipeline.py",
         "tasks/networks/devices.py",
-        "tasks/models/fitting.py",
+        "tasks/training/trainer.py",
         "tasks/inference/heatmaps.py",
     },
     "keras": {
         "tasks/networks/networks.py",
-        "tasks/models/fitting.py",
+        "tasks/training/trainer.py",
         "tasks/inference/runtimes.py",
         "tasks/inference/heatmaps.py",
-        "tasks/models/keeping.py",
+        "tasks/training/best_epoch.py",
     },
     "ai_edge_litert": {"tasks/inference/runtimes.py"},
     "prefect": {

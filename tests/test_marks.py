@@ -27,7 +27,7 @@ def asking(function, *fixtures: str) -> SimpleNamespace:
         ("mlflow", {"mlflow"}),
         ("kerastuner", set()),
         ("tasks.networks.networks", {"tensorflow"}),
-        ("tasks.models.fitting", {"tensorflow"}),
+        ("tasks.training.trainer", {"tensorflow"}),
         ("tasks.tracking.runs", set()),
         ("tasks.models.no_such_module", set()),
         ("postgresql", {"process"}),

@@ -9,11 +9,11 @@ from conftest import foldered
 from tasks import train as verb
 from tasks.records.results import Epoch
 from tasks.records.rows import Content, Row, stored
-from tasks.runs.spent import Spent
 from tasks.settings.settings import Champion, Recipe, Training
 from tasks.storage.files import store
 from tasks.storage.tables import read_table, store_table
 from tasks.train import train
+from tasks.training.stopwatch import Spent
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 

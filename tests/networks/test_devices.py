@@ -81,7 +81,7 @@ if sys.argv[1] == "two":
     halves = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
 import numpy as np
-from tasks.images.batches import Examples
+from tasks.training.input_pipeline import Examples
 from tasks.models import devices, fitting
 from tasks.settings.settings import Training
 if sys.argv[1] == "two":

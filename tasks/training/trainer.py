@@ -12,14 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tasks.images.batches import Examples, evaluation_batches, steps, training_batches
 from tasks.images.views import shape
-from tasks.models.keeping import Keeper
 from tasks.networks import devices
 from tasks.networks.networks import build, classifier, load
 from tasks.networks.tuning import uses_xla
 from tasks.records.results import Epoch
 from tasks.settings.settings import Recipe, TunedRecipe
+from tasks.training.best_epoch import Keeper
+from tasks.training.input_pipeline import Examples, evaluation_batches, steps, training_batches
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ def recipe(model: str = "compact", **changed) -> TunedRecipe:
 
 def examples(count: int, seed: int, view: str = "raw"):
     """Noise, with a bright square where the label is 1, of two origins of unequal size."""
-    from tasks.images.batches import Examples
+    from tasks.training.input_pipeline import Examples
 
     labels = np.arange(count, dtype=np.int32) % 2
     pixels = np.random.default_rng(seed).integers(0, 200, (count, *shape(view, 32))).astype(np.uint8)
@@ -35,7 +35,7 @@ class Killed(Exception):
 
 
 def fitted(recipe, room=None, *, killed_after=None, **more):
-    from tasks.models.fitting import fit
+    from tasks.training.trainer import fit
 
     def each_epoch(history):
         if len(history) == killed_after:
@@ -85,7 +85,7 @@ def test_what_other_threads_draw_changes_no_training():
 
 
 def test_a_rehearsal_changes_no_training():
-    from tasks.models.fitting import rehearse
+    from tasks.training.trainer import rehearse
 
     before = fitted(recipe())
     rehearse(recipe())
@@ -152,7 +152,7 @@ def test_training_can_start_from_the_weights_of_a_file(tmp_path):
 
 
 def test_few_images_are_seen_more_often():
-    from tasks.models.fitting import passes
+    from tasks.training.trainer import passes
 
     for model in ("compact", "ring"):
         unset = Training(model=model).recipe().model_copy(update={"epochs": None})
@@ -164,7 +164,7 @@ def test_few_images_are_seen_more_often():
 
 @pytest.mark.parametrize(("shown", "epochs"), [(5_500, 2), (2_000, 4), (1_024, 8), (100, 26)])
 def test_going_on_costs_a_share_of_a_training_from_new_weights(shown, epochs):
-    from tasks.models.fitting import continued
+    from tasks.training.trainer import continued
 
     whole = recipe(epochs=10, learning_rate=0.004).model_copy(update={"start_epochs": None})
     further = continued(whole, 5_500, shown, 1_000)
@@ -174,14 +174,14 @@ def test_going_on_costs_a_share_of_a_training_from_new_weights(shown, epochs):
 
 
 def test_the_epochs_that_are_asked_for_are_those_of_going_on():
-    from tasks.models.fitting import continued
+    from tasks.training.trainer import continued
 
     assert continued(recipe(epochs=7), 5_500, 5_500, 1_000).epochs == 7
 
 
 @pytest.mark.parametrize("wrong", ["loss", "val_loss"])
 def test_a_training_that_diverges_says_what_to_try(wrong):
-    from tasks.models.keeping import record
+    from tasks.training.best_epoch import record
 
     good = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}
     assert record(3, good).epoch == 3

@@ -6,11 +6,11 @@ import pytest
 from conftest import put_into_use
 
 from tasks.inference.model_folder import identity
-from tasks.models import starting
-from tasks.models.starting import Start, in_use, mixed, start
 from tasks.records.rows import Content, Row
 from tasks.settings.settings import Champion, Training
 from tasks.storage.tables import write_table
+from tasks.training import warm_start
+from tasks.training.warm_start import Start, in_use, mixed, start
 
 
 def row(content: str, split: str = "train") -> Row:
@@ -24,7 +24,7 @@ DECISION = """{"classes": {}, "model": "compact", "network_sha256": "aa", "view"
 @pytest.fixture
 def champion(registered, monkeypatch):
     """Puts a model into use that has learnt from these contents, and gives the recipe that continues from it."""
-    monkeypatch.setattr(starting, "alike", lambda network, recipe: True)
+    monkeypatch.setattr(warm_start, "alike", lambda network, recipe: True)
 
     def make(*learnt: str, **asked):
         places = registered
@@ -92,8 +92,8 @@ def test_a_network_that_has_changed_since_is_no_start(places, tmp_path):
     networks.save(networks.build("compact", 32), tmp_path / "compact.keras")
     networks.save(networks.build("tutorial", 32), tmp_path / "other.keras")
     recipe = Training(model="compact", image_size=32).recipe()
-    assert starting.alike(tmp_path / "compact.keras", recipe)
-    assert not starting.alike(tmp_path / "other.keras", recipe)
+    assert warm_start.alike(tmp_path / "compact.keras", recipe)
+    assert not warm_start.alike(tmp_path / "other.keras", recipe)
 
 
 def test_the_model_in_use_is_found_by_the_registry(champion, places):
@@ -117,7 +117,7 @@ def test_a_model_in_use_that_cannot_be_had_is_none_to_continue_from(champion, pl
 
 
 def test_all_new_images_are_seen_with_as_many_old_ones(monkeypatch):
-    monkeypatch.setattr(starting, "FEWEST_OLD", 5)
+    monkeypatch.setattr(warm_start, "FEWEST_OLD", 5)
     old, new = ([row(f"{kind} {number}") for number in range(30)] for kind in ("old", "new"))
     learnt = frozenset(one.sha256 for one in old)
     for fresh, count in ((new, 30), (new[:12], 12), (new[:2], 5), ([], 5)):
@@ -127,7 +127,7 @@ def test_all_new_images_are_seen_with_as_many_old_ones(monkeypatch):
 
 
 def test_old_images_are_of_each_origin_in_turn(monkeypatch):
-    monkeypatch.setattr(starting, "FEWEST_OLD", 9)
+    monkeypatch.setattr(warm_start, "FEWEST_OLD", 9)
     old = [row(f"old {number}") for number in range(30)]
     few = [row(f"few {number}")._replace(origin="line 2") for number in range(3)]
     learnt = frozenset(one.sha256 for one in [*old, *few])
@@ -137,7 +137,7 @@ def test_old_images_are_of_each_origin_in_turn(monkeypatch):
 
 
 def test_the_seed_draws_the_old_images_and_their_order_does_not(monkeypatch):
-    monkeypatch.setattr(starting, "FEWEST_OLD", 5)
+    monkeypatch.setattr(warm_start, "FEWEST_OLD", 5)
     old = [row(f"old {number}") for number in range(30)]
     learnt = frozenset(one.sha256 for one in old)
     first = mixed(old, learnt, seed=0)

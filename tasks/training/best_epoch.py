@@ -7,10 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tasks.models import checkpoints
-from tasks.models.checkpoints import State
 from tasks.records.results import Epoch
 from tasks.settings.errors import BadInput
+from tasks.training import checkpoints
+from tasks.training.checkpoints import State
 
 
 class Keeper(keras.callbacks.Callback):

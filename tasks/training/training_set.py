@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tasks.images import loading
-from tasks.models import starting
 from tasks.networks.tuning import tune_recipe
 from tasks.records.results import Splits
 from tasks.records.rows import Row, is_defect
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Places, Recipe, TunedRecipe
+from tasks.training import warm_start
 
 if TYPE_CHECKING:
-    from tasks.images.batches import Examples
+    from tasks.training.input_pipeline import Examples
 
 
 class Plan(NamedTuple):
@@ -24,23 +24,23 @@ class Plan(NamedTuple):
     learning: list[Row]
     watching: list[Row]
     recipe: TunedRecipe
-    start: starting.Start | None
+    start: warm_start.Start | None
     """What it continues from; None: new weights."""
 
 
 def planned(rows: Sequence[Row], recipe: Recipe, places: Places) -> Plan:
     """The training that the recipe means with these images on this machine, and says so where it continues from a model or cannot."""
-    from tasks.models.fitting import continued
     from tasks.networks import devices
+    from tasks.training.trainer import continued
 
     learning, watching = ([row for row in rows if row.split == split] for split in ("train", "validation"))
     here = tune_recipe(recipe, devices.device_class())
-    start = starting.start(rows, recipe, places)
+    start = warm_start.start(rows, recipe, places)
     if isinstance(start, str):
         if recipe.start_from != "scratch":
             say(f"train: from new weights, since {start}")
         return Plan(learning, watching, here, None)
-    mixed = starting.mixed(learning, start.learnt, recipe.seed)
+    mixed = warm_start.mixed(learning, start.learnt, recipe.seed)
     new = sum(row.sha256 not in start.learnt for row in mixed)
     say(
         f"train: continues from model {start.digest[:12]} with {new:,} new images and {len(mixed) - new:,} "
@@ -58,7 +58,7 @@ class Shown(NamedTuple):
 
 def shown(rows: Sequence[Row], plan: Plan, splits: Splits, places: Places) -> Shown:
     """The rows whose view shows something. Raises BadInput where a class is left without one."""
-    from tasks.images.batches import Examples
+    from tasks.training.input_pipeline import Examples
 
     seen = loading.sights(rows, plan.recipe.view, plan.recipe.image_size, places)
     there = ~np.isnan(seen.residuals)

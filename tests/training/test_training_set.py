@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tasks.images.loading import Sights
-from tasks.models import lessons
-from tasks.models.lessons import Plan, shown, strata
-from tasks.models.starting import Start
 from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Training
+from tasks.training import training_set
+from tasks.training.training_set import Plan, shown, strata
+from tasks.training.warm_start import Start
 
 
 class Divided:
@@ -46,7 +46,7 @@ def seen(monkeypatch):
         rows = [row(f"{number}", label=("def_front", "ok_front")[number % 2]) for number in range(6)]
         residuals = np.array([np.nan if number in missing else 0.001 for number in range(6)])
         levels = np.arange(6, dtype=np.uint8)[:, None, None, None]
-        monkeypatch.setattr(lessons.loading, "sights", lambda *_: Sights(levels, residuals, levels[..., 0]))
+        monkeypatch.setattr(training_set.loading, "sights", lambda *_: Sights(levels, residuals, levels[..., 0]))
         return rows
 
     return make

@@ -24,14 +24,14 @@ def start(manifest: Manifest, training: Training, places: Places) -> Thread:
 def warm_up(manifest: Manifest, training: Training, places: Places) -> None:
     """Import TensorFlow and open its devices; on a GPU, run a first step of the network that will likely train."""
     with suppress(Exception):  # whatever fails here fails in the training too, which tells of it
-        from tasks.models import fitting
         from tasks.networks import devices
         from tasks.networks.tuning import tune_recipe
+        from tasks.training import trainer
 
         devices.share_memory()
         if devices.accelerators():
             recipe = training.recipe(ring_share(manifest, training, places))
-            fitting.rehearse(tune_recipe(recipe, devices.device_class()))
+            trainer.rehearse(tune_recipe(recipe, devices.device_class()))
 
 
 def ring_share(manifest: Manifest, training: Training, places: Places) -> float:

@@ -10,8 +10,8 @@ from itertools import count
 import numpy as np
 import tensorflow as tf
 
-from tasks.images.alterations import ALTERATIONS, FAR
 from tasks.images.views import ViewName
+from tasks.training.augmentation import ALTERATIONS, FAR
 
 
 @dataclass(frozen=True)

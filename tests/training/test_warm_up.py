@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.models import warm_up
 from tasks.records.rows import Row
 from tasks.settings.settings import Places, Training
+from tasks.training import warm_up
 
 ROWS = [f"row {number}" for number in range(100)]
 MANIFEST = SimpleNamespace(table=SimpleNamespace(path=lambda places: "images.csv"))
@@ -15,13 +15,13 @@ MANIFEST = SimpleNamespace(table=SimpleNamespace(path=lambda places: "images.csv
 @pytest.fixture
 def rehearsed(monkeypatch):
     """The recipes of which a step was run, on a device that stands for a GPU."""
-    from tasks.models import fitting
     from tasks.networks import devices
+    from tasks.training import trainer
 
     found = []
     monkeypatch.setattr(devices, "accelerators", lambda: ["CPU:0"])
     monkeypatch.setattr(devices, "device_class", lambda: "bfloat16_gpu")
-    monkeypatch.setattr(fitting, "rehearse", found.append)
+    monkeypatch.setattr(trainer, "rehearse", found.append)
     monkeypatch.setattr(warm_up, "read_table", lambda path, kind: ROWS)
     return found
 

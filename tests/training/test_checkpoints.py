@@ -5,10 +5,10 @@ import pickle
 import numpy as np
 import pytest
 
-from tasks.models import checkpoints
-from tasks.models.checkpoints import State
 from tasks.records.results import Epoch
 from tasks.storage.files import sha256_of
+from tasks.training import checkpoints
+from tasks.training.checkpoints import State
 
 
 def state(epochs: int, kept_epoch: int | None = None) -> State:

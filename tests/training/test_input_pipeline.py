@@ -8,14 +8,14 @@ import pytest
 
 def examples(images: np.ndarray, strata: list[int] | None = None):
     """Their labels are their numbers, by which a batch tells what it shows."""
-    from tasks.images.batches import Examples
+    from tasks.training.input_pipeline import Examples
 
     count = len(images)
     return Examples(images, np.arange(count, dtype=np.int32), np.array(strata or [0] * count, np.int32))
 
 
 def read(shown, *, epochs=range(2), seed=0, altered=None, batch_size=4) -> list[tuple[np.ndarray, np.ndarray]]:
-    from tasks.images.batches import training_batches
+    from tasks.training.input_pipeline import training_batches
 
     dataset = training_batches(shown, batch_size=batch_size, epochs=epochs, seed=seed, altered=altered)
     return [(batch.numpy(), ids.numpy()) for batch, ids in dataset]
@@ -26,7 +26,7 @@ def order(batches) -> list[int]:
 
 
 def test_a_single_stratum_is_shown_whole_with_its_labels(squares):
-    from tasks.images.batches import steps
+    from tasks.training.input_pipeline import steps
 
     batches = read(examples(squares), epochs=range(3))
     assert [len(ids) for _, ids in batches] == [4, 4, 2] * 3
@@ -90,7 +90,7 @@ def test_altered_batches_show_images_in_many_forms_and_unaltered_ones_as_they_ar
 
 
 def test_evaluation_keeps_the_order_and_drops_no_image(squares):
-    from tasks.images.batches import evaluation_batches
+    from tasks.training.input_pipeline import evaluation_batches
 
     batches = [batch.numpy() for batch in evaluation_batches(squares, batch_size=4)]
     assert [len(batch) for batch in batches] == [4, 4, 2]
@@ -99,11 +99,11 @@ def test_evaluation_keeps_the_order_and_drops_no_image(squares):
 
 
 def test_only_strips_of_several_strata_show_fringes(monkeypatch):
-    from tasks.images import alterations, batches
+    from tasks.training import augmentation, input_pipeline
 
-    monkeypatch.setattr(alterations, "FRINGED", 1.0)
-    monkeypatch.setattr(alterations, "GAIN", 0.0)
+    monkeypatch.setattr(augmentation, "FRINGED", 1.0)
+    monkeypatch.setattr(augmentation, "GAIN", 0.0)
     plain = np.full((8, 96, 512, 2), 128, np.uint8)
     for strata, fringed in ((np.zeros(8, np.int32), False), (np.arange(8, dtype=np.int32) % 2, True)):
-        shown = batches.Examples(plain, np.zeros(8, np.int32), strata)
+        shown = input_pipeline.Examples(plain, np.zeros(8, np.int32), strata)
         assert any((images != 128).any() for images, _ in read(shown, epochs=range(1), altered="ring")) == fringed

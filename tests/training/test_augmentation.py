@@ -7,7 +7,7 @@ WIDTH = 24  # columns of a small strip
 
 
 def test_the_eight_poses_are_the_eight_flips_and_quarter_turns(squares):
-    from tasks.images.alterations import posed
+    from tasks.training.augmentation import posed
 
     picture = squares[:1].astype(np.float32)
     poses = posed(np.repeat(picture, 8, axis=0), np.arange(8)).numpy()[..., 0]
@@ -18,7 +18,7 @@ def test_the_eight_poses_are_the_eight_flips_and_quarter_turns(squares):
 
 
 def test_one_image_is_altered_in_another_way_than_its_neighbour(strips):
-    from tasks.images.alterations import ALTERATIONS
+    from tasks.training.augmentation import ALTERATIONS
 
     for view, images in (
         ("ring", np.repeat(strips[:1], 16, axis=0)),
@@ -30,12 +30,12 @@ def test_one_image_is_altered_in_another_way_than_its_neighbour(strips):
 
 def test_turning_and_mirroring_a_ring_keeps_every_column(strips, monkeypatch):
     """Its other alterations, of light and reach, are left out here."""
-    from tasks.images import alterations
+    from tasks.training import augmentation
 
-    monkeypatch.setattr(alterations, "ROWS", 0)
-    monkeypatch.setattr(alterations, "GAIN", 0.0)
+    monkeypatch.setattr(augmentation, "ROWS", 0)
+    monkeypatch.setattr(augmentation, "GAIN", 0.0)
     shown = np.repeat(strips, 4, axis=0)
-    altered = alterations.alter_ring(shown, np.array([1, 2], np.int64), False).numpy()
+    altered = augmentation.alter_ring(shown, np.array([1, 2], np.int64), False).numpy()
     mirrored = set()
     for before, after in zip(shown.astype(np.float32), altered, strict=True):
         columns = [before[:, column].tobytes() for column in range(WIDTH)]
@@ -48,16 +48,16 @@ def test_turning_and_mirroring_a_ring_keeps_every_column(strips, monkeypatch):
 
 
 def test_fringes_are_a_few_arcs_on_some_strips_and_faint_in_the_second_plane(monkeypatch):
-    from tasks.images import alterations
+    from tasks.training import augmentation
 
-    monkeypatch.setattr(alterations, "GAIN", 0.0)
+    monkeypatch.setattr(augmentation, "GAIN", 0.0)
     plain, seeds = np.full((64, 96, 512, 2), 128, np.uint8), np.array([1, 2], np.int64)
-    altered = alterations.alter_ring(plain, seeds, True).numpy() - 128
+    altered = augmentation.alter_ring(plain, seeds, True).numpy() - 128
     strongest = np.abs(altered).max(axis=(1, 2))
     np.testing.assert_allclose(altered[..., 0] / 60, altered[..., 1] / 15, atol=1e-6)
     assert strongest[:, 0].max() <= 2 * 60
     share = np.mean(strongest[:, 0] > 1)
-    assert share == pytest.approx(1 - (1 - alterations.FRINGED) ** 2, abs=0.12)
+    assert share == pytest.approx(1 - (1 - augmentation.FRINGED) ** 2, abs=0.12)
     wide = (np.abs(altered[..., 0]).max(axis=1) > 1).sum(axis=1)
     assert 0 < wide.max() < 512 / 4, "most of the strip is left as it is"
-    np.testing.assert_array_equal(alterations.alter_ring(plain, seeds, False).numpy(), plain)
+    np.testing.assert_array_equal(augmentation.alter_ring(plain, seeds, False).numpy(), plain)
