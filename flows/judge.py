@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from tasks.models.inspection import Inspected, inspect
+from tasks.monitoring.batch_scoring import Inspected, inspect
 from tasks.tracking import registry
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places

@@ -35,8 +35,8 @@ from prefect.settings import PREFECT_API_URL
 from pydantic import Field
 
 from tasks.inference import model_folder
-from tasks.models.drift import Drift, drift, examine, table_of
-from tasks.models.labelling import listed, to_label
+from tasks.monitoring.drift import Drift, drift, examine, table_of
+from tasks.monitoring.active_learning import listed, to_label
 from tasks.inference.predictor import Predictor
 from tasks.tracking import registry
 from tasks.settings.cli import RetrainArguments, exit_status, parse

@@ -9,7 +9,7 @@ from nasty import NASTY
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import doctor, judge, promote, retrain, watch
-from tasks.models.inspection import Inspected
+from tasks.monitoring.batch_scoring import Inspected
 from tasks.records.results import Release, Rule
 from tasks.settings.settings import Config, Fetch
 from tasks.tracking import runs

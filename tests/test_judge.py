@@ -16,7 +16,7 @@ from flows import judge
 from tasks.inference import model_folder
 from tasks.inference.decision import Decision
 from tasks.inference.predictor import Answer
-from tasks.models import inspection
+from tasks.monitoring import batch_scoring
 from tasks.settings.cli import exit_status
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_utf8
@@ -53,15 +53,15 @@ class Stub:
 def judged(places, tmp_path, monkeypatch, photograph):
     """Judges these files, {name in bytes: content or None for a photograph}, of a folder by a model that passes all."""
     version = mock.Mock(number=1, model="0" * 64)
-    monkeypatch.setattr(inspection, "Predictor", Stub)
-    monkeypatch.setattr(inspection.model_folder, "obtained", lambda *_: tmp_path)
+    monkeypatch.setattr(batch_scoring, "Predictor", Stub)
+    monkeypatch.setattr(batch_scoring.model_folder, "obtained", lambda *_: tmp_path)
 
     def run(files: dict[bytes, bytes | None], folder: str = "line 1"):
         for seed, (name, content) in enumerate(files.items()):
             path = tmp_path / folder / os.fsdecode(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(photograph(seed) if content is None else content)
-        return inspection.inspect(tmp_path / folder, tmp_path / "results", 0, version, places)
+        return batch_scoring.inspect(tmp_path / folder, tmp_path / "results", 0, version, places)
 
     return run
 
@@ -124,7 +124,7 @@ def test_a_folder_that_may_not_be_looked_at_is_bad_input(judged, monkeypatch):
 
 
 def test_a_photograph_that_breaks_off_while_it_is_read_is_told_and_stops_no_other(judged, monkeypatch):
-    monkeypatch.setattr(inspection, "digests", lambda *_: [None, "00" * 32])
+    monkeypatch.setattr(batch_scoring, "digests", lambda *_: [None, "00" * 32])
     done = judged({b"1.jpeg": None, b"2.jpeg": None})
     assert [row["path"] for row in done.rows] == ["2.jpeg"]
     assert "left out: 1.jpeg could not be read, or was taken away" in judge.told(done)
@@ -155,8 +155,10 @@ def test_a_folder_is_judged_as_predict_judges_it(inspect, station, released, pla
 
 
 def test_an_image_is_judged_once_though_it_is_moved_copied_or_taken_away(inspect, station, tmp_path, monkeypatch):
-    asked, judge_all = [], inspection.Predictor.judge
-    monkeypatch.setattr(inspection.Predictor, "judge", lambda self, some: asked.extend(some) or judge_all(self, some))
+    asked, judge_all = [], batch_scoring.Predictor.judge
+    monkeypatch.setattr(
+        batch_scoring.Predictor, "judge", lambda self, some: asked.extend(some) or judge_all(self, some)
+    )
     inspect()
     assert len(asked) == 6
     assert inspect().rows == []
@@ -194,8 +196,8 @@ def test_another_version_has_a_table_of_its_own(inspect, released, places, tmp_p
 
 
 def test_a_killed_inspection_loses_a_block_at_most_and_the_next_goes_on(inspect, monkeypatch):
-    monkeypatch.setattr(inspection, "BLOCK", 4)
-    write, written = inspection.write_rows, []
+    monkeypatch.setattr(batch_scoring, "BLOCK", 4)
+    write, written = batch_scoring.write_rows, []
 
     def dies(target, rows, columns):
         if written:
@@ -203,7 +205,7 @@ def test_a_killed_inspection_loses_a_block_at_most_and_the_next_goes_on(inspect,
         written.append(write(target, rows, columns))
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(inspection, "write_rows", dies)
+        patched.setattr(batch_scoring, "write_rows", dies)
         inspect()
     assert len(inspect().rows) == 2
 
@@ -224,12 +226,12 @@ def test_a_file_that_is_too_large_goes_to_a_person_once_and_is_not_read(places, 
         (folder / name).write_bytes(b"no picture")
     for name, size in (("film.jpeg", 2**40), ("twin.png", 2**41)):
         os.truncate(folder / name, size)  # hours to read, without a byte on the disk
-    model = object.__new__(inspection.Predictor)  # without a network, which these files do not need
+    model = object.__new__(batch_scoring.Predictor)  # without a network, which these files do not need
     model.version = 1
     model.decision = Decision(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=75)
-    monkeypatch.setattr(inspection, "Predictor", lambda *_: model)
-    monkeypatch.setattr(inspection.model_folder, "obtained", lambda *_: folder)
-    done = inspection.inspect(folder, tmp_path / "judged", 0, version, places)
+    monkeypatch.setattr(batch_scoring, "Predictor", lambda *_: model)
+    monkeypatch.setattr(batch_scoring.model_folder, "obtained", lambda *_: folder)
+    done = batch_scoring.inspect(folder, tmp_path / "judged", 0, version, places)
     rows = {row["path"]: row for row in rows_of(done.table)}
     assert {name: row["decision"] for name, row in rows.items()} == dict.fromkeys(
         ("film.jpeg", "torn.jpeg", "twin.png"), "review"
@@ -237,15 +239,15 @@ def test_a_file_that_is_too_large_goes_to_a_person_once_and_is_not_read(places, 
     assert rows["film.jpeg"]["reason"].startswith("the image cannot be read: the file has 1,099,511,627,776 bytes")
     assert rows["twin.png"]["reason"].startswith("the image cannot be read: the file has 2,199,023,255,552 bytes")
     assert [bool(row["sha256"]) for row in rows.values()] == [False, True, False]
-    assert inspection.inspect(folder, tmp_path / "judged", 0, version, places).rows == []
+    assert batch_scoring.inspect(folder, tmp_path / "judged", 0, version, places).rows == []
     os.truncate(folder / "film.jpeg", 3)
-    (row,) = inspection.inspect(folder, tmp_path / "judged", 0, version, places).rows
+    (row,) = batch_scoring.inspect(folder, tmp_path / "judged", 0, version, places).rows
     assert row["path"] == "film.jpeg"
 
 
 def test_a_photograph_that_is_being_written_waits(station, places, monkeypatch):
     monkeypatch.setattr(
-        inspection, "settled", lambda paths, seconds, places: {path for path in paths if "cast_5" not in path}
+        batch_scoring, "settled", lambda paths, seconds, places: {path for path in paths if "cast_5" not in path}
     )
     done = judge.inspected(station, None, 1, places)
     assert (len(done.rows), done.waiting) == (5, 1)
@@ -282,7 +284,7 @@ def test_without_a_model_or_a_folder_it_says_so(places, released, tmp_path):
 def test_the_flow_shows_what_a_person_should_look_at(prefect_server, station, places):
     assert judge.judge(station, None, 0, places) == 6
     assert judge.judge(station, None, 0, places) == 0
-    done = inspection.Inspected(
+    done = batch_scoring.Inspected(
         places.artifacts / "x.csv", [{"path": "a|b`.jpeg", "decision": "review", "reason": "torn"}], 0, []
     )
     assert "| `a\\|b'.jpeg` | `torn` |" in judge.report(done)
@@ -295,7 +297,7 @@ def said_of(*names: str) -> bytes:
         for number, name in enumerate(names)
     ]
     with TemporaryDirectory() as folder:
-        write_rows(Path(folder, "table.csv"), rows, inspection.COLUMNS)
+        write_rows(Path(folder, "table.csv"), rows, batch_scoring.COLUMNS)
         return Path(folder, "table.csv").read_bytes()
 
 
@@ -306,7 +308,7 @@ WHOLE = said_of("a.jpeg", 'b, "c".jpeg', "d.jpeg")
 def test_of_a_table_that_was_cut_the_whole_rows_stay_and_nothing_is_lost(tmp_path, capsys, cut):
     table = tmp_path / "version-1-ab.csv"
     table.write_bytes(WHOLE[:cut])
-    rows = inspection.read(table)
+    rows = batch_scoring.read(table)
     assert [row["path"] for row in rows] == ["a.jpeg", 'b, "c".jpeg', "d.jpeg"][: max(0, WHOLE[:cut].count(b"\n") - 1)]
     (copy,) = tmp_path.glob("version-1-ab-damaged-*.csv")
     assert copy.read_bytes() == WHOLE[:cut]
@@ -315,7 +317,7 @@ def test_of_a_table_that_was_cut_the_whole_rows_stay_and_nothing_is_lost(tmp_pat
         f"{table} is damaged: the {len(rows)} whole rows stay, other images are judged again; a copy is {copy.name}"
         in said
     )
-    assert inspection.read(table) == rows
+    assert batch_scoring.read(table) == rows
     assert capsys.readouterr().out == "", "it was mended"
 
 
@@ -332,25 +334,25 @@ def test_of_a_table_that_was_cut_the_whole_rows_stay_and_nothing_is_lost(tmp_pat
 )
 def test_a_row_that_no_judge_wrote_is_judged_again(tmp_path, old, new):
     (tmp_path / "t.csv").write_bytes(WHOLE.replace(old, new, 1))
-    assert [row["path"] for row in inspection.read(tmp_path / "t.csv")] == ['b, "c".jpeg', "d.jpeg"]
+    assert [row["path"] for row in batch_scoring.read(tmp_path / "t.csv")] == ['b, "c".jpeg', "d.jpeg"]
 
 
 def test_a_quote_that_never_closes_costs_what_follows_it(tmp_path):
     (tmp_path / "t.csv").write_bytes(WHOLE.replace(b"d.jpeg", b'"d.jpeg') + b"x" * 200_000)
-    assert [row["path"] for row in inspection.read(tmp_path / "t.csv")][:1] == ["a.jpeg"]
+    assert [row["path"] for row in batch_scoring.read(tmp_path / "t.csv")][:1] == ["a.jpeg"]
 
 
 def test_a_whole_table_is_read_as_it_is(tmp_path, capsys):
     (tmp_path / "t.csv").write_bytes(WHOLE)
-    assert len(inspection.read(tmp_path / "t.csv")) == 3
-    assert inspection.read(tmp_path / "none.csv") == []
+    assert len(batch_scoring.read(tmp_path / "t.csv")) == 3
+    assert batch_scoring.read(tmp_path / "none.csv") == []
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
     assert capsys.readouterr().out == ""
 
 
 def test_what_cannot_be_the_table_or_its_folder_is_told(tmp_path):
     with pytest.raises(BadInput, match="cannot be read .*move it away"):
-        inspection.read(tmp_path)
+        batch_scoring.read(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match="--results .*file cannot be used"):
-        inspection.make_writable(tmp_path / "file")
+        batch_scoring.make_writable(tmp_path / "file")

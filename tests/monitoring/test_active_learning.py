@@ -12,8 +12,8 @@ from tasks.inference import model_folder
 from tasks.inference.decision import Decision, Evidence, Verdict
 from tasks.inference.out_of_distribution import learn
 from tasks.inference.predictor import Predictor
-from tasks.models.drift import Judged
-from tasks.models.labelling import TABLE, ToLabel, order, to_label, waiting
+from tasks.monitoring.active_learning import TABLE, ToLabel, order, to_label, waiting
+from tasks.monitoring.drift import Judged
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
 from tasks.tracking import registry

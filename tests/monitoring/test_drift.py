@@ -9,7 +9,7 @@ from tasks.images.appearance import BRIGHTNESS
 from tasks.inference import model_folder
 from tasks.inference.out_of_distribution import learn
 from tasks.inference.predictor import Predictor
-from tasks.models.drift import drift, examine, table_of
+from tasks.monitoring.drift import drift, examine, table_of
 from tasks.tracking import registry
 
 
