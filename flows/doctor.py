@@ -26,7 +26,7 @@ from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput
 from tasks.pipeline.last_run import resolve_model
 from tasks.settings.messages import cell, show
-from tasks.runs.outcome import versions
+from tasks.reporting.run_json import versions
 from tasks.settings.redaction import redacted
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, left_out, look_through, shortened

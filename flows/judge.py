@@ -24,7 +24,7 @@ from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.pipeline.last_run import nothing_in_use, resolve_model
-from tasks.runs.markdown import code, table
+from tasks.reporting.markdown import code, table
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.sources.folder import shortened
 

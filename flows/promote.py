@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
 from tasks.settings.escaping import for_markdown
-from tasks.runs.markdown import code
+from tasks.reporting.markdown import code
 from tasks.settings.messages import cell, say, show, without_secrets
 from prefect import flow
 from prefect.flow_runs import suspend_flow_run

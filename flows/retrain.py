@@ -34,15 +34,15 @@ from tasks.training import warm_start, warm_up
 from tasks.inference import model_folder
 from tasks.plot import plot
 from tasks.release import Candidate, known, release
-from tasks.runs import page, report
+from tasks.reporting import html, report
 from tasks.tracking import registry, runs
 from tasks.pipeline.step_cache import Steps
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.settings import Config, Places, Recipe
-from tasks.runs.card import without_front_matter
+from tasks.reporting.model_card import without_front_matter
 from tasks.settings.escaping import for_terminal
 from tasks.storage.files import sweep, usable
-from tasks.runs.outcome import Found, Outcome, code, facts, new_run_id, write_run
+from tasks.reporting.run_json import Found, Outcome, code, facts, new_run_id, write_run
 from tasks.records.results import Arrival, Corrections, Release, Source, Splits
 from tasks.settings.redaction import redacted
 from tasks.pipeline.retention import using
@@ -186,7 +186,7 @@ def show(outcome: Outcome) -> None:
     """The run's folder, and its report in the Prefect UI."""
     places = outcome.config.places
     sections = report.sections(outcome)
-    folder = write_run(outcome, page.html(sections, f"{outcome.source.name}, {outcome.run_id}", places))
+    folder = write_run(outcome, html.html(sections, f"{outcome.source.name}, {outcome.run_id}", places))
     tell(sections, places)
     card = (model_folder.of(outcome.exports.digest, places) / "README.md").read_text(encoding="utf-8")
     create_markdown_artifact(without_front_matter(card), key="card", description="What goes with the model's folder")
@@ -225,7 +225,7 @@ def tell(sections: Sequence[report.Section], places: Places) -> None:
     """The sections as artifacts of the Prefect UI."""
     for section in sections:
         create_markdown_artifact(
-            page.markdown(section, places), key=section.title.lower().replace(" ", "-"), description=section.title
+            html.markdown(section, places), key=section.title.lower().replace(" ", "-"), description=section.title
         )
 
 

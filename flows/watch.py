@@ -45,7 +45,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.storage.files import alone, usable
 from tasks.pipeline.last_run import as_last_time, last_config, last_run, own_model, whole
-from tasks.runs.markdown import of
+from tasks.reporting.markdown import of
 from tasks.settings.messages import say, warn, without_secrets
 from tasks.pipeline.retention import under_way
 from tasks.pipeline.server_access import authenticate_or_exit

@@ -17,7 +17,7 @@ from tasks.inference.decision import Verdict, read
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
 from tasks.records.rows import Row
-from tasks.runs.card import Evidence, Subject, card
+from tasks.reporting.model_card import Evidence, Subject, card
 from tasks.settings.messages import say
 from tasks.settings.settings import Evaluation as Costs
 from tasks.settings.settings import Places

@@ -9,13 +9,13 @@ from prefect import task
 from tasks.dataset.duplicates import Copy
 from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
-from tasks.images.evidence import Picture, pictures
-from tasks.images.sheets import SIDE, Shelf, Tile, sheet, wrapped
 from tasks.inference.decision import read
-from tasks.models import cases
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
 from tasks.records.rows import Row, stored
+from tasks.reporting import error_gallery
+from tasks.reporting.audit_gallery import Picture, pictures
+from tasks.reporting.contact_sheet import SIDE, Shelf, Tile, sheet, wrapped
 from tasks.settings.escaping import for_picture
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
@@ -74,7 +74,7 @@ def judged(rows: Sequence[Row], model: Model, evaluation: Evaluation, places: Pl
 
     predictions = read_table(evaluation.predictions.path(places), Prediction)
     decision = read(evaluation.decision.path(places))
-    return cases.pictures(predictions, rows, networks.load(model.file.path(places)), decision, places)
+    return error_gallery.pictures(predictions, rows, networks.load(model.file.path(places)), decision, places)
 
 
 def save_picture(image: "Image", name: str, places: Places) -> File:

@@ -47,7 +47,7 @@ from tasks.records.results import (
     Splits,
 )
 from tasks.records.rows import Row, stored
-from tasks.runs.outcome import Outcome
+from tasks.reporting.run_json import Outcome
 from tasks.settings.settings import Classes, Config, Fetch, Places, Splitting
 from tasks.settings.settings import Evaluation as Judging
 from tasks.settings.settings import Training as TrainingSettings

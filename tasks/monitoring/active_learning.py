@@ -12,7 +12,7 @@ from tasks.inference.decision import Decision
 from tasks.inference.out_of_distribution import distances
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.drift import Judged, examine
-from tasks.runs.markdown import code, table
+from tasks.reporting.markdown import code, table
 from tasks.settings.escaping import for_utf8
 from tasks.settings.messages import say
 from tasks.settings.settings import Places

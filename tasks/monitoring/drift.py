@@ -13,7 +13,7 @@ from tasks.images.loading import Seen
 from tasks.inference.decision import Evidence, Verdict
 from tasks.inference.out_of_distribution import Known, distances
 from tasks.inference.predictor import CHUNK, Predictor
-from tasks.runs.markdown import code, counts, of, table
+from tasks.reporting.markdown import code, counts, of, table
 
 
 class Shift(BaseModel):

@@ -20,7 +20,7 @@ from tasks.pipeline.last_run import (
     resolve_model,
     whole,
 )
-from tasks.runs.outcome import write_run
+from tasks.reporting.run_json import write_run
 from tasks.settings.cli import parse
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config, Fetch, Places, Sample, Training

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from nasty import NASTY
 
-from tasks.runs.markdown import code, link, table
+from tasks.reporting.markdown import code, link, table
 from tasks.settings.escaping import for_csv, for_html, for_markdown, for_picture, for_terminal, from_csv
 
 MARKDOWN = MarkdownIt("js-default")

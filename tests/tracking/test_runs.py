@@ -10,7 +10,7 @@ import pytest
 from conftest import put_into_use, write_model_folder
 
 from tasks.records.results import Release
-from tasks.runs.outcome import facts, write_run
+from tasks.reporting.run_json import facts, write_run
 from tasks.settings.settings import Places
 from tasks.tracking import registry, runs
 

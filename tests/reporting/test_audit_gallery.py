@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
 from tasks.dataset.duplicates import Copy
-from tasks.images.evidence import Album, Leak, Picture, above, bar, leak, one_of_each, pictures, spread
-from tasks.images.sheets import GAP, LINE, PAPER, SIDE, Shelf, Tile, sheet
 from tasks.records.rows import BASE, Row, stored
+from tasks.reporting.audit_gallery import Album, Leak, Picture, above, bar, leak, one_of_each, pictures, spread
+from tasks.reporting.contact_sheet import GAP, LINE, PAPER, SIDE, Shelf, Tile, sheet
 from tasks.settings.settings import Classes
 from tasks.sources.synthetic.corruptions import encode
 

@@ -3,10 +3,10 @@
 import numpy as np
 
 from tasks.evaluation.metrics import Prediction
-from tasks.images.sheets import letters
 from tasks.inference.decision import NO_RING, UNLIKE, Decision
-from tasks.models.cases import SHOWN, SIDE, albums, caption, pictures, worst_first
 from tasks.records.rows import Row
+from tasks.reporting.contact_sheet import letters
+from tasks.reporting.error_gallery import SHOWN, SIDE, albums, caption, pictures, worst_first
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
 

@@ -14,8 +14,8 @@ from markdown_it import MarkdownIt
 from nasty import NASTY
 
 from tasks.records.results import Figures, Rule
-from tasks.runs.page import html, inline, markdown
-from tasks.runs.report import Section, before_training, sections
+from tasks.reporting.html import html, inline, markdown
+from tasks.reporting.report import Section, before_training, sections
 from tasks.storage.files import store
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">&amp;'

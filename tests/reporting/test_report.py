@@ -9,10 +9,10 @@ from nasty import NASTY
 from tasks.dataset.corrections import Correction
 from tasks.dataset.labels import Corrected
 from tasks.records.results import Figure, Probe, Release, Rule
-from tasks.runs import dataset
-from tasks.runs.judgement import scored
-from tasks.runs.markdown import code, counts, of, table
-from tasks.runs.report import LEAK, Section, before_training, sections
+from tasks.reporting import data_section
+from tasks.reporting.markdown import code, counts, of, table
+from tasks.reporting.report import LEAK, Section, before_training, sections
+from tasks.reporting.test_section import scored
 from tasks.settings.escaping import for_terminal
 from tasks.storage.tables import store_table
 from tasks.tracking import runs
@@ -113,8 +113,8 @@ def test_a_leak_is_told_first_and_what_was_done_about_it(outcome):
         "**The published split leaks**: 1 pairs of files of train and test are equal byte by byte. A score"
     )
     assert told.endswith("this run held back 1 training images for it (protocol `cleaned`).")
-    assert "**this run left them in training**" in dataset.leak(divided(outcome, held_back=0))
-    assert dataset.leak(clean(outcome)) is None
+    assert "**this run left them in training**" in data_section.leak(divided(outcome, held_back=0))
+    assert data_section.leak(clean(outcome)) is None
 
 
 @pytest.mark.parametrize(
@@ -129,21 +129,21 @@ def test_a_leak_is_told_first_and_what_was_done_about_it(outcome):
     ],
 )
 def test_each_way_to_leak_is_enough(outcome, name, says):
-    told = dataset.leak(audited(clean(outcome), **{name: 1_234}))
+    told = data_section.leak(audited(clean(outcome), **{name: 1_234}))
     assert told.startswith(
         f"**The published split leaks**: {says}. A score on it, in this report or in any publication"
     )
 
 
 def test_all_ways_to_leak_are_told_in_one_sentence(outcome):
-    told = dataset.leak(
+    told = data_section.leak(
         audited(outcome, near_copies_across_splits=5, published_test_images_of_trained_castings=7)
     ).partition(". ")[0]
     assert [part in told for part in ("1 pairs", "; 5 more", "; **7 test images")] == [True] * 3
 
 
 def test_where_no_ring_is_found_castings_are_not_told(outcome):
-    told = dataset.castings(outcome.audit, outcome.splits)
+    told = data_section.castings(outcome.audit, outcome.splits)
     assert told.startswith("Castings are not told: a ring was found in 0 of 66 different images.")
     assert "photographs of one part can lie on both sides" in told
     assert told in section(outcome, "What the figures mean").markdown
@@ -151,13 +151,13 @@ def test_where_no_ring_is_found_castings_are_not_told(outcome):
 
 def test_castings_are_told_with_what_they_mean_for_the_test(outcome):
     found = round_parts(outcome)
-    told = dataset.castings(found.audit, found.splits)
+    told = data_section.castings(found.audit, found.splits)
     assert told == (
         "The images show **40 castings** (30 train, 6 validation, 9 test). "
         "No test image shows a casting that the training saw: the figures are about new castings."
     )
     found = round_parts(outcome, known=12, castings_of_two_labels=2)
-    told = dataset.castings(found.audit, found.splits)
+    told = data_section.castings(found.audit, found.splits)
     assert "12 of 14 test images show a casting that the training saw" in told
     assert "`--protocol grouped`" in told
     assert "new castings" not in told
@@ -168,7 +168,7 @@ def test_castings_are_told_with_what_they_mean_for_the_test(outcome):
     ("looked_up", "accuracy", "near"), [(0.86, 0.85, True), (0.81, 0.85, True), (0.79, 0.85, False)]
 )
 def test_a_score_that_looking_up_reaches_is_called_so(outcome, looked_up, accuracy, near):
-    told = dataset.lookup(divided(outcome, lookup_accuracy=looked_up).splits, accuracy)
+    told = data_section.lookup(divided(outcome, lookup_accuracy=looked_up).splits, accuracy)
     assert f"is right for {looked_up:.1%}, the model for {accuracy:.1%}" in told
     assert ("most of this score can be had by looking up known pictures" in told) is near
 
@@ -181,7 +181,7 @@ def test_a_score_that_the_light_reaches_is_called_so(outcome, together, alone, n
         "sharpness": Probe(accuracy=0.5, auc=0.875),
         "together": Probe(accuracy=together, auc=0.5),
     }
-    told = dataset.shortcut(divided(outcome, shortcuts=probes).splits, 0.9)
+    told = data_section.shortcut(divided(outcome, shortcuts=probes).splits, 0.9)
     assert (
         f"are right for {together:.1%}: brightness alone {alone:.1%} (AUC 0.50), border alone 50.0%, sharpness" in told
     )
@@ -191,7 +191,7 @@ def test_a_score_that_the_light_reaches_is_called_so(outcome, together, alone, n
 
 def test_a_model_that_was_judged_on_nothing_can_be_told(outcome):
     unjudged = scoring(outcome, None)
-    assert "the model for 0.0%" in dataset.meaning(unjudged.audit, unjudged.splits, unjudged.evaluation)
+    assert "the model for 0.0%" in data_section.meaning(unjudged.audit, unjudged.splits, unjudged.evaluation)
 
 
 def test_counts_of_the_data_are_shown(outcome):
@@ -207,7 +207,9 @@ def test_files_that_are_still_being_written_are_counted_with_their_origin(outcom
     (arrival,) = outcome.arrivals
     waiting = replace(outcome, arrivals=(arrival.model_copy(update={"unsettled": 4}),))
     rows = [
-        row.split(" | ") for row in dataset.data(waiting).splitlines() if row.startswith(("| `base`", "| `line 2`"))
+        row.split(" | ")
+        for row in data_section.data(waiting).splitlines()
+        if row.startswith(("| `base`", "| `line 2`"))
     ]
     assert [row[5] for row in rows] == ["0", "4"]
 
@@ -215,14 +217,14 @@ def test_files_that_are_still_being_written_are_counted_with_their_origin(outcom
 def test_of_many_sizes_two_are_named(outcome):
     (base, _) = outcome.manifest.origins
     sizes = {"300 x 300": 1_000, "512 x 512": 20, "48 x 48": 3, "47 x 47": 1}
-    cells = dataset.origin(base.model_copy(update={"sizes": sizes}), outcome)
+    cells = data_section.origin(base.model_copy(update={"sizes": sizes}), outcome)
     assert cells[6] == "300 x 300 (1,000), 512 x 512 (20) and 2 more sizes"
 
 
 def test_an_origin_without_an_accepted_image_has_its_row(outcome):
     (base, _) = outcome.manifest.origins
     empty = base.model_copy(update={"by_class": {}, "sizes": {}, "brightness": None, "sharpness": None})
-    assert dataset.origin(empty, outcome)[6:] == ("", "", "")
+    assert data_section.origin(empty, outcome)[6:] == ("", "", "")
 
 
 def corrected(outcome, rows: list[Corrected], unused: int = 0):
@@ -234,7 +236,7 @@ def corrected(outcome, rows: list[Corrected], unused: int = 0):
 
 def test_corrections_are_shown_with_their_reasons(outcome):
     row = Corrected("ok_front/1.jpeg", "line 2", "ab" * 32, "ok_front", "exclude", "blurred | dark")
-    told = dataset.data(corrected(outcome, [row], unused=3))
+    told = data_section.data(corrected(outcome, [row], unused=3))
     assert "Corrections of 1 files:" in told
     assert "| `line 2` | `ok_front/1.jpeg` | `ok_front` | `exclude` | `blurred \\| dark` |" in told
     assert told.endswith("3 corrections are of images that this run does not have.")
@@ -245,16 +247,16 @@ def test_changed_labels_are_shown_with_the_way_to_take_them(outcome, count, more
     changes = [Correction(f"{n:064}", "ok_front", f"label changed: june/{n} is ok_front") for n in range(count)]
     file = store_table("label_changes", changes, Correction, outcome.config.places)
     manifest = outcome.manifest.model_copy(update={"label_changes": file})
-    said = dataset.data(replace(outcome, manifest=manifest))
+    said = data_section.data(replace(outcome, manifest=manifest))
     assert f"{count:,} photographs came again with another label, and the earlier one holds{more}. Where" in said
     assert "| `0000000000000000` | `ok_front` | `label changed: june/0 is ok_front` |" in said
 
 
 def test_of_many_corrections_the_first_are_shown(outcome):
     rows = [Corrected(f"{number}.jpeg", "base", "ab" * 32, "ok_front", "exclude", "dark") for number in range(1_000)]
-    told = dataset.corrections(corrected(outcome, rows))
-    assert told.startswith(f"Corrections of 1,000 files, of which {dataset.SHOWN} are shown:")
-    assert len(told.splitlines()) == 2 + 2 + dataset.SHOWN
+    told = data_section.corrections(corrected(outcome, rows))
+    assert told.startswith(f"Corrections of 1,000 files, of which {data_section.SHOWN} are shown:")
+    assert len(told.splitlines()) == 2 + 2 + data_section.SHOWN
 
 
 def test_before_training_the_leak_and_the_data_are_told(outcome):

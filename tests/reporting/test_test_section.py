@@ -1,21 +1,21 @@
 """Judgement: the test in words: decisions, castings and costs."""
 
 from tasks.records.results import Castings, Costs, Interval
-from tasks.runs import judgement
+from tasks.reporting import test_section
 
 SPAN = Interval(low=0.01, high=0.2)
 
 
 def told_of(outcome, **changes):
     """The section on the test, of an evaluation with these changes."""
-    return judgement.test(outcome.evaluation.model_copy(update=changes), outcome.config.evaluation)
+    return test_section.test(outcome.evaluation.model_copy(update=changes), outcome.config.evaluation)
 
 
 def test_decisions_stand_beside_the_calls(outcome):
     score = outcome.evaluation.test
     costs = Costs(decided=0.25, passing_all=5, rejecting_all=0.5, reviewing_all=0.2)
     counts = {"passed_decided": 8, "reviews_decided": 3, "rejected_decided": 9, "escapes_decided": 1, "costs": costs}
-    row = judgement.decided("all", score.model_copy(update=counts))
+    row = test_section.decided("all", score.model_copy(update=counts))
     assert row == ("all", "8", "3", "9", "1 of 10", "2 of 10", "0.250")
 
 
@@ -39,7 +39,7 @@ def test_the_castings_behind_each_count_are_told(outcome):
         defective=108, good=16, missed=1, refused=2,
         accuracy_interval=SPAN, escape_rate_interval=SPAN, false_reject_rate_interval=None,
     )  # fmt: skip
-    told = judgement.castings(outcome.evaluation.test.model_copy(update={"castings": found}), "95%")
+    told = test_section.castings(outcome.evaluation.test.model_copy(update={"castings": found}), "95%")
     assert "The 10 defective images show 108 castings, and 1 of these have a missed image" in told
     assert "the 10 good ones show 16, and 2 of these have a refused image" in told
     assert told.endswith("would move (95%): accuracy 1.00% to 20.00%, defects missed 1.00% to 20.00%.")

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 
 from tasks.dataset.duplicates import Copy
 from tasks.images import loading
-from tasks.images.sheets import GAP, INK, LINE, PAPER, SIDE, Shelf, Tile, above, letters, sheet, wrapped
 from tasks.records.rows import BASE, Row, stored
+from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, SIDE, Shelf, Tile, above, letters, sheet, wrapped
 from tasks.settings.settings import Classes, Places
 
 ACROSS, DOWN = 6, 4  # photographs in a row, rows

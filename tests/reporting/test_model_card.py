@@ -8,7 +8,7 @@ from tasks.evaluation.metrics import Prediction
 from tasks.inference.decision import read
 from tasks.inference.out_of_distribution import Known
 from tasks.records.results import Format
-from tasks.runs.card import Evidence, Subject, card, without_front_matter
+from tasks.reporting.model_card import Evidence, Subject, card, without_front_matter
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import Evaluation
 from tasks.storage.tables import read_table

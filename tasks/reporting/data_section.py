@@ -3,8 +3,8 @@
 from tasks.dataset.corrections import Correction
 from tasks.dataset.labels import Corrected
 from tasks.records.results import Audit, Evaluation, Origin, Splits, Spread
-from tasks.runs.markdown import code, counts, of, table
-from tasks.runs.outcome import Found, unsettled
+from tasks.reporting.markdown import code, counts, of, table
+from tasks.reporting.run_json import Found, unsettled
 from tasks.storage.tables import read_table
 
 SHOWN = 20  # corrections

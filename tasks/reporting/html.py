@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from markdown_it import MarkdownIt
 
 from tasks.records.results import Figure
-from tasks.runs.report import Section
+from tasks.reporting.report import Section
 from tasks.settings.escaping import for_html, for_markdown
 from tasks.settings.settings import Places
 

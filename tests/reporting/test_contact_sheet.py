@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from nasty import NASTY
 
-from tasks.images.sheets import GAP, SIDE, Shelf, Tile, letters, sheet, wrapped
+from tasks.reporting.contact_sheet import GAP, SIDE, Shelf, Tile, letters, sheet, wrapped
 
 
 @pytest.mark.parametrize("name", NASTY)

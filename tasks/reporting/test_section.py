@@ -1,7 +1,7 @@
 """Judgement: what the test says, in words and tables: the network's calls, the castings behind them, the decisions and their cost."""
 
 from tasks.records.results import Evaluation, Interval, Score
-from tasks.runs.markdown import code, of, table
+from tasks.reporting.markdown import code, of, table
 from tasks.settings.settings import Evaluation as Costs
 
 

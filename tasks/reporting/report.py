@@ -3,9 +3,9 @@
 from typing import NamedTuple
 
 from tasks.records.results import Figure, Release
-from tasks.runs import dataset, judgement
-from tasks.runs.markdown import bold, code, link, number_of, of, table
-from tasks.runs.outcome import Found, Outcome
+from tasks.reporting import data_section, test_section
+from tasks.reporting.markdown import bold, code, link, number_of, of, table
+from tasks.reporting.run_json import Found, Outcome
 from tasks.settings.escaping import for_markdown
 from tasks.tracking import runs
 
@@ -25,16 +25,16 @@ def sections(outcome: Outcome) -> list[Section]:
     def figures(*names: str) -> tuple[Figure, ...]:
         return tuple(named[name] for name in names if name in named)  # there are no copies to be seen in most data sets
 
-    leak = dataset.leak(outcome)
+    leak = data_section.leak(outcome)
     return [
         *([Section(LEAK, leak, figures("leak"))] if leak else []),
         Section("Result", result(outcome)),
-        Section("What the figures mean", dataset.meaning(outcome.audit, outcome.splits, outcome.evaluation)),
-        Section("Data", dataset.data(outcome), figures("samples", "copies", "castings", "shared", "mixed")),
+        Section("What the figures mean", data_section.meaning(outcome.audit, outcome.splits, outcome.evaluation)),
+        Section("Data", data_section.data(outcome), figures("samples", "copies", "castings", "shared", "mixed")),
         Section("Learning", training(outcome), figures("learning")),
         Section(
             "Test",
-            judgement.test(outcome.evaluation, outcome.config.evaluation),
+            test_section.test(outcome.evaluation, outcome.config.evaluation),
             figures("confusion", "mistakes", "reviews", "found"),
         ),
         Section("Rules of release", rules(outcome.release)),
@@ -44,8 +44,8 @@ def sections(outcome: Outcome) -> list[Section]:
 
 def before_training(found: Found) -> list[Section]:
     """What is known of the images before any training."""
-    leak = dataset.leak(found)
-    data = f"{dataset.castings(found.audit, found.splits)}\n\n{dataset.data(found)}"
+    leak = data_section.leak(found)
+    data = f"{data_section.castings(found.audit, found.splits)}\n\n{data_section.data(found)}"
     return [*([Section(LEAK, leak)] if leak else []), Section("Data", data)]
 
 

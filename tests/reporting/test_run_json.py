@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from tasks.runs.outcome import Found, code, facts, installed, new_run_id, write_run
-from tasks.runs.report import before_training
+from tasks.reporting.report import before_training
+from tasks.reporting.run_json import Found, code, facts, installed, new_run_id, write_run
 from tasks.settings.settings import Config, Training
 from tasks.storage.files import store
 
@@ -242,7 +242,7 @@ def test_when_writing_fails_there_is_no_folder_and_latest_stays(outcome, places,
 
 
 def test_the_code_that_runs_is_named_by_its_commit(process, monkeypatch, tmp_path):
-    monkeypatch.setattr("tasks.runs.outcome.__file__", str(tmp_path / "outcome.py"))
+    monkeypatch.setattr("tasks.reporting.run_json.__file__", str(tmp_path / "outcome.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert code() == {"commit": None, "changed": None}, "no checkout"
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]

@@ -12,8 +12,8 @@ import yaml
 from tasks.evaluation.metrics import Prediction
 from tasks.inference.decision import Decision
 from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Score, Splits
-from tasks.runs import dataset, judgement
-from tasks.runs.markdown import code, counts, number_of, of, table
+from tasks.reporting import data_section, test_section
+from tasks.reporting.markdown import code, counts, number_of, of, table
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.settings.settings import Evaluation as Costs
 
@@ -55,9 +55,9 @@ def card(subject: Subject, evidence: Evidence) -> str:
     decision, test, formats, digest = evidence
     parts = {
         "Use": USE.format(folder=f"artifacts/models/{digest}"),
-        "Test": judgement.test(evaluation, subject.costs),
+        "Test": test_section.test(evaluation, subject.costs),
         "Limits": limits(decision, subject.costs),
-        "What the figures mean": dataset.meaning(audit, splits, evaluation),
+        "What the figures mean": data_section.meaning(audit, splits, evaluation),
         "Where it fails": failures(test, decision),
         "Images": images(subject),
         "Training": training(subject.model),

@@ -9,12 +9,12 @@ from PIL import Image, ImageDraw
 
 from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
-from tasks.images.evidence import Picture
-from tasks.images.sheets import GAP, INK, LINE, PAPER, Shelf, Tile, above, letters, sheet, wrapped
 from tasks.images.views import NO_RING
 from tasks.inference import heatmaps
 from tasks.inference.decision import POOR_RING, Decision
 from tasks.records.rows import Row, stored
+from tasks.reporting.audit_gallery import Picture
+from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, Shelf, Tile, above, letters, sheet, wrapped
 from tasks.settings.settings import Classes, Places
 
 if TYPE_CHECKING:
