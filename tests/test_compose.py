@@ -129,7 +129,7 @@ def test_the_image_is_made_of_files_that_are_there(services):
 
 
 @pytest.mark.parametrize(
-    "kept_out", ["data", "artifacts", ".venv", ".git", "tests", ".env", "deployments/.env", "tasks/runs/__pycache__"]
+    "kept_out", ["data", "artifacts", ".venv", ".git", "tests", ".env", "deployments/.env", "tasks/records/__pycache__"]
 )
 def test_the_image_takes_nothing_else(kept_out):
     assert ignored(kept_out)

@@ -29,7 +29,7 @@ def asking(function, *fixtures: str) -> SimpleNamespace:
         ("tasks.networks.networks", {"tensorflow"}),
         ("tasks.training.trainer", {"tensorflow"}),
         ("tasks.tracking.runs", set()),
-        ("tasks.models.no_such_module", set()),
+        ("tasks.networks.no_such_module", set()),
         ("postgresql", {"process"}),
         ("json", set()),
     ],
@@ -76,7 +76,7 @@ def start_a_process() -> None:
 
 
 def load_a_network() -> None:
-    exec("from tasks.models import networks", {"__name__": "tasks.train"})
+    exec("from tasks.networks import networks", {"__name__": "tasks.train"})
 
 
 @pytest.mark.parametrize(

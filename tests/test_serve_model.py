@@ -89,7 +89,7 @@ def test_the_model_in_use_answers_by_mlflow_and_no_tampered_code_is_run(server, 
                 assert json.load(answer)["predictions"][0]["decision"] in ("pass", "review", "reject")
         finally:
             serving.terminate()
-    for code in (places.artifacts / "mlflow").rglob("served.py"):
+    for code in (places.artifacts / "mlflow").rglob("pyfunc.py"):
         code.write_text(f"open({str(fired)!r}, 'w')")
     refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert refused.returncode == 2

@@ -16,7 +16,7 @@ LIBRARIES = {  # import name: distribution, of those that decide a result
     "ai_edge_litert": "ai-edge-litert",
 }  # fmt: skip
 ROOT = Path(__file__).parents[2]  # holds the package `tasks`
-CARRIERS = ("tasks.runs", "tasks.settings", "tasks.storage", "tasks.records", "tasks.tracking", "tasks.pipeline")
+CARRIERS = ("tasks.settings", "tasks.storage", "tasks.records", "tasks.tracking", "tasks.pipeline")
 DECIDES = ("tasks.settings.model_specs", "tasks.records.rows")  # in rooms that otherwise decide nothing
 
 

@@ -164,7 +164,7 @@ def test_a_network_alone_is_no_model(tmp_path, exports, places):
 def stored(tmp_path):
     """What MLflow stores of a version, as `tracker.serve` lays it out."""
     folder = tmp_path / "stored"
-    for name in ("MLmodel", "code/tasks/__init__.py", "code/tasks/models/served.py", "data/ab/model.keras"):
+    for name in ("MLmodel", "code/tasks/__init__.py", "code/tasks/inference/pyfunc.py", "data/ab/model.keras"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"content of {name}")
     return folder
@@ -184,7 +184,7 @@ def version(stored, monkeypatch):
 
 
 def test_what_mlflow_serves_is_a_checked_copy_without_caches(version, stored, places, tmp_path):
-    for folder in (stored / "code/tasks", stored / "code/tasks/models"):
+    for folder in (stored / "code/tasks", stored / "code/tasks/inference"):
         (folder / "__pycache__/__pycache__").mkdir(parents=True)
         (folder / "__pycache__/served.cpython-311.pyc").write_bytes(b"what would run in place of the code")
     model_folder.fetch_servable(version, tmp_path / "copy", places)
@@ -192,7 +192,7 @@ def test_what_mlflow_serves_is_a_checked_copy_without_caches(version, stored, pl
 
 
 def tamper(stored, how: str) -> None:
-    code = stored / "code/tasks/models/served.py"
+    code = stored / "code/tasks/inference/pyfunc.py"
     if how == "code changed":
         code.write_text("import os")
     elif how == "code added":
@@ -200,7 +200,7 @@ def tamper(stored, how: str) -> None:
     elif how == "code gone":
         code.unlink()
     elif how == "code renamed":
-        code.rename(stored / "code/tasks/models/other.py")
+        code.rename(stored / "code/tasks/inference/other.py")
     elif how == "compiled code added":
         (stored / "code/tasks/served.pyc").write_bytes(b"")
     elif how == "another loader":

@@ -82,7 +82,8 @@ if sys.argv[1] == "two":
     tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
 import numpy as np
 from tasks.training.input_pipeline import Examples
-from tasks.models import devices, fitting
+from tasks.networks import devices
+from tasks.training import trainer
 from tasks.settings.settings import Training
 if sys.argv[1] == "two":
     devices.accelerators = lambda: ["CPU:0", "CPU:1"]
@@ -95,7 +96,7 @@ def examples(count):
 from tasks.networks.tuning import tune_recipe
 recipe = Training(model="tutorial", epochs=3, batch_size=8).recipe().model_copy(update={"image_size": 32})
 recipe = tune_recipe(recipe, "cpu")
-fitted = fitting.fit(examples(24), examples(10), recipe, lambda history: None)
+fitted = trainer.fit(examples(24), examples(10), recipe, lambda history: None)
 np.savez(sys.argv[2], *fitted.network.get_weights(), losses=[epoch.loss for epoch in fitted.history])
 """
 

@@ -13,7 +13,7 @@ from tasks.storage.code_version import code_and_libraries, code_digest, imports_
 VERB = '''"""Measure: a verb."""
 
 from tasks.images.parts import count
-from tasks.runs.shown import told
+from tasks.storage.shown import told
 
 LIMIT = 3
 
@@ -54,7 +54,7 @@ class House:
         self.write("images/late", "from tasks.images import deep\n")
         self.write("images/deep", "DEPTH = 1\n")
         self.write("images/stranger", "OTHER = 1\n")
-        self.write("runs/shown", "def told():\n    return 1\n")
+        self.write("storage/shown", "def told():\n    return 1\n")
 
     def write(self, name: str, text: str) -> None:
         path = self.root / "tasks" / f"{name}.py"
@@ -88,11 +88,11 @@ def house(tmp_path, monkeypatch):
         ("images/parts", '"""A part."""', '"""One part."""'),
         ("images/parts", "len(np.array(rows))", "len(\n        np.array(rows),\n    )"),
         ("images/stranger", "OTHER = 1", "OTHER = 2"),
-        ("runs/shown", "return 1", "return 2"),
+        ("storage/shown", "return 1", "return 2"),
     ],
     ids=[
         "a comment", "a docstring", "the verb's docstring", "a noun's docstring", "the docstring of a field",
-        "the docstring of a class", "the layout", "a noun that is not used", "tasks.runs",
+        "the docstring of a class", "the layout", "a noun that is not used", "a room that carries results",
     ],
 )  # fmt: skip
 def test_what_decides_nothing_does_not_change_the_key(house, name, old, new):

@@ -158,13 +158,13 @@ def test_what_mlflow_serves_is_checked_before_any_of_it_is_imported(three, tmp_p
     now = registry.champion(three)
     model_folder.fetch_servable(now, tmp_path / "first", three)
     assert tree_digest(tmp_path / "first") == now.stored
-    assert (tmp_path / "first/code/tasks/models/served.py").is_file()
+    assert (tmp_path / "first/code/tasks/inference/pyfunc.py").is_file()
     old = now.model_copy(update={"stored": None})
     model_folder.fetch_servable(old, tmp_path / "old", three)
     assert {path.name for path in (tmp_path / "old").iterdir()} == {
         path.name for path in (tmp_path / "first").iterdir()
     }
-    for code in (three.artifacts / "mlflow").rglob("served.py"):
+    for code in (three.artifacts / "mlflow").rglob("pyfunc.py"):
         code.write_text("import os")
     with pytest.raises(BadInput, match="the files of version 3 in sqlite.* have changed since they were released"):
         model_folder.fetch_servable(now, tmp_path / "second", three)

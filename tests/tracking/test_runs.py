@@ -158,7 +158,7 @@ def test_what_a_server_keeps_is_neither_looked_at_nor_changed(registered, tracke
 def test_what_was_answered_is_told_without_mlflow_until_something_changes(registered, tmp_path):
     put_into_use(write_model_folder("one", registered), registered)
     code = (
-        "import sys; from pathlib import Path; from tasks.runs import registry; from tasks.settings.settings import Places\n"
+        "import sys; from pathlib import Path; from tasks.tracking import registry; from tasks.settings.settings import Places\n"
         "print(registry.champion(Places(artifacts=Path(sys.argv[1]))).number, 'mlflow' in sys.modules)"
     )
 

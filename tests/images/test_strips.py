@@ -210,7 +210,7 @@ if __name__ == "__main__":
 def test_no_worker_outlives_a_run_that_was_killed(tmp_path):
     script = tmp_path / "run.py"
     script.write_text(WORKER)
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     with subprocess.Popen(
         [sys.executable, script], env={"PYTHONPATH": str(root)}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     ) as run:

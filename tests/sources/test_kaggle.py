@@ -21,7 +21,7 @@ from tasks.settings.errors import BadInput
 from tasks.sources import kaggle, kaggle_client
 from tasks.sources.kaggle import ATTEMPTS, LONGEST_PAUSE, DatasetVersion, Unavailable
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FIRST, SECOND = DatasetVersion("acme", "castings", 1), DatasetVersion("acme", "castings", 2)
 TOKEN = "KGAT_0123456789abcdef"
 GATEWAY = Fault(status=503, body=b"<html>busy</html>")

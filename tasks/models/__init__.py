@@ -1,1 +1,0 @@
-"""Networks, metrics and decisions."""

@@ -1,1 +1,0 @@
-"""What every step shares: settings, records, files, caching, the registry, the report."""
