@@ -46,9 +46,10 @@ fuzz: .venv/run  ## 100,000 damaged files of each format that is read, each of w
 heatmaps: .venv/run  ## share of the sample's defects whose heat map peaks on them; ARGS="--file model.keras" for a trained one
 	$(BIN)/python benchmarks/heatmaps.py $(ARGS)
 
-lint: .venv/dev  ## style and types
+lint: .venv/dev  ## style, who may import whom, and types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/mypy
 
 format: .venv/dev  ## rewrite in the house style

@@ -18,7 +18,8 @@ from benchmarks.apart import apart
 from benchmarks.folds import counts, dealt, errors, intervals, sided, summary
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
 from tasks.evaluation.metrics import Prediction
-from tasks.settings.settings import ModelName, Splitting, Training
+from tasks.settings.model_specs import ModelName
+from tasks.settings.settings import Splitting, Training
 
 WORST = 12  # castings in the list of errors of a model
 

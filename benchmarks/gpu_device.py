@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.apart import peak_bytes, seconds
 from benchmarks.gpu_images import write_images
 from benchmarks.limited import Emit, Stop, first_line
-from tasks.settings.settings import ModelName
+from tasks.settings.model_specs import ModelName
 from tasks.storage.parallel import processors
 
 if TYPE_CHECKING:

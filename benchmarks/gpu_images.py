@@ -22,7 +22,8 @@ from benchmarks.prepared import Prepared, prepared, room
 from tasks.dataset.group_split import assign
 from tasks.records.rows import SPLITS, Row, is_defect, stored
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import ModelName, Recipe, Sample, Splitting, Training
+from tasks.settings.model_specs import ModelName
+from tasks.settings.settings import Recipe, Sample, Splitting, Training
 from tasks.storage.files import write_whole
 
 if TYPE_CHECKING:

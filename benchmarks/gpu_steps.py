@@ -15,7 +15,8 @@ from benchmarks.gpu_device import ROUNDS, Job, Sizes, arithmetic, attempt, peak,
 from benchmarks.gpu_images import examples
 from benchmarks.limited import Emit, figures_of
 from tasks.networks.tuning import tune_recipe
-from tasks.settings.settings import ModelName, Training, TunedRecipe
+from tasks.settings.model_specs import ModelName
+from tasks.settings.settings import Training, TunedRecipe
 
 if TYPE_CHECKING:
     import keras
@@ -206,7 +207,7 @@ def feeds(job: Job, emit: Emit) -> None:
 def feeds_of(recipe: TunedRecipe) -> list[str]:
     """Return where the images of a step come from, first the memory of the device; the tutorial's networks see no alterations."""
     plain = ["memory", "memory, loss read", "pipeline"]
-    return plain if recipe.model.startswith("tutorial") else [*plain, "altered by the host", "altered by the device"]
+    return plain if recipe.spec.reference else [*plain, "altered by the host", "altered by the device"]
 
 
 def fed(feed: str, shown: "Examples", recipe: TunedRecipe, job: Job) -> dict[str, Any]:

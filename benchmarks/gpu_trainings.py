@@ -18,7 +18,8 @@ from benchmarks.gpu_device import Job, nvidia_smi, peak, set_up
 from benchmarks.gpu_images import examples
 from benchmarks.limited import Emit
 from tasks.networks.tuning import tune_recipe
-from tasks.settings.settings import ModelName, Training
+from tasks.settings.model_specs import ModelName
+from tasks.settings.settings import Training
 
 if TYPE_CHECKING:
     import keras

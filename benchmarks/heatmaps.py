@@ -24,9 +24,10 @@ from benchmarks.prepared import Prepared, prepared, room, write
 from tasks.dataset.group_split import assign
 from tasks.images import loading
 from tasks.images.strips import strips
-from tasks.images.views import ViewName
+from tasks.images.views import VIEWS
 from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
+from tasks.settings.model_specs import MODEL_SPECS
 from tasks.settings.settings import Places, Splitting, Training
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def judged(file: Path, rows: Sequence[Row], places: Places) -> list[Defect]:
     from tasks.networks import networks
 
     network = networks.load(file)
-    view: ViewName = "ring" if network.name == "ring" else "raw"
+    view = MODEL_SPECS[network.name].view
     truth = masks(places)
     known = [row for row in rows if row.published == "test" and Path(row.path).stem in truth]
     seen = loading.sights(known, view, network.input_shape[1], places).levels
@@ -93,7 +94,7 @@ def distances(
     """From each image's peak to the nearest pixel of its mask, in pixels."""
     from tasks.inference import heatmaps
 
-    ringed = strips(rows, places) if network.name == "ring" else [None] * len(rows)
+    ringed = strips(rows, places) if VIEWS[MODEL_SPECS[network.name].view].needs_ring else [None] * len(rows)
     for path, row, strip, local in zip(paths, rows, ringed, heatmaps.maps(network, seen), strict=True):
         with Image.open(path) as mask:
             away = ndimage.distance_transform_edt(np.asarray(mask) == 0)

@@ -80,7 +80,7 @@ def fed(data: Prepared, rows: Sequence[Row], settings: Training, number: int, ro
 
     examples, recipe = learning(data, rows, settings), tune_recipe(settings.recipe(), devices.device_class())
     learner = trainer.compiled(trainer.made(recipe), recipe, number * rounds * 2)
-    altered = None if trainer.published(recipe) else recipe.view
+    altered = None if recipe.spec.reference else recipe.view
     pipeline = training_batches(
         examples, batch_size=recipe.batch_size, epochs=ENDLESS, seed=recipe.seed, altered=altered
     )

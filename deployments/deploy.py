@@ -26,8 +26,8 @@ from prefect.settings import PREFECT_API_URL
 from deployments.automations import apply
 from deployments.pools import IMAGE, INSIDE, TYPES, Type, template
 from flows.watch import FORM, fill_form, form_settings
-from tasks.settings.settings import Places
 from tasks.pipeline.server_access import authenticate_or_exit
+from tasks.settings.settings import Places
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 

@@ -17,12 +17,12 @@ import tasks  # noqa: F401, I001  before MLflow, which reads its defaults when i
 from pydantic import Field
 
 from deployments.mlflow_process import exit_on_sigterm, run_mlflow
-from tasks.tracking import registry, runs
-from tasks.settings.cli import Arguments, exit_status, parse
-from tasks.settings.settings import Places
-from tasks.settings.errors import BadInput
 from tasks.pipeline.last_run import resolve_model
 from tasks.pipeline.local_auth import auth_file, local_auth
+from tasks.settings.cli import Arguments, exit_status, parse
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Places
+from tasks.tracking import registry, runs
 
 LEAST = 12  # characters of a password, as MLflow wants it
 CONFIG = """\

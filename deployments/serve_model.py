@@ -17,11 +17,11 @@ from pydantic import Field
 
 from deployments.mlflow_process import exit_on_sigterm, run_mlflow
 from tasks.inference import model_folder
-from tasks.tracking import registry
-from tasks.settings.cli import Arguments, exit_status, parse
-from tasks.settings.settings import Places
-from tasks.settings.errors import BadInput
 from tasks.pipeline.last_run import nothing_in_use, resolve_model
+from tasks.settings.cli import Arguments, exit_status, parse
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Places
+from tasks.tracking import registry
 
 
 class ServeArguments(Arguments):

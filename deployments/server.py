@@ -24,8 +24,8 @@ import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when 
 
 from aiosqlite.cursor import Cursor
 
-from tasks.settings.cli import exit_status
 from tasks.pipeline.local_auth import auth_file, local_auth
+from tasks.settings.cli import exit_status
 
 T = TypeVar("T")
 

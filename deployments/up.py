@@ -23,8 +23,8 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  no proxy on the way to its own server
 
-from tasks.settings.cli import exit_status
 from tasks.pipeline.local_auth import auth_file, local_auth
+from tasks.settings.cli import exit_status
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "data" / "logs"

@@ -19,17 +19,17 @@ from rich.table import Table
 
 from tasks.networks.gpu_diagnosis import describe_gpus
 from tasks.networks.gpu_signs import look_at_machine
-from tasks.tracking import registry, runs as mlflow_runs
-from tasks.tracking.addresses import parted
-from tasks.settings.cli import Arguments, exit_status, parse
-from tasks.settings.settings import Places
-from tasks.settings.errors import BadInput
 from tasks.pipeline.last_run import resolve_model
-from tasks.settings.messages import cell, show
 from tasks.reporting.run_json import versions
+from tasks.settings.cli import Arguments, exit_status, parse
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import cell, show
 from tasks.settings.redaction import redacted
+from tasks.settings.settings import Places
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, left_out, look_through, shortened
+from tasks.tracking import registry, runs as mlflow_runs
+from tasks.tracking.addresses import parted
 
 MAX_DIFFERENCE = 10.0  # seconds between two clocks: a worker looks for runs that often
 SHOWN = ("tensorflow", "keras", "prefect", "kaggle", "numpy", "pillow")

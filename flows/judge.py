@@ -18,15 +18,15 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from tasks.monitoring.batch_scoring import Inspected, inspect
-from tasks.tracking import registry
+from tasks.pipeline.last_run import nothing_in_use, resolve_model
+from tasks.pipeline.server_access import authenticate_or_exit
+from tasks.reporting.markdown import code, table
 from tasks.settings.cli import Arguments, exit_status, parse
-from tasks.settings.settings import Places
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
-from tasks.pipeline.last_run import nothing_in_use, resolve_model
-from tasks.reporting.markdown import code, table
-from tasks.pipeline.server_access import authenticate_or_exit
+from tasks.settings.settings import Places
 from tasks.sources.folder import shortened
+from tasks.tracking import registry
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 

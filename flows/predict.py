@@ -15,19 +15,19 @@ import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults wh
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from tasks.settings.messages import say, say_json, warn
 from tasks.images.decoding import SUFFIXES
 from tasks.inference import model_folder
-from tasks.inference.runtimes import NAMES
 from tasks.inference.predictor import Answer, Predictor
-from tasks.tracking import registry
-from tasks.settings.cli import Arguments, exit_status, parse
-from tasks.settings.settings import Places
-from tasks.settings.errors import BadInput
+from tasks.inference.runtimes import NAMES
 from tasks.pipeline.last_run import model_of, nothing_in_use, read_run, resolve_model
+from tasks.settings.cli import Arguments, exit_status, parse
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import say, say_json, warn
+from tasks.settings.settings import Places
 from tasks.settings.terminal import bar
-from tasks.storage.tables import write_rows
 from tasks.sources.folder import is_image, left_out, look_through, shortened
+from tasks.storage.tables import write_rows
+from tasks.tracking import registry
 
 
 class PredictArguments(Arguments):

@@ -9,8 +9,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
-from tasks.settings.escaping import for_markdown
 from tasks.reporting.markdown import code
+from tasks.settings.escaping import for_markdown
 from tasks.settings.messages import cell, say, show, without_secrets
 from prefect import flow
 from prefect.flow_runs import suspend_flow_run
@@ -19,12 +19,12 @@ from pydantic import Field
 from rich.table import Table
 
 from tasks.inference import model_folder
-from tasks.tracking import registry, runs
-from tasks.settings.cli import Arguments, exit_status, parse
-from tasks.settings.settings import MODEL, Places
-from tasks.settings.errors import BadInput
 from tasks.pipeline.last_run import resolve_model
 from tasks.pipeline.server_access import authenticate_or_exit
+from tasks.settings.cli import Arguments, exit_status, parse
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import MODEL, Places
+from tasks.tracking import registry, runs
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 

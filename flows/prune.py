@@ -14,9 +14,9 @@ from prefect import flow
 from pydantic import Field
 
 from tasks.pipeline import retention
+from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.settings import Places
-from tasks.pipeline.server_access import authenticate_or_exit
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 

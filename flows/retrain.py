@@ -26,33 +26,33 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed
 
 from tasks.audit import audit
+from tasks.dataset.corrections import corrections
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.extract import extract
 from tasks.fetch import fetch
-from tasks.training import warm_start, warm_up
+from tasks.inbox.arrivals import arrivals
+from tasks.inbox.news import unused
 from tasks.inference import model_folder
-from tasks.plot import plot
-from tasks.release import Candidate, known, release
-from tasks.reporting import html, report
-from tasks.tracking import registry, runs
-from tasks.pipeline.step_cache import Steps
-from tasks.settings.cli import RetrainArguments, exit_status, parse
-from tasks.settings.settings import Config, Places, Recipe
-from tasks.reporting.model_card import without_front_matter
-from tasks.settings.escaping import for_terminal
-from tasks.storage.files import sweep, usable
-from tasks.reporting.run_json import Found, Outcome, code, facts, new_run_id, write_run
-from tasks.records.results import Arrival, Corrections, Release, Source, Splits
-from tasks.settings.redaction import redacted
 from tasks.pipeline.retention import using
 from tasks.pipeline.server_access import require_database
-from tasks.inbox.arrivals import arrivals
-from tasks.dataset.corrections import corrections
-from tasks.inbox.news import unused
+from tasks.pipeline.step_cache import Steps
+from tasks.plot import plot
+from tasks.records.results import Arrival, Corrections, Release, Source, Splits
+from tasks.release import Candidate, known, release
+from tasks.reporting import html, report
+from tasks.reporting.model_card import without_front_matter
+from tasks.reporting.run_json import Found, Outcome, code, facts, new_run_id, write_run
+from tasks.settings.cli import RetrainArguments, exit_status, parse
+from tasks.settings.escaping import for_terminal
+from tasks.settings.redaction import redacted
+from tasks.settings.settings import Config, Places, Recipe
 from tasks.sources.locate import locate
 from tasks.split import split
+from tasks.storage.files import sweep, usable
+from tasks.tracking import registry, runs
 from tasks.train import train
+from tasks.training import warm_start, warm_up
 from tasks.validate import validate
 
 

@@ -34,22 +34,24 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 from pydantic import Field
 
+from tasks.inbox.news import Fresh, News, news, remember, rests_until, told
 from tasks.inference import model_folder
-from tasks.monitoring.drift import Drift, drift, examine, table_of
-from tasks.monitoring.active_learning import listed, to_label
 from tasks.inference.predictor import Predictor
-from tasks.tracking import registry
-from tasks.settings.cli import RetrainArguments, exit_status, parse
-from tasks.settings.settings import Config, Places
-from tasks.settings.errors import BadInput
-from tasks.settings.escaping import for_markdown, for_terminal
-from tasks.storage.files import alone, usable
+from tasks.monitoring.active_learning import to_label
+from tasks.monitoring.drift import Drift, drift, examine
 from tasks.pipeline.last_run import as_last_time, last_config, last_run, own_model, whole
-from tasks.reporting.markdown import of
-from tasks.settings.messages import say, warn, without_secrets
 from tasks.pipeline.retention import under_way
 from tasks.pipeline.server_access import authenticate_or_exit
-from tasks.inbox.news import Fresh, News, news, remember, rests_until, told
+from tasks.reporting.drift_section import drift_section
+from tasks.reporting.label_section import label_section
+from tasks.reporting.markdown import of
+from tasks.settings.cli import RetrainArguments, exit_status, parse
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_markdown, for_terminal
+from tasks.settings.messages import say, warn, without_secrets
+from tasks.settings.settings import Config, Places
+from tasks.storage.files import alone, usable
+from tasks.tracking import registry
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 
@@ -129,7 +131,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         found = news(asked.fetch, places)
         model = in_use(places)
         if model and (queue := to_label(model, asked.fetch.settle_seconds, places)) is not None:
-            show("to-label", listed(queue))
+            show("to-label", label_section(queue))
         if (why := found.due(least, longest_days * DAY)) is None:
             say(f"watch: new images: {len(found.images):,}, waiting for {least:,}")
             return False
@@ -209,7 +211,7 @@ def report(found: News, why: str, drifts: tuple[Drift, ...]) -> str:
         return head
     escapes, looked_at = sum(one.escapes for one in drifts), sum(one.decisions.get("review", 0) for one in drifts)
     would = f"pass {escapes:,} of the new defects and send {of(looked_at, len(found.images))} images to a person"
-    return f"{head}\n\nThe model in use would {would}.\n\n{table_of(drifts)}"
+    return f"{head}\n\nThe model in use would {would}.\n\n{drift_section(drifts)}"
 
 
 def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> bool:

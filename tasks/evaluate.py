@@ -7,6 +7,7 @@ from prefect import task
 
 from tasks.evaluation import costs
 from tasks.evaluation.metrics import Prediction, review_reasons, score
+from tasks.images.views import VIEWS
 from tasks.inference import out_of_distribution
 from tasks.inference.calibration import temperature
 from tasks.inference.decision import Decision, Evidence
@@ -61,7 +62,9 @@ def learnt(
 ) -> Decision:
     """How to decide: by costs, with the temperature of validation, and with what train and validation show as known."""
     known = [(row, one) for row, one in zip(rows, seen, strict=True) if row.split != "test"]
-    residual = worst_residual([one for _, one in known], settings.unlike_share) if model.view == "ring" else None
+    residual = (
+        worst_residual([one for _, one in known], settings.unlike_share) if VIEWS[model.view].needs_ring else None
+    )
     clear = [(row, one) for row, one in known if residual is None or one.residual <= residual]
     groups = [row.group for row, _ in clear]
     return Decision(

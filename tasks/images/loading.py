@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tasks.images.decoding import SIGNATURES, WHOLE, Decoded, Least, decode, read, too_large
-from tasks.images.views import GLANCE, VIEWS, Sight, ViewName, shape, square
+from tasks.images.views import GLANCE, VIEWS, Sight, shape, square
 from tasks.records.rows import Row, place, shelf
 from tasks.settings.errors import BadInput
+from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
 from tasks.storage.parallel import in_threads
@@ -91,7 +92,7 @@ def squares(images: Sequence[Row], size: int, places: Places, least: Least | Non
 
 def enough(view: ViewName, size: int) -> Least:
     """How far a picture may be reduced for a view and for the glance that is taken beside it."""
-    return WHOLE if view == "ring" else Least(max(size, GLANCE))
+    return WHOLE if VIEWS[view].needs_ring else Least(max(size, GLANCE))
 
 
 def load(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
@@ -181,7 +182,7 @@ def see_content(content: bytes, suffix: str, view: ViewName, size: int) -> Seen 
     found = decode(content, suffix, MAX_MEGAPIXELS, enough(view, size))
     if found.pixels is None:
         return Unseen(sha256, found.reason)
-    return Seen(sha256, VIEWS[view](found.pixels, size), square(found.pixels, GLANCE), (found.width, found.height))
+    return Seen(sha256, VIEWS[view].see(found.pixels, size), square(found.pixels, GLANCE), (found.width, found.height))
 
 
 def told(error: OSError) -> str:

@@ -1,12 +1,13 @@
 """Views: what a network sees of an image. `raw` is the whole picture; `ring` is the ring of a round part, found and unwrapped."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-ViewName = Literal["raw", "ring"]
+from tasks.settings.model_specs import ViewName
+
 NO_RING = "no ring of a round part is found in it"
 RING_SHAPE = (96, 512, 2)  # of `rings.detail`
 GLANCE = 75  # pixels a side of the whole picture, whatever the network sees
@@ -21,12 +22,26 @@ class Sight(NamedTuple):
     """Of the rim's ellipse, as a share of its radius; 0 of a view that looks for no ring."""
 
 
-View = Callable[[np.ndarray, int], Sight | None]
+class View(NamedTuple):
+    """How an image is turned into what a network sees."""
+
+    see: Callable[[np.ndarray, int], Sight | None]
+    """Takes gray levels uint8 (height, width) and a size; returns None where the image does not show what the view needs."""
+    shape: Callable[[int], tuple[int, int, int]]
+    """Returns height, width and planes for a size."""
+    words: Callable[[int], str]
+    """Returns what the network sees, in words, for a size."""
+    needs_ring: bool = False
 
 
 def shape(view: ViewName, size: int) -> tuple[int, int, int]:
-    """Height, width and planes of a view; a ring is unwrapped to the same size always."""
-    return RING_SHAPE if view == "ring" else (size, size, 1)
+    """Return height, width and planes of a view."""
+    return VIEWS[view].shape(size)
+
+
+def describe(view: ViewName, size: int) -> str:
+    """Return what a network sees, in words, as after `the network sees`."""
+    return VIEWS[view].words(size)
 
 
 def raw(pixels: np.ndarray, size: int) -> Sight:
@@ -51,4 +66,7 @@ def ring(pixels: np.ndarray, size: int) -> Sight | None:
     return Sight(rings.detail(rings.unwrap(pixels, found)[None])[0], found.residual) if found else None
 
 
-VIEWS: dict[ViewName, View] = {"raw": raw, "ring": ring}
+VIEWS: dict[ViewName, View] = {
+    "raw": View(raw, lambda size: (size, size, 1), lambda size: f"{size} x {size} pixels"),
+    "ring": View(ring, lambda size: RING_SHAPE, lambda size: "the ring of the part, unwrapped", needs_ring=True),
+}

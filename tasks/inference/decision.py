@@ -8,10 +8,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.images.appearance import remark
-from tasks.images.views import NO_RING, ViewName
+from tasks.images.views import NO_RING
 from tasks.inference.calibration import probability
 from tasks.inference.out_of_distribution import Known, distances
 from tasks.settings.errors import BadInput
+from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Classes
 
 DecisionName = Literal["pass", "review", "reject"]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
-from tasks.images.views import ViewName
 from tasks.inference import forward, model_folder
 from tasks.inference.decision import Decision, Evidence
 from tasks.inference.predictor import Predictor
 from tasks.inference.runtimes import Network
 from tasks.records.rows import Row
+from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
 from tasks.storage.result_cache import kept

@@ -12,7 +12,6 @@ from tasks.inference.decision import Decision
 from tasks.inference.out_of_distribution import distances
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.drift import Judged, examine
-from tasks.reporting.markdown import code, table
 from tasks.settings.escaping import for_utf8
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
@@ -22,7 +21,6 @@ from tasks.storage.digest_cache import digests
 from tasks.storage.tables import read_state, write_rows
 
 TABLE = "to_label.csv"
-SHOWN = 50  # images, in the Prefect UI
 SPREAD = 50  # images that are chosen to differ from each other; those after them are in order of doubt alone
 
 
@@ -112,12 +110,3 @@ def waiting(inbox: Path, settle_seconds: float, places: Places) -> list[str]:
 def unlabelled(name: str) -> bool:
     """Whether a file of the inbox is an image in a folder of those without labels."""
     return is_image(name) and UNLABELLED in name.split("/")[:-1]
-
-
-def listed(queue: Sequence[ToLabel]) -> str:
-    """The first of them, as Markdown."""
-    if not queue:
-        return "No image of the inbox waits for a label."
-    rows = [(str(place), code(one.path), code(one.reason)) for place, one in enumerate(queue[:SHOWN], start=1)]
-    head = f"{len(queue):,} images of the inbox have no label; those from which most can be learnt come first."
-    return f"{head}\n\n{table(('', 'Image', 'What the model in use says'), rows)}"

@@ -13,7 +13,6 @@ from tasks.images.loading import Seen
 from tasks.inference.decision import Evidence, Verdict
 from tasks.inference.out_of_distribution import Known, distances
 from tasks.inference.predictor import CHUNK, Predictor
-from tasks.reporting.markdown import code, counts, of, table
 
 
 class Shift(BaseModel):
@@ -113,38 +112,3 @@ def median_distance(known: Known | None, features: Sequence[np.ndarray]) -> floa
     if known is None or not features:
         return None
     return round(float(np.median(distances(known, np.stack(features)))) / known.limit, 2)
-
-
-def table_of(drifts: Sequence[Drift]) -> str:
-    """A row an origin, as Markdown."""
-    heads = (
-        "New images of",
-        "",
-        "Size",
-        "For a person",
-        "Defects passed",
-        "Good parts rejected",
-        "Brightness",
-        "Sharpness",
-        "Distance",
-    )
-    return table(heads, map(row_of, drifts))
-
-
-def row_of(one: Drift) -> tuple[str, ...]:
-    total = sum(one.by_class.values())
-    why = next(iter(one.reasons), "")
-    sizes = [*one.sizes, "cannot be read"] if one.unreadable else list(one.sizes)
-    return (
-        code(one.origin),
-        counts({code(label): count for label, count in one.by_class.items()}),
-        ", ".join(sizes[:3]) + (" and others" if len(sizes) > 3 else ""),
-        of(one.decisions.get("review", 0), total) + (f", mostly {why}" if why else ""),
-        f"{one.escapes:,}",
-        f"{one.refusals:,}",
-        *(
-            f"{found.found:g}, usual {found.usual:g} ± {found.spread:g}" if found else ""
-            for found in (one.brightness, one.sharpness)
-        ),
-        "" if one.distance is None else f"{one.distance:g} of the limit",
-    )

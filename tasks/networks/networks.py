@@ -19,7 +19,7 @@ import numpy as np
 from keras import layers, ops
 
 from tasks.images.views import shape
-from tasks.settings.settings import ModelName
+from tasks.settings.model_specs import MODEL_SPECS, ModelName
 
 HALO = 32  # columns by which a strip is continued at both ends, so that no filter meets an edge
 GREATEST = 8  # places whose mean speaks for the image
@@ -33,7 +33,7 @@ def build(name: ModelName, image_size: int, seed: int = 0) -> keras.Model:
     Each layer gets a seed of its own. Without one, Keras would draw it from Python's global generator, which every thread shares.
     Every layer and operation is named here: Keras' own names count those of the process, and would make equal networks differ.
     """
-    image = keras.Input(shape("ring" if name == "ring" else "raw", image_size), name="image")
+    image = keras.Input(shape(MODEL_SPECS[name].view, image_size), name="image")
     draw = partial(random.Random(seed).randint, 1, 10**9)
     network = keras.Model(image, BODIES[name](image, draw), name=name)
     for number, operation in enumerate(network.operations):

@@ -6,12 +6,12 @@ A row holds only what was measured on a device of its class; `docs/operations.md
 from math import sqrt
 from typing import Literal, NamedTuple
 
-from tasks.settings.settings import ModelName, Precision, Recipe, TunedRecipe
+from tasks.settings.model_specs import MODEL_SPECS, ModelName
+from tasks.settings.settings import Precision, Recipe, TunedRecipe
 
 DeviceClass = Literal["cpu", "gpu", "float16_gpu", "bfloat16_gpu"]
 FLOAT16, BFLOAT16 = (7, 0), (8, 0)  # compute capabilities from which on a half precision is the faster: Volta, Ampere
-BATCH = 32  # images, for which the learning rates below are
-LEARNING_RATES: dict[ModelName, float] = {"compact": 4e-3, "ring": 2e-3, "tutorial": 1e-3, "tutorial_dropout": 1e-3}
+BATCH = 32  # images, for which the learning rates of `model_specs` are
 
 
 class Tuning(NamedTuple):
@@ -60,8 +60,8 @@ def learning_rate(model: ModelName, batch_size: int) -> float:
     It grows with the square root of the batch, as Adam's should (Malladi et al., 2022, arXiv:2205.10287). The tutorial's
     networks keep theirs, as published.
     """
-    rate = LEARNING_RATES[model]
-    return rate if model.startswith("tutorial") else rate * sqrt(batch_size / BATCH)
+    spec = MODEL_SPECS[model]
+    return spec.learning_rate if spec.reference else spec.learning_rate * sqrt(batch_size / BATCH)
 
 
 def uses_xla(recipe: Recipe, device: DeviceClass, gpus: int, steps: int) -> bool:

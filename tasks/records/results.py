@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.images.views import ViewName
 from tasks.records import rows
+from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Classes, Places, Sample
 from tasks.storage.digest_cache import digests
 from tasks.storage.files import File

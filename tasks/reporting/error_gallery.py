@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
-from tasks.images.views import NO_RING
+from tasks.images.views import NO_RING, VIEWS
 from tasks.inference import heatmaps
 from tasks.inference.decision import POOR_RING, Decision
 from tasks.records.rows import Row, stored
@@ -111,7 +111,7 @@ def paint(rows: Sequence[Row], network: "keras.Model", decision: Decision, place
 
 
 def rings_of(rows: Sequence[Row], decision: Decision, places: Places) -> list["Ring | None"]:
-    if decision.view != "ring":
+    if not VIEWS[decision.view].needs_ring:
         return [None] * len(rows)
     from tasks.images.strips import strips  # late: it needs SciPy
 

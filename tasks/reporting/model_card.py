@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from tasks.evaluation.metrics import Prediction
+from tasks.images.views import describe
 from tasks.inference.decision import Decision
 from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Score, Splits
 from tasks.reporting import data_section, test_section
@@ -164,9 +165,7 @@ def images(subject: Subject) -> str:
 
 
 def training(model: Model) -> str:
-    sees = (
-        "the ring of the part, unwrapped" if model.view == "ring" else f"{model.image_size} x {model.image_size} pixels"
-    )
+    sees = describe(model.view, model.image_size)
     first = f", from the weights of model `{model.started_from}`" if model.started_from else ""
     return (
         f"`{model.name}`, {model.parameters:,} parameters, sees {sees}. {number_of(len(model.history), 'epoch')} "

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from tasks.images.views import describe
 from tasks.records.results import Figure, Release
 from tasks.reporting import data_section, test_section
 from tasks.reporting.markdown import bold, code, link, number_of, of, table
@@ -87,7 +88,7 @@ def rules(release: Release) -> str:
 def training(outcome: Outcome) -> str:
     model = outcome.model
     chosen = f" It was chosen because {outcome.chosen_because}." if outcome.chosen_because else ""
-    sees = "the ring, unwrapped" if model.view == "ring" else f"{model.image_size} x {model.image_size} pixels"
+    sees = describe(model.view, model.image_size)
     notes = [
         f"Its first weights are those of the model `{model.started_from[:16]}`." if model.started_from else "",
         f"{model.left_out:,} training images show no ring and were left out." if model.left_out else "",

@@ -8,8 +8,8 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tasks.settings.escaping import for_terminal, for_utf8
+from tasks.settings.model_specs import AUTO, MODEL_SPECS, ModelName, ModelSpec, ViewName
 
-ModelName = Literal["compact", "ring", "tutorial", "tutorial_dropout"]
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 Beginning = Literal["scratch", "champion"]
 Protocol = Literal["cleaned", "published", "grouped"]
@@ -144,7 +144,7 @@ class Recipe(Settings):
 
     model: ModelName
     epochs: int | None
-    """None: as many as so many images need, `fitting.passes`."""
+    """None: as many as so many images need, by `trainer.passes`."""
     image_size: int
     batch_size: int | None = None
     """This and the learning rate, if None, as `tasks.networks.tuning` says for the device."""
@@ -166,9 +166,14 @@ class Recipe(Settings):
     although the champion is another one since."""
 
     @property
-    def view(self) -> Literal["raw", "ring"]:
-        """What the network sees of an image, as in `tasks.images.views`."""
-        return "ring" if self.model == "ring" else "raw"
+    def spec(self) -> ModelSpec:
+        """Return the row of the network."""
+        return MODEL_SPECS[self.model]
+
+    @property
+    def view(self) -> ViewName:
+        """Return what the network sees of an image, as in `tasks.images.views`."""
+        return self.spec.view
 
 
 class TunedRecipe(Recipe):
@@ -176,14 +181,6 @@ class TunedRecipe(Recipe):
 
     batch_size: int
     learning_rate: float
-
-
-RECIPES: dict[ModelName, dict[str, int | None]] = {
-    "compact": {"epochs": None, "image_size": 75},
-    "ring": {"epochs": None, "image_size": 512},
-    "tutorial": {"epochs": 4, "image_size": 300},
-    "tutorial_dropout": {"epochs": 4, "image_size": 300},
-}
 
 
 class Training(Settings):
@@ -217,11 +214,10 @@ class Training(Settings):
 
     @model_validator(mode="after")
     def own_size(self) -> Self:
-        own = 512 if self.model == "ring" else 300 if self.model.startswith("tutorial") else None
-        if own and self.image_size not in (None, own):
-            takes = "a ring unwrapped to a width of 512" if self.model == "ring" else "300 x 300 inputs"
+        spec = None if self.model == "auto" else MODEL_SPECS[self.model]
+        if spec and spec.fixed_size and self.image_size not in (None, spec.image_size):
             raise ValueError(
-                f"image_size is {self.image_size}, but the {self.model} model has {takes}: "
+                f"image_size is {self.image_size}, but the {self.model} model is made for images {spec.image_size} pixels wide: "
                 "leave image_size out, or take --model compact"
             )
         return self
@@ -233,21 +229,22 @@ class Training(Settings):
         """
         if self.model != "auto":
             return self.model, "it was asked for"
-        if self.image_size not in (None, 512):
-            return "compact", f"images of {self.image_size} x {self.image_size} pixels were asked for"
+        if self.image_size not in (None, MODEL_SPECS[AUTO[True]].image_size):
+            return AUTO[False], f"images of {self.image_size} x {self.image_size} pixels were asked for"
         ringed = ring_share >= self.min_ring_share
-        continuing = next((name for name in RECIPES if champion and name == champion.model), None)
-        if continuing and (ringed or continuing != "ring"):
+        continuing = next((name for name in MODEL_SPECS if champion and name == champion.model), None)
+        if continuing and (ringed or MODEL_SPECS[continuing].view != "ring"):
             return continuing, "training continues from the model in use"
         shown = f"{ring_share:.1%} of the training images show a ring"
-        return ("ring" if ringed else "compact"), f"{shown}, and ring needs {self.min_ring_share:.0%}"
+        return AUTO[ringed], f"{shown}, and {AUTO[True]} needs {self.min_ring_share:.0%}"
 
     def recipe(self, ring_share: float = 0.0, champion: Champion | None = None) -> Recipe:
         """What decides the trained weights: these settings with the chosen model's own numbers where unset."""
         model, _ = self.choice(ring_share, champion)
         asked = self.model_dump(exclude={"require_gpu", "min_ring_share"}, exclude_none=True)
+        own = {"epochs": MODEL_SPECS[model].epochs, "image_size": MODEL_SPECS[model].image_size}
         return Recipe.model_validate(
-            {**RECIPES[model], **asked, "model": model, "start_epochs": self.epochs, "champion": champion}
+            {**own, **asked, "model": model, "start_epochs": self.epochs, "champion": champion}
         )
 
 

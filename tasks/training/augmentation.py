@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tasks.images.views import ViewName
+from tasks.settings.model_specs import ViewName
 
 FAR = 2**32  # apart lie the seeds of two batches, and no epoch has so many images
 ROWS = 3  # by which a strip is shifted at most

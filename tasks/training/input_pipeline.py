@@ -10,7 +10,7 @@ from itertools import count
 import numpy as np
 import tensorflow as tf
 
-from tasks.images.views import ViewName
+from tasks.settings.model_specs import ViewName
 from tasks.training.augmentation import ALTERATIONS, FAR
 
 

@@ -53,7 +53,7 @@ def fit(
     with devices.strategy().scope(), computing(recipe.precision):
         network = made(recipe, start)
         learner = compiled(network, recipe, steps(learning, recipe.batch_size) * epochs)
-    settled = epochs - 1 if published(recipe) else epochs * 3 // 4  # weights of large steps can be lucky once
+    settled = epochs - 1 if recipe.spec.reference else epochs * 3 // 4  # weights of large steps can be lucky once
     keeper = Keeper(network, settled, each_epoch, room)
     finished = keeper.take_up(learner)
     if finished < epochs:
@@ -80,7 +80,7 @@ def learn(
             batch_size=recipe.batch_size,
             epochs=epochs,
             seed=recipe.seed,
-            altered=None if published(recipe) else recipe.view,
+            altered=None if recipe.spec.reference else recipe.view,
         ),
         validation_data=labelled(watching, recipe.batch_size),
         initial_epoch=epochs.start,
@@ -90,11 +90,6 @@ def learn(
         shuffle=False,  # the pipeline shuffles; True only warns
         verbose=0,
     )
-
-
-def published(recipe: Recipe) -> bool:
-    """Whether the network is trained as the tutorial did: plain Adam, no augmentation, the last epoch."""
-    return recipe.model.startswith("tutorial")
 
 
 def made(recipe: Recipe, start: Path | None = None) -> keras.Model:
@@ -130,7 +125,7 @@ def compiled(network: keras.Model, recipe: TunedRecipe, steps: int) -> keras.Mod
     learner = classifier(network)
     learner.compile(
         optimizer=keras.optimizers.Adam(recipe.learning_rate)
-        if published(recipe)
+        if recipe.spec.reference
         else decaying(recipe.learning_rate, steps),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
@@ -141,9 +136,8 @@ def compiled(network: keras.Model, recipe: TunedRecipe, steps: int) -> keras.Mod
 
 
 def passes(recipe: Recipe, images: int) -> int:
-    """Epochs over this many training images: those asked for, else enough steps to learn from few, at most 100."""
-    least, shown = (3, 11_000) if recipe.model == "ring" else (4, 22_500)
-    return recipe.epochs or min(100, max(least, -(-shown // images)))
+    """Return the epochs over this many training images: those asked for, else enough steps to learn from few, at most 100."""
+    return recipe.epochs or min(100, max(recipe.spec.min_epochs, -(-recipe.spec.min_images // images)))
 
 
 def continued(recipe: TunedRecipe, images: int, shown: int, watched: int) -> TunedRecipe:

@@ -54,7 +54,7 @@ def test_an_even_picture_stays_even():
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_sight_has_the_shape_that_is_told_beforehand(name, casting):
-    sight = VIEWS[name](casting, 100)
+    sight = VIEWS[name].see(casting, 100)
     assert (sight.levels.shape, sight.levels.dtype) == (shape(name, 100), np.uint8)
 
 

@@ -9,7 +9,8 @@ from tasks.images.appearance import BRIGHTNESS
 from tasks.inference import model_folder
 from tasks.inference.out_of_distribution import learn
 from tasks.inference.predictor import Predictor
-from tasks.monitoring.drift import drift, examine, table_of
+from tasks.monitoring.drift import drift, examine
+from tasks.reporting.drift_section import drift_section
 from tasks.tracking import registry
 
 
@@ -55,7 +56,7 @@ def test_a_brighter_camera_is_seen(model, dataset):
     shifted = drift("bright", ["ok_front"] * 12, bright, model)
     assert shifted.brightness.found == pytest.approx(dull.brightness.found + 40, abs=0.11)
     assert shifted.brightness.usual == dull.brightness.usual
-    assert f"{shifted.brightness.found:g}, usual {dull.brightness.usual:g}" in table_of([shifted])
+    assert f"{shifted.brightness.found:g}, usual {dull.brightness.usual:g}" in drift_section([shifted])
 
 
 def test_of_a_model_that_knows_no_appearance_no_camera_is_brighter(model, arrived):
@@ -69,11 +70,11 @@ def test_nothing_readable_has_no_figures(model, tmp_path):
     (tmp_path / "a.jpeg").write_bytes(b"no picture")
     found = drift("line 2", ["ok_front"], examine([tmp_path / "a.jpeg"], model), model)
     assert (found.unreadable, found.brightness, found.distance, found.decisions) == (1, None, None, {"review": 1})
-    assert "cannot be read" in table_of([found])
+    assert "cannot be read" in drift_section([found])
 
 
 def test_the_table_is_one_row_an_origin_and_nothing_in_it_is_markup(model, arrived):
     paths, labels = arrived
-    told = table_of([drift("line | 2 `x`", labels, examine(paths, model), model)])
+    told = drift_section([drift("line | 2 `x`", labels, examine(paths, model), model)])
     assert len(told.splitlines()) == 3
     assert "`line \\| 2 'x'`" in told

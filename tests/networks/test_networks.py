@@ -12,7 +12,7 @@ import pytest
 
 from tasks.images.views import shape
 from tasks.networks import networks
-from tasks.settings.settings import RECIPES, ModelName
+from tasks.settings.model_specs import MODEL_SPECS, ModelName
 
 NAMES = get_args(ModelName)
 OWN = [name for name in NAMES if not name.startswith("tutorial")]
@@ -57,7 +57,7 @@ def test_the_tutorials_layers_are_the_published_ones():
 
 @pytest.mark.parametrize("name", OWN)
 def test_our_own_networks_are_small(name):
-    assert networks.build(name, int(RECIPES[name]["image_size"])).count_params() < 500_000
+    assert networks.build(name, MODEL_SPECS[name].image_size).count_params() < 500_000
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,7 +6,8 @@ import pytest
 
 from tasks.networks import tuning
 from tasks.networks.tuning import DeviceClass, class_of, tune_recipe, uses_xla
-from tasks.settings.settings import ModelName, Training
+from tasks.settings.model_specs import ModelName
+from tasks.settings.settings import Training
 
 ALL = get_args(DeviceClass)
 ABLE = "bfloat16_gpu"

@@ -97,7 +97,7 @@ def test_settings_without_a_flat_name_have_their_long_one():
         ("--defect a --good a", "both classes are called 'a': name the two class folders with --defect and --good"),
         (
             "--model tutorial --image-size 128",
-            "image_size is 128, but the tutorial model has 300 x 300 inputs: leave image_size out, or take --model compact",
+            "image_size is 128, but the tutorial model is made for images 300 pixels wide: leave image_size out, or take --model compact",
         ),
     ],
     ids=["option", "stray word", "no value", "bound", "type", "choice", "classes", "tutorial with another size"],

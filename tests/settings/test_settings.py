@@ -5,7 +5,8 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.pipeline.step_cache import as_text
 from tasks.settings.cli import SHORT
-from tasks.settings.settings import RECIPES, Champion, Classes, Config, Fetch, Places, Settings, Splitting, Training
+from tasks.settings.model_specs import MODEL_SPECS
+from tasks.settings.settings import Champion, Classes, Config, Fetch, Places, Settings, Splitting, Training
 
 
 def classes_below(kind: type[BaseModel]) -> set[type[BaseModel]]:
@@ -115,7 +116,7 @@ def test_the_network_follows_from_the_images_unless_it_is_asked_for(asked, ring_
     recipe = training.recipe(ring_share)
     assert recipe.model == model
     assert recipe.view == ("ring" if model == "ring" else "raw")
-    assert recipe.image_size == asked.get("image_size", RECIPES[model]["image_size"])
+    assert recipe.image_size == asked.get("image_size", MODEL_SPECS[model].image_size)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def champion(digest: str) -> Champion:
 
 def test_a_ring_has_its_own_size():
     assert Training(model="ring", image_size=512).recipe().image_size == 512
-    expected = "image_size is 128, but the ring model has a ring unwrapped to a width of 512.*--model compact"
+    expected = "image_size is 128, but the ring model is made for images 512 pixels wide.*--model compact"
     with pytest.raises(ValidationError, match=expected):
         Training(model="ring", image_size=128)
 
@@ -156,7 +157,7 @@ def test_a_ring_has_its_own_size():
 def test_a_tutorial_model_has_its_own_size(model):
     assert Training(model=model, image_size=300).recipe().image_size == 300
     with pytest.raises(
-        ValidationError, match=rf"image_size is 128, but the {model} model has 300 x 300 inputs.*--model compact"
+        ValidationError, match=rf"image_size is 128, but the {model} model is made for images 300 pixels wide.*--model compact"
     ):
         Training(model=model, image_size=128)
 

@@ -1,0 +1,38 @@
+"""Model specs: one row for each network that recast can train. A new network needs its file in `tasks/networks` and its row here."""
+
+from typing import Literal, NamedTuple
+
+ModelName = Literal["compact", "ring", "tutorial", "tutorial_dropout"]
+ViewName = Literal["raw", "ring"]
+
+
+class ModelSpec(NamedTuple):
+    """What is fixed about a network, whatever the settings say."""
+
+    view: ViewName
+    """What it sees of an image: a key of `tasks.images.views.VIEWS`."""
+    image_size: int
+    """Side of the square that it sees, or width of the unwrapped ring, in pixels, where no other size is asked for."""
+    learning_rate: float
+    """Highest rate of its schedule, for 32 images a step."""
+    fixed_size: bool = False
+    """Whether it takes no other image size."""
+    epochs: int | None = None
+    """Passes over the training images; None: as many as the two numbers below say."""
+    min_epochs: int = 0
+    min_images: int = 0
+    """Images that a training sees at least, all epochs together, so that few images are seen more often."""
+    reference: bool = False
+    """Whether it is trained exactly as published, for comparison: plain Adam, no augmentation, the last epoch."""
+
+
+MODEL_SPECS: dict[ModelName, ModelSpec] = {
+    "compact": ModelSpec("raw", 75, 4e-3, min_epochs=4, min_images=22_500),
+    "ring": ModelSpec("ring", 512, 2e-3, fixed_size=True, min_epochs=3, min_images=11_000),
+    "tutorial": ModelSpec("raw", 300, 1e-3, fixed_size=True, epochs=4, reference=True),
+    "tutorial_dropout": ModelSpec("raw", 300, 1e-3, fixed_size=True, epochs=4, reference=True),
+}
+AUTO: dict[bool, ModelName] = {
+    True: "ring",
+    False: "compact",
+}  # what `auto` trains: where parts show a ring, and where not
