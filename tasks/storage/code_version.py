@@ -33,9 +33,8 @@ def code_and_libraries(module: Path) -> tuple[str, ...]:
         path = waiting.pop()
         if path in code or not path.is_file():
             continue
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        code[path] = ast.dump(without_docstrings(tree))
-        for imported in imports_of(tree):
+        code[path], found = code_and_imports(path.read_text(encoding="utf-8"))
+        for imported in found:
             if imported.startswith("tasks.") and (imported in DECIDES or not imported.startswith(CARRIERS)):
                 waiting.append(ROOT / f"{imported.replace('.', '/')}.py")
             elif (top := imported.partition(".")[0]) in LIBRARIES:
@@ -44,6 +43,13 @@ def code_and_libraries(module: Path) -> tuple[str, ...]:
         *(f"{path.stem}:{text}" for path, text in sorted(code.items())),
         *(f"{name}=={version(LIBRARIES[name])}" for name in sorted(libraries)),
     )
+
+
+@cache
+def code_and_imports(text: str) -> tuple[str, frozenset[str]]:
+    """Return the code of a file without comments, docstrings and layout, and the modules that it may import."""
+    tree = ast.parse(text)
+    return ast.dump(without_docstrings(tree)), frozenset(imports_of(tree))
 
 
 def imports_of(tree: ast.AST) -> set[str]:

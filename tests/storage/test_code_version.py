@@ -1,6 +1,7 @@
 """Code: a step's code and libraries are found by its imports, and what decides nothing is left out."""
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -182,3 +183,47 @@ def test_a_noun_may_import_it_without_prefect():
         [sys.executable, "-c", found], cwd=code_version.ROOT, capture_output=True, text=True, check=True
     )
     assert told.stdout == "False\n"
+
+
+STEPS = ("fetch", "extract", "validate", "audit", "split", "train", "evaluate", "plot", "export", "release")
+
+
+@pytest.fixture
+def keys(tmp_path, monkeypatch):
+    """Return the code digest of each step, of a copy of the house that a test may change."""
+    shutil.copytree(code_version.ROOT / "tasks", tmp_path / "tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code_version, "ROOT", tmp_path)
+
+    def digests() -> dict[str, str]:
+        code_and_libraries.cache_clear()
+        return {step: code_digest(tmp_path / f"tasks/{step}.py") for step in STEPS}
+
+    yield digests
+    code_and_libraries.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "repeated"),
+    [
+        ("settings/model_specs.py", {"audit", "split", "train", "evaluate", "plot", "export", "release"}),
+        ("images/views.py", {"audit", "split", "train", "evaluate", "plot", "export", "release"}),
+        ("images/decoding.py", set(STEPS)),
+        ("sources/synthetic/defects.py", {"fetch"}),
+        ("dataset/group_split.py", {"split"}),
+        ("networks/networks.py", {"train", "evaluate", "plot", "export", "release"}),
+        ("training/augmentation.py", {"train"}),
+        ("inference/decision.py", {"train", "evaluate", "plot", "export", "release"}),
+        ("evaluation/promotion_rules.py", {"release"}),
+        ("reporting/model_card.py", {"export"}),
+        ("settings/messages.py", set()),
+        ("storage/files.py", set()),
+        ("pipeline/step_cache.py", set()),
+        ("reporting/html.py", set()),
+    ],
+)
+def test_a_change_repeats_the_steps_that_it_affects(keys, tmp_path, file, repeated):
+    before = keys()
+    with (tmp_path / "tasks" / file).open("a") as text:
+        text.write("\nCHANGED = 1\n")
+    after = keys()
+    assert {step for step in STEPS if before[step] != after[step]} == repeated
