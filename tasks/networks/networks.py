@@ -16,15 +16,14 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 
 from tasks.images.views import shape
+from tasks.networks.blocks import Draw
+from tasks.networks.compact import compact
+from tasks.networks.ring import ring
+from tasks.networks.tutorial import tutorial
 from tasks.settings.model_specs import MODEL_SPECS, ModelName
-
-HALO = 32  # columns by which a strip is continued at both ends, so that no filter meets an edge
-GREATEST = 8  # places whose mean speaks for the image
-
-Draw = Callable[[], int]  # gives the seed of the next layer
 
 
 def build(name: ModelName, image_size: int, seed: int = 0) -> keras.Model:
@@ -40,81 +39,6 @@ def build(name: ModelName, image_size: int, seed: int = 0) -> keras.Model:
         if not isinstance(operation, layers.Layer):
             operation.name = f"{type(operation).__name__.lower()}_{number}"
     return network
-
-
-def compact(x: keras.KerasTensor, draw: Draw) -> dict[str, keras.KerasTensor]:
-    """A small network: four blocks, then the mean and the greatest of each map, so that a small defect counts."""
-    x = layers.Rescaling(1 / 255, name="rescale")(x)
-    x = block(x, draw, 16, "16", size=6, strides=2)
-    for filters in (24, 48, 96):
-        x = block(x, draw, filters, f"{filters}")
-        x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
-    pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
-    features = layers.Concatenate(name="features")(pooled)
-    return {
-        "logits": layers.Dense(2, kernel_initializer=new_weights(draw), name="logits", dtype="float32")(features),
-        "features": features,
-    }
-
-
-def block(
-    x: keras.KerasTensor, draw: Draw, filters: int, name: str, size: int = 3, strides: int = 1
-) -> keras.KerasTensor:
-    x = layers.Conv2D(
-        filters, size, strides, "same", use_bias=False, kernel_initializer=new_weights(draw), name=f"convolve_{name}"
-    )(x)
-    # Keras' momentum of 0.99 would not settle in the few steps of a small data set
-    x = layers.BatchNormalization(momentum=0.9, name=f"normalize_{name}")(x)
-    return layers.ReLU(name=f"activate_{name}")(x)
-
-
-def new_weights(draw: Draw) -> keras.initializers.Initializer:
-    """Draw new weights as Keras does where nothing else is asked for, with a seed of their own."""
-    return keras.initializers.GlorotUniform(seed=draw())
-
-
-def ring(x: keras.KerasTensor, draw: Draw) -> dict[str, keras.KerasTensor]:
-    """A network of local logits over the detail of the unwrapped ring; the mean of the greatest few is the image's."""
-    x = layers.Rescaling(1 / 64, offset=-2, name="rescale")(x)
-    x = ops.concatenate([x[:, :, -HALO:], x, x[:, :, :HALO]], axis=2)
-    # multiplied, since TensorFlow would rewrite a sum as a bias of one number a plane
-    heights = ops.ones_like(x[..., :1]) * ops.reshape(ops.linspace(-1.0, 1.0, x.shape[1]), (1, -1, 1, 1))
-    x = ops.concatenate([x, heights], axis=3)  # whether a mark is a fault depends on how far out it lies
-    # filters of even size where they stride, so that every place of the map lies in the middle of what it was made of
-    for number, (filters, size, strides) in enumerate(((16, 8, 4), (32, 3, 1), (48, 4, 2), (64, 3, 1))):
-        x = block(x, draw, filters, f"{number}", size, strides)
-    x = x[:, :, HALO // 8 : -HALO // 8]
-    local = layers.Conv2D(1, 1, kernel_initializer=new_weights(draw), name="local", dtype="float32")(x)[..., 0]
-    greatest = ops.top_k(layers.Flatten(name="places")(local), GREATEST)[0]
-    logit = layers.GlobalAveragePooling1D(name="mean_of_greatest")(greatest[..., None])
-    pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
-    return {
-        "logits": ops.concatenate([-logit / 2, logit / 2], axis=1),
-        "features": layers.Concatenate(name="features")(pooled),
-        "map": local,
-    }
-
-
-def tutorial(x: keras.KerasTensor, draw: Draw, dropout: float = 0.0) -> dict[str, keras.KerasTensor]:
-    """The published tutorial's network, which sees the grey plane three times."""
-    x = layers.Rescaling(1 / 255, name="rescale")(x)
-    x = layers.Concatenate(name="colour")([x, x, x])
-    for filters in (16, 32, 64):
-        x = layers.Conv2D(
-            filters,
-            3,
-            padding="same",
-            activation="relu",
-            kernel_initializer=new_weights(draw),
-            name=f"convolve_{filters}",
-        )(x)
-        x = layers.MaxPooling2D(name=f"pool_{filters}")(x)
-    x = layers.Flatten(name="flatten")(layers.Dropout(dropout, seed=draw(), name="drop")(x) if dropout else x)
-    features = layers.Dense(128, activation="relu", kernel_initializer=new_weights(draw), name="features")(x)
-    return {
-        "logits": layers.Dense(2, kernel_initializer=new_weights(draw), name="logits", dtype="float32")(features),
-        "features": features,
-    }
 
 
 BODIES: dict[ModelName, Callable[[keras.KerasTensor, Draw], dict[str, keras.KerasTensor]]] = {

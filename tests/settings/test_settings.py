@@ -157,7 +157,8 @@ def test_a_ring_has_its_own_size():
 def test_a_tutorial_model_has_its_own_size(model):
     assert Training(model=model, image_size=300).recipe().image_size == 300
     with pytest.raises(
-        ValidationError, match=rf"image_size is 128, but the {model} model is made for images 300 pixels wide.*--model compact"
+        ValidationError,
+        match=rf"image_size is 128, but the {model} model is made for images 300 pixels wide.*--model compact",
     ):
         Training(model=model, image_size=128)
 
