@@ -25,14 +25,14 @@ import numpy as np
 from benchmarks.apart import Clock, apart, clock, peak_bytes, since
 from benchmarks.photographs import photographs
 from benchmarks.prepared import room, validated, write
-from tasks.dataset.grouping import Known, led
-from tasks.dataset.near_duplicates import SIDE, alike
+from tasks.dataset.grouping import GroupHints, assign_groups
+from tasks.dataset.near_duplicates import SIDE, find_near_duplicates
 from tasks.images import rings
 from tasks.images.decoding import decode
 from tasks.images.views import square
 from tasks.records.results import Manifest
-from tasks.settings.settings import Auditing, Places
-from tasks.storage.parallel import processors
+from tasks.settings.settings import AuditSettings, Places
+from tasks.storage.parallel import count_processors
 from tasks.storage.result_cache import NAME
 
 RINGS = 200  # photographs on which ring finding is timed
@@ -47,8 +47,8 @@ def main() -> None:
     parser.add_argument("--cores", type=int, nargs="*", default=[], help="numbers of cores, ascending")
     parser.add_argument("--json", type=Path, help="file for the figures")
     arguments = parser.parse_args()
-    if arguments.cores and max(arguments.cores) > processors():
-        parser.error(f"--cores asks for {max(arguments.cores)}, and this process may use {processors()}")
+    if arguments.cores and max(arguments.cores) > count_processors():
+        parser.error(f"--cores asks for {max(arguments.cores)}, and this process may use {count_processors()}")
     figures = sizes(arguments.source, arguments.images) if arguments.images else {}
     if arguments.cores:
         figures |= cores(arguments.source, arguments.cores)
@@ -100,7 +100,7 @@ def step(manifest: Manifest, places: Places, number: int) -> Clock:
     (places.data / NAME).unlink(missing_ok=True)
     began = clock()
     with redirect_stdout(sys.stderr):
-        audit.fn(manifest, Auditing(), places)
+        audit.fn(manifest, AuditSettings(), places)
     return since(began)
 
 
@@ -130,13 +130,15 @@ def unwrapped(grey: list[np.ndarray]) -> tuple[float, np.ndarray]:
 
 def measure(thumbnails: np.ndarray, strips: np.ndarray, images: int) -> dict:
     """Seconds and peak memory of finding copies and castings among so many images."""
-    auditing, rng = Auditing(), np.random.default_rng(0)
+    auditing, rng = AuditSettings(), np.random.default_rng(0)
     many = np.stack(list(changed(thumbnails, images, rng)))
     began = time.perf_counter()
-    pairs = alike(many, np.arange(images) < images // 10, auditing.copy_limit)
+    pairs = find_near_duplicates(many, np.arange(images) < images // 10, auditing.copy_limit)
     copied = time.perf_counter()
     names = [str(number) for number in range(images)]
-    members = led(names, (Known(one, 0.0, None, 0.0) for one in turned(strips, images, rng)), auditing.casting_limit)
+    members = assign_groups(
+        names, (GroupHints(one, 0.0, None, 0.0) for one in turned(strips, images, rng)), auditing.casting_limit
+    )
     return {
         "images": images,
         "copies_seconds": copied - began,

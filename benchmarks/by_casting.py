@@ -19,7 +19,7 @@ from benchmarks.folds import counts, dealt, errors, intervals, sided, summary
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
 from tasks.evaluation.metrics import Prediction
 from tasks.settings.model_specs import ModelName
-from tasks.settings.settings import Splitting, Training
+from tasks.settings.settings import SplitSettings, TrainingSettings
 
 WORST = 12  # castings in the list of errors of a model
 
@@ -38,18 +38,18 @@ def main() -> None:
         figures = {}
         for model in asked.models:
             settings = {"model": model, "epochs": asked.epochs, "seed": asked.seed}
-            figures[model] = measure(data, folds, Training.model_validate(settings))
+            figures[model] = measure(data, folds, TrainingSettings.model_validate(settings))
             show(model, figures[model])
             write(figures, asked.json)  # what is known already outlives an interruption
 
 
-def measure(data: Prepared, folds: Sequence[set[str]], settings: Training) -> dict:
+def measure(data: Prepared, folds: Sequence[set[str]], settings: TrainingSettings) -> dict:
     """The figures of a model: in all, with intervals, and of each fold."""
     castings = {row.sha256: row.group for row in data.rows}
     tested: list[list[Prediction]] = []
     found = []
     for judged in folds:
-        rows = sided(data.rows, judged, Splitting(seed=settings.seed))
+        rows = sided(data.rows, judged, SplitSettings(seed=settings.seed))
         learnt = apart(training.learn, rows, data.classes, settings, data.places)
         tested.append(learnt.tested)
         found.append({

@@ -9,7 +9,7 @@ from tasks.dataset.group_split import draw, leaders, share, strata
 from tasks.evaluation.metrics import Prediction, auc
 from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Classes, Splitting
+from tasks.settings.settings import Classes, SplitSettings
 
 RESAMPLES = 1_000  # for an interval
 CONFIDENCE = 0.95
@@ -38,7 +38,7 @@ def dealt(rows: Sequence[Row], number: int, seed: int) -> list[set[str]]:
     return folds
 
 
-def sided(rows: Sequence[Row], judged: set[str], splitting: Splitting) -> list[Row]:
+def sided(rows: Sequence[Row], judged: set[str], splitting: SplitSettings) -> list[Row]:
     """The rows, with the castings of `judged` as their test; of the others some validate, by the rule of `split`."""
     settled = ["test" if row.group in judged else "" for row in rows]
     drawn: dict[str, str] = {}

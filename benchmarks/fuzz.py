@@ -26,7 +26,7 @@ from PIL import Image
 
 from tasks.images.decoding import decode, orientation
 from tasks.images.file_structure import PNG_SIGNATURE, SEGMENT, jpeg_segments, png_chunk, png_chunks
-from tasks.images.loading import MAX_MEGAPIXELS, Unseen, see_content
+from tasks.images.loading import MAX_MEGAPIXELS, Unreadable, see_content
 from tasks.images.statistics import QUARTER
 
 SIZE = 61, 45  # pixels of a drawn picture: no multiple of a block
@@ -112,7 +112,7 @@ def is_accepted(content: bytes, suffix: str) -> bool:
     if not decoded.code:
         orientation(content)
     seen = see_content(content, suffix, "raw", 75)
-    refused = isinstance(seen, Unseen)
+    refused = isinstance(seen, Unreadable)
     if refused != bool(decoded.code):
         raise ValueError("validation and prediction differ")
     if refused and not (decoded.reason and decoded.reason.isprintable()):

@@ -18,7 +18,7 @@ from benchmarks.apart import peak_bytes, seconds
 from benchmarks.gpu_images import write_images
 from benchmarks.limited import Emit, Stop, first_line
 from tasks.settings.model_specs import ModelName
-from tasks.storage.parallel import processors
+from tasks.storage.parallel import count_processors
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -114,7 +114,7 @@ def hardware() -> dict[str, object]:
         "gpus": len(gpus),
         "compute_capability": ".".join(map(str, details.get("compute_capability", ()))) or None,
         **nvidia_smi("driver_version", "memory.total"),
-        "processors": processors(),
+        "processors": count_processors(),
         "memory_mb": memory,
     }
 
@@ -160,7 +160,7 @@ def arithmetic(precision: str) -> Iterator[None]:
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(tf32)
     try:
-        with trainer.computing(policy):
+        with trainer.dtype_policy(policy):
             yield
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(before)

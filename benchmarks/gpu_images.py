@@ -20,10 +20,10 @@ import numpy as np
 from benchmarks.limited import Emit
 from benchmarks.prepared import Prepared, prepared, room
 from tasks.dataset.group_split import assign
-from tasks.records.rows import SPLITS, Row, is_defect, stored
+from tasks.records.rows import SPLITS, Row, is_defect, stored_path
 from tasks.settings.errors import BadInput
 from tasks.settings.model_specs import ModelName
-from tasks.settings.settings import Recipe, Sample, Splitting, Training
+from tasks.settings.settings import Recipe, SampleSettings, SplitSettings, TrainingSettings
 from tasks.storage.files import write_whole
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NETWORKS: tuple[ModelName, ...] = ("compact", "ring", "tutorial_dropout")
 PACKED = "images.npz"  # in the folder of `--prepare`
 MOST_BYTES = 60_000_000  # of that folder: it must travel to a machine without a network
-SMALL = Sample(parts=16, train_images=40, test_images=16)  # of the short form
+SMALL = SampleSettings(parts=16, train_images=40, test_images=16)  # of the short form
 
 
 class Pack(NamedTuple):
@@ -58,11 +58,11 @@ def split(source: str | None, most: int | None) -> Iterator[Prepared]:
     """Yield the images of a source as `cleaned` splits them, with at most so many of training, until their files are removed."""
     with room(None) as places:
         data = prepared(source, (), places)
-        yield data._replace(rows=chosen(assign(data.rows, data.copies, Splitting()), most))
+        yield data._replace(rows=chosen(assign(data.rows, data.copies, SplitSettings()), most))
 
 
 def pack(data: Prepared) -> Pack:
-    files = [stored(row, data.places).read_bytes() for row in data.rows]
+    files = [stored_path(row, data.places).read_bytes() for row in data.rows]
     return Pack(
         np.frombuffer(b"".join(files), np.uint8),
         np.cumsum([len(file) for file in files]),
@@ -127,7 +127,7 @@ def write_arrays(seen: Callable[[str, Recipe], tuple[np.ndarray, np.ndarray]], f
     for network in sorted(NETWORKS, key=lambda network: network == "ring"):  # which takes longest
         began, counts = time.perf_counter(), {}
         for side in ("train", "validation", "test"):
-            pixels, labels = seen(side, Training.model_validate({"model": network}).recipe())
+            pixels, labels = seen(side, TrainingSettings.model_validate({"model": network}).recipe())
             if not len(labels):
                 raise BadInput(f"{network} sees nothing on the {side} images: take another --source")
             counts[side] = len(labels)
@@ -137,10 +137,10 @@ def write_arrays(seen: Callable[[str, Recipe], tuple[np.ndarray, np.ndarray]], f
 
 def seen_of_rows(data: Prepared, side: str, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     """Return what is seen of a split, uint8 (images, height, width, planes), and the labels; rings are those of the audit."""
-    from tasks.images.loading import sights
+    from tasks.images.loading import load_inputs
 
     rows = [row for row in data.rows if row.split == side]
-    found = sights(rows, recipe.view, recipe.image_size, data.places)
+    found = load_inputs(rows, recipe.view, recipe.image_size, data.places)
     shown = ~np.isnan(found.residuals)
     return found.levels[shown], np.array([is_defect(row, data.classes) for row in rows], np.uint8)[shown]
 
@@ -148,13 +148,13 @@ def seen_of_rows(data: Prepared, side: str, recipe: Recipe) -> tuple[np.ndarray,
 def seen_of_pack(packed: Pack, side: str, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     """Return the same of packed images, by all processors where they are many."""
     from tasks.images.strips import FEW, leave_with_parent
-    from tasks.storage.parallel import processors
+    from tasks.storage.parallel import count_processors
 
     files, look = packed.files(side), partial(levels_of, view=recipe.view, size=recipe.image_size)
     if len(files) < FEW:
         levels = list(map(look, files))
     else:
-        with ProcessPoolExecutor(processors(), get_context("spawn"), leave_with_parent) as pool:
+        with ProcessPoolExecutor(count_processors(), get_context("spawn"), leave_with_parent) as pool:
             levels = list(pool.map(look, files, chunksize=16))
     shown = np.array([one is not None for one in levels], bool)
     pixels = [one for one in levels if one is not None]
@@ -163,10 +163,10 @@ def seen_of_pack(packed: Pack, side: str, recipe: Recipe) -> tuple[np.ndarray, n
 
 def levels_of(content: bytes, view: str, size: int) -> np.ndarray | None:
     """Return a photograph as a network sees it, uint8 (height, width, planes); None where the view shows nothing."""
-    from tasks.images.loading import Unseen, see_sent
+    from tasks.images.loading import Unreadable, see_sent
 
     found = see_sent(content, view, size)  # type: ignore[arg-type]  # a recipe's view
-    if isinstance(found, Unseen):
+    if isinstance(found, Unreadable):
         raise BadInput(f"an image cannot be read: {found.reason}")
     return found.sight.levels if found.sight else None
 

@@ -16,7 +16,7 @@ from benchmarks.gpu_images import examples
 from benchmarks.limited import Emit, figures_of
 from tasks.networks.tuning import tune_recipe
 from tasks.settings.model_specs import ModelName
-from tasks.settings.settings import Training, TunedRecipe
+from tasks.settings.settings import TrainingSettings, TunedRecipe
 
 if TYPE_CHECKING:
     import keras
@@ -122,7 +122,7 @@ def step(combination: Combination, job: Job) -> dict[str, object]:
 
 
 def recipe_of(network: ModelName, batch: int, xla: bool = False) -> TunedRecipe:
-    recipe = Training.model_validate({"model": network, "batch_size": batch, "jit_compile": xla}).recipe()
+    recipe = TrainingSettings.model_validate({"model": network, "batch_size": batch, "jit_compile": xla}).recipe()
     return tune_recipe(recipe, "cpu")  # of what the device decides, nothing is left open
 
 
@@ -137,8 +137,8 @@ def fresh(recipe: TunedRecipe, job: Job, executions: int = 1) -> tuple["keras.Mo
     gc.collect()
     if job.gpu:
         tf.config.experimental.reset_memory_stats("GPU:0")
-    network = trainer.made(recipe)
-    learner = trainer.compiled(network, recipe, 10_000)
+    network = trainer.build_network(recipe)
+    learner = trainer.compile_network(network, recipe, 10_000)
     learner.steps_per_execution = executions
     shapes = [(layer.kernel.shape, layer.output.shape[1:]) for layer in network.layers if hasattr(layer, "kernel")]
     return learner, operations(shapes)

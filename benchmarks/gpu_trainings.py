@@ -19,7 +19,7 @@ from benchmarks.gpu_images import examples
 from benchmarks.limited import Emit
 from tasks.networks.tuning import tune_recipe
 from tasks.settings.model_specs import ModelName
-from tasks.settings.settings import Training
+from tasks.settings.settings import TrainingSettings
 
 if TYPE_CHECKING:
     import keras
@@ -54,7 +54,11 @@ def beside(earlier: dict) -> dict[str, object]:
 
 
 def train_network(
-    job: Job, settings: Training, most: int | None, each: Callable[[list[float]], None], room: Path | None = None
+    job: Job,
+    settings: TrainingSettings,
+    most: int | None,
+    each: Callable[[list[float]], None],
+    room: Path | None = None,
 ) -> tuple["keras.Model", dict]:
     """Train as recast does. Returns the network and its figures; `each` is told when the epochs so far have ended.
 
@@ -86,7 +90,7 @@ def short(job: Job, deterministic: bool, room: Path | None = None, killed_after:
         if len(ends) == killed_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    settings = Training(model=job.sizes.trained, epochs=job.sizes.epochs, deterministic=deterministic)
+    settings = TrainingSettings(model=job.sizes.trained, epochs=job.sizes.epochs, deterministic=deterministic)
     return train_network(job, settings, job.sizes.images, each, room)[1]
 
 
@@ -143,7 +147,7 @@ def one_of_two(job: Job, number: int) -> list:
             meet(job.folder, stage, number)
         began = time.perf_counter()
 
-    settings = Training(model=job.sizes.trained, epochs=1 + epochs * (len(meetings) - 1))
+    settings = TrainingSettings(model=job.sizes.trained, epochs=1 + epochs * (len(meetings) - 1))
     _, figures = train_network(job, settings, job.sizes.images, each)
     return [{"peak_mb": figures["peak_mb"], **used}, *spans]
 
@@ -161,7 +165,7 @@ def meet(folder: Path, stage: str, number: int, patience: float = 300) -> None:
 def train_whole(job: Job, emit: Emit, network: ModelName) -> None:
     """Train as the recipe says, and judge the test."""
     there = beside(job.beside.get(network, {}))
-    settings = Training(model=network, epochs=job.sizes.whole)
+    settings = TrainingSettings(model=network, epochs=job.sizes.whole)
     learner, figures = train_network(job, settings, None, lambda ends: emit(network, pace(ends)))
     from tasks.training.input_pipeline import evaluation_batches
 

@@ -28,7 +28,7 @@ from tasks.images.views import VIEWS
 from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.model_specs import MODEL_SPECS
-from tasks.settings.settings import Places, Splitting, Training
+from tasks.settings.settings import Places, SplitSettings, TrainingSettings
 
 if TYPE_CHECKING:
     import keras
@@ -56,7 +56,7 @@ def main() -> None:
     asked = parser.parse_args()
     with room(asked.data) as places:
         data = prepared("sample", (), places)
-        settings = Training.model_validate({"model": asked.model, "epochs": asked.epochs})
+        settings = TrainingSettings.model_validate({"model": asked.model, "epochs": asked.epochs})
         file = asked.file or trained(data, settings)
         figures = table(judged(file, data.rows, places))
     for name, shares in figures.items():
@@ -64,23 +64,23 @@ def main() -> None:
     write(figures, asked.json)
 
 
-def trained(data: Prepared, settings: Training) -> Path:
+def trained(data: Prepared, settings: TrainingSettings) -> Path:
     """The file of a network that is trained now."""
-    rows = assign(data.rows, data.copies, Splitting())
+    rows = assign(data.rows, data.copies, SplitSettings())
     return training.learn(rows, data.classes, settings, data.places).model.file.path(data.places)
 
 
 def judged(file: Path, rows: Sequence[Row], places: Places) -> list[Defect]:
     """All photographs of the published test that have a mask, by the network of a file."""
-    from tasks.inference.forward import look
+    from tasks.inference.forward import forward
     from tasks.networks import networks
 
     network = networks.load(file)
     view = MODEL_SPECS[network.name].view
     truth = masks(places)
     known = [row for row in rows if row.published == "test" and Path(row.path).stem in truth]
-    seen = loading.sights(known, view, network.input_shape[1], places).levels
-    margins, _ = look(network, seen)
+    seen = loading.load_inputs(known, view, network.input_shape[1], places).levels
+    margins, _ = forward(network, seen)
     away = distances(network, seen, known, [truth[Path(row.path).stem].mask for row in known], places)
     return [
         Defect(*truth[Path(row.path).stem][:2], distance if margin >= 0 else None)

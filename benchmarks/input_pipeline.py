@@ -24,7 +24,7 @@ from tasks.dataset.group_split import assign
 from tasks.images import loading
 from tasks.networks.tuning import tune_recipe
 from tasks.records.rows import Row
-from tasks.settings.settings import Places, Splitting, Training
+from tasks.settings.settings import Places, SplitSettings, TrainingSettings
 
 if TYPE_CHECKING:
     import keras
@@ -44,10 +44,10 @@ def main() -> None:
     asked = parser.parse_args()
     with room(asked.data) as places:
         data = prepared(asked.source, (), places)
-        rows = assign(data.rows, data.copies, Splitting())
+        rows = assign(data.rows, data.copies, SplitSettings())
         figures = {}
         for model in asked.models:
-            settings = Training.model_validate({"model": model})
+            settings = TrainingSettings.model_validate({"model": model})
             figures[model] = {
                 **images(data, rows, settings),
                 **apart(fed, data, rows, settings, asked.steps, asked.rounds),
@@ -58,19 +58,19 @@ def main() -> None:
     write(figures, asked.json)
 
 
-def images(data: Prepared, rows: Sequence[Row], settings: Training) -> dict[str, float]:
+def images(data: Prepared, rows: Sequence[Row], settings: TrainingSettings) -> dict[str, float]:
     """Seconds until the training images are in memory: with nothing kept of them, and again."""
     learning, recipe = [row for row in rows if row.split == "train"], settings.recipe()
     with tempfile.TemporaryDirectory() as scratch:
         places = Places(data=Path(scratch))
         (places.data / "images").symlink_to(data.places.data.absolute() / "images")
         first, later = (
-            seconds(lambda: loading.sights(learning, recipe.view, recipe.image_size, places)) for _ in range(2)
+            seconds(lambda: loading.load_inputs(learning, recipe.view, recipe.image_size, places)) for _ in range(2)
         )
     return {"train_images": len(learning), "first_seconds": first, "later_seconds": later}
 
 
-def fed(data: Prepared, rows: Sequence[Row], settings: Training, number: int, rounds: int) -> dict[str, float]:
+def fed(data: Prepared, rows: Sequence[Row], settings: TrainingSettings, number: int, rounds: int) -> dict[str, float]:
     """What the network takes on each diet, and the pipeline alone; `number` is of steps."""
     import tensorflow as tf
 
@@ -79,7 +79,7 @@ def fed(data: Prepared, rows: Sequence[Row], settings: Training, number: int, ro
     from tasks.training.input_pipeline import steps, training_batches
 
     examples, recipe = learning(data, rows, settings), tune_recipe(settings.recipe(), devices.device_class())
-    learner = trainer.compiled(trainer.made(recipe), recipe, number * rounds * 2)
+    learner = trainer.compile_network(trainer.build_network(recipe), recipe, number * rounds * 2)
     altered = None if recipe.spec.reference else recipe.view
     pipeline = training_batches(
         examples, batch_size=recipe.batch_size, epochs=ENDLESS, seed=recipe.seed, altered=altered
@@ -111,13 +111,13 @@ def told(memory: Sequence[Clock], pipeline: Sequence[Clock], alone: Clock) -> di
     }
 
 
-def learning(data: Prepared, rows: Sequence[Row], settings: Training) -> "Examples":
+def learning(data: Prepared, rows: Sequence[Row], settings: TrainingSettings) -> "Examples":
     """The training images as `train` sees them."""
-    from tasks.training.training_set import planned, shown
+    from tasks.training.training_set import load_examples, plan_training
 
     with redirect_stdout(sys.stderr):
-        plan = planned(rows, settings.recipe(), data.places)
-        return shown(plan.learning, plan, splits_of(rows, data.classes, data.places), data.places).examples
+        plan = plan_training(rows, settings.recipe(), data.places)
+        return load_examples(plan.learning, plan, splits_of(rows, data.classes, data.places), data.places).examples
 
 
 def learn(learner: "keras.Model", batches: "tf.data.Dataset", steps: int) -> Clock:

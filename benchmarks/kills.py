@@ -20,10 +20,18 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 from tasks.records.results import Corrections, Splits
-from tasks.settings.settings import Auditing, Fetch, Places, Sample, Splitting, Training, Validation
+from tasks.settings.settings import (
+    AuditSettings,
+    FetchSettings,
+    Places,
+    SampleSettings,
+    SplitSettings,
+    TrainingSettings,
+    ValidationSettings,
+)
 
-TRAINING = Training(model="compact", image_size=48, batch_size=16, deterministic=True)
-SAMPLE = Sample(parts=40, train_images=400, test_images=40)
+TRAINING = TrainingSettings(model="compact", image_size=48, batch_size=16, deterministic=True)
+SAMPLE = SampleSettings(parts=40, train_images=400, test_images=40)
 
 
 class Ending(NamedTuple):
@@ -89,11 +97,11 @@ def prepared(places: Places) -> Splits:
     from tasks.split import split
     from tasks.validate import validate
 
-    settings = Fetch(source="sample", sample=SAMPLE)
+    settings = FetchSettings(source="sample", sample=SAMPLE)
     with redirect_stdout(sys.stderr):
         folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
-        manifest = validate.fn(folder, (), Corrections(), Validation(), places)
-        return split.fn(manifest, audit.fn(manifest, Auditing(), places), Splitting(), places)
+        manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
+        return split.fn(manifest, audit.fn(manifest, AuditSettings(), places), SplitSettings(), places)
 
 
 def train(room: Path, epochs: int) -> None:

@@ -82,7 +82,7 @@ def supervise(part: Part, folder: Path, limit: float, note: Callable[[dict], Non
     finally:
         late = process.is_alive()
         kill(process)
-    ended = {"timed_out": f"after {limit:.0f} s"} if late else failure(process.exitcode, lines)
+    ended = {"timed_out": f"after {round(limit, 2):.0f} s"} if late else failure(process.exitcode, lines)
     note(result(**ended))
     for state, reason in ended.items():
         print(f"{state.replace('_', ' ')}: {reason}", flush=True)

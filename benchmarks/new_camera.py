@@ -23,7 +23,7 @@ from tasks.dataset.group_split import assign, draw, leaders, strata
 from tasks.evaluation.metrics import Prediction
 from tasks.records.rows import BASE, Row
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Champion, Splitting, Training
+from tasks.settings.settings import ChampionModel, SplitSettings, TrainingSettings
 
 PUBLISHED = ("accuracy", "images", "missed_defects", "false_rejects", "passed_defects", "reviews")
 FEW = 2  # castings of each label, as there are soon after a camera was changed
@@ -41,15 +41,15 @@ def main() -> None:
         data = prepared(asked.source, asked.arrivals, places)
         figures = {}
         for model in asked.models:
-            settings = Training.model_validate({"model": model, "epochs": asked.epochs, "seed": asked.seed})
+            settings = TrainingSettings.model_validate({"model": model, "epochs": asked.epochs, "seed": asked.seed})
             figures[model] = measure(data, settings, asked.folds, asked.draws)
             show(model, figures[model])
             write(figures, asked.json)
 
 
-def measure(data: Prepared, settings: Training, folds: int, draws: int) -> dict:
+def measure(data: Prepared, settings: TrainingSettings, folds: int, draws: int) -> dict:
     """The figures of a model in each of the cases."""
-    base, own = divided(data, Splitting(seed=settings.seed))
+    base, own = divided(data, SplitSettings(seed=settings.seed))
     alone = trained(data, base + sent(own, dict.fromkeys(castings(own), "test")), settings)
     champion = training.exported(alone, data.places)
     few = [sent(own, chosen(own, settings.seed, draw)) for draw in range(draws)]
@@ -68,7 +68,7 @@ def measure(data: Prepared, settings: Training, folds: int, draws: int) -> dict:
     }
 
 
-def divided(data: Prepared, splitting: Splitting) -> tuple[list[Row], list[Row]]:
+def divided(data: Prepared, splitting: SplitSettings) -> tuple[list[Row], list[Row]]:
     """The rows of the source, split as ever, and those of the arrivals that show castings of their own.
 
     Photographs of castings that the source shows, and copies, are left out: they would be known by heart.
@@ -102,14 +102,14 @@ def chosen(own: Sequence[Row], seed: int, draw: int) -> dict[str, str]:
     return sides
 
 
-def by_folds(data: Prepared, base: list[Row], own: list[Row], settings: Training, number: int) -> dict:
+def by_folds(data: Prepared, base: list[Row], own: list[Row], settings: TrainingSettings, number: int) -> dict:
     """Every casting of the arrivals judged by a network that learnt from the other folds."""
     learnt = []
     for judged in dealt(own, number, settings.seed):
         sides = dict.fromkeys(judged, "test")
         others = [row for row in own if row.group not in judged]
         for some in strata(others, [""] * len(others)).values():
-            sides |= draw(some, {"validation": Splitting().validation_fraction}, settings.seed)
+            sides |= draw(some, {"validation": SplitSettings().validation_fraction}, settings.seed)
         learnt.append(trained(data, base + sent(own, sides), settings))
     folds = [told(one, data) for one in learnt]
     tested = [arrived(one.tested) for one in learnt]
@@ -122,7 +122,9 @@ def by_folds(data: Prepared, base: list[Row], own: list[Row], settings: Training
     }
 
 
-def trained(data: Prepared, rows: list[Row], settings: Training, champion: Champion | None = None) -> training.Learnt:
+def trained(
+    data: Prepared, rows: list[Row], settings: TrainingSettings, champion: ChampionModel | None = None
+) -> training.Learnt:
     return apart(training.learn, rows, data.classes, settings, data.places, champion)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from zipfile import ZipFile
 
 from tasks.images.decoding import FORMATS
-from tasks.settings.settings import Classes, Sample
+from tasks.settings.settings import Classes, SampleSettings
 from tasks.sources.archive import members
-from tasks.sources.folder import find_root, labelled, walk
+from tasks.sources.folder import find_root, labeled_files, walk
 
 
 def photographs(source: str | None) -> list[bytes]:
@@ -19,14 +19,14 @@ def photographs(source: str | None) -> list[bytes]:
     from tasks.sources.synthetic.sample import write_sample  # late: it needs SciPy
 
     with tempfile.TemporaryDirectory() as room:
-        write_sample(Sample(), Path(room, "sample.zip"), truth=Path(room, "truth"))
+        write_sample(SampleSettings(), Path(room, "sample.zip"), truth=Path(room, "truth"))
         return contents_of(Path(room, "sample.zip"))
 
 
 def contents_of(source: Path) -> list[bytes]:
     """The JPEGs of the two class folders, each content once."""
     names = walk(source) if source.is_dir() else [member.filename for member in members(source)]
-    taken = [file.name for file in labelled(names, find_root(names, Classes()), Classes())[0]]
+    taken = [file.name for file in labeled_files(names, find_root(names, Classes()), Classes())[0]]
     jpegs = [name for name in taken if FORMATS.get(Path(name).suffix.lower()) == "JPEG"]
     if source.is_dir():
         return list(dict.fromkeys((source / name).read_bytes() for name in jpegs))

@@ -25,9 +25,9 @@ from tasks.dataset.group_split import assign
 from tasks.images import loading
 from tasks.images.decoding import FORMATS
 from tasks.inference.predictor import Predictor
-from tasks.records.rows import stored
-from tasks.settings.settings import Splitting, Training
-from tasks.storage.parallel import in_threads, processors
+from tasks.records.rows import stored_path
+from tasks.settings.settings import SplitSettings, TrainingSettings
+from tasks.storage.parallel import count_processors, map_chunks_in_threads
 
 if TYPE_CHECKING:
     import keras
@@ -49,7 +49,7 @@ def main() -> None:
         if asked.file:
             folder = asked.file if asked.file.is_dir() else asked.file.parent
         else:
-            folder = made(data, Training.model_validate({"model": asked.model, "epochs": asked.epochs}))
+            folder = made(data, TrainingSettings.model_validate({"model": asked.model, "epochs": asked.epochs}))
         figures = apart(measure, folder, jpegs(data)[: asked.images], asked.singles)
     for name, value in figures.items():
         shown = f"{value:>12,.3f}".removesuffix(".000") if isinstance(value, int | float) else f"  {value}"
@@ -57,15 +57,15 @@ def main() -> None:
     write(figures, asked.json)
 
 
-def made(data: Prepared, settings: Training) -> Path:
+def made(data: Prepared, settings: TrainingSettings) -> Path:
     """The folder of a model that is trained now."""
-    rows = assign(data.rows, data.copies, Splitting())
+    rows = assign(data.rows, data.copies, SplitSettings())
     learnt = apart(training.learn, rows, data.classes, settings, data.places)
     return data.places.artifacts.absolute() / "models" / training.exported(learnt, data.places).digest
 
 
 def jpegs(data: Prepared) -> list[Path]:
-    paths = [stored(row, data.places) for row in data.rows]
+    paths = [stored_path(row, data.places) for row in data.rows]
     return [path for path in paths if FORMATS[path.suffix] == "JPEG"]
 
 
@@ -80,13 +80,13 @@ def measure(folder: Path, paths: Sequence[Path], singles: int) -> dict[str, floa
     pictures = np.repeat(seen(predictor, paths[:1]), len(paths), axis=0)
     rates = {
         "folder": rate(paths, lambda: list(predictor.judge(named))),
-        "bare_decoder": rate(paths, lambda: in_threads(decode, paths)),
+        "bare_decoder": rate(paths, lambda: map_chunks_in_threads(decode, paths)),
         "network_alone": rate(paths, lambda: alone(predictor, pictures)),
     }
     limit = min(rates["bare_decoder"] / 2, rates["network_alone"])
     return {
         "model": predictor.decision.model,
-        "processors": processors(),
+        "processors": count_processors(),
         "single_milliseconds": ours,
         "tutorial_single_milliseconds": theirs,
         "tutorial_to_single": theirs / ours,
@@ -130,7 +130,7 @@ def decode(paths: Sequence[Path]) -> list[tuple[int, ...]]:
 def seen(predictor: Predictor, paths: Sequence[Path]) -> np.ndarray:
     """Images as the network sees them, uint8 (n, height, width, planes). Raises ValueError when one shows nothing."""
     found = loading.see_all(paths, predictor.decision.view, predictor.decision.image_size)
-    sights = [one.sight for one in found if isinstance(one, loading.Seen) and one.sight]
+    sights = [one.sight for one in found if isinstance(one, loading.Readable) and one.sight]
     if len(sights) < len(paths):
         raise ValueError("the first image shows nothing by the view of the model: take another source")
     return np.stack([sight.levels for sight in sights])
@@ -140,7 +140,7 @@ def alone(predictor: Predictor, pictures: np.ndarray) -> None:
     """The network's work, on images in memory."""
     from tasks.inference import forward
 
-    forward.look(predictor.network, pictures)
+    forward.forward(predictor.network, pictures)
 
 
 if __name__ == "__main__":

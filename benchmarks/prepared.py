@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tasks.dataset.duplicates import Copy
 from tasks.records.results import Corrections, Manifest
 from tasks.records.rows import Member, Row
-from tasks.settings.settings import Auditing, Classes, Fetch, Places, Validation
+from tasks.settings.settings import AuditSettings, Classes, FetchSettings, Places, ValidationSettings
 from tasks.storage.tables import read_table
 
 # The steps are imported late: a spawned process imports this file, and Prefect would add to the memory that it is asked for.
@@ -62,7 +62,7 @@ def prepared(source: str | None, arriving: Sequence[Path], places: Places) -> Pr
 
     manifest = validated(source, arriving, places)
     with redirect_stdout(sys.stderr):
-        audited = audit.fn(manifest, Auditing(), places)
+        audited = audit.fn(manifest, AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}
     rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
     return Prepared(rows, read_table(audited.pairs.path(places), Copy), manifest.classes, places)
@@ -72,12 +72,12 @@ def validated(source: str | None, arriving: Sequence[Path], places: Places) -> M
     """The images of the source, of RECAST_ARCHIVE where none is named, or else of the sample; then those that arrive."""
     from tasks.extract import extract
     from tasks.fetch import fetch
-    from tasks.inbox.arrivals import arrivals
+    from tasks.inbox.arrivals import find_arrivals
     from tasks.sources.locate import locate
     from tasks.validate import validate
 
     named = source or os.environ.get("RECAST_ARCHIVE", "sample")
-    settings = Fetch(source=named, arrivals=tuple(arriving), settle_seconds=0)
+    settings = FetchSettings(source=named, arrivals=tuple(arriving), settle_seconds=0)
     with redirect_stdout(sys.stderr):
         folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
-        return validate.fn(folder, arrivals(settings, places), Corrections(), Validation(), places)
+        return validate.fn(folder, find_arrivals(settings, places), Corrections(), ValidationSettings(), places)

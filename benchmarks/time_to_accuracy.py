@@ -19,9 +19,9 @@ from benchmarks.apart import apart
 from benchmarks.folds import counts
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
 from tasks.dataset.group_split import assign
-from tasks.records.rows import BASE, Row, stored
+from tasks.records.rows import BASE, Row, stored_path
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Places, Splitting, Training
+from tasks.settings.settings import Places, SplitSettings, TrainingSettings
 from tasks.storage.result_cache import NAME
 
 MODELS = ("tutorial", "compact", "ring", "ring_kept")
@@ -42,7 +42,7 @@ def main() -> None:
         parser.error(f"there is no {', '.join(sorted(unknown))}: choose of {', '.join(MODELS)}")
     with room(asked.data) as places:
         data = prepared(asked.source, (), places)
-        splitting = Splitting(protocol="published" if asked.published else "cleaned")
+        splitting = SplitSettings(protocol="published" if asked.published else "cleaned")
         found = measure(data, splitting, asked.models, asked.seeds, asked.epochs, asked.batch_size)
     figures = {model: medians(found[model]) for model in asked.models}
     if "tutorial" in figures:
@@ -54,7 +54,12 @@ def main() -> None:
 
 
 def measure(
-    data: Prepared, splitting: Splitting, models: Sequence[str], seeds: int, epochs: int | None, batch_size: int | None
+    data: Prepared,
+    splitting: SplitSettings,
+    models: Sequence[str],
+    seeds: int,
+    epochs: int | None,
+    batch_size: int | None,
 ) -> dict[str, list[dict]]:
     """The figures of each training, in the order of the seeds; every other seed takes the models in reverse."""
     rows = assign(data.rows, data.copies, splitting)
@@ -66,7 +71,7 @@ def measure(
                 if model == "tutorial":
                     one = apart(tutorial.learn, folder, data.classes.defect, seed, epochs)
                 else:
-                    one = trained(data, rows, model, Training.model_validate({
+                    one = trained(data, rows, model, TrainingSettings.model_validate({
                         "model": model.removesuffix("_kept"), "seed": seed, "epochs": epochs, "batch_size": batch_size,
                     }))  # fmt: skip
                 print(line(f"{model}, seed {seed}", one), file=sys.stderr, flush=True)
@@ -79,13 +84,13 @@ def laid_out(data: Prepared, folder: Path) -> Path:
     for row in data.rows:
         link = folder / row.published / row.label / Path(row.path).name
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(stored(row, data.places).absolute())
+        link.symlink_to(stored_path(row, data.places).absolute())
     if not (folder / "test").is_dir():
         raise BadInput("the source has no folder test/: the tutorial's recipe is judged on a published test")
     return folder
 
 
-def trained(data: Prepared, rows: Sequence[Row], model: str, settings: Training) -> dict:
+def trained(data: Prepared, rows: Sequence[Row], model: str, settings: TrainingSettings) -> dict:
     """The figures of one training of the pipeline's own. But for `_kept`, nothing is known of the images beforehand."""
     with tempfile.TemporaryDirectory() as scratch:
         places = Places(data=Path(scratch, "data"), artifacts=Path(scratch, "artifacts"))

@@ -10,8 +10,8 @@ from benchmarks.apart import peak_bytes
 from tasks.evaluation.metrics import Prediction
 from tasks.records.results import Evaluation, Model, Splits
 from tasks.records.rows import SPLITS, Row
-from tasks.settings.settings import Champion, Classes, Places, Training
-from tasks.settings.settings import Evaluation as Judging
+from tasks.settings.settings import ChampionModel, Classes, Places, TrainingSettings
+from tasks.settings.settings import EvaluationSettings as Judging
 from tasks.storage.tables import read_table, store_table
 
 
@@ -26,7 +26,11 @@ class Learnt(NamedTuple):
 
 
 def learn(
-    rows: Sequence[Row], classes: Classes, training: Training, places: Places, champion: Champion | None = None
+    rows: Sequence[Row],
+    classes: Classes,
+    training: TrainingSettings,
+    places: Places,
+    champion: ChampionModel | None = None,
 ) -> Learnt:
     """Trains on the rows, from `champion` if it is given, and judges their test. The words of the steps go to standard error."""
     from tasks.evaluate import evaluate
@@ -42,13 +46,13 @@ def learn(
     return Learnt(splits, model, evaluation, [one for one in predictions if one.split == "test"], peak)
 
 
-def exported(learnt: Learnt, places: Places) -> Champion:
+def exported(learnt: Learnt, places: Places) -> ChampionModel:
     """The model in its folder below `artifacts`, as one that is in use."""
-    from tasks.export import foldered
+    from tasks.export import export_to_folder
 
     with redirect_stdout(sys.stderr):
-        digest = foldered(learnt.splits, learnt.model, learnt.evaluation, lambda _: "", places).digest
-    return Champion.model_validate({
+        digest = export_to_folder(learnt.splits, learnt.model, learnt.evaluation, lambda _: "", places).digest
+    return ChampionModel.model_validate({
         "digest": digest, "model": learnt.model.name, "image_size": learnt.model.image_size
     })  # fmt: skip
 

@@ -18,10 +18,10 @@ import simplejpeg
 
 from benchmarks.apart import seconds
 from benchmarks.photographs import photographs
-from tasks.images.statistics import looks
-from tasks.records.rows import Entry, place, shelf
-from tasks.settings.settings import Places, Validation
-from tasks.storage.parallel import in_threads, processors
+from tasks.images.statistics import measure_files
+from tasks.records.rows import Entry, images_root, stored_name
+from tasks.settings.settings import Places, ValidationSettings
+from tasks.storage.parallel import count_processors, map_chunks_in_threads
 from tasks.storage.result_cache import NAME
 
 NEW = 100  # images among the known ones
@@ -48,7 +48,7 @@ def measure(names: list[str], contents: list[bytes], rounds: int, places: Places
     """Images per second, all with the same number of threads, and the ratios of neighbouring measurements."""
     cold, kept, bare, new = [], [], [], []
     for _ in range(rounds):
-        bare.append(seconds(lambda: in_threads(decode, contents)))
+        bare.append(seconds(lambda: map_chunks_in_threads(decode, contents)))
         (places.data / NAME).unlink(missing_ok=True)
         cold.append(seconds(lambda: look(names, places)))
         kept.append(seconds(lambda: look(names, places)))
@@ -57,7 +57,7 @@ def measure(names: list[str], contents: list[bytes], rounds: int, places: Places
         new.append(seconds(lambda: look(names, places)))
     return {
         "images": len(names),
-        "threads": processors(),
+        "threads": count_processors(),
         "bare_decoder_per_second": len(names) / statistics.median(bare),
         "look_per_second": len(names) / statistics.median(cold),
         "kept_look_per_second": len(names) / statistics.median(kept),
@@ -74,14 +74,14 @@ def decode(contents: Sequence[bytes]) -> list[tuple[int, ...]]:
 
 
 def look(names: list[str], places: Places) -> int:
-    return sum(not one.code for one in looks(names, Validation().max_megapixels, places))
+    return sum(not one.code for one in measure_files(names, ValidationSettings().max_megapixels, places))
 
 
 def put(contents: list[bytes], places: Places) -> list[str]:
     """Puts the contents where validation finds them, and gives their names there."""
-    names = [place(Entry("1.jpeg", hashlib.sha256(content).hexdigest())) for content in contents]
+    names = [stored_name(Entry("1.jpeg", hashlib.sha256(content).hexdigest())) for content in contents]
     for name, content in zip(names, contents, strict=True):
-        target = Path(shelf(places), name)
+        target = Path(images_root(places), name)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
     return names

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from tasks.settings.messages import warn
-from tasks.settings.redaction import redacted
-from tasks.tracking.addresses import parted
+from tasks.settings.redaction import redact
+from tasks.tracking.addresses import split_address
 
 Type = Literal["process", "docker", "kubernetes"]
 TYPES: tuple[Type, ...] = get_args(Type)
@@ -35,9 +35,9 @@ def docker(root: Path, image: str, gpu: bool) -> Template:
 
     devices = [{"driver": "nvidia", "count": -1, "capabilities": [["gpu"]]}]  # -1: all of the host
     env = {"HOME": "/tmp"}  # a user whom the image does not know has none
-    registry, user, _ = parted(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    registry, user, _ = split_address(os.environ.get("MLFLOW_TRACKING_URI", ""))
     # A template is shown: what is secret comes from blocks of the server.
-    if redacted(registry) != registry:
+    if redact(registry) != registry:
         warn("MLFLOW_TRACKING_URI holds a password and is left out of the pool: give it as a block, docs/operations.md")
     elif registry:
         env["MLFLOW_TRACKING_URI"] = registry

@@ -24,12 +24,12 @@ from tasks.reporting.run_json import versions
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import cell, show
-from tasks.settings.redaction import redacted
+from tasks.settings.redaction import redact
 from tasks.settings.settings import Places
 from tasks.sources import kaggle
-from tasks.sources.folder import is_image, left_out, look_through, shortened
+from tasks.sources.folder import is_image, left_out, look_through, shorten
 from tasks.tracking import registry, runs as mlflow_runs
-from tasks.tracking.addresses import parted
+from tasks.tracking.addresses import split_address
 
 MAX_DIFFERENCE = 10.0  # seconds between two clocks: a worker looks for runs that often
 SHOWN = ("tensorflow", "keras", "prefect", "kaggle", "numpy", "pillow")
@@ -93,7 +93,7 @@ def inbox(places: Places) -> str:
         names, faults = look_through(folder)
     except BadInput as error:
         return str(error)
-    lines = [f"left out: {line}" for line in shortened([*faults, *left_out(names)])]
+    lines = [f"left out: {line}" for line in shorten([*faults, *left_out(names)])]
     return "; ".join([f"{sum(map(is_image, names)):,} images in {folder}", *lines])
 
 
@@ -111,7 +111,7 @@ def server() -> str:
     address = PREFECT_API_URL.value()
     if not address:
         return "none named by PREFECT_API_URL: each run starts its own for a while"
-    shown = redacted(parted(address).plain)
+    shown = redact(split_address(address).plain)
     try:
         with get_client(sync_client=True, httpx_settings={"timeout": 5}) as client:
             version = client.api_version()
@@ -119,11 +119,11 @@ def server() -> str:
         return "; ".join([f"{shown} answers, version {version}", *clock(there, datetime.now(UTC))])
     except httpx.HTTPStatusError as error:
         refused = error.response.status_code in (401, 403)
-        return redacted(f"{shown} {'refuses the name and password' if refused else 'answers with an error'}: {error}")
+        return redact(f"{shown} {'refuses the name and password' if refused else 'answers with an error'}: {error}")
     except httpx.InvalidURL:  # its text holds parts of the password
         return f"{shown} is no address of a server: expected http://HOST:PORT/api"
     except (httpx.HTTPError, RuntimeError) as error:
-        return redacted(f"{shown} does not answer: {error}")
+        return redact(f"{shown} does not answer: {error}")
 
 
 def clock(told: str, now: datetime) -> list[str]:

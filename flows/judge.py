@@ -17,7 +17,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from tasks.monitoring.batch_scoring import Inspected, inspect
+from tasks.monitoring.batch_scoring import BatchResult, score_folder
 from tasks.pipeline.last_run import nothing_in_use, resolve_model
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.reporting.markdown import code, table
@@ -25,7 +25,7 @@ from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.settings.settings import Places
-from tasks.sources.folder import shortened
+from tasks.sources.folder import shorten
 from tasks.tracking import registry
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
@@ -55,14 +55,14 @@ def run_name() -> str:
 def judge(folder: Path, results: Path | None = None, settle_seconds: float = SETTLED, places: Places = Places()) -> int:
     """As the command line does it. The images that were judged; those for a person are listed in the Prefect UI."""
     with without_secrets():
-        done = inspected(folder, results, settle_seconds, places)
-    say(told(done))
+        done = score_and_show(folder, results, settle_seconds, places)
+    say(summary_line(done))
     if done.rows:
         create_markdown_artifact(report(done), key="judged", description=f"{code(str(folder))}, judged")
     return len(done.rows)
 
 
-def inspected(folder: Path, results: Path | None, settle_seconds: float, places: Places) -> Inspected:
+def score_and_show(folder: Path, results: Path | None, settle_seconds: float, places: Places) -> BatchResult:
     places = resolve_model(places)
     champion = registry.champion(places)
     if champion is None:
@@ -70,31 +70,31 @@ def inspected(folder: Path, results: Path | None, settle_seconds: float, places:
     warn(f"judging by version {champion.number}, of {places.registered_name}")
     there = folder.absolute()
     below = there.relative_to(there.anchor)  # the whole of it: many stations have a folder `images`
-    return inspect(folder, results or places.artifacts / "judged" / below, settle_seconds, champion, places)
+    return score_folder(folder, results or places.artifacts / "judged" / below, settle_seconds, champion, places)
 
 
-def told(done: Inspected) -> str:
+def summary_line(done: BatchResult) -> str:
     """One line: what is new, and where it stands."""
     found = Counter(row["decision"] for row in done.rows)
     counted = ", ".join(f"{found[decision]:,} {decision}" for decision in ("pass", "review", "reject"))
     parts = [f"new images: {len(done.rows):,}", counted] if done.rows else ["nothing new"]
     parts += [f"{done.waiting:,} are still being written"] if done.waiting else []
-    parts += [f"left out: {line}" for line in shortened(done.left_out)]
+    parts += [f"left out: {line}" for line in shorten(done.left_out)]
     parts += [str(done.table)] if done.rows else []
     return "; ".join(parts)
 
 
-def report(done: Inspected) -> str:
+def report(done: BatchResult) -> str:
     """The same for the Prefect UI, with the images that a person should look at."""
     cases = [(code(row["path"]), code(row["reason"])) for row in done.rows if row["decision"] == "review"]
     listed = table(("For a person", "Why"), cases[:SHOWN]) if cases else ""
     more = f"{SHOWN} of {len(cases):,} are shown." if len(cases) > SHOWN else ""
-    return "\n\n".join(filter(None, [for_markdown(told(done)), listed, more]))
+    return "\n\n".join(filter(None, [for_markdown(summary_line(done)), listed, more]))
 
 
 def main() -> None:
     asked = parse(JudgeArguments, sys.argv[1:])
-    say(told(inspected(asked.folder, asked.results, asked.settle_seconds, asked.places)))
+    say(summary_line(score_and_show(asked.folder, asked.results, asked.settle_seconds, asked.places)))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say, say_json, warn
 from tasks.settings.settings import Places
-from tasks.settings.terminal import bar
-from tasks.sources.folder import is_image, left_out, look_through, shortened
+from tasks.settings.terminal import progress_bar
+from tasks.sources.folder import is_image, left_out, look_through, shorten
 from tasks.storage.tables import write_rows
 from tasks.tracking import registry
 
@@ -42,7 +42,7 @@ class PredictArguments(Arguments):
     places: Places = Places()
 
 
-def chosen(arguments: PredictArguments) -> tuple[Predictor, str]:
+def choose_model(arguments: PredictArguments) -> tuple[Predictor, str]:
     """Return the model that the arguments name, the champion when they name none, and what people call it."""
     if sum(option is not None for option in (arguments.version, arguments.run, arguments.file)) > 1:
         raise BadInput("--version, --run and --file each name a model: give one of them")
@@ -58,7 +58,7 @@ def chosen(arguments: PredictArguments) -> tuple[Predictor, str]:
     version = registry.version(arguments.version, places) if arguments.version else registry.champion(places)
     if version is None:
         raise BadInput(f"{nothing_in_use(places)}, or name one by --run latest or --file")
-    predictor = Predictor(model_folder.obtained(version, places), version.number)
+    predictor = Predictor(model_folder.ensure_local(version, places), version.number)
     return predictor, f"{predictor.name}, of {places.registered_name}"
 
 
@@ -73,12 +73,12 @@ def folder_of(file: Path) -> Path:
 
 def of_run(run: str, places: Places) -> Predictor:
     """The model that a run made: from its folder, or where that is gone from the registry, if it became a version."""
-    folder = model_folder.of(model_of_run(run, places), places)
+    folder = model_folder.path(model_of_run(run, places), places)
     if folder.is_dir():
         return Predictor(folder)  # nobody is asked: that takes seconds
     places = places.with_model(read_run(places.artifacts.absolute() / "runs" / run).model)
     released = next((one for one in registry.versions(places) if one.model == folder.name), None)
-    return Predictor(model_folder.obtained(released, places), released.number) if released else Predictor(folder)
+    return Predictor(model_folder.ensure_local(released, places), released.number) if released else Predictor(folder)
 
 
 def model_of_run(run: str, places: Places) -> str:
@@ -107,7 +107,7 @@ def images_of(arguments: Iterable[str]) -> tuple[list[tuple[str, Path]], list[st
             lines.append(f"{argument} is neither a file nor a folder")  # to read a pipe might never end
         else:
             images.append((argument, path))
-    return images, [f"left out: {line}" for line in shortened(lines)]
+    return images, [f"left out: {line}" for line in shorten(lines)]
 
 
 def is_missing(path: Path) -> bool:
@@ -136,9 +136,9 @@ def main() -> None:
     if not images:
         what = "; ".join([", ".join(arguments.images), *lines])
         raise BadInput(f"no image lies in {what}: {SUFFIXES} files are judged")
-    (predictor, name), answers = chosen(arguments), []
+    (predictor, name), answers = choose_model(arguments), []
     warn(f"judged by {name}")
-    with bar("judging", len(images)) as advance:
+    with progress_bar("judging", len(images)) as advance:
         for answer in predictor.judge(images):
             answers.append(answer)
             advance("")

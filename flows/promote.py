@@ -57,16 +57,16 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
         raise BadInput("say one thing: --version N, --rollback, --refuse N, or --list")
     runs.require_usable(places)
     places = resolve_model(places)
-    with registry.deciding(places):
+    with registry.promotion_lock(places):
         if rollback:
             if earlier := registry.previous(places):
-                model_folder.obtained(earlier, places)  # before anybody is sent to it
+                model_folder.ensure_local(earlier, places)  # before anybody is sent to it
             now, before = registry.rollback(f"was taken back{because(reason)}", places)
             return (
                 f"{registry.version_name(now.number, places)} is in use again, version {before.number} was taken back"
             )
         if refuse is not None:
-            return refused(refuse, reason, places)
+            return refuse_version(refuse, reason, places)
         return put_into_use(registry.version(version or 0, places), places)
 
 
@@ -74,17 +74,17 @@ def put_into_use(chosen: registry.Version, places: Places) -> str:
     champion = registry.by_alias(registry.CHAMPION, places)  # it mends what `registry.champion` refuses
     if champion and champion.number == chosen.number:
         return f"{registry.version_name(chosen.number, places)} is in use already"
-    model_folder.obtained(chosen, places)  # before anybody is sent to it
+    model_folder.ensure_local(chosen, places)  # before anybody is sent to it
     registry.withdraw(chosen.number, None, places)
     try:
         registry.promote(chosen.number, number(champion), places)
-    except registry.Overtaken:  # by another machine, which no lock keeps out
+    except registry.ChampionChanged:  # by another machine, which no lock keeps out
         raise BadInput("another version came into use meanwhile: look at --list, and say it again") from None
     replaced = f", version {champion.number} no longer" if champion else ""
     return f"{registry.version_name(chosen.number, places)} is in use{replaced}"
 
 
-def refused(number: int, reason: str, places: Places) -> str:
+def refuse_version(number: int, reason: str, places: Places) -> str:
     registry.refuse(number, f"was refused{because(reason)}", places)
     return f"{registry.version_name(number, places)} is refused: no run promotes it"
 
@@ -124,15 +124,15 @@ def approval(version: int, places: Places) -> str:
     answer = suspend_flow_run(
         wait_for_input=Answer.with_initial_data(description=question(waiting, places), promote=False), timeout=WEEK
     )
-    with registry.deciding(places):
-        say(done := answered(waiting, answer, places))
+    with registry.promotion_lock(places):
+        say(done := apply_answer(waiting, answer, places))
     return done
 
 
-def answered(waiting: registry.Version, answer: Answer, places: Places) -> str:
+def apply_answer(waiting: registry.Version, answer: Answer, places: Places) -> str:
     """Does what a person said of a challenger. Raises BadInput when another version than the one it was judged beside is in use."""
     if not answer.promote:
-        return refused(waiting.number, answer.reason, places)
+        return refuse_version(waiting.number, answer.reason, places)
     champion = number(registry.champion(places))
     if champion not in (waiting.champion_before, waiting.number):
         raise BadInput(
@@ -144,7 +144,7 @@ def answered(waiting: registry.Version, answer: Answer, places: Places) -> str:
 
 def question(waiting: registry.Version, places: Places) -> str:
     """What a person should know before answering, in Markdown."""
-    decided = runs.decided(waiting.tracked, places)
+    decided = runs.decision_of_run(waiting.tracked, places)
     told = [f"{rule.name}: {rule.figure} ({rule.limit})" for rule in decided.rules] if decided else []
     rules = "\n".join(f"* {for_markdown(line)}" for line in told)
     why = for_markdown(waiting.reason)
@@ -155,7 +155,7 @@ def number(version: registry.Version | None) -> int | None:
     return version.number if version else None
 
 
-def listed(places: Places) -> Table:
+def versions_table(places: Places) -> Table:
     table = Table("version", "", "model", "run", "why", box=None, pad_edge=False, header_style="bold")
     if places.registered_name != MODEL:
         table.title, table.title_justify = cell(places.registered_name), "left"
@@ -170,7 +170,7 @@ def main() -> None:
     asked = parse(PromoteArguments, sys.argv[1:])
     if asked.as_list:
         places = resolve_model(asked.places)
-        show(listed(places))
+        show(versions_table(places))
         if why := registry.out_of_use(places):
             say(why)
     else:

@@ -34,11 +34,11 @@ def prune(keep_runs: int = 20, places: Places = Places()) -> int:
     """As the command line does it. The bytes that were removed."""
     with without_secrets():
         found = retention.prune(keep_runs, places)
-    say(*told(found, "removed"))
+    say(*summary(found, "removed"))
     return sum(size for _, size in found.values())
 
 
-def told(found: dict[str, tuple[int, int]], done: str) -> list[str]:
+def summary(found: dict[str, tuple[int, int]], done: str) -> list[str]:
     """What went, a line a kind, and how much in all."""
     if not found:
         return ["nothing to remove: all that is there is needed"]
@@ -49,7 +49,7 @@ def told(found: dict[str, tuple[int, int]], done: str) -> list[str]:
 def main() -> None:
     asked = parse(PruneArguments, sys.argv[1:])
     found = retention.prune(asked.keep_runs, asked.places, dry=asked.dry_run)
-    say(*told(found, "would be removed" if asked.dry_run else "removed"))
+    say(*summary(found, "would be removed" if asked.dry_run else "removed"))
 
 
 if __name__ == "__main__":

@@ -26,30 +26,30 @@ from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed
 
 from tasks.audit import audit
-from tasks.dataset.corrections import corrections
+from tasks.dataset.corrections import find_corrections
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.extract import extract
 from tasks.fetch import fetch
-from tasks.inbox.arrivals import arrivals
-from tasks.inbox.news import unused
+from tasks.inbox.arrivals import find_arrivals
+from tasks.inbox.news import not_yet_used
 from tasks.inference import model_folder
-from tasks.pipeline.retention import using
+from tasks.pipeline.retention import places_lock
 from tasks.pipeline.server_access import require_database
 from tasks.pipeline.step_cache import Steps
 from tasks.plot import plot
 from tasks.records.results import Arrival, Corrections, Release, Source, Splits
-from tasks.release import Candidate, known, release
+from tasks.release import Candidate, earlier_decision, release
 from tasks.reporting import html, report
 from tasks.reporting.model_card import without_front_matter
-from tasks.reporting.run_json import Found, Outcome, code, facts, new_run_id, write_run
+from tasks.reporting.run_json import PreTraining, RunResult, code, facts, new_run_id, write_run
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.escaping import for_terminal
-from tasks.settings.redaction import redacted
+from tasks.settings.redaction import redact
 from tasks.settings.settings import Config, Places, Recipe
 from tasks.sources.locate import locate
 from tasks.split import split
-from tasks.storage.files import sweep, usable
+from tasks.storage.files import delete_stale_scratch, check_writable
 from tasks.tracking import registry, runs
 from tasks.train import train
 from tasks.training import warm_start, warm_up
@@ -59,10 +59,10 @@ from tasks.validate import validate
 def run_name() -> str:
     """Before it is known what there is to learn from."""
     config = Config.model_validate(flow_run.parameters["config"])
-    return called(config.training.model, config, datetime.now(UTC))
+    return name_of_run(config.training.model, config, datetime.now(UTC))
 
 
-def called(what: str, config: Config, started: datetime) -> str:
+def name_of_run(what: str, config: Config, started: datetime) -> str:
     """As `ring, 30 new on castings.zip, 23 Nov 12:00`."""
     source = config.fetch.source if ":" in config.fetch.source else Path(config.fetch.source).name
     return for_terminal(f"{what} on {source}, {started:%d %b %H:%M}")
@@ -73,17 +73,17 @@ def retrain(config: Config = Config()) -> Release:
     """From the source to a released model, or to the reason why not."""
     with without_secrets():
         config = config.with_model()
-        with using(config.places):
-            return concluded(retrained(config))
+        with places_lock(config.places):
+            return end_state(run_pipeline(config))
 
 
-def retrained(config: Config) -> Release:
+def run_pipeline(config: Config) -> Release:
     """Do the run itself, with settings that name the registered model."""
     started, began = datetime.now(UTC), time.perf_counter()
     run_id, commit = new_run_id(started, config), code()
-    sweep(config.places)
+    delete_stale_scratch(config.places)
     step = Steps(config.places)
-    source, arriving, mending = look_first(config)
+    source, arriving, mending = preflight(config)
     runs.prepare(config.places)  # before there are models, so that models without a database tell that it was lost
 
     archive = step(fetch, source)
@@ -93,34 +93,36 @@ def retrained(config: Config) -> Release:
     warming = None if unchanged else warm_up.start(manifest, config.training, config.places)
     audited = step(audit, manifest, config.audit)
     splits = step(split, manifest, audited, config.splitting)
-    found = Found(config, source, arriving, archive, folder, manifest, audited, splits, commit)
-    tell(report.before_training(found), config.places)  # known before hours of training, and if these end badly
+    found = PreTraining(config, source, arriving, archive, folder, manifest, audited, splits, commit)
+    publish_sections(
+        report.before_training(found), config.places
+    )  # known before hours of training, and if these end badly
 
     recipe, chosen_because = choose(config, splits)
-    name_after(splits, recipe, config, started)
+    rename_run(splits, recipe, config, started)
     if warming:
         warming.join()
     model = step(train, splits, recipe)
     evaluation = step(evaluate, splits, model, config.evaluation)
     figures = step(plot, audited, splits, model, evaluation)
     exports = step(export, manifest, audited, splits, model, evaluation, config.evaluation)
-    released = taken_up(
+    released = adopt_unfinished(
         step(release, splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id),
         run_id,
         config.places,
     )
 
     wall = time.perf_counter() - began
-    show(Outcome(
+    show(RunResult(
         **vars(found), run_id=run_id, started=started, wall_seconds=wall, times=step.times,
         model=model, evaluation=evaluation, figures=figures, exports=exports, release=released, chosen_because=chosen_because,
     ))  # fmt: skip
     return released
 
 
-def taken_up(decided: Release, run_id: str, places: Places) -> Release:
+def adopt_unfinished(decided: Release, run_id: str, places: Places) -> Release:
     """A decision that a run took and was killed before it told: from here on this run's own."""
-    if decided.decided_in == run_id or not runs.open_still(decided.tracked, places):
+    if decided.decided_in == run_id or not runs.is_running(decided.tracked, places):
         return decided
     if decided.version and decided.verdict != "kept":
         registry.adopt(decided.version, run_id, places)
@@ -153,24 +155,24 @@ def announce(waiting: Release, places: Places) -> None:
     )
 
 
-def name_after(splits: Splits, recipe: Recipe, config: Config, started: datetime) -> None:
+def rename_run(splits: Splits, recipe: Recipe, config: Config, started: datetime) -> None:
     """Names the run, now that it is known, by its network and by how many images no run before it used."""
-    new = unused(splits.table.path(config.places), config.places)
+    new = not_yet_used(splits.table.path(config.places), config.places)
     with get_client(sync_client=True) as client:
-        client.update_flow_run(flow_run.id, name=called(f"{recipe.model}, {new:,} new", config, started))
+        client.update_flow_run(flow_run.id, name=name_of_run(f"{recipe.model}, {new:,} new", config, started))
 
 
-def look_first(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]:
+def preflight(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]:
     """The source, the arrivals and the corrections. Raises BadInput for whatever the user can mend, before any work is done."""
     if config.training.require_gpu:
         from tasks.networks.devices import require_gpu
 
         require_gpu()
-    usable(config.places)
+    check_writable(config.places)
     runs.require_usable(config.places)
     registry.champion(config.places)  # raises where its alias was removed: the candidate would count as the first model
-    mending = corrections(config.fetch.classes, config.places)
-    return locate(config.fetch, config.places), arrivals(config.fetch, config.places), mending
+    mending = find_corrections(config.fetch.classes, config.places)
+    return locate(config.fetch, config.places), find_arrivals(config.fetch, config.places), mending
 
 
 def choose(config: Config, splits: Splits) -> tuple[Recipe, str]:
@@ -182,46 +184,46 @@ def choose(config: Config, splits: Splits) -> tuple[Recipe, str]:
     return training.recipe(splits.ring_share, champion), because
 
 
-def show(outcome: Outcome) -> None:
+def show(outcome: RunResult) -> None:
     """The run's folder, and its report in the Prefect UI."""
     places = outcome.config.places
     sections = report.sections(outcome)
     folder = write_run(outcome, html.html(sections, f"{outcome.source.name}, {outcome.run_id}", places))
-    tell(sections, places)
-    card = (model_folder.of(outcome.exports.digest, places) / "README.md").read_text(encoding="utf-8")
+    publish_sections(sections, places)
+    card = (model_folder.path(outcome.exports.digest, places) / "README.md").read_text(encoding="utf-8")
     create_markdown_artifact(without_front_matter(card), key="card", description="What goes with the model's folder")
-    track(outcome, folder)
+    finish_tracking(outcome, folder)
     say(f"report: {folder / 'report.html'}")
 
 
-def track(outcome: Outcome, folder: Path) -> None:
+def finish_tracking(outcome: RunResult, folder: Path) -> None:
     """What MLflow's run of the decision lacks, and then nobody has announced it; of a run that repeats a decision, nothing."""
     places, tracked = outcome.config.places, outcome.release.tracked
-    if tracked and runs.open_still(tracked, places):
+    if tracked and runs.is_running(tracked, places):
         tell_verdict(outcome.release, places)
         if outcome.release.verdict == "waiting":
             announce(outcome.release, places)
-        links = {"prefect.flow_run_id": flow_run.id or "", "prefect.flow_run_url": redacted(flow_run.ui_url or "")}
+        links = {"prefect.flow_run_id": flow_run.id or "", "prefect.flow_run_url": redact(flow_run.ui_url or "")}
         named = {
             name: link for name, link in links.items() if link and not link.startswith("None")
         }  # no UI has no address
         note = report.result(outcome)
         runs.finish(tracked, facts(outcome), outcome.model.history, note, named, folder, places)
-        remember(outcome)
+        warm_query_cache(outcome)
 
 
-def remember(outcome: Outcome) -> None:
+def warm_query_cache(outcome: RunResult) -> None:
     """Asks what an unchanged run will ask, now that MLflow is loaded and the last is written: that run need not load it."""
     config = outcome.config
-    known(Candidate(
+    earlier_decision(Candidate(
         outcome.splits, outcome.model, outcome.evaluation, outcome.exports,
         config.evaluation, config.acceptance, outcome.run_id, config.places,
     ))  # fmt: skip
-    runs.open_still(outcome.release.tracked, config.places)
+    runs.is_running(outcome.release.tracked, config.places)
     runs.page_of(outcome.release.tracked, config.places)
 
 
-def tell(sections: Sequence[report.Section], places: Places) -> None:
+def publish_sections(sections: Sequence[report.Section], places: Places) -> None:
     """The sections as artifacts of the Prefect UI."""
     for section in sections:
         create_markdown_artifact(
@@ -229,7 +231,7 @@ def tell(sections: Sequence[report.Section], places: Places) -> None:
         )
 
 
-def concluded(released: Release) -> Release:
+def end_state(released: Release) -> Release:
     """Let Prefect show a run that leaves no model in use under a name of its own, not as `Completed`."""
     if released.version is None:
         return Completed(name="NothingInUse", message="no model is in use", data=released)  # type: ignore[return-value]
@@ -264,7 +266,7 @@ def stop_at_once(*_: object) -> None:
 
 def main() -> None:
     config = Config.model_validate(parse(RetrainArguments, sys.argv[1:]).model_dump()).with_model()
-    look_first(config)  # what is wrong is told before a server is started
+    preflight(config)  # what is wrong is told before a server is started
     require_database()
     if not PREFECT_API_URL.value():
         signal.signal(signal.SIGINT, stop_at_once)

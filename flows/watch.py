@@ -34,13 +34,13 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 from pydantic import Field
 
-from tasks.inbox.news import Fresh, News, news, remember, rests_until, told
+from tasks.inbox.news import NewImage, News, news, remember, rests_until, announcements_of
 from tasks.inference import model_folder
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.active_learning import to_label
 from tasks.monitoring.drift import Drift, drift, examine
-from tasks.pipeline.last_run import as_last_time, last_config, last_run, own_model, whole
-from tasks.pipeline.retention import under_way
+from tasks.pipeline.last_run import with_last_settings, last_config, last_run, own_model, with_absolute_paths
+from tasks.pipeline.retention import is_running
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.reporting.drift_section import drift_section
 from tasks.reporting.label_section import label_section
@@ -50,7 +50,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.settings.messages import say, warn, without_secrets
 from tasks.settings.settings import Config, Places
-from tasks.storage.files import alone, usable
+from tasks.storage.files import exclusive_lock, check_writable
 from tasks.tracking import registry
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
@@ -93,7 +93,7 @@ def form_settings(places: Places) -> dict[str, Any] | None:
     try:
         if (last := last_config(places)) is None:
             return None
-        settings = whole(last).model_dump(mode="json", exclude_defaults=True, exclude={"places"})
+        settings = with_absolute_paths(last).model_dump(mode="json", exclude_defaults=True, exclude={"places"})
     except BadInput as trouble:
         warn(f"the form of {FORM} stays as it is: {trouble}")
         return None
@@ -117,9 +117,9 @@ def fill_form(client: SyncPrefectClient, parameters: dict[str, Any] | None) -> N
 
 def look(config: Config, least: int, longest_days: float, show: Callable[[str, str], object]) -> bool:
     """Whether a retraining was asked for. Two looks at once at the same places come one after the other."""
-    usable(config.places)
+    check_writable(config.places)
     before = last_run(config.places)
-    if (asked := as_last_time(config)) is None:
+    if (asked := with_last_settings(config)) is None:
         say(
             f"watch: there was no run in {describe_places(config.places)}: flows/retrain.py makes one, or name a source"
         )
@@ -127,7 +127,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
     asked = asked.with_model()
     places = asked.places
     places.data.mkdir(parents=True, exist_ok=True)
-    with alone(places.data.absolute() / ".watching.lock"):
+    with exclusive_lock(places.data.absolute() / ".watching.lock"):
         found = news(asked.fetch, places)
         model = in_use(places)
         if model and (queue := to_label(model, asked.fetch.settle_seconds, places)) is not None:
@@ -138,7 +138,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         if obstacle := in_the_way(found, before, config.places):
             say(f"watch: {why}; {obstacle}")
             return False
-        drifts = compared(found.images, model) if model else ()
+        drifts = drift_by_origin(found.images, model) if model else ()
         show("arrivals", report(found, why, drifts))
         say(f"watch: {why}")
         return ask(found, why, drifts, asked)
@@ -152,13 +152,13 @@ def describe_places(places: Places) -> str:
 
 def in_the_way(found: News, before: Path | None, places: Places) -> str | None:
     """Why nothing is asked for now, or None; `before` is the last run when the look began."""
-    if under_way(places):
+    if is_running(places):
         return "a run is under way, and what it leaves is asked for after it"
     if last_run(places) != before:
         return "a run has ended meanwhile, and the next look sees what it left"
     if PREFECT_API_URL.value() and (run := unfinished(places)):
         return f"the run {run.name} is {run.state_name}, and what it leaves is asked for after it"
-    if then := rests_until(told(found, places), datetime.now(UTC)):
+    if then := rests_until(announcements_of(found, places), datetime.now(UTC)):
         return f"a retraining was asked for before, and without a run is again from {then:%d %b %H:%M} UTC on"
     return None
 
@@ -187,15 +187,15 @@ def in_use(places: Places) -> Predictor | None:
     """What judges; None before the first model, and where the files of the one in use cannot be had."""
     version = registry.champion(places)
     try:
-        return Predictor(model_folder.obtained(version, places), version.number) if version else None
+        return Predictor(model_folder.ensure_local(version, places), version.number) if version else None
     except BadInput as trouble:
         say(f"watch: what arrives is not judged: {trouble}")
         return None
 
 
-def compared(images: tuple[Fresh, ...], model: Predictor) -> tuple[Drift, ...]:
+def drift_by_origin(images: tuple[NewImage, ...], model: Predictor) -> tuple[Drift, ...]:
     """The drift of each origin."""
-    origins = defaultdict[str, list[Fresh]](list)
+    origins = defaultdict[str, list[NewImage]](list)
     for one in images:
         origins[one.origin].append(one)
     return tuple(
@@ -219,17 +219,17 @@ def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> boo
     if not PREFECT_API_URL.value():
         say("watch: no server is told, since PREFECT_API_URL is not set; python flows/retrain.py learns from it now")
         return False
-    number = len(told(found, config.places)) + 1
+    number = len(announcements_of(found, config.places)) + 1
     event = uuid5(NAMESPACE_URL, f"recast {config.places.registered_name} {found.digest} {number}")
-    if not has(event):
-        tell(event, found, why, drifts, config)
-        until_had(event)
+    if not server_has(event):
+        send_event(event, found, why, drifts, config)
+        wait_until_sent(event)
     remember(found, why, config.places)
     say("watch: a retraining is asked for" + (f", the {number}. time for these news" if number > 1 else ""))
     return True
 
 
-def tell(event: UUID, found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> None:
+def send_event(event: UUID, found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> None:
     """Sends the event, with all that the run needs to know."""
     name = config.places.registered_name
     emit_event(
@@ -240,22 +240,22 @@ def tell(event: UUID, found: News, why: str, drifts: tuple[Drift, ...], config: 
             "new_images": len(found.images),
             "source": for_terminal(found.source.name),
             "drift": [one.model_dump(mode="json") for one in drifts],
-            "config": whole(config).model_dump(mode="json", exclude_defaults=True),
+            "config": with_absolute_paths(config).model_dump(mode="json", exclude_defaults=True),
         },
         id=event,
     )
 
 
-def has(event: UUID) -> bool:
+def server_has(event: UUID) -> bool:
     """Whether the server knows the event."""
     with get_client(sync_client=True) as client:
         return bool(client.read_events(filter=EventFilter(id=EventIDFilter(id=[event])), limit=1).events)
 
 
-def until_had(event: UUID) -> None:
+def wait_until_sent(event: UUID) -> None:
     """Raises ConnectionError if the server does not get the event in time."""
     last = time.monotonic() + PATIENCE
-    while not has(event):
+    while not server_has(event):
         if time.monotonic() > last:
             raise ConnectionError(f"the server has not taken the event of new images within {PATIENCE:.0f} s")
         time.sleep(0.5)

@@ -8,14 +8,14 @@ import numpy as np
 from prefect import task
 
 from tasks.dataset.duplicates import Copy, changed_copies, exact_copies
-from tasks.dataset.grouping import Known, led
-from tasks.dataset.near_duplicates import Pairs, alike
+from tasks.dataset.grouping import GroupHints, assign_groups
+from tasks.dataset.near_duplicates import Pairs, find_near_duplicates
 from tasks.images.thumbnails import thumbnails
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Manifest
 from tasks.records.rows import BASE, Member, Row
 from tasks.settings.messages import say
-from tasks.settings.settings import Auditing, Places
+from tasks.settings.settings import AuditSettings, Places
 from tasks.storage.tables import read_table, store_table
 
 if TYPE_CHECKING:
@@ -23,26 +23,26 @@ if TYPE_CHECKING:
 
 
 @task(cache_policy=same_step)
-def audit(manifest: Manifest, auditing: Auditing, places: Places) -> Audit:
+def audit(manifest: Manifest, auditing: AuditSettings, places: Places) -> Audit:
     """The copies, a row a pair, and the group of every content: its casting where rings are found, else its copies."""
     from tasks.images.strips import strips  # late, with SciPy: a run in which nothing changed has no use for it
 
     rows = read_table(manifest.table.path(places), Row)
     images = contents(rows)
     tested = {row.sha256 for row in rows if row.origin == BASE and row.published == "test"}
-    pairs = alike(
+    pairs = find_near_duplicates(
         thumbnails(images, places), np.array([image.sha256 in tested for image in images], bool), auditing.copy_limit
     )
     copies = exact_copies(rows) + changed_copies(images, pairs)
     known = knowledge(strips(images, places), pairs, len(images), auditing)
-    members = led([image.sha256 for image in images], known, auditing.casting_limit)
+    members = assign_groups([image.sha256 for image in images], known, auditing.casting_limit)
     found = record(rows, copies, members, auditing, places)
     tell(found)
     return found
 
 
 def record(
-    rows: Sequence[Row], copies: Sequence[Copy], members: Sequence[Member], auditing: Auditing, places: Places
+    rows: Sequence[Row], copies: Sequence[Copy], members: Sequence[Member], auditing: AuditSettings, places: Places
 ) -> Audit:
     """The tables, and what they say of the rows."""
     groups = {member.sha256: member.group for member in members}
@@ -90,7 +90,9 @@ def contents(rows: Iterable[Row]) -> list[Row]:
     return list(first.values())
 
 
-def knowledge(found: Iterable["Strip | None"], pairs: Pairs, number: int, auditing: Auditing) -> Iterator[Known]:
+def knowledge(
+    found: Iterable["Strip | None"], pairs: Pairs, number: int, auditing: AuditSettings
+) -> Iterator[GroupHints]:
     """What tells the group of each image: its strip, unless the ring fits badly, and the surest of the copies before it."""
     twins: list[tuple[int | None, float]] = [(None, 0.0)] * number
     for one, other, score in zip(pairs.one, pairs.other, pairs.score, strict=True):
@@ -99,7 +101,7 @@ def knowledge(found: Iterable["Strip | None"], pairs: Pairs, number: int, auditi
     for strip, (twin, likeness) in zip(found, twins, strict=True):
         residual = strip.ring.residual if strip else 1.0
         usable = strip is not None and residual <= auditing.max_ring_residual
-        yield Known(strip.levels if strip and usable else None, residual, twin, likeness)
+        yield GroupHints(strip.levels if strip and usable else None, residual, twin, likeness)
 
 
 def changed_across(rows: Sequence[Row], copies: Sequence[Copy]) -> int:

@@ -11,13 +11,13 @@ from tasks.images.views import VIEWS
 from tasks.inference import out_of_distribution
 from tasks.inference.calibration import temperature
 from tasks.inference.decision import Decision, Evidence
-from tasks.inference.scoring import judge, look
+from tasks.inference.scoring import collect_evidence, judge
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Evaluation, Model, Score, Splits
 from tasks.records.rows import Row, is_defect
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
-from tasks.settings.settings import Evaluation as Settings
+from tasks.settings.settings import EvaluationSettings as Settings
 from tasks.storage.files import File, store
 from tasks.storage.tables import read_table, store_table
 
@@ -31,8 +31,8 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
     from tasks.networks import networks  # late, with TensorFlow
 
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED)]
-    seen = look(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
-    decision = learnt(rows, seen, splits.classes, model, evaluation)
+    seen = collect_evidence(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
+    decision = fit_decision(rows, seen, splits.classes, model, evaluation)
     predictions = [one for one in judge(rows, seen, decision) if one.split in JUDGED]
     if splits.castings_by_split is None:
         predictions = [one._replace(group="") for one in predictions]  # copies alone make no casting
@@ -43,7 +43,7 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
 
     slices = {origin: scored([one for one in test if one.origin == origin]) for origin in splits.by_origin}
     overall = scored(test)
-    say(told(overall))
+    say(summary_line(overall))
     return Evaluation(
         predictions=store_table("predictions", predictions, Prediction, places),
         decision=keep(decision, places),
@@ -57,7 +57,7 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
     )
 
 
-def learnt(
+def fit_decision(
     rows: Sequence[Row], seen: Sequence[Evidence], classes: Classes, model: Model, settings: Settings
 ) -> Decision:
     """How to decide: by costs, with the temperature of validation, and with what train and validation show as known."""
@@ -74,15 +74,15 @@ def learnt(
         view=model.view,
         image_size=model.image_size,
         threshold=costs.threshold(settings),
-        temperature=warmth([(row, one) for row, one in clear if row.split == "validation"], classes),
+        temperature=fit_temperature([(row, one) for row, one in clear if row.split == "validation"], classes),
         review_band=costs.review_band(settings),
-        appearance=out_of_distribution.learn([one.appearance for _, one in clear], groups, settings.unlike_share),
-        features=out_of_distribution.learn([one.features for _, one in clear], groups, settings.unlike_share),
+        appearance=out_of_distribution.fit_limits([one.appearance for _, one in clear], groups, settings.unlike_share),
+        features=out_of_distribution.fit_limits([one.features for _, one in clear], groups, settings.unlike_share),
         max_residual=residual,
     )
 
 
-def warmth(watched: Sequence[tuple[Row, Evidence]], classes: Classes) -> float:
+def fit_temperature(watched: Sequence[tuple[Row, Evidence]], classes: Classes) -> float:
     """The temperature at which the margins of validation are likeliest."""
     defect = [is_defect(row, classes) for row, _ in watched]
     return temperature(np.array([one.margin for _, one in watched]), np.array(defect, bool))
@@ -99,7 +99,7 @@ def keep(decision: Decision, places: Places) -> File:
     return store(lambda path: path.write_text(content, encoding="utf-8"), places, "data", "decisions/decision.json")
 
 
-def told(test: Score) -> str:
+def summary_line(test: Score) -> str:
     called = (
         "no test image" if test.accuracy is None else f"accuracy {test.accuracy:.2%} on {test.images:,} test images"
     )

@@ -19,7 +19,7 @@ from tasks.records.results import Audit, Evaluation, Exports, Format, Manifest, 
 from tasks.records.rows import Row
 from tasks.reporting.model_card import Evidence, Subject, card
 from tasks.settings.messages import say
-from tasks.settings.settings import Evaluation as Costs
+from tasks.settings.settings import EvaluationSettings as Costs
 from tasks.settings.settings import Places
 from tasks.storage.files import scratch_beside
 from tasks.storage.tables import read_table
@@ -33,28 +33,30 @@ def export(
 ) -> Exports:
     """The folder with the network, its decision, the list of images it was learnt from, and a card."""
     write_card = partial(card, Subject(manifest, audit, splits, model, evaluation, costs))
-    exports = foldered(splits, model, evaluation, write_card, places)
-    say(f"export: model {exports.digest[:12]}; {', '.join(told(name, one) for name, one in exports.formats.items())}")
+    exports = export_to_folder(splits, model, evaluation, write_card, places)
+    say(
+        f"export: model {exports.digest[:12]}; {', '.join(summary_of_format(name, one) for name, one in exports.formats.items())}"
+    )
     return exports
 
 
-def foldered(
+def export_to_folder(
     splits: Splits, model: Model, evaluation: Evaluation, write_card: Callable[[Evidence], str], places: Places
 ) -> Exports:
     """The model's folder, named by a digest over what decides an answer."""
     judged = read_table(evaluation.predictions.path(places), Prediction)
     with (
-        scratch_beside(model_folder.of("model", places)) as scratch,
+        scratch_beside(model_folder.path("model", places)) as scratch,
         TemporaryDirectory() as room,
         export_check.start_loaders(scratch, Path(room)) as loaders,
     ):
         scratch.mkdir()
         fill(scratch, model, evaluation, places)
-        formats = compared(loaders, splits, model, judged, places)
+        formats = check_formats(loaders, splits, model, judged, places)
         decision, test = read(scratch / "decision.json"), [one for one in judged if one.split == "test"]
         told = write_card(Evidence(decision, test, formats, model_folder.identity(scratch)))
         (scratch / "README.md").write_text(told, encoding="utf-8")
-        return model_folder.keep(scratch, formats, places)
+        return model_folder.store(scratch, formats, places)
 
 
 def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) -> None:
@@ -68,13 +70,13 @@ def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) ->
     runtimes.write(networks.load(scratch / "model.keras"), scratch)
 
 
-def compared(
+def check_formats(
     loaders: export_check.FormatLoaders, splits: Splits, model: Model, judged: Sequence[Prediction], places: Places
 ) -> dict[str, Format]:
     """How each format answers for all validation images, loaded in a clean process, beside what the trained network said."""
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split == COMPARED]
     expected = [one for one in judged if one.split == COMPARED]
-    seen = loading.sights(rows, model.view, model.image_size, places)
+    seen = loading.load_inputs(rows, model.view, model.image_size, places)
     statistics = appearance(seen.glances)
     decision = read(loaders.folder / "decision.json")
     return {
@@ -88,7 +90,9 @@ def compared(
     }
 
 
-def agreement(path: Path, said: export_check.Said, judged: Sequence[Prediction], verdicts: Sequence[Verdict]) -> Format:
+def agreement(
+    path: Path, said: export_check.Outputs, judged: Sequence[Prediction], verdicts: Sequence[Verdict]
+) -> Format:
     """The greatest difference of a probability, and how many decisions are others."""
     pairs = list(zip(judged, verdicts, strict=True))
     differences = [abs(one.defect_probability - now.probability) for one, now in pairs if now.probability is not None]
@@ -102,7 +106,7 @@ def agreement(path: Path, said: export_check.Said, judged: Sequence[Prediction],
     )
 
 
-def told(name: str, one: Format) -> str:
+def summary_of_format(name: str, one: Format) -> str:
     changed = f"{one.changed_decisions:,} of {one.images:,} decisions, probabilities by up to {one.max_difference:.1g}"
     answers = "answers as judged" if one.alike else f"DOES NOT ANSWER AS JUDGED ({changed})"
     return f"{name} {one.bytes / 1e6:.2f} MB, {one.milliseconds:.1f} ms an image, {answers}"

@@ -7,11 +7,11 @@ from prefect import task
 
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Archive, ImageFolder
-from tasks.records.rows import Entry, stored
+from tasks.records.rows import Entry, stored_path
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
 from tasks.sources.archive import files_in, unpack
-from tasks.sources.folder import find_root, labelled, left_out
+from tasks.sources.folder import find_root, labeled_files, left_out
 from tasks.sources.names import is_junk
 from tasks.storage.files import scratch_beside
 from tasks.storage.tables import store_table
@@ -25,13 +25,13 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
     names = [name for name in packed if not is_junk(name)]
     junk = len(packed) - len(names)
     root = find_root(names, classes)
-    files, left_alone = labelled(names, root, classes)
+    files, left_alone = labeled_files(names, root, classes)
     with scratch_beside(places.data.absolute() / "extracted") as room:
         unpacked = unpack(path, {file.name: file.path for file in files}, room)
         digests = {file.path: file.sha256 for file in unpacked}
         entries = [Entry(file.path, digests[file.path], file.label, file.split) for file in files]
         for entry in entries:
-            keep(room / entry.path, stored(entry, places))
+            keep(room / entry.path, stored_path(entry, places))
     say(
         f"extract: {len(entries):,} files below {root.prefix or 'the top folder'}, {left_alone:,} other images left alone, "
         f"{junk:,} junk files skipped"

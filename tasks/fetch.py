@@ -9,12 +9,12 @@ from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Archive, Source
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
-from tasks.settings.settings import Places, Sample
+from tasks.settings.settings import Places, SampleSettings
 from tasks.sources import kaggle
 from tasks.sources.archive import pack
 from tasks.sources.folder import listing_digest
 from tasks.sources.locate import kaggle_archives
-from tasks.storage.files import File, adopt, reading, scratch_beside, sha256_of, store
+from tasks.storage.files import File, move_into_place, open_for_reading, scratch_beside, sha256_of, store
 
 
 def network_trouble(task: Task, task_run: TaskRun, state: State) -> bool:
@@ -37,7 +37,7 @@ def bring(source: Source, places: Places) -> File:
         return draw(source.sample, places)
     assert source.path, "`locate` found it"
     path = source.path
-    with reading(path):
+    with open_for_reading(path):
         if path.is_dir():
             file = store(lambda archive: pack(path, source.names, archive), places, "data", "archives/folder.zip")
             read = listing_digest((name, sha256_of(path / name)) for name in source.names)
@@ -49,7 +49,7 @@ def bring(source: Source, places: Places) -> File:
     return file
 
 
-def draw(sample: Sample, places: Places) -> File:
+def draw(sample: SampleSettings, places: Places) -> File:
     """The drawn archive; the truth about it, parts and defect masks, lies beside it under its name."""
     from tasks.sources.synthetic.sample import (
         write_sample,  # late: drawing needs SciPy, and a remembered sample does not
@@ -58,7 +58,7 @@ def draw(sample: Sample, places: Places) -> File:
     with scratch_beside(places.data.absolute() / "archives" / "sample.zip") as scratch:
         write_sample(sample, scratch, truth=scratch.with_name("truth"))
         truth = scratch.with_name("truth")
-        file = adopt(scratch, places, "data", "archives/sample.zip")
+        file = move_into_place(scratch, places, "data", "archives/sample.zip")
         kept = file.path(places).with_name(f"{file.path(places).stem}-truth")
         shutil.rmtree(kept, ignore_errors=True)
         truth.rename(kept)
@@ -73,4 +73,4 @@ def download(source: Source, places: Places) -> File:
             return File(place="data", name=f"archives/{path.name}", sha256=digest)
     fetched = places.data.absolute() / "archives" / f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version}.zip"
     kaggle.download(dataset, fetched)
-    return adopt(fetched, places, "data", f"archives/{fetched.name}")
+    return move_into_place(fetched, places, "data", f"archives/{fetched.name}")

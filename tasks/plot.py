@@ -12,10 +12,10 @@ from tasks.images import loading
 from tasks.inference.decision import read
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
-from tasks.records.rows import Row, stored
+from tasks.records.rows import Row, stored_path
 from tasks.reporting import error_gallery
 from tasks.reporting.audit_gallery import Picture, pictures
-from tasks.reporting.contact_sheet import SIDE, Shelf, Tile, sheet, wrapped
+from tasks.reporting.contact_sheet import SIDE, SheetRow, Tile, sheet, wrap
 from tasks.settings.escaping import for_picture
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
@@ -99,9 +99,9 @@ def canvas(width: float, height: float) -> "Canvas":
 def samples(rows: Sequence[Row], places: Places) -> Picture:
     """Some of the training images with their class."""
     learning = sorted((row for row in rows if row.split == "train"), key=lambda row: row.sha256)[:SHOWN]
-    photographs = loading.load([stored(row, places) for row in learning], 2 * SIDE)
-    tiles = [Tile(levels, wrapped(row.label)) for row, levels in zip(learning, photographs, strict=True)]
-    shelves = [Shelf("", tuple(tiles[start : start + SHOWN // 2])) for start in range(0, len(tiles), SHOWN // 2)]
+    photographs = loading.load([stored_path(row, places) for row in learning], 2 * SIDE)
+    tiles = [Tile(levels, wrap(row.label)) for row, levels in zip(learning, photographs, strict=True)]
+    shelves = [SheetRow("", tuple(tiles[start : start + SHOWN // 2])) for start in range(0, len(tiles), SHOWN // 2)]
     caption = f"{len(tiles)} images that the network learns from, in the hash order of their content."
     return Picture("samples", "Training images", caption, sheet(shelves))
 

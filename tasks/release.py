@@ -16,8 +16,8 @@ from tasks.records.results import Evaluation, Exports, Model, Release, Rule, Spl
 from tasks.records.rows import BASE, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
-from tasks.settings.settings import MODEL, Acceptance, Places
-from tasks.settings.settings import Evaluation as Costs
+from tasks.settings.settings import MODEL, AcceptanceSettings, Places
+from tasks.settings.settings import EvaluationSettings as Costs
 from tasks.storage.tables import read_table
 from tasks.tracking import registry, runs
 
@@ -31,18 +31,18 @@ def release(
     evaluation: Evaluation,
     exports: Exports,
     costs: Costs,
-    acceptance: Acceptance,
+    acceptance: AcceptanceSettings,
     run_id: str,
     places: Places,
 ) -> Release:
     """The decision about this candidate, taken once for the same candidate, champion, test and acceptance."""
     candidate = Candidate(splits, model, evaluation, exports, costs, acceptance, run_id, places)
     while True:
-        with registry.deciding(places):  # of two runs at once, the later sees the earlier one's champion
+        with registry.promotion_lock(places):  # of two runs at once, the later sees the earlier one's champion
             try:
-                decided = known(candidate) or settle(candidate)
+                decided = earlier_decision(candidate) or settle(candidate)
                 break
-            except registry.Overtaken:  # by a run on another machine, which no lock keeps out
+            except registry.ChampionChanged:  # by a run on another machine, which no lock keeps out
                 say("release: another model came into use meanwhile; it is decided again beside that one")
     left = registry.version_name(decided.version, places) if decided.version else "no model is in use"
     say(f"release: {decided.verdict}, {left}: {decided.reason}")
@@ -57,7 +57,7 @@ class Candidate(NamedTuple):
     evaluation: Evaluation
     exports: Exports
     costs: Costs
-    acceptance: Acceptance
+    acceptance: AcceptanceSettings
     run_id: str
     places: Places
 
@@ -65,8 +65,8 @@ class Candidate(NamedTuple):
     def alone(self) -> list[Rule]:
         """What it shows by itself."""
         return [
-            *promotion_rules.accepted(self.evaluation.test, self.acceptance),
-            *promotion_rules.exported(self.exports, self.acceptance),
+            *promotion_rules.acceptance_rules(self.evaluation.test, self.acceptance),
+            *promotion_rules.export_rules(self.exports, self.acceptance),
         ]
 
     def question(self, champion: registry.Version | None) -> str:
@@ -83,7 +83,7 @@ class Candidate(NamedTuple):
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
-def known(candidate: Candidate) -> Release | None:
+def earlier_decision(candidate: Candidate) -> Release | None:
     """What was decided about the candidate earlier, and holds."""
     places, digest = candidate.places, candidate.exports.digest
     champion = registry.champion(places)
@@ -98,14 +98,14 @@ def known(candidate: Candidate) -> Release | None:
 
 def in_use(rules: Sequence[Rule], champion: registry.Version, places: Places) -> Release:
     """What was decided when this candidate became the champion; stricter limits of today are told, and change nothing."""
-    noted = runs.decided(champion.tracked, places)
-    if noted and runs.undecided(champion.tracked, places):  # a run was killed as soon as it had promoted
-        registry.settle(places)
-        runs.decide(champion.tracked, noted, places)
-    broken = promotion_rules.broken(rules)
+    noted = runs.decision_of_run(champion.tracked, places)
+    if noted and runs.is_unapplied(champion.tracked, places):  # a run was killed as soon as it had promoted
+        registry.sync_aliases(places)
+        runs.mark_applied(champion.tracked, noted, places)
+    broken = promotion_rules.broken_rules(rules)
     return Release(
         verdict="kept" if broken else "promoted",
-        reason=f"it is in use already, and by today's limits it would not be promoted: {promotion_rules.told(broken)}"
+        reason=f"it is in use already, and by today's limits it would not be promoted: {promotion_rules.summary(broken)}"
         if broken
         else champion.reason,
         version=champion.number,
@@ -143,7 +143,9 @@ def turned_down(version: registry.Version, why: str, champion: registry.Version 
     )
 
 
-def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, places: Places) -> promotion_rules.Rival:
+def beside(
+    champion: registry.Version, splits: Splits, evaluation: Evaluation, places: Places
+) -> promotion_rules.Champion:
     """Ask the model in use about the test images that it has not learned from, unless it knows nothing of the source.
 
     A source is known by one photograph that the model has learned from, whether it came with a source or arrived. What arrives now
@@ -154,17 +156,17 @@ def beside(champion: registry.Version, splits: Splits, evaluation: Evaluation, p
     test = [row for row in rows if row.split == "test"]
     judged = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
     try:
-        model_folder.obtained(champion, places)
+        model_folder.ensure_local(champion, places)
     except BadInput as gone:
-        return promotion_rules.Rival(champion.number, unusable=str(gone))
-    learnt = model_folder.learnt(champion.model, places)
+        return promotion_rules.Champion(champion.number, unusable=str(gone))
+    learnt = model_folder.training_digests(champion.model, places)
     source = {row.sha256 for row in rows if row.origin == BASE}
     if learnt and not source & learnt:
-        return promotion_rules.Rival(champion.number, unknown_source=len(source))
+        return promotion_rules.Champion(champion.number, unknown_source=len(source))
     compared = [(row, one) for row, one in zip(test, judged, strict=True) if row.sha256 not in learnt]
     answers = judge_by(champion.model, [row for row, _ in compared], places)
     seen = {row.origin for row in rows if row.sha256 in learnt}
-    return promotion_rules.Rival(
+    return promotion_rules.Champion(
         champion.number,
         pairs=[Pair(one, answer) for (_, one), answer in zip(compared, answers, strict=True)],
         left_out=len(test) - len(compared),
@@ -179,7 +181,7 @@ def settle(candidate: Candidate) -> Release:
     before = champion.number if champion else None
     tracked = runs.begin(candidate.question(champion), candidate.run_id, places)
     rival = beside(champion, splits, candidate.evaluation, places) if champion else None
-    ruled = promotion_rules.ruled(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
+    ruled = promotion_rules.decide(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
     unknown = bool(rival and rival.unknown_source)
     waits = unknown or acceptance.require_approval
     verdict: Verdict = "kept" if not ruled.promote else "waiting" if waits else "promoted"
@@ -193,9 +195,9 @@ def settle(candidate: Candidate) -> Release:
         rules=tuple(ruled.rules),
         tracked=tracked,
     )
-    runs.note(tracked, decided, places)
+    runs.save_decision(tracked, decided, places)
     carry_out(decided, places)
-    runs.decide(tracked, decided, places)
+    runs.mark_applied(tracked, decided, places)
     return decided
 
 
@@ -219,7 +221,7 @@ def carry_out(decided: Release, places: Places) -> None:
     elif decided.verdict == "promoted" and decided.version:
         try:
             registry.promote(decided.version, decided.champion_before, places)
-        except registry.Overtaken:
+        except registry.ChampionChanged:
             registry.discard(decided.version, places)
             runs.abandon(decided.tracked, places)
             raise
@@ -228,7 +230,7 @@ def carry_out(decided: Release, places: Places) -> None:
 def registered(candidate: Candidate, tracked: str, reason: str, before: int | None) -> registry.Version:
     """The candidate's version, read back from the registry before anybody can use it."""
     places = candidate.places
-    folder = model_folder.of(candidate.exports.digest, places)
+    folder = model_folder.path(candidate.exports.digest, places)
     made = registry.register(folder, candidate.model.name, tracked, candidate.run_id, reason, before, places)
     model_folder.read_back(made, places)
     return made

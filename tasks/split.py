@@ -16,12 +16,12 @@ from tasks.records.results import Audit, Manifest, Splits
 from tasks.records.rows import SPLITS, Member, Row, is_defect
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
-from tasks.settings.settings import Classes, Places, Splitting
+from tasks.settings.settings import Classes, Places, SplitSettings
 from tasks.storage.tables import read_table, store_table
 
 
 @task(cache_policy=same_step)
-def split(manifest: Manifest, audit: Audit, splitting: Splitting, places: Places) -> Splits:
+def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, places: Places) -> Splits:
     """The manifest with the group and the split of every row."""
     members = {member.sha256: member for member in read_table(audit.groups.path(places), Member)}
     rows = [row._replace(group=members[row.sha256].group) for row in read_table(manifest.table.path(places), Row)]
@@ -44,7 +44,7 @@ def split(manifest: Manifest, audit: Audit, splitting: Splitting, places: Places
         lookup_accuracy=looked_up(train, test, manifest.classes, places),
         shortcuts=shortcuts(train, test, manifest.classes),
     )
-    say(*told(splits, splitting).splitlines())
+    say(*summary_line(splits, splitting).splitlines())
     return splits
 
 
@@ -86,7 +86,7 @@ def looked_up(train: Sequence[Row], test: Sequence[Row], classes: Classes, place
     return float(np.mean(lookup(known, labels, asked) == truth))
 
 
-def told(splits: Splits, splitting: Splitting) -> str:
+def summary_line(splits: Splits, splitting: SplitSettings) -> str:
     """Lines that say how the images are divided, and how much of the test is to be had without judging a casting."""
     counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in splits.by_split.items())
     lines = [f"split: {counts} ({splitting.protocol})"]

@@ -19,12 +19,12 @@ from tasks.records.results import Epoch, Model, Splits
 from tasks.records.rows import Content, Row
 from tasks.settings.messages import say
 from tasks.settings.settings import Places, Recipe
-from tasks.settings.terminal import bar
+from tasks.settings.terminal import progress_bar
 from tasks.storage.code_version import code_digest
 from tasks.storage.files import store
 from tasks.storage.tables import read_table, store_table
-from tasks.training.stopwatch import Spent
-from tasks.training.training_set import Plan, Shown, planned, shown
+from tasks.training.stopwatch import Elapsed
+from tasks.training.training_set import LoadedImages, TrainingPlan, load_examples, plan_training
 
 if TYPE_CHECKING:
     from tasks.training.trainer import Fitted
@@ -35,12 +35,12 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
     """The model of `recipe`, fitted to the train rows of `splits`; its file lies under `data/networks`."""
     from tasks.training import trainer  # noqa: F401  before the clock starts
 
-    began = Spent.now()
-    plan = planned(read_table(splits.table.path(places), Row), recipe, places)
-    learning, watching = (shown(rows, plan, splits, places) for rows in (plan.learning, plan.watching))
+    began = Elapsed.now()
+    plan = plan_training(read_table(splits.table.path(places), Row), recipe, places)
+    learning, watching = (load_examples(rows, plan, splits, places) for rows in (plan.learning, plan.watching))
     room = place_of(splits, plan, places)
     fitted = fit(learning, watching, plan, room)
-    model = recorded(fitted, learning, plan, Spent.now() - began, places)
+    model = recorded(fitted, learning, plan, Elapsed.now() - began, places)
     shutil.rmtree(room, ignore_errors=True)  # the model's file is stored: nothing is left to go on with
     say(
         f"train: {model.name}, {model.parameters:,} parameters, {model.images:,} images, "
@@ -49,19 +49,19 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
     return model
 
 
-def place_of(splits: Splits, plan: Plan, places: Places) -> Path:
+def place_of(splits: Splits, plan: TrainingPlan, places: Places) -> Path:
     """Where this training keeps what it takes to go on: another folder for other images, settings, first weights or code."""
     start = plan.start.digest if plan.start else ""
     parts = splits.table.sha256, plan.recipe.model_dump_json(), start, code_digest(Path(__file__))
     return places.data.absolute() / "training" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def fit(learning: Shown, watching: Shown, plan: Plan, room: Path) -> "Fitted":
+def fit(learning: LoadedImages, watching: LoadedImages, plan: TrainingPlan, room: Path) -> "Fitted":
     """Fits the network, telling each epoch to the log, the terminal and the Prefect UI."""
     from tasks.training import trainer
 
-    epochs = trainer.passes(plan.recipe, len(learning.rows))
-    with bar(f"training {plan.recipe.model}", epochs) as advance:
+    epochs = trainer.epoch_budget(plan.recipe, len(learning.rows))
+    with progress_bar(f"training {plan.recipe.model}", epochs) as advance:
         fitted = trainer.fit(
             learning.examples,
             watching.examples,
@@ -75,7 +75,7 @@ def fit(learning: Shown, watching: Shown, plan: Plan, room: Path) -> "Fitted":
     return fitted
 
 
-def recorded(fitted: "Fitted", learning: Shown, plan: Plan, spent: Spent, places: Places) -> Model:
+def recorded(fitted: "Fitted", learning: LoadedImages, plan: TrainingPlan, spent: Elapsed, places: Places) -> Model:
     """The record of a training that has ended, with the network's file."""
     from tasks.networks import devices, networks
 

@@ -8,21 +8,21 @@ from pathlib import Path
 
 from prefect import task
 
-from tasks.dataset.corrections import Correction, believed
-from tasks.dataset.labels import Corrected, label_change_summary, mend, settle
-from tasks.dataset.origins import origins
+from tasks.dataset.corrections import Correction, load_corrections
+from tasks.dataset.labels import Corrected, apply_corrections, drop_repeats, label_change_summary
+from tasks.dataset.origins import summarize_origins
 from tasks.images.decoding import UPRIGHT
-from tasks.images.statistics import Look, looks
+from tasks.images.statistics import ImageStats, measure_files
 from tasks.inbox.arrivals import contents, files
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Arrival, Corrections, ImageFolder, Manifest
-from tasks.records.rows import Entry, Refusal, Row, place, stored
+from tasks.records.rows import Entry, Refusal, Row, stored_name, stored_path
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
-from tasks.settings.settings import Classes, Places, Validation
+from tasks.settings.settings import Classes, Places, ValidationSettings
 from tasks.sources.folder import listing_digest
-from tasks.storage.digest_cache import digests
-from tasks.storage.files import publish, reading, scratch_beside, sha256_of
+from tasks.storage.digest_cache import file_digests
+from tasks.storage.files import open_for_reading, publish, scratch_beside, sha256_of
 from tasks.storage.tables import read_table, store_table
 
 
@@ -31,18 +31,18 @@ def validate(
     folder: ImageFolder,
     arrivals: tuple[Arrival, ...],
     corrections: Corrections,
-    validation: Validation,
+    validation: ValidationSettings,
     places: Places,
 ) -> Manifest:
     """The manifest of the source and of the arrivals; refused files are copied to `data/quarantine`."""
     found = read_table(folder.listing.path(places), Entry)
     for arrival in arrivals:
         found += take_in(arrival, folder.classes, places)
-    wanted = believed(corrections, folder.classes)
-    entries, withdrawn, corrected = mend(found, wanted)
-    seen = list(looks(map(place, entries), validation.max_megapixels, places))
+    wanted = load_corrections(corrections, folder.classes)
+    entries, withdrawn, corrected = apply_corrections(found, wanted)
+    seen = list(measure_files(map(stored_name, entries), validation.max_megapixels, places))
     judged = [judge(entry, look, validation) for entry, look in zip(entries, seen, strict=True)]
-    rows, conflicts, changes, known = settle([item for item in judged if isinstance(item, Row)])
+    rows, conflicts, changes, known = drop_repeats([item for item in judged if isinstance(item, Row)])
     bad = [item for item in judged if isinstance(item, Refusal)]
     refuse_too_many_bad(entries, bad, validation)
     refuse_empty_class(rows, folder.classes)
@@ -65,7 +65,7 @@ def validate(
         images=len(rows),
         quarantined=len(refusals),
         corrections_unused=unused,
-        origins=origins(found, rows, refusals, known),
+        origins=summarize_origins(found, rows, refusals, known),
     )
 
 
@@ -79,7 +79,7 @@ def take_in(arrival: Arrival, classes: Classes, places: Places) -> list[Entry]:
         Entry(file.path, sha256, file.label, origin=arrival.origin)
         for file, (_, sha256) in zip(taken, read, strict=True)
     ]
-    there = digests([stored(entry, places) for entry in entries], places)
+    there = file_digests([stored_path(entry, places) for entry in entries], places)
     wanting = {
         entry.sha256: (arrival.path / file.name, entry)
         for file, entry, sha256 in zip(taken, entries, there, strict=True)
@@ -96,13 +96,13 @@ def copy_all(arrival: Arrival, wanting: Sequence[tuple[Path, Entry]], places: Pl
     with scratch_beside(places.data.absolute() / "arriving") as room:
         room.mkdir()
         for path, entry in wanting:
-            with reading(arrival.path):
+            with open_for_reading(arrival.path):
                 shutil.copyfile(path, room / entry.sha256)
             if sha256_of(room / entry.sha256) != entry.sha256:
                 raise changed(arrival)
         os.sync()
         for _, entry in wanting:
-            target = stored(entry, places)
+            target = stored_path(entry, places)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(room / entry.sha256, target)
 
@@ -111,7 +111,7 @@ def changed(arrival: Arrival) -> BadInput:
     return BadInput(f"{arrival.path} changed while it was read: start again when it is complete")
 
 
-def judge(entry: Entry, look: Look, validation: Validation) -> Row | Refusal:
+def judge(entry: Entry, look: ImageStats, validation: ValidationSettings) -> Row | Refusal:
     """The row of an image that was decoded, is large enough and is not blank."""
     code, reason = (look.code, look.reason) if look.code else unfit(look, validation)
     if code:
@@ -122,7 +122,7 @@ def judge(entry: Entry, look: Look, validation: Validation) -> Row | Refusal:
     )  # fmt: skip
 
 
-def unfit(look: Look, validation: Validation) -> tuple[str, str]:
+def unfit(look: ImageStats, validation: ValidationSettings) -> tuple[str, str]:
     """Code and reason of an image that shows too little, or two empty texts."""
     if min(look.width, look.height) < validation.min_side:
         return "too_small", f"{look.width} x {look.height} pixels, at least {validation.min_side} a side are expected"
@@ -132,7 +132,7 @@ def unfit(look: Look, validation: Validation) -> tuple[str, str]:
     return "", ""
 
 
-def refuse_too_many_bad(entries: Iterable[Entry], refusals: Sequence[Refusal], validation: Validation) -> None:
+def refuse_too_many_bad(entries: Iterable[Entry], refusals: Sequence[Refusal], validation: ValidationSettings) -> None:
     """Raises BadInput where more of an origin's files are damaged than the settings allow; `entries` are without excluded ones."""
     total, bad = Counter(entry.origin for entry in entries), Counter(refusal.origin for refusal in refusals)
     for origin, count in bad.items():
@@ -158,11 +158,11 @@ def quarantine(refusals: Iterable[Refusal], places: Places) -> None:
         target = places.data.absolute() / "quarantine" / refusal.code / name
         if not target.exists():
             with scratch_beside(target) as scratch:
-                shutil.copyfile(stored(Entry(refusal.path, refusal.sha256), places), scratch)
+                shutil.copyfile(stored_path(Entry(refusal.path, refusal.sha256), places), scratch)
                 publish(scratch, target)
 
 
-def notes(entries: Iterable[Entry], seen: Iterable[Look], known: Counter[str]) -> Iterator[str]:
+def notes(entries: Iterable[Entry], seen: Iterable[ImageStats], known: Counter[str]) -> Iterator[str]:
     """What is worth knowing of an origin and refuses no image."""
     for origin, count in known.items():
         yield f"{count:,} files of {origin} repeat images of earlier origins, and add nothing"

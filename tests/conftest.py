@@ -46,13 +46,13 @@ from tasks.records.results import (
     Score,
     Splits,
 )
-from tasks.records.rows import Row, stored
-from tasks.reporting.run_json import Outcome
-from tasks.settings.settings import Classes, Config, Fetch, Places, Splitting
-from tasks.settings.settings import Evaluation as Judging
-from tasks.settings.settings import Training as TrainingSettings
+from tasks.records.rows import Row, stored_path
+from tasks.reporting.run_json import RunResult
+from tasks.settings.settings import Classes, Config, FetchSettings, Places, SplitSettings
+from tasks.settings.settings import EvaluationSettings as Judging
+from tasks.settings.settings import TrainingSettings as TrainingSettings
 from tasks.storage.files import scratch_beside, store
-from tasks.storage.parallel import processors
+from tasks.storage.parallel import count_processors
 from tasks.storage.tables import store_table
 from tasks.tracking import registry, runs
 
@@ -83,7 +83,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return one process more than there are cores: of the long tests one always waits, for a server or for what another makes."""
-    return processors() + 1
+    return count_processors() + 1
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -215,8 +215,8 @@ def shelved(places: Places) -> Callable[..., list[Row]]:
         for number, content in enumerate(contents):
             sha256 = hashlib.sha256(content).hexdigest()
             row = Row(f"{number}.jpeg", sha256, "ok_front", "base", "train", side, side, 120.0, 110.0, 9.0)
-            stored(row, places).parent.mkdir(parents=True, exist_ok=True)
-            stored(row, places).write_bytes(content)
+            stored_path(row, places).parent.mkdir(parents=True, exist_ok=True)
+            stored_path(row, places).write_bytes(content)
             rows.append(row)
         return rows
 
@@ -231,7 +231,7 @@ def extracted(places: Places) -> Callable[..., ImageFolder]:
     from tasks.sources.locate import locate
 
     def run(source: Path, classes: Classes = Classes()) -> ImageFolder:
-        return extract.fn(fetch.fn(locate(Fetch(source=str(source)), places), places), classes, places)
+        return extract.fn(fetch.fn(locate(FetchSettings(source=str(source)), places), places), classes, places)
 
     return run
 
@@ -325,11 +325,11 @@ def registered(places: Places, empty_registry: Path) -> Places:
 
 def write_model_folder(text: str, places: Places) -> Path:
     """The folder of a model that is no network; another text is another model."""
-    with scratch_beside(model_folder.of("model", places)) as scratch:
+    with scratch_beside(model_folder.path("model", places)) as scratch:
         scratch.mkdir()
         for name in ("model.keras", "model.tflite", "decision.json"):
             (scratch / name).write_text(text)
-        return model_folder.of(model_folder.keep(scratch, {}, places).digest, places)
+        return model_folder.path(model_folder.store(scratch, {}, places).digest, places)
 
 
 def put_into_use(folder: Path, places: Places, run_id: str = "first-run") -> registry.Version:
@@ -355,7 +355,7 @@ def run_folder(places: Places, name: str, source: str, model: str) -> Path:
     """Return the folder of a run, now the latest, as far as it tells what was run."""
     folder = places.artifacts / "runs" / name
     folder.mkdir(parents=True)
-    settings = Config(fetch=Fetch(source=source), places=places.with_model(model)).model_dump(mode="json")
+    settings = Config(fetch=FetchSettings(source=source), places=places.with_model(model)).model_dump(mode="json")
     (folder / "run.json").write_text(json.dumps({"config": settings}))
     latest = folder.with_name("latest")
     latest.unlink(missing_ok=True)
@@ -427,13 +427,13 @@ def released(untrained: tuple, registered: Places, places: Places, tmp_path: Pat
     exports, judged, top = untrained
     copied(Places(data=top / "data", artifacts=top / "artifacts"), places)
     shutil.copytree(top / "castings", tmp_path / "castings")
-    put_into_use(model_folder.of(exports.digest, places), places)
+    put_into_use(model_folder.path(exports.digest, places), places)
     return exports, judged
 
 
 def foldered(model: Model, evaluation: Evaluation, places: Places) -> Exports:
     """The folder of a model that was never trained; its LiteRT file says so."""
-    with scratch_beside(model_folder.of("model", places)) as scratch:
+    with scratch_beside(model_folder.path("model", places)) as scratch:
         scratch.mkdir()
         parts = {"model.keras": model.file, "decision.json": evaluation.decision, "images.csv": model.learnt}
         for name, file in parts.items():
@@ -441,23 +441,23 @@ def foldered(model: Model, evaluation: Evaluation, places: Places) -> Exports:
                 shutil.copyfile(file.path(places), scratch / name)
         (scratch / "model.tflite").write_bytes(b"no network")
         told = Format(bytes=10, images=20, max_difference=1e-7, changed_decisions=0, milliseconds=0.5)
-        return model_folder.keep(scratch, {"litert": told}, places)
+        return model_folder.store(scratch, {"litert": told}, places)
 
 
 @pytest.fixture
-def outcome(finished: Outcome, tmp_path: Path) -> Outcome:
+def outcome(finished: RunResult, tmp_path: Path) -> RunResult:
     """A finished run whose report is still to be written, to artifacts of its own."""
     places = Places(data=finished.config.places.data, artifacts=tmp_path / "artifacts")
     return replace(finished, config=finished.config.model_copy(update={"places": places}))
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[..., bytes]) -> Outcome:
+def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[..., bytes]) -> RunResult:
     """A run that did all but train, judge and draw: one copy across the split, one damaged file, one arrival."""
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
-    from tasks.inbox.arrivals import arrivals
+    from tasks.inbox.arrivals import find_arrivals
     from tasks.release import Candidate
     from tasks.sources.locate import locate
     from tasks.split import split
@@ -472,11 +472,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     (folder / "train/ok_front/broken.jpeg").write_bytes(photograph(999)[:-2])
     arrival = write_dataset(top, photograph, {"": 3}, name="line 2", first_seed=500)
     config = Config(
-        fetch=Fetch(source=str(folder), arrivals=(arrival,), settle_seconds=0),
-        splitting=Splitting(validation_fraction=0.4),
+        fetch=FetchSettings(source=str(folder), arrivals=(arrival,), settle_seconds=0),
+        splitting=SplitSettings(validation_fraction=0.4),
         places=places,
     )
-    source, arriving = locate(config.fetch, places), arrivals(config.fetch, places)
+    source, arriving = locate(config.fetch, places), find_arrivals(config.fetch, places)
     archive = fetch.fn(source, places)
     images = extract.fn(archive, Classes(), places)
     manifest = validate.fn(images, arriving, Corrections(), config.validation, places)
@@ -486,8 +486,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     exports = foldered(model, evaluation, places)
     run_id = "20261122-161500-compact-1f3a"
     candidate = Candidate(splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id, places)
-    ruled = promotion_rules.ruled(candidate.alone, None, splits.classes, config.evaluation, config.acceptance)
-    return Outcome(
+    ruled = promotion_rules.decide(candidate.alone, None, splits.classes, config.evaluation, config.acceptance)
+    return RunResult(
         run_id=run_id,
         started=datetime(2026, 11, 22, 16, 15, tzinfo=UTC),
         wall_seconds=12.345,
@@ -615,13 +615,13 @@ def prepare(source: Path, places: Places) -> tuple:
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
-    from tasks.settings.settings import Auditing, Fetch, Splitting, Validation
+    from tasks.settings.settings import AuditSettings, FetchSettings, SplitSettings, ValidationSettings
     from tasks.sources.locate import locate
     from tasks.split import split
     from tasks.validate import validate
 
-    settings = Fetch(source=str(source))
+    settings = FetchSettings(source=str(source))
     folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
-    manifest = validate.fn(folder, (), Corrections(), Validation(), places)
-    audited = audit.fn(manifest, Auditing(), places)
-    return folder, manifest, audited, split.fn(manifest, audited, Splitting(validation_fraction=0.3), places)
+    manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
+    audited = audit.fn(manifest, AuditSettings(), places)
+    return folder, manifest, audited, split.fn(manifest, audited, SplitSettings(validation_fraction=0.3), places)

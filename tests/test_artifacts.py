@@ -9,9 +9,9 @@ from nasty import NASTY
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import doctor, judge, promote, retrain, watch
-from tasks.monitoring.batch_scoring import Inspected
+from tasks.monitoring.batch_scoring import BatchResult
 from tasks.records.results import Release, Rule
-from tasks.settings.settings import Config, Fetch
+from tasks.settings.settings import Config, FetchSettings
 from tasks.tracking import runs
 from tasks.tracking.registry import Version
 
@@ -26,7 +26,7 @@ def shape(markdown: str) -> list[str]:
 
 def judged(name: str) -> str:
     rows = [{"path": f"{name}x", "decision": "review", "reason": f"{name}x"}]
-    return judge.report(Inspected(Path(f"/tmp/{name}"), rows, 0, []))
+    return judge.report(BatchResult(Path(f"/tmp/{name}"), rows, 0, []))
 
 
 def arrived(name: str) -> str:
@@ -44,17 +44,17 @@ def test_no_name_is_markup_in_an_artifact(monkeypatch, shown):
         rules = (Rule(name=name, figure=name, limit=name, kept=True),)
         return Release(verdict="waiting", reason="", version=2, champion_before=1, decided_in="", rules=rules)
 
-    monkeypatch.setattr(runs, "decided", lambda *_: decided("harmless"))
+    monkeypatch.setattr(runs, "decision_of_run", lambda *_: decided("harmless"))
     harmless = shape(shown("harmless"))
     for name in NASTY:
-        monkeypatch.setattr(runs, "decided", lambda *_, name=name: decided(name))
+        monkeypatch.setattr(runs, "decision_of_run", lambda *_, name=name: decided(name))
         assert shape(shown(name)) == harmless, name
 
 
 @pytest.mark.parametrize("name", [*NASTY[1:], "https://me:hunter2@host/castings.zip"])
 def test_the_name_of_a_run_is_one_line_without_a_secret(name):
-    config = Config(fetch=Fetch.model_construct(source=f"x{name}"))
-    called = retrain.called("ring", config, datetime(2026, 11, 30, tzinfo=UTC))
+    config = Config(fetch=FetchSettings.model_construct(source=f"x{name}"))
+    called = retrain.name_of_run("ring", config, datetime(2026, 11, 30, tzinfo=UTC))
     assert called.isprintable()
     assert "hunter2" not in called
 

@@ -21,8 +21,8 @@ from tasks.fetch import fetch
 from tasks.images import rings
 from tasks.images.strips import Strip
 from tasks.records.results import Audit, Corrections, Manifest
-from tasks.records.rows import BASE, Member, Row, stored
-from tasks.settings.settings import Auditing, Classes, Fetch, Places, Sample, Validation
+from tasks.records.rows import BASE, Member, Row, stored_path
+from tasks.settings.settings import AuditSettings, Classes, FetchSettings, Places, SampleSettings, ValidationSettings
 from tasks.sources.locate import locate
 from tasks.sources.synthetic.cameras import CAMERAS
 from tasks.sources.synthetic.corruptions import TRANSFORMS, encode
@@ -51,11 +51,11 @@ class Image:
 def audited(places) -> Callable[..., Audit]:
     """Puts images on the shelf and audits them."""
 
-    def run(*images: Image, auditing: Auditing = Auditing()) -> Audit:
+    def run(*images: Image, auditing: AuditSettings = AuditSettings()) -> Audit:
         rows = [image.row(number) for number, image in enumerate(images)]
         for row, image in zip(rows, images, strict=True):
-            stored(row, places).parent.mkdir(parents=True, exist_ok=True)
-            stored(row, places).write_bytes(image.content)
+            stored_path(row, places).parent.mkdir(parents=True, exist_ok=True)
+            stored_path(row, places).write_bytes(image.content)
         table = store_table("manifest", rows, Row, places)
         manifest = Manifest(
             table=table, refused=table, corrected=table, classes=Classes(), images=len(rows), quarantined=0,
@@ -107,7 +107,7 @@ def test_parts_that_are_not_round_have_copies_and_no_castings(audited, members, 
     assert (record.rings, record.castings) == (0, None)
     assert (record.castings_of_two_labels, record.published_test_images_of_trained_castings) == (None, None)
     assert all(member.group == member.sha256 for member in members(record))
-    assert all(member.residual > Auditing().max_ring_residual for member in members(record))
+    assert all(member.residual > AuditSettings().max_ring_residual for member in members(record))
     assert (
         "rings in 0 of 6 images only: castings are not counted, the others are grouped by copies"
         in capsys.readouterr().out
@@ -146,7 +146,8 @@ def test_castings_are_told_where_nearly_all_images_show_a_ring(audited, parts, p
     images = [Image(content) for part in parts for content in part[:3]]
     assert audited(*images, Image(photograph(1))).castings == 3 + 1
     assert audited(*images, Image(photograph(1)), Image(photograph(2))).castings is None
-    assert audited(*images, Image(photograph(1)), Image(photograph(2)), auditing=Auditing(min_ring_share=0.8)).castings == 5  # fmt: skip
+    lenient = AuditSettings(min_ring_share=0.8)
+    assert audited(*images, Image(photograph(1)), Image(photograph(2)), auditing=lenient).castings == 5
 
 
 def test_without_an_image_nothing_is_told(audited, pairs, members):
@@ -155,7 +156,7 @@ def test_without_an_image_nothing_is_told(audited, pairs, members):
 
 
 def test_a_ring_that_fits_badly_is_none(audited, parts):
-    strict = Auditing(max_ring_residual=1e-6)
+    strict = AuditSettings(max_ring_residual=1e-6)
     record = audited(*(Image(content) for content in parts[0]), auditing=strict)
     assert (record.rings, record.castings) == (0, None)
 
@@ -257,7 +258,7 @@ def test_castings_of_train_and_of_two_labels_are_counted_as_the_words_say(drawn,
 def test_the_surest_copy_before_it_tells_an_images_group():
     numbers = np.array([[0, 2], [1, 2], [0, 3], [2, 3]])
     pairs = Pairs(numbers[:, 0], numbers[:, 1], np.zeros(4, int), np.zeros((4, 2)), np.array([0.96, 0.99, 0.98, 0.97]))
-    found = list(knowledge([None] * 4, pairs, 4, Auditing()))
+    found = list(knowledge([None] * 4, pairs, 4, AuditSettings()))
     assert [one.twin for one in found] == [None, None, 1, 0]
     assert [one.likeness for one in found] == [0, 0, 0.99, 0.98]
 
@@ -267,22 +268,24 @@ def test_a_strip_counts_when_its_ring_fits():
         return Strip(rings.Ring(None, None, residual), np.zeros((96, 512), np.uint8))
 
     none = Pairs(*(np.empty(0, int),) * 3, np.empty((0, 2)), np.empty(0))
-    found = list(knowledge([strip(0.0075), strip(0.0076), None], none, 3, Auditing()))
+    found = list(knowledge([strip(0.0075), strip(0.0076), None], none, 3, AuditSettings()))
     assert [one.strip is not None for one in found] == [True, False, False]
     assert [one.residual for one in found] == [0.0075, 0.0076, 1.0]
 
 
-SAMPLE = Sample(parts=30, train_images=240, test_images=80, exact_copies=10, transformed_copies=56, shared_parts=0.5)
+SAMPLE = SampleSettings(
+    parts=30, train_images=240, test_images=80, exact_copies=10, transformed_copies=56, shared_parts=0.5
+)
 
 
 class Planted:
     """A sample with planted faults, audited, and the truth about each file."""
 
     def __init__(self, places: Places) -> None:
-        settings = Fetch(sample=SAMPLE)
+        settings = FetchSettings(sample=SAMPLE)
         folder = extract.fn(fetch.fn(locate(settings, places), places), Classes(), places)
-        manifest = validate.fn(folder, (), Corrections(), Validation(), places)
-        self.record = audit.fn(manifest, Auditing(), places)
+        manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
+        self.record = audit.fn(manifest, AuditSettings(), places)
         self.rows = read_table(manifest.table.path(places), Row)
         self.pairs = read_table(self.record.pairs.path(places), Copy)
         self.members = {member.sha256: member for member in read_table(self.record.groups.path(places), Member)}

@@ -20,7 +20,7 @@ from benchmarks.training import splits_of
 from tasks.evaluation.metrics import Prediction
 from tasks.records.rows import BASE, Row
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Classes, Sample, Splitting
+from tasks.settings.settings import Classes, SampleSettings, SplitSettings
 from tasks.sources.synthetic.cameras import NEW_CAMERA
 from tasks.sources.synthetic.corruptions import encode
 from tasks.sources.synthetic.parts import draw_casting
@@ -84,7 +84,7 @@ def test_folds_that_would_lack_a_label_are_refused():
 def test_a_judged_casting_is_not_learnt_from_and_others_validate(defective, good, seed):
     rows = rows_of(defective, DEFECT) + rows_of(good, GOOD)
     part = folds.dealt(rows, 2, seed)[0]
-    split = folds.sided(rows, part, Splitting(seed=seed))
+    split = folds.sided(rows, part, SplitSettings(seed=seed))
     assert {row.group for row in split if row.split == "test"} == part
     assert [row._replace(split="") for row in split] == rows
     sides = defaultdict(set)
@@ -155,7 +155,7 @@ def test_the_mean_over_folds_does_not_weigh_them_by_their_images():
 
 
 def test_rows_are_handed_on_as_split_does(places):
-    rows = folds.sided(rows_of([4] * 6, DEFECT) + rows_of([4] * 6, GOOD), set(), Splitting())
+    rows = folds.sided(rows_of([4] * 6, DEFECT) + rows_of([4] * 6, GOOD), set(), SplitSettings())
     splits = splits_of(rows, Classes(), places)
     assert read_table(splits.table.path(places), Row) == rows
     assert splits.by_split["train"] + splits.by_split["validation"] == splits.images == 48
@@ -165,7 +165,7 @@ def test_rows_are_handed_on_as_split_does(places):
 def test_photographs_of_castings_that_the_source_shows_are_not_judged_as_new(places):
     base, own = rows_of([4] * 3, DEFECT) + rows_of([4] * 3, GOOD), rows_of([3] * 4, GOOD, "line 2")
     old = [row(900 + number, base[0].group, DEFECT, "line 2") for number in range(2)]
-    found, new = new_camera.divided(Prepared([*base, *old, *own], [], Classes(), places), Splitting())
+    found, new = new_camera.divided(Prepared([*base, *old, *own], [], Classes(), places), SplitSettings())
     assert [one.path for one in found] == [one.path for one in base]
     assert [one.path for one in new] == [one.path for one in own]
     assert {one.split for one in found if one.published == "test"} == {"test"}
@@ -221,7 +221,7 @@ def test_work_apart_has_a_process_and_a_peak_of_its_own():
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A zip of sixteen drawn castings."""
     top = tmp_path_factory.mktemp("sample")
-    write_sample(Sample(parts=16, train_images=40, test_images=16), top / "sample.zip", truth=top / "truth")
+    write_sample(SampleSettings(parts=16, train_images=40, test_images=16), top / "sample.zip", truth=top / "truth")
     return top / "sample.zip"
 
 

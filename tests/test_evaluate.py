@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from conftest import copied
 
-from tasks.evaluate import DOUBTFUL, evaluate, learnt
+from tasks.evaluate import DOUBTFUL, evaluate, fit_decision
 from tasks.evaluation.metrics import Prediction
 from tasks.images.views import NO_RING
 from tasks.inference import runtimes
 from tasks.inference.decision import Evidence, read
-from tasks.inference.scoring import UNSEEN, judge, look
+from tasks.inference.scoring import UNSEEN, collect_evidence, judge
 from tasks.records.rows import Row
-from tasks.settings.settings import Classes, Evaluation
+from tasks.settings.settings import Classes, EvaluationSettings
 from tasks.storage.tables import read_table
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 def judged(training, places):
     copied(training.places, places)
     splits, model = training.splits, training.model
-    return splits, model, evaluate.fn(splits, model, Evaluation(), places)
+    return splits, model, evaluate.fn(splits, model, EvaluationSettings(), places)
 
 
 def test_each_validation_and_test_image_is_judged_once(judged, places):
@@ -65,7 +65,7 @@ def test_the_file_alone_decides_as_the_table_says(judged, places):
     splits, model, evaluation = judged
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("validation", "test")]
     decision = read(evaluation.decision.path(places))
-    again = judge(rows, look(runtimes.load(model.file.path(places)), rows, "raw", 32, places), decision)
+    again = judge(rows, collect_evidence(runtimes.load(model.file.path(places)), rows, "raw", 32, places), decision)
     for one, other in zip(read_table(evaluation.predictions.path(places), Prediction), again, strict=True):
         assert (one.decision, one.reason) == (other.decision, other.reason)
         assert one.defect_probability == pytest.approx(other.defect_probability, abs=1e-6)
@@ -90,7 +90,7 @@ def test_a_part_without_a_ring_goes_to_a_person_and_is_in_every_count(model):
     rows, seen, model = rings(model)
     number = next(number for number, row in enumerate(rows) if row.split == "test")
     seen[number] = seen[number]._replace(residual=np.nan)
-    decision = learnt(rows, seen, Classes(), model, Evaluation())
+    decision = fit_decision(rows, seen, Classes(), model, EvaluationSettings())
     predictions = judge(rows, seen, decision)
     assert len(predictions) == 60
     lost = next(one for one in predictions if one.path == rows[number].path)
@@ -99,14 +99,14 @@ def test_a_part_without_a_ring_goes_to_a_person_and_is_in_every_count(model):
 
 def test_what_is_known_comes_from_train_and_validation_alone(model):
     rows, seen, model = rings(model)
-    first = learnt(rows, seen, Classes(), model, Evaluation())
+    first = fit_decision(rows, seen, Classes(), model, EvaluationSettings())
     moved = [
         one._replace(margin=-one.margin, appearance=one.appearance + 50, features=one.features + 50, residual=0.1)
         if row.split == "test"
         else one
         for row, one in zip(rows, seen, strict=True)
     ]
-    assert learnt(rows, moved, Classes(), model, Evaluation()) == first
+    assert fit_decision(rows, moved, Classes(), model, EvaluationSettings()) == first
     assert first.max_residual == pytest.approx(DOUBTFUL * 0.001)
     assert {one.decision for one in judge(rows, moved, first) if one.split == "test"} == {"review"}
 
@@ -119,7 +119,7 @@ def test_the_temperature_is_of_validation_alone(model):
             one._replace(margin=-9 * one.margin) if row.split == split else one
             for row, one in zip(rows, seen, strict=True)
         ]
-        return learnt(rows, wrong, Classes(), model, Evaluation()).temperature
+        return fit_decision(rows, wrong, Classes(), model, EvaluationSettings()).temperature
 
     assert temperature("train") == temperature("test") == temperature("none")
     assert temperature("validation") > 2 * temperature("train")

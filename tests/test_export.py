@@ -13,8 +13,8 @@ from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.inference import export_check, model_folder, runtimes
 from tasks.networks import networks
-from tasks.settings.settings import Evaluation, Places
-from tasks.storage.files import damage
+from tasks.settings.settings import EvaluationSettings, Places
+from tasks.storage.files import find_damage
 
 pytestmark = pytest.mark.usefixtures("tensorflow", "process")
 
@@ -25,7 +25,7 @@ def trained(training, process, tmp_path_factory):
     top = tmp_path_factory.mktemp("trained")
     places = Places(data=top / "data", artifacts=top / "artifacts")
     copied(training.places, places)
-    settings = Evaluation(review_cost=0.9)  # few go to a person, so most are decided
+    settings = EvaluationSettings(review_cost=0.9)  # few go to a person, so most are decided
     evaluation = evaluate.fn(training.splits, training.model, settings, places)
     judged = *training.records, evaluation, settings
     return judged, export.fn(*judged, places), places
@@ -41,14 +41,14 @@ def own(trained, places):
 
 def test_the_folder_holds_every_format_and_all_that_prediction_needs(trained):
     (*_, model, _, _), exports, places = trained
-    folder = model_folder.of(exports.digest, places)
+    folder = model_folder.path(exports.digest, places)
     there = sorted(path.name for path in folder.iterdir())
     expected = ["README.md", "decision.json", "exports.json", "images.csv", "model.keras", "model.tflite", "savedmodel"]
     assert there == expected
     assert exports.damage(places) is None
     assert model_folder.read(folder) == exports
     assert model_folder.identity(folder) == exports.digest
-    assert damage(folder / "model.keras", model.file.sha256) is None
+    assert find_damage(folder / "model.keras", model.file.sha256) is None
 
 
 def test_every_format_decides_all_validation_images_as_judged(trained):
@@ -65,7 +65,7 @@ def test_every_format_decides_all_validation_images_as_judged(trained):
 
 def test_the_same_model_is_the_same_folder_and_a_damaged_one_is_put_right(own):
     judged, exports, places = own
-    folder = model_folder.of(exports.digest, places)
+    folder = model_folder.path(exports.digest, places)
     (folder / "model.tflite").write_bytes(b"")
     again = export.fn(*judged, places)
     assert again.digest == exports.digest, "what decides is made the same, byte for byte"
@@ -100,7 +100,7 @@ def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own, monke
 
 def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(own, monkeypatch):
     judged, exports, places = own
-    shutil.rmtree(model_folder.of(exports.digest, places))
+    shutil.rmtree(model_folder.path(exports.digest, places))
     write = runtimes.write
 
     def torn(network, scratch):
@@ -115,7 +115,7 @@ def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(
 
 def test_when_copying_fails_no_folder_can_be_seen_and_no_process_is_left(own, monkeypatch):
     judged, exports, places = own
-    shutil.rmtree(model_folder.of(exports.digest, places))
+    shutil.rmtree(model_folder.path(exports.digest, places))
     begun, start = [], subprocess.Popen
 
     def full(*_):

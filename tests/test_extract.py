@@ -7,7 +7,7 @@ import pytest
 
 from tasks.extract import extract
 from tasks.records.results import Archive
-from tasks.records.rows import Entry, stored
+from tasks.records.rows import Entry, stored_path
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
 from tasks.storage.files import store
@@ -38,7 +38,7 @@ def test_every_file_of_a_class_is_kept_by_its_content(extracted, dataset, places
     entries = read_table(record.listing.path(places), Entry)
     assert record.files_found == len(entries) == 8
     for entry in entries:
-        assert stored(entry, places).read_bytes() == (folder / entry.path).read_bytes()
+        assert stored_path(entry, places).read_bytes() == (folder / entry.path).read_bytes()
         assert entry.path == f"{entry.published}/{entry.label}/{Path(entry.path).name}"
         assert entry.origin == "base"
     assert record.damage(places) is None
@@ -58,7 +58,7 @@ def test_equal_bytes_are_kept_once_and_listed_twice(archived, places):
     record = extract.fn(archived({**PAIR, "a/train/ok_front/3.JPEG": b"two"}), Classes(), places)
     entries = read_table(record.listing.path(places), Entry)
     assert len(entries) == 3
-    assert len({stored(entry, places) for entry in entries}) == 2
+    assert len({stored_path(entry, places) for entry in entries}) == 2
 
 
 def test_images_of_another_part_of_the_archive_are_counted_and_left_alone(archived, places):
@@ -109,7 +109,7 @@ def test_other_class_names_are_settings(archived, places):
 def test_a_missing_image_and_a_changed_one_are_noticed_and_made_again(archived, places):
     archive = archived(PAIR)
     record = extract.fn(archive, Classes(), places)
-    first, second = (stored(entry, places) for entry in read_table(record.listing.path(places), Entry))
+    first, second = (stored_path(entry, places) for entry in read_table(record.listing.path(places), Entry))
     first.unlink()
     assert record.damage(places) == f"{first} is missing"
     second.write_bytes(b"xxx")

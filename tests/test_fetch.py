@@ -11,13 +11,13 @@ import pytest
 from tasks.fetch import fetch
 from tasks.pipeline.step_cache import as_text
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Fetch, Sample
+from tasks.settings.settings import FetchSettings, SampleSettings
 from tasks.sources.locate import locate
 from tasks.sources.names import Listing
 from tasks.sources.synthetic import sample as drawing
 from tasks.storage.files import sha256_of
 
-TINY = Sample(parts=8, train_images=16, test_images=8)
+TINY = SampleSettings(parts=8, train_images=16, test_images=8)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
@@ -26,8 +26,8 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 @pytest.fixture
 def fetched(places):
-    def run(source: Path | str, sample: Sample = TINY):
-        return fetch.fn(locate(Fetch(source=str(source), sample=sample), places), places)
+    def run(source: Path | str, sample: SampleSettings = TINY):
+        return fetch.fn(locate(FetchSettings(source=str(source), sample=sample), places), places)
 
     return run
 
@@ -73,19 +73,19 @@ def test_a_zip_is_copied_as_it_is(fetched, zipped, places):
 
 
 def test_a_renamed_zip_is_the_same_source(zipped, places, tmp_path):
-    first = locate(Fetch(source=str(zipped)), places)
-    second = locate(Fetch(source=str(zipped.rename(tmp_path / "other name.zip"))), places)
+    first = locate(FetchSettings(source=str(zipped)), places)
+    second = locate(FetchSettings(source=str(zipped.rename(tmp_path / "other name.zip"))), places)
     assert second.name == "other name.zip"
     assert as_text(first) == as_text(second)
 
 
 def test_a_moved_folder_is_the_same_source_and_one_more_file_another(dataset, places, photograph):
     folder = dataset({"train": 2, "test": 1})
-    first = locate(Fetch(source=str(folder)), places)
+    first = locate(FetchSettings(source=str(folder)), places)
     moved = folder.rename(folder.with_name("moved"))
-    assert as_text(locate(Fetch(source=str(moved)), places)) == as_text(first)
+    assert as_text(locate(FetchSettings(source=str(moved)), places)) == as_text(first)
     (moved / "train/ok_front/new.jpeg").write_bytes(photograph(77))
-    assert as_text(locate(Fetch(source=str(moved)), places)) != as_text(first)
+    assert as_text(locate(FetchSettings(source=str(moved)), places)) != as_text(first)
 
 
 def test_the_sample_is_drawn_the_same_each_time(fetched, places):
@@ -96,10 +96,10 @@ def test_the_sample_is_drawn_the_same_each_time(fetched, places):
 
 
 def test_the_settings_of_the_sample_identify_it(places):
-    other = Fetch(sample=TINY.model_copy(update={"seed": 1}))
-    assert as_text(locate(Fetch(sample=TINY), places)) != as_text(locate(other, places))
-    assert as_text(locate(Fetch(sample=TINY), places)) == as_text(
-        locate(Fetch(sample=Sample(**TINY.model_dump())), places)
+    other = FetchSettings(sample=TINY.model_copy(update={"seed": 1}))
+    assert as_text(locate(FetchSettings(sample=TINY), places)) != as_text(locate(other, places))
+    assert as_text(locate(FetchSettings(sample=TINY), places)) == as_text(
+        locate(FetchSettings(sample=SampleSettings(**TINY.model_dump())), places)
     )
 
 
@@ -130,7 +130,7 @@ def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on
     ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(photograph(900))
-    assert list(locate(Fetch(source=str(folder)), places).names) == images
+    assert list(locate(FetchSettings(source=str(folder)), places).names) == images
     assert capsys.readouterr().out.splitlines() == [
         f"source: left out: {folder}: 'train/ok_front/a\\n.jpeg' has the invisible character U+000A in its name: rename it",
         f"source: left out: {folder}: 'train/ok_front/\\udcff.jpeg' has a name that is not UTF-8: rename it",
@@ -143,11 +143,11 @@ def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on
 def test_images_of_a_zip_that_would_grow_too_much_are_refused_before_any_work(zipped, places):
     with ZipFile(zipped, "a", ZIP_DEFLATED) as archive:
         archive.writestr("white.png", bytes(2**21))
-    assert locate(Fetch(source=str(zipped)), places).kind == "zip"
+    assert locate(FetchSettings(source=str(zipped)), places).kind == "zip"
     with ZipFile(zipped, "a", ZIP_DEFLATED) as archive:
         archive.writestr("train/ok_front/white.png", bytes(2**21))
     with pytest.raises(BadInput, match=r"'train/ok_front/white\.png' would grow from .* at most 100-fold is taken"):
-        locate(Fetch(source=str(zipped)), places)
+        locate(FetchSettings(source=str(zipped)), places)
 
 
 def test_a_file_that_no_photograph_is_as_large_as_costs_itself_alone(fetched, dataset, places, capsys):
@@ -167,13 +167,13 @@ def test_a_large_photograph_of_a_folder_is_taken(fetched, dataset):
 
 def test_the_name_of_a_source_is_printable(zipped, places, tmp_path):
     source = zipped.rename(tmp_path / "cast\n\x1bings.zip")
-    assert locate(Fetch(source=str(source)), places).name == "cast\\n\\x1bings.zip"
+    assert locate(FetchSettings(source=str(source)), places).name == "cast\\n\\x1bings.zip"
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a file of it", "a zip"])
 def test_a_source_that_vanishes_after_the_look_is_told_in_one_line(dataset, zipped, places, kind):
     folder = dataset({"train": 2, "test": 1})
-    source = locate(Fetch(source=str(zipped if kind == "a zip" else folder)), places)
+    source = locate(FetchSettings(source=str(zipped if kind == "a zip" else folder)), places)
     if kind == "a folder":
         shutil.rmtree(folder)
     elif kind == "a zip":
@@ -187,7 +187,7 @@ def test_a_source_that_vanishes_after_the_look_is_told_in_one_line(dataset, zipp
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES])
 def test_a_source_that_its_disk_gives_up_is_told_in_one_line(zipped, places, monkeypatch, code):
-    source = locate(Fetch(source=str(zipped)), places)
+    source = locate(FetchSettings(source=str(zipped)), places)
 
     def fails(*_: object) -> None:
         raise OSError(code, os.strerror(code), str(zipped))
@@ -198,7 +198,7 @@ def test_a_source_that_its_disk_gives_up_is_told_in_one_line(zipped, places, mon
 
 
 def test_a_full_disk_is_no_fault_of_the_source(zipped, places, monkeypatch):
-    source = locate(Fetch(source=str(zipped)), places)
+    source = locate(FetchSettings(source=str(zipped)), places)
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(zipped))
@@ -209,13 +209,13 @@ def test_a_full_disk_is_no_fault_of_the_source(zipped, places, monkeypatch):
 
 
 def test_a_file_that_vanishes_during_the_look_is_told_in_one_line(dataset, places, monkeypatch):
-    folder, listed = dataset({"": 2}), locate.__globals__["usable"]
+    folder, listed = dataset({"": 2}), locate.__globals__["usable_files"]
 
     def usable(path: Path, listing: Listing) -> Listing:
         found = listed(path, listing)
         (folder / "ok_front/cast_1.jpeg").unlink()
         return found
 
-    monkeypatch.setitem(locate.__globals__, "usable", usable)
+    monkeypatch.setitem(locate.__globals__, "usable_files", usable)
     with pytest.raises(BadInput, match=r"cast_1\.jpeg cannot be read any more"):
-        locate(Fetch(source=str(folder)), places)
+        locate(FetchSettings(source=str(folder)), places)

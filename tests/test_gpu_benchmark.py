@@ -29,7 +29,7 @@ from tasks.images.views import shape
 from tasks.networks import gpu_diagnosis
 from tasks.records.rows import SPLITS, Row
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Sample
+from tasks.settings.settings import SampleSettings
 from tasks.sources.synthetic.sample import write_sample
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks/gpu.py"
@@ -165,7 +165,7 @@ def test_a_pack_that_cannot_travel_is_refused_and_so_many_training_images_would_
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A zip of eight drawn castings."""
     top = tmp_path_factory.mktemp("sample")
-    write_sample(Sample(parts=8, train_images=24, test_images=8), top / "sample.zip", truth=top / "truth")
+    write_sample(SampleSettings(parts=8, train_images=24, test_images=8), top / "sample.zip", truth=top / "truth")
     return top / "sample.zip"
 
 

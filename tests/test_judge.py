@@ -54,14 +54,14 @@ def judged(places, tmp_path, monkeypatch, photograph):
     """Judges these files, {name in bytes: content or None for a photograph}, of a folder by a model that passes all."""
     version = mock.Mock(number=1, model="0" * 64)
     monkeypatch.setattr(batch_scoring, "Predictor", Stub)
-    monkeypatch.setattr(batch_scoring.model_folder, "obtained", lambda *_: tmp_path)
+    monkeypatch.setattr(batch_scoring.model_folder, "ensure_local", lambda *_: tmp_path)
 
     def run(files: dict[bytes, bytes | None], folder: str = "line 1"):
         for seed, (name, content) in enumerate(files.items()):
             path = tmp_path / folder / os.fsdecode(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(photograph(seed) if content is None else content)
-        return batch_scoring.inspect(tmp_path / folder, tmp_path / "results", 0, version, places)
+        return batch_scoring.score_folder(tmp_path / folder, tmp_path / "results", 0, version, places)
 
     return run
 
@@ -73,22 +73,22 @@ def test_a_photograph_of_an_odd_name_is_judged_once_as_all_others(judged, name):
     assert {row["path"] for row in done.rows} == {"1.jpeg", shown}
     assert {row["path"] for row in rows_of(done.table)} == {"1.jpeg", shown}
     assert judged({}).rows == []
-    assert judge.told(done).isprintable()
+    assert judge.summary_line(done).isprintable()
 
 
 def test_a_folder_of_an_odd_name_is_judged(judged):
     done = judged({b"1.jpeg": None}, os.fsdecode(b"line\xff"))
     assert len(done.rows) == 1
-    assert judge.told(done).isprintable()
+    assert judge.summary_line(done).isprintable()
 
 
 def test_what_is_not_judged_is_counted_and_named_each_time(judged):
     files = {b"1.bmp": b"x", b"2.BMP": b"x", b"3.tiff": b"x", b"@eaDir/1.jpeg": b"x", b"Thumbs.db": b"x"}
     left = "left out: 3 files of other formats: 2 .bmp (1.bmp, 2.BMP), 1 .tiff (3.tiff); read are .jfif, .jpe, .jpeg, .jpg, .png"
     for _ in range(2):
-        assert judge.told(judged(files)) == f"nothing new; {left}"
+        assert judge.summary_line(judged(files)) == f"nothing new; {left}"
     done = judged({b"1.jfif": None, b"2.jpe": None})
-    assert judge.told(done) == f"new images: 2; 2 pass, 0 review, 0 reject; {left}; {done.table}"
+    assert judge.summary_line(done) == f"new images: 2; 2 pass, 0 review, 0 reject; {left}; {done.table}"
 
 
 def test_a_folder_or_a_photograph_that_may_not_be_read_is_told_and_stops_no_other(judged, tmp_path, monkeypatch):
@@ -104,7 +104,7 @@ def test_a_folder_or_a_photograph_that_may_not_be_read_is_told_and_stops_no_othe
         patched.setattr(os, "access", lambda path, how: not str(path).endswith("2.jpeg"))
         done = judged({b"1.jpeg": None, b"2.jpeg": None, b"shut/3.jpeg": None})
     assert [row["path"] for row in done.rows] == ["1.jpeg"]
-    said = judge.told(done)
+    said = judge.summary_line(done)
     assert f"left out: {tmp_path}/line 1/shut cannot be read (Permission denied)" in said
     assert f"left out: {tmp_path}/line 1/2.jpeg cannot be read by this user" in said
     assert [row["path"] for row in judged({}).rows] == ["2.jpeg", "shut/3.jpeg"]
@@ -124,15 +124,15 @@ def test_a_folder_that_may_not_be_looked_at_is_bad_input(judged, monkeypatch):
 
 
 def test_a_photograph_that_breaks_off_while_it_is_read_is_told_and_stops_no_other(judged, monkeypatch):
-    monkeypatch.setattr(batch_scoring, "digests", lambda *_: [None, "00" * 32])
+    monkeypatch.setattr(batch_scoring, "file_digests", lambda *_: [None, "00" * 32])
     done = judged({b"1.jpeg": None, b"2.jpeg": None})
     assert [row["path"] for row in done.rows] == ["2.jpeg"]
-    assert "left out: 1.jpeg could not be read, or was taken away" in judge.told(done)
+    assert "left out: 1.jpeg could not be read, or was taken away" in judge.summary_line(done)
 
 
 @pytest.fixture
 def inspect(station, places):
-    return lambda: judge.inspected(station, None, 0, places)
+    return lambda: judge.score_and_show(station, None, 0, places)
 
 
 def rows_of(table):
@@ -185,7 +185,7 @@ def test_two_names_of_one_new_image_are_one_question(inspect, station):
 def test_another_version_has_a_table_of_its_own(inspect, released, places, tmp_path):
     first = inspect()
     before = first.table.read_bytes()
-    folder = model_folder.of(released[0].digest, places)
+    folder = model_folder.path(released[0].digest, places)
     tracked = runs.begin("of another decision", "second-run", places)
     made = registry.register(folder, "compact", tracked, "second-run", "it is better", 1, places)
     registry.promote(made.number, 1, places)
@@ -230,8 +230,8 @@ def test_a_file_that_is_too_large_goes_to_a_person_once_and_is_not_read(places, 
     model.version = 1
     model.decision = Decision(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=75)
     monkeypatch.setattr(batch_scoring, "Predictor", lambda *_: model)
-    monkeypatch.setattr(batch_scoring.model_folder, "obtained", lambda *_: folder)
-    done = batch_scoring.inspect(folder, tmp_path / "judged", 0, version, places)
+    monkeypatch.setattr(batch_scoring.model_folder, "ensure_local", lambda *_: folder)
+    done = batch_scoring.score_folder(folder, tmp_path / "judged", 0, version, places)
     rows = {row["path"]: row for row in rows_of(done.table)}
     assert {name: row["decision"] for name, row in rows.items()} == dict.fromkeys(
         ("film.jpeg", "torn.jpeg", "twin.png"), "review"
@@ -239,19 +239,19 @@ def test_a_file_that_is_too_large_goes_to_a_person_once_and_is_not_read(places, 
     assert rows["film.jpeg"]["reason"].startswith("the image cannot be read: the file has 1,099,511,627,776 bytes")
     assert rows["twin.png"]["reason"].startswith("the image cannot be read: the file has 2,199,023,255,552 bytes")
     assert [bool(row["sha256"]) for row in rows.values()] == [False, True, False]
-    assert batch_scoring.inspect(folder, tmp_path / "judged", 0, version, places).rows == []
+    assert batch_scoring.score_folder(folder, tmp_path / "judged", 0, version, places).rows == []
     os.truncate(folder / "film.jpeg", 3)
-    (row,) = batch_scoring.inspect(folder, tmp_path / "judged", 0, version, places).rows
+    (row,) = batch_scoring.score_folder(folder, tmp_path / "judged", 0, version, places).rows
     assert row["path"] == "film.jpeg"
 
 
 def test_a_photograph_that_is_being_written_waits(station, places, monkeypatch):
     monkeypatch.setattr(
-        batch_scoring, "settled", lambda paths, seconds, places: {path for path in paths if "cast_5" not in path}
+        batch_scoring, "settled_files", lambda paths, seconds, places: {path for path in paths if "cast_5" not in path}
     )
-    done = judge.inspected(station, None, 1, places)
+    done = judge.score_and_show(station, None, 1, places)
     assert (len(done.rows), done.waiting) == (5, 1)
-    assert "1 are still being written" in judge.told(done)
+    assert "1 are still being written" in judge.summary_line(done)
 
 
 def test_a_table_of_something_else_is_left_alone(inspect):
@@ -275,16 +275,16 @@ def test_the_command_says_what_it_did(station, places, monkeypatch, capsys):
 
 def test_without_a_model_or_a_folder_it_says_so(places, released, tmp_path):
     with pytest.raises(BadInput, match="there is no folder"):
-        judge.inspected(tmp_path / "nowhere", None, 0, places)
+        judge.score_and_show(tmp_path / "nowhere", None, 0, places)
     none = places.model_copy(update={"artifacts": tmp_path / "none"})
     with pytest.raises(BadInput, match="no model is in use"):
-        judge.inspected(tmp_path, None, 0, none)
+        judge.score_and_show(tmp_path, None, 0, none)
 
 
 def test_the_flow_shows_what_a_person_should_look_at(prefect_server, station, places):
     assert judge.judge(station, None, 0, places) == 6
     assert judge.judge(station, None, 0, places) == 0
-    done = batch_scoring.Inspected(
+    done = batch_scoring.BatchResult(
         places.artifacts / "x.csv", [{"path": "a|b`.jpeg", "decision": "review", "reason": "torn"}], 0, []
     )
     assert "| `a\\|b'.jpeg` | `torn` |" in judge.report(done)

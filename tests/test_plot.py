@@ -14,7 +14,7 @@ from tasks.inference.decision import Decision
 from tasks.records.results import Epoch
 from tasks.records.rows import Row
 from tasks.settings.settings import Classes
-from tasks.settings.settings import Evaluation as Settings
+from tasks.settings.settings import EvaluationSettings as Settings
 from tasks.storage.files import store
 from tasks.storage.tables import read_table, store_table
 

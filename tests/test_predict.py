@@ -293,7 +293,7 @@ class Stub:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with photographs of odd names, of all suffixes that are read and of some that are not, and side files."""
-    monkeypatch.setattr(predict, "chosen", lambda _: (Stub(), "a model"))
+    monkeypatch.setattr(predict, "choose_model", lambda _: (Stub(), "a model"))
     names = [b"1.jpeg", b"2.jfif", b"3.JPE", b"a\xff.jpeg", b"b\n.jpeg", b"c\x1b[2J.jpeg", b"d\xfe/1.png"]
     names += [b"1.bmp", b"2.tif", b"3.webp", b"Thumbs.db", b"@eaDir/1.jpeg", b"Icon\r", b"1.jpeg.part"]
     for name in names:

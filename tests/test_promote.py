@@ -134,7 +134,7 @@ def test_the_flow_does_and_says_what_the_command_does(two, capsys):
 
 
 def test_a_person_who_says_no_refuses_the_version(two):
-    said = promote.answered(registry.version(1, two), promote.Answer(promote=False, reason="too strict"), two)
+    said = promote.apply_answer(registry.version(1, two), promote.Answer(promote=False, reason="too strict"), two)
     assert said == "version 1 is refused: no run promotes it"
     assert registry.version(1, two).withdrawn == "was refused: too strict"
     assert registry.champion(two).number == 2
@@ -142,13 +142,15 @@ def test_a_person_who_says_no_refuses_the_version(two):
 
 def test_a_person_who_says_yes_puts_the_version_into_use(two):
     waiting = registry.version(1, two).model_copy(update={"champion_before": 2})
-    assert promote.answered(waiting, promote.Answer(promote=True), two) == "version 1 is in use, version 2 no longer"
+    assert (
+        promote.apply_answer(waiting, promote.Answer(promote=True), two) == "version 1 is in use, version 2 no longer"
+    )
 
 
 def test_a_version_that_was_judged_beside_another_one_is_not_put_into_use_by_an_answer(two):
     waiting = registry.version(1, two).model_copy(update={"champion_before": 7})
     with pytest.raises(BadInput, match="version 1 was judged beside version 7, and version 2 is in use now"):
-        promote.answered(waiting, promote.Answer(promote=True), two)
+        promote.apply_answer(waiting, promote.Answer(promote=True), two)
     assert registry.champion(two).number == 2
 
 
@@ -158,7 +160,7 @@ def test_nobody_is_asked_about_a_version_that_does_not_wait(two, capsys):
 
 def test_of_two_machines_that_promote_at_once_the_later_is_told_to_look_again(two, say, monkeypatch):
     def overtaken(*_: object) -> None:
-        raise registry.Overtaken
+        raise registry.ChampionChanged
 
     monkeypatch.setattr(registry, "promote", overtaken)
     status, _, error = say("--version", 1)

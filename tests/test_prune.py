@@ -10,11 +10,11 @@ import pytest
 from conftest import copied, put_into_use, write_model_folder
 
 from flows import prune as flow
-from flows.promote import listed
+from flows.promote import versions_table
 from tasks.inference import model_folder
 from tasks.pipeline import retention
 from tasks.records.results import Release
-from tasks.records.rows import Row, place, stored
+from tasks.records.rows import Row, stored_name, stored_path
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage import result_cache
@@ -37,8 +37,8 @@ def ran(name: str, places, *, keys=(), model: str = "00", tracked: str | None = 
         client.log_text(tracked, "a page", "report.html")
         client.log_text(tracked, "a picture", "figures/found.txt")
         decided = Release(verdict="kept", reason="it is worse", version=None, champion_before=None, decided_in=name)
-        runs.note(tracked, decided, places)
-        runs.decide(tracked, decided, places)
+        runs.save_decision(tracked, decided, places)
+        runs.mark_applied(tracked, decided, places)
         client.set_terminated(tracked)
 
 
@@ -84,7 +84,7 @@ def test_what_is_in_use_was_before_or_is_of_a_kept_run_stays(history, places):
     model_folder.read_back(registry.version(3, places), places)
     now, before = registry.rollback("was taken back", places)
     assert (now.number, before.number) == (3, 4)
-    assert model_folder.obtained(now, places).is_dir()
+    assert model_folder.ensure_local(now, places).is_dir()
 
 
 def test_what_is_gone_is_told_and_its_story_stays(history, places):
@@ -92,10 +92,12 @@ def test_what_is_gone_is_told_and_its_story_stays(history, places):
     gone = registry.version(1, places)
     assert gone.removed
     with pytest.raises(BadInput, match="version 1 cannot be used: its files were removed on 20"):
-        model_folder.obtained(gone, places)
-    marks = list(listed(places).columns[1].cells)
+        model_folder.ensure_local(gone, places)
+    marks = list(versions_table(places).columns[1].cells)
     assert [str(one) for one in marks] == ["files removed", "files removed", "previous", "champion"]
-    assert runs.decided(history[0].tracked, places).reason == "it is worse", "the decision is no file of a report"
+    assert runs.decision_of_run(history[0].tracked, places).reason == "it is worse", (
+        "the decision is no file of a report"
+    )
     client = runs.client(places)
     assert [one.path for one in client.list_artifacts(history[0].tracked)] == ["release.json"]
     assert len(client.list_artifacts(history[3].tracked)) == 3
@@ -111,7 +113,7 @@ def test_what_a_model_of_another_name_needs_stays_and_what_it_needs_no_longer_go
     retention.prune(1, places)
     for of in (places, toys):
         assert [bool(one.removed) for one in registry.versions(of)] == [True, True, False, False]
-        assert model_folder.of(registry.champion(of).model, places).is_dir()
+        assert model_folder.path(registry.champion(of).model, places).is_dir()
     assert left(places.artifacts / "runs") == {"run-03", "run-04", "run-3", "run-4", "run-5"}
     assert retention.prune(1, toys) == {}
 
@@ -146,7 +148,7 @@ def test_the_last_run_stays_though_the_clock_was_set_back_before_it(history, pla
     (places.artifacts / "runs/latest").symlink_to("run-0")
     retention.prune(1, places)
     assert {"run-0", "run-5", "latest"} <= left(places.artifacts / "runs")
-    assert model_folder.of(write_model_folder("model 0", places).name, places).is_dir()
+    assert model_folder.path(write_model_folder("model 0", places).name, places).is_dir()
 
 
 def test_a_second_call_finds_nothing(history, places):
@@ -173,12 +175,12 @@ def test_who_is_interrupted_leaves_nothing_that_lacks_a_part_and_the_next_call_e
             raise KeyboardInterrupt
         self.remove()
 
-    items = list(retention.surplus(retention.needed(1, places), places))
+    items = list(retention.find_garbage(retention.find_needed(1, places), places))
     assert len(items) > after
     with pytest.raises(KeyboardInterrupt):
         for one in items:
             dies(one)
-    assert model_folder.obtained(registry.champion(places), places).is_dir()
+    assert model_folder.ensure_local(registry.champion(places), places).is_dir()
     for folder in (places.artifacts / "models").iterdir():
         assert model_folder.identity(folder) == folder.name
     retention.prune(1, places)
@@ -223,8 +225,8 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
     (places.data / (archive.name.removesuffix(".zip") + "-truth")).mkdir()
     (places.data / "archives/b-truth").mkdir()
     for row in rows:
-        list(result_cache.kept("strip", "1", [place(row)], lambda keys: [b"x"] * len(keys), places))
-    list(result_cache.kept(f"judged by {'ab' * 32}", "1", ["cd" * 32], lambda keys: [b"y"], places))
+        list(result_cache.cached_map("strip", "1", [stored_name(row)], lambda keys: [b"x"] * len(keys), places))
+    list(result_cache.cached_map(f"judged by {'ab' * 32}", "1", ["cd" * 32], lambda keys: [b"y"], places))
     (places.data / "inbox/ok_front").mkdir(parents=True)
     (places.data / "inbox/ok_front/a.jpeg").write_bytes(b"mine")
     (places.data / "corrections.csv").write_text("mine")
@@ -234,15 +236,17 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
     assert left(places.data / "cache") == {"validate-2", "train-2"}
     assert left(places.data / "networks") == {Path(new.name).name}
     assert left(places.data / "archives") == {Path(archive.name).name, Path(archive.name).stem + "-truth"}
-    assert [stored(row, places).exists() for row in rows] == [False, True, True]
+    assert [stored_path(row, places).exists() for row in rows] == [False, True, True]
     assert found["images"][0] == 1
     assert found["results by content"][1] == 2, "one strip of an image, and one answer of a model"
     asked = []
     for row in rows:
         list(
-            result_cache.kept("strip", "1", [place(row)], lambda keys: asked.extend(keys) or [b"x"] * len(keys), places)
+            result_cache.cached_map(
+                "strip", "1", [stored_name(row)], lambda keys: asked.extend(keys) or [b"x"] * len(keys), places
+            )
         )
-    assert asked == [place(rows[0])]
+    assert asked == [stored_name(rows[0])]
     assert (places.data / "inbox/ok_front/a.jpeg").read_bytes() == b"mine"
     assert (places.data / "corrections.csv").read_text() == "mine"
 
@@ -255,7 +259,7 @@ def test_while_a_run_is_under_way_nothing_goes(history, places):
     )
     with running:
         assert running.stdout.readline() == "on\n"
-        with retention.using(places):
+        with retention.places_lock(places):
             pass  # runs do not wait for each other
         with pytest.raises(BadInput, match="a run is using"):
             retention.prune(1, places)
@@ -296,7 +300,7 @@ def test_a_run_that_is_damaged_stays_and_stops_no_other(places, empty, capsys, c
     for number in (1, 2, 3, 4):
         ran(f"run-{number}", places, keys=[f"train-{number}"], model=f"{number}")
     (places.artifacts / "runs/run-4/run.json").write_text(content)
-    stays = retention.needed(2, places)
+    stays = retention.find_needed(2, places)
     assert (stays.runs, stays.going) == ({"run-2", "run-3", "run-4"}, {"run-1"})
     assert (stays.models, stays.steps) == ({"2", "3"}, {"train-2", "train-3"})
     said = capsys.readouterr().out
@@ -309,7 +313,7 @@ def test_the_versions_of_a_damaged_run_stay(places, empty, monkeypatch):
     (places.artifacts / "runs/run-1/run.json").write_text("{")
     version = registry.Version(number=1, model="ab", run_id="run-1", reason="", champion_before=None, tracked="")
     monkeypatch.setattr(registry, "versions", lambda places: [version])
-    stays = retention.needed(1, places)
+    stays = retention.find_needed(1, places)
     assert ({number for _, number in stays.versions}, stays.models) == ({1}, {"ab"})
 
 
@@ -321,7 +325,7 @@ def test_while_a_table_is_damaged_no_image_goes(places, shelved, photograph, cap
     nothing = retention.Needed(*[frozenset()] * 5)
     assert list(retention.contents(nothing, {table}, places)) == []
     assert capsys.readouterr().out.startswith(f"prune: all images stay: {table} is damaged")
-    assert stored(row, places).exists()
+    assert stored_path(row, places).exists()
 
 
 @pytest.mark.parametrize(

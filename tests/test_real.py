@@ -9,10 +9,10 @@ from flows.retrain import retrain
 from tasks.audit import audit
 from tasks.extract import extract
 from tasks.fetch import fetch
-from tasks.inbox.arrivals import arrivals
+from tasks.inbox.arrivals import find_arrivals
 from tasks.records.results import Corrections
 from tasks.records.rows import Row
-from tasks.settings.settings import Auditing, Config, Fetch, Splitting, Validation
+from tasks.settings.settings import AuditSettings, Config, FetchSettings, SplitSettings, ValidationSettings
 from tasks.sources.locate import locate
 from tasks.split import split
 from tasks.storage.tables import read_table
@@ -73,10 +73,10 @@ def mixed(rows: list[Row]) -> list[int]:
 
 def split_with(archive, arriving: tuple, places) -> list[Row]:
     """The rows of the archive and of arrivals, split, by the steps themselves."""
-    fetching = Fetch(source=str(archive), arrivals=arriving, settle_seconds=0)
+    fetching = FetchSettings(source=str(archive), arrivals=arriving, settle_seconds=0)
     folder = extract.fn(fetch.fn(locate(fetching, places), places), fetching.classes, places)
-    manifest = validate.fn(folder, arrivals(fetching, places), Corrections(), Validation(), places)
-    splits = split.fn(manifest, audit.fn(manifest, Auditing(), places), Splitting(), places)
+    manifest = validate.fn(folder, find_arrivals(fetching, places), Corrections(), ValidationSettings(), places)
+    splits = split.fn(manifest, audit.fn(manifest, AuditSettings(), places), SplitSettings(), places)
     return read_table(splits.table.path(places), Row)
 
 

@@ -14,14 +14,14 @@ from tasks.records.results import Exports, Format, Splits
 from tasks.records.rows import Row
 from tasks.release import Candidate, release
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Acceptance, Classes
-from tasks.settings.settings import Evaluation as Costs
+from tasks.settings.settings import AcceptanceSettings, Classes
+from tasks.settings.settings import EvaluationSettings as Costs
 from tasks.storage.tables import read_table, store_table
 from tasks.tracking import registry
 from tasks.tracking import runs as mlflow_runs
 
-LAX = Acceptance(max_escape_rate=1, max_false_reject_rate=1, max_review_rate=1)
-STRICT = Acceptance(max_escape_rate=0, max_false_reject_rate=0)
+LAX = AcceptanceSettings(max_escape_rate=1, max_false_reject_rate=1, max_review_rate=1)
+STRICT = AcceptanceSettings(max_escape_rate=0, max_false_reject_rate=0)
 SOUND = Format(bytes=1_000, images=20, max_difference=0, changed_decisions=0, milliseconds=1)
 
 
@@ -60,14 +60,20 @@ def released(evaluation, splits, model, places, tested, candidate, monkeypatch):
     """One defect of ten escapes, two good parts of ten are rejected; what is in use judges as `champion` says, or alike."""
 
     def run(
-        name: str, acceptance: Acceptance, run_id: str = "run 1", champion=None, learnt=(), changed=0, model_name=None
+        name: str,
+        acceptance: AcceptanceSettings,
+        run_id: str = "run 1",
+        champion=None,
+        learnt=(),
+        changed=0,
+        model_name=None,
     ):
         def judged(digest, rows, places):
             kept = {row.path for row in rows}
             return [one if champion is None else champion(one) for one in tested if one.path in kept]
 
         monkeypatch.setattr(verb, "judge_by", judged)
-        monkeypatch.setattr(verb.model_folder, "learnt", lambda digest, places: frozenset(learnt))
+        monkeypatch.setattr(verb.model_folder, "training_digests", lambda digest, places: frozenset(learnt))
         there = places.with_model(model_name)
         return release.fn(splits, model, evaluation, candidate(name, changed), Costs(), acceptance, run_id, there)
 
@@ -105,7 +111,7 @@ def test_a_bad_candidate_leaves_nothing_in_use(released, places):
 
 @pytest.mark.parametrize(("reviews", "accepted"), [(0.0, False), (0.25, True)])
 def test_each_limit_counts_alone(released, reviews, accepted):
-    limits = Acceptance(max_escape_rate=0.1, max_false_reject_rate=0.2, max_review_rate=reviews)
+    limits = AcceptanceSettings(max_escape_rate=0.1, max_false_reject_rate=0.2, max_review_rate=reviews)
     decided = released("aa", limits.model_copy(update={} if accepted else {"max_escape_rate": 0.09}))
     assert (decided.verdict == "promoted") == accepted
 
@@ -274,7 +280,7 @@ def test_a_candidate_that_is_in_use_counts_as_decided(released, places):
 
 def test_the_same_question_is_decided_once(released, monkeypatch):
     first = released("aa", STRICT)
-    monkeypatch.setattr(verb.promotion_rules, "ruled", lambda *_: pytest.fail("it was decided again"))
+    monkeypatch.setattr(verb.promotion_rules, "decide", lambda *_: pytest.fail("it was decided again"))
     again = released("aa", STRICT, "run 2")
     assert again == first.model_copy(update={"cached": True})
     assert again.decided_in == "run 1"
@@ -283,7 +289,7 @@ def test_the_same_question_is_decided_once(released, monkeypatch):
 def test_another_candidate_another_acceptance_and_another_champion_are_other_questions(released):
     assert not released("aa", STRICT).cached
     assert not released("bb", STRICT).cached
-    assert not released("aa", Acceptance(max_escape_rate=0.01)).cached
+    assert not released("aa", AcceptanceSettings(max_escape_rate=0.01)).cached
     assert released("cc", LAX).verdict == "promoted"
     assert not released("aa", STRICT).cached
     assert released("aa", STRICT).cached
@@ -314,7 +320,7 @@ def test_a_crash_at_any_change_leaves_a_champion_and_the_next_run_ends_the_same(
                 released("bb", LAX, "run 2", champion=contrary)
     now = registry.champion(places)
     assert now.number in (first.version, 2)
-    assert model_folder.obtained(now, places).is_dir()
+    assert model_folder.ensure_local(now, places).is_dir()
     decided = released("bb", LAX, "run 3", champion=contrary)
     assert (decided.verdict, decided.version, decided.champion_before) == ("promoted", 2, 1)
     assert [(one.number, *one.aliases) for one in registry.versions(places)] == [(1, "previous"), (2, "champion")]
@@ -328,7 +334,7 @@ def test_a_crash_at_any_change_leaves_a_champion_and_the_next_run_ends_the_same(
 def test_a_crash_between_the_champion_and_the_other_aliases_is_mended_by_the_next_run(released, places, monkeypatch):
     released("aa", LAX)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(registry, "settle", crash)
+        patched.setattr(registry, "sync_aliases", crash)
         released("bb", LAX, "run 2", champion=contrary)
     assert registry.by_alias(registry.PREVIOUS, places) is None
     assert released("bb", LAX, "run 3").verdict == "promoted"
@@ -386,7 +392,7 @@ def test_a_candidate_that_another_machine_overtook_is_decided_again(released, pl
     released("bb", LAX, "run 2", champion=contrary)
     registry.rollback("was taken back", places)
     registry.withdraw(2, None, places)
-    ruled, turns = verb.promotion_rules.ruled, []
+    ruled, turns = verb.promotion_rules.decide, []
 
     def overtaken(*asked):
         turns.append(asked)
@@ -394,7 +400,7 @@ def test_a_candidate_that_another_machine_overtook_is_decided_again(released, pl
             registry.promote(2, 1, places)
         return ruled(*asked)
 
-    monkeypatch.setattr(verb.promotion_rules, "ruled", overtaken)
+    monkeypatch.setattr(verb.promotion_rules, "decide", overtaken)
     decided = released("cc", LAX, "run 3", champion=contrary)
     assert (decided.verdict, decided.champion_before) == ("promoted", 2)
     assert [(one.number, *one.aliases) for one in registry.versions(places)] == [

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dataset.duplicates import Copy
-from tasks.dataset.group_split import assign, draw, leaders, share, strata, undrawn
+from tasks.dataset.group_split import assign, draw, fixed_splits, leaders, share, strata
 from tasks.records.results import Audit, Manifest, Splits
-from tasks.records.rows import BASE, SPLITS, Member, Row, stored
+from tasks.records.rows import BASE, SPLITS, Member, Row, stored_path
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Classes, Splitting
+from tasks.settings.settings import Classes, SplitSettings
 from tasks.split import refuse_one_sided, split
 from tasks.storage.tables import read_table, store_table
 
@@ -40,7 +40,7 @@ class Case(NamedTuple):
     arrivals: Sequence[Sequence[int]]
     castings: Sequence[int]
     pairs: Sequence[tuple[int, int]]
-    splitting: Splitting
+    splitting: SplitSettings
 
     def rows(self) -> list[Row]:
         """Each led by the first image of its casting, as audit leads them."""
@@ -79,7 +79,7 @@ class Case(NamedTuple):
         return found
 
     def settled(self) -> list[str]:
-        return undrawn(self.rows(), self.copies(), self.splitting.protocol)
+        return fixed_splits(self.rows(), self.copies(), self.splitting.protocol)
 
     def strata(self) -> dict[tuple[str, str], list[str]]:
         return strata(self.rows(), self.settled())
@@ -91,7 +91,7 @@ class Case(NamedTuple):
 CONTENTS = st.integers(0, 29)
 PUBLISHED = st.sampled_from([("",), ("train", "test"), ("train", "train", "test", "validation")])
 SPLITTINGS = st.builds(
-    Splitting,
+    SplitSettings,
     protocol=st.sampled_from(PROTOCOLS),
     validation_fraction=st.floats(0.05, 0.45),
     test_fraction=st.floats(0.05, 0.45),
@@ -287,7 +287,7 @@ def test_a_rare_class_has_its_share_beside_a_common_one(published, seed):
     rare = [row(number, content, published=published) for number, content in enumerate(contents)]
     rare = [one._replace(label="ok_front" if index < 3 else "def_front") for index, one in enumerate(rare)]
     tested = row(99, "tested", published="test" if published else "")._replace(label="def_front")
-    rows = assign([*rare, tested], [], Splitting(seed=seed))
+    rows = assign([*rare, tested], [], SplitSettings(seed=seed))
     drawn = {one.split for one in rows[:3]}
     assert drawn == ({"train", "validation"} if published else {"train", "validation", "test"})
 
@@ -355,7 +355,7 @@ TURNED = [pair("seen", "turned")]
 
 @pytest.mark.parametrize("pairs", [TURNED, [pair("turned", "seen")]])
 def test_cleaned_holds_back_what_copies_the_test_and_nothing_else(pairs):
-    splits = [one.split for one in assign(LEAKY, pairs, Splitting(protocol="cleaned"))]
+    splits = [one.split for one in assign(LEAKY, pairs, SplitSettings(protocol="cleaned"))]
     assert splits[:3] == ["test", "held_back", "held_back"]
     assert splits[5] == "held_back"
     assert splits[4] == splits[6] != "held_back"
@@ -363,14 +363,14 @@ def test_cleaned_holds_back_what_copies_the_test_and_nothing_else(pairs):
 
 
 def test_published_leaves_the_copies_where_they_came():
-    splits = [one.split for one in assign(LEAKY, TURNED, Splitting(protocol="published"))]
+    splits = [one.split for one in assign(LEAKY, TURNED, SplitSettings(protocol="published"))]
     assert splits[0] == "test"
     assert len({splits[1], splits[2], splits[3]} & {"train", "validation"}) == 1
     assert splits[5] == "held_back"  # what arrives is not to add to the leak
 
 
 def test_grouped_minds_no_published_split():
-    splits = [one.split for one in assign(LEAKY, TURNED, Splitting(protocol="grouped"))]
+    splits = [one.split for one in assign(LEAKY, TURNED, SplitSettings(protocol="grouped"))]
     assert len({*splits[:4], splits[7]}) == 1
     assert splits[5] == "held_back"
     assert splits.count("held_back") == 1
@@ -379,7 +379,7 @@ def test_grouped_minds_no_published_split():
 def test_a_casting_that_only_the_published_test_has_stays_out_of_train():
     rows = [row(0, "seen", published="test"), row(1, "own"), row(2, "new", group="seen", published="", origin="line 2")]
     for protocol in ("cleaned", "published"):
-        assert assign(rows, [], Splitting(protocol=protocol))[2].split == "test"
+        assert assign(rows, [], SplitSettings(protocol=protocol))[2].split == "test"
 
 
 def test_a_published_validation_is_neither_learnt_by_heart_nor_a_copy_of_the_test():
@@ -391,24 +391,24 @@ def test_a_published_validation_is_neither_learnt_by_heart_nor_a_copy_of_the_tes
         row(4, "own"),
     ]
     pairs = [pair("test", "copy of test"), pair("watch", "copy of watch")]
-    splits = [one.split for one in assign(rows, pairs, Splitting(protocol="cleaned"))]
+    splits = [one.split for one in assign(rows, pairs, SplitSettings(protocol="cleaned"))]
     assert splits == ["test", "validation", "held_back", "held_back", "train"]
-    splits = [one.split for one in assign(rows, pairs, Splitting(protocol="published"))]
+    splits = [one.split for one in assign(rows, pairs, SplitSettings(protocol="published"))]
     assert splits == ["test", "validation", "validation", "train", "train"]
 
 
 def test_a_copy_of_the_test_does_not_count_as_a_casting_to_validate_with():
     rows = [row(0, "test", published="test"), *(row(number, f"{2 * number}") for number in range(1, 8))]
     held = [pair("test", one.sha256) for one in rows[1:6]]
-    assert [one.split for one in assign(rows, held, Splitting())][1:6] == ["held_back"] * 5
-    settled = undrawn(rows, held, "cleaned")
+    assert [one.split for one in assign(rows, held, SplitSettings())][1:6] == ["held_back"] * 5
+    settled = fixed_splits(rows, held, "cleaned")
     assert sorted(group for groups in strata(rows, settled).values() for group in groups) == ["12", "14"]
 
 
 def test_an_arrival_alone_has_its_own_share_of_every_split():
     base = [row(0, "test", published="test"), row(1, "train")]
     arrived = [row(number, f"new {number}", published="", origin="line 2") for number in range(2_000)]
-    found = Counter(one.split for one in assign([*base, *arrived], [], Splitting())[2:])
+    found = Counter(one.split for one in assign([*base, *arrived], [], SplitSettings())[2:])
     assert found["test"] == pytest.approx(300, abs=60)
     assert found["validation"] == pytest.approx(0.15 * (2_000 - found["test"]), abs=60)
     assert found["held_back"] == 0
@@ -448,15 +448,15 @@ def run(places, photograph):
 
     def step(
         rows: Sequence[Row],
-        splitting: Splitting = Splitting(),
+        splitting: SplitSettings = SplitSettings(),
         pairs: Sequence[Copy] = (),
         castings: int | None = None,
         residuals: Mapping[str, float] = {},
     ):
         for one in rows:
-            stored(one, places).parent.mkdir(parents=True, exist_ok=True)
+            stored_path(one, places).parent.mkdir(parents=True, exist_ok=True)
             seed = random.Random(one.sha256).randrange(10**6)
-            stored(one, places).write_bytes(photograph(seed, hole=one.label == "def_front"))
+            stored_path(one, places).write_bytes(photograph(seed, hole=one.label == "def_front"))
         table = store_table("manifest", [one._replace(group="") for one in rows], Row, places)
         manifest = Manifest(
             table=table,
@@ -536,7 +536,7 @@ def test_castings_are_counted_where_they_are_known(run, rows, places, capsys):
 
 
 def test_the_baselines_are_those_of_the_split(run, rows):
-    record = run(rows, Splitting(protocol="published"))
+    record = run(rows, SplitSettings(protocol="published"))
     cleaned = run(rows)
     assert set(record.shortcuts) == {"brightness", "border", "sharpness", "together"}
     assert record.shortcuts["brightness"].auc == 0.5  # all rows say the same of it

@@ -8,12 +8,12 @@ from conftest import foldered
 
 from tasks import train as verb
 from tasks.records.results import Epoch
-from tasks.records.rows import Content, Row, stored
-from tasks.settings.settings import Champion, Recipe, Training
+from tasks.records.rows import Content, Row, stored_path
+from tasks.settings.settings import ChampionModel, Recipe, TrainingSettings
 from tasks.storage.files import store
 from tasks.storage.tables import read_table, store_table
 from tasks.train import train
-from tasks.training.stopwatch import Spent
+from tasks.training.stopwatch import Elapsed
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -22,7 +22,7 @@ sha256 = attrgetter("sha256")
 
 
 def recipe(**changed):
-    return Training(**{"epochs": 3, "image_size": 32, **changed}).recipe()
+    return TrainingSettings(**{"epochs": 3, "image_size": 32, **changed}).recipe()
 
 
 def test_the_best_epoch_of_the_last_quarter_is_kept(prepared, places):
@@ -66,7 +66,7 @@ def test_the_file_holds_the_weights_of_the_kept_epoch_and_no_optimizer(prepared,
 
 def test_the_tutorials_network_keeps_its_last_epoch(prepared, places):
     *_, splits = prepared()
-    model = train.fn(splits, Training(model="tutorial_dropout", epochs=2, batch_size=8).recipe(), places)
+    model = train.fn(splits, TrainingSettings(model="tutorial_dropout", epochs=2, batch_size=8).recipe(), places)
     assert model.parameters == 11_238_818
     assert model.kept_epoch == 2
 
@@ -76,14 +76,14 @@ def test_only_train_rows_are_learnt_from(prepared, places):
     rows = read_table(splits.table.path(places), Row)
     for row in rows:
         if row.split in ("test", "held_back"):
-            stored(row, places).unlink()
+            stored_path(row, places).unlink()
     assert train.fn(splits, recipe(epochs=1), places).images == splits.by_split["train"]
 
 
 def test_time_on_the_processors_is_counted():
-    began = Spent.now()
+    began = Elapsed.now()
     sum(number * number for number in range(2_000_000))
-    spent = Spent.now() - began
+    spent = Elapsed.now() - began
     assert 0 < spent.cpu <= spent.wall * 4
 
 
@@ -126,8 +126,8 @@ def released(model, splits, places) -> Recipe:
     """The recipe that continues from this model, which is in use as if it had been judged."""
     decision = store(lambda path: path.write_text("{}"), places, "data", "decisions/decision.json")
     exports = foldered(model, SimpleNamespace(decision=decision), places)
-    champion = Champion(digest=exports.digest, model=model.name, image_size=model.image_size)
-    return Training(image_size=32, start_from="champion", seed=4).recipe(champion=champion)
+    champion = ChampionModel(digest=exports.digest, model=model.name, image_size=model.image_size)
+    return TrainingSettings(image_size=32, start_from="champion", seed=4).recipe(champion=champion)
 
 
 def test_training_continues_from_the_model_in_use(prepared, places, monkeypatch, capsys):

@@ -8,27 +8,27 @@ import pytest
 from PIL import Image
 
 from tasks import validate as verb
-from tasks.dataset.corrections import Correction, corrections
+from tasks.dataset.corrections import Correction, find_corrections
 from tasks.dataset.labels import Corrected
 from tasks.images import decoding, statistics
 from tasks.images.decoding import decode
-from tasks.inbox.arrivals import arrivals
+from tasks.inbox.arrivals import find_arrivals
 from tasks.records.results import Corrections, Manifest
-from tasks.records.rows import Entry, Refusal, Row, stored
+from tasks.records.rows import Entry, Refusal, Row, stored_path
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Classes, Fetch, Validation
+from tasks.settings.settings import Classes, FetchSettings, ValidationSettings
 from tasks.storage.files import sha256_of
 from tasks.storage.tables import read_table
 from tasks.validate import refuse_too_many_bad, validate
 
-LENIENT = Validation(max_bad_fraction=1)
+LENIENT = ValidationSettings(max_bad_fraction=1)
 
 
 @pytest.fixture
 def validated(places, extracted):
-    def run(folder: Path, *arriving: Path, validation: Validation = LENIENT) -> Manifest:
-        new = arrivals(Fetch(arrivals=arriving, settle_seconds=0), places)
-        return validate.fn(extracted(folder), new, corrections(Classes(), places), validation, places)
+    def run(folder: Path, *arriving: Path, validation: ValidationSettings = LENIENT) -> Manifest:
+        new = find_arrivals(FetchSettings(arrivals=arriving, settle_seconds=0), places)
+        return validate.fn(extracted(folder), new, find_corrections(Classes(), places), validation, places)
 
     return run
 
@@ -82,7 +82,7 @@ def test_every_good_image_is_a_row(validated, dataset, places, photograph):
     assert {row.origin for row in rows} == {"base"}
     one = next(row for row in rows if row.path == "train/def_front/cast_0.jpeg")
     content = photograph(0, size=(60, 48), hole=True)
-    assert stored(Entry(one.path, one.sha256), places).read_bytes() == content
+    assert stored_path(Entry(one.path, one.sha256), places).read_bytes() == content
     assert (one.label, one.published, one.width, one.height) == ("def_front", "train", 60, 48)
     assert one.brightness == pytest.approx(decode(content, ".jpeg", 40).pixels.mean(), abs=0.5)
     assert 0 < one.border < 255
@@ -117,7 +117,7 @@ def test_a_bad_file_is_set_aside_with_its_reason(validated, dataset, places, pho
     folder = dataset({"": 2})
     content = make(photograph)
     (folder / "ok_front" / name).write_bytes(content)
-    manifest = validated(folder, validation=Validation(max_bad_fraction=1, max_megapixels=0.1))
+    manifest = validated(folder, validation=ValidationSettings(max_bad_fraction=1, max_megapixels=0.1))
     assert (manifest.images, manifest.quarantined) == (4, 1)
     (refusal,) = refusals_of(manifest, places)
     assert (refusal.path, refusal.origin, refusal.code) == (f"ok_front/{name}", "base", code)
@@ -132,14 +132,14 @@ def test_a_blank_image_is_set_aside(validated, dataset, places):
     (refusal,) = refusals_of(validated(folder), places)
     assert refusal.code == "blank"
     assert refusal.reason.startswith("its grey levels deviate by 0.00, at least 2 is expected")
-    assert validated(folder, validation=Validation(max_bad_fraction=1, min_deviation=0)).quarantined == 0
+    assert validated(folder, validation=ValidationSettings(max_bad_fraction=1, min_deviation=0)).quarantined == 0
 
 
 def test_the_least_side_is_a_setting(validated, dataset, places):
     folder = dataset({"": 2}, size=(48, 32))
     assert validated(folder).quarantined == 0
     with pytest.raises(BadInput, match=r"48 x 32 pixels, at least 33 a side are expected"):
-        validated(folder, validation=Validation(min_side=33))
+        validated(folder, validation=ValidationSettings(min_side=33))
 
 
 def test_a_picture_that_viewers_turn_is_used_as_stored_and_counted(validated, dataset, places, capsys):
@@ -166,9 +166,9 @@ def test_only_new_files_are_decoded(validated, dataset, places, decoded):
 def test_settings_that_judge_a_picture_decode_none_again(validated, dataset, decoded):
     folder = dataset({"": 3})
     validated(folder)
-    validated(folder, validation=Validation(min_deviation=1, min_side=16, max_bad_fraction=0.2))
+    validated(folder, validation=ValidationSettings(min_deviation=1, min_side=16, max_bad_fraction=0.2))
     assert len(decoded) == 6
-    validated(folder, validation=Validation(max_megapixels=1))
+    validated(folder, validation=ValidationSettings(max_megapixels=1))
     assert len(decoded) == 12, "it guards the decoding"
 
 
@@ -222,7 +222,7 @@ def test_a_damaged_copy_of_an_arrival_is_noticed_and_made_again(validated, datas
     folder, arrival = dataset({"": 2}), dataset({"": 2}, name="line 2", first_seed=50)
     manifest = validated(folder, arrival)
     row = next(row for row in rows_of(manifest, places) if row.origin == "line 2")
-    copy = stored(row, places)
+    copy = stored_path(row, places)
     copy.write_bytes(b"overwritten")
     assert manifest.damage(places) == f"{copy} has changed"
     assert validated(folder, arrival) == manifest
@@ -307,7 +307,7 @@ def test_an_excluded_image_is_listed_and_not_copied_to_the_bad_ones(validated, d
     victim = folder / "ok_front/cast_1.jpeg"
     shutil.copyfile(victim, folder / "ok_front/copy.jpeg")
     correct((victim, "exclude"))
-    manifest = validated(folder, validation=Validation(max_bad_fraction=0))
+    manifest = validated(folder, validation=ValidationSettings(max_bad_fraction=0))
     assert (manifest.images, manifest.quarantined, manifest.corrections_unused) == (5, 2, 0)
     sha256 = sha256_of(victim)
     assert refusals_of(manifest, places) == [
@@ -327,10 +327,10 @@ def test_excluded_files_do_not_end_a_run_however_many_and_make_no_others_tolerab
     for number, path in enumerate(bad):
         path.write_bytes(b"no image %d" % number)
     correct(*((path, "exclude") for path in bad))
-    assert validated(folder, validation=Validation()).quarantined == 4
+    assert validated(folder, validation=ValidationSettings()).quarantined == 4
     correct(*((path, "exclude") for path in bad[:2]))
     with pytest.raises(BadInput, match=r"2 of 22 files of base cannot be used"):
-        validated(folder, validation=Validation())
+        validated(folder, validation=ValidationSettings())
 
 
 def test_a_label_is_mended_wherever_the_content_occurs(validated, dataset, places, correct):
@@ -388,7 +388,7 @@ def test_without_corrections_and_novelties_one_line_is_said(validated, dataset, 
 def test_corrections_that_changed_since_they_were_looked_at_end_the_run(extracted, dataset, places, correct):
     folder = dataset({"": 2})
     correct((folder / "ok_front/cast_0.jpeg", "def_front"))
-    looked = corrections(Classes(), places)
+    looked = find_corrections(Classes(), places)
     correct((folder / "ok_front/cast_1.jpeg", "def_front"))
     with pytest.raises(BadInput, match=r"corrections\.csv changed while it was read"):
         validate.fn(extracted(folder), (), looked, LENIENT, places)
@@ -396,7 +396,7 @@ def test_corrections_that_changed_since_they_were_looked_at_end_the_run(extracte
 
 def test_an_arrival_that_changed_since_it_was_looked_at_ends_the_run(extracted, dataset, places, photograph):
     images, arrival = extracted(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
-    new = arrivals(Fetch(arrivals=(arrival,), settle_seconds=0), places)
+    new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), places)
     (arrival / "ok_front/later.jpeg").write_bytes(photograph(60))
     assert validate.fn(images, new, Corrections(), LENIENT, places).images == 8, "what came later is not looked at"
     (arrival / "ok_front/cast_0.jpeg").write_bytes(photograph(61))
@@ -411,7 +411,7 @@ def test_a_file_that_changes_while_it_is_copied_ends_the_run_and_is_not_kept(
     extracted, dataset, places, photograph, monkeypatch
 ):
     images, arrival = extracted(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
-    new = arrivals(Fetch(arrivals=(arrival,), settle_seconds=0), places)
+    new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), places)
     before = snapshot(places.data / "images")
 
     def slow(source: Path, target: Path) -> None:
@@ -431,7 +431,7 @@ def test_too_many_bad_files_end_the_run_and_the_first_is_named(validated, datase
         BadInput,
         match=r"2 of 22 files of base cannot be used, at most 5\.0% may be so; the first: ok_front/a\.jpeg \(the file has no bytes\)",
     ):
-        validated(folder, validation=Validation())
+        validated(folder, validation=ValidationSettings())
 
 
 @pytest.mark.parametrize(("bad", "ends"), [(5, False), (6, True)])
@@ -440,9 +440,9 @@ def test_just_the_allowed_share_is_allowed(bad, ends):
     refusals = [Refusal(f"{number}", f"{number}", "base", "empty", "no bytes") for number in range(bad)]
     if ends:
         with pytest.raises(BadInput):
-            refuse_too_many_bad(entries, refusals, Validation())
+            refuse_too_many_bad(entries, refusals, ValidationSettings())
     else:
-        refuse_too_many_bad(entries, refusals, Validation())
+        refuse_too_many_bad(entries, refusals, ValidationSettings())
 
 
 def test_a_good_source_does_not_make_up_for_a_bad_arrival():
@@ -451,8 +451,8 @@ def test_a_good_source_does_not_make_up_for_a_bad_arrival():
     ]
     bad = [Refusal(name, name, "line 2", "empty", "no bytes") for name in "xy"]
     with pytest.raises(BadInput, match="2 of 3 files of line 2"):
-        refuse_too_many_bad(entries, bad, Validation())
-    refuse_too_many_bad(entries, bad[:1], Validation())  # one file does not stop a small batch
+        refuse_too_many_bad(entries, bad, ValidationSettings())
+    refuse_too_many_bad(entries, bad[:1], ValidationSettings())  # one file does not stop a small batch
 
 
 def test_a_class_of_which_nothing_is_left_ends_the_run(validated, dataset):
@@ -465,7 +465,7 @@ def test_a_class_of_which_nothing_is_left_ends_the_run(validated, dataset):
 def test_when_the_disk_is_full_no_half_copy_is_left(extracted, dataset, places, monkeypatch):
     images = extracted(dataset({"": 2}))
     folder = dataset({"": 1}, name="line 2", first_seed=50)
-    arriving = arrivals(Fetch(arrivals=(folder,), settle_seconds=0), places)
+    arriving = find_arrivals(FetchSettings(arrivals=(folder,), settle_seconds=0), places)
     before = snapshot(places.data / "images")
 
     def full(*_: object) -> None:
@@ -498,7 +498,7 @@ def labels_of(manifest, places) -> dict[str, set[str]]:
 
 def test_a_delivery_that_comes_again_with_mended_labels_is_no_damage(validated, mended, places, capsys):
     folder, may, june = mended
-    manifest = validated(folder, may, june, validation=Validation())
+    manifest = validated(folder, may, june, validation=ValidationSettings())
     assert labels_of(manifest, places) == labels_of(validated(folder, may), places), (
         "the earlier labels hold, one a photograph"
     )
@@ -527,7 +527,7 @@ def test_of_two_labels_in_one_delivery_one_is_learned_and_both_are_named(validat
     folder, arrival = dataset({"": 2}), dataset({"": 4}, name="line 2", first_seed=50)
     for number in range(3):
         shutil.copyfile(arrival / f"def_front/cast_{number}.jpeg", arrival / f"ok_front/twin_{number}.jpeg")
-    manifest = validated(folder, arrival, validation=Validation())
+    manifest = validated(folder, arrival, validation=ValidationSettings())
     assert all(len(labels) == 1 for labels in labels_of(manifest, places).values())
     assert len(read_table(manifest.label_changes.path(places), Correction)) == 3
 
@@ -537,14 +537,14 @@ def test_mended_labels_do_not_make_damage_tolerable(validated, mended):
     for name in ("a.jpeg", "b.jpeg"):
         (june / "ok_front" / name).write_bytes(b"")
     with pytest.raises(BadInput, match=r"2 of 12 files of june cannot be used"):
-        validated(folder, may, june, validation=Validation())
+        validated(folder, may, june, validation=ValidationSettings())
 
 
 def test_an_arriving_file_that_vanishes_before_it_is_copied_ends_the_run_in_one_line(
     extracted, dataset, places, monkeypatch
 ):
     images, arrival = extracted(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
-    new = arrivals(Fetch(arrivals=(arrival,), settle_seconds=0), places)
+    new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), places)
     read = verb.contents
 
     def contents(*words):

@@ -19,9 +19,9 @@ from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectHTTPStatusError
 
 from flows import watch as flow
-from tasks.inbox.news import Announcement, announced
-from tasks.pipeline.retention import using
-from tasks.settings.settings import Config, Fetch
+from tasks.inbox.news import Announcement, read_announcements
+from tasks.pipeline.retention import places_lock
+from tasks.settings.settings import Config, FetchSettings
 from tasks.storage.tables import write_rows
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 def config(released, dataset, places, request):
     """Six new photographs and a model in use; others in each test, for equal news are one event on the server."""
     arrival = dataset({"": 3}, name="line 2", first_seed=crc32(request.node.name.encode()))
-    return Config(fetch=Fetch(arrivals=(arrival,), settle_seconds=0), places=places.with_model("recast"))
+    return Config(fetch=FetchSettings(arrivals=(arrival,), settle_seconds=0), places=places.with_model("recast"))
 
 
 @pytest.fixture
@@ -93,7 +93,9 @@ def test_what_is_new_is_shown_and_told_once(look, settled, config, prefect_serve
 
 def an_hour_later(config: Config) -> None:
     """Makes what was told an hour older: then a run must have come of it."""
-    told = [(datetime.fromisoformat(one.announced) - timedelta(hours=1), one) for one in announced(config.places)]
+    told = [
+        (datetime.fromisoformat(one.announced) - timedelta(hours=1), one) for one in read_announcements(config.places)
+    ]
     rows = [{**one._asdict(), "announced": then.isoformat(timespec="seconds")} for then, one in told]
     write_rows(config.places.data / "announced.csv", rows, Announcement._fields)
 
@@ -106,7 +108,7 @@ def test_what_no_run_came_of_is_told_again(look, settled, config, prefect_server
     assert asked
     assert said.endswith("watch: a retraining is asked for, the 2. time for these news\n")
     assert not look()[0]
-    assert len(announced(config.places)) == 2
+    assert len(read_announcements(config.places)) == 2
     assert len({event.id for event in sent(config)}) == 2
 
 
@@ -120,7 +122,7 @@ def test_who_dies_between_the_event_and_the_note_tells_it_once(look, settled, co
             with pytest.raises(KeyboardInterrupt):
                 look()
         assert look()[0]
-        assert len(announced(config.places)) == number
+        assert len(read_announcements(config.places)) == number
         assert len(sent(config)) == number
         an_hour_later(config)
 
@@ -179,7 +181,7 @@ def test_while_a_run_waits_no_other_is_asked_for(look, settled, config, run_of_r
         == f"watch: new images: 6, enough are 1; the run {run.name} is {state}, and what it leaves is asked for after it\n"
     )
     assert not shown
-    assert announced(config.places) == []
+    assert read_announcements(config.places) == []
     assert sent(config) == []
 
 
@@ -196,7 +198,7 @@ def test_for_more_images_no_second_run_waits(look, settled, config, run_of_retra
     assert not asked
     assert "new images: 7, " in said
     assert "is Late" in said
-    assert len(announced(config.places)) == 1
+    assert len(read_announcements(config.places)) == 1
 
 
 def test_what_failed_or_has_other_places_is_not_waited_for(look, settled, config, run_of_retrain, tmp_path):
@@ -217,7 +219,7 @@ def test_an_event_that_the_server_does_not_take_is_not_noted(look, settled, conf
     monkeypatch.setattr(flow, "PATIENCE", 0.0)
     with pytest.raises(ConnectionError, match="has not taken the event"):
         look()
-    assert announced(config.places) == []
+    assert read_announcements(config.places) == []
 
 
 def test_without_a_server_it_says_what_to_do(look, settled, config):
@@ -228,11 +230,11 @@ def test_without_a_server_it_says_what_to_do(look, settled, config):
     assert not asked
     assert "PREFECT_API_URL is not set; python flows/retrain.py learns from it now" in said
     assert shown
-    assert announced(config.places) == []
+    assert read_announcements(config.places) == []
 
 
 def test_while_a_run_is_under_way_nothing_is_asked(look, settled, config):
-    with using(config.places):
+    with places_lock(config.places):
         asked, said, _ = look()
     assert not asked
     assert "a run is under way, and what it leaves is asked for after it" in said

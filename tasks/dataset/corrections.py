@@ -11,7 +11,7 @@ from tasks.records.results import Corrections
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import from_csv
 from tasks.settings.settings import Classes, Places
-from tasks.sources.names import composed
+from tasks.sources.names import compose
 
 NAME = "corrections.csv"
 HEADER = ["sha256", "correction", "why"]
@@ -27,7 +27,7 @@ class Correction(NamedTuple):
     why: str
 
 
-def corrections(classes: Classes, places: Places) -> Corrections:
+def find_corrections(classes: Classes, places: Places) -> Corrections:
     """The file in `data`, identified by its content; of an empty identity where there is none. Raises BadInput as `parse` does."""
     path = places.data.absolute() / NAME
     if not path.exists():
@@ -37,7 +37,7 @@ def corrections(classes: Classes, places: Places) -> Corrections:
     return Corrections(identity=hashlib.sha256(content).hexdigest(), path=path)
 
 
-def believed(corrections: Corrections, classes: Classes) -> dict[str, Correction]:
+def load_corrections(corrections: Corrections, classes: Classes) -> dict[str, Correction]:
     """The corrections by sha256. Raises BadInput if the file is no longer what it was."""
     if corrections.path is None:
         return {}
@@ -69,31 +69,33 @@ def parse(content: bytes, path: Path, classes: Classes) -> dict[str, Correction]
     try:
         header = [cell.strip() for cell in next(table, [])]
         if header != HEADER:
-            raise fault(path, 1, f"the header is {','.join(header)!r}, expected {','.join(HEADER)!r}")
+            raise correction_error(path, 1, f"the header is {','.join(header)!r}, expected {','.join(HEADER)!r}")
         for cells in table:
             if any(cell.strip() for cell in cells):
                 one = correction_of(cells, path, table.line_num, classes)
                 if (earlier := found.setdefault(one.sha256, one)).correction != one.correction:
                     what = f"{one.sha256} is to be {one.correction!r}, but {earlier.correction!r} in an earlier line"
-                    raise fault(path, table.line_num, f"{what}: leave one of the two")
+                    raise correction_error(path, table.line_num, f"{what}: leave one of the two")
     except csv.Error as error:
-        raise fault(path, table.line_num, f"{error}: every quote that opens must close") from error
+        raise correction_error(path, table.line_num, f"{error}: every quote that opens must close") from error
     return found
 
 
 def correction_of(cells: list[str], path: Path, line: int, classes: Classes) -> Correction:
     if len(cells) != len(HEADER):
-        raise fault(path, line, f"{len(cells)} cells, expected {len(HEADER)}: a why with commas stands in quotes")
-    sha256, correction, why = (composed(from_csv(cell.strip())) for cell in cells)
+        raise correction_error(
+            path, line, f"{len(cells)} cells, expected {len(HEADER)}: a why with commas stands in quotes"
+        )
+    sha256, correction, why = (compose(from_csv(cell.strip())) for cell in cells)
     if not re.fullmatch("[0-9a-fA-F]{64}", sha256):
-        raise fault(
+        raise correction_error(
             path, line, f"{sha256[:80]!r} is no sha256, expected 64 hexadecimal digits, as a run's tables give them"
         )
     if correction not in (EXCLUDE, classes.defect, classes.good):
         expected = f"{EXCLUDE!r}, {classes.defect!r} or {classes.good!r}"
-        raise fault(path, line, f"the correction is {correction[:80]!r}, expected {expected}")
+        raise correction_error(path, line, f"the correction is {correction[:80]!r}, expected {expected}")
     if not why:
-        raise fault(path, line, f"nothing says why {sha256} is corrected: write it into the third column")
+        raise correction_error(path, line, f"nothing says why {sha256} is corrected: write it into the third column")
     return Correction(sha256.lower(), correction, why)
 
 
@@ -103,8 +105,8 @@ def text_of(content: bytes, path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         what = f"byte 0x{content[error.start]:02X} is not UTF-8"
-        raise fault(path, line, f"{what}: save the table as UTF-8 (Excel: CSV UTF-8)") from error
+        raise correction_error(path, line, f"{what}: save the table as UTF-8 (Excel: CSV UTF-8)") from error
 
 
-def fault(path: Path, line: int, what: str) -> BadInput:
+def correction_error(path: Path, line: int, what: str) -> BadInput:
     return BadInput(f"{path}, line {line}: {what}")

@@ -13,24 +13,24 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tasks.dataset.duplicates import Copy
 from tasks.records.rows import BASE, Row
-from tasks.settings.settings import Protocol, Splitting
+from tasks.settings.settings import Protocol, SplitSettings
 
 ENOUGH = 3  # castings in a stratum: one for each split
 
 
-def assign(rows: Sequence[Row], pairs: Iterable[Copy], splitting: Splitting) -> list[Row]:
+def assign(rows: Sequence[Row], pairs: Iterable[Copy], splitting: SplitSettings) -> list[Row]:
     """The rows, in the manifest's order and with their groups known, with their split.
 
     `cleaned`: the published test stays whole, and what copies it is held back; likewise of a published validation.
     `published`: as it came. `grouped`, or where no test was published: by casting alone.
     Always: what arrives and copies an earlier origin is held back, since it adds nothing.
     """
-    settled = undrawn(rows, pairs, splitting.protocol)
-    drawn = sides(rows, settled, splitting)
+    settled = fixed_splits(rows, pairs, splitting.protocol)
+    drawn = split_groups(rows, settled, splitting)
     return [row._replace(split=side or drawn[row.group]) for row, side in zip(rows, settled, strict=True)]
 
 
-def undrawn(rows: Sequence[Row], pairs: Iterable[Copy], protocol: Protocol) -> list[str]:
+def fixed_splits(rows: Sequence[Row], pairs: Iterable[Copy], protocol: Protocol) -> list[str]:
     """The split of each row that copies or the published splits decide; empty for those that follow their casting."""
     alike, position = contents_alike(rows, pairs), positions(rows)
     earliest: dict[str, int] = {}
@@ -42,13 +42,13 @@ def undrawn(rows: Sequence[Row], pairs: Iterable[Copy], protocol: Protocol) -> l
 
     def side(row: Row) -> str:
         if row.origin == BASE:
-            return as_published(row, alike[row.sha256], published, protocol)
+            return published_split(row, alike[row.sha256], published, protocol)
         return "held_back" if any(earliest[one] < position[row.origin] for one in alike[row.sha256]) else ""
 
     return [side(row) for row in rows]
 
 
-def as_published(row: Row, alike: set[str], published: Mapping[str, set[str]], protocol: Protocol) -> str:
+def published_split(row: Row, alike: set[str], published: Mapping[str, set[str]], protocol: Protocol) -> str:
     """Where an image of the source belongs by its published split, given the contents that judge; empty where it is drawn."""
     if protocol == "grouped" or not published["test"]:
         return ""
@@ -61,7 +61,7 @@ def as_published(row: Row, alike: set[str], published: Mapping[str, set[str]], p
     return (row.published or "train") if published["validation"] else ""
 
 
-def sides(rows: Sequence[Row], settled: Sequence[str], splitting: Splitting) -> dict[str, str]:
+def split_groups(rows: Sequence[Row], settled: Sequence[str], splitting: SplitSettings) -> dict[str, str]:
     """The split of every group, for those of its rows that are not settled.
 
     What arrives of a casting of the source follows it: to train if any of it is there, else to validation, else to test.

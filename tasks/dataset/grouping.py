@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.records.rows import Member
-from tasks.storage.parallel import in_threads
+from tasks.storage.parallel import map_chunks_in_threads
 
 ROWS, COLUMNS = 24, 256  # of a strip, averaged
 DARK = 12.0  # grey levels added before the logarithm: noise in black is no mark
@@ -46,7 +46,7 @@ def spectra(strips: np.ndarray) -> np.ndarray:
     return np.fft.rfft(marks / norm, axis=2).astype(np.complex64)
 
 
-def alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def correlate_marks(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """float32 (one, other): the greatest correlation of marks over all rotations, mirrored or not."""
     # laid out in memory as they are multiplied: else NumPy takes a loop of its own, which is many times slower
     left, right = (np.ascontiguousarray(marks) for marks in (one.transpose(2, 0, 1), other.transpose(2, 1, 0)))
@@ -54,7 +54,7 @@ def alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     return np.maximum(turned, mirrored).astype(np.float32)
 
 
-class Known(NamedTuple):
+class GroupHints(NamedTuple):
     """What tells a content's group: the strip of its ring, if one was found, and its surest copy before it, if there is one."""
 
     strip: np.ndarray | None
@@ -65,14 +65,14 @@ class Known(NamedTuple):
     """To the copy."""
 
 
-def led(contents: Sequence[str], known: Iterable[Known], limit: float) -> list[Member]:
+def assign_groups(contents: Sequence[str], known: Iterable[GroupHints], limit: float) -> list[Member]:
     """The group of every content, in their order: that of its copy, else of the most alike leader from `limit` on, else its own.
 
     What comes later changes nothing: a group is its leader and those that joined it, and two groups never become one.
     """
     members: list[Member] = []
     leaders = Leaders()
-    for some in batched(known, BLOCK):
+    for some in in_batches(known, BLOCK):
         ringed = {number: one.strip for number, one in enumerate(some) if one.strip is not None}
         marks = dict(zip(ringed, spectra_of(list(ringed.values())), strict=True))
         near = dict(zip(ringed, leaders.nearest(list(marks.values())), strict=True))
@@ -94,23 +94,23 @@ def led(contents: Sequence[str], known: Iterable[Known], limit: float) -> list[M
     return members
 
 
-def batched(items: Iterable[Known], size: int) -> Iterator[list[Known]]:
+def in_batches(items: Iterable[GroupHints], size: int) -> Iterator[list[GroupHints]]:
     waiting = iter(items)
     while some := list(islice(waiting, size)):
         yield some
 
 
 def spectra_of(strips: Sequence[np.ndarray]) -> list[np.ndarray]:
-    return in_threads(lambda some: list(spectra(np.stack(some))), strips) if strips else []
+    return map_chunks_in_threads(lambda some: list(spectra(np.stack(some))), strips) if strips else []
 
 
 def scores_with(leader: np.ndarray, marks: Sequence[np.ndarray]) -> list[float]:
-    return alike(leader[None], np.stack(marks))[0].tolist() if marks else []
+    return correlate_marks(leader[None], np.stack(marks))[0].tolist() if marks else []
 
 
 def scores_of(leaders: np.ndarray, marks: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Return for each of the marks how alike every leader is."""
-    return list(alike(leaders, np.stack(marks)).T)
+    return list(correlate_marks(leaders, np.stack(marks)).T)
 
 
 class Leaders:
@@ -131,7 +131,7 @@ class Leaders:
         best = [(-1, -1.0)] * len(marks)
         for start in range(0, len(self.places), LEADERS):
             leaders = np.stack(self.marks[start : start + LEADERS])
-            rows = in_threads(partial(scores_of, leaders), marks)
+            rows = map_chunks_in_threads(partial(scores_of, leaders), marks)
             scores = np.stack(rows)
             for number, leader in enumerate(scores.argmax(axis=1)):
                 if (score := float(scores[number, leader])) > best[number][1]:

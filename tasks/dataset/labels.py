@@ -26,7 +26,7 @@ class Corrected(NamedTuple):
     why: str
 
 
-class Mended(NamedTuple):
+class CorrectedEntries(NamedTuple):
     """The files after the corrections."""
 
     entries: list[Entry]
@@ -34,7 +34,7 @@ class Mended(NamedTuple):
     corrected: list[Corrected]
 
 
-class Settled(NamedTuple):
+class DistinctRows(NamedTuple):
     """The images after a look at those of equal content."""
 
     rows: list[Row]
@@ -45,9 +45,9 @@ class Settled(NamedTuple):
     """By origin, the files that repeat an image of an earlier one."""
 
 
-def mend(entries: Iterable[Entry], corrections: Mapping[str, Correction]) -> Mended:
+def apply_corrections(entries: Iterable[Entry], corrections: Mapping[str, Correction]) -> CorrectedEntries:
     """The files with the labels that the corrections give them, without those that they exclude."""
-    mended = Mended([], [], [])
+    mended = CorrectedEntries([], [], [])
     for entry in entries:
         correction = corrections.get(entry.sha256)
         if correction is None or correction.correction == entry.label:
@@ -62,13 +62,13 @@ def mend(entries: Iterable[Entry], corrections: Mapping[str, Correction]) -> Men
     return mended
 
 
-def settle(rows: Sequence[Row]) -> Settled:
+def drop_repeats(rows: Sequence[Row]) -> DistinctRows:
     """The images without those of an arrival that repeat one of an earlier origin: with its label they are known, with the other refused.
 
     Inside one origin equal files of one label stay. Raises BadInput for contradicting labels in the source.
     """
     first: dict[str, Row] = {}
-    settled = Settled([], [], [], Counter())
+    settled = DistinctRows([], [], [], Counter())
     changes: dict[str, Correction] = {}
     inside: dict[str, list[str]] = defaultdict(list)
     for row in rows:

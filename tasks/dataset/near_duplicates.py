@@ -54,7 +54,7 @@ class Pairs(NamedTuple):
         return Pairs(*(column[chosen] for column in self))
 
 
-def alike(thumbnails: np.ndarray, first: np.ndarray, limit: float) -> Pairs:
+def find_near_duplicates(thumbnails: np.ndarray, first: np.ndarray, limit: float) -> Pairs:
     """Pairs of thumbnails, uint8 (n, 128, 128), that show one photograph; the one comes before the other.
 
     Each picture is compared with the pictures before it, and once more with those that `first`, bool (n,), names alone: a
@@ -64,8 +64,8 @@ def alike(thumbnails: np.ndarray, first: np.ndarray, limit: float) -> Pairs:
     one, other = candidates(low, first)
     pairs = best_pose(low, one, other)
     fine = details(thumbnails)
-    pairs = scored(coarsened(fine), pairs)
-    pairs = scored(fine, pairs.take(pairs.score >= COARSE_LIMIT))
+    pairs = score_pairs(coarsen(fine), pairs)
+    pairs = score_pairs(fine, pairs.take(pairs.score >= COARSE_LIMIT))
     return pairs.take(pairs.score >= limit)
 
 
@@ -99,18 +99,18 @@ def candidates(low: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
     def found(rows: slice) -> list[np.ndarray]:
         asked = np.arange(rows.start, rows.stop)
-        return [nearest(low, asked, np.arange(rows.stop)), nearest(low, asked[~first[rows]], known)]
+        return [nearest_pairs(low, asked, np.arange(rows.stop)), nearest_pairs(low, asked[~first[rows]], known)]
 
     pairs = [pair for some in map_in_threads(found, blocks(len(low), ASKED)) for pair in some]
     distinct = np.unique(np.sort(np.concatenate([np.empty((0, 2), int), *pairs]), axis=1), axis=0)
     return distinct[:, 0], distinct[:, 1]
 
 
-def nearest(low: np.ndarray, asked: np.ndarray, known: np.ndarray) -> np.ndarray:
+def nearest_pairs(low: np.ndarray, asked: np.ndarray, known: np.ndarray) -> np.ndarray:
     """int (pairs, 2): for each asked picture the most alike known ones, but neither itself nor, among all, those after it."""
     if not len(asked) or not len(known):
         return np.empty((0, 2), int)
-    score = greatest(low[asked], low[known])
+    score = best_correlations(low[asked], low[known])
     if len(known) == known[-1] + 1:
         score[:, asked[0] :][known[None, asked[0] :] >= asked[:, None]] = -1
     else:
@@ -121,7 +121,7 @@ def nearest(low: np.ndarray, asked: np.ndarray, known: np.ndarray) -> np.ndarray
     return np.stack([asked[rows], known[chosen[rows, columns]]], axis=1)
 
 
-def greatest(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def best_correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """float32 (one, other): the greatest correlation over the eight poses.
 
     A mirrored picture has the same coefficients with every other sign changed, a transposed one has them transposed: four
@@ -179,7 +179,7 @@ def details(thumbnails: np.ndarray) -> np.ndarray:
     return fine
 
 
-def coarsened(fine: np.ndarray) -> np.ndarray:
+def coarsen(fine: np.ndarray) -> np.ndarray:
     """int8 (n, 64, 64): detail at half the size and smooth, so that slopes tell a move of a pixel; contrast doubled for it."""
     from scipy import ndimage
 
@@ -199,7 +199,7 @@ def mean_around(pictures: np.ndarray, size: int) -> np.ndarray:
     return ndimage.uniform_filter(pictures, (0, size, size), mode="nearest")
 
 
-def scored(pictures: np.ndarray, pairs: Pairs) -> Pairs:
+def score_pairs(pictures: np.ndarray, pairs: Pairs) -> Pairs:
     """The pairs with shift and score from pictures, int8 (n, side, side); where the shift turns out another, looked at again."""
     scale = SIDE // pictures.shape[1]
     most = FURTHEST // scale
@@ -207,7 +207,7 @@ def scored(pictures: np.ndarray, pairs: Pairs) -> Pairs:
     about, again = whole(shift, most), np.arange(len(pairs.one))
 
     def look(rows: np.ndarray) -> None:
-        moved = shifted(posed(pictures[pairs.one[rows]], pairs.pose[rows]), about[rows], most + 1)
+        moved = apply_shift(apply_pose(pictures[pairs.one[rows]], pairs.pose[rows]), about[rows], most + 1)
         further, score[rows] = register(pictures[pairs.other[rows]].astype(np.float32), moved)
         shift[rows] = about[rows] + further
 
@@ -222,7 +222,7 @@ def whole(shift: np.ndarray, most: int) -> np.ndarray:
     return np.rint(shift).astype(int).clip(-most, most)
 
 
-def posed(pictures: np.ndarray, pose: np.ndarray) -> np.ndarray:
+def apply_pose(pictures: np.ndarray, pose: np.ndarray) -> np.ndarray:
     """Each picture in its pose."""
     turned = np.empty_like(pictures)
     for number, (_, transposed, down, right) in enumerate(POSES):
@@ -233,7 +233,7 @@ def posed(pictures: np.ndarray, pose: np.ndarray) -> np.ndarray:
     return turned
 
 
-def shifted(pictures: np.ndarray, shift: np.ndarray, margin: int) -> np.ndarray:
+def apply_shift(pictures: np.ndarray, shift: np.ndarray, margin: int) -> np.ndarray:
     """Each picture moved right and down by whole pixels, without `margin` on each side: float32."""
     side = pictures.shape[1]
     inside = np.empty((len(pictures), side - 2 * margin, side - 2 * margin), np.float32)

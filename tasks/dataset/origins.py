@@ -9,7 +9,7 @@ from tasks.records.results import Origin, Spread
 from tasks.records.rows import Entry, Refusal, Row
 
 
-def origins(
+def summarize_origins(
     entries: Iterable[Entry], rows: Iterable[Row], refusals: Iterable[Refusal], known: Mapping[str, int]
 ) -> tuple[Origin, ...]:
     """A record of each origin, in the order of the files: accepted, known and quarantined are all that it brought."""

@@ -33,9 +33,9 @@ def lookup(known: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarr
     """
     found = np.zeros(len(asked), labels.dtype)
     best = np.full(len(asked), -np.inf, np.float32)
-    patterns = standardised(asked)
+    patterns = standardize(asked)
     for start in range(0, len(known), KNOWN):
-        columns = standardised(known[start : start + KNOWN]).reshape(-1, SIDE * SIDE).T
+        columns = standardize(known[start : start + KNOWN]).reshape(-1, SIDE * SIDE).T
         for rows in blocks(len(asked), ASKED):
             alike = correlations(patterns[rows], columns)
             first = alike.argmax(axis=1)
@@ -53,7 +53,7 @@ def correlations(patterns: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return product.reshape(len(poses), len(patterns), -1).max(axis=0)
 
 
-def standardised(thumbnails: np.ndarray) -> np.ndarray:
+def standardize(thumbnails: np.ndarray) -> np.ndarray:
     """float32 (images, 32, 32) of mean 0 and norm 1, so that a product is a correlation; zeros for an even thumbnail."""
     factor = thumbnails.shape[1] // SIDE
     small = thumbnails.reshape(-1, SIDE, factor, SIDE, factor).mean(axis=(2, 4), dtype=np.float32)
@@ -76,8 +76,8 @@ def probe(train: Sequence[Row], test: Sequence[Row], quantities: Sequence[str], 
     mean, deviation = learnt.mean(axis=0), learnt.std(axis=0)
     deviation[deviation == 0] = 1  # the same in all images: says nothing
     defect = defects(train, classes)
-    weights = logistic(curved((learnt - mean) / deviation), defect)
-    logit = curved((judged - mean) / deviation) @ weights
+    weights = logistic(quadratic_features((learnt - mean) / deviation), defect)
+    logit = quadratic_features((judged - mean) / deviation) @ weights
     truth = defects(test, classes)
     return Probe(accuracy=float(np.mean((logit >= 0) == truth)), auc=auc(truth, logit))
 
@@ -87,7 +87,7 @@ def defects(rows: Sequence[Row], classes: Classes) -> np.ndarray:
     return np.array([is_defect(row, classes) for row in rows], bool)
 
 
-def curved(features: np.ndarray) -> np.ndarray:
+def quadratic_features(features: np.ndarray) -> np.ndarray:
     """Constant, features, and their squares and products: a class may be the middling one."""
     one, other = np.triu_indices(features.shape[1])
     return np.column_stack([np.ones(len(features)), features, features[:, one] * features[:, other]])

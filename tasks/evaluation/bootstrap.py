@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from tasks.records.results import Castings, Interval
-from tasks.settings.settings import Evaluation
+from tasks.settings.settings import EvaluationSettings
 
 
-def castings(
-    groups: Sequence[str], defect: np.ndarray, missed: np.ndarray, refused: np.ndarray, *, settings: Evaluation
+def casting_intervals(
+    groups: Sequence[str], defect: np.ndarray, missed: np.ndarray, refused: np.ndarray, *, settings: EvaluationSettings
 ) -> Castings | None:
     """The castings behind each count, bool (images,) each, and the intervals; None where castings are not known."""
     if not all(groups) or not len(groups):
@@ -17,7 +17,7 @@ def castings(
     names, member = np.unique(np.array(groups), return_inverse=True)
     columns = (np.ones(len(defect)), defect, ~defect, missed, refused)
     images, defects, good, misses, refusals = (np.bincount(member, column, len(names)) for column in columns)
-    draws = drawn(len(names), settings)
+    draws = resample(len(names), settings)
     return Castings(
         defective=int(np.sum(defects > 0)),
         good=int(np.sum(good > 0)),
@@ -29,7 +29,7 @@ def castings(
     )
 
 
-def drawn(castings: int, settings: Evaluation) -> np.ndarray:
+def resample(castings: int, settings: EvaluationSettings) -> np.ndarray:
     """How often each casting is drawn, int (resamples, castings): as many castings each time as there are."""
     generator = np.random.default_rng(settings.seed)
     return generator.multinomial(castings, np.full(castings, 1 / castings), size=settings.resamples)

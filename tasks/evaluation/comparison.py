@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.evaluation.costs import cost
 from tasks.evaluation.metrics import Prediction
-from tasks.settings.settings import Classes, Evaluation
+from tasks.settings.settings import Classes, EvaluationSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ class Pair(NamedTuple):
     champion: Prediction
 
 
-class Duel(NamedTuple):
+class PairedComparison(NamedTuple):
     """How two models compare by what their decisions cost on the same images."""
 
     images: int
@@ -56,7 +56,7 @@ class Duel(NamedTuple):
         return (self.dearer > self.cheaper and self.p < significance) or self.p_dearer < significance
 
 
-def duel(pairs: Sequence[Pair], classes: Classes, costs: Evaluation) -> Duel:
+def compare(pairs: Sequence[Pair], classes: Classes, costs: EvaluationSettings) -> PairedComparison:
     """Images of a casting are no independent evidence, so a casting counts once: for the model that cost less on it."""
     spent = [tuple(cost(one, classes, costs) for one in pair) for pair in pairs]
     known = all(pair.candidate.group for pair in pairs)
@@ -66,7 +66,7 @@ def duel(pairs: Sequence[Pair], classes: Classes, costs: Evaluation) -> Duel:
     least = 1e-9  # what sums of costs differ by rounding alone
     cheaper, dearer = (sum(sign * one > least for one in saved.values()) for sign in (1, -1))
     images = max(len(pairs), 1)
-    return Duel(
+    return PairedComparison(
         images=len(pairs), castings=len(saved) if known else None, cheaper=cheaper, dearer=dearer,
         candidate_cost=sum(one for one, _ in spent) / images, champion_cost=sum(one for _, one in spent) / images,
         p=exact_p(cheaper, dearer), p_dearer=flipped_p([-one for one in saved.values() if abs(one) > least]),

@@ -3,23 +3,23 @@
 from typing import TYPE_CHECKING
 
 from tasks.records.results import Costs
-from tasks.settings.settings import Classes, Evaluation
+from tasks.settings.settings import Classes, EvaluationSettings
 
 if TYPE_CHECKING:
     from tasks.evaluation.metrics import Prediction  # which counts by these costs
 
 
-def threshold(costs: Evaluation) -> float:
+def threshold(costs: EvaluationSettings) -> float:
     """The probability of a defect at which passing and rejecting are expected to cost the same."""
     return costs.false_reject_cost / (costs.escape_cost + costs.false_reject_cost)
 
 
-def review_band(costs: Evaluation) -> tuple[float, float]:
+def review_band(costs: EvaluationSettings) -> tuple[float, float]:
     """The probabilities between which a look costs less than passing and than rejecting are expected to."""
     return costs.review_cost / costs.escape_cost, 1 - costs.review_cost / costs.false_reject_cost
 
 
-def cost(one: "Prediction", classes: Classes, costs: Evaluation) -> float:
+def cost(one: "Prediction", classes: Classes, costs: EvaluationSettings) -> float:
     """What the decision about an image costs."""
     if one.decision == "review":
         return costs.review_cost
@@ -29,7 +29,9 @@ def cost(one: "Prediction", classes: Classes, costs: Evaluation) -> float:
     return 0.0 if defect else costs.false_reject_cost
 
 
-def mean_costs(costs: Evaluation, *, defects: int, good: int, escapes: int, rejects: int, reviews: int) -> Costs | None:
+def mean_costs(
+    costs: EvaluationSettings, *, defects: int, good: int, escapes: int, rejects: int, reviews: int
+) -> Costs | None:
     """Of each image, as it was decided and as three rules would that look at none; None without an image."""
     images = defects + good
     if not images:

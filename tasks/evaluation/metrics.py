@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.evaluation.bootstrap import castings
+from tasks.evaluation.bootstrap import casting_intervals
 from tasks.evaluation.costs import mean_costs, threshold
 from tasks.records.results import Interval, Score
-from tasks.settings.settings import Classes, Evaluation
+from tasks.settings.settings import Classes, EvaluationSettings
 
 
 class Prediction(NamedTuple):
@@ -29,7 +29,7 @@ class Prediction(NamedTuple):
     """The cause, and after a colon what there is to say about this image."""
 
 
-class Judged(NamedTuple):
+class DecidedCounts(NamedTuple):
     """Predictions as columns, bool (images,)."""
 
     defect: np.ndarray
@@ -39,11 +39,11 @@ class Judged(NamedTuple):
     """Good parts that it calls defective."""
 
 
-def score(predictions: Sequence[Prediction], classes: Classes, settings: Evaluation) -> Score:
+def score(predictions: Sequence[Prediction], classes: Classes, settings: EvaluationSettings) -> Score:
     """Counts and rates at the most likely class, beside the counts of the decisions; what cannot be computed is None."""
     defect = np.array([one.label == classes.defect for one in predictions], bool)
     probability = np.array([one.defect_probability for one in predictions], float)
-    judged = Judged(defect, defect & (probability < 0.5), ~defect & (probability >= 0.5))
+    judged = DecidedCounts(defect, defect & (probability < 0.5), ~defect & (probability >= 0.5))
     missed, rejected = int(judged.missed.sum()), int(judged.refused.sum())
     images, defects, good = len(defect), int(defect.sum()), int((~defect).sum())
     spent = decided_counts(predictions, classes)
@@ -70,7 +70,7 @@ def score(predictions: Sequence[Prediction], classes: Classes, settings: Evaluat
         missed_at_threshold=int(np.sum(defect & (probability < limit))),
         rejects_at_threshold=int(np.sum(~defect & (probability >= limit))),
         costs=mean_costs(settings, defects=defects, good=good, **spent),
-        castings=castings([one.group for one in predictions], *judged, settings=settings),
+        castings=casting_intervals([one.group for one in predictions], *judged, settings=settings),
     )
 
 

@@ -4,14 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tasks.evaluation.comparison import Pair, duel
+from tasks.evaluation.comparison import Pair, compare
 from tasks.records.results import MAX_DIFFERENCE, Exports, Rule, Score
-from tasks.settings.settings import Acceptance, Classes, Evaluation
+from tasks.settings.settings import AcceptanceSettings, Classes, EvaluationSettings
 
-ACCEPTED = 3  # rules of `accepted`, which stand first
+ACCEPTED = 3  # rules of `acceptance_rules`, which stand first
 
 
-class Rival(NamedTuple):
+class Champion(NamedTuple):
     """The model in use, as it judges today."""
 
     number: int
@@ -35,7 +35,7 @@ class Ruling(NamedTuple):
     rules: Sequence[Rule]
 
 
-def accepted(test: Score, acceptance: Acceptance) -> list[Rule]:
+def acceptance_rules(test: Score, acceptance: AcceptanceSettings) -> list[Rule]:
     """What the decisions on the test images must keep to, whatever is in use."""
     counted = (
         ("defects that escape", test.escapes_decided, test.defects, acceptance.max_escape_rate),
@@ -54,7 +54,7 @@ def accepted(test: Score, acceptance: Acceptance) -> list[Rule]:
     ]
 
 
-def exported(exports: Exports, acceptance: Acceptance) -> list[Rule]:
+def export_rules(exports: Exports, acceptance: AcceptanceSettings) -> list[Rule]:
     """Each format decides as the trained network, and is small and quick enough."""
     rules = []
     for name, one in exports.formats.items():
@@ -65,22 +65,24 @@ def exported(exports: Exports, acceptance: Acceptance) -> list[Rule]:
                 limit=f"none, probabilities by {MAX_DIFFERENCE:g}",
                 kept=one.alike,
             ),
-            limited(f"{name}, size", one.bytes / 1e6, acceptance.max_megabytes, "MB"),
-            limited(f"{name}, one image", one.milliseconds, acceptance.max_milliseconds, "ms"),
+            limit_rule(f"{name}, size", one.bytes / 1e6, acceptance.max_megabytes, "MB"),
+            limit_rule(f"{name}, one image", one.milliseconds, acceptance.max_milliseconds, "ms"),
         ]
     return rules
 
 
-def limited(name: str, figure: float, limit: float, unit: str) -> Rule:
+def limit_rule(name: str, figure: float, limit: float, unit: str) -> Rule:
     return Rule(name=name, figure=f"{figure:.1f} {unit}", limit=f"at most {limit:g} {unit}", kept=figure <= limit)
 
 
-def no_worse(rival: Rival, classes: Classes, costs: Evaluation, acceptance: Acceptance) -> list[Rule]:
+def no_worse(
+    rival: Champion, classes: Classes, costs: EvaluationSettings, acceptance: AcceptanceSettings
+) -> list[Rule]:
     """No origin may cost more beyond its noise."""
     by_origin: dict[str, list[Pair]] = defaultdict(list)
     for pair in rival.pairs:
         by_origin[pair.candidate.origin].append(pair)
-    found = {origin: duel(pairs, classes, costs) for origin, pairs in sorted(by_origin.items())}
+    found = {origin: compare(pairs, classes, costs) for origin, pairs in sorted(by_origin.items())}
     return [
         Rule(
             name=f"origin {origin} beside version {rival.number}",
@@ -92,14 +94,18 @@ def no_worse(rival: Rival, classes: Classes, costs: Evaluation, acceptance: Acce
     ]
 
 
-def ruled(
-    alone: Sequence[Rule], rival: Rival | None, classes: Classes, costs: Evaluation, acceptance: Acceptance
+def decide(
+    alone: Sequence[Rule],
+    rival: Champion | None,
+    classes: Classes,
+    costs: EvaluationSettings,
+    acceptance: AcceptanceSettings,
 ) -> Ruling:
     """The verdict. `alone` are the rules that the candidate is judged by whatever is in use; None: nothing is in use."""
-    if broken(alone):
-        return Ruling(False, told(broken(alone)), alone)
+    if broken_rules(alone):
+        return Ruling(False, summary(broken_rules(alone)), alone)
     if rival is None:
-        return Ruling(True, f"the first model, and it keeps to every limit: {told(alone[:ACCEPTED])}", alone)
+        return Ruling(True, f"the first model, and it keeps to every limit: {summary(alone[:ACCEPTED])}", alone)
     number = rival.number
     if rival.unusable:
         return Ruling(True, f"it keeps to every limit, and version {number} cannot be used: {rival.unusable}", alone)
@@ -109,9 +115,9 @@ def ruled(
         return Ruling(
             False, f"version {number} has learnt from every test image, so nothing tells which is better", alone
         )
-    found, origins = duel(rival.pairs, classes, costs), no_worse(rival, classes, costs, acceptance)
+    found, origins = compare(rival.pairs, classes, costs), no_worse(rival, classes, costs, acceptance)
     better, worse = found.better(acceptance.significance), found.worse(acceptance.significance)
-    new = bool(rival.unseen) and not worse and learnt_well(rival, classes, costs)
+    new = bool(rival.unseen) and not worse and why_promoted(rival, classes, costs)
     overall = Rule(
         name=f"beside version {number}",
         figure=found.told(),
@@ -122,8 +128,10 @@ def ruled(
     left_out = (
         f"; {rival.left_out:,} test images that version {number} learnt from are left out" if rival.left_out else ""
     )
-    if broken(origins):
-        return Ruling(False, f"dearer than version {number} beyond noise, {told(broken(origins))}{left_out}", rules)
+    if broken_rules(origins):
+        return Ruling(
+            False, f"dearer than version {number} beyond noise, {summary(broken_rules(origins))}{left_out}", rules
+        )
     if better:
         return Ruling(True, f"better than version {number}: it {found.told()}{left_out}", rules)
     if new:
@@ -136,7 +144,7 @@ def ruled(
     return Ruling(False, f"{how} version {number}: it {found.told()}{left_out}", rules)
 
 
-def refer_to_person(alone: Sequence[Rule], rival: Rival) -> Ruling:
+def refer_to_person(alone: Sequence[Rule], rival: Champion) -> Ruling:
     """Say that no comparison decides where the two models know different parts: being better on one tells nothing of the other."""
     shared = Rule(
         name=f"photographs of the source that version {rival.number} has learned from",
@@ -151,15 +159,15 @@ def refer_to_person(alone: Sequence[Rule], rival: Rival) -> Ruling:
     return Ruling(True, reason, [*alone, shared])
 
 
-def learnt_well(rival: Rival, classes: Classes, costs: Evaluation) -> bool:
+def why_promoted(rival: Champion, classes: Classes, costs: EvaluationSettings) -> bool:
     """Whether the candidate costs no more on the origins that it alone has learnt: if it does, it did not learn them."""
-    there = duel([pair for pair in rival.pairs if pair.candidate.origin in rival.unseen], classes, costs)
+    there = compare([pair for pair in rival.pairs if pair.candidate.origin in rival.unseen], classes, costs)
     return there.candidate_cost <= there.champion_cost
 
 
-def broken(rules: Iterable[Rule]) -> list[Rule]:
+def broken_rules(rules: Iterable[Rule]) -> list[Rule]:
     return [rule for rule in rules if not rule.kept]
 
 
-def told(rules: Iterable[Rule]) -> str:
+def summary(rules: Iterable[Rule]) -> str:
     return "; ".join(f"{rule.name} {rule.figure}, {rule.limit}" for rule in rules)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images.statistics import laplacian
-from tasks.storage.parallel import in_threads
+from tasks.storage.parallel import map_chunks_in_threads
 
 
 class Statistic(NamedTuple):
@@ -40,7 +40,9 @@ def appearance(pictures: np.ndarray) -> np.ndarray:
     """
     if not len(pictures):
         return np.empty((0, len(STATISTICS)))
-    found: list[np.ndarray] = in_threads(lambda some: list(appearance_of_few(np.stack(some))), list(pictures))
+    found: list[np.ndarray] = map_chunks_in_threads(
+        lambda some: list(appearance_of_few(np.stack(some))), list(pictures)
+    )
     return np.stack(found)
 
 

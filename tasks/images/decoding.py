@@ -115,7 +115,7 @@ def read(path: str | os.PathLike[str]) -> bytes | Decoded:
 
 def jpeg_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
     height, width, colors, _ = simplejpeg.decode_jpeg_header(content)
-    if problem := unwanted(width, height, colors, max_megapixels):
+    if problem := remove_padding(width, height, colors, max_megapixels):
         return problem
     refuse_costly_jpeg(content)
     pixels = simplejpeg.decode_jpeg(content, colorspace="GRAY", min_height=least.of(height), min_width=least.of(width))
@@ -125,7 +125,7 @@ def jpeg_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
 def png_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
     """Return the gray levels of a PNG. Raises for a wrong checksum or a missing end, which decoding alone passes."""
     image = Image.open(io.BytesIO(png_picture(content)), formats=["PNG"])
-    if problem := unwanted(image.width, image.height, image.mode, max_megapixels):
+    if problem := remove_padding(image.width, image.height, image.mode, max_megapixels):
         return problem
     gray = image.convert("L")
     factor = min(side // least.of(side) for side in image.size)
@@ -135,7 +135,7 @@ def png_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
 LEVELS = {"JPEG": jpeg_levels, "PNG": png_levels}
 
 
-def unwanted(width: int, height: int, mode: str, max_megapixels: float) -> Decoded | None:
+def remove_padding(width: int, height: int, mode: str, max_megapixels: float) -> Decoded | None:
     """Return the refusal of an image that should not be decoded; `mode` is Pillow's, or the color space of a JPEG."""
     if max(width, height) > MAX_SIDE:
         return Decoded(None, "side", f"{width} x {height} pixels, at most {MAX_SIDE:,} a side are read: cut it up")

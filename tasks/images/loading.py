@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tasks.images.decoding import SIGNATURES, WHOLE, Decoded, Least, decode, read, too_large
-from tasks.images.views import GLANCE, VIEWS, Sight, shape, square
-from tasks.records.rows import Row, place, shelf
+from tasks.images.views import GLANCE, VIEWS, NetworkInput, shape, square
+from tasks.records.rows import Row, images_root, stored_name
 from tasks.settings.errors import BadInput
 from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
-from tasks.storage.parallel import in_threads
-from tasks.storage.result_cache import MAX_BLOCK, kept
+from tasks.storage.parallel import map_chunks_in_threads
+from tasks.storage.result_cache import MAX_BLOCK, cached_map
 
 if TYPE_CHECKING:
     from tasks.images.strips import ImageViews
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
 MAX_MEGAPIXELS = 40.0  # of an image that nobody has validated
 
 
-class Sights(NamedTuple):
+class InputBatch(NamedTuple):
     """Many images as a network sees them."""
 
     levels: np.ndarray
     """uint8 (images, height, width, planes)."""
     residuals: np.ndarray
-    """float64 (images,), as of `Sight`; NaN where the view shows nothing, and levels are 0."""
+    """float64 (images,), as of `NetworkInput`; NaN where the view shows nothing, and levels are 0."""
     glances: np.ndarray
     """uint8 (images, 75, 75): the whole pictures, whatever the network sees of them."""
 
 
-def sights(images: Sequence[Row], view: ViewName, size: int, places: Places) -> Sights:
+def load_inputs(images: Sequence[Row], view: ViewName, size: int, places: Places) -> InputBatch:
     """Stored images by a view, in order. Raises BadInput when one cannot be read."""
     if view == "raw":
         levels = squares(images, size, places)
         glances = levels if size == GLANCE else squares(images, GLANCE, places, enough(view, size))
-        return Sights(levels[..., None], np.zeros(len(images)), glances)
+        return InputBatch(levels[..., None], np.zeros(len(images)), glances)
     from tasks.images.strips import image_views  # late: it needs SciPy
 
-    found = Sights(
+    found = InputBatch(
         np.zeros((len(images), *shape(view, size)), np.uint8),
         np.zeros(len(images)),
         np.zeros((len(images), GLANCE, GLANCE), np.uint8),
@@ -51,7 +51,7 @@ def sights(images: Sequence[Row], view: ViewName, size: int, places: Places) -> 
     waiting = image_views(images, places)
     for start in range(0, len(images), MAX_BLOCK):
         some = list(islice(waiting, MAX_BLOCK))
-        for number, (views, seen) in enumerate(zip(some, in_threads(details_of, some), strict=True), start):
+        for number, (views, seen) in enumerate(zip(some, map_chunks_in_threads(details_of, some), strict=True), start):
             found.glances[number] = views.glance
             found.residuals[number], found.levels[number] = seen
     return found
@@ -71,18 +71,18 @@ def squares(images: Sequence[Row], size: int, places: Places, least: Least | Non
     A JPEG is decoded no larger than need be, or as `least` says.
     """
     least = least or enough("raw", size)
-    root = Path(shelf(places))
+    root = Path(images_root(places))
 
     def made(names: Sequence[str]) -> np.ndarray:
         return load([root / name for name in names], size, least)
 
-    names = np.array([place(image) for image in images], object)
+    names = np.array([stored_name(image) for image in images], object)
     small = np.array([min(image.width, image.height) < 2 * size for image in images], bool)
     array = np.empty((len(images), size, size), np.uint8)
     if small.any():  # to keep these would save no time
         array[small] = made(names[small])
     kind, version = f"square {size} of {least}", code_digest(Path(__file__))
-    large = kept(
+    large = cached_map(
         kind, version, names[~small], lambda some: [one.tobytes() for one in made(some)], places, block=MAX_BLOCK
     )
     for number, value in zip(np.flatnonzero(~small), large, strict=True):
@@ -101,7 +101,7 @@ def load(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
     def squared(some: Sequence[Path]) -> list[np.ndarray]:
         return [square(readable(path, least), size) for path in some]
 
-    levels: list[np.ndarray] = in_threads(squared, paths) if paths else []
+    levels: list[np.ndarray] = map_chunks_in_threads(squared, paths) if paths else []
     return np.stack(levels) if levels else np.empty((0, size, size), np.uint8)
 
 
@@ -110,18 +110,18 @@ def readable(path: Path, least: Least) -> np.ndarray:
     try:
         content = read(path)
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {told(error)}") from error
+        raise BadInput(f"{path} cannot be read: {describe_error(error)}") from error
     found = content if isinstance(content, Decoded) else decode(content, path.suffix, float("inf"), least)
     if found.pixels is None:
         raise BadInput(f"{path} cannot be read: {found.reason}")
     return found.pixels
 
 
-class Seen(NamedTuple):
+class Readable(NamedTuple):
     """A file that nobody has validated, as a network sees it."""
 
     sha256: str
-    sight: Sight | None
+    sight: NetworkInput | None
     """None where the view shows nothing."""
     glance: np.ndarray
     """The whole picture, uint8 (75, 75)."""
@@ -129,7 +129,7 @@ class Seen(NamedTuple):
     """Width and height of the photograph, in pixels."""
 
 
-class Unseen(NamedTuple):
+class Unreadable(NamedTuple):
     """A file that cannot be read as an image, and why."""
 
     sha256: str | None
@@ -137,53 +137,57 @@ class Unseen(NamedTuple):
     reason: str
 
 
-def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Seen | Unseen]:
+def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Readable | Unreadable]:
     """Each file, in the order of `paths`."""
 
-    def look(some: Sequence[Path]) -> list[Seen | Unseen]:
+    def look(some: Sequence[Path]) -> list[Readable | Unreadable]:
         return [see(path, view, size) for path in some]
 
-    return in_threads(look, paths) if paths else []
+    return map_chunks_in_threads(look, paths) if paths else []
 
 
-def see(path: Path, view: ViewName, size: int) -> Seen | Unseen:
+def see(path: Path, view: ViewName, size: int) -> Readable | Unreadable:
     """Return one of them. A file that is too large is not read."""
     try:
         content = read(path)
     except OSError as error:
-        return Unseen(None, told(error))
+        return Unreadable(None, describe_error(error))
     return (
-        Unseen(None, content.reason) if isinstance(content, Decoded) else see_content(content, path.suffix, view, size)
+        Unreadable(None, content.reason)
+        if isinstance(content, Decoded)
+        else see_content(content, path.suffix, view, size)
     )
 
 
-def see_all_contents(images: Sequence[object], view: ViewName, size: int) -> list[Seen | Unseen]:
+def see_all_contents(images: Sequence[object], view: ViewName, size: int) -> list[Readable | Unreadable]:
     """Return each image that comes as bytes, in order."""
 
-    def look(some: Sequence[object]) -> list[Seen | Unseen]:
+    def look(some: Sequence[object]) -> list[Readable | Unreadable]:
         return [see_sent(image, view, size) for image in some]
 
-    return in_threads(look, images) if images else []
+    return map_chunks_in_threads(look, images) if images else []
 
 
-def see_sent(image: object, view: ViewName, size: int) -> Seen | Unseen:
+def see_sent(image: object, view: ViewName, size: int) -> Readable | Unreadable:
     """Return one of them: a PNG where it begins like one, else taken for a JPEG."""
     if not isinstance(image, bytes | bytearray | memoryview):
-        return Unseen(None, f"{type(image).__name__} was sent, expected the bytes of a JPEG or PNG file")
+        return Unreadable(None, f"{type(image).__name__} was sent, expected the bytes of a JPEG or PNG file")
     if problem := too_large(len(image)):
-        return Unseen(None, problem.reason)
+        return Unreadable(None, problem.reason)
     content = bytes(image)
     return see_content(content, ".png" if content.startswith(SIGNATURES["PNG"][:4]) else ".jpeg", view, size)
 
 
-def see_content(content: bytes, suffix: str, view: ViewName, size: int) -> Seen | Unseen:
+def see_content(content: bytes, suffix: str, view: ViewName, size: int) -> Readable | Unreadable:
     """Return an image that is in memory."""
     sha256 = hashlib.sha256(content).hexdigest()
     found = decode(content, suffix, MAX_MEGAPIXELS, enough(view, size))
     if found.pixels is None:
-        return Unseen(sha256, found.reason)
-    return Seen(sha256, VIEWS[view].see(found.pixels, size), square(found.pixels, GLANCE), (found.width, found.height))
+        return Unreadable(sha256, found.reason)
+    return Readable(
+        sha256, VIEWS[view].see(found.pixels, size), square(found.pixels, GLANCE), (found.width, found.height)
+    )
 
 
-def told(error: OSError) -> str:
+def describe_error(error: OSError) -> str:
     return error.strerror or str(error)

@@ -11,19 +11,19 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images.decoding import NO_MEMORY, READ_AT_ONCE, UPRIGHT, Decoded, Least, decode, orientation, read
-from tasks.records.rows import shelf
+from tasks.records.rows import images_root
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
-from tasks.storage.parallel import in_threads
-from tasks.storage.result_cache import MAX_BLOCK, kept
+from tasks.storage.parallel import map_chunks_in_threads
+from tasks.storage.result_cache import MAX_BLOCK, cached_map
 
 QUARTER = Least(share=0.25)
 MEASURED_AT_ONCE = 96_000  # pixels: fewer cost more calls, and more leave the processor's cache
 EXACT = 2**24  # whole numbers from here on are rounded in float32
 
 
-class View(NamedTuple):
+class FileView(NamedTuple):
     """What the quarter-size view shows, in grey levels of 255."""
 
     brightness: float
@@ -36,7 +36,7 @@ class View(NamedTuple):
     """Root mean square of the Laplacian of four neighbours."""
 
 
-class Look(NamedTuple):
+class ImageStats(NamedTuple):
     """A file that was looked at: with a code and a reason it is no image."""
 
     code: str = ""
@@ -46,25 +46,25 @@ class Look(NamedTuple):
     orientation: int = UPRIGHT
     """Of Exif."""
     brightness: float = 0.0
-    """This and the rest as in `View`."""
+    """This and the rest as in `FileView`."""
     deviation: float = 0.0
     border: float = 0.0
     sharpness: float = 0.0
 
 
-NO_VIEW = View(0.0, 0.0, 0.0, 0.0)
+NO_VIEW = FileView(0.0, 0.0, 0.0, 0.0)
 
 
-def looks(names: Iterable[str], max_megapixels: float, places: Places) -> Iterator[Look]:
+def measure_files(names: Iterable[str], max_megapixels: float, places: Places) -> Iterator[ImageStats]:
     """A look at each file of these names on the shelf, in order; at a content that was seen before, none is taken again."""
-    root = shelf(places)
+    root = images_root(places)
 
     def make(unknown: list[str]) -> list[bytes]:
-        return [json.dumps(one).encode() for one in look(root, unknown, max_megapixels)]
+        return [json.dumps(one).encode() for one in measure_file(root, unknown, max_megapixels)]
 
     version = f"{code_digest(Path(__file__))} {max_megapixels}"
-    values = kept("look", version, names, make, places, block=MAX_BLOCK, lasting=is_about_the_file)
-    return (Look(*json.loads(value)) for value in values)
+    values = cached_map("look", version, names, make, places, block=MAX_BLOCK, lasting=is_about_the_file)
+    return (ImageStats(*json.loads(value)) for value in values)
 
 
 def is_about_the_file(value: bytes) -> bool:
@@ -72,16 +72,18 @@ def is_about_the_file(value: bytes) -> bool:
     return json.loads(value)[0] != NO_MEMORY
 
 
-def look(root: str, names: Sequence[str], max_megapixels: float) -> list[Look]:
+def measure_file(root: str, names: Sequence[str], max_megapixels: float) -> list[ImageStats]:
     """A look at each of the files `names`, as `manifest.place` gives them, below `root`.
 
     Only decoding is left to threads. NumPy gives Python's lock away in each of its many short steps, and two threads that
     pass it to and fro take longer than one alone.
     """
-    opened = in_threads(lambda some: open_images(some, max_megapixels), [f"{root}/{name}" for name in names])
+    opened = map_chunks_in_threads(lambda some: open_images(some, max_megapixels), [f"{root}/{name}" for name in names])
     views = iter(measure([decoded.pixels for decoded, _ in opened if decoded.pixels is not None]))
     return [
-        Look(one.code, one.reason, one.width, one.height, turned, *(NO_VIEW if one.pixels is None else next(views)))
+        ImageStats(
+            one.code, one.reason, one.width, one.height, turned, *(NO_VIEW if one.pixels is None else next(views))
+        )
         for one, turned in opened
     ]
 
@@ -117,9 +119,9 @@ def open_image(path: str, content: bytes | Decoded, max_megapixels: float) -> tu
     return decoded, UPRIGHT
 
 
-def measure(views: Sequence[np.ndarray]) -> list[View]:
+def measure(views: Sequence[np.ndarray]) -> list[FileView]:
     """The numbers of each view, uint8 (height, width). Views of one size are worked out together, which takes half the time."""
-    measured: dict[int, View] = {}
+    measured: dict[int, FileView] = {}
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for number, view in enumerate(views):
         by_shape[view.shape].append(number)
@@ -131,7 +133,7 @@ def measure(views: Sequence[np.ndarray]) -> list[View]:
     return [measured[number] for number in range(len(views))]
 
 
-def measure_equal(views: np.ndarray) -> list[View]:
+def measure_equal(views: np.ndarray) -> list[FileView]:
     """The numbers of views of one size, uint8 (views, height, width).
 
     Whole numbers are summed, so that the results are equal on every machine: those of a row in float32, the rows in float64.
@@ -152,7 +154,7 @@ def measure_equal(views: np.ndarray) -> list[View]:
         (total - inside) / (size - inner),
         np.sqrt(squares(laplacian(levels)) / max(1, (height - 2) * (width - 2))),
     )
-    return [View(*row) for row in np.stack(numbers, axis=1).round(3).tolist()]
+    return [FileView(*row) for row in np.stack(numbers, axis=1).round(3).tolist()]
 
 
 def squares(values: np.ndarray) -> np.ndarray:

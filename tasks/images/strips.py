@@ -17,12 +17,12 @@ from tasks.images import rings
 from tasks.images.decoding import decode
 from tasks.images.ellipses import Ellipse
 from tasks.images.views import GLANCE, square
-from tasks.records.rows import Row, place, shelf
+from tasks.records.rows import Row, images_root, stored_name
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
-from tasks.storage.parallel import processors
-from tasks.storage.result_cache import MAX_BLOCK, kept
+from tasks.storage.parallel import count_processors
+from tasks.storage.result_cache import MAX_BLOCK, cached_map
 
 FEW = 200  # images are done sooner than other processes have started
 HEAD = np.dtype((np.float32, 13))  # two ellipses of six numbers, and the residual
@@ -55,16 +55,20 @@ def image_views(images: Sequence[Row], places: Places) -> Iterator[ImageViews]:
         pools: list[ProcessPoolExecutor] = []
 
         def make(names: list[str]) -> list[bytes]:
-            work = partial(make_views, shelf(places))
-            if len(names) < FEW or processors() == 1:
+            work = partial(make_views, images_root(places))
+            if len(names) < FEW or count_processors() == 1:
                 return list(map(work, names))
             if not pools:  # spawned: a copy of this process would hold the locks of its threads for ever
-                pool = ProcessPoolExecutor(processors(), mp_context=get_context("spawn"), initializer=leave_with_parent)
+                pool = ProcessPoolExecutor(
+                    count_processors(), mp_context=get_context("spawn"), initializer=leave_with_parent
+                )
                 pools.append(stack.enter_context(pool))
             return list(pools[0].map(work, names, chunksize=4))
 
-        for value in kept("strip", code_digest(Path(__file__)), map(place, images), make, places, block=MAX_BLOCK):
-            yield unpacked(value)
+        for value in cached_map(
+            "strip", code_digest(Path(__file__)), map(stored_name, images), make, places, block=MAX_BLOCK
+        ):
+            yield unpack(value)
 
 
 def leave_with_parent() -> None:
@@ -90,10 +94,10 @@ def make_views(root: str, name: str) -> bytes:
         raise BadInput(f"{path} cannot be read: {found.reason}")
     ring = rings.find(found.pixels)
     strip = Strip(ring, rings.unwrap(found.pixels, ring)) if ring else None
-    return packed(ImageViews(square(found.pixels, GLANCE), strip))
+    return pack(ImageViews(square(found.pixels, GLANCE), strip))
 
 
-def packed(views: ImageViews) -> bytes:
+def pack(views: ImageViews) -> bytes:
     """Return the views as bytes: the glance, then the ring's numbers and its levels where there is one."""
     glance = views.glance.tobytes()
     if views.strip is None:
@@ -103,8 +107,8 @@ def packed(views: ImageViews) -> bytes:
     return glance + np.array([*ellipses, ring.residual], np.float32).tobytes() + levels.tobytes()
 
 
-def unpacked(value: bytes) -> ImageViews:
-    """Return the views that `packed` wrote."""
+def unpack(value: bytes) -> ImageViews:
+    """Return the views that `pack` wrote."""
     glance, rest = np.frombuffer(value[: GLANCE**2], np.uint8).reshape(GLANCE, GLANCE), value[GLANCE**2 :]
     if not rest:
         return ImageViews(glance, None)

@@ -13,7 +13,7 @@ RING_SHAPE = (96, 512, 2)  # of `rings.detail`
 GLANCE = 75  # pixels a side of the whole picture, whatever the network sees
 
 
-class Sight(NamedTuple):
+class NetworkInput(NamedTuple):
     """An image as a network sees it."""
 
     levels: np.ndarray
@@ -25,7 +25,7 @@ class Sight(NamedTuple):
 class View(NamedTuple):
     """How an image is turned into what a network sees."""
 
-    see: Callable[[np.ndarray, int], Sight | None]
+    see: Callable[[np.ndarray, int], NetworkInput | None]
     """Takes gray levels uint8 (height, width) and a size; returns None where the image does not show what the view needs."""
     shape: Callable[[int], tuple[int, int, int]]
     """Returns height, width and planes for a size."""
@@ -44,9 +44,9 @@ def describe(view: ViewName, size: int) -> str:
     return VIEWS[view].words(size)
 
 
-def raw(pixels: np.ndarray, size: int) -> Sight:
+def raw(pixels: np.ndarray, size: int) -> NetworkInput:
     """Grey levels uint8 (height, width) as one plane (size, size, 1)."""
-    return Sight(square(pixels, size)[..., None])
+    return NetworkInput(square(pixels, size)[..., None])
 
 
 def square(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -58,12 +58,12 @@ def square(pixels: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((size, size), filtered))
 
 
-def ring(pixels: np.ndarray, size: int) -> Sight | None:
+def ring(pixels: np.ndarray, size: int) -> NetworkInput | None:
     """The detail of the ring in grey levels uint8 (height, width), unwrapped: (96, 512, 2); None where none is found."""
     from tasks.images import rings  # late: it needs SciPy, and `raw` does not
 
     found = rings.find(pixels)
-    return Sight(rings.detail(rings.unwrap(pixels, found)[None])[0], found.residual) if found else None
+    return NetworkInput(rings.detail(rings.unwrap(pixels, found)[None])[0], found.residual) if found else None
 
 
 VIEWS: dict[ViewName, View] = {

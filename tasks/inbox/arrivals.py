@@ -11,23 +11,23 @@ from tasks.records.results import Arrival
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import say
-from tasks.settings.settings import Classes, Fetch, Places
+from tasks.settings.settings import Classes, FetchSettings, Places
 from tasks.sources.folder import (
     DataRoot,
-    Labelled,
+    LabeledFile,
     is_image,
-    labelled,
+    labeled_files,
     left_out,
     listing_digest,
     look_through,
     other_formats,
-    shortened,
+    shorten,
     small_enough,
-    usable,
+    usable_files,
     walk,
 )
-from tasks.sources.names import Listing, composed, folded, name_fault
-from tasks.storage.digest_cache import digests, state_of, unchanged
+from tasks.sources.names import Listing, casefold_name, compose, name_fault
+from tasks.storage.digest_cache import file_digests, state_of, unchanged
 
 UNLABELLED = "unlabelled"
 INBOX = "inbox"  # origin of class folders that lie directly in the inbox
@@ -40,7 +40,7 @@ class Folder(NamedTuple):
     path: Path
 
 
-def arrivals(fetch: Fetch, places: Places) -> tuple[Arrival, ...]:
+def find_arrivals(fetch: FetchSettings, places: Places) -> tuple[Arrival, ...]:
     """What the settings name, or else what lies in the inbox, identified by its content. Raises BadInput as the functions below.
 
     Files that are still being written are left for the next run, and an arrival that has no others is left out.
@@ -51,21 +51,21 @@ def arrivals(fetch: Fetch, places: Places) -> tuple[Arrival, ...]:
         folders = given_folders([path.expanduser().absolute() for path in fetch.arrivals], fetch.classes)
     listed = {folder: usable_names(folder.path, fetch.classes) for folder in folders}
     paths = [f"{folder.path}/{name}" for folder, names in listed.items() for name in names]
-    whole = settled(paths, fetch.settle_seconds, places)
+    whole = settled_files(paths, fetch.settle_seconds, places)
     found = [arrival(folder, names, whole, places) for folder, names in listed.items()]
     return tuple(one for one in found if one.names)
 
 
 def usable_names(folder: Path, classes: Classes) -> list[str]:
     """Return the files of an arrival that can be learned from. Name the others, except those named when the folder was found."""
-    listing = usable(folder, Listing(walk(folder), []))
+    listing = usable_files(folder, Listing(walk(folder), []))
     names, large = small_enough(folder, [file.name for file in files(listing.names, classes)])
     tell([*listing.faults, *large])
     return names
 
 
 def tell(faults: Sequence[str]) -> None:
-    for fault in shortened(faults):
+    for fault in shorten(faults):
         say(f"arrivals: left out: {fault}")
 
 
@@ -83,7 +83,7 @@ def arrival(folder: Folder, names: list[str], whole: set[str], places: Places) -
     )
 
 
-def settled(paths: Sequence[str], seconds: float, places: Places) -> set[str]:
+def settled_files(paths: Sequence[str], seconds: float, places: Places) -> set[str]:
     """Return those of `paths` (absolute) that are the same at two looks, `seconds` apart. Waits once, and only for files that are new.
 
     A file that an earlier look read, and that is as it was then, has had both looks. No clock decides: that of a camera, of a
@@ -105,7 +105,7 @@ def identity(folder: Path, names: Sequence[str], places: Places) -> str:
 
 def contents(folder: Path, names: Sequence[str], places: Places) -> list[tuple[str, str]]:
     """Name and sha256 of each file. Raises BadInput if one is gone or cannot be read."""
-    found = digests([f"{folder}/{name}" for name in names], places)
+    found = file_digests([f"{folder}/{name}" for name in names], places)
     if gone := [name for name, sha256 in zip(names, found, strict=True) if sha256 is None]:
         raise BadInput(
             f"{folder / gone[0]} vanished while it was read, or may not be read: start again when {folder.name} is complete"
@@ -113,9 +113,9 @@ def contents(folder: Path, names: Sequence[str], places: Places) -> list[tuple[s
     return [(name, sha256) for name, sha256 in zip(names, found, strict=True) if sha256]
 
 
-def files(names: Iterable[str], classes: Classes) -> list[Labelled]:
+def files(names: Iterable[str], classes: Classes) -> list[LabeledFile]:
     """Those files of an arrival that lie in its class folders, sorted by name."""
-    return labelled(names, DataRoot("", ()), classes)[0]
+    return labeled_files(names, DataRoot("", ()), classes)[0]
 
 
 def arrival_folders(inbox: Path, classes: Classes) -> list[Folder]:
@@ -159,7 +159,7 @@ def _batch(top: Path, name: str, classes: Classes, depth: int) -> str | None:
     """The folder, at most `depth` below `top`, in whose class folder the file `name` lies; None if it has no label and needs none."""
     folders = name.split("/")[:-1]
     for level, folder in enumerate(folders[: depth + 1]):
-        if composed(folder) in (classes.defect, classes.good):
+        if compose(folder) in (classes.defect, classes.good):
             return "/".join(folders[:level])
         if folder == UNLABELLED:
             return None
@@ -172,12 +172,12 @@ def _batch(top: Path, name: str, classes: Classes, depth: int) -> str | None:
 
 
 def _distinct(arrivals: list[Folder]) -> list[Folder]:
-    """`arrivals`, if no two have one origin and none is called as the source is. Raises BadInput."""
+    """`find_arrivals`, if no two have one origin and none is called as the source is. Raises BadInput."""
     paths = {rows.BASE: "the source"}
     for origin, path in arrivals:
-        if folded(origin) in paths:
+        if casefold_name(origin) in paths:
             raise BadInput(
-                f"two origins are called {origin!r}: {paths[folded(origin)]} and {path}. Rename one of the folders"
+                f"two origins are called {origin!r}: {paths[casefold_name(origin)]} and {path}. Rename one of the folders"
             )
-        paths[folded(origin)] = str(path)
+        paths[casefold_name(origin)] = str(path)
     return arrivals

@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.dataset.corrections import believed, corrections
-from tasks.dataset.labels import CONFLICT, EXCLUDED, label_change, label_change_summary, mend
-from tasks.inbox.arrivals import arrivals, contents, files
+from tasks.dataset.corrections import find_corrections, load_corrections
+from tasks.dataset.labels import CONFLICT, EXCLUDED, apply_corrections, label_change, label_change_summary
+from tasks.inbox.arrivals import contents, files, find_arrivals
 from tasks.pipeline.last_run import last_run, section_of
 from tasks.records.results import Arrival, Source
 from tasks.records.rows import BASE, Entry
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
-from tasks.settings.settings import Fetch, Places
+from tasks.settings.settings import FetchSettings, Places
 from tasks.sources.locate import locate
 from tasks.storage.files import digest_of
 from tasks.storage.tables import columns, read_state, write_rows
@@ -40,7 +40,7 @@ class Used(NamedTuple):
     """sha256 of what it looked at and put aside for what it shows."""
 
 
-class Fresh(NamedTuple):
+class NewImage(NamedTuple):
     """A labelled image that no run has used."""
 
     origin: str
@@ -55,7 +55,7 @@ class News(NamedTuple):
     source: Source
     another_source: bool
     """The source is not the one of the last successful run."""
-    images: tuple[Fresh, ...]
+    images: tuple[NewImage, ...]
     since: float | None
     """When the oldest of the images began to wait, by the clock of now, in seconds since 1970; None where there are none."""
 
@@ -77,7 +77,7 @@ class News(NamedTuple):
         return None
 
 
-def news(fetch: Fetch, places: Places) -> News:
+def news(fetch: FetchSettings, places: Places) -> News:
     """What has come. Notes how long each image has waited. Raises BadInput for whatever of it the user can mend, as a run would."""
     used = last_used(places)
     source = locate(fetch, places)
@@ -97,17 +97,17 @@ class Waiting(NamedTuple):
     """Time of the last look, in seconds since 1970, by the clock of that moment."""
 
 
-def waiting(images: Sequence[Fresh], now: float, places: Places) -> list[Waiting]:
+def waiting(images: Sequence[NewImage], now: float, places: Places) -> list[Waiting]:
     """Return how long each of the images has waited, and keep that for the next look in `data/waiting.csv`, where there is `data`."""
     path = places.data.absolute() / WAITING
     earlier = {row.sha256: row for row in read_state(path, Waiting) if math.isfinite(row.waited + row.looked)}
-    rows = [Waiting(image.sha256, waited(image, earlier.get(image.sha256), now), now) for image in images]
+    rows = [Waiting(image.sha256, seconds_waiting(image, earlier.get(image.sha256), now), now) for image in images]
     if (rows or earlier) and places.data.is_dir():
         write_rows(path, (row._asdict() for row in rows), Waiting._fields)
     return rows
 
 
-def waited(image: Fresh, earlier: Waiting | None, now: float) -> float:
+def seconds_waiting(image: NewImage, earlier: Waiting | None, now: float) -> float:
     """Return the seconds that an image has waited.
 
     The first look counts from when the file was put there: the newest of its times that does not lie ahead of `now`.
@@ -121,15 +121,15 @@ def waited(image: Fresh, earlier: Waiting | None, now: float) -> float:
     return now - max((changed for changed in (there.st_mtime, there.st_ctime) if changed <= now), default=now)
 
 
-def fresh(fetch: Fetch, used: Used, places: Places) -> tuple[Fresh, ...]:
+def fresh(fetch: FetchSettings, used: Used, places: Places) -> tuple[NewImage, ...]:
     """What a run would take in and none has used, with the labels that the corrections give; of equal contents the first.
 
     Says which images came with another label than an earlier one of equal content: that holds until a correction decides.
     """
-    there = {arrival.origin: arrival for arrival in arrivals(fetch, places)}
+    there = {arrival.origin: arrival for arrival in find_arrivals(fetch, places)}
     listed = [entry for arrival in there.values() for entry in entries(arrival, fetch, places)]
-    wanted = believed(corrections(fetch.classes, places), fetch.classes)
-    mended = mend([*used.source_images, *listed], wanted).entries
+    wanted = load_corrections(find_corrections(fetch.classes, places), fetch.classes)
+    mended = apply_corrections([*used.source_images, *listed], wanted).entries
     leaders = {entry.sha256: entry for entry in reversed(mended)}  # the first decides, as in a run
     arrived = [entry for entry in mended if entry.origin != BASE]
     agreeing = [entry for entry in arrived if entry.label == leaders[entry.sha256].label]
@@ -137,14 +137,14 @@ def fresh(fetch: Fetch, used: Used, places: Places) -> tuple[Fresh, ...]:
     if changes := {entry.sha256: label_change(entry, leader) for entry, leader in others}:
         say(f"news: {label_change_summary(list(changes.values()))}")
     found = {
-        entry.sha256: Fresh(entry.origin, there[entry.origin].path / entry.path, entry.sha256, entry.label)
+        entry.sha256: NewImage(entry.origin, there[entry.origin].path / entry.path, entry.sha256, entry.label)
         for entry in reversed(agreeing)
         if (entry.sha256, entry.label) not in used.images and entry.sha256 not in used.refused
     }
     return tuple(found.values())
 
 
-def entries(arrival: Arrival, fetch: Fetch, places: Places) -> list[Entry]:
+def entries(arrival: Arrival, fetch: FetchSettings, places: Places) -> list[Entry]:
     """The files of an arrival, by their names in its folder."""
     taken = files(arrival.names, fetch.classes)
     read = contents(arrival.path, [file.name for file in taken], places)
@@ -177,7 +177,7 @@ def used_by(run: Path) -> Used:
     )
 
 
-def unused(splits: Path, places: Places) -> int:
+def not_yet_used(splits: Path, places: Places) -> int:
     """Images of a table of splits that the last successful run did not use."""
     return len(set(columns(splits, "sha256", "label")) - last_used(places).images)
 
@@ -204,17 +204,17 @@ class Announcement(NamedTuple):
             return False
 
 
-def announced(places: Places) -> list[Announcement]:
+def read_announcements(places: Places) -> list[Announcement]:
     """All news that were told from these places, the newest last."""
     return [one for one in read_state(places.data.absolute() / ANNOUNCED, Announcement) if one.is_sound]
 
 
-def told(found: News, places: Places) -> list[Announcement]:
+def announcements_of(found: News, places: Places) -> list[Announcement]:
     """The announcements of these very news, the newest last."""
-    return [one for one in announced(places) if one.digest == found.digest]
+    return [one for one in read_announcements(places) if one.digest == found.digest]
 
 
-def again_from(earlier: Sequence[Announcement]) -> datetime:
+def retry_after(earlier: Sequence[Announcement]) -> datetime:
     """From when on news that were told so often are told again, if no run has used them; each time it takes twice as long."""
     grace = GRACE * 2 ** min(len(earlier) - 1, DOUBLINGS)
     return earlier[-1].time + grace
@@ -225,13 +225,13 @@ def rests_until(earlier: Sequence[Announcement], now: datetime) -> datetime | No
 
     An announcement whose time lies ahead was made before the clock was set back. It postpones nothing.
     """
-    if not earlier or now < earlier[-1].time or now >= again_from(earlier):
+    if not earlier or now < earlier[-1].time or now >= retry_after(earlier):
         return None
-    return again_from(earlier)
+    return retry_after(earlier)
 
 
 def remember(found: News, why: str, places: Places) -> None:
     """Notes that these news were told."""
     this = Announcement(found.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
-    rows = [one._asdict() for one in (*announced(places), this)]
+    rows = [one._asdict() for one in (*read_announcements(places), this)]
     write_rows(places.data.absolute() / ANNOUNCED, rows, Announcement._fields)

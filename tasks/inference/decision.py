@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tasks.images.appearance import remark
 from tasks.images.views import NO_RING
 from tasks.inference.calibration import probability
-from tasks.inference.out_of_distribution import Known, distances
+from tasks.inference.out_of_distribution import FeatureGaussian, distances
 from tasks.settings.errors import BadInput
 from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Classes
@@ -58,9 +58,9 @@ class Decision(BaseModel):
     """Divisor of margins, so that probabilities mean what they say."""
     review_band: tuple[float, float] | None = None
     """Probabilities between these go to a person; None: no such band is known."""
-    appearance: Known | None = None
+    appearance: FeatureGaussian | None = None
     """How the known pictures look; None where too few castings are known."""
-    features: Known | None = None
+    features: FeatureGaussian | None = None
     """What the network sees in the known images."""
     max_residual: float | None = None
     """A ring that fits worse than this share of its radius is not judged; None where there are no rings."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from tasks.inference import runtimes
 from tasks.inference.decision import Decision, Evidence, Verdict
-from tasks.inference.forward import look
+from tasks.inference.forward import forward
 from tasks.storage.code_version import ROOT
 
 LEVELS = "levels.npy"
@@ -27,7 +27,7 @@ WARM, TIMED = 3, 20  # calls
 GROUPS = (("litert",), ("keras", "savedmodel"))  # LiteRT by itself, as where no TensorFlow is installed
 
 
-class Said(NamedTuple):
+class Outputs(NamedTuple):
     """What one format says of the images."""
 
     margins: np.ndarray
@@ -45,21 +45,21 @@ class FormatLoaders(NamedTuple):
     room: Path
     processes: Sequence["subprocess.Popen[str]"]
 
-    def ask(self, levels: np.ndarray) -> dict[str, Said]:
+    def ask(self, levels: np.ndarray) -> dict[str, Outputs]:
         """Return what each format in the folder says of levels uint8 (images, height, width, planes).
 
         One process is asked after the other, so that none makes another slow. Raises RuntimeError where a format cannot be loaded.
         """
         np.save(self.room / LEVELS, levels)
-        said: dict[str, Said] = {}
+        said: dict[str, Outputs] = {}
         for process, names in zip(self.processes, GROUPS, strict=True):
             _, errors = process.communicate("begin\n")
             if process.returncode:
                 raise RuntimeError(f"the exports in {self.folder} cannot be loaded again: {errors.strip()}")
             with np.load(answers_of(self.room, names)) as found:
                 for name in names:
-                    margins, features, milliseconds = (found[f"{name} {part}"] for part in Said._fields)
-                    said[name] = Said(margins, features, float(milliseconds))
+                    margins, features, milliseconds = (found[f"{name} {part}"] for part in Outputs._fields)
+                    said[name] = Outputs(margins, features, float(milliseconds))
         return said
 
 
@@ -96,7 +96,7 @@ def answers_of(room: Path, names: Sequence[str]) -> Path:
     return room / f"{'-'.join(names)}.npz"
 
 
-def verdicts(said: Said, residuals: np.ndarray, appearances: np.ndarray, decision: Decision) -> list[Verdict]:
+def verdicts(said: Outputs, residuals: np.ndarray, appearances: np.ndarray, decision: Decision) -> list[Verdict]:
     """What is decided about each image by what a format says of it; residuals and appearances as of `Evidence`."""
     seen = zip(said.margins.tolist(), said.features, appearances, residuals.tolist(), strict=True)
     return decision.judge([Evidence(*one) for one in seen])
@@ -111,7 +111,7 @@ def main() -> None:
     seen = np.load(levels, mmap_mode="r")
     for name in names:
         network = runtimes.load(folder / runtimes.NAMES[name])
-        said[f"{name} margins"], said[f"{name} features"] = look(network, seen)
+        said[f"{name} margins"], said[f"{name} features"] = forward(network, seen)
         said[f"{name} milliseconds"] = np.array(1e3 * latency(network, np.array(seen[:1])))
     np.savez(answers, **said)  # type: ignore[arg-type]  # NumPy types every name as its own option
 

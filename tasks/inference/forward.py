@@ -18,12 +18,12 @@ def evidence(
 
     Levels uint8 (images, height, width, planes) and residuals (images,) as of `pixels.Sights`, glances uint8 (images, 75, 75).
     """
-    margins, features = look(network, levels)
+    margins, features = forward(network, levels)
     statistics = appearance(glances)
     return [Evidence(*one) for one in zip(margins.tolist(), features, statistics, residuals, strict=True)]
 
 
-def look(network: Network, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def forward(network: Network, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Margins (logit of defect less that of good) float64 (images,), and features float64 (images, n), of at least one image."""
     said = [network.predict_on_batch(levels[start : start + BATCH]) for start in range(0, len(levels), BATCH)]
     logits = np.concatenate([one["logits"] for one in said]).astype(np.float64)

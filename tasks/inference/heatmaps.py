@@ -103,7 +103,7 @@ def onto(local: np.ndarray, ring: "Ring | None", shape: tuple[int, int], size: i
     return np.where(within, heat, -np.inf).astype(np.float32).reshape(size, size)
 
 
-def painted(grey: np.ndarray, heat: np.ndarray) -> np.ndarray:
+def paint(grey: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """A photograph uint8 (size, size) under its heat (size, size): uint8 (size, size, 3), grey where the heat is below 1.
 
     The scale is the same for all photographs, so that two can be compared.

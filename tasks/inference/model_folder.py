@@ -18,7 +18,7 @@ from tasks.records.rows import Content
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import warn
 from tasks.settings.settings import Places
-from tasks.storage.files import File, damage, digest_of, erase, publish, scratch_beside, sha256_of, tree_digest
+from tasks.storage.files import File, digest_of, erase, find_damage, publish, scratch_beside, sha256_of, tree_digest
 from tasks.storage.tables import read_table
 from tasks.tracking import registry, runs
 
@@ -26,7 +26,7 @@ EXPORTS = "exports.json"
 DECIDING = ("decision.json", "images.csv", NAMES["keras"], NAMES["litert"])
 
 
-def of(digest: str, places: Places) -> Path:
+def path(digest: str, places: Places) -> Path:
     """Where the model of this digest lies."""
     return places.artifacts.absolute() / "models" / digest
 
@@ -70,22 +70,22 @@ def difference(folder: Path) -> str | None:
 def first_change(folder: Path, listed: Exports | None) -> str | None:
     """Say which of the files that decide is not as it is listed; None where the list does not tell."""
     there = {PurePosixPath(file.name).name: file.sha256 for file in listed.contents} if listed else {}
-    changes = (damage(folder / name, there[name]) for name in DECIDING if name in there)
+    changes = (find_damage(folder / name, there[name]) for name in DECIDING if name in there)
     added = (
         f"{folder / name} was added" for name in DECIDING if there and name not in there and (folder / name).exists()
     )
     return next(filter(None, (*changes, *added)), None)
 
 
-def obtained(version: registry.Version, places: Places) -> Path:
+def ensure_local(version: registry.Version, places: Places) -> Path:
     """The folder of a version. Where it is not at hand, or was damaged, it comes from the registry. Raises BadInput if it cannot."""
-    folder = of(version.model, places)
+    folder = path(version.model, places)
     if what := difference(folder):
         if version.removed:
             raise BadInput(
                 f"version {version.number} cannot be used: its files were removed on {version.removed}, by `make prune`"
             )
-        with fetched(version, places) as scratch:
+        with fetch_from_registry(version, places) as scratch:
             warn(f"{what}: version {version.number} is restored from the registry")
             shutil.rmtree(folder, ignore_errors=True)
             publish(scratch, folder)
@@ -94,17 +94,17 @@ def obtained(version: registry.Version, places: Places) -> Path:
 
 def read_back(version: registry.Version, places: Places) -> None:
     """Raises BadInput unless the registry gives back the very folder that was put there."""
-    with fetched(version, places):
+    with fetch_from_registry(version, places):
         pass
 
 
 @contextmanager
-def fetched(version: registry.Version, places: Places) -> Iterator[Path]:
+def fetch_from_registry(version: registry.Version, places: Places) -> Iterator[Path]:
     """The folder of a version as the registry has it, its digest checked, for a while."""
-    with scratch_beside(of(version.model, places)) as scratch:
+    with scratch_beside(path(version.model, places)) as scratch:
         fetch(version, f"data/{version.model}", scratch, places)
         if difference(scratch):
-            raise tampered(version, places)
+            raise tampered_error(version, places)
         yield scratch
 
 
@@ -114,16 +114,16 @@ def fetch_servable(version: registry.Version, target: Path, places: Places) -> N
     A version that was released before its digest was noted is wrapped anew: its own code cannot be checked, and is not used.
     """
     if version.stored is None:
-        return runs.serve(obtained(version, places), target, version.tracked)
+        return runs.serve(ensure_local(version, places), target, version.tracked)
     fetch(version, "", target, places)
     for path in sorted(target.rglob("__pycache__"), reverse=True):
         erase(path)  # Python leaves them where a model was loaded, and would run them in place of the code
     try:
         digest = tree_digest(target)
     except ValueError as link:
-        raise tampered(version, places) from link
+        raise tampered_error(version, places) from link
     if digest != version.stored:
-        raise tampered(version, places)
+        raise tampered_error(version, places)
     return None
 
 
@@ -132,14 +132,16 @@ def fetch(version: registry.Version, inside: str, target: Path, places: Places) 
     try:
         runs.fetch_model(version.number, inside, target, places)
     except FileNotFoundError as error:  # what passes, such as a server that is down, is no reason to do without
-        raise BadInput(f"the files of {called(version, places)} are gone: {error}") from error
+        raise BadInput(f"the files of {version_in_words(version, places)} are gone: {error}") from error
 
 
-def tampered(version: registry.Version, places: Places) -> BadInput:
-    return BadInput(f"the files of {called(version, places)} have changed since they were released, and are not used")
+def tampered_error(version: registry.Version, places: Places) -> BadInput:
+    return BadInput(
+        f"the files of {version_in_words(version, places)} have changed since they were released, and are not used"
+    )
 
 
-def called(version: registry.Version, places: Places) -> str:
+def version_in_words(version: registry.Version, places: Places) -> str:
     return f"version {version.number} in {runs.address(places)}"
 
 
@@ -153,7 +155,7 @@ def read(folder: Path) -> Exports | None:
         raise BadInput(f"{folder / EXPORTS} is damaged: {error.errors()[0]['msg']}") from error
 
 
-def agrees(folder: Path, name: str) -> bool:
+def is_verified(folder: Path, name: str) -> bool:
     """Whether the network in this format is the file that was compared, and answered as the trained one did."""
     exports, path = read(folder), folder / NAMES[name]
     if not exports or not path.is_file() or name not in exports.formats or not exports.formats[name].alike:
@@ -161,7 +163,7 @@ def agrees(folder: Path, name: str) -> bool:
     return sha256_of(path) in {file.sha256 for file in exports.contents if PurePosixPath(file.name).name == path.name}
 
 
-def standing(folder: Path, places: Places) -> Exports | None:
+def load_intact(folder: Path, places: Places) -> Exports | None:
     """What the folder lists, if it is whole."""
     try:
         exports = read(folder)
@@ -170,13 +172,13 @@ def standing(folder: Path, places: Places) -> Exports | None:
     return exports if exports and exports.digest == folder.name and not exports.damage(places) else None
 
 
-def keep(scratch: Path, formats: dict[str, Format], places: Places) -> Exports:
+def store(scratch: Path, formats: dict[str, Format], places: Places) -> Exports:
     """Gives a finished folder its list and its name.
 
     One that is there already stays, unless it was damaged, or a format of it did not decide as the trained network.
     """
-    target = of(identity(scratch), places)
-    if (there := standing(target, places)) and all(one.alike for one in there.formats.values()):
+    target = path(identity(scratch), places)
+    if (there := load_intact(target, places)) and all(one.alike for one in there.formats.values()):
         return there
     files = sorted(path for path in scratch.rglob("*") if path.is_file())
     exports = Exports(
@@ -198,7 +200,7 @@ def keep(scratch: Path, formats: dict[str, Format], places: Places) -> Exports:
     return exports
 
 
-def learnt(digest: str, places: Places) -> frozenset[str]:
+def training_digests(digest: str, places: Places) -> frozenset[str]:
     """sha256 of the images that the model of this digest was learnt from; none where its folder does not tell."""
-    listed = of(digest, places) / "images.csv"
+    listed = path(digest, places) / "images.csv"
     return frozenset(one.sha256 for one in read_table(listed, Content)) if listed.is_file() else frozenset()

@@ -10,7 +10,7 @@ DIRECTIONS = 64  # kept of features that vary together; what lies across them co
 DIGITS = 4  # kept of each number, so that the file stays small
 
 
-class Known(BaseModel):
+class FeatureGaussian(BaseModel):
     """Where the known images lie in some quantities, as a cloud; distances are in its own standard deviations."""
 
     model_config = ConfigDict(frozen=True)
@@ -28,7 +28,7 @@ class Known(BaseModel):
     """Distance from which on an image is unlike the known ones."""
 
 
-def learn(images: Sequence[np.ndarray], groups: Sequence[str], share: float) -> Known | None:
+def fit_limits(images: Sequence[np.ndarray], groups: Sequence[str], share: float) -> FeatureGaussian | None:
     """The cloud of images, float (quantities,) each, and its limit; None where fewer than two groups are known.
 
     Images of a casting are alike, and a cloud lies closer to the points that made it than to others. So each casting is held
@@ -39,9 +39,9 @@ def learn(images: Sequence[np.ndarray], groups: Sequence[str], share: float) -> 
         return None
     points, held = np.array(images), np.empty(len(images))
     for fold in range(folds.max() + 1):
-        held[folds == fold] = distances(cloud(points[folds != fold]), points[folds == fold])
+        held[folds == fold] = distances(fit_gaussian(points[folds != fold]), points[folds == fold])
     limit = float(np.quantile(held, 1 - share, method="higher"))
-    return cloud(points).model_copy(update={"limit": rounded(limit)})
+    return fit_gaussian(points).model_copy(update={"limit": round_numbers(limit)})
 
 
 def folds_of(groups: Sequence[str]) -> np.ndarray:
@@ -50,7 +50,7 @@ def folds_of(groups: Sequence[str]) -> np.ndarray:
     return np.array([numbers[group] for group in groups], int)
 
 
-def cloud(points: np.ndarray) -> Known:
+def fit_gaussian(points: np.ndarray) -> FeatureGaussian:
     """Mean and covariance of the points, without a limit.
 
     The correlations shrink towards none by as much as there are few images to a quantity, and so are never singular.
@@ -64,17 +64,17 @@ def cloud(points: np.ndarray) -> Known:
     variances = (1 - shrinkage) * np.maximum(variances[::-1], 0) + shrinkage
     kept = min(DIRECTIONS, quantities)
     left = variances[kept:]
-    return Known(
-        usual=tuple(map(rounded, usual)),
-        spread=tuple(map(rounded, spread)),
-        directions=tuple(tuple(map(rounded, direction)) for direction in directions[:, ::-1].T[:kept]),
-        widths=tuple(map(rounded, np.sqrt(variances[:kept]))),
-        width_across=rounded(np.sqrt(left.mean())) if len(left) else 1.0,
+    return FeatureGaussian(
+        usual=tuple(map(round_numbers, usual)),
+        spread=tuple(map(round_numbers, spread)),
+        directions=tuple(tuple(map(round_numbers, direction)) for direction in directions[:, ::-1].T[:kept]),
+        widths=tuple(map(round_numbers, np.sqrt(variances[:kept]))),
+        width_across=round_numbers(np.sqrt(left.mean())) if len(left) else 1.0,
         limit=float("inf"),
     )
 
 
-def distances(known: Known, points: np.ndarray) -> np.ndarray:
+def distances(known: FeatureGaussian, points: np.ndarray) -> np.ndarray:
     """How far each point lies from the middle of the cloud (Mahalanobis), float64 (points,)."""
     standardised = (points - np.array(known.usual)) / np.array(known.spread)
     # No BLAS: its threads go on spinning for a while, and take the processors from the network that looks at the next images.
@@ -85,5 +85,5 @@ def distances(known: Known, points: np.ndarray) -> np.ndarray:
     return np.sqrt(((along / np.array(known.widths)) ** 2).sum(axis=1) + across / known.width_across**2)
 
 
-def rounded(number: float) -> float:
+def round_numbers(number: float) -> float:
     return float(f"{number:.{DIGITS}g}")

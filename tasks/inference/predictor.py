@@ -8,13 +8,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from tasks.images import loading
-from tasks.images.views import Sight, shape
+from tasks.images.views import NetworkInput, shape
 from tasks.inference import runtimes
 from tasks.inference.decision import DecisionName, Evidence, Verdict, read
-from tasks.inference.model_folder import agrees, verify
+from tasks.inference.model_folder import is_verified, verify
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_utf8
-from tasks.storage.files import damage
+from tasks.storage.files import find_damage
 
 CHUNK = 128  # images in memory at a time
 UNREADABLE = "the image cannot be read"
@@ -45,14 +45,14 @@ class Predictor:
             raise BadInput(f"{folder} is no model: a folder with model.keras and decision.json is expected")
         self.digest, self.version = verify(folder), version
         self.decision = read(folder / "decision.json")
-        if what := damage(folder / "model.keras", self.decision.network_sha256):
+        if what := find_damage(folder / "model.keras", self.decision.network_sha256):
             raise BadInput(f"{what}: it is not the network that decision.json beside it was made for")
         self.folder = folder
 
     @cached_property
     def network(self) -> runtimes.Network:
         """Loaded when the first image is judged: who looks whether there is any need not wait for it."""
-        return runtimes.load(self.folder / runtimes.NAMES["litert" if agrees(self.folder, "litert") else "keras"])
+        return runtimes.load(self.folder / runtimes.NAMES["litert" if is_verified(self.folder, "litert") else "keras"])
 
     @property
     def name(self) -> str:
@@ -71,34 +71,38 @@ class Predictor:
             some = images[start : start + CHUNK]
             yield from self.answers([""] * len(some), self.see_contents(some))
 
-    def see(self, paths: Sequence[Path]) -> list[loading.Seen | loading.Unseen]:
+    def see(self, paths: Sequence[Path]) -> list[loading.Readable | loading.Unreadable]:
         return loading.see_all(paths, self.decision.view, self.decision.image_size)
 
-    def see_contents(self, images: Sequence[object]) -> list[loading.Seen | loading.Unseen]:
+    def see_contents(self, images: Sequence[object]) -> list[loading.Readable | loading.Unreadable]:
         return loading.see_all_contents(images, self.decision.view, self.decision.image_size)
 
-    def answers(self, names: Sequence[str], seen: Sequence[loading.Seen | loading.Unseen]) -> Iterator[Answer]:
+    def answers(self, names: Sequence[str], seen: Sequence[loading.Readable | loading.Unreadable]) -> Iterator[Answer]:
         """Yield an answer for each image, given the names to show."""
-        verdicts = iter(self.verdicts([one for one in seen if isinstance(one, loading.Seen)]))
+        verdicts = iter(self.verdicts([one for one in seen if isinstance(one, loading.Readable)]))
         for name, one in zip(names, seen, strict=True):
-            said = next(verdicts) if isinstance(one, loading.Seen) else Verdict("review", f"{UNREADABLE}: {one.reason}")
+            said = (
+                next(verdicts)
+                if isinstance(one, loading.Readable)
+                else Verdict("review", f"{UNREADABLE}: {one.reason}")
+            )
             chance = said.probability
             yield Answer(
                 path=for_utf8(name), sha256=one.sha256, label=None if chance is None else self.decision.most_likely(chance)[0],
                 defect_probability=chance, decision=said.decision, reason=said.reason, model_version=self.version,
             )  # fmt: skip
 
-    def verdicts(self, seen: Sequence[loading.Seen]) -> list[Verdict]:
+    def verdicts(self, seen: Sequence[loading.Readable]) -> list[Verdict]:
         """What is decided about each image that can be read, in order."""
         return self.decision.judge(self.evidence(seen))
 
-    def evidence(self, seen: Sequence[loading.Seen]) -> list[Evidence]:
+    def evidence(self, seen: Sequence[loading.Readable]) -> list[Evidence]:
         """What decides about each image that can be read, in order."""
         from tasks.inference import forward
 
         if not seen:
             return []
-        nothing = Sight(np.zeros(shape(self.decision.view, self.decision.image_size), np.uint8), np.nan)
+        nothing = NetworkInput(np.zeros(shape(self.decision.view, self.decision.image_size), np.uint8), np.nan)
         sights = [one.sight or nothing for one in seen]
         return forward.evidence(
             self.network,

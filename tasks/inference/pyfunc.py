@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-class Served:
+class PyfuncModel:
     """Judges photographs that come as bytes."""
 
     def __init__(self, folder: Path):
@@ -22,6 +22,6 @@ class Served:
         return type(table)(told, index=table.index)
 
 
-def _load_pyfunc(path: str) -> Served:
+def _load_pyfunc(path: str) -> PyfuncModel:
     """The name that MLflow calls."""
-    return Served(next(one.parent for one in Path(path).rglob("decision.json")))
+    return PyfuncModel(next(one.parent for one in Path(path).rglob("decision.json")))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tasks.storage.parallel import processors
+from tasks.storage.parallel import count_processors
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +28,7 @@ class LiteRT:
     def __init__(self, path: Path):
         from ai_edge_litert.interpreter import Interpreter
 
-        self.runner = Interpreter(model_path=str(path), num_threads=processors()).get_signature_runner()
+        self.runner = Interpreter(model_path=str(path), num_threads=count_processors()).get_signature_runner()
         (self.input,) = self.runner.get_input_details()
 
     def predict_on_batch(self, levels: np.ndarray) -> dict[str, np.ndarray]:

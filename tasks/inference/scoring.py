@@ -15,14 +15,16 @@ from tasks.records.rows import Row
 from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
-from tasks.storage.result_cache import kept
+from tasks.storage.result_cache import cached_map
 
 UNSEEN = 0.5  # the probability of a part that the network could not see: as likely the one as the other
 
 
-def look(network: Network, rows: Sequence[Row], view: ViewName, image_size: int, places: Places) -> list[Evidence]:
+def collect_evidence(
+    network: Network, rows: Sequence[Row], view: ViewName, image_size: int, places: Places
+) -> list[Evidence]:
     """What decides about each image, in order: the one pass of the network."""
-    seen = loading.sights(rows, view, image_size, places)
+    seen = loading.load_inputs(rows, view, image_size, places)
     return forward.evidence(network, seen.levels, seen.residuals, seen.glances)
 
 
@@ -46,13 +48,15 @@ def judge_by(digest: str, rows: Sequence[Row], places: Places) -> list[Predictio
     """
     by_content = {row.sha256: row for row in rows}
     model = cache(
-        lambda: Predictor(model_folder.of(digest, places))
+        lambda: Predictor(model_folder.path(digest, places))
     )  # loaded once, and only if there is something to ask
 
     def asked(contents: list[str]) -> list[bytes]:
         some, told = [by_content[sha256] for sha256 in contents], model().decision
-        said = judge(some, look(model().network, some, told.view, told.image_size, places), told)
+        said = judge(some, collect_evidence(model().network, some, told.view, told.image_size, places), told)
         return [json.dumps([one.defect_probability, one.decision, one.reason]).encode() for one in said]
 
-    answers = kept(f"judged by {digest}", code_digest(Path(__file__)), [row.sha256 for row in rows], asked, places)
+    answers = cached_map(
+        f"judged by {digest}", code_digest(Path(__file__)), [row.sha256 for row in rows], asked, places
+    )
     return [prediction(row, *json.loads(answer)) for row, answer in zip(rows, answers, strict=True)]

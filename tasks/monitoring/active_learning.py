@@ -7,17 +7,17 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images.decoding import MAX_BYTES
-from tasks.inbox.arrivals import UNLABELLED, settled
+from tasks.inbox.arrivals import UNLABELLED, settled_files
 from tasks.inference.decision import Decision
 from tasks.inference.out_of_distribution import distances
 from tasks.inference.predictor import Predictor
-from tasks.monitoring.drift import Judged, examine
+from tasks.monitoring.drift import JudgedImage, examine
 from tasks.settings.escaping import for_utf8
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
-from tasks.sources.folder import is_image, readable, shortened, walk
+from tasks.sources.folder import is_image, readable, shorten, walk
 from tasks.sources.names import Listing
-from tasks.storage.digest_cache import digests
+from tasks.storage.digest_cache import file_digests
 from tasks.storage.tables import read_state, write_rows
 
 TABLE = "to_label.csv"
@@ -37,7 +37,7 @@ class ToLabel(NamedTuple):
     """Digest of the one that says so."""
 
 
-def order(judged: Sequence[Judged], decision: Decision) -> list[int]:
+def order(judged: Sequence[JudgedImage], decision: Decision) -> list[int]:
     """The numbers of the images, the most informative first.
 
     First those unlike all that is known and all that was chosen before, the farthest in turn (k-center greedy, Sener and
@@ -50,7 +50,7 @@ def order(judged: Sequence[Judged], decision: Decision) -> list[int]:
     return [*chosen, *rest, *sorted(set(range(len(judged))) - set(visible))]
 
 
-def farthest(visible: Sequence[int], judged: Sequence[Judged], decision: Decision) -> list[int]:
+def farthest(visible: Sequence[int], judged: Sequence[JudgedImage], decision: Decision) -> list[int]:
     """Those beyond the limit of what is known or chosen, each the farthest of all that are left."""
     known, chosen = decision.features, list[int]()
     if known is None or not visible:
@@ -64,7 +64,7 @@ def farthest(visible: Sequence[int], judged: Sequence[Judged], decision: Decisio
     return chosen
 
 
-def doubt(one: Judged, decision: Decision) -> float:
+def doubt(one: JudgedImage, decision: Decision) -> float:
     """How far a probability lies from the threshold: the nearer, the more a label tells."""
     assert one.verdict.probability is not None
     return abs(one.verdict.probability - decision.threshold)
@@ -77,7 +77,7 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
     """
     inbox, path = places.data.absolute() / "inbox", places.artifacts.absolute() / TABLE
     names = waiting(inbox, settle_seconds, places)
-    found = digests([inbox / name for name in names], places, MAX_BYTES)  # a larger one goes by its name
+    found = file_digests([inbox / name for name in names], places, MAX_BYTES)  # a larger one goes by its name
     contents = {
         sha256 or for_utf8(name): name
         for name, sha256 in reversed(list(zip(names, found, strict=True)))
@@ -99,14 +99,14 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
 
 def waiting(inbox: Path, settle_seconds: float, places: Places) -> list[str]:
     """The images without a label that have been written, by their names in the inbox."""
-    images = [name for name in walk(inbox) if unlabelled(name)] if inbox.is_dir() else []
+    images = [name for name in walk(inbox) if is_unlabeled(name)] if inbox.is_dir() else []
     names, faults = readable(inbox, Listing(images, []))
-    for fault in shortened(faults):
+    for fault in shorten(faults):
         say(f"to label: left out: {fault}")
-    whole = settled([f"{inbox}/{name}" for name in names], settle_seconds, places)
+    whole = settled_files([f"{inbox}/{name}" for name in names], settle_seconds, places)
     return [name for name in names if f"{inbox}/{name}" in whole]
 
 
-def unlabelled(name: str) -> bool:
+def is_unlabeled(name: str) -> bool:
     """Whether a file of the inbox is an image in a folder of those without labels."""
     return is_image(name) and UNLABELLED in name.split("/")[:-1]

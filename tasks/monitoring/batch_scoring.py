@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from tasks.images.decoding import MAX_BYTES
-from tasks.inbox.arrivals import settled
+from tasks.inbox.arrivals import settled_files
 from tasks.inference import model_folder
 from tasks.inference.predictor import Answer, Predictor
 from tasks.settings.errors import BadInput
@@ -22,8 +22,8 @@ from tasks.settings.escaping import for_terminal, for_utf8, from_csv
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.sources.folder import is_image, left_out, look_through, readable
-from tasks.storage.digest_cache import digests
-from tasks.storage.files import alone, write_whole
+from tasks.storage.digest_cache import file_digests
+from tasks.storage.files import exclusive_lock, write_whole
 from tasks.storage.tables import write_rows
 from tasks.tracking import registry
 
@@ -33,7 +33,7 @@ COLUMNS = (*Answer.model_fields, "judged")
 Rows = list[dict[str, Any]]
 
 
-class Inspected(NamedTuple):
+class BatchResult(NamedTuple):
     """What an inspection did."""
 
     table: Path
@@ -46,26 +46,28 @@ class Inspected(NamedTuple):
     """A sentence for each file or folder that was not judged: it cannot be read, or is of another format."""
 
 
-def inspect(folder: Path, results: Path, settle_seconds: float, version: registry.Version, places: Places) -> Inspected:
+def score_folder(
+    folder: Path, results: Path, settle_seconds: float, version: registry.Version, places: Places
+) -> BatchResult:
     """Judges what the table of this version under `results` has not, and adds it there. Raises BadInput where there is no folder."""
     if not os.path.isdir(folder):  # of a folder that may not be looked at, `Path` raises
         raise BadInput(f"there is no folder {str(folder)!r}: give the one that the photographs are put into")
     folder = folder.absolute()
     files, faults = readable(folder, look_through(folder))
     names = [name for name in files if is_image(name)]
-    whole = settled([f"{folder}/{name}" for name in names], settle_seconds, places)
+    whole = settled_files([f"{folder}/{name}" for name in names], settle_seconds, places)
     there = [name for name in names if f"{folder}/{name}" in whole]
     paths = [folder / name for name in there]
     model = cache(
-        lambda: Predictor(model_folder.obtained(version, places), version.number)
+        lambda: Predictor(model_folder.ensure_local(version, places), version.number)
     )  # loaded if there is something to ask
     # Of another registry, version 1 is another model.
     table, added = results / f"version-{version.number}-{version.model[:12]}.csv", Rows()
     make_writable(results)
-    with alone(results / ".judging.lock"):
+    with exclusive_lock(results / ".judging.lock"):
         rows = read(table)
         known = {(row["path"], row["sha256"]) for row in rows}
-        contents = dict(zip(there, digests(paths, places, MAX_BYTES), strict=True))
+        contents = dict(zip(there, file_digests(paths, places, MAX_BYTES), strict=True))
         new = [
             (name, sha256)
             for name, sha256 in contents.items()
@@ -76,7 +78,7 @@ def inspect(folder: Path, results: Path, settle_seconds: float, version: registr
             rows, added = rows + answered, added + answered
             write_rows(table, rows, COLUMNS)
     lost = [f"{for_terminal(name)} could not be read, or was taken away" for name in there if contents[name] is None]
-    return Inspected(table, added, len(names) - len(whole), [*faults, *lost, *left_out(files)])
+    return BatchResult(table, added, len(names) - len(whole), [*faults, *lost, *left_out(files)])
 
 
 def make_writable(results: Path) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from tasks.images.appearance import BRIGHTNESS, SHARPNESS
-from tasks.images.loading import Seen
+from tasks.images.loading import Readable
 from tasks.inference.decision import Evidence, Verdict
-from tasks.inference.out_of_distribution import Known, distances
+from tasks.inference.out_of_distribution import FeatureGaussian, distances
 from tasks.inference.predictor import CHUNK, Predictor
 
 
@@ -55,7 +55,7 @@ class Drift(BaseModel):
         return self.decisions.get("review", 0) / max(1, sum(self.decisions.values()))
 
 
-class Judged(NamedTuple):
+class JudgedImage(NamedTuple):
     """An image as the model in use sees it; without evidence it cannot be read."""
 
     verdict: Verdict
@@ -63,23 +63,23 @@ class Judged(NamedTuple):
     size: tuple[int, int] | None
 
 
-def examine(paths: Sequence[Path], model: Predictor) -> list[Judged]:
+def examine(paths: Sequence[Path], model: Predictor) -> list[JudgedImage]:
     """Each image, in order; few are in memory at a time."""
-    judged: list[Judged] = []
+    judged: list[JudgedImage] = []
     for start in range(0, len(paths), CHUNK):
         seen = model.see(paths[start : start + CHUNK])
-        evidence = model.evidence([one for one in seen if isinstance(one, Seen)])
+        evidence = model.evidence([one for one in seen if isinstance(one, Readable)])
         told = iter(zip(model.decision.judge(evidence), evidence, strict=True))
         judged += [
-            Judged(*next(told), one.size)
-            if isinstance(one, Seen)
-            else Judged(Verdict("review", one.reason), None, None)
+            JudgedImage(*next(told), one.size)
+            if isinstance(one, Readable)
+            else JudgedImage(Verdict("review", one.reason), None, None)
             for one in seen
         ]
     return judged
 
 
-def drift(origin: str, labels: Sequence[str], judged: Sequence[Judged], model: Predictor) -> Drift:
+def drift(origin: str, labels: Sequence[str], judged: Sequence[JudgedImage], model: Predictor) -> Drift:
     """The images of one origin, with their labels."""
     known, said = model.decision, list(zip(labels, (one.verdict.decision for one in judged), strict=True))
     evidence = [one.evidence for one in judged if one.evidence]
@@ -100,7 +100,7 @@ def drift(origin: str, labels: Sequence[str], judged: Sequence[Judged], model: P
     )
 
 
-def shift(known: Known | None, looks: np.ndarray, statistic: int) -> Shift | None:
+def shift(known: FeatureGaussian | None, looks: np.ndarray, statistic: int) -> Shift | None:
     """None where nothing is known, or there is no image."""
     if known is None or not len(looks):
         return None
@@ -108,7 +108,7 @@ def shift(known: Known | None, looks: np.ndarray, statistic: int) -> Shift | Non
     return Shift(usual=round(known.usual[statistic], 1), spread=round(known.spread[statistic], 1), found=found)
 
 
-def median_distance(known: Known | None, features: Sequence[np.ndarray]) -> float | None:
+def median_distance(known: FeatureGaussian | None, features: Sequence[np.ndarray]) -> float | None:
     if known is None or not features:
         return None
     return round(float(np.median(distances(known, np.stack(features)))) / known.limit, 2)

@@ -47,7 +47,7 @@ def device_class() -> DeviceClass:
     return class_of(min(abilities, default=None))
 
 
-def accelerators() -> list[str]:
+def gpu_devices() -> list[str]:
     """The devices that share each batch."""
     return [device.name for device in tf.config.list_logical_devices("GPU")]
 
@@ -57,11 +57,11 @@ def strategy() -> tf.distribute.Strategy:
 
     A batch has as many images as the recipe says, however many GPUs share it, so its learning rate holds.
     """
-    devices = accelerators()
-    return mirrored(tuple(devices)) if len(devices) > 1 else tf.distribute.get_strategy()
+    devices = gpu_devices()
+    return mirrored_strategy(tuple(devices)) if len(devices) > 1 else tf.distribute.get_strategy()
 
 
 @cache
-def mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
+def mirrored_strategy(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     """The one strategy of this process: the sums of a second one would be taken for those of the first, and fail."""
     return tf.distribute.MirroredStrategy(devices)

@@ -79,12 +79,12 @@ def save(network: keras.Model, path: Path) -> None:
             if name == "metadata.json":
                 content = json.dumps({**json.loads(content), "date_saved": ""}).encode()
             elif name == "config.json":
-                content = numbered(content)
+                content = number_shared_objects(content)
             undated.writestr(zipfile.ZipInfo(name), content)
     saved.unlink()
 
 
-def numbered(config: bytes) -> bytes:
+def number_shared_objects(config: bytes) -> bytes:
     """Keras marks what several layers share by where it lay in memory; here by the order in which it is first met."""
     met: dict[bytes, int] = {}
     return re.sub(

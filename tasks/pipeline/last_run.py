@@ -157,7 +157,7 @@ def last_config(places: Places) -> Config | None:
         ) from error
 
 
-def as_last_time(config: Config) -> Config | None:
+def with_last_settings(config: Config) -> Config | None:
     """Each setting that is given, and the others as in the last successful run; None where nobody said what to learn from.
 
     Training continues from the model in use unless it is told otherwise. A name of the registered model that follows from the
@@ -194,7 +194,7 @@ def merged(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     return {**settings, **parts}
 
 
-def whole(config: Config) -> Config:
+def with_absolute_paths(config: Config) -> Config:
     """The same with absolute paths, for a worker that starts in another folder."""
     places, arrivals = config.places, config.fetch.arrivals
     there = places.model_copy(update={"data": places.data.absolute(), "artifacts": places.artifacts.absolute()})

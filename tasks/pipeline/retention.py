@@ -18,12 +18,12 @@ from pydantic import ValidationError
 
 from tasks.pipeline.last_run import last_run, model_of, registered_models, section_of
 from tasks.pipeline.step_record import content_of
-from tasks.records.rows import shelf
+from tasks.records.rows import images_root
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.storage import result_cache
-from tasks.storage.files import File, lies_below, scratch_beside, usable, visible
+from tasks.storage.files import File, check_writable, is_visible, lies_below, scratch_beside
 from tasks.storage.tables import column
 from tasks.tracking import registry
 from tasks.tracking import runs as mlflow_runs
@@ -46,7 +46,7 @@ class Needed(NamedTuple):
     """Names under `data/cache`."""
 
 
-class Surplus(NamedTuple):
+class Garbage(NamedTuple):
     """Something that nothing needs."""
 
     what: str
@@ -61,12 +61,12 @@ class InUse(BadInput):
 
 
 @contextmanager
-def using(places: Places, *, alone: bool = False) -> Iterator[None]:
+def places_lock(places: Places, *, alone: bool = False) -> Iterator[None]:
     """Runs use the two places together; who removes from them is `alone`.
 
     Raises BadInput while a run is under way, and where the places cannot be used.
     """
-    usable(places)
+    check_writable(places)
     folder = places.data.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".in-use.lock", "a") as lock:
@@ -77,10 +77,10 @@ def using(places: Places, *, alone: bool = False) -> Iterator[None]:
         yield
 
 
-def under_way(places: Places) -> bool:
+def is_running(places: Places) -> bool:
     """Whether a run uses the places now."""
     try:
-        with using(places, alone=True):
+        with places_lock(places, alone=True):
             return False
     except InUse:
         return True
@@ -105,7 +105,7 @@ def made_by(run: Path) -> Made | None:
         return None
 
 
-def needed(keep_runs: int, places: Places) -> Needed:
+def find_needed(keep_runs: int, places: Places) -> Needed:
     """What the newest runs need, and the versions that are in use, were before, or wait. A run of which nothing is known stays."""
     folder = places.artifacts.absolute() / "runs"
     names = sorted(path.parent.name for path in folder.glob("*/run.json") if not path.parent.is_symlink())
@@ -132,7 +132,7 @@ def needed(keep_runs: int, places: Places) -> Needed:
     )
 
 
-def surplus(stays: Needed, places: Places) -> Iterator[Surplus]:
+def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
     """What can go: first what refers to others, so that who is interrupted leaves nothing that lacks a part."""
     data, artifacts = places.data.absolute(), places.artifacts.absolute()
     for of_model in map(places.with_model, registered_models(places)):
@@ -140,32 +140,32 @@ def surplus(stays: Needed, places: Places) -> Iterator[Surplus]:
             stay = (of_model.registered_name, version.number) in stays.versions
             if version.run_id in stays.going and not stay and not version.removed:
                 size = mlflow_runs.bytes_of_version(version.number, of_model)
-                shed = partial(mlflow_runs.shed_version, version.number, of_model)
-                yield Surplus("files of versions in the registry", size, shed)
+                shed = partial(mlflow_runs.delete_version_files, version.number, of_model)
+                yield Garbage("files of versions in the registry", size, shed)
     for tracked in mlflow_runs.runs_with_files(stays.going, places):
         size = mlflow_runs.bytes_of_run(tracked, places)
-        yield Surplus("files of runs in MLflow", size, partial(mlflow_runs.shed_run, tracked, places))
+        yield Garbage("files of runs in MLflow", size, partial(mlflow_runs.delete_run_files, tracked, places))
     yield from entries("runs", artifacts / "runs", stays.runs | {"latest"})
     yield from entries("models", artifacts / "models", stays.models)
     yield from entries("remembered steps", data / "cache", stays.steps)
     files = {name for key in stays.steps for name in named(data / "cache" / key)}
     stems = {os.path.splitext(name)[0] for name in files}  # the truth of a sample lies beside its archive
     for folder in MADE:
-        for path in visible(data / folder):
+        for path in is_visible(data / folder):
             stem = os.path.splitext(f"{folder}/{path.name}")[0]
             if stem not in stems and stem.removesuffix("-truth") not in stems:
                 yield of_path("files of steps", path)
     yield from contents(stays, {data / name for name in files if name.startswith("tables/")}, places)
 
 
-def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Surplus]:
+def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garbage]:
     """Images that no kept table names, and what was worked out of them or by models that are gone."""
     try:
         alive = frozenset(sha256 for table in tables if table.is_file() for sha256 in column(table, "sha256"))
     except BadInput as damage:
         say(f"prune: all images stay: {damage}")
         return
-    for path in sorted(Path(shelf(places)).glob("*/*")):
+    for path in sorted(Path(images_root(places)).glob("*/*")):
         if path.stem not in alive and DIGEST.fullmatch(path.stem):
             yield of_path("images", path)
 
@@ -175,20 +175,20 @@ def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Surpl
 
     if size := result_cache.size_without(stands, places):
         file = Path(os.path.realpath(places.data / result_cache.NAME))
-        yield Surplus("results by content", size, partial(result_cache.shed, stands, places), file.parent)
+        yield Garbage("results by content", size, partial(result_cache.shrink, stands, places), file.parent)
 
 
-def entries(what: str, folder: Path, stay: frozenset[str]) -> Iterator[Surplus]:
+def entries(what: str, folder: Path, stay: frozenset[str]) -> Iterator[Garbage]:
     """All in the folder that does not stay."""
-    return (of_path(what, path) for path in visible(folder) if path.name not in stay)
+    return (of_path(what, path) for path in is_visible(folder) if path.name not in stay)
 
 
-def of_path(what: str, path: Path) -> Surplus:
+def of_path(what: str, path: Path) -> Garbage:
     files = [one for one in (path, *path.rglob("*")) if one.is_file() and not one.is_symlink()]
-    return Surplus(what, sum(file.stat().st_size for file in files), partial(remove, path), path.parent)
+    return Garbage(what, sum(file.stat().st_size for file in files), partial(remove, path), path.parent)
 
 
-def leads_out(item: Surplus, places: Places) -> bool:
+def leads_out(item: Garbage, places: Places) -> bool:
     """Return whether the item lies behind a link, outside the two places: it is not ours, but perhaps that of a copy's original."""
     folder = item.folder
     return folder is not None and not any(lies_below(folder, place) for place in (places.data, places.artifacts))
@@ -224,8 +224,8 @@ def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tup
     mlflow_runs.require_usable(places)
     for model in registered_models(places):
         registry.champion(places.with_model(model))  # raises where its alias was removed: its files would go
-    with using(places, alone=True), registry.deciding(places):
-        items = list(surplus(needed(keep_runs, places), places))
+    with places_lock(places, alone=True), registry.promotion_lock(places):
+        items = list(find_garbage(find_needed(keep_runs, places), places))
         for folder in sorted({str(one.folder) for one in items if leads_out(one, places)}):
             say(f"{folder} is a link out of the two places: what lies there is left alone")
         for one in items:

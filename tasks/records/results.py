@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.records import rows
 from tasks.settings.model_specs import ViewName
-from tasks.settings.settings import Classes, Places, Sample
-from tasks.storage.digest_cache import digests
+from tasks.settings.settings import Classes, Places, SampleSettings
+from tasks.storage.digest_cache import file_digests
 from tasks.storage.files import File
 from tasks.storage.tables import read_table
 
@@ -47,7 +47,7 @@ class Source(Record):
     kind: Literal["sample", "zip", "folder", "kaggle"]
     identity: str
     """sha256 of a zip, digest of a folder's listing, `OWNER/SLUG/N` of Kaggle, the settings of a sample."""
-    sample: Sample | None = None
+    sample: SampleSettings | None = None
     name: str = Field(exclude=True)
     path: Path | None = Field(None, exclude=True)
     names: tuple[str, ...] = Field((), exclude=True)
@@ -100,9 +100,9 @@ class ImageFolder(Record):
 
 def damaged_image(images: Sequence[rows.Entry | rows.Row], places: Places) -> str | None:
     """What is wrong with the first of the stored images that is missing or has changed, or None."""
-    shelf = rows.shelf(places)
-    paths = [f"{shelf}/{rows.place(image)}" for image in images]
-    for image, path, sha256 in zip(images, paths, digests(paths, places), strict=True):
+    shelf = rows.images_root(places)
+    paths = [f"{shelf}/{rows.stored_name(image)}" for image in images]
+    for image, path, sha256 in zip(images, paths, file_digests(paths, places), strict=True):
         if sha256 != image.sha256:
             return f"{path} has changed" if sha256 else f"{path} is missing"
     return None

@@ -72,17 +72,17 @@ class Refusal(NamedTuple):
     reason: str
 
 
-def stored(image: Entry | Row, places: Places) -> Path:
+def stored_path(image: Entry | Row, places: Places) -> Path:
     """Where the bytes of an image lie: named by content, so that no two steps can mean different bytes."""
-    return Path(shelf(places), place(image))
+    return Path(images_root(places), stored_name(image))
 
 
-def shelf(places: Places) -> str:
-    """The folder of all images. As text, like `place`: a path object for each of 100,000 images takes a second."""
+def images_root(places: Places) -> str:
+    """The folder of all images. As text, like `stored_name`: a path object for each of 100,000 images takes a second."""
     return f"{places.data.absolute()}/images"
 
 
-def place(image: Entry | Row) -> str:
+def stored_name(image: Entry | Row) -> str:
     """Where an image lies on the shelf, which names its content: `aa/<sha256>.jpeg`."""
     return f"{image.sha256[:2]}/{image.sha256}{os.path.splitext(image.path)[1].lower()}"
 

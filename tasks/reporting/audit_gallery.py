@@ -9,8 +9,20 @@ from PIL import Image, ImageDraw
 
 from tasks.dataset.duplicates import Copy
 from tasks.images import loading
-from tasks.records.rows import BASE, Row, stored
-from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, SIDE, Shelf, Tile, above, letters, sheet, wrapped
+from tasks.records.rows import BASE, Row, stored_path
+from tasks.reporting.contact_sheet import (
+    GAP,
+    INK,
+    LINE,
+    PAPER,
+    SIDE,
+    SheetRow,
+    Tile,
+    letters,
+    sheet,
+    stack_pictures,
+    wrap,
+)
 from tasks.settings.settings import Classes, Places
 
 ACROSS, DOWN = 6, 4  # photographs in a row, rows
@@ -62,7 +74,7 @@ def pictures(rows: Sequence[Row], copies: Sequence[Copy], classes: Classes, plac
     found = leak(rows, copies)
     across = one_of_each(album, [pair for pair in copies if pair.across() and pair.score < 1])
     if found and found.new < sum(found):
-        image = above(bar(found), twins(album, across[: ACROSS // 2])) if across else bar(found)
+        image = stack_pictures(bar(found), twins(album, across[: ACROSS // 2])) if across else bar(found)
         yield Picture("leak", "The published test, as the published train knows it", leak_caption(found), image)
     if pairs := across or one_of_each(album, [pair for pair in copies if pair.score < 1]):
         where = "of train and test" if across else "of one photograph"
@@ -83,7 +95,7 @@ class Album:
         self.groups = sorted(groups.values(), key=lambda group: (-len(group), group[0].sha256))
 
     def tile(self, row: Row, caption: str) -> Tile:
-        return Tile(loading.load([stored(row, self.places)], 2 * SIDE)[0], caption)
+        return Tile(loading.load([stored_path(row, self.places)], 2 * SIDE)[0], caption)
 
 
 def one_of_each(album: Album, copies: Iterable[Copy]) -> list[Copy]:
@@ -100,21 +112,21 @@ def twins(album: Album, pairs: Sequence[Copy]) -> Image.Image:
         album.tile(album.by_content[content], caption)
         for pair in pairs
         for content, caption in (
-            (pair.sha256, f"{wrapped(pair.published or pair.origin, SIDE, 1)}\nscore {pair.score:.3f}"),
+            (pair.sha256, f"{wrap(pair.published or pair.origin, SIDE, 1)}\nscore {pair.score:.3f}"),
             (
                 pair.copy_sha256,
-                f"{wrapped(pair.copy_published or pair.copy_origin, SIDE, 1)}\n{pair.transform.replace(', shift', chr(10) + 'shift')}",
+                f"{wrap(pair.copy_published or pair.copy_origin, SIDE, 1)}\n{pair.transform.replace(', shift', chr(10) + 'shift')}",
             ),
         )
     ]
-    return sheet([Shelf("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)])
+    return sheet([SheetRow("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)])
 
 
 def castings(album: Album, classes: Classes) -> Iterator[Picture]:
     """The largest castings, those on both sides of the published split, and those that are called both good and defective."""
     several = [group for group in album.groups if len(group) > 1]
     if several:
-        shelves = [Shelf(heading(group, classes), spread(album, group, ACROSS)) for group in several[:DOWN]]
+        shelves = [SheetRow(heading(group, classes), spread(album, group, ACROSS)) for group in several[:DOWN]]
         caption = f"Each row is one casting; {len(several):,} have several images."
         yield Picture("castings", "The largest castings", caption, sheet(shelves))
     both = {"train", "test"}
@@ -140,15 +152,15 @@ def spread(album: Album, group: Sequence[Row], number: int) -> tuple[Tile, ...]:
     """Some of the group, from all over it."""
     step = max(1, len(group) // number)
     return tuple(
-        album.tile(row, wrapped(f"{row.label}, {row.published or row.origin}", SIDE, 1))
+        album.tile(row, wrap(f"{row.label}, {row.published or row.origin}", SIDE, 1))
         for row in islice(group, 0, step * number, step)
     )
 
 
-def sides(album: Album, group: Sequence[Row], column: str, value: str, classes: Classes) -> Shelf:
+def sides(album: Album, group: Sequence[Row], column: str, value: str, classes: Classes) -> SheetRow:
     """Half of the row of one side, half of the other."""
     here, there = ([row for row in group if (getattr(row, column) == value) == side] for side in (True, False))
-    return Shelf(heading(group, classes), spread(album, here, ACROSS // 2) + spread(album, there, ACROSS // 2))
+    return SheetRow(heading(group, classes), spread(album, here, ACROSS // 2) + spread(album, there, ACROSS // 2))
 
 
 def bar(found: Leak) -> Image.Image:

@@ -18,21 +18,21 @@ INK, PALE, PAPER = "#22313f", "#5f7285", "#ffffff"
 class Tile(NamedTuple):
     """A photograph, uint8 (height, width) or (height, width, 3), and what stands below it.
 
-    Its lines should not be longer than it is wide; `wrapped` sees to that.
+    Its lines should not be longer than it is wide; `wrap` sees to that.
     """
 
     pixels: np.ndarray
     caption: str
 
 
-class Shelf(NamedTuple):
+class SheetRow(NamedTuple):
     """Photographs in one row, below a heading of one line."""
 
     heading: str
     tiles: tuple[Tile, ...]
 
 
-def sheet(shelves: Sequence[Shelf], side: int = SIDE) -> Image.Image:
+def sheet(shelves: Sequence[SheetRow], side: int = SIDE) -> Image.Image:
     """The rows below each other, as wide as the longest; each photograph is drawn `side` pixels wide and high."""
     longest = max(len(shelf.tiles) for shelf in shelves)
     lines = max(tile.caption.count("\n") + 1 for shelf in shelves for tile in shelf.tiles)
@@ -41,7 +41,7 @@ def sheet(shelves: Sequence[Shelf], side: int = SIDE) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     for row, shelf in enumerate(shelves):
         top = GAP + row * height
-        draw.text((GAP, top), wrapped(shelf.heading, picture.width - 2 * GAP, 1), fill=INK, font=letters())
+        draw.text((GAP, top), wrap(shelf.heading, picture.width - 2 * GAP, 1), fill=INK, font=letters())
         for column, tile in enumerate(shelf.tiles):
             left = GAP + column * (side + GAP)
             photograph = Image.fromarray(tile.pixels).resize((side, side), Image.Resampling.BOX)
@@ -50,14 +50,14 @@ def sheet(shelves: Sequence[Shelf], side: int = SIDE) -> Image.Image:
     return picture
 
 
-def above(top: Image.Image, bottom: Image.Image) -> Image.Image:
+def stack_pictures(top: Image.Image, bottom: Image.Image) -> Image.Image:
     picture = Image.new("RGB", (max(top.width, bottom.width), top.height + bottom.height), PAPER)
     picture.paste(top, (0, 0))
     picture.paste(bottom, (0, top.height))
     return picture
 
 
-def wrapped(text: str, width: int = SIDE, most: int = 3) -> str:
+def wrap(text: str, width: int = SIDE, most: int = 3) -> str:
     """The text in lines no wider than so many pixels, at most so many; what is left out is told by dots.
 
     Letters that the font lacks, line ends too, are drawn as their Python escapes.
@@ -68,14 +68,14 @@ def wrapped(text: str, width: int = SIDE, most: int = 3) -> str:
         if letters().getlength(longer) <= width:
             lines[-1] = longer
         else:
-            lines += [fitted(word, width)]
+            lines += [fit(word, width)]
     lines = [line for line in lines if line] or [""]
     if len(lines) > most:
         lines = [*lines[: most - 1], f"{lines[most - 1]} ..."]
     return "\n".join(lines)
 
 
-def fitted(word: str, width: int) -> str:
+def fit(word: str, width: int) -> str:
     """Return the word, or as much of its beginning as fits into so many pixels, followed by dots."""
     if letters().getlength(word) <= width:
         return word

@@ -4,14 +4,14 @@ from tasks.dataset.corrections import Correction
 from tasks.dataset.labels import Corrected
 from tasks.records.results import Audit, Evaluation, Origin, Splits, Spread
 from tasks.reporting.markdown import code, counts, of, table
-from tasks.reporting.run_json import Found, unsettled
+from tasks.reporting.run_json import PreTraining, unsettled_keys
 from tasks.storage.tables import read_table
 
 SHOWN = 20  # corrections
 CLOSE = 0.05  # of accuracy: a rule that looks at no casting scores about as well as the model
 
 
-def leak(found: Found) -> str | None:
+def leak(found: PreTraining) -> str | None:
     """Two sentences on what the published split is worth, or None where nothing of the test is known from train."""
     audit, splits = found.audit, found.splits
     ways = []
@@ -93,7 +93,7 @@ def shortcut(splits: Splits, accuracy: float) -> str:
     return f"{said}{near}."
 
 
-def data(found: Found) -> str:
+def data(found: PreTraining) -> str:
     splits, manifest, folder = found.splits, found.manifest, found.folder
     rows = [
         ("Source", code(found.source.name)),
@@ -127,7 +127,7 @@ def data(found: Found) -> str:
     ]))  # fmt: skip
 
 
-def origin(one: Origin, found: Found) -> tuple[str, ...]:
+def origin(one: Origin, found: PreTraining) -> tuple[str, ...]:
     sizes = [f"{size} ({count:,})" for size, count in list(one.sizes.items())[:2]]
     return (
         code(one.name),
@@ -135,7 +135,7 @@ def origin(one: Origin, found: Found) -> tuple[str, ...]:
         counts({code(name): count for name, count in one.by_class.items()}),
         f"{one.known:,}",
         f"{one.quarantined:,}",
-        f"{unsettled(one.name, found.arrivals):,}",
+        f"{unsettled_keys(one.name, found.arrivals):,}",
         ", ".join(sizes) + (f" and {len(one.sizes) - 2:,} more sizes" if len(one.sizes) > 2 else ""),
         spread(one.brightness),
         spread(one.sharpness),
@@ -146,7 +146,7 @@ def spread(found: Spread | None) -> str:
     return f"{found.median:.0f} ({found.low:.0f} to {found.high:.0f})" if found else ""
 
 
-def corrections(found: Found) -> str:
+def corrections(found: PreTraining) -> str:
     """What the user's corrections did, if there are any."""
     places, unused = found.config.places, found.manifest.corrections_unused
     applied = read_table(found.manifest.corrected.path(places), Corrected)
@@ -161,7 +161,7 @@ def corrections(found: Found) -> str:
     return "\n\n".join(lines)
 
 
-def label_changes(found: Found) -> str:
+def label_changes(found: PreTraining) -> str:
     """Return the photographs that came again with another label, if there are any."""
     table_of_changes = found.manifest.label_changes
     changes = read_table(table_of_changes.path(found.config.places), Correction) if table_of_changes else []

@@ -12,9 +12,9 @@ from tasks.images import loading
 from tasks.images.views import NO_RING, VIEWS
 from tasks.inference import heatmaps
 from tasks.inference.decision import POOR_RING, Decision
-from tasks.records.rows import Row, stored
+from tasks.records.rows import Row, stored_path
 from tasks.reporting.audit_gallery import Picture
-from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, Shelf, Tile, above, letters, sheet, wrapped
+from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, SheetRow, Tile, letters, sheet, stack_pictures, wrap
 from tasks.settings.settings import Classes, Places
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ ROUND = 0.08  # of a photograph, radius of the circle about the peak
 SAID = {"pass": "passed", "review": "for a person", "reject": "rejected"}
 
 
-class Album(NamedTuple):
+class Gallery(NamedTuple):
     """Cases of one kind, the worst first."""
 
     name: str
@@ -46,16 +46,16 @@ def pictures(
 ) -> Iterator[Picture]:
     """What there is to see of the test, the worst first, each kind where there is any; `rows` are those judged, at least."""
     by_path = {row.path: row for row in rows}
-    for album in albums([one for one in predictions if one.split == "test"], decision.classes):
+    for album in galleries([one for one in predictions if one.split == "test"], decision.classes):
         shown = album.cases[:SHOWN]
-        painted = paint([by_path[one.path] for one in shown], network, decision, places)
+        painted = overlay_heatmap([by_path[one.path] for one in shown], network, decision, places)
         tiles = [Tile(levels, caption(one)) for one, levels in zip(shown, painted, strict=True)]
-        shelves = [Shelf("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)]
+        shelves = [SheetRow("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)]
         counted = f"{len(shown):,} of {len(album.cases):,} {album.what}, the worst of each casting first."
-        yield Picture(album.name, album.title, counted, above(legend(), sheet(shelves, SIDE)))
+        yield Picture(album.name, album.title, counted, stack_pictures(legend(), sheet(shelves, SIDE)))
 
 
-def albums(test: Sequence[Prediction], classes: Classes) -> list[Album]:
+def galleries(test: Sequence[Prediction], classes: Classes) -> list[Gallery]:
     """Mistakes, what goes to a person, and the defects that were found: kinds of which there is any."""
     reviewed = [one for one in test if one.decision == "review"]
     wrong = [one for one in test if one.decision != "review" and is_wrong(one, classes)]
@@ -70,7 +70,7 @@ def albums(test: Sequence[Prediction], classes: Classes) -> list[Album]:
         ("reviews", "Test images that go to a person", "images that go to a person", reviewed),
         ("found", "Defects found", "defects that were found", found),
     )
-    return [Album(name, title, what, worst_first(some, classes)) for name, title, what, some in kinds if some]
+    return [Gallery(name, title, what, worst_first(some, classes)) for name, title, what, some in kinds if some]
 
 
 def is_wrong(one: Prediction, classes: Classes) -> bool:
@@ -96,18 +96,20 @@ def caption(one: Prediction) -> str:
     """Label, decision, probability of a defect, and the reason."""
     unseen = one.reason.partition(":")[0] in (NO_RING, POOR_RING)
     chance = "" if unseen else f", {one.defect_probability:.1%}"
-    return f"{wrapped(f'{one.label}: {SAID[one.decision]}{chance}', SIDE, 1)}\n{wrapped(one.reason, SIDE)}"
+    return f"{wrap(f'{one.label}: {SAID[one.decision]}{chance}', SIDE, 1)}\n{wrap(one.reason, SIDE)}"
 
 
-def paint(rows: Sequence[Row], network: "keras.Model", decision: Decision, places: Places) -> Iterator[np.ndarray]:
+def overlay_heatmap(
+    rows: Sequence[Row], network: "keras.Model", decision: Decision, places: Places
+) -> Iterator[np.ndarray]:
     """Each photograph under its heat, uint8 (side, side, 3); grey alone where the view shows nothing."""
-    seen = loading.sights(rows, decision.view, decision.image_size, places)
+    seen = loading.load_inputs(rows, decision.view, decision.image_size, places)
     local = heatmaps.maps(network, seen.levels) / decision.temperature
-    squares = loading.load([stored(row, places) for row in rows], FINE * SIDE)
+    squares = loading.load([stored_path(row, places) for row in rows], FINE * SIDE)
     for row, heat, residual, grey, ring in zip(
         rows, local, seen.residuals, squares, rings_of(rows, decision, places), strict=True
     ):
-        yield np.repeat(grey[..., None], 3, axis=2) if np.isnan(residual) else lit(row, heat, grey, ring)
+        yield np.repeat(grey[..., None], 3, axis=2) if np.isnan(residual) else overlay_image(row, heat, grey, ring)
 
 
 def rings_of(rows: Sequence[Row], decision: Decision, places: Places) -> list["Ring | None"]:
@@ -118,10 +120,10 @@ def rings_of(rows: Sequence[Row], decision: Decision, places: Places) -> list["R
     return [strip.ring if strip else None for strip in strips(rows, places)]
 
 
-def lit(row: Row, heat: np.ndarray, grey: np.ndarray, ring: "Ring | None") -> np.ndarray:
+def overlay_image(row: Row, heat: np.ndarray, grey: np.ndarray, ring: "Ring | None") -> np.ndarray:
     """The photograph under its heat, with a circle about the peak if that speaks for a defect."""
     shape = row.height, row.width
-    image = Image.fromarray(heatmaps.painted(grey, heatmaps.onto(heat, ring, shape, len(grey))))
+    image = Image.fromarray(heatmaps.paint(grey, heatmaps.onto(heat, ring, shape, len(grey))))
     if heat.max() <= 0:
         return np.asarray(image)
     x, y = (
@@ -139,7 +141,7 @@ def legend() -> Image.Image:
     """What the colours mean, as wide as a row."""
     picture = Image.new("RGB", (ACROSS * (SIDE + GAP) + GAP, LINE + 2 * GAP), PAPER)
     heat = np.tile(np.linspace(heatmaps.FAINT, heatmaps.STRONG, SIDE // 2), (LINE // 2, 1))
-    picture.paste(Image.fromarray(heatmaps.painted(np.full(heat.shape, 128, np.uint8), heat)), (GAP, GAP + LINE // 4))
+    picture.paste(Image.fromarray(heatmaps.paint(np.full(heat.shape, 128, np.uint8), heat)), (GAP, GAP + LINE // 4))
     scale = f"{heatmaps.FAINT:.0f} to {heatmaps.STRONG:.0f} and more"
     text = f"how strongly a place speaks for a defect: a logit of {scale}; the circle is about the middle of the strongest spot"
     ImageDraw.Draw(picture).text((2 * GAP + SIDE // 2, GAP), text, fill=INK, font=letters())

@@ -10,7 +10,7 @@ class Markdown(str):
     """Text whose markup is meant. All other text is data: the helpers below escape it."""
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Return Markdown as it is, and other text as running Markdown without markup."""
     return text if isinstance(text, Markdown) else for_markdown(text)
 
@@ -20,7 +20,7 @@ def of(count: int, total: int) -> str:
 
 
 def counts(values: Mapping[str, int]) -> Markdown:
-    return Markdown(", ".join(f"{count:,} {escaped(name)}" for name, count in values.items()))
+    return Markdown(", ".join(f"{count:,} {escape(name)}" for name, count in values.items()))
 
 
 def number_of(count: int, noun: str) -> str:
@@ -37,15 +37,15 @@ def code(text: str) -> Markdown:
 
 
 def bold(text: str) -> Markdown:
-    return Markdown(f"**{escaped(text)}**")
+    return Markdown(f"**{escape(text)}**")
 
 
 def link(text: str, address: str) -> Markdown:
     """Return a link to a page of a server that the settings name."""
-    return Markdown(f"[{escaped(text)}]({quote(address, safe=':/#?&=%')})")
+    return Markdown(f"[{escape(text)}]({quote(address, safe=':/#?&=%')})")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
     bar = "\\|"  # in code; other text has none
-    lines = [[*map(escaped, heads)], ["---"] * len(heads), *([*map(escaped, row)] for row in rows)]
+    lines = [[*map(escape, heads)], ["---"] * len(heads), *([*map(escape, row)] for row in rows)]
     return Markdown("\n".join(f"| {' | '.join(cell.replace('|', bar) for cell in line)} |" for line in lines))

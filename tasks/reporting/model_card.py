@@ -16,7 +16,7 @@ from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Sc
 from tasks.reporting import data_section, test_section
 from tasks.reporting.markdown import code, counts, number_of, of, table
 from tasks.settings.escaping import for_markdown, for_terminal
-from tasks.settings.settings import Evaluation as Costs
+from tasks.settings.settings import EvaluationSettings as Costs
 
 FAILING = 12  # castings that are listed
 TAGS = ("visual-inspection", "defect-detection", "casting", "recast")
@@ -62,7 +62,7 @@ def card(subject: Subject, evidence: Evidence) -> str:
         "Where it fails": failures(test, decision),
         "Images": images(subject),
         "Training": training(subject.model),
-        "Formats": told(formats),
+        "Formats": formats_table(formats),
         "Licence": LICENCE,
     }
     front = yaml.safe_dump(front_matter(subject), sort_keys=False, allow_unicode=True)
@@ -174,7 +174,7 @@ def training(model: Model) -> str:
     )
 
 
-def told(formats: Mapping[str, Format]) -> str:
+def formats_table(formats: Mapping[str, Format]) -> str:
     """Each file of the network, loaded again in a clean process, beside what was judged."""
     rows = [
         (

@@ -6,7 +6,7 @@ from tasks.images.views import describe
 from tasks.records.results import Figure, Release
 from tasks.reporting import data_section, test_section
 from tasks.reporting.markdown import bold, code, link, number_of, of, table
-from tasks.reporting.run_json import Found, Outcome
+from tasks.reporting.run_json import PreTraining, RunResult
 from tasks.settings.escaping import for_markdown
 from tasks.tracking import runs
 
@@ -19,7 +19,7 @@ class Section(NamedTuple):
     figures: tuple[Figure, ...] = ()
 
 
-def sections(outcome: Outcome) -> list[Section]:
+def sections(outcome: RunResult) -> list[Section]:
     """What a reader needs, the most important first."""
     named = {figure.name: figure for figure in outcome.figures.figures}
 
@@ -43,14 +43,14 @@ def sections(outcome: Outcome) -> list[Section]:
     ]
 
 
-def before_training(found: Found) -> list[Section]:
+def before_training(found: PreTraining) -> list[Section]:
     """What is known of the images before any training."""
     leak = data_section.leak(found)
     data = f"{data_section.castings(found.audit, found.splits)}\n\n{data_section.data(found)}"
     return [*([Section(LEAK, leak)] if leak else []), Section("Data", data)]
 
 
-def result(outcome: Outcome) -> str:
+def result(outcome: RunResult) -> str:
     release, test = outcome.release, outcome.evaluation.test
     earlier = (
         ""
@@ -82,10 +82,10 @@ def rules(release: Release) -> str:
     """What the gate asked, one by one."""
     # What was broken comes first: Prefect's page cuts a wide table off on the right.
     rows = [("kept" if rule.kept else bold("broken"), rule.name, rule.figure, rule.limit) for rule in release.rules]
-    return table(("", "Rule", "Found", "Allowed"), rows)
+    return table(("", "Rule", "PreTraining", "Allowed"), rows)
 
 
-def training(outcome: Outcome) -> str:
+def training(outcome: RunResult) -> str:
     model = outcome.model
     chosen = f" It was chosen because {outcome.chosen_because}." if outcome.chosen_because else ""
     sees = describe(model.view, model.image_size)
@@ -104,7 +104,7 @@ def training(outcome: Outcome) -> str:
     ])  # fmt: skip
 
 
-def run(outcome: Outcome) -> str:
+def run(outcome: RunResult) -> str:
     steps = [
         (name, "remembered" if time["cached"] else "made", f"{time['seconds']:.1f} s")
         for name, time in outcome.times.items()

@@ -38,7 +38,7 @@ LIBRARIES = ("tensorflow", "keras", "prefect", "numpy", "scipy", "pillow", "simp
 
 
 @dataclass(frozen=True)
-class Found:
+class PreTraining:
     """What a run knows before it trains: the records of its first steps."""
 
     config: Config
@@ -54,7 +54,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Outcome(Found):
+class RunResult(PreTraining):
     """The records of one run, in the order of its steps."""
 
     run_id: str
@@ -75,7 +75,7 @@ def new_run_id(started: datetime, config: Config) -> str:
     return f"{started:%Y%m%d-%H%M%S}-{config.training.model}-{os.urandom(2).hex()}"
 
 
-def facts(outcome: Outcome) -> dict[str, Any]:
+def facts(outcome: RunResult) -> dict[str, Any]:
     """`run.json`. What this run did not compute is null."""
     return {
         "run_id": outcome.run_id,
@@ -103,7 +103,7 @@ def code() -> dict[str, Any]:
     return {"commit": commit or None, "changed": bool(dirty) if commit else None}
 
 
-def dataset(outcome: Outcome) -> dict[str, Any]:
+def dataset(outcome: RunResult) -> dict[str, Any]:
     splits, audit = outcome.splits, outcome.audit
     return {
         "source": outcome.source.name,
@@ -131,14 +131,14 @@ def dataset(outcome: Outcome) -> dict[str, Any]:
         "brightness_auc": splits.shortcuts["brightness"].auc,
         "shortcuts": {name: probe.model_dump() for name, probe in splits.shortcuts.items()},
         "origins": [
-            {**origin.model_dump(), "unsettled": unsettled(origin.name, outcome.arrivals)}
+            {**origin.model_dump(), "unsettled": unsettled_keys(origin.name, outcome.arrivals)}
             for origin in outcome.manifest.origins
         ],
         "corrections_unused": outcome.manifest.corrections_unused,
     }
 
 
-def model(outcome: Outcome) -> dict[str, Any]:
+def model(outcome: RunResult) -> dict[str, Any]:
     return {
         "name": outcome.model.name,
         "chosen_because": outcome.chosen_because,
@@ -175,7 +175,7 @@ def evaluation(judged: Evaluation) -> dict[str, Any]:
     }
 
 
-def unsettled(origin: str, arrivals: Sequence[Arrival]) -> int:
+def unsettled_keys(origin: str, arrivals: Sequence[Arrival]) -> int:
     """Files of an origin that were still being written, and wait for the next run."""
     return sum(arrival.unsettled for arrival in arrivals if arrival.origin == origin)
 
@@ -207,7 +207,7 @@ def installed(distribution: str) -> str | None:
         return None
 
 
-def write_run(outcome: Outcome, page: str) -> Path:
+def write_run(outcome: RunResult, page: str) -> Path:
     """`artifacts/runs/<run-id>/`, whole, and the symlink `latest` to it. Returns the folder."""
     places = outcome.config.places
     runs = places.artifacts.absolute() / "runs"

@@ -2,7 +2,7 @@
 
 from tasks.records.results import Evaluation, Interval, Score
 from tasks.reporting.markdown import code, of, table
-from tasks.settings.settings import Evaluation as Costs
+from tasks.settings.settings import EvaluationSettings as Costs
 
 
 def test(evaluation: Evaluation, settings: Costs) -> str:

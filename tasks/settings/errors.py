@@ -1,6 +1,6 @@
 """The one error that a user can mend."""
 
-from tasks.settings.redaction import redacted
+from tasks.settings.redaction import redact
 
 
 class BadInput(Exception):
@@ -10,4 +10,4 @@ class BadInput(Exception):
     """
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(redacted(str(message)))
+        super().__init__(redact(str(message)))

@@ -7,7 +7,7 @@ and secrets. Secrets are hidden by the functions for people's eyes; a table keep
 import re
 from html import escape
 
-from tasks.settings.redaction import redacted
+from tasks.settings.redaction import redact
 
 MARKUP = re.compile(
     r"[\\`*_\[\]<>!|~&#@$^{}]"  # starts or ends markup wherever it stands
@@ -35,7 +35,7 @@ def for_terminal(text: str) -> str:
     Control characters, line ends, direction marks and bytes that were not UTF-8 (lone surrogates) count as unprintable. Secrets are
     hidden.
     """
-    return printable(redacted(text))
+    return printable(redact(text))
 
 
 def printable(text: str) -> str:

@@ -18,7 +18,7 @@ from rich.text import Text
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.machine_faults import machine_fault
-from tasks.settings.redaction import redacted
+from tasks.settings.redaction import redact
 
 
 def say(*lines: str) -> None:
@@ -61,10 +61,10 @@ def without_secrets() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        error.args = tuple(redacted(part) if isinstance(part, str) else part for part in error.args)
+        error.args = tuple(redact(part) if isinstance(part, str) else part for part in error.args)
         for name in ("strerror", "filename", "filename2"):  # of which an OSError with a number makes its text
             if isinstance(part := getattr(error, name, None), str):
-                setattr(error, name, redacted(part))
+                setattr(error, name, redact(part))
         raise
 
 

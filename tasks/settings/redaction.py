@@ -1,6 +1,6 @@
 """Redaction: passwords, tokens and keys taken out of a text before anybody sees it.
 
-Every message, log line, report and error text passes `redacted`. It knows the forms of secrets, and the values of this process's
+Every message, log line, report and error text passes `redact`. It knows the forms of secrets, and the values of this process's
 own variables that hold one. It hides too much rather than too little.
 """
 
@@ -45,16 +45,16 @@ FORMS = tuple(
 )  # fmt: skip
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """Return `text` with each secret in it replaced by `***`. What is redacted already stays as it is."""
-    if values := pattern_of(tuple(sorted(set(secrets_of(os.environ)), key=lambda value: (-len(value), value)))):
+    if values := pattern_of(tuple(sorted(set(find_secrets(os.environ)), key=lambda value: (-len(value), value)))):
         text = values.sub(HIDDEN, text)
     for pattern, replacement in FORMS:
         text = pattern.sub(replacement, text)
     return text
 
 
-def secrets_of(environment: Mapping[str, str]) -> Iterator[str]:
+def find_secrets(environment: Mapping[str, str]) -> Iterator[str]:
     """Yield the secrets in these variables: whole values, and the user and password of addresses, in each spelling."""
     for name, value in environment.items():
         found = []

@@ -20,15 +20,15 @@ MODEL, SAMPLE_MODEL = "recast", "recast-sample"  # registered models: of all oth
 T = TypeVar("T")
 
 
-def in_utf8(value: T) -> T:
+def require_utf8(value: T) -> T:
     """Return a setting whose text every record can hold. Raises ValueError for a path of other bytes."""
     if for_utf8(str(value)) != str(value):
         raise ValueError(f"{for_terminal(str(value))} has a name that is not UTF-8: rename it, or give another")
     return value
 
 
-Composed = Annotated[str, BeforeValidator(in_utf8), AfterValidator(partial(unicodedata.normalize, "NFC"))]
-NamedPath = Annotated[Path, BeforeValidator(in_utf8)]
+Composed = Annotated[str, BeforeValidator(require_utf8), AfterValidator(partial(unicodedata.normalize, "NFC"))]
+NamedPath = Annotated[Path, BeforeValidator(require_utf8)]
 
 
 class Settings(BaseModel):
@@ -54,7 +54,7 @@ class Classes(Settings):
         return self
 
 
-class Sample(Settings):
+class SampleSettings(Settings):
     """The built-in sample: how many drawn castings, and which faults are planted in it."""
 
     parts: int = Field(120, ge=8, le=2_000)
@@ -77,20 +77,20 @@ class Sample(Settings):
     """Fault: photographs in train/ from a camera set-up that the others lack (bright background)."""
 
 
-class Fetch(Settings):
+class FetchSettings(Settings):
     """Where the images come from."""
 
-    source: Annotated[str, BeforeValidator(in_utf8)] = Field(SAMPLE, min_length=1)
+    source: Annotated[str, BeforeValidator(require_utf8)] = Field(SAMPLE, min_length=1)
     """`sample`, a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
     arrivals: tuple[NamedPath, ...] | None = None
     """Folders of new labelled images, class folders inside; unset: `<data>/inbox`, if it holds any."""
     settle_seconds: float = Field(2.0, ge=0, le=3_600)
     """A new file that changes within so many seconds is still being written: it is left for the next run."""
     classes: Classes = Classes()
-    sample: Sample = Sample()
+    sample: SampleSettings = SampleSettings()
 
 
-class Validation(Settings):
+class ValidationSettings(Settings):
     """Which files count as images of castings."""
 
     max_megapixels: float = Field(40.0, gt=0, le=1_000)
@@ -103,7 +103,7 @@ class Validation(Settings):
     """Least standard deviation of a picture seen at a quarter of its size, in grey levels of 255: less is a blank image."""
 
 
-class Auditing(Settings):
+class AuditSettings(Settings):
     """How copies and castings are recognised. Copies byte by byte need no setting."""
 
     copy_limit: float = Field(0.955, gt=0.5, lt=1)
@@ -116,7 +116,7 @@ class Auditing(Settings):
     """Castings are counted where at least this share of the images shows a ring; images without one are grouped by copies alone."""
 
 
-class Splitting(Settings):
+class SplitSettings(Settings):
     """Which images train, validate and test."""
 
     protocol: Protocol = "cleaned"
@@ -130,7 +130,7 @@ class Splitting(Settings):
     """Draws other validation and test groups."""
 
 
-class Champion(Settings):
+class ChampionModel(Settings):
     """The model in use, as training may continue from it."""
 
     digest: str
@@ -161,7 +161,7 @@ class Recipe(Settings):
     """Of the work of a training from new weights, what one that continues may take."""
     start_rate: float = 0.25
     """Of the learning rate, what it continues with: weights that are good already are not to be thrown about."""
-    champion: Champion | None = Field(None, exclude=True)
+    champion: ChampionModel | None = Field(None, exclude=True)
     """What it continues from. In no cache key: the run whose model came into use is remembered when it is asked for again,
     although the champion is another one since."""
 
@@ -183,7 +183,7 @@ class TunedRecipe(Recipe):
     learning_rate: float
 
 
-class Training(Settings):
+class TrainingSettings(Settings):
     """Which network, and how long it learns. What is unset comes from the model's recipe, and what the device decides from its class."""
 
     model: Literal["auto", ModelName] = "auto"
@@ -222,7 +222,7 @@ class Training(Settings):
             )
         return self
 
-    def choice(self, ring_share: float, champion: Champion | None = None) -> tuple[ModelName, str]:
+    def choice(self, ring_share: float, champion: ChampionModel | None = None) -> tuple[ModelName, str]:
         """The network that trains, and why, where this share of the training images shows a ring.
 
         `champion` is what training continues from, if it does.
@@ -238,7 +238,7 @@ class Training(Settings):
         shown = f"{ring_share:.1%} of the training images show a ring"
         return AUTO[ringed], f"{shown}, and {AUTO[True]} needs {self.min_ring_share:.0%}"
 
-    def recipe(self, ring_share: float = 0.0, champion: Champion | None = None) -> Recipe:
+    def recipe(self, ring_share: float = 0.0, champion: ChampionModel | None = None) -> Recipe:
         """What decides the trained weights: these settings with the chosen model's own numbers where unset."""
         model, _ = self.choice(ring_share, champion)
         asked = self.model_dump(exclude={"require_gpu", "min_ring_share"}, exclude_none=True)
@@ -248,7 +248,7 @@ class Training(Settings):
         )
 
 
-class Evaluation(Settings):
+class EvaluationSettings(Settings):
     """What a decision costs, when an image is unlike those known, and how figures are reported."""
 
     escape_cost: float = Field(10.0, gt=0, le=1e6)
@@ -277,7 +277,7 @@ class Evaluation(Settings):
         return self
 
 
-class Acceptance(Settings):
+class AcceptanceSettings(Settings):
     """What a model must show before it is promoted: by itself on the test images, in its exports, and beside the model in use."""
 
     max_escape_rate: float = Field(0.05, ge=0, le=1)
@@ -320,13 +320,13 @@ class Places(Settings):
 class Config(Settings):
     """One retraining run."""
 
-    fetch: Fetch = Fetch()
-    validation: Validation = Validation()
-    audit: Auditing = Auditing()
-    splitting: Splitting = Splitting()
-    training: Training = Training()
-    evaluation: Evaluation = Evaluation()
-    acceptance: Acceptance = Acceptance()
+    fetch: FetchSettings = FetchSettings()
+    validation: ValidationSettings = ValidationSettings()
+    audit: AuditSettings = AuditSettings()
+    splitting: SplitSettings = SplitSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    acceptance: AcceptanceSettings = AcceptanceSettings()
     places: Places = Places()
 
     def with_model(self) -> Self:

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
+def progress_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
     """A function that moves the bar on by one and shows a note beside it. On standard error, and gone at the end."""
     console = Console(stderr=True)
     columns = (

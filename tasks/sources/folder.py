@@ -15,7 +15,7 @@ from tasks.images.decoding import FORMATS, MAX_BYTES, SUFFIXES
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import Classes
-from tasks.sources.names import Listing, composed, is_junk, sound
+from tasks.sources.names import Listing, compose, is_junk, is_sound
 
 SPLITS = frozenset({"test", "train", "validation"})
 ARCHIVES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
@@ -32,7 +32,7 @@ class DataRoot(NamedTuple):
     """Sorted; () where the class folders lie directly below."""
 
 
-class Labelled(NamedTuple):
+class LabeledFile(NamedTuple):
     """One file of a class."""
 
     name: str
@@ -56,8 +56,8 @@ def other_formats(names: Iterable[str]) -> str:
     for name in sorted(name for name in names if not is_image(name)):
         by_suffix[os.path.splitext(name)[1].lower() or "without suffix"].append(name)
     groups = sorted(by_suffix.items(), key=lambda group: -len(group[1]))
-    each = [f"{len(files):,} {suffix} ({', '.join(shortened(files))})" for suffix, files in groups]
-    return for_terminal(", ".join(shortened(each)))
+    each = [f"{len(files):,} {suffix} ({', '.join(shorten(files))})" for suffix, files in groups]
+    return for_terminal(", ".join(shorten(each)))
 
 
 def left_out(names: Sequence[str]) -> list[str]:
@@ -131,10 +131,10 @@ def readable(folder: Path, listing: Listing) -> Listing:
     return Listing([name for name in listing.names if name not in left], listing.faults + faults)
 
 
-def usable(folder: Path, listing: Listing) -> Listing:
+def usable_files(folder: Path, listing: Listing) -> Listing:
     """Return the listing of `folder` without the files that cannot be learned from, by their rights or their names."""
     names, faults = readable(folder, listing)
-    sounds = sound(names)
+    sounds = is_sound(names)
     return Listing(sounds.names, faults + [f"{for_terminal(str(folder))}: {fault}" for fault in sounds.faults])
 
 
@@ -154,7 +154,7 @@ def size_of(path: str) -> int:
         return 0
 
 
-def shortened(lines: Sequence[str]) -> list[str]:
+def shorten(lines: Sequence[str]) -> list[str]:
     """Return the first of many lines, and how many there are besides."""
     return [*lines[:SHOWN], *([f"and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else [])]
 
@@ -188,7 +188,7 @@ def _candidates(images: list[str], classes: Classes) -> dict[DataRoot, str]:
     for image in images:
         parts = image.split("/")
         for depth in range(len(parts) - 1):
-            below["/".join(parts[:depth])].add(composed(parts[depth]))
+            below["/".join(parts[:depth])].add(compose(parts[depth]))
     pair, found = {classes.defect, classes.good}, {}
     for folder in sorted(below):
         splits = tuple(sorted(SPLITS & below[folder]))
@@ -240,7 +240,7 @@ def _advice(files: list[str], classes: Classes) -> str:
 
 def has_class(name: str, classes: Classes) -> bool:
     """Return whether a file lies in a class folder, at any depth."""
-    return not {classes.defect, classes.good}.isdisjoint(composed(name).split("/")[:-1])
+    return not {classes.defect, classes.good}.isdisjoint(compose(name).split("/")[:-1])
 
 
 def _join(folder: str, name: str) -> str:
@@ -251,7 +251,7 @@ def _listed(folders: Iterable[str]) -> str:
     return ", ".join(f"{folder}/" for folder in sorted(folders))
 
 
-def labelled(names: Iterable[str], root: DataRoot, classes: Classes) -> tuple[list[Labelled], int]:
+def labeled_files(names: Iterable[str], root: DataRoot, classes: Classes) -> tuple[list[LabeledFile], int]:
     """Each file in a class folder of `root`, at any depth, sorted by name; and the number of images elsewhere, which are left alone.
 
     Files that are no images are among them, save junk: who drops a `.bmp` into a class folder is told later why it was not used.
@@ -265,12 +265,12 @@ def labelled(names: Iterable[str], root: DataRoot, classes: Classes) -> tuple[li
     return found, elsewhere
 
 
-def _label(name: str, root: DataRoot, classes: Classes) -> Labelled | None:
+def _label(name: str, root: DataRoot, classes: Classes) -> LabeledFile | None:
     top = f"{root.prefix}/" if root.prefix else ""
     path = name.removeprefix(top)
     split, _, rest = path.partition("/") if root.splits else ("", "", path)
     folder, below, _ = rest.partition("/")
-    label = composed(folder)
+    label = compose(folder)
     if (
         not name.startswith(top)
         or (root.splits and split not in root.splits)
@@ -278,7 +278,7 @@ def _label(name: str, root: DataRoot, classes: Classes) -> Labelled | None:
         or label not in (classes.defect, classes.good)
     ):
         return None
-    return Labelled(name, path, split, label)
+    return LabeledFile(name, path, split, label)
 
 
 def listing_digest(files: Iterable[tuple[str, str]]) -> str:

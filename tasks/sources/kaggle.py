@@ -15,7 +15,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.sources.kaggle_client import Damaged, Unavailable, connect
 from tasks.sources.kaggle_credentials import credentials
-from tasks.storage.files import alone, publish
+from tasks.storage.files import exclusive_lock, publish
 
 __all__ = ["DatasetVersion", "Unavailable", "credentials", "download", "latest_version"]
 
@@ -77,7 +77,7 @@ def download(dataset: DatasetVersion, archive: Path, pause: Callable[[float], ob
     archive.parent.mkdir(parents=True, exist_ok=True)
     name = f".{dataset.owner}-{dataset.slug}-v{dataset.version}"
     scratch, before = archive.with_name(f"{name}.part"), identity(archive)
-    with alone(archive.with_name(f"{name}.lock")):
+    with exclusive_lock(archive.with_name(f"{name}.lock")):
         if identity(archive) != before:
             return  # the call that this one waited for has put it there
         try:

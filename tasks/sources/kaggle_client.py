@@ -12,7 +12,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from tasks.settings.errors import BadInput
-from tasks.settings.redaction import redacted
+from tasks.settings.redaction import redact
 from tasks.sources.kaggle_credentials import config_folder, credentials, key_file
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Unavailable(ConnectionError):
     """Kaggle, or the way there, is in trouble: worth another try, after `retry_after` seconds where Kaggle names a time."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(redacted(message))
+        super().__init__(redact(message))
         self.retry_after = retry_after
 
 

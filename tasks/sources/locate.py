@@ -12,30 +12,30 @@ from tasks.records.results import Source
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import say
-from tasks.settings.settings import SAMPLE, Fetch, Places
+from tasks.settings.settings import SAMPLE, FetchSettings, Places
 from tasks.sources.archive import members, refuse_contents
 from tasks.sources.folder import (
     find_root,
-    labelled,
+    labeled_files,
     left_out,
     listing_digest,
     look_through,
-    shortened,
+    shorten,
     small_enough,
-    usable,
+    usable_files,
 )
 from tasks.sources.kaggle import DatasetVersion, Unavailable, latest_version
-from tasks.storage.files import reading, sha256_of
+from tasks.storage.files import open_for_reading, sha256_of
 
 KAGGLE = "kaggle:"
 
 
-def locate(fetch: Fetch, places: Places) -> Source:
+def locate(fetch: FetchSettings, places: Places) -> Source:
     """The source that the settings name. Raises BadInput when it is not there or holds no data set, OSError when Kaggle cannot be asked."""
     if fetch.source == SAMPLE:
         return Source(kind="sample", identity=fetch.sample.model_dump_json(), sample=fetch.sample, name="sample")
     if fetch.source.startswith(KAGGLE):
-        dataset = pinned(DatasetVersion.parse(fetch.source.removeprefix(KAGGLE)), places)
+        dataset = pin_version(DatasetVersion.parse(fetch.source.removeprefix(KAGGLE)), places)
         return Source(kind="kaggle", identity=str(dataset), name=f"{KAGGLE}{dataset}")
     path = Path(fetch.source).expanduser().absolute()
     if not os.path.exists(path):
@@ -43,29 +43,29 @@ def locate(fetch: Fetch, places: Places) -> Source:
             f"there is no source {fetch.source!r}: give `sample`, a zip file, a folder, or {KAGGLE}OWNER/SLUG[/VERSION]"
         )
     if path.is_dir():
-        names, faults = usable(path, look_through(path))
+        names, faults = usable_files(path, look_through(path))
         tell(faults)
-        files, elsewhere = labelled(names, find_root(names, fetch.classes), fetch.classes)
+        files, elsewhere = labeled_files(names, find_root(names, fetch.classes), fetch.classes)
         tell([f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
         tell(left_out(sorted(set(names) - {file.name for file in files})))
-        with reading(path):
+        with open_for_reading(path):
             taken, large = small_enough(path, [file.name for file in files])
             tell(large)
             identity = listing_digest((name, sha256_of(path / name)) for name in taken)
         return Source(kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=tuple(taken))
     entries = {entry.filename: entry for entry in members(path)}
-    taken_of_zip = labelled(entries, find_root(entries, fetch.classes), fetch.classes)[0]
+    taken_of_zip = labeled_files(entries, find_root(entries, fetch.classes), fetch.classes)[0]
     refuse_contents(path, [entries[file.name] for file in taken_of_zip])
-    with reading(path):
+    with open_for_reading(path):
         return Source(kind="zip", identity=sha256_of(path), name=for_terminal(path.name), path=path)
 
 
 def tell(lines: Sequence[str]) -> None:
-    for line in shortened(lines):
+    for line in shorten(lines):
         say(f"source: left out: {line}")
 
 
-def pinned(dataset: DatasetVersion, places: Places) -> DatasetVersion:
+def pin_version(dataset: DatasetVersion, places: Places) -> DatasetVersion:
     """The data set with its version; when Kaggle cannot be asked, the newest that was fetched before, with a warning.
 
     A version that is not at hand is asked for too, so that a wrong name or a missing network is told before any work.

@@ -75,14 +75,14 @@ class Listing(NamedTuple):
     """A sentence for each file or folder that is left out though nothing but itself is in the way."""
 
 
-def composed(name: str) -> str:
+def compose(name: str) -> str:
     """Return `name` in Unicode's form NFC: a Mac writes an accent apart from its letter, and means the same name."""
     return unicodedata.normalize("NFC", name)
 
 
-def folded(name: str) -> str:
+def casefold_name(name: str) -> str:
     """Return `name` for a file system that minds neither case nor Unicode form: equal here is one file there."""
-    return composed(name).casefold()
+    return compose(name).casefold()
 
 
 def is_junk(name: str) -> bool:
@@ -98,7 +98,7 @@ def _is_side(part: str) -> bool:
     return part.startswith(".") or part.casefold() in SIDE_NAMES or bool(SIDE_PATTERN.fullmatch(part))
 
 
-def sound(names: Iterable[str]) -> Listing:
+def is_sound(names: Iterable[str]) -> Listing:
     """Split names into those that tables and other disks keep, and a sentence for each file or folder that has to be renamed.
 
     Of two names that are one on some disks, the first stays.
@@ -107,7 +107,7 @@ def sound(names: Iterable[str]) -> Listing:
     files: dict[str, str] = {}
     faults: dict[str, str] = {}
     for name in sorted(names):
-        key, above = folded(name), list(_above(folded(name)))
+        key, above = casefold_name(name), list(_above(casefold_name(name)))
         if name_fault(name):
             first = next(part for part in accumulate(name.split("/"), "{}/{}".format) if name_fault(part))
             faults[first] = name_fault(first)
@@ -133,7 +133,7 @@ def name_faults(names: Iterable[str]) -> Iterator[str]:
     for name in names:
         if fault := name_fault(name):
             yield f"{name[:80]!r} {fault}"
-        key = folded(name.removesuffix("/"))
+        key = casefold_name(name.removesuffix("/"))
         if key in seen:
             yield f"{seen[key]!r} and {name!r} are one name on some disks"
         seen[key] = name

@@ -131,11 +131,11 @@ def listing_fault(content: bytes, caps: Caps) -> str:
 def name_entries(source: ZipFile) -> None:
     """Give each entry the name that its packer meant: `zipfile` reads what is not marked as UTF-8 as that of old DOS."""
     for entry in source.infolist():
-        entry.filename = meant(entry)
+        entry.filename = intended_name(entry)
     source.NameToInfo = {entry.filename: entry for entry in source.infolist()}
 
 
-def meant(entry: ZipInfo) -> str:
+def intended_name(entry: ZipInfo) -> str:
     """Return the name in UTF-8: as marked, as in the extra field of Info-ZIP, or as its bytes are; else that of DOS."""
     if entry.flag_bits & UTF_8 or entry.orig_filename.isascii():
         return entry.orig_filename

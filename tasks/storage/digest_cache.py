@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.settings.settings import Places
-from tasks.storage.parallel import in_threads
-from tasks.storage.sqlite import MAX_VARIABLES, change, placeholders, with_database
+from tasks.storage.parallel import map_chunks_in_threads
+from tasks.storage.sqlite import MAX_VARIABLES, placeholders, with_database, write_transaction
 
 NAME = "states.sqlite"
 TABLE = """
@@ -21,14 +21,14 @@ TABLE = """
 GRANULARITY = 2_000_000_000  # nanoseconds, of the coarsest clock of a file system in use (FAT)
 
 
-class Seen(NamedTuple):
+class StatEntry(NamedTuple):
     """A file that was read. Without a digest it cannot be read; without a state the digest must be made again next time."""
 
     sha256: str | None
     state: str | None
 
 
-def digests(paths: Sequence[str | Path], places: Places, most: int | None = None) -> list[str | None]:
+def file_digests(paths: Sequence[str | Path], places: Places, most: int | None = None) -> list[str | None]:
     """Return the sha256 of each file, of absolute path; None where it cannot be read, empty where it has more than `most` bytes.
 
     A file is read only if its state is not the one that was remembered with its digest. Remembered is under `data`;
@@ -41,7 +41,7 @@ def digests(paths: Sequence[str | Path], places: Places, most: int | None = None
     if most is not None:
         found |= {name: "" for name, state in zip(names, states, strict=True) if state and size_in(state) > most}
     unknown = [name for name, sha256 in found.items() if sha256 is None]
-    read = dict(zip(unknown, in_threads(lambda piece: list(map(look, piece)), unknown), strict=True))
+    read = dict(zip(unknown, map_chunks_in_threads(lambda piece: list(map(look, piece)), unknown), strict=True))
     remember(read, places)
     found |= {name: seen.sha256 for name, seen in read.items()}
     return [found.get(name) for name in names]
@@ -74,7 +74,7 @@ def size_in(state: str) -> int:
     return int(state.partition(" ")[0])
 
 
-def look(path: bytes) -> Seen:
+def look(path: bytes) -> StatEntry:
     """The digest of a file, with its state if a later change is sure to change that too.
 
     As git does with its index: within the granularity of the clock a file may change and keep its times, so a file
@@ -86,9 +86,9 @@ def look(path: bytes) -> Seen:
             there = os.fstat(opened.fileno())  # before it is read, so that a change meanwhile shows the next time
             sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError:  # it is gone, this user may not read it, or the disk cannot
-        return Seen(None, None)
+        return StatEntry(None, None)
     reliable = all(abs(now - changed) > GRANULARITY for changed in (there.st_mtime_ns, there.st_ctime_ns))
-    return Seen(sha256, as_text(there) if reliable else None)
+    return StatEntry(sha256, as_text(there) if reliable else None)
 
 
 def remembered(paths: list[bytes], places: Places) -> dict[tuple[bytes, str], str]:
@@ -107,11 +107,11 @@ def remembered(paths: list[bytes], places: Places) -> dict[tuple[bytes, str], st
     return with_database(places.data.absolute() / NAME, TABLE, select)
 
 
-def remember(read: dict[bytes, Seen], places: Places) -> None:
+def remember(read: dict[bytes, StatEntry], places: Places) -> None:
     rows = [(path, seen.state, seen.sha256) for path, seen in read.items() if seen.state]
     if rows and places.data.is_dir():
         with_database(
             places.data.absolute() / NAME,
             TABLE,
-            lambda connection: change(connection, "INSERT OR REPLACE INTO states VALUES (?, ?, ?)", rows),
+            lambda connection: write_transaction(connection, "INSERT OR REPLACE INTO states VALUES (?, ?, ?)", rows),
         )

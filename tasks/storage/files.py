@@ -48,14 +48,14 @@ class File(BaseModel):
 
     def damage(self, places: Places) -> str | None:
         """What is wrong with the file since it was recorded, or None."""
-        return damage(self.path(places), self.sha256)
+        return find_damage(self.path(places), self.sha256)
 
 
 def place_of(place: Place, places: Places) -> Path:
     return (places.data if place == "data" else places.artifacts).absolute()
 
 
-def damage(path: Path, digest: str) -> str | None:
+def find_damage(path: Path, digest: str) -> str | None:
     """What is wrong with the file at `path`, which should have this sha256, or None."""
     try:
         return None if sha256_of(path) == digest else f"{path} has changed"
@@ -95,7 +95,7 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def open_for_reading(path: Path) -> Iterator[None]:
     """Raise BadInput when a file or folder at or below `path` is lost while it is read. Other errors, such as a full disk, pass."""
     try:
         yield
@@ -108,7 +108,7 @@ def reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def usable(places: Places) -> None:
+def check_writable(places: Places) -> None:
     """Raises BadInput unless both places are, or can become, folders that can be written to. Makes nothing."""
     for name, place in (("data", places.data.absolute()), ("artifacts", places.artifacts.absolute())):
         there = next(path for path in (place, *place.parents) if path.exists())
@@ -123,7 +123,7 @@ def lies_below(path: Path, place: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place))
 
 
-def visible(folder: Path) -> list[Path]:
+def is_visible(folder: Path) -> list[Path]:
     """Return what lies in a folder, if it is there; scratch is swept by others."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
 
@@ -140,10 +140,10 @@ def store(write: Callable[[Path], object], places: Places, place: Place, name: s
     """Calls `write` on a scratch path and keeps the file under `name` with its digest before the suffix."""
     with scratch_beside(place_of(place, places) / name) as scratch:
         write(scratch)
-        return adopt(scratch, places, place, name)
+        return move_into_place(scratch, places, place, name)
 
 
-def adopt(path: Path, places: Places, place: Place, name: str) -> File:
+def move_into_place(path: Path, places: Places, place: Place, name: str) -> File:
     """Moves a finished file on the same disk to `name` with its digest before the suffix."""
     digest, named = sha256_of(path), PurePosixPath(name)
     kept = str(named.with_name(f"{named.stem}-{digest[:16]}{named.suffix}"))
@@ -158,7 +158,7 @@ def write_whole(target: Path, content: bytes) -> None:
         publish(scratch, target)
 
 
-def sweep(places: Places) -> None:
+def delete_stale_scratch(places: Places) -> None:
     """Removes the scratch that killed runs left, and trainings that nobody went on with for a month.
 
     Scratch that a living process holds stays, whatever a clock says of its age; so does what is younger than a day, for a
@@ -232,7 +232,7 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def alone(lock: Path) -> Iterator[None]:
+def exclusive_lock(lock: Path) -> Iterator[None]:
     """Keeps other calls out, in any process, through the file `lock`, which is removed at the end.
 
     The system drops the locks of the dead, so a killed process keeps nobody waiting.

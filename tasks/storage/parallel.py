@@ -9,7 +9,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_threads(function: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -> list[R]:
+def map_chunks_in_threads(function: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -> list[R]:
     """What `function` returns for the items, in order. It gets pieces of up to 16: handing over one costs some 30 us."""
     size = max(1, min(16, len(items) // 16))
     pieces = [items[start : start + size] for start in range(0, len(items), size)]
@@ -20,10 +20,10 @@ def in_threads(function: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -
 
 def map_in_threads(function: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
     """Call `function` with each piece, in a thread for each processor, and return the results in order."""
-    with ThreadPoolExecutor(max_workers=processors()) as pool:  # more of them only wait for Python's lock
+    with ThreadPoolExecutor(max_workers=count_processors()) as pool:  # more of them only wait for Python's lock
         return list(pool.map(function, pieces))
 
 
-def processors() -> int:
+def count_processors() -> int:
     """How many this process may use, where the system tells."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
 from tasks.settings.settings import Places
-from tasks.storage.sqlite import MAX_VARIABLES, change, placeholders, with_database
+from tasks.storage.sqlite import MAX_VARIABLES, placeholders, with_database, write_transaction
 
 NAME = "kept.sqlite"
 MAX_BLOCK = MAX_VARIABLES
@@ -22,7 +22,7 @@ TABLE = """
 """
 
 
-def kept(
+def cached_map(
     kind: str,
     version: str,
     keys: Iterable[str],
@@ -70,7 +70,7 @@ def write(kind: str, version: str, values: dict[str, bytes], places: Places) -> 
     with_database(
         places.data.absolute() / NAME,
         TABLE,
-        lambda connection: change(connection, "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)", rows),
+        lambda connection: write_transaction(connection, "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)", rows),
     )
 
 
@@ -80,21 +80,21 @@ def checksum_of(key: str, value: bytes) -> int:
 
 def size_without(stands: Callable[[str, str], bool], places: Places) -> int:
     """Bytes of the values that do not stand, by kind and key; 0 where nothing is kept."""
-    return sum(size for *_, size in fallen(stands, places))
+    return sum(size for *_, size in is_stale(stands, places))
 
 
-def shed(stands: Callable[[str, str], bool], places: Places) -> None:
+def shrink(stands: Callable[[str, str], bool], places: Places) -> None:
     """Removes the values that do not stand, and gives their room back to the disk."""
-    rows = [(kind, key) for kind, key, _ in fallen(stands, places)]
+    rows = [(kind, key) for kind, key, _ in is_stale(stands, places)]
 
     def remove(connection: sqlite3.Connection) -> None:
-        change(connection, "DELETE FROM kept WHERE kind = ? AND key = ?", rows)
+        write_transaction(connection, "DELETE FROM kept WHERE kind = ? AND key = ?", rows)
         connection.execute("VACUUM")
 
     with_database(places.data.absolute() / NAME, TABLE, remove)
 
 
-def fallen(stands: Callable[[str, str], bool], places: Places) -> list[tuple[str, str, int]]:
+def is_stale(stands: Callable[[str, str], bool], places: Places) -> list[tuple[str, str, int]]:
     path = places.data.absolute() / NAME
     if not path.is_file():
         return []

@@ -23,7 +23,7 @@ def with_database(path: Path, table: str, work: Callable[[sqlite3.Connection], R
     Raises BadInput when the file cannot be read or written.
     """
     try:
-        return attempt(path, table, work)
+        return try_statement(path, table, work)
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise refusal(path, error) from error
@@ -31,12 +31,12 @@ def with_database(path: Path, table: str, work: Callable[[sqlite3.Connection], R
     try:
         path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # first: it would be played back into a new file
         path.unlink(missing_ok=True)
-        return attempt(path, table, work)
+        return try_statement(path, table, work)
     except (OSError, sqlite3.DatabaseError) as error:
         raise refusal(path, error) from error
 
 
-def attempt(path: Path, table: str, work: Callable[[sqlite3.Connection], R]) -> R:
+def try_statement(path: Path, table: str, work: Callable[[sqlite3.Connection], R]) -> R:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)) as connection:
         # A killed process loses nothing by this, a power cut at worst all, which is found and made again; a commit
@@ -46,7 +46,7 @@ def attempt(path: Path, table: str, work: Callable[[sqlite3.Connection], R]) -> 
         return work(connection)
 
 
-def change(connection: sqlite3.Connection, statement: str, rows: list[tuple]) -> None:
+def write_transaction(connection: sqlite3.Connection, statement: str, rows: list[tuple]) -> None:
     """The statement for each of the rows, all or none of them. Asks to write at once, so that two writers never wait for each other."""
     connection.execute("BEGIN IMMEDIATE")
     connection.executemany(statement, rows)

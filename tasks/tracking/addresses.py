@@ -18,7 +18,7 @@ class Address(NamedTuple):
     password: str = ""
 
 
-def parted(address: str) -> Address:
+def split_address(address: str) -> Address:
     """Take user and password out of an address of the web; others stay whole: a database is asked with its password inside."""
     parts = urlsplit(address)
     credentials, _, host = parts.netloc.rpartition("@")

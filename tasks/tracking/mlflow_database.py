@@ -20,7 +20,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.machine_faults import machine_fault
 from tasks.settings.messages import warn
 from tasks.settings.settings import Places
-from tasks.storage.files import lies_below, visible
+from tasks.storage.files import is_visible, lies_below
 from tasks.storage.migrations import schemas
 
 MAGIC = b"SQLite format 3\0"
@@ -189,7 +189,7 @@ def require_nothing_lost(places: Places, state: str, known: bool) -> None:
     """Raise BadInput where the database knows of no model, and files show that it once did."""
     if known:
         path, folder = path_of(places), places.artifacts.absolute()
-        models = len(visible(folder / "models"))
+        models = len(is_visible(folder / "models"))
         raise BadInput(
             f"{path} is {state}, and {folder} holds what runs have made (models: {models:,}): which model is in use, and which "
             f"were taken back, is not known; {restore(path)}; if a server knows it, set MLFLOW_TRACKING_URI; to begin anew without them: "
@@ -200,13 +200,13 @@ def require_nothing_lost(places: Places, state: str, known: bool) -> None:
 def traces(places: Places) -> list[Path]:
     """Return what a run leaves only after it has made the database."""
     folder = places.artifacts.absolute()
-    return [*visible(folder / "models"), *visible(folder / "mlflow"), *folder.glob("runs/*/run.json")]
+    return [*is_visible(folder / "models"), *is_visible(folder / "mlflow"), *folder.glob("runs/*/run.json")]
 
 
 def was_released(places: Places) -> bool:
     """Return whether files show that a version was registered."""
     numbers = (version_of(run) for run in places.artifacts.absolute().glob("runs/*/run.json"))
-    return any(visible(files_of(places) / "models")) or any(number is not None for number in numbers)
+    return any(is_visible(files_of(places) / "models")) or any(number is not None for number in numbers)
 
 
 def version_of(run: Path) -> object:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import MODEL, Places
-from tasks.storage.files import alone
+from tasks.storage.files import exclusive_lock
 from tasks.tracking import runs
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Version(BaseModel):
     aliases: tuple[str, ...] = ()
 
 
-class Overtaken(Exception):
+class ChampionChanged(Exception):
     """Another run changed the champion meanwhile: what was decided against the earlier one has to be decided again."""
 
 
@@ -67,11 +67,11 @@ def champion(places: Places) -> Version | None:
 
 def out_of_use(places: Places) -> str:
     """Say that the alias of the version in use was removed, and what brings a version back; "" where it was not removed."""
-    if by_alias(CHAMPION, places) or not (earlier := taken_off(places)):
+    if by_alias(CHAMPION, places) or not (earlier := unaliased_champions(places)):
         return ""
     name, named = places.registered_name, model_option(places)
     what = f"no version of {name} is in use in {runs.address(places)}: the alias `{CHAMPION}` was removed"
-    if (last := usable(earlier, places)) is None:
+    if (last := last_intact(earlier, places)) is None:
         return (
             f"{what}, and each version that was in use was taken back; `flows/promote.py --list{named}` shows all, "
             "`--version N` brings N into use"
@@ -79,26 +79,26 @@ def out_of_use(places: Places) -> str:
     return f"{what}; `flows/promote.py --version {last.number}{named}` brings the last one back into use"
 
 
-def taken_off(places: Places) -> list[int]:
+def unaliased_champions(places: Places) -> list[int]:
     """Return the numbers of the versions that were in use before the alias was removed.
 
     None before the first promotion, and where none of them is left that could come back: the next model is a first one.
     """
-    numbers = listed(places)
+    numbers = recorded_champions(places)
     there = [one for one in versions(places) if one.number in numbers and not one.removed]
     if not there:
         return []
     first = next((one for one in there if [one.number] == numbers), None)
     # A run that was killed amid the first promotion has noted its decision and not carried it out: the next run does.
-    killed = first and runs.undecided(first.tracked, places) and runs.decided(first.tracked, places)
+    killed = first and runs.is_unapplied(first.tracked, places) and runs.decision_of_run(first.tracked, places)
     return [] if killed else numbers
 
 
 def by_alias(alias: str, places: Places) -> Version | None:
     def ask(client: "MlflowClient") -> dict:
-        return told(client.get_model_version_by_alias(places.registered_name, alias)).model_dump(mode="json")
+        return summary(client.get_model_version_by_alias(places.registered_name, alias)).model_dump(mode="json")
 
-    there = runs.asked(f"{alias} of {places.registered_name}", ask, None, places)
+    there = runs.cached_query(f"{alias} of {places.registered_name}", ask, None, places)
     return Version.model_validate(there) if there else None
 
 
@@ -133,14 +133,14 @@ def versions(places: Places) -> list[Version]:
             page = client.search_model_versions(f"name = '{places.registered_name}'", 1000, page_token=token)
             everyone += [client.get_model_version(one.name, one.version) for one in page]
             token = page.token or ""
-        return [told(one).model_dump(mode="json") for one in everyone]
+        return [summary(one).model_dump(mode="json") for one in everyone]
 
     nothing: list[dict] = []
-    there = runs.asked(f"versions of {places.registered_name}", ask, nothing, places)
+    there = runs.cached_query(f"versions of {places.registered_name}", ask, nothing, places)
     return sorted(map(Version.model_validate, there), key=lambda one: one.number)
 
 
-def told(found: "ModelVersion") -> Version:
+def summary(found: "ModelVersion") -> Version:
     tags = found.tags
     before = tags.get(BEFORE, "")
     return Version(
@@ -151,11 +151,11 @@ def told(found: "ModelVersion") -> Version:
 
 
 @contextmanager
-def deciding(places: Places) -> Iterator[None]:
+def promotion_lock(places: Places) -> Iterator[None]:
     """Of two runs on one machine that decide at once, the later waits, and then sees the earlier one's champion."""
     folder = places.artifacts.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    with alone(folder / ".deciding.lock"):
+    with exclusive_lock(folder / ".deciding.lock"):
         yield
 
 
@@ -167,7 +167,7 @@ def register(
     if made:
         return made
     client = runs.client(places)
-    if not runs.found(lambda client: client.get_registered_model(places.registered_name), None, places):
+    if not runs.query(lambda client: client.get_registered_model(places.registered_name), None, places):
         client.create_registered_model(places.registered_name)
     source, model_id, stored = runs.keep_model(folder, name, tracked, places)
     tags = {
@@ -177,7 +177,7 @@ def register(
         BEFORE: str(champion_before or ""),
         STORED: stored,
     }
-    return told(
+    return summary(
         client.create_model_version(places.registered_name, source, tracked, tags=tags, model_id=model_id)
     )  # fmt: skip
 
@@ -193,17 +193,17 @@ def discard(number: int, places: Places) -> None:
 
 
 def promote(number: int, over: int | None, places: Places) -> None:
-    """Makes a version the champion in the place of `over`. Called by who is `deciding`. Raises Overtaken when another is in use."""
+    """Makes a version the champion in the place of `over`. Called by who is `promotion_lock`. Raises Overtaken when another is in use."""
     client, name = runs.client(places), places.registered_name
     now = by_alias(CHAMPION, places)
     if (now.number if now else None) != over:
-        raise Overtaken
-    before = champions(places) if now else taken_off(places)
+        raise ChampionChanged
+    before = champion_history(places) if now else unaliased_champions(places)
     if before[-1:] == [number]:  # it comes back
         before.pop()
     client.set_registered_model_tag(name, CHAMPIONS, " ".join(map(str, [*before, number][-REMEMBERED:])))
     client.set_registered_model_alias(name, CHAMPION, str(number))
-    settle(places)
+    sync_aliases(places)
 
 
 def challenge(number: int, places: Places) -> None:
@@ -222,7 +222,7 @@ def rollback(reason: str, places: Places) -> tuple[Version, Version]:
         )
     withdraw(now.number, reason, places)
     runs.client(places).set_registered_model_alias(places.registered_name, CHAMPION, str(before.number))
-    settle(places)
+    sync_aliases(places)
     return before, now
 
 
@@ -241,10 +241,10 @@ def refuse(number: int, reason: str, places: Places) -> None:
     if CHAMPION in refused.aliases:
         raise BadInput(f"version {number} is in use: take it back by --rollback")
     withdraw(number, reason, places)
-    settle(places)
+    sync_aliases(places)
 
 
-def settle(places: Places) -> None:
+def sync_aliases(places: Places) -> None:
     """Brings the other aliases in line with the champion."""
     client, name = runs.client(places), places.registered_name
     before, waiting, now = previous(places), by_alias(CHALLENGER, places), by_alias(CHAMPION, places)
@@ -258,28 +258,28 @@ def settle(places: Places) -> None:
 
 def previous(places: Places) -> Version | None:
     """The newest version that was in use before the champion, was not taken back, and still has its files."""
-    return usable(champions(places)[:-1], places)
+    return last_intact(champion_history(places)[:-1], places)
 
 
-def usable(numbers: list[int], places: Places) -> Version | None:
+def last_intact(numbers: list[int], places: Places) -> Version | None:
     """Return the last of these versions that is there, was not taken back, and still has its files."""
     by_number = {one.number: one for one in versions(places)}
     there = [by_number[number] for number in reversed(numbers) if number in by_number]
     return next((one for one in there if not (one.withdrawn or one.removed)), None)
 
 
-def listed(places: Places) -> list[int]:
+def recorded_champions(places: Places) -> list[int]:
     """Return the numbers of the versions that were in use, the newest last, as they were noted before each promotion."""
 
     def ask(client: "MlflowClient") -> str:
         return client.get_registered_model(places.registered_name).tags.get(CHAMPIONS, "")
 
-    return [int(one) for one in runs.asked(f"champions of {places.registered_name}", ask, "", places).split()]
+    return [int(one) for one in runs.cached_query(f"champions of {places.registered_name}", ask, "", places).split()]
 
 
-def champions(places: Places) -> list[int]:
+def champion_history(places: Places) -> list[int]:
     """Return the numbers of the versions that were in use, up to the one that is."""
-    now, numbers = by_alias(CHAMPION, places), listed(places)
+    now, numbers = by_alias(CHAMPION, places), recorded_champions(places)
     if now is None:
         return []
     while numbers and numbers[-1] != now.number:

@@ -25,11 +25,11 @@ from tasks.records.results import Release
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import warn
-from tasks.settings.redaction import redacted
+from tasks.settings.redaction import redact
 from tasks.settings.settings import Places
 from tasks.storage.files import (
-    alone,
     erase,
+    exclusive_lock,
     json_object,
     lies_below,
     publish,
@@ -38,7 +38,7 @@ from tasks.storage.files import (
     write_whole,
 )
 from tasks.tracking import mlflow_database
-from tasks.tracking.addresses import parted, status_of
+from tasks.tracking.addresses import split_address, status_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -64,7 +64,7 @@ def server() -> str | None:
 
     User and password of a web address move to the variables that MLflow reads them from: it writes the address into messages and links.
     """
-    address, user, password = parted(os.environ.get("MLFLOW_TRACKING_URI", ""))
+    address, user, password = split_address(os.environ.get("MLFLOW_TRACKING_URI", ""))
     if user:
         os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = user, password
         os.environ["MLFLOW_TRACKING_URI"] = address
@@ -97,7 +97,7 @@ def prepare(places: Places) -> None:
         return
     path = mlflow_database.path_of(places)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with alone(path.with_name(".registry.lock")), scratch_beside(path) as scratch:
+    with exclusive_lock(path.with_name(".registry.lock")), scratch_beside(path) as scratch:
         if not mlflow_database.check(places):  # another run may have made it meanwhile
             client_of(f"sqlite:///{scratch}").search_experiments(max_results=1)
             path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # it would be played into the new one
@@ -127,7 +127,7 @@ def require_answer(uri: str) -> None:
         error: object = f"HTTP status {status}"
     except OSError as failed:
         error = failed
-    raise ConnectionError(redacted(f"no MLflow server answers at {uri} (MLFLOW_TRACKING_URI): {error}"))
+    raise ConnectionError(redact(f"no MLflow server answers at {uri} (MLFLOW_TRACKING_URI): {error}"))
 
 
 def require_access(known: "MlflowClient", uri: str) -> None:
@@ -142,17 +142,17 @@ def require_access(known: "MlflowClient", uri: str) -> None:
                 f"the MLflow server at {uri} lets nobody in with these credentials: set MLFLOW_TRACKING_USERNAME and "
                 "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, to those of a user of that server"
             ) from error
-        raise ConnectionError(redacted(f"the MLflow server at {uri} cannot be used: {error.message}")) from error
+        raise ConnectionError(redact(f"the MLflow server at {uri} cannot be used: {error.message}")) from error
 
 
-def asked(question: str, ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
+def cached_query(question: str, ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
     """Return what MLflow answers, a value that JSON can hold; `nothing` where it knows of nothing.
 
     Never creates a database just to answer. Caches each answer of an embedded database until its file changes: importing MLflow
     takes longer than judging an image. Raises BadInput where an embedded database has a fault or was lost.
     """
     if server():
-        return found(ask, nothing, places)
+        return query(ask, nothing, places)
     if (seen := mlflow_database.stamp(places)) is None:
         return nothing
     state = list(seen)
@@ -161,13 +161,13 @@ def asked(question: str, ask: Callable[["MlflowClient"], T], nothing: T, places:
     if question not in answers:
         if not mlflow_database.check(places):
             return nothing
-        answers[question] = found(ask, nothing, places)
+        answers[question] = query(ask, nothing, places)
         with suppress(OSError):  # who may only read asks each time
             write_whole(memo, json.dumps({"state": state, "answers": answers, "sha256": digest(answers)}).encode())
     return answers[question]
 
 
-def found(ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
+def query(ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
     known = client(places)
     from mlflow.exceptions import MlflowException
 
@@ -224,19 +224,21 @@ def experiment(places: Places) -> str:
     return there.experiment_id if there else known.create_experiment(name, artifact_location=location)
 
 
-def note(tracked: str, release: Release, places: Places) -> None:
+def save_decision(tracked: str, release: Release, places: Places) -> None:
     """Keeps the decision in its run, before it is carried out: whoever is killed between loses no reason."""
     client(places).log_text(tracked, release.model_dump_json(indent=2), DECISION)
 
 
-def decide(tracked: str, release: Release, places: Places) -> None:
+def mark_applied(tracked: str, release: Release, places: Places) -> None:
     """What was noted counts as carried out from here on."""
     client(places).set_tag(tracked, VERDICT, release.verdict)
 
 
-def undecided(tracked: str, places: Places) -> bool:
+def is_unapplied(tracked: str, places: Places) -> bool:
     """Whether a process was killed between noting the decision of this run and carrying it out to the end."""
-    return asked(f"undecided {tracked}", lambda client: VERDICT not in client.get_run(tracked).data.tags, False, places)
+    return cached_query(
+        f"undecided {tracked}", lambda client: VERDICT not in client.get_run(tracked).data.tags, False, places
+    )
 
 
 def abandon(tracked: str, places: Places) -> None:
@@ -250,11 +252,11 @@ def decision(question: str, places: Places) -> Release | None:
     def ask(client: "MlflowClient") -> str | None:
         return next((run.info.run_id for run in runs_about(question, client) if VERDICT in run.data.tags), None)
 
-    tracked = asked(f"decision {question}", ask, None, places)
-    return decided(tracked, places) if tracked else None
+    tracked = cached_query(f"decision {question}", ask, None, places)
+    return decision_of_run(tracked, places) if tracked else None
 
 
-def decided(tracked: str, places: Places) -> Release | None:
+def decision_of_run(tracked: str, places: Places) -> Release | None:
     """What was decided in this run, if it was, and if that is whole."""
 
     def ask(client: "MlflowClient") -> str | None:
@@ -263,7 +265,7 @@ def decided(tracked: str, places: Places) -> Release | None:
         except (OSError, UnicodeError):
             return None
 
-    told = asked(f"decided in {tracked}", ask, None, places)
+    told = cached_query(f"decided in {tracked}", ask, None, places)
     try:
         return Release.model_validate_json(told) if told else None
     except ValidationError as error:
@@ -278,13 +280,15 @@ def page_of(tracked: str, places: Places) -> str:
         return client.get_run(tracked).info.experiment_id
 
     top = (server() or "").rstrip("/") if (server() or "").startswith("http") else PAGES
-    experiment = asked(f"experiment of {tracked}", ask, "", places)
+    experiment = cached_query(f"experiment of {tracked}", ask, "", places)
     return f"{top}/#/experiments/{experiment}/runs/{tracked}" if experiment else ""
 
 
-def open_still(tracked: str, places: Places) -> bool:
+def is_running(tracked: str, places: Places) -> bool:
     """Whether the run lacks what `finish` writes."""
-    return asked(f"open {tracked}", lambda client: client.get_run(tracked).info.status == "RUNNING", False, places)
+    return cached_query(
+        f"open {tracked}", lambda client: client.get_run(tracked).info.status == "RUNNING", False, places
+    )
 
 
 def finish(
@@ -305,7 +309,9 @@ def finish(
     known = client(places)
     run = known.get_run(tracked)
     metrics = metrics_of(facts, history, run.info.start_time)  # equal ones of a second try are then one
-    params = [] if run.data.params else [Param(name, for_terminal(str(value))) for name, value in flat(facts["config"])]
+    params = (
+        [] if run.data.params else [Param(name, for_terminal(str(value))) for name, value in flatten(facts["config"])]
+    )
     told = {**tags_of(facts), **links, RUN: facts["run_id"]}  # a killed run may have begun it
     tags = [RunTag(NOTE, note), *(RunTag(name, for_terminal(str(value))) for name, value in told.items())]
     for start in range(0, len(metrics), 1000):
@@ -323,11 +329,13 @@ def metrics_of(facts: Mapping[str, Any], history: Any, at: int) -> list["Metric"
     """Every figure of `run.json`, and those of each epoch at its step."""
     from mlflow.entities import Metric
 
-    figures = {name: value for part in ("dataset", "training", "evaluation") for name, value in flat(facts[part], part)}
+    figures = {
+        name: value for part in ("dataset", "training", "evaluation") for name, value in flatten(facts[part], part)
+    }
     numbers = [(name, value) for name, value in figures.items() if isinstance(value, int | float)]
     epochs = [(epoch.epoch, epoch.model_dump(exclude={"epoch"})) for epoch in history]
     return [
-        *(Metric(plain(name), float(value), at, 0) for name, value in numbers),
+        *(Metric(mlflow_name(name), float(value), at, 0) for name, value in numbers),
         *(Metric(f"epoch.{name}", value, at, step) for step, epoch in epochs for name, value in epoch.items()),
     ]
 
@@ -336,7 +344,7 @@ def tags_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What a run is found by: versions of libraries, the code, the model, and digests of its images."""
     named = {"version": facts["versions"], "code": facts["code"], "model": facts["model"]}
     digests = {"digest": facts["dataset"]["digest"], "splits_digest": facts["dataset"]["splits_digest"]}
-    return dict(flat({**named, "data": digests}))
+    return dict(flatten({**named, "data": digests}))
 
 
 def keep_model(folder: Path, name: str, tracked: str, places: Places) -> tuple[str, str, str]:
@@ -373,7 +381,7 @@ def fetch_model(number: int, inside: str, target: Path, places: Places) -> None:
     """
     stored = stored_version(number, places)
     if not stored.size(inside):
-        raise FileNotFoundError(redacted(f"there is no {inside or 'model'} in {stored.uri}"))
+        raise FileNotFoundError(redact(f"there is no {inside or 'model'} in {stored.uri}"))
     with scratch_beside(target) as scratch:
         scratch.mkdir()
         os.replace(stored.fetch(inside, scratch), target)
@@ -393,28 +401,28 @@ def runs_with_files(names: Collection[str], places: Places) -> list[str]:
         return [run.info.run_id for run in ended if run.data.tags[RUN] in names]
 
     nothing: list[str] = []
-    return asked(f"files of runs {' '.join(sorted(names))}", ask, nothing, places) if names else nothing
+    return cached_query(f"files of runs {' '.join(sorted(names))}", ask, nothing, places) if names else nothing
 
 
 def bytes_of_run(tracked: str, places: Places) -> int:
-    """Of the files that `shed_run` removes."""
+    """Of the files that `delete_run_files` removes."""
     return stored_run(tracked, places).size(but=DECISION)
 
 
-def shed_run(tracked: str, places: Places) -> None:
+def delete_run_files(tracked: str, places: Places) -> None:
     """Removes the files of a run, and leaves its decision, figures and parameters."""
     stored_run(tracked, places).remove(but=DECISION)
-    client(places).set_tag(tracked, REMOVED, today())
+    client(places).set_tag(tracked, REMOVED, now_in_milliseconds())
 
 
 def bytes_of_version(number: int, places: Places) -> int:
     return stored_version(number, places).size()
 
 
-def shed_version(number: int, places: Places) -> None:
+def delete_version_files(number: int, places: Places) -> None:
     """Removes the files of a version, and leaves what is known of it."""
     stored_version(number, places).remove()
-    client(places).set_model_version_tag(places.registered_name, str(number), REMOVED, today())
+    client(places).set_model_version_tag(places.registered_name, str(number), REMOVED, now_in_milliseconds())
 
 
 def stored_run(tracked: str, places: Places) -> "StoredFiles":
@@ -473,7 +481,7 @@ class LocalFiles:
                 (into / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, into / name)
         except OSError as error:
-            raise ConnectionError(redacted(f"{self.uri}/{path}: {error}")) from error
+            raise ConnectionError(redact(f"{self.uri}/{path}: {error}")) from error
         return into / path
 
     def remove(self, but: str = "") -> None:
@@ -511,7 +519,7 @@ class RemoteFiles:
                 artifact_uri=f"{self.uri}/{path}", dst_path=str(into), tracking_uri=address(self.places)
             )
         except MlflowException as error:
-            raise ConnectionError(redacted(f"{self.uri}/{path}: {error.message}")) from error
+            raise ConnectionError(redact(f"{self.uri}/{path}: {error.message}")) from error
         return Path(there)
 
     def remove(self, but: str = "") -> None:
@@ -520,20 +528,20 @@ class RemoteFiles:
                 self.repository.delete_artifacts(one.path)
 
 
-def today() -> str:
+def now_in_milliseconds() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
-def flat(tree: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(tree: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
     """(`part.of.the.tree`, value) of all that is no mapping; lists stay whole."""
     for key, value in tree.items():
         inner = f"{name}.{key}" if name else key
         if isinstance(value, Mapping):
-            yield from flat(value, inner)
+            yield from flatten(value, inner)
         elif value is not None:
             yield inner, value
 
 
-def plain(name: str) -> str:
+def mlflow_name(name: str) -> str:
     """The name without what MLflow takes in no name."""
     return re.sub(r"[^\w./: -]", "_", name)

@@ -19,7 +19,7 @@ Alteration = Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]
 def alter_raw(images: tf.Tensor, seeds: tf.Tensor, several: bool) -> tf.Tensor:
     """Each of square images uint8 (batch, size, size, 1) in one of its eight poses, as float32, of however many strata they are."""
     poses = tf.random.stateless_uniform([tf.shape(images)[0]], seeds, maxval=8, dtype=tf.int32)
-    return tf.cast(posed(images, poses), tf.float32)
+    return tf.cast(apply_poses(images, poses), tf.float32)
 
 
 def alter_ring(strips: tf.Tensor, seeds: tf.Tensor, several: bool) -> tf.Tensor:
@@ -41,7 +41,7 @@ def alter_ring(strips: tf.Tensor, seeds: tf.Tensor, several: bool) -> tf.Tensor:
         tf.tile(gains, [1, 1, width, 1])
     ) + 128
     if several:
-        altered = fringed(
+        altered = add_fringes(
             altered, [fringe(number, height, width, seeds - [0, FAR // (one + 2)]) for one in range(FRINGES)]
         )
     return tf.reshape(altered, tf.shape(strips))
@@ -53,7 +53,7 @@ def flat(strips: tf.Tensor) -> tf.Tensor:
     return tf.reshape(strips, [number, height, width * planes])
 
 
-def fringed(altered: tf.Tensor, fringes: list[tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
+def add_fringes(altered: tf.Tensor, fringes: list[tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
     """Flat strips with fringes, as of `fringe`, on those that show any."""
     number, height, columns = tf.unstack(tf.shape(altered))
     shape = [number, height, columns // len(FRINGE)]
@@ -86,7 +86,7 @@ def fringe(number: tf.Tensor, height: tf.Tensor, width: tf.Tensor, seeds: tf.Ten
 ALTERATIONS: dict[ViewName, Alteration] = {"raw": alter_raw, "ring": alter_ring}
 
 
-def posed(images: tf.Tensor, poses: tf.Tensor) -> tf.Tensor:
+def apply_poses(images: tf.Tensor, poses: tf.Tensor) -> tf.Tensor:
     """Square images (batch, size, size, 1), each in its pose 0-7: bit 0 mirrors left-right, bit 1 up-down, bit 2 swaps the axes."""
     bit = [tf.cast(tf.bitwise.bitwise_and(poses, value), tf.bool)[:, None, None, None] for value in (1, 2, 4)]
     images = tf.where(bit[0], tf.reverse(images, [2]), images)

@@ -13,7 +13,7 @@ from tasks.training import checkpoints
 from tasks.training.checkpoints import State
 
 
-class Keeper(keras.callbacks.Callback):
+class CheckpointCallback(keras.callbacks.Callback):
     """Keeps what a training has come to, and tells of every finished epoch."""
 
     def __init__(
@@ -33,7 +33,7 @@ class Keeper(keras.callbacks.Callback):
     def take_up(self, learner: keras.Model) -> int:
         """How many epochs an earlier process has finished; the learner is then as it was after them."""
         state = checkpoints.last(self.room) if self.room else None
-        variables = changing(self.network, learner)
+        variables = training_variables(self.network, learner)
         if state is None or [array.shape for array in state.learner] != [tuple(one.shape) for one in variables]:
             return 0  # nothing was finished, or on a device that computes with another precision
         for variable, array in zip(variables, state.learner, strict=True):
@@ -47,7 +47,7 @@ class Keeper(keras.callbacks.Callback):
         if epoch >= self.settled and (self.kept_epoch is None or self.improved(self.kept_epoch)):
             self.kept_epoch, self.kept = epoch + 1, self.network.get_weights()
         if self.room:
-            learner = [keras.ops.convert_to_numpy(one) for one in changing(self.network, self.model)]
+            learner = [keras.ops.convert_to_numpy(one) for one in training_variables(self.network, self.model)]
             checkpoints.save(State(tuple(self.history), learner, self.kept_epoch, self.kept), self.room)
         self.each_epoch(self.history)
 
@@ -59,7 +59,7 @@ class Keeper(keras.callbacks.Callback):
         self.network.set_weights(self.kept)
 
 
-def changing(network: keras.Model, learner: keras.Model) -> list[keras.Variable]:
+def training_variables(network: keras.Model, learner: keras.Model) -> list[keras.Variable]:
     """All that training changes: the weights, the states of random generators (dropout), and the optimizer's variables."""
     weights = {id(one) for one in network.weights}
     generators = [one for one in learner.variables if id(one) not in weights]

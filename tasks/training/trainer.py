@@ -18,7 +18,7 @@ from tasks.networks.networks import build, classifier, load
 from tasks.networks.tuning import uses_xla
 from tasks.records.results import Epoch
 from tasks.settings.settings import Recipe, TunedRecipe
-from tasks.training.best_epoch import Keeper
+from tasks.training.best_epoch import CheckpointCallback
 from tasks.training.input_pipeline import Examples, evaluation_batches, steps, training_batches
 
 
@@ -49,29 +49,34 @@ def fit(
     if recipe.deterministic:
         devices.make_deterministic()
     tf.random.set_seed(recipe.seed)  # of the pipeline's operations; the network has its own
-    epochs = passes(recipe, len(learning.labels))
-    with devices.strategy().scope(), computing(recipe.precision):
-        network = made(recipe, start)
-        learner = compiled(network, recipe, steps(learning, recipe.batch_size) * epochs)
+    epochs = epoch_budget(recipe, len(learning.labels))
+    with devices.strategy().scope(), dtype_policy(recipe.precision):
+        network = build_network(recipe, start)
+        learner = compile_network(network, recipe, steps(learning, recipe.batch_size) * epochs)
     settled = epochs - 1 if recipe.spec.reference else epochs * 3 // 4  # weights of large steps can be lucky once
-    keeper = Keeper(network, settled, each_epoch, room)
+    keeper = CheckpointCallback(network, settled, each_epoch, room)
     finished = keeper.take_up(learner)
     if finished < epochs:
-        learn(learner, learning, watching, recipe, range(finished, epochs), keeper)
+        run_epochs(learner, learning, watching, recipe, range(finished, epochs), keeper)
     keeper.restore()
-    return Fitted(plain(network, recipe), tuple(keeper.history), keeper.kept_epoch or epochs, finished or None)
+    return Fitted(to_float32(network, recipe), tuple(keeper.history), keeper.kept_epoch or epochs, finished or None)
 
 
 def rehearse(recipe: TunedRecipe) -> None:
     """Run one step on black images: what a GPU loads and chooses for it, all later trainings of this process find."""
-    with devices.strategy().scope(), computing(recipe.precision):
-        learner = compiled(made(recipe), recipe, 1)
+    with devices.strategy().scope(), dtype_policy(recipe.precision):
+        learner = compile_network(build_network(recipe), recipe, 1)
     levels = np.zeros((recipe.batch_size, *shape(recipe.view, recipe.image_size)), np.float32)
     learner.train_on_batch(levels, np.zeros(recipe.batch_size, np.int32))
 
 
-def learn(
-    learner: keras.Model, learning: Examples, watching: Examples, recipe: TunedRecipe, epochs: range, keeper: Keeper
+def run_epochs(
+    learner: keras.Model,
+    learning: Examples,
+    watching: Examples,
+    recipe: TunedRecipe,
+    epochs: range,
+    keeper: CheckpointCallback,
 ) -> None:
     """These epochs of the training, with a look at the validation images after each."""
     learner.fit(
@@ -82,7 +87,7 @@ def learn(
             seed=recipe.seed,
             altered=None if recipe.spec.reference else recipe.view,
         ),
-        validation_data=labelled(watching, recipe.batch_size),
+        validation_data=labeled_batches(watching, recipe.batch_size),
         initial_epoch=epochs.start,
         epochs=epochs.stop,
         steps_per_epoch=steps(learning, recipe.batch_size),
@@ -92,7 +97,7 @@ def learn(
     )
 
 
-def made(recipe: Recipe, start: Path | None = None) -> keras.Model:
+def build_network(recipe: Recipe, start: Path | None = None) -> keras.Model:
     """The network of the recipe, with new weights or those of the network in the file `start`."""
     network = build(recipe.model, recipe.image_size, recipe.seed)
     if start:
@@ -100,16 +105,16 @@ def made(recipe: Recipe, start: Path | None = None) -> keras.Model:
     return network
 
 
-def plain(network: keras.Model, recipe: Recipe) -> keras.Model:
+def to_float32(network: keras.Model, recipe: Recipe) -> keras.Model:
     """A network of the same weights that computes in float32 on one device, as exports and other machines need it."""
-    with computing("float32"):
+    with dtype_policy("float32"):
         alike = build(recipe.model, recipe.image_size)
     alike.set_weights(network.get_weights())
     return alike
 
 
 @contextmanager
-def computing(policy: str) -> Iterator[None]:
+def dtype_policy(policy: str) -> Iterator[None]:
     """Layers that are made inside compute by this policy of Keras'."""
     before = keras.config.dtype_policy()
     if policy != before.name:  # an equal policy is another object, whose number Keras writes into the file
@@ -120,38 +125,38 @@ def computing(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def compiled(network: keras.Model, recipe: TunedRecipe, steps: int) -> keras.Model:
+def compile_network(network: keras.Model, recipe: TunedRecipe, steps: int) -> keras.Model:
     """The logits of the network, ready to learn for so many steps, with all variables of its optimizer."""
     learner = classifier(network)
     learner.compile(
         optimizer=keras.optimizers.Adam(recipe.learning_rate)
         if recipe.spec.reference
-        else decaying(recipe.learning_rate, steps),
+        else adamw_cosine(recipe.learning_rate, steps),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-        jit_compile=uses_xla(recipe, devices.device_class(), len(devices.accelerators()), steps),
+        jit_compile=uses_xla(recipe, devices.device_class(), len(devices.gpu_devices()), steps),
     )
     learner.optimizer.build(learner.trainable_variables)
     return learner
 
 
-def passes(recipe: Recipe, images: int) -> int:
+def epoch_budget(recipe: Recipe, images: int) -> int:
     """Return the epochs over this many training images: those asked for, else enough steps to learn from few, at most 100."""
     return recipe.epochs or min(100, max(recipe.spec.min_epochs, -(-recipe.spec.min_images // images)))
 
 
-def continued(recipe: TunedRecipe, images: int, shown: int, watched: int) -> TunedRecipe:
+def shorten_for_warm_start(recipe: TunedRecipe, images: int, shown: int, watched: int) -> TunedRecipe:
     """The recipe of a training that goes on from good weights, with epochs of `shown` images instead of all training `images`.
 
     Its epochs, unless asked for, cost at most `start_share` of a training from new weights: a pass over the `watched`
     validation images costs a third of one that learns from them.
     """
-    whole = passes(recipe, images) * (images + watched / 3)
+    whole = epoch_budget(recipe, images) * (images + watched / 3)
     epochs = recipe.start_epochs or max(1, int(recipe.start_share * whole / (shown + watched / 3)))
     return recipe.model_copy(update={"epochs": epochs, "learning_rate": recipe.learning_rate * recipe.start_rate})
 
 
-def decaying(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
+def adamw_cosine(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
     """AdamW on a half cosine after a short rise: large steps early, none at the end."""
     rise = max(1, steps // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -163,6 +168,6 @@ def decaying(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
     return keras.optimizers.AdamW(learning_rate=schedule, weight_decay=0.02)
 
 
-def labelled(examples: Examples, batch_size: int) -> tf.data.Dataset:
+def labeled_batches(examples: Examples, batch_size: int) -> tf.data.Dataset:
     labels = tf.data.Dataset.from_tensor_slices(examples.labels).batch(batch_size)
     return tf.data.Dataset.zip(evaluation_batches(examples.pixels, batch_size=batch_size), labels)

@@ -18,49 +18,49 @@ if TYPE_CHECKING:
     from tasks.training.input_pipeline import Examples
 
 
-class Plan(NamedTuple):
+class TrainingPlan(NamedTuple):
     """What a training learns from, and how."""
 
     learning: list[Row]
     watching: list[Row]
     recipe: TunedRecipe
-    start: warm_start.Start | None
+    start: warm_start.WarmStart | None
     """What it continues from; None: new weights."""
 
 
-def planned(rows: Sequence[Row], recipe: Recipe, places: Places) -> Plan:
+def plan_training(rows: Sequence[Row], recipe: Recipe, places: Places) -> TrainingPlan:
     """The training that the recipe means with these images on this machine, and says so where it continues from a model or cannot."""
     from tasks.networks import devices
-    from tasks.training.trainer import continued
+    from tasks.training.trainer import shorten_for_warm_start
 
     learning, watching = ([row for row in rows if row.split == split] for split in ("train", "validation"))
     here = tune_recipe(recipe, devices.device_class())
-    start = warm_start.start(rows, recipe, places)
+    start = warm_start.choose_start(rows, recipe, places)
     if isinstance(start, str):
         if recipe.start_from != "scratch":
             say(f"train: from new weights, since {start}")
-        return Plan(learning, watching, here, None)
-    mixed = warm_start.mixed(learning, start.learnt, recipe.seed)
+        return TrainingPlan(learning, watching, here, None)
+    mixed = warm_start.with_replay(learning, start.learnt, recipe.seed)
     new = sum(row.sha256 not in start.learnt for row in mixed)
     say(
         f"train: continues from model {start.digest[:12]} with {new:,} new images and {len(mixed) - new:,} "
         f"of {len(learning) - new:,} old ones, in equal shares of old and new of each origin"
     )
-    return Plan(mixed, watching, continued(here, len(learning), len(mixed), len(watching)), start)
+    return TrainingPlan(mixed, watching, shorten_for_warm_start(here, len(learning), len(mixed), len(watching)), start)
 
 
-class Shown(NamedTuple):
+class LoadedImages(NamedTuple):
     """Images as the network sees them, and the rows that they are of."""
 
     examples: "Examples"
     rows: list[Row]
 
 
-def shown(rows: Sequence[Row], plan: Plan, splits: Splits, places: Places) -> Shown:
+def load_examples(rows: Sequence[Row], plan: TrainingPlan, splits: Splits, places: Places) -> LoadedImages:
     """The rows whose view shows something. Raises BadInput where a class is left without one."""
     from tasks.training.input_pipeline import Examples
 
-    seen = loading.sights(rows, plan.recipe.view, plan.recipe.image_size, places)
+    seen = loading.load_inputs(rows, plan.recipe.view, plan.recipe.image_size, places)
     there = ~np.isnan(seen.residuals)
     kept = [row for row, is_there in zip(rows, there, strict=True) if is_there]
     labels = np.array([is_defect(row, splits.classes) for row in kept], np.int32)
@@ -72,10 +72,10 @@ def shown(rows: Sequence[Row], plan: Plan, splits: Splits, places: Places) -> Sh
                 "the parts are not round, or no dark cavity is in their middle; take --model compact"
             )
     levels = seen.levels if kept == list(rows) else seen.levels[there]
-    return Shown(Examples(levels, labels, strata(kept, plan, splits)), kept)
+    return LoadedImages(Examples(levels, labels, strata(kept, plan, splits)), kept)
 
 
-def strata(rows: Sequence[Row], plan: Plan, splits: Splits) -> np.ndarray:
+def strata(rows: Sequence[Row], plan: TrainingPlan, splits: Splits) -> np.ndarray:
     """Which images share an epoch equally, int32 (rows,): those of each origin; where it continues, its new and its old ones."""
     learnt = plan.start.learnt if plan.start else frozenset()
     origins = {origin: 2 * number for number, origin in enumerate(splits.by_origin)}

@@ -8,20 +8,20 @@ from threading import Thread
 
 from tasks.records.results import Manifest
 from tasks.records.rows import Row
-from tasks.settings.settings import Places, Training
+from tasks.settings.settings import Places, TrainingSettings
 from tasks.storage.tables import read_table
 
 LOOKED_AT = 24  # images, which tell well enough whether parts are round: a wrong guess costs time alone
 
 
-def start(manifest: Manifest, training: Training, places: Places) -> Thread:
+def start(manifest: Manifest, training: TrainingSettings, places: Places) -> Thread:
     """Begin to start TensorFlow for a training on these images, and return the thread that does so: join it before the training."""
     thread = Thread(target=warm_up, args=(manifest, training, places), name="warm-up")
     thread.start()
     return thread
 
 
-def warm_up(manifest: Manifest, training: Training, places: Places) -> None:
+def warm_up(manifest: Manifest, training: TrainingSettings, places: Places) -> None:
     """Import TensorFlow and open its devices; on a GPU, run a first step of the network that will likely train."""
     with suppress(Exception):  # whatever fails here fails in the training too, which tells of it
         from tasks.networks import devices
@@ -29,12 +29,12 @@ def warm_up(manifest: Manifest, training: Training, places: Places) -> None:
         from tasks.training import trainer
 
         devices.share_memory()
-        if devices.accelerators():
+        if devices.gpu_devices():
             recipe = training.recipe(ring_share(manifest, training, places))
             trainer.rehearse(tune_recipe(recipe, devices.device_class()))
 
 
-def ring_share(manifest: Manifest, training: Training, places: Places) -> float:
+def ring_share(manifest: Manifest, training: TrainingSettings, places: Places) -> float:
     """Return the share of a few of the images that show a ring; 0 where the network does not depend on it."""
     if training.model != "auto":
         return 0.0

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dataset.corrections import Correction, believed, corrections, parse, read
+from tasks.dataset.corrections import Correction, find_corrections, load_corrections, parse, read
 from tasks.records.results import Corrections
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
@@ -26,9 +26,9 @@ def path(places):
 
 
 def test_without_a_file_there_are_none_and_no_folder_is_made(places):
-    found = corrections(CLASSES, places)
+    found = find_corrections(CLASSES, places)
     assert found == Corrections(identity="", path=None)
-    assert believed(found, CLASSES) == {}
+    assert load_corrections(found, CLASSES) == {}
     assert not places.data.exists()
 
 
@@ -39,9 +39,9 @@ def test_a_line_is_a_correction_of_one_content(path, places):
         ONE: Correction(ONE, "exclude", "blurred, see ticket 7"),
         TWO: Correction(TWO, "ok_front", "a shadow"),
     }
-    found = corrections(CLASSES, places)
+    found = find_corrections(CLASSES, places)
     assert found.identity == hashlib.sha256(text.encode()).hexdigest()
-    assert believed(found, CLASSES) == read(path, CLASSES) == expected
+    assert load_corrections(found, CLASSES) == read(path, CLASSES) == expected
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_what_editors_and_spreadsheets_write_is_taken(path, content):
 
 def test_a_header_alone_corrects_nothing(path, places):
     path.write_text(HEADER)
-    found = corrections(CLASSES, places)
+    found = find_corrections(CLASSES, places)
     assert found.identity
-    assert believed(found, CLASSES) == {}
+    assert load_corrections(found, CLASSES) == {}
 
 
 def test_other_class_names_are_expected_where_classes_have_them(path):
@@ -106,7 +106,7 @@ def test_other_class_names_are_expected_where_classes_have_them(path):
 def test_what_cannot_be_meant_is_named_with_its_line(path, places, text, line, says):
     path.write_text(text)
     with pytest.raises(BadInput) as told:
-        corrections(CLASSES, places)
+        find_corrections(CLASSES, places)
     assert str(told.value).startswith(f"{path}, line {line}: ")
     assert says in str(told.value)
 
@@ -122,13 +122,13 @@ def test_what_cannot_be_meant_is_named_with_its_line(path, places, text, line, s
 def test_what_is_not_utf_8_is_named_with_its_line(path, places, content, line):
     path.write_bytes(content)
     with pytest.raises(BadInput, match=rf"line {line}: byte 0x[0-9A-F]+ is not UTF-8: save the table as UTF-8"):
-        corrections(CLASSES, places)
+        find_corrections(CLASSES, places)
 
 
 def test_a_folder_of_that_name_is_refused(path, places):
     path.mkdir()
     with pytest.raises(BadInput, match=r"corrections\.csv cannot be read"):
-        corrections(CLASSES, places)
+        find_corrections(CLASSES, places)
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,10 @@ def test_a_folder_of_that_name_is_refused(path, places):
 )
 def test_a_file_that_changed_since_it_was_looked_at_is_refused(path, places, change):
     path.write_text(f"{HEADER}{ONE},exclude,dark\n")
-    found = corrections(CLASSES, places)
+    found = find_corrections(CLASSES, places)
     change(path)
     with pytest.raises(BadInput, match="changed while it was read|cannot be read"):
-        believed(found, CLASSES)
+        load_corrections(found, CLASSES)
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda text: f"{HEADER}{ONE},exclude,{text}".encode()))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dataset.corrections import Correction
-from tasks.dataset.labels import label_change_summary, mend, settle
+from tasks.dataset.labels import apply_corrections, drop_repeats, label_change_summary
 from tasks.records.rows import BASE, Entry, Row
 from tasks.settings.errors import BadInput
 
@@ -18,7 +18,7 @@ def row(path: str, content: str, label: str, origin: str) -> Row:
 
 def test_of_two_arrivals_that_contradict_each_other_the_first_counts():
     rows = [row("a", "x", "def_front", "may"), row("b", "x", "ok_front", "june"), row("c", "x", "def_front", "july")]
-    settled = settle(rows)
+    settled = drop_repeats(rows)
     assert settled.rows == rows[:1]
     assert [(one.origin, one.path, one.code) for one in settled.conflicts] == [("june", "b", "label_conflict")]
     assert settled.known == {"july": 1}
@@ -30,7 +30,7 @@ def test_equal_paths_of_two_origins_are_not_mixed_up():
         row("ok/1", "x", "ok_front", "june"),
         row("ok/1", "y", "ok_front", "july"),
     ]
-    settled = settle(rows)
+    settled = drop_repeats(rows)
     assert [one.origin for one in settled.rows] == ["may", "july"]
     assert [one.origin for one in settled.conflicts] == ["june"]
 
@@ -38,7 +38,7 @@ def test_equal_paths_of_two_origins_are_not_mixed_up():
 def test_equal_files_of_one_origin_stay_rows():
     for origin in ("base", "may"):
         rows = [row("a", "x", "ok_front", origin), row("b", "x", "ok_front", origin)]
-        assert settle(rows).rows == rows
+        assert drop_repeats(rows).rows == rows
 
 
 def test_a_contradiction_in_the_source_names_five_pairs_and_says_how_many():
@@ -46,7 +46,7 @@ def test_a_contradiction_in_the_source_names_five_pairs_and_says_how_many():
     with pytest.raises(
         BadInput, match=r"^7 pairs of equal files carry both labels: def/0 and ok/0 \(sha256 0\)"
     ) as told:
-        settle(rows)
+        drop_repeats(rows)
     assert str(told.value).count(" and ok/") == 5
     assert "such as 0,def,WHY" in str(told.value)
 
@@ -59,7 +59,7 @@ def test_a_contradiction_in_the_source_names_five_pairs_and_says_how_many():
 def test_every_file_is_accepted_known_or_refused_and_no_content_has_two_labels(drawn):
     rows = [row(f"{number}", content, label, origin) for number, (origin, content, label) in enumerate(drawn)]
     try:
-        settled = settle(rows)
+        settled = drop_repeats(rows)
     except BadInput:
         labels = {(one.sha256, one.label) for one in rows if one.origin == BASE}
         assert len(labels) > len({content for content, _ in labels})
@@ -78,7 +78,7 @@ def test_every_file_is_accepted_known_or_refused_and_no_content_has_two_labels(d
 def test_corrections_apply_to_their_content_alone():
     entries = [Entry(f"{label}/{content}", content, label) for content in "xyz" for label in ("def", "ok")]
     wanted = {"x": Correction("x", "exclude", "dark"), "y": Correction("y", "def", "cracked")}
-    mended = mend(entries, wanted)
+    mended = apply_corrections(entries, wanted)
     assert [(one.sha256, one.label) for one in mended.entries] == [
         ("y", "def"),
         ("y", "def"),
@@ -94,26 +94,26 @@ def test_corrections_apply_to_their_content_alone():
         ("ok/x", "ok", "exclude", "dark"),
         ("ok/y", "ok", "def", "cracked"),
     ]
-    assert mend(entries, {}).entries == entries
+    assert apply_corrections(entries, {}).entries == entries
 
 
 def test_a_conflict_names_the_image_that_it_contradicts():
-    (refused,) = settle([row("a", "x", "def_front", "may"), row("b", "x", "ok_front", "june")]).conflicts
+    (refused,) = drop_repeats([row("a", "x", "def_front", "may"), row("b", "x", "ok_front", "june")]).conflicts
     assert refused.reason == "labelled ok_front, but may/a has equal content as def_front"
 
 
 def test_of_conflicts_the_lines_are_given_that_take_the_later_labels():
     rows = [row("a", "x", "def_front", "may"), row("b", "x", "ok_front", "june"), row("c", "x", "ok_front", "july")]
-    (change,) = settle(rows).changes
+    (change,) = drop_repeats(rows).changes
     assert change == Correction("x", "ok_front", "label changed: july/c is ok_front, may/a is def_front")
-    assert mend([Entry("a", "x", "def_front")], {"x": change}).entries == [Entry("a", "x", "ok_front")]
+    assert apply_corrections([Entry("a", "x", "def_front")], {"x": change}).entries == [Entry("a", "x", "ok_front")]
 
 
 def test_a_hundred_changed_labels_are_told_in_one_line():
     rows = [row(f"{n}", f"{n}", "def", "may") for n in range(100)] + [
         row(f"{n}", f"{n}", "ok", "june") for n in range(100)
     ]
-    said = label_change_summary(settle(rows).changes)
+    said = label_change_summary(drop_repeats(rows).changes)
     assert said.startswith(
         "100 photographs came again with another label, and the earlier one holds: june/0 is ok, may/0 is def; "
     )

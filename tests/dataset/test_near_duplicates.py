@@ -13,22 +13,22 @@ from tasks.dataset.near_duplicates import (
     POSES,
     SIDE,
     Pairs,
-    alike,
-    greatest,
+    apply_pose,
+    apply_shift,
+    best_correlations,
+    find_near_duplicates,
     low_frequencies,
-    posed,
     register,
-    shifted,
 )
 from tasks.images.views import square
-from tasks.settings.settings import Auditing
+from tasks.settings.settings import AuditSettings
 from tasks.sources.synthetic.cameras import CAMERAS
-from tasks.sources.synthetic.corruptions import TRANSFORMS, decode, encode, relit, requality
+from tasks.sources.synthetic.corruptions import TRANSFORMS, decode, encode, relight, requality
 from tasks.sources.synthetic.corruptions import shifted as moved
 from tasks.sources.synthetic.parts import draw_casting
 from tasks.sources.synthetic.rendering import photograph
 
-LIMIT = Auditing().copy_limit
+LIMIT = AuditSettings().copy_limit
 WIDTH = 300  # pixels of a photograph
 NAMES = [name for name, *_ in POSES]
 JPEGs = list[bytes]
@@ -54,7 +54,7 @@ def thumbnails(jpegs: JPEGs) -> np.ndarray:
 
 
 def pairs_of(jpegs: JPEGs, limit: float = LIMIT) -> Pairs:
-    return alike(thumbnails(jpegs), np.zeros(len(jpegs), bool), limit)
+    return find_near_duplicates(thumbnails(jpegs), np.zeros(len(jpegs), bool), limit)
 
 
 def asymmetric(seed: int = 0, side: int = 6) -> np.ndarray:
@@ -75,7 +75,7 @@ def test_the_poses_are_those_of_the_sample_and_the_upright_one():
 @pytest.mark.parametrize(("pose", "name"), list(enumerate(NAMES)), ids=lambda value: str(value))
 def test_a_pose_does_what_its_name_says(pose, name):
     picture = asymmetric()
-    assert np.array_equal(posed(picture[None], np.array([pose]))[0], by_name(picture, name))
+    assert np.array_equal(apply_pose(picture[None], np.array([pose]))[0], by_name(picture, name))
     if name:  # and what the sample calls so; JPEG changes the levels a little
         smooth = np.kron(asymmetric(side=4), np.ones((16, 16), np.uint8))
         drawn = decode(TRANSFORMS[name](encode(smooth, 95)))
@@ -84,17 +84,17 @@ def test_a_pose_does_what_its_name_says(pose, name):
 
 def test_the_eight_poses_are_eight():
     pictures = np.stack([asymmetric()] * 8)
-    assert len({picture.tobytes() for picture in posed(pictures, np.arange(8))}) == 8
+    assert len({picture.tobytes() for picture in apply_pose(pictures, np.arange(8))}) == 8
 
 
 @given(st.integers(0, 999), st.integers(1, 5), st.integers(1, 5))
 def test_four_products_know_the_greatest_of_eight(seed, ones, others):
     generator = np.random.default_rng(seed)
     one, other = (generator.integers(0, 256, (number, SIDE, SIDE), np.uint8) for number in (ones, others))
-    turned = [low_frequencies(posed(one, np.full(ones, pose))) for pose in range(8)]
+    turned = [low_frequencies(apply_pose(one, np.full(ones, pose))) for pose in range(8)]
     still = low_frequencies(other).reshape(others, -1)
     every = np.stack([low.reshape(ones, -1) @ still.T for low in turned])
-    assert greatest(low_frequencies(one), low_frequencies(other)) == pytest.approx(every.max(axis=0), abs=1e-5)
+    assert best_correlations(low_frequencies(one), low_frequencies(other)) == pytest.approx(every.max(axis=0), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
@@ -128,7 +128,7 @@ def test_a_shift_is_told_as_it_is_after_the_turn(jpegs, pose):
 def test_light_and_quality_together_hide_no_copy(jpegs, gain, quality):
     for jpeg in jpegs[::4]:
         turned = TRANSFORMS["mirror, turn 270"](jpeg)
-        pairs = pairs_of([jpeg, requality(quality)(relit(gain)(turned))])
+        pairs = pairs_of([jpeg, requality(quality)(relight(gain)(turned))])
         assert [NAMES[pose] for pose in pairs.pose] == ["mirror, turn 270"]
 
 
@@ -148,7 +148,7 @@ def test_every_pair_is_found_once_with_the_earlier_one_first(jpegs, first, block
     copies = [TRANSFORMS[kind](jpeg) for kind in kinds for jpeg in jpegs[:3]]
     contents = [*jpegs[:3], *copies]
     named = {"none": np.zeros(15, bool), "some": np.arange(15) % 3 == 0, "all": np.ones(15, bool)}[first]
-    pairs = alike(thumbnails(contents), named, LIMIT)
+    pairs = find_near_duplicates(thumbnails(contents), named, LIMIT)
     expected = [(one, other) for one, other in combinations(range(15), 2) if one % 3 == other % 3]
     assert list(zip(pairs.one, pairs.other, strict=True)) == expected
 
@@ -163,11 +163,11 @@ def test_a_score_is_of_the_pair_and_not_of_its_company(jpegs):
 def test_among_many_copies_a_twin_of_the_first_is_still_found(jpegs):
     """As when train holds twenty copies of a picture that test holds too, and the nearest twelve are all of train."""
     plain = [encode(decode(jpegs[0]), quality) for quality in range(70, 95)]
-    far = relit(0.7)(moved(3, 3)(jpegs[0]))
+    far = relight(0.7)(moved(3, 3)(jpegs[0]))
     for place in (0, 12, 25):
         contents = [*plain[:place], far, *plain[place:]]
         first = np.arange(26) == place
-        pairs = alike(thumbnails(contents), first, LIMIT)
+        pairs = find_near_duplicates(thumbnails(contents), first, LIMIT)
         both = zip(pairs.one.tolist(), pairs.other.tolist(), strict=True)
         twins = {one + other - place for one, other in both if place in (one, other)}
         assert twins == set(range(26)) - {place}
@@ -184,9 +184,9 @@ def test_of_very_many_copies_some_are_listed_for_each(jpegs):
 @pytest.mark.parametrize("level", [0, 7, 255])
 def test_an_even_picture_does_no_harm(jpegs, level):
     even = np.full((2, SIDE, SIDE), level, np.uint8)
-    assert len(alike(even, np.ones(2, bool), 0.6).one) == 0
+    assert len(find_near_duplicates(even, np.ones(2, bool), 0.6).one) == 0
     among = np.concatenate([even, thumbnails([jpegs[0], TRANSFORMS["mirror"](jpegs[0])]), even])
-    pairs = alike(among, np.zeros(6, bool), LIMIT)
+    pairs = find_near_duplicates(among, np.zeros(6, bool), LIMIT)
     assert (*pairs.one, *pairs.other) == (2, 3)
     assert np.isfinite(pairs.score).all()
     assert np.isfinite(pairs.shift).all()
@@ -195,13 +195,13 @@ def test_an_even_picture_does_no_harm(jpegs, level):
 def test_a_picture_that_is_even_but_for_one_pixel_does_no_harm():
     one = np.full((3, SIDE, SIDE), 100, np.uint8)
     one[0, 60, 60], one[1, 20, 90] = 101, 255
-    pairs = alike(one, np.zeros(3, bool), 0.6)
+    pairs = find_near_duplicates(one, np.zeros(3, bool), 0.6)
     assert np.isfinite(pairs.score).all()
 
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_none_and_one_have_no_copies(jpegs, number):
-    pairs = alike(thumbnails(jpegs)[:number], np.ones(number, bool), LIMIT)
+    pairs = find_near_duplicates(thumbnails(jpegs)[:number], np.ones(number, bool), LIMIT)
     assert [len(column) for column in pairs] == [0] * 5
     assert pairs.shift.shape == (0, 2)
 
@@ -209,7 +209,7 @@ def test_none_and_one_have_no_copies(jpegs, number):
 def test_moving_by_whole_pixels_moves_right_and_down():
     picture = np.zeros((1, 12, 12), np.int8)
     picture[0, 5, 4] = 9
-    inside = shifted(picture, np.array([[2, -1]]), margin=3)
+    inside = apply_shift(picture, np.array([[2, -1]]), margin=3)
     assert np.argwhere(inside[0]).tolist() == [[5 - 1 - 3, 4 + 2 - 3]]
 
 

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from tasks.evaluation.bootstrap import castings
-from tasks.settings.settings import Evaluation
+from tasks.evaluation.bootstrap import casting_intervals
+from tasks.settings.settings import EvaluationSettings
 
-SETTINGS = Evaluation()
+SETTINGS = EvaluationSettings()
 
 
 def counted(groups: list[str], defect: list[int], missed: list[int], refused: list[int], settings=SETTINGS):
-    return castings(groups, *(np.array(one, bool) for one in (defect, missed, refused)), settings=settings)
+    return casting_intervals(groups, *(np.array(one, bool) for one in (defect, missed, refused)), settings=settings)
 
 
 def test_the_castings_behind_each_count_are_counted():
@@ -41,6 +41,6 @@ def test_a_class_that_is_not_there_has_no_interval():
 
 def test_equal_seeds_draw_equal_castings():
     case = (list("abcdefghij"), [1] * 10, [1, 0] * 5, [0] * 10)
-    other = Evaluation(seed=1, resamples=200)
+    other = EvaluationSettings(seed=1, resamples=200)
     assert counted(*case) == counted(*case)
-    assert counted(*case, settings=other) != counted(*case, settings=Evaluation(seed=2, resamples=101))
+    assert counted(*case, settings=other) != counted(*case, settings=EvaluationSettings(seed=2, resamples=101))

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks.evaluation.costs import cost, mean_costs, review_band, threshold
-from tasks.settings.settings import Classes, Evaluation
+from tasks.settings.settings import Classes, EvaluationSettings
 
-DEAR = Evaluation(escape_cost=50, false_reject_cost=2, review_cost=0.5)
+DEAR = EvaluationSettings(escape_cost=50, false_reject_cost=2, review_cost=0.5)
 
 
-@given(st.floats(0, 1), st.sampled_from([Evaluation(), DEAR]))
+@given(st.floats(0, 1), st.sampled_from([EvaluationSettings(), DEAR]))
 def test_the_cheapest_decision_is_taken(chance, costs):
     expected = {
         "pass": chance * costs.escape_cost,
@@ -24,7 +24,7 @@ def test_the_cheapest_decision_is_taken(chance, costs):
     assert expected[taken] <= min(expected.values()) + 1e-9
 
 
-@pytest.mark.parametrize("costs", [Evaluation(), DEAR])
+@pytest.mark.parametrize("costs", [EvaluationSettings(), DEAR])
 def test_at_the_threshold_passing_and_rejecting_cost_the_same(costs):
     limit = threshold(costs)
     assert limit * costs.escape_cost == pytest.approx((1 - limit) * costs.false_reject_cost)
@@ -35,17 +35,17 @@ def test_at_the_threshold_passing_and_rejecting_cost_the_same(costs):
 @pytest.mark.parametrize(("review", "fits"), [(0.9, True), (0.91, False), (5, False)])
 def test_a_look_that_never_pays_is_refused(review, fits):
     if fits:
-        assert Evaluation(review_cost=review).review_cost == review
+        assert EvaluationSettings(review_cost=review).review_cost == review
         return
     with pytest.raises(ValidationError, match="nobody would ever look: set review_cost below that"):
-        Evaluation(review_cost=review)
+        EvaluationSettings(review_cost=review)
 
 
 def test_costs_are_means_over_all_images():
-    found = mean_costs(Evaluation(), defects=4, good=6, escapes=1, rejects=2, reviews=3)
+    found = mean_costs(EvaluationSettings(), defects=4, good=6, escapes=1, rejects=2, reviews=3)
     assert found.decided == pytest.approx((10 + 2 + 0.6) / 10)
     assert (found.passing_all, found.rejecting_all, found.reviewing_all) == (4, 0.6, 0.2)
-    assert mean_costs(Evaluation(), defects=0, good=0, escapes=0, rejects=0, reviews=0) is None
+    assert mean_costs(EvaluationSettings(), defects=0, good=0, escapes=0, rejects=0, reviews=0) is None
 
 
 @pytest.mark.parametrize(("decision", "defect", "good"), [("review", 0.5, 0.5), ("pass", 50, 0), ("reject", 0, 2)])

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tasks.evaluation.metrics import Prediction, auc, exact_interval, log_loss, review_reasons, score
-from tasks.settings.settings import Classes, Evaluation
+from tasks.settings.settings import Classes, EvaluationSettings
 
-CLASSES, SETTINGS = Classes(), Evaluation()
+CLASSES, SETTINGS = Classes(), EvaluationSettings()
 
 
 def judged(*parts: tuple[str, float, str]) -> list[Prediction]:

@@ -4,18 +4,18 @@ import pytest
 from gates import pairs
 
 from tasks.evaluation import promotion_rules
-from tasks.evaluation.comparison import duel
-from tasks.evaluation.promotion_rules import Rival
+from tasks.evaluation.comparison import compare
+from tasks.evaluation.promotion_rules import Champion
 from tasks.records.results import Exports, Format, Rule
-from tasks.settings.settings import Acceptance, Classes, Evaluation
+from tasks.settings.settings import AcceptanceSettings, Classes, EvaluationSettings
 
-COSTS, LIMITS = Evaluation(), Acceptance()
+COSTS, LIMITS = EvaluationSettings(), AcceptanceSettings()
 FINE = Rule(name="defects that escape", figure="0 of 10 (0.00%)", limit="at most 5.00%", kept=True)
 BAD = FINE.model_copy(update={"figure": "9 of 10 (90.00%)", "kept": False})
 
 
-def ruled(rival: Rival | None, *alone: Rule):
-    return promotion_rules.ruled(alone or (FINE,), rival, Classes(), COSTS, LIMITS)
+def ruled(rival: Champion | None, *alone: Rule):
+    return promotion_rules.decide(alone or (FINE,), rival, Classes(), COSTS, LIMITS)
 
 
 def test_the_first_model_needs_acceptance_alone():
@@ -25,13 +25,13 @@ def test_the_first_model_needs_acceptance_alone():
 
 
 def test_a_limit_that_is_broken_ends_it_whatever_is_in_use():
-    ruling = ruled(Rival(2, pairs("reject", "pass", 30)), FINE, BAD)
+    ruling = ruled(Champion(2, pairs("reject", "pass", 30)), FINE, BAD)
     assert not ruling.promote
     assert ruling.reason == "defects that escape 9 of 10 (90.00%), at most 5.00%"
 
 
 def test_a_better_candidate_is_promoted_with_its_figures():
-    ruling = ruled(Rival(2, pairs("reject", "pass", 12) + pairs("pass", "reject", 1)))
+    ruling = ruled(Champion(2, pairs("reject", "pass", 12) + pairs("pass", "reject", 1)))
     assert ruling.promote
     assert ruling.reason.startswith("better than version 2: it costs less on 12 castings and more on 1 (p = 0.0034), ")
     assert [rule.name for rule in ruling.rules] == [FINE.name, "beside version 2", "origin base beside version 2"]
@@ -43,7 +43,7 @@ def test_a_better_candidate_is_promoted_with_its_figures():
 )
 def test_an_equal_or_a_worse_one_is_kept_out(gains, losses, how):
     ruling = ruled(
-        Rival(2, pairs("reject", "review", gains) + pairs("review", "reject", losses) + pairs("pass", "pass", 3))
+        Champion(2, pairs("reject", "review", gains) + pairs("review", "reject", losses) + pairs("pass", "pass", 3))
     )
     assert not ruling.promote
     expected = f"{how} than version 2" if how != "worse" else "dearer than version 2 beyond noise"
@@ -54,7 +54,7 @@ def test_an_equal_or_a_worse_one_is_kept_out(gains, losses, how):
 def test_better_in_all_and_worse_in_one_origin_is_kept_out_by_name():
     gained = pairs("reject", "pass", 40)
     lost = pairs("review", "reject", 8, origin="line 2")
-    ruling = ruled(Rival(2, gained + lost))
+    ruling = ruled(Champion(2, gained + lost))
     assert not ruling.promote
     assert ruling.reason.startswith(
         "dearer than version 2 beyond noise, origin line 2 beside version 2 costs less on 0 castings"
@@ -63,41 +63,42 @@ def test_better_in_all_and_worse_in_one_origin_is_kept_out_by_name():
 
 
 def test_an_equal_one_that_learnt_a_new_origin_is_promoted_and_the_origin_named():
-    ruling = ruled(Rival(2, pairs("reject", "review", 2, origin="line 2"), unseen=["line 2"]))
+    ruling = ruled(Champion(2, pairs("reject", "review", 2, origin="line 2"), unseen=["line 2"]))
     assert ruling.promote
     assert "it has learnt from line 2, which version 2 has never seen, and is no worse" in ruling.reason
-    assert not ruled(Rival(2, pairs("review", "reject", 12), unseen=["line 2"])).promote, "worse is worse"
+    assert not ruled(Champion(2, pairs("review", "reject", 12), unseen=["line 2"])).promote, "worse is worse"
 
 
 def test_a_few_escapes_are_worse_however_many_looks_are_spared():
-    found = duel(pairs("reject", "review", 30) + pairs("pass", "reject", 6), Classes(), COSTS)
+    found = compare(pairs("reject", "review", 30) + pairs("pass", "reject", 6), Classes(), COSTS)
     assert found.cheaper > found.dearer
     assert found.worse(0.05)
     spared, escaped = pairs("reject", "review", 30), pairs("pass", "reject", 6)
-    assert not ruled(Rival(2, spared + escaped, unseen=["line 2"])).promote
+    assert not ruled(Champion(2, spared + escaped, unseen=["line 2"])).promote
     gained = pairs("reject", "pass", 12, origin="line 2")
-    ruling = ruled(Rival(2, spared + escaped + gained))
+    ruling = ruled(Champion(2, spared + escaped + gained))
     assert ruling.reason.startswith("dearer than version 2 beyond noise, origin base beside version 2")
 
 
 def test_a_new_origin_that_was_not_learnt_is_no_reason():
     lost = pairs("reject", "review", 2, label="ok_front", origin="line 2", each=9)
-    assert not duel(lost, Classes(), COSTS).worse(0.05), "two castings are noise"
-    assert not ruled(Rival(2, lost, unseen=["line 2"])).promote
-    assert ruled(Rival(2, pairs("reject", "pass", 2, origin="line 2"), unseen=["line 2"])).promote
+    assert not compare(lost, Classes(), COSTS).worse(0.05), "two castings are noise"
+    assert not ruled(Champion(2, lost, unseen=["line 2"])).promote
+    assert ruled(Champion(2, pairs("reject", "pass", 2, origin="line 2"), unseen=["line 2"])).promote
 
 
 def test_what_the_champion_learnt_is_left_out_and_said():
     assert (
-        "; 7 test images that version 2 learnt from are left out" in ruled(Rival(2, pairs("pass", "pass", 3), 7)).reason
+        "; 7 test images that version 2 learnt from are left out"
+        in ruled(Champion(2, pairs("pass", "pass", 3), 7)).reason
     )
-    nothing = ruled(Rival(2, (), 7))
+    nothing = ruled(Champion(2, (), 7))
     assert not nothing.promote
     assert "version 2 has learnt from every test image" in nothing.reason
 
 
 def test_a_champion_that_cannot_be_used_makes_way_for_what_keeps_to_the_limits():
-    broken = Rival(2, unusable="its folder has changed")
+    broken = Champion(2, unusable="its folder has changed")
     assert ruled(broken).promote
     assert "version 2 cannot be used: its folder has changed" in ruled(broken).reason
     assert not ruled(broken, BAD).promote
@@ -119,18 +120,18 @@ def exports(**changed) -> Exports:
     ],
 )
 def test_every_format_decides_alike_and_is_small_and_quick(changed, name):
-    rules = promotion_rules.exported(exports(**changed), LIMITS)
+    rules = promotion_rules.export_rules(exports(**changed), LIMITS)
     assert len(rules) == 6
-    assert [rule.name for rule in promotion_rules.broken(rules)] == ([name] if name else [])
+    assert [rule.name for rule in promotion_rules.broken_rules(rules)] == ([name] if name else [])
 
 
 def test_a_test_without_a_good_part_breaks_no_limit(evaluation):
     none = evaluation.test.model_copy(update={"good": 0, "rejects_decided": 0})
-    assert not promotion_rules.broken(promotion_rules.accepted(none, LIMITS)[1:2])
+    assert not promotion_rules.broken_rules(promotion_rules.acceptance_rules(none, LIMITS)[1:2])
 
 
 def test_a_model_in_use_that_knows_nothing_of_the_source_is_compared_by_nobody():
-    ruling = ruled(Rival(3, pairs("reject", "pass", 12), unknown_source=800))
+    ruling = ruled(Champion(3, pairs("reject", "pass", 12), unknown_source=800))
     assert ruling.promote
     assert ruling.reason.startswith(
         "it keeps to every limit, but version 3 has learned from none of the 800 photographs of"
@@ -138,28 +139,28 @@ def test_a_model_in_use_that_knows_nothing_of_the_source_is_compared_by_nobody()
     assert [(rule.name, rule.figure, rule.kept) for rule in ruling.rules[1:]] == [
         ("photographs of the source that version 3 has learned from", "0 of 800", False)
     ]
-    assert not ruled(Rival(3, unknown_source=800), FINE, BAD).promote, "a bad model waits for nobody"
+    assert not ruled(Champion(3, unknown_source=800), FINE, BAD).promote, "a bad model waits for nobody"
 
 
 def test_a_ruling_says_yes_or_no_and_bears_its_rules():
     assert ruled(None) == (True, ruled(None).reason, (FINE,))
     assert ruled(None, FINE, BAD) == (False, ruled(None, FINE, BAD).reason, (FINE, BAD))
-    assert ruled(Rival(2, pairs("pass", "reject", 12))).promote is False
+    assert ruled(Champion(2, pairs("pass", "reject", 12))).promote is False
 
 
 def test_the_limits_of_the_decisions_are_named(evaluation):
-    names = [rule.name for rule in promotion_rules.accepted(evaluation.test, LIMITS)]
+    names = [rule.name for rule in promotion_rules.acceptance_rules(evaluation.test, LIMITS)]
     assert names == ["defects that escape", "good parts rejected", "images for a person"]
 
 
 def test_what_is_listed_in_a_reason_is_set_apart():
-    learnt = Rival(2, pairs("reject", "review", 2, origin="line 2"), unseen=["line 2", "line 3"])
+    learnt = Champion(2, pairs("reject", "review", 2, origin="line 2"), unseen=["line 2", "line 3"])
     assert "it has learnt from line 2, line 3, which" in ruled(learnt).reason
     assert ruled(None, BAD, BAD).reason == "; ".join(["defects that escape 9 of 10 (90.00%), at most 5.00%"] * 2)
 
 
 def test_a_share_at_its_limit_is_kept_and_one_beyond_is_not(evaluation):
-    limits = Acceptance(max_escape_rate=0.05, max_false_reject_rate=0.05, max_review_rate=0.25)
+    limits = AcceptanceSettings(max_escape_rate=0.05, max_false_reject_rate=0.05, max_review_rate=0.25)
     counts = {
         "images": 200,
         "defects": 100,
@@ -169,20 +170,20 @@ def test_a_share_at_its_limit_is_kept_and_one_beyond_is_not(evaluation):
         "reviews_decided": 50,
     }
     at = evaluation.test.model_copy(update=counts)
-    assert [rule.figure for rule in promotion_rules.accepted(at, limits)] == ["5 of 100 (5.00%)"] * 2 + [
+    assert [rule.figure for rule in promotion_rules.acceptance_rules(at, limits)] == ["5 of 100 (5.00%)"] * 2 + [
         "50 of 200 (25.00%)"
     ]
-    assert not promotion_rules.broken(promotion_rules.accepted(at, limits))
+    assert not promotion_rules.broken_rules(promotion_rules.acceptance_rules(at, limits))
     for number, name in enumerate(("escapes_decided", "rejects_decided", "reviews_decided")):
-        beyond = promotion_rules.accepted(at.model_copy(update={name: counts[name] + 1}), limits)
+        beyond = promotion_rules.acceptance_rules(at.model_copy(update={name: counts[name] + 1}), limits)
         assert [rule.kept for rule in beyond] == [other != number for other in range(3)]
 
 
 def test_a_new_origin_on_which_both_cost_the_same_is_learnt():
-    assert ruled(Rival(2, pairs("pass", "pass", 3, label="ok_front", origin="line 2"), unseen=["line 2"])).promote
+    assert ruled(Champion(2, pairs("pass", "pass", 3, label="ok_front", origin="line 2"), unseen=["line 2"])).promote
 
 
 def test_a_format_at_its_limits_is_kept():
-    rules = promotion_rules.exported(exports(bytes=200_000_000, milliseconds=1_000), LIMITS)
-    assert not promotion_rules.broken(rules)
+    rules = promotion_rules.export_rules(exports(bytes=200_000_000, milliseconds=1_000), LIMITS)
+    assert not promotion_rules.broken_rules(rules)
     assert [rule.figure for rule in rules[4:]] == ["200.0 MB", "1000.0 ms"]

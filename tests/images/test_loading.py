@@ -15,20 +15,20 @@ from tasks.images import decoding, loading
 from tasks.images.decoding import MAX_BYTES, WHOLE, Least
 from tasks.images.loading import (
     MAX_MEGAPIXELS,
-    Seen,
-    Unseen,
+    Readable,
+    Unreadable,
     load,
+    load_inputs,
     see,
     see_all,
     see_all_contents,
     see_content,
-    sights,
     squares,
 )
 from tasks.images.rings import detail
 from tasks.images.strips import strips
 from tasks.images.views import GLANCE, NO_RING, shape
-from tasks.records.rows import stored
+from tasks.records.rows import stored_path
 from tasks.settings.errors import BadInput
 from tasks.sources.synthetic.cameras import CAMERAS
 from tasks.sources.synthetic.corruptions import encode
@@ -78,7 +78,7 @@ def test_the_array_holds_the_files_in_their_order(files):
 def test_no_files_give_an_empty_array(places):
     assert load([], 16).shape == (0, 16, 16)
     for view in ("raw", "ring"):
-        assert sights([], view, 512, places).levels.shape == (0, *shape(view, 512))
+        assert load_inputs([], view, 512, places).levels.shape == (0, *shape(view, 512))
     assert see_all([], "raw", 16) == []
 
 
@@ -93,29 +93,29 @@ def test_the_file_that_cannot_be_read_is_named(files):
 
 def test_sights_stand_in_the_order_of_the_rows(places, shelved, photograph):
     rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(5)))
-    levels = sights(rows, "raw", 40, places).levels
+    levels = load_inputs(rows, "raw", 40, places).levels
     assert (levels.shape, levels.dtype) == ((5, 40, 40, 1), np.uint8)
     assert len({one.tobytes() for one in levels}) == 5
-    assert np.array_equal(sights(rows[::-1], "raw", 40, places).levels, levels[::-1])
+    assert np.array_equal(load_inputs(rows[::-1], "raw", 40, places).levels, levels[::-1])
 
 
 def test_squares_are_decoded_once_of_each_content_and_read_back_later(places, shelved, photograph, decoded):
     rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(4)))
-    first = sights([*rows, rows[0]], "raw", 75, places).levels
+    first = load_inputs([*rows, rows[0]], "raw", 75, places).levels
     assert len(decoded) == 4
     for row in rows:
-        stored(row, places).unlink()  # whoever decoded again would stumble
-    assert np.array_equal(sights([rows[0], *rows], "raw", 75, places).levels, first[[4, 0, 1, 2, 3]])
+        stored_path(row, places).unlink()  # whoever decoded again would stumble
+    assert np.array_equal(load_inputs([rows[0], *rows], "raw", 75, places).levels, first[[4, 0, 1, 2, 3]])
     assert len(decoded) == 4
 
 
 def test_a_block_of_kept_squares_ends_where_the_next_begins(places, shelved, photograph, monkeypatch):
     monkeypatch.setattr(loading, "MAX_BLOCK", 2)
     rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(5)))
-    whole = load([stored(row, places) for row in rows], 40, Least(40))
+    whole = load([stored_path(row, places) for row in rows], 40, Least(40))
     for _ in range(2):  # made, then kept
         assert np.array_equal(squares(rows, 40, places), whole)
-    assert np.array_equal(squares(rows, 160, places), load([stored(row, places) for row in rows], 160, Least(160)))
+    assert np.array_equal(squares(rows, 160, places), load([stored_path(row, places) for row in rows], 160, Least(160)))
     assert MAX_BLOCK > 2
 
 
@@ -151,7 +151,7 @@ def test_a_picture_is_decoded_no_larger_than_its_square_needs(places, shelved, p
 
 def test_a_ring_has_the_detail_of_its_strip_and_an_image_without_one_has_nothing(places, shelved, castings, photograph):
     rows = shelved(castings[0], photograph(3, size=(300, 300)), *castings[1:])
-    found = sights(rows, "ring", 512, places)
+    found = load_inputs(rows, "ring", 512, places)
     kept = list(strips(rows, places))
     assert np.isnan(found.residuals).tolist() == [False, True, False, False]
     assert not found.levels[1].any()
@@ -162,16 +162,16 @@ def test_a_ring_has_the_detail_of_its_strip_and_an_image_without_one_has_nothing
 
 def test_a_raw_view_has_no_residual_and_looks_for_no_ring(places, shelved, photograph):
     rows = shelved(photograph(3, size=(300, 300)))
-    assert sights(rows, "raw", 75, places).residuals.tolist() == [0.0]
+    assert load_inputs(rows, "raw", 75, places).residuals.tolist() == [0.0]
 
 
 def test_a_new_file_is_seen_as_a_stored_one(places, shelved, castings):
     rows = shelved(*castings)
-    paths = [stored(row, places) for row in rows]
+    paths = [stored_path(row, places) for row in rows]
     for view, size in (("raw", 75), ("raw", 120), ("ring", 512)):
-        known, seen = sights(rows, view, size, places), see_all(paths, view, size)
+        known, seen = load_inputs(rows, view, size, places), see_all(paths, view, size)
         for number, one in enumerate(seen):
-            assert isinstance(one, Seen)
+            assert isinstance(one, Readable)
             assert np.array_equal(one.sight.levels, known.levels[number])
             assert np.array_equal(one.glance, known.glances[number])
             assert one.sight.residual == pytest.approx(known.residuals[number], rel=1e-5)
@@ -195,15 +195,15 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(files):
     files[1].mkdir()
     seen = see_all(files, "raw", 16)
     assert seen[:2] == [
-        Unseen(hashlib.sha256(b"").hexdigest(), "the file has no bytes"),
-        Unseen(None, "Is a directory"),
+        Unreadable(hashlib.sha256(b"").hexdigest(), "the file has no bytes"),
+        Unreadable(None, "Is a directory"),
     ]
     assert seen[2].sha256 == hashlib.sha256(files[2].read_bytes()).hexdigest()
     assert levels_of(seen[2:]) == [20 * number for number in range(2, 10)]
 
 
-def levels_of(seen: Sequence[Seen | Unseen]) -> list[int]:
-    return [int(one.sight.levels.mean()) for one in seen if isinstance(one, Seen)]
+def levels_of(seen: Sequence[Readable | Unreadable]) -> list[int]:
+    return [int(one.sight.levels.mean()) for one in seen if isinstance(one, Readable)]
 
 
 def test_what_nobody_has_validated_is_capped_and_what_was_validated_is_not(files, monkeypatch):
@@ -233,8 +233,8 @@ def test_a_file_that_is_too_large_is_told_and_not_read(files):
     files[0].touch()
     os.truncate(files[0], 2**40)
     first, second = see_all(files[:2], "raw", 16)
-    assert first == Unseen(None, f"the file has {2**40:,} bytes, at most {MAX_BYTES:,} are read: save it smaller")
-    assert isinstance(second, Seen)
+    assert first == Unreadable(None, f"the file has {2**40:,} bytes, at most {MAX_BYTES:,} are read: save it smaller")
+    assert isinstance(second, Readable)
     with pytest.raises(BadInput, match="0.png cannot be read: the file has"):
         load(files[:1], 16)
 
@@ -245,7 +245,7 @@ def test_whatever_a_decoder_raises_stops_no_other_image(files, photograph, tmp_p
     path.write_bytes(photograph())
     monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *_, **__: (_ for _ in ()).throw(error))
     first, second = see_all([path, files[3]], "raw", 16)
-    assert isinstance(first, Unseen)
+    assert isinstance(first, Unreadable)
     assert levels_of([second]) == [60]
 
 
@@ -261,7 +261,7 @@ def test_images_that_are_sent_are_seen_as_files_are(files, photograph):
     png, jpeg = files[3].read_bytes(), photograph()
     seen = see_all_contents([png, bytearray(jpeg), b"no picture", None, "text", 7.5, b"", memoryview(png)], "raw", 16)
     assert levels_of(seen[:1]) == levels_of(seen[7:]) == [60]
-    assert isinstance(seen[1], Seen)
+    assert isinstance(seen[1], Readable)
     assert [one.reason for one in seen[2:7]] == [
         "the content does not begin like a JPEG file",
         "NoneType was sent, expected the bytes of a JPEG or PNG file",
@@ -275,5 +275,5 @@ def test_images_that_are_sent_are_seen_as_files_are(files, photograph):
 def test_an_image_that_is_sent_and_too_large_is_not_hashed(monkeypatch):
     monkeypatch.setattr(decoding, "MAX_BYTES", 10)
     assert see_all_contents([bytes(11)], "raw", 16) == [
-        Unseen(None, "the file has 11 bytes, at most 10 are read: save it smaller")
+        Unreadable(None, "the file has 11 bytes, at most 10 are read: save it smaller")
     ]

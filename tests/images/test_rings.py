@@ -25,13 +25,13 @@ from tasks.images.rings import (
     to_strip,
     unwrap,
 )
-from tasks.settings.settings import Auditing
+from tasks.settings.settings import AuditSettings
 from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.synthetic.defects import KINDS, Defect, spoil
 from tasks.sources.synthetic.parts import draw_casting
 from tasks.sources.synthetic.rendering import photograph, rotation
 
-LIMIT = Auditing().max_ring_residual
+LIMIT = AuditSettings().max_ring_residual
 SIDE = 300
 Levels = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Grey levels at radii (1 at the rim) and angles of the part."""

@@ -12,8 +12,8 @@ from PIL import Image
 
 from tasks.images import statistics
 from tasks.images.decoding import EXIF_ORIENTATION
-from tasks.images.statistics import Look, View, looks, measure
-from tasks.records.rows import Entry, place, shelf, stored
+from tasks.images.statistics import FileView, ImageStats, measure, measure_files
+from tasks.records.rows import Entry, images_root, stored_name, stored_path
 from tasks.settings.errors import BadInput
 
 
@@ -22,7 +22,7 @@ def views(*sizes: tuple[int, int], seed: int = 0) -> list[np.ndarray]:
     return [generator.integers(0, 256, size, np.uint8) for size in sizes]
 
 
-def by_definition(view: np.ndarray) -> View:
+def by_definition(view: np.ndarray) -> FileView:
     """The numbers as the words say them, in floating point and one pixel after the other."""
     levels = view.astype(float)
     height, width = view.shape
@@ -38,7 +38,7 @@ def by_definition(view: np.ndarray) -> View:
         for y in range(1, height - 1)
         for x in range(1, width - 1)
     ]
-    return View(
+    return FileView(
         brightness=float(levels.mean()),
         deviation=float(levels.std()),
         border=float(np.mean(border)),
@@ -53,14 +53,14 @@ def test_the_numbers_are_what_they_are_called(size):
 
 
 def test_a_picture_of_one_level_deviates_by_nothing_and_has_no_edge():
-    assert measure([np.full((75, 75), 137, np.uint8)]) == [View(137.0, 0.0, 137.0, 0.0)]
+    assert measure([np.full((75, 75), 137, np.uint8)]) == [FileView(137.0, 0.0, 137.0, 0.0)]
 
 
 def test_the_brightest_and_the_wildest_picture_can_be_measured():
     board = (np.indices((76, 76)).sum(axis=0) % 2 * 255).astype(np.uint8)
     assert measure([np.full((2_000, 2_000), 255, np.uint8), board]) == [
-        View(255.0, 0.0, 255.0, 0.0),
-        View(127.5, 127.5, 127.5, 1_020.0),
+        FileView(255.0, 0.0, 255.0, 0.0),
+        FileView(127.5, 127.5, 127.5, 1_020.0),
     ]
 
 
@@ -84,9 +84,9 @@ def shelved(places):
         names = []
         for content in contents:
             entry = Entry(f"ok_front/1{suffix}", hashlib.sha256(content).hexdigest())
-            stored(entry, places).parent.mkdir(parents=True, exist_ok=True)
-            stored(entry, places).write_bytes(content)
-            names.append(place(entry))
+            stored_path(entry, places).parent.mkdir(parents=True, exist_ok=True)
+            stored_path(entry, places).write_bytes(content)
+            names.append(stored_name(entry))
         return names
 
     return put
@@ -94,10 +94,10 @@ def shelved(places):
 
 def test_a_look_gives_sizes_and_numbers_of_images_and_reasons_of_others(places, photograph, shelved):
     contents = [photograph(size=(60, 48)), b"no image", photograph(1, size=(300, 300), mode="RGB")]
-    first, bad, second = looks(shelved(*contents), 40, places)
+    first, bad, second = measure_files(shelved(*contents), 40, places)
     assert (first.code, first.width, first.height, first.orientation) == ("", 60, 48, 1)
     assert (second.width, second.height) == (300, 300)
-    assert bad == Look("signature", "the content does not begin like a JPEG file")
+    assert bad == ImageStats("signature", "the content does not begin like a JPEG file")
     view = np.asarray(Image.open(io.BytesIO(contents[0])).reduce(4))
     assert first[-4:] == pytest.approx(by_definition(view), abs=0.5)
     assert second.brightness == pytest.approx(
@@ -109,38 +109,40 @@ def test_a_file_that_was_harmed_after_it_was_stored_is_not_refused_for_ever(plac
     names = shelved(photograph(), photograph(1))
     (places.data / "images" / names[1]).write_bytes(photograph(1)[:-2])
     with pytest.raises(BadInput, match="has changed since it was stored: start again, and it is stored anew"):
-        list(looks(names, 40, places))
+        list(measure_files(names, 40, places))
     (places.data / "images" / names[1]).write_bytes(photograph(1))
-    assert [look.code for look in looks(names, 40, places)] == ["", ""]
+    assert [look.code for look in measure_files(names, 40, places)] == ["", ""]
 
 
 def test_many_files_are_looked_at_in_order(places, photograph, shelved):
     contents = [photograph(number, size=(32 + number, 32)) for number in range(80)]
-    assert [look.width for look in looks(shelved(*contents), 40, places)] == [32 + number for number in range(80)]
+    assert [look.width for look in measure_files(shelved(*contents), 40, places)] == [
+        32 + number for number in range(80)
+    ]
 
 
 def test_what_was_seen_is_not_read_again(places, photograph, shelved):
     names = shelved(photograph())
-    first = list(looks(names, 40, places))
+    first = list(measure_files(names, 40, places))
     (places.data / "images" / names[0]).unlink()
-    assert list(looks(names, 40, places)) == first
+    assert list(measure_files(names, 40, places)) == first
     with pytest.raises(FileNotFoundError):
-        list(looks(names, 41, places))
+        list(measure_files(names, 41, places))
 
 
 def test_another_code_looks_again(places, photograph, shelved, monkeypatch):
     names = shelved(photograph())
-    list(looks(names, 40, places))
+    list(measure_files(names, 40, places))
     (places.data / "images" / names[0]).unlink()
     monkeypatch.setattr(statistics, "code_digest", lambda path: "another")
     with pytest.raises(FileNotFoundError):
-        list(looks(names, 40, places))
+        list(measure_files(names, 40, places))
 
 
 def test_a_content_means_something_else_under_another_suffix(places, photograph, shelved):
     content = photograph(form="PNG")
     names = shelved(content) + shelved(content, suffix=".png") + shelved(content, suffix=".PNG")
-    assert [look.code for look in looks(names, 40, places)] == ["signature", "", ""]
+    assert [look.code for look in measure_files(names, 40, places)] == ["signature", "", ""]
 
 
 def test_the_orientation_of_a_picture_is_kept(places, photograph, shelved):
@@ -148,15 +150,15 @@ def test_the_orientation_of_a_picture_is_kept(places, photograph, shelved):
     exif, file = picture.getexif(), io.BytesIO()
     exif[EXIF_ORIENTATION] = 8
     picture.save(file, format="JPEG", exif=exif)
-    assert [look.orientation for look in looks(shelved(file.getvalue()), 40, places)] == [8]
+    assert [look.orientation for look in measure_files(shelved(file.getvalue()), 40, places)] == [8]
 
 
 def test_a_refusal_for_want_of_memory_is_not_kept(places, photograph, shelved, monkeypatch):
     names = shelved(photograph(), photograph(1))
     with monkeypatch.context() as patched:
         patched.setattr(simplejpeg, "decode_jpeg", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
-        assert [look.code for look in looks(names, 40, places)] == ["memory", "memory"]
-    assert [look.code for look in looks(names, 40, places)] == ["", ""]
+        assert [look.code for look in measure_files(names, 40, places)] == ["memory", "memory"]
+    assert [look.code for look in measure_files(names, 40, places)] == ["", ""]
 
 
 def test_large_files_are_in_memory_one_at_a_time(places, photograph, shelved, monkeypatch):
@@ -164,5 +166,5 @@ def test_large_files_are_in_memory_one_at_a_time(places, photograph, shelved, mo
     read, decode, steps = statistics.read, statistics.decode, []
     monkeypatch.setattr(statistics, "read", lambda path: steps.append("read") or read(path))
     monkeypatch.setattr(statistics, "decode", lambda *asked: steps.append("decode") or decode(*asked))
-    statistics.open_images([f"{shelf(places)}/{name}" for name in names], 40)
+    statistics.open_images([f"{images_root(places)}/{name}" for name in names], 40)
     assert steps == ["read"] * 4 + ["decode"] + ["read", "decode"] * 3

@@ -15,10 +15,10 @@ from tasks.images import thumbnails as small
 from tasks.images.ellipses import Ellipse
 from tasks.images.loading import load
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, find, unwrap
-from tasks.images.strips import FEW, ImageViews, Strip, image_views, make_views, packed, strips, unpacked
+from tasks.images.strips import FEW, ImageViews, Strip, image_views, make_views, pack, strips, unpack
 from tasks.images.thumbnails import SIDE, thumbnails
 from tasks.images.views import GLANCE, square
-from tasks.records.rows import place, shelf, stored
+from tasks.records.rows import images_root, stored_name, stored_path
 from tasks.settings.errors import BadInput
 from tasks.sources.synthetic.cameras import CAMERAS
 from tasks.sources.synthetic.corruptions import encode
@@ -59,14 +59,14 @@ BLANK = np.zeros((GLANCE, GLANCE), np.uint8)
 def test_views_survive_being_packed(pictures):
     ring = find(pictures[0])
     strip, glance = Strip(ring, unwrap(pictures[0], ring)), square(pictures[0], GLANCE)
-    views = unpacked(packed(ImageViews(glance, strip)))
+    views = unpack(pack(ImageViews(glance, strip)))
     assert np.array_equal(views.glance, glance)
     assert np.array_equal(views.strip.levels, strip.levels)
     for one, other in zip(views.strip.ring[:2], ring[:2], strict=True):
         assert one.centre == pytest.approx(other.centre, rel=1e-6)
         assert one.root == pytest.approx(other.root, rel=1e-5)
     assert views.strip.ring.residual == pytest.approx(ring.residual, rel=1e-6)
-    assert packed(views) == packed(ImageViews(glance, strip))
+    assert pack(views) == pack(ImageViews(glance, strip))
 
 
 def test_no_number_of_a_strip_takes_the_place_of_another():
@@ -75,20 +75,20 @@ def test_no_number_of_a_strip_takes_the_place_of_another():
         for first in (1.0, 7.0)
     )
     levels = np.arange(STRIP_RADII * STRIP_ANGLES).reshape(STRIP_RADII, STRIP_ANGLES).astype(np.uint8)
-    back = unpacked(packed(ImageViews(BLANK, Strip(Ring(cavity, rim, 0.5), levels)))).strip
+    back = unpack(pack(ImageViews(BLANK, Strip(Ring(cavity, rim, 0.5), levels)))).strip
     numbers = [*back.ring.cavity.centre, *back.ring.cavity.root.ravel(), *back.ring.rim.centre]
     assert [*numbers, *back.ring.rim.root.ravel(), back.ring.residual] == [*range(1, 13), 0.5]
     assert np.array_equal(back.levels, levels)
 
 
 def test_nothing_stays_nothing():
-    assert unpacked(packed(ImageViews(BLANK, None))).strip is None
+    assert unpack(pack(ImageViews(BLANK, None))).strip is None
 
 
 def test_a_glance_is_the_whole_picture_whether_it_shows_a_ring_or_not(places, shelved, pictures, photograph):
     rows = shelved(encode(pictures[0], 90), photograph(1))
     for views, row in zip(image_views(rows, places), rows, strict=True):
-        assert np.array_equal(views.glance, load([stored(row, places)], GLANCE)[0])
+        assert np.array_equal(views.glance, load([stored_path(row, places)], GLANCE)[0])
 
 
 def test_each_image_has_its_strip_in_order(places, shelved, pictures):
@@ -111,13 +111,13 @@ def test_an_image_without_a_ring_has_no_strip(places, shelved, pictures, photogr
 def test_strips_are_found_once_of_each_content(places, shelved, pictures, asked):
     rows = shelved(*jpegs(pictures, 5))
     first = list(strips([*rows, rows[0]], places))
-    assert asked == [place(row) for row in rows]
+    assert asked == [stored_name(row) for row in rows]
     assert np.array_equal(first[0].levels, first[5].levels)
     for row in rows:
-        stored(row, places).unlink()  # whoever looked again would stumble
+        stored_path(row, places).unlink()  # whoever looked again would stumble
     again = list(strips(rows, places))
     assert len(asked) == 5
-    assert [packed(ImageViews(BLANK, one)) for one in again] == [packed(ImageViews(BLANK, one)) for one in first[:5]]
+    assert [pack(ImageViews(BLANK, one)) for one in again] == [pack(ImageViews(BLANK, one)) for one in first[:5]]
 
 
 def test_only_what_is_new_is_looked_at(places, shelved, pictures, asked):
@@ -125,7 +125,7 @@ def test_only_what_is_new_is_looked_at(places, shelved, pictures, asked):
     list(strips(rows, places))
     asked.clear()
     list(strips([new, *rows], places))
-    assert asked == [place(new)]
+    assert asked == [stored_name(new)]
 
 
 def test_that_there_is_no_ring_is_kept_too(places, shelved, photograph, asked):
@@ -157,17 +157,17 @@ def test_nobody_who_stops_early_is_kept_waiting(places, shelved, pictures):
 def test_other_processes_find_the_same_bytes(places, shelved, pictures, photograph, monkeypatch):
     rows = shelved(*jpegs(pictures, FEW), photograph(1))
     with monkeypatch.context() as patched:
-        patched.setattr(noun, "processors", lambda: 2)
+        patched.setattr(noun, "count_processors", lambda: 2)
         patched.setattr(noun.rings, "find", None)  # in this process alone
-        found = [packed(views) for views in image_views(rows, places)]
-    assert found == [make_views(shelf(places), place(row)) for row in rows]
+        found = [pack(views) for views in image_views(rows, places)]
+    assert found == [make_views(images_root(places), stored_name(row)) for row in rows]
     assert len(found[-1]) == GLANCE**2
 
 
 def test_with_one_processor_no_process_is_started(places, shelved, pictures, asked, monkeypatch):
     rows = shelved(*jpegs(pictures, 4))
     monkeypatch.setattr(noun, "FEW", 1)
-    monkeypatch.setattr(noun, "processors", lambda: 1)
+    monkeypatch.setattr(noun, "count_processors", lambda: 1)
     list(strips(rows, places))
     assert len(asked) == 4
 

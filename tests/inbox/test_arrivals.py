@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tasks.inbox import arrivals as noun
-from tasks.inbox.arrivals import Folder, arrival_folders, arrivals, given_folders, settled
+from tasks.inbox.arrivals import Folder, arrival_folders, find_arrivals, given_folders, settled_files
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Classes, Fetch
-from tasks.sources.folder import DataRoot, labelled, walk
+from tasks.settings.settings import Classes, FetchSettings
+from tasks.sources.folder import DataRoot, labeled_files, walk
 from tasks.storage import digest_cache
 
 CLASSES = Classes()
@@ -48,14 +48,14 @@ def test_a_batch_has_its_name_as_origin_and_loose_classes_are_the_inbox(tmp_path
 def test_an_arrival_is_labelled_like_a_root_without_splits(tmp_path):
     touch(tmp_path, "line-1/ok_front/1.jpeg", "def_front/2.jpeg")
     inbox, batch = arrival_folders(tmp_path, CLASSES)
-    assert [row.path for row in labelled(walk(inbox.path), DataRoot("", ()), CLASSES)[0]] == ["def_front/2.jpeg"]
-    assert [row.path for row in labelled(walk(batch.path), DataRoot("", ()), CLASSES)[0]] == ["ok_front/1.jpeg"]
+    assert [row.path for row in labeled_files(walk(inbox.path), DataRoot("", ()), CLASSES)[0]] == ["def_front/2.jpeg"]
+    assert [row.path for row in labeled_files(walk(batch.path), DataRoot("", ()), CLASSES)[0]] == ["ok_front/1.jpeg"]
 
 
 def test_a_file_that_is_too_large_for_a_photograph_is_named_and_not_read(places, capsys):
     batch = touch(places.data / "inbox/line-1", *PAIR)
     os.truncate(batch / PAIR[1], 2**40)  # a file with a hole: reading it would take an hour
-    (found,) = arrivals(Fetch(settle_seconds=0), places)
+    (found,) = find_arrivals(FetchSettings(settle_seconds=0), places)
     assert found.names == (PAIR[0],)
     assert "arrivals: left out: ok_front/1.jpeg is larger than 67,108,864 bytes\n" in capsys.readouterr().out
 
@@ -168,7 +168,7 @@ def test_new_files_are_looked_at_twice_whatever_their_dates(tmp_path, places, cl
     for name in ("line-1", "line-2"):
         touch(tmp_path, *(f"{name}/{file}" for file in PAIR))
         dated(*(tmp_path / name / file for file in PAIR), days=days)
-    found = arrivals(Fetch(arrivals=(tmp_path / "line-1", tmp_path / "line-2")), places)
+    found = find_arrivals(FetchSettings(arrivals=(tmp_path / "line-1", tmp_path / "line-2")), places)
     assert [(one.names, one.unsettled) for one in found] == [(tuple(PAIR), 0)] * 2
     assert clock.slept == [2.0], "one wait for all of them"
     assert not places.data.exists()
@@ -179,13 +179,13 @@ def test_files_that_an_earlier_look_read_are_not_waited_for(tmp_path, places, cl
     inbox = touch(places.data / "inbox", *(f"line-1/{name}" for name in PAIR))
     dated(*(inbox / "line-1" / name for name in PAIR), days=days)
     monkeypatch.setattr(digest_cache, "GRANULARITY", -1)  # else the files had to be 2 s old
-    (found,) = arrivals(Fetch(), places)
+    (found,) = find_arrivals(FetchSettings(), places)
     assert clock.slept == [2.0]
-    assert arrivals(Fetch(), places) == (found,)
+    assert find_arrivals(FetchSettings(), places) == (found,)
     assert clock.slept == [2.0]
     touch(inbox, "line-1/ok_front/2.jpeg")
     clock.during = lambda: grow(inbox / "line-1/ok_front/2.jpeg")
-    assert arrivals(Fetch(), places) == (found.model_copy(update={"unsettled": 1}),)
+    assert find_arrivals(FetchSettings(), places) == (found.model_copy(update={"unsettled": 1}),)
     assert clock.slept == [2.0, 2.0], "for the new one alone"
 
 
@@ -197,7 +197,7 @@ def test_a_clock_that_is_wrong_takes_no_half_written_file_and_leaves_no_whole_on
     monkeypatch.setattr(noun.time, "time", lambda: real() + ahead)
     touch(tmp_path, *PAIR, "ok_front/2.jpeg")
     clock.during = lambda: grow(tmp_path / "ok_front/2.jpeg")
-    (found,) = arrivals(Fetch(arrivals=(tmp_path,)), places)
+    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,)), places)
     assert (found.names, found.unsettled) == (tuple(PAIR), 1)
 
 
@@ -217,13 +217,13 @@ def swap(path: Path) -> None:
 def test_a_file_that_changes_meanwhile_is_left_for_the_next_run(tmp_path, places, clock, capsys, change):
     touch(tmp_path, *PAIR, "ok_front/2.jpeg")
     clock.during = lambda: change(tmp_path / "ok_front/2.jpeg")
-    (found,) = arrivals(Fetch(arrivals=(tmp_path,)), places)
+    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,)), places)
     assert (found.names, found.unsettled) == (tuple(PAIR), 1)
     assert capsys.readouterr().out == (
         f"arrivals: 1 files of {tmp_path.name} are still being written, left for the next run\n"
     )
     clock.during = lambda: None
-    (later,) = arrivals(Fetch(arrivals=(tmp_path,)), places)
+    (later,) = find_arrivals(FetchSettings(arrivals=(tmp_path,)), places)
     assert later.unsettled == 0
     assert (later.names == found.names) == (change is Path.unlink)
 
@@ -241,7 +241,7 @@ def test_a_file_that_is_written_all_the_time_is_left_out(tmp_path, places):
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        (found,) = arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0.1), places)
+        (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,), settle_seconds=0.1), places)
     finally:
         done.set()
         writer.join()
@@ -251,12 +251,12 @@ def test_a_file_that_is_written_all_the_time_is_left_out(tmp_path, places):
 def test_an_arrival_of_which_nothing_is_settled_is_left_out(tmp_path, places, clock):
     inbox = touch(places.data / "inbox", "line-1/ok_front/1.jpeg", "line-2/ok_front/1.jpeg")
     clock.during = lambda: grow(inbox / "line-1/ok_front/1.jpeg")
-    assert [one.origin for one in arrivals(Fetch(), places)] == ["line-2"]
+    assert [one.origin for one in find_arrivals(FetchSettings(), places)] == ["line-2"]
 
 
 def test_with_no_time_to_settle_nothing_is_waited_for_and_all_is_taken(tmp_path, places, clock):
     touch(tmp_path, *PAIR)
-    (found,) = arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0), places)
+    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,), settle_seconds=0), places)
     assert found.names == tuple(PAIR)
     assert clock.slept == []
 
@@ -264,12 +264,12 @@ def test_with_no_time_to_settle_nothing_is_waited_for_and_all_is_taken(tmp_path,
 def test_of_files_that_were_gone_at_once_none_is_settled(tmp_path, places, clock):
     there = touch(tmp_path, "1.jpeg") / "1.jpeg"
     paths = [there, tmp_path / "2.jpeg", there / "3.jpeg"]
-    assert settled([str(path) for path in paths], 2.0, places) == {str(there)}
+    assert settled_files([str(path) for path in paths], 2.0, places) == {str(there)}
 
 
 def test_the_identity_is_that_of_names_and_content(tmp_path, places):
     def identity(folder: str) -> str:
-        return arrivals(Fetch(arrivals=(tmp_path / folder,), settle_seconds=0), places)[0].identity
+        return find_arrivals(FetchSettings(arrivals=(tmp_path / folder,), settle_seconds=0), places)[0].identity
 
     for folder in ("a", "b", "c", "d"):
         touch(tmp_path / folder, *PAIR)
@@ -281,7 +281,7 @@ def test_the_identity_is_that_of_names_and_content(tmp_path, places):
 
 def test_a_name_that_a_table_would_not_keep_costs_that_file_alone(tmp_path, places, capsys):
     touch(tmp_path, *PAIR, "ok_front/a\nb.jpeg", os.fsdecode(b"ok_front/\xff.jpeg"))
-    (found,) = arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0), places)
+    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,), settle_seconds=0), places)
     assert found.names == tuple(PAIR)
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(f"arrivals: left out: {tmp_path}: 'ok_front/a\\nb.jpeg' has the invisible character U+000A")
@@ -292,7 +292,7 @@ def test_a_name_that_a_table_would_not_keep_costs_that_file_alone(tmp_path, plac
 def test_a_batch_of_such_a_name_is_told_and_the_others_go_on(tmp_path, places, capsys, name):
     inbox = places.data / "inbox"
     touch(inbox, "line-1/ok_front/1.jpeg", f"{os.fsdecode(name)}/ok_front/1.jpeg")
-    assert [one.origin for one in arrivals(Fetch(settle_seconds=0), places)] == ["line-1"]
+    assert [one.origin for one in find_arrivals(FetchSettings(settle_seconds=0), places)] == ["line-1"]
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"arrivals: left out: {inbox}/line")
     assert line.endswith("rename it")
@@ -315,14 +315,14 @@ def test_a_batch_that_may_not_be_read_is_told_and_the_others_go_on(tmp_path, pla
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    assert [one.origin for one in arrivals(Fetch(settle_seconds=0), places)] == ["line-1"]
+    assert [one.origin for one in find_arrivals(FetchSettings(settle_seconds=0), places)] == ["line-1"]
     assert capsys.readouterr().out.startswith(f"arrivals: left out: {inbox}/line-2 cannot be read (Permission denied)")
 
 
 def test_an_image_that_may_not_be_read_is_told_and_the_others_go_on(tmp_path, places, capsys, monkeypatch):
     touch(tmp_path, *PAIR, "ok_front/2.jpeg")
     monkeypatch.setattr(os, "access", lambda path, how: not str(path).endswith("2.jpeg"))
-    (found,) = arrivals(Fetch(arrivals=(tmp_path,), settle_seconds=0), places)
+    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,), settle_seconds=0), places)
     assert found.names == tuple(PAIR)
     assert capsys.readouterr().out == (
         f"arrivals: left out: {tmp_path}/ok_front/2.jpeg cannot be read by this user: see that it may\n"
@@ -341,6 +341,6 @@ def test_an_image_that_may_not_be_read_is_told_and_the_others_go_on(tmp_path, pl
 )
 def test_what_a_nas_or_a_system_leaves_in_the_inbox_is_no_arrival(tmp_path, places, junk, capsys):
     touch(places.data / "inbox", "line-1/ok_front/1.jpeg", junk, f"line-1/ok_front/{junk}")
-    (found,) = arrivals(Fetch(settle_seconds=0), places)
+    (found,) = find_arrivals(FetchSettings(settle_seconds=0), places)
     assert found.names == ("ok_front/1.jpeg",)
     assert capsys.readouterr().out == ""

@@ -14,13 +14,13 @@ from tasks.inbox import news as noun
 from tasks.inbox.news import (
     Announcement,
     Waiting,
-    again_from,
-    announced,
+    announcements_of,
     last_used,
     news,
+    read_announcements,
     remember,
     rests_until,
-    told,
+    retry_after,
 )
 from tasks.reporting.run_json import write_run
 from tasks.settings.settings import Places
@@ -273,10 +273,10 @@ def replace_label(found):
 def test_what_was_told_is_noted_and_nothing_before_it_is_lost(ran):
     fetch, places = ran
     found = news(fetch, places)
-    assert announced(places) == []
+    assert read_announcements(places) == []
     remember(found, "a reason, with a comma", places)
     remember(found._replace(since=1.0), "another", places)
-    noted = announced(places)
+    noted = read_announcements(places)
     assert [(one.digest, one.why) for one in noted] == [
         (found.digest, "a reason, with a comma"),
         (found.digest, "another"),
@@ -287,11 +287,11 @@ def test_what_was_told_is_noted_and_nothing_before_it_is_lost(ran):
 def test_it_is_told_again_later_and_later(look, ran, photograph):
     found = look({"ok_front/a.jpeg": photograph(901)})
     remember(found._replace(images=()), "other news", ran[1])
-    assert told(found, ran[1]) == []
+    assert announcements_of(found, ran[1]) == []
     remember(found, "a reason", ran[1])
-    (once,) = told(found, ran[1])
+    (once,) = announcements_of(found, ran[1])
     then = datetime.fromisoformat(once.announced)
-    waits = [again_from([once] * times) - then for times in (1, 2, 3, 100, 10_000)]
+    waits = [retry_after([once] * times) - then for times in (1, 2, 3, 100, 10_000)]
     assert waits[:3] == [timedelta(minutes=10), timedelta(minutes=20), timedelta(minutes=40)]
     assert waits[3] == waits[4] < timedelta(days=1)
 
@@ -300,8 +300,8 @@ def test_what_was_told_rests_for_a_while_and_a_clock_that_is_set_postpones_nothi
     found, now = news(*ran), datetime.now(UTC)
     assert rests_until([], now) is None
     remember(found, "a reason", ran[1])
-    (once,) = told(found, ran[1])
-    assert rests_until([once], now + timedelta(minutes=9)) == again_from([once])
+    (once,) = announcements_of(found, ran[1])
+    assert rests_until([once], now + timedelta(minutes=9)) == retry_after([once])
     assert rests_until([once], now + timedelta(minutes=11)) is None
     assert rests_until([once], now - timedelta(days=400)) is None, "the clock was set back"
     assert rests_until([once], now + timedelta(days=400)) is None, "the clock was set forward"
@@ -320,9 +320,9 @@ def test_what_was_told_rests_for_a_while_and_a_clock_that_is_set_postpones_nothi
 def test_damaged_notes_of_what_was_told_are_begun_anew(ran, content):
     found = news(*ran)
     (ran[1].data / "announced.csv").write_bytes(content.replace(b"DIGEST", found.digest.encode()))
-    assert told(found, ran[1]) == []
+    assert announcements_of(found, ran[1]) == []
     remember(found, "a reason", ran[1])
-    assert [one.why for one in told(found, ran[1])] == ["a reason"]
+    assert [one.why for one in announcements_of(found, ran[1])] == ["a reason"]
 
 
 def test_a_time_without_a_zone_is_of_utc(ran):

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.images.views import NO_RING
 from tasks.inference.decision import POOR_RING, UNLIKE, UNSURE, Decision, Evidence, read
-from tasks.inference.out_of_distribution import Known
+from tasks.inference.out_of_distribution import FeatureGaussian
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
 
@@ -13,10 +13,10 @@ PLAIN = Decision(classes=Classes(), model="compact", network_sha256="ab" * 32, v
 BANDED = PLAIN.model_copy(update={"threshold": 0.4, "review_band": (0.3, 0.6)})
 
 
-def known(quantities: int, limit: float) -> Known:
+def known(quantities: int, limit: float) -> FeatureGaussian:
     """Uncorrelated, of mean 100 and deviation 10 each."""
     unit = np.eye(quantities)
-    return Known(
+    return FeatureGaussian(
         usual=(100,) * quantities, spread=(10,) * quantities, directions=tuple(map(tuple, unit)),
         widths=(1,) * quantities, width_across=1, limit=limit,
     )  # fmt: skip

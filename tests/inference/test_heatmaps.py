@@ -7,10 +7,10 @@ import pytest
 
 from tasks.images.ellipses import Ellipse
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, from_strip
-from tasks.inference.heatmaps import FAINT, STRONG, contributions, maps, middle, onto, painted, peak
+from tasks.inference.heatmaps import FAINT, STRONG, contributions, maps, middle, onto, paint, peak
 from tasks.records.results import Corrections
 from tasks.records.rows import Member, Row
-from tasks.settings.settings import Auditing, Fetch, Sample, Training, Validation
+from tasks.settings.settings import AuditSettings, FetchSettings, SampleSettings, TrainingSettings, ValidationSettings
 from tasks.storage.tables import read_table
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def test_the_heat_of_a_whole_picture_covers_all_of_it():
 def test_only_strong_evidence_is_painted_and_the_scale_is_fixed():
     grey = np.full((1, 5), 100, np.uint8)
     heat = np.array([[-np.inf, FAINT, (FAINT + STRONG) / 2, STRONG, 10 * STRONG]], np.float32)
-    pixels = painted(grey, heat)[0].astype(int)
+    pixels = paint(grey, heat)[0].astype(int)
     assert (pixels[:2] == 100).all(), "below the scale a photograph stays grey"
     assert (pixels[3] == pixels[4]).all()
     redness = pixels[:, 0] - pixels[:, 2]
@@ -159,14 +159,14 @@ def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
     from tasks.sources.locate import locate
     from tasks.validate import validate
 
-    settings = Fetch(sample=Sample(parts=24, train_images=240, test_images=40))
+    settings = FetchSettings(sample=SampleSettings(parts=24, train_images=240, test_images=40))
     folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
-    manifest = validate.fn(folder, (), Corrections(), Validation(), places)
-    audited = audit.fn(manifest, Auditing(), places)
+    manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
+    audited = audit.fn(manifest, AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}
     rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
     data = prepared.Prepared(rows, [], settings.classes, places)
-    file = heatmaps.trained(data, Training(model="ring", epochs=12))
+    file = heatmaps.trained(data, TrainingSettings(model="ring", epochs=12))
     found = heatmaps.table(heatmaps.judged(file, rows, places))["all"]
     assert found["defects"] >= 15
     assert found["detected"] >= found["defects"] / 2

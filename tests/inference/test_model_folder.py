@@ -24,8 +24,8 @@ def models(places):
 
 
 def test_it_lists_all_its_files_and_is_named_by_those_that_decide(exports, places):
-    folder = model_folder.of(exports.digest, places)
-    assert model_folder.read(folder) == model_folder.standing(folder, places) == exports
+    folder = model_folder.path(exports.digest, places)
+    assert model_folder.read(folder) == model_folder.load_intact(folder, places) == exports
     assert {file.path(places).name for file in exports.contents} == {"model.keras", "decision.json", "model.tflite"}
     assert model_folder.identity(folder) == exports.digest
     (folder / "savedmodel").mkdir()
@@ -46,40 +46,40 @@ def test_another_network_or_another_decision_is_another_folder(model, evaluation
 
 
 def test_the_images_that_it_learnt_from_are_known_where_they_are_listed(model, evaluation, places, exports):
-    assert model_folder.learnt(exports.digest, places) == frozenset()
+    assert model_folder.training_digests(exports.digest, places) == frozenset()
     learnt = store_table("learnt", [Content("aa"), Content("bb")], Content, places)
     second = foldered(model.model_copy(update={"learnt": learnt}), evaluation, places)
-    assert model_folder.learnt(second.digest, places) == {"aa", "bb"}
+    assert model_folder.training_digests(second.digest, places) == {"aa", "bb"}
     assert second.digest != exports.digest
 
 
 @pytest.mark.parametrize("fault", ["a file changed", "a file missing", "list torn", "list missing"])
 def test_a_damaged_folder_does_not_stand_and_is_put_right(model, evaluation, places, exports, fault):
-    folder = model_folder.of(exports.digest, places)
+    folder = model_folder.path(exports.digest, places)
     path = folder / ("exports.json" if "list" in fault else "model.keras")
     path.unlink() if "missing" in fault else path.write_bytes(b"{")
-    assert model_folder.standing(folder, places) is None
+    assert model_folder.load_intact(folder, places) is None
     assert foldered(model, evaluation, places) == exports
-    assert model_folder.standing(folder, places) == exports
+    assert model_folder.load_intact(folder, places) == exports
 
 
 def test_a_torn_list_is_bad_input_that_names_the_file(exports, places):
-    folder = model_folder.of(exports.digest, places)
+    folder = model_folder.path(exports.digest, places)
     (folder / "exports.json").write_text("{")
     with pytest.raises(BadInput, match=r"exports\.json is damaged"):
-        model_folder.agrees(folder, "litert")
+        model_folder.is_verified(folder, "litert")
 
 
 def test_a_format_is_believed_only_when_it_is_the_compared_file_and_changed_no_decision(exports, places):
-    folder = model_folder.of(exports.digest, places)
-    assert model_folder.agrees(folder, "litert")
-    assert not model_folder.agrees(folder, "savedmodel"), "nobody compared it"
+    folder = model_folder.path(exports.digest, places)
+    assert model_folder.is_verified(folder, "litert")
+    assert not model_folder.is_verified(folder, "savedmodel"), "nobody compared it"
     changed = exports.formats["litert"].model_copy(update={"changed_decisions": 1})
     (folder / "exports.json").write_text(exports.model_copy(update={"formats": {"litert": changed}}).model_dump_json())
-    assert not model_folder.agrees(folder, "litert")
+    assert not model_folder.is_verified(folder, "litert")
     (folder / "exports.json").write_text(exports.model_dump_json())
     (folder / "model.tflite").write_bytes(b"another")
-    assert not model_folder.agrees(folder, "litert")
+    assert not model_folder.is_verified(folder, "litert")
 
 
 def spoil(folder, what: str) -> str:
@@ -107,7 +107,7 @@ SPOILED = ["decision", "network", "format", "file gone", "file added", "list", "
 @pytest.mark.parametrize("copied", [False, True], ids=["in its place", "copied"])
 @pytest.mark.parametrize("what", SPOILED)
 def test_a_folder_that_was_edited_is_refused_in_one_line_that_names_the_file(exports, places, tmp_path, what, copied):
-    folder = model_folder.of(exports.digest, places)
+    folder = model_folder.path(exports.digest, places)
     if copied:
         folder = shutil.copytree(folder, tmp_path / "a copy")
     assert model_folder.verify(folder) == exports.digest
@@ -120,21 +120,21 @@ def test_a_folder_that_was_edited_is_refused_in_one_line_that_names_the_file(exp
 
 
 def test_what_does_not_decide_may_change(exports, places):
-    folder = model_folder.of(exports.digest, places)
+    folder = model_folder.path(exports.digest, places)
     (folder / "README.md").write_text("a note")
     (folder / ".DS_Store").write_bytes(b"left by a desktop")
     assert model_folder.verify(folder) == exports.digest
 
 
 def test_a_copy_without_its_list_cannot_be_checked_and_is_refused(exports, places, tmp_path):
-    folder = shutil.copytree(model_folder.of(exports.digest, places), tmp_path / "copy")
+    folder = shutil.copytree(model_folder.path(exports.digest, places), tmp_path / "copy")
     (folder / "exports.json").unlink()
     with pytest.raises(BadInput, match=r"copy/exports\.json is missing, which says what was released"):
         model_folder.verify(folder)
 
 
 def test_a_folder_of_old_that_lists_nothing_is_known_by_its_name(exports, places):
-    folder = model_folder.of(exports.digest, places)
+    folder = model_folder.path(exports.digest, places)
     (folder / "exports.json").unlink()
     assert model_folder.verify(folder) == exports.digest
     (folder / "decision.json").write_text("{}")
@@ -144,7 +144,7 @@ def test_a_folder_of_old_that_lists_nothing_is_known_by_its_name(exports, places
 
 @pytest.mark.parametrize("name", ["in its place", "copy"])
 def test_no_predictor_is_made_of_a_folder_that_was_edited(exports, places, tmp_path, name):
-    folder = model_folder.of(exports.digest, places)
+    folder = model_folder.path(exports.digest, places)
     folder = folder if name == "in its place" else shutil.copytree(folder, tmp_path / name)
     assert Predictor(folder).digest == exports.digest
     path = folder / "decision.json"
@@ -155,7 +155,7 @@ def test_no_predictor_is_made_of_a_folder_that_was_edited(exports, places, tmp_p
 
 def test_a_network_alone_is_no_model(tmp_path, exports, places):
     (tmp_path / "alone").mkdir()
-    shutil.copyfile(model_folder.of(exports.digest, places) / "model.keras", tmp_path / "alone/model.keras")
+    shutil.copyfile(model_folder.path(exports.digest, places) / "model.keras", tmp_path / "alone/model.keras")
     with pytest.raises(BadInput, match=r"a folder with model\.keras and decision\.json is expected"):
         Predictor(tmp_path / "alone")
 
@@ -230,4 +230,4 @@ def test_a_version_of_old_is_wrapped_anew_and_its_own_code_is_not_used(version, 
     monkeypatch.setattr(model_folder.runs, "fetch_model", lambda *_: pytest.fail("its code is fetched"))
     monkeypatch.setattr(model_folder.runs, "serve", lambda *given: wrapped.append(given))
     model_folder.fetch_servable(old, tmp_path / "copy", places)
-    assert wrapped == [(model_folder.of(exports.digest, places), tmp_path / "copy", "")]
+    assert wrapped == [(model_folder.path(exports.digest, places), tmp_path / "copy", "")]

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from tasks.inference.out_of_distribution import DIRECTIONS, Known, cloud, distances, folds_of, learn
+from tasks.inference.out_of_distribution import (
+    DIRECTIONS,
+    FeatureGaussian,
+    distances,
+    fit_gaussian,
+    fit_limits,
+    folds_of,
+)
 
 
 @pytest.fixture
@@ -21,15 +28,15 @@ def test_few_quantities_have_the_distance_of_mahalanobis(rng):
     centred = asked - points.mean(axis=0)
     inverse = np.linalg.inv(np.cov(points.T))
     expected = np.sqrt(np.einsum("ij,jk,ik->i", centred, inverse, centred))
-    np.testing.assert_allclose(distances(cloud(points), asked), expected, rtol=0.01)
+    np.testing.assert_allclose(distances(fit_gaussian(points), asked), expected, rtol=0.01)
 
 
 def test_what_lies_across_all_directions_counts_too(rng):
     points = rng.normal(size=(4_000, DIRECTIONS + 20))
     far = np.zeros((1, DIRECTIONS + 20))
     far[0, 5] = 30  # wherever the directions point, an equal cloud is equally wide
-    assert distances(cloud(points), far)[0] == pytest.approx(30, rel=0.1)
-    assert len(cloud(points).directions) == DIRECTIONS
+    assert distances(fit_gaussian(points), far)[0] == pytest.approx(30, rel=0.1)
+    assert len(fit_gaussian(points).directions) == DIRECTIONS
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05])
@@ -39,7 +46,7 @@ def test_the_limit_holds_for_castings_that_made_no_cloud(rng, share):
     images = np.repeat(middles, each, axis=0) + rng.normal(size=(2 * castings * each, quantities)) / 3
     groups = np.repeat([f"{number:03d}" for number in range(2 * castings)], each)
     half = castings * each
-    known = learn(images[:half], groups[:half], share)
+    known = fit_limits(images[:half], groups[:half], share)
     beyond = np.mean(distances(known, images[half:]) > known.limit)
     assert beyond < 3 * share + 0.02
     naive = np.quantile(distances(known, images[:half]), 1 - share)
@@ -57,22 +64,22 @@ def test_a_casting_is_in_one_fold_and_no_fold_is_empty():
 @pytest.mark.parametrize("castings", [0, 1])
 def test_of_one_casting_no_limit_can_be_learnt(rng, castings):
     groups = names(castings, 10)
-    assert learn(rng.normal(size=(len(groups), 3)), groups, 0.01) is None
+    assert fit_limits(rng.normal(size=(len(groups), 3)), groups, 0.01) is None
 
 
 def test_few_images_of_many_quantities_give_a_limit(rng):
-    known = learn(rng.normal(size=(6, 200)), names(3, 2), 0.01)
+    known = fit_limits(rng.normal(size=(6, 200)), names(3, 2), 0.01)
     assert 0 < known.limit < 1_000
     assert distances(known, np.full((1, 200), 50.0))[0] > known.limit
 
 
 def test_a_quantity_that_never_varies_is_no_division_by_zero(rng):
     points = np.column_stack([rng.normal(size=100), np.full(100, 7.0)])
-    found = distances(cloud(points), np.array([[0.0, 7.0], [0.0, 8.0]]))
+    found = distances(fit_gaussian(points), np.array([[0.0, 7.0], [0.0, 8.0]]))
     assert np.isfinite(found).all()
     assert found[1] > found[0]
 
 
 def test_a_cloud_comes_back_from_json(rng):
-    known = learn(rng.normal(size=(50, 4)), names(10, 5), 0.1)
-    assert Known.model_validate_json(known.model_dump_json()) == known
+    known = fit_limits(rng.normal(size=(50, 4)), names(10, 5), 0.1)
+    assert FeatureGaussian.model_validate_json(known.model_dump_json()) == known

@@ -10,7 +10,7 @@ from tasks.inference import model_folder, scoring
 from tasks.inference.scoring import judge_by
 from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Evaluation, Places
+from tasks.settings.settings import EvaluationSettings, Places
 from tasks.storage.tables import read_table
 
 
@@ -20,10 +20,10 @@ def made(training, process, tmp_path_factory):
     top = tmp_path_factory.mktemp("judged")
     places = Places(data=top / "data", artifacts=top / "artifacts")
     copied(training.places, places)
-    evaluation = evaluate.fn(training.splits, training.model, Evaluation(), places)
+    evaluation = evaluate.fn(training.splits, training.model, EvaluationSettings(), places)
     rows = [row for row in read_table(training.splits.table.path(places), Row) if row.split == "test"]
     said = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
-    return (rows, said, export.fn(*training.records, evaluation, Evaluation(), places).digest), places
+    return (rows, said, export.fn(*training.records, evaluation, EvaluationSettings(), places).digest), places
 
 
 @pytest.fixture
@@ -37,8 +37,10 @@ def test_it_says_what_it_said_and_is_asked_of_each_image_once(released, places, 
     rows, said, digest = released
     first = judge_by(digest, rows[:5], places)
     asked = []
-    look = scoring.look
-    monkeypatch.setattr(scoring, "look", lambda network, some, *rest: asked.extend(some) or look(network, some, *rest))
+    look = scoring.collect_evidence
+    monkeypatch.setattr(
+        scoring, "collect_evidence", lambda network, some, *rest: asked.extend(some) or look(network, some, *rest)
+    )
     answers = judge_by(digest, [*rows, rows[0]], places)
     assert [row.path for row in asked] == [row.path for row in rows[5:]]
     assert answers[:5] == first
@@ -55,6 +57,6 @@ def test_it_says_what_it_said_and_is_asked_of_each_image_once(released, places, 
 
 def test_a_damaged_folder_is_not_asked(released, places):
     rows, _, digest = released
-    (model_folder.of(digest, places) / "decision.json").write_text("{}")
+    (model_folder.path(digest, places) / "decision.json").write_text("{}")
     with pytest.raises(BadInput, match=r"decision\.json has changed: this is not the model as it was released"):
         judge_by(digest, rows, places)

@@ -10,10 +10,10 @@ from tasks.images.appearance import STATISTICS
 from tasks.inbox import arrivals
 from tasks.inference import model_folder
 from tasks.inference.decision import Decision, Evidence, Verdict
-from tasks.inference.out_of_distribution import learn
+from tasks.inference.out_of_distribution import fit_limits
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.active_learning import TABLE, ToLabel, order, to_label, waiting
-from tasks.monitoring.drift import Judged
+from tasks.monitoring.drift import JudgedImage
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
 from tasks.tracking import registry
@@ -23,7 +23,7 @@ from tasks.tracking import registry
 def decision():
     """A model that knows a cloud around 0."""
     points = np.random.default_rng(0).normal(size=(200, 4))
-    known = learn(list(points), [f"casting {number // 4}" for number in range(200)], 0.01)
+    known = fit_limits(list(points), [f"casting {number // 4}" for number in range(200)], 0.01)
     return Decision(
         classes=Classes(),
         model="compact",
@@ -35,11 +35,11 @@ def decision():
     )
 
 
-def judged(point: float, chance: float | None, *, axis: int = 0) -> Judged:
+def judged(point: float, chance: float | None, *, axis: int = 0) -> JudgedImage:
     features = np.zeros(4)
     features[axis] = point
     seen = Evidence(0.0, features, np.zeros(len(STATISTICS)), 0.0)
-    return Judged(Verdict("review", "a reason", chance), seen if chance is not None else None, (300, 300))
+    return JudgedImage(Verdict("review", "a reason", chance), seen if chance is not None else None, (300, 300))
 
 
 def test_the_most_unlike_come_first_and_one_of_each_kind(decision):
@@ -67,7 +67,7 @@ def test_without_a_cloud_doubt_alone_decides(decision):
 
 @pytest.fixture
 def model(released, places):
-    return Predictor(model_folder.obtained(registry.champion(places), places), 1)
+    return Predictor(model_folder.ensure_local(registry.champion(places), places), 1)
 
 
 def test_the_inbox_is_listed_once_and_anew_when_it_changed(model, places, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.images.appearance import BRIGHTNESS
 from tasks.inference import model_folder
-from tasks.inference.out_of_distribution import learn
+from tasks.inference.out_of_distribution import fit_limits
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.drift import drift, examine
 from tasks.reporting.drift_section import drift_section
@@ -16,7 +16,7 @@ from tasks.tracking import registry
 
 @pytest.fixture
 def model(released, places):
-    return Predictor(model_folder.obtained(registry.champion(places), places), 1)
+    return Predictor(model_folder.ensure_local(registry.champion(places), places), 1)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_a_brighter_camera_is_seen(model, dataset):
     paths = sorted(dataset({"": 6}, name="dull", first_seed=300).glob("*/*.jpeg"))
     judged = examine(paths, model)
     looks = np.array([one.evidence.appearance for one in judged])
-    known = learn(list(looks), [str(number) for number in range(len(looks))], 0.01)
+    known = fit_limits(list(looks), [str(number) for number in range(len(looks))], 0.01)
     model.decision = model.decision.model_copy(update={"appearance": known})
     dull = drift("dull", ["ok_front"] * 12, judged, model)
     assert dull.brightness.usual == pytest.approx(looks[:, BRIGHTNESS].mean(), abs=0.11)

@@ -197,8 +197,11 @@ def test_what_lay_elsewhere_in_memory_is_written_alike():
         b'[{"shared_object_id": %d}, {"shared_object_id": %d}, {"shared_object_id": %d}]' % numbers
         for numbers in ((140548, 997, 140548), (3, 140405, 3))
     )
-    assert networks.numbered(one) == networks.numbered(other)
-    assert networks.numbered(one) == b'[{"shared_object_id": 0}, {"shared_object_id": 1}, {"shared_object_id": 0}]'
+    assert networks.number_shared_objects(one) == networks.number_shared_objects(other)
+    assert (
+        networks.number_shared_objects(one)
+        == b'[{"shared_object_id": 0}, {"shared_object_id": 1}, {"shared_object_id": 0}]'
+    )
 
 
 def test_a_file_that_holds_code_is_not_loaded(tmp_path):

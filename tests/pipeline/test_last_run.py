@@ -11,19 +11,19 @@ from conftest import run_folder
 from flows.watch import WatchArguments
 from tasks.pipeline import last_run as noun
 from tasks.pipeline.last_run import (
-    as_last_time,
     last_config,
     last_run,
     model_of,
     read_run,
     registered_models,
     resolve_model,
-    whole,
+    with_absolute_paths,
+    with_last_settings,
 )
 from tasks.reporting.run_json import write_run
 from tasks.settings.cli import parse
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Config, Fetch, Places, Sample, Training
+from tasks.settings.settings import Config, FetchSettings, Places, SampleSettings, TrainingSettings
 from tasks.tracking.registry import Version
 
 
@@ -32,8 +32,8 @@ def last(outcome):
     """The settings of a run, most of which are not the defaults."""
     settings = outcome.config.model_copy(
         update={
-            "training": Training(model="compact", epochs=7, seed=3),
-            "fetch": outcome.config.fetch.model_copy(update={"sample": Sample(parts=60, seed=5)}),
+            "training": TrainingSettings(model="compact", epochs=7, seed=3),
+            "fetch": outcome.config.fetch.model_copy(update={"sample": SampleSettings(parts=60, seed=5)}),
         }
     )
     tell(settings, write_run(outcome, "a page"))
@@ -46,7 +46,7 @@ def tell(config: Config, folder: Path) -> None:
 
 
 def test_settings_that_are_not_given_are_those_of_the_last_run(last):
-    found = as_last_time(Config(places=last.places))
+    found = with_last_settings(Config(places=last.places))
     assert found == last.model_copy(
         update={"training": last.training.model_copy(update={"start_from": "champion"})},
     )
@@ -56,9 +56,9 @@ def test_one_setting_of_a_section_leaves_the_others_as_they_were(last):
     asked = Config.model_validate(
         {"places": last.places, "training": {"epochs": 2}, "fetch": {"sample": {"parts": 90}}}
     )
-    found = as_last_time(asked)
-    assert found.training == Training(model="compact", epochs=2, seed=3, start_from="champion")
-    assert found.fetch == last.fetch.model_copy(update={"sample": Sample(parts=90, seed=5)})
+    found = with_last_settings(asked)
+    assert found.training == TrainingSettings(model="compact", epochs=2, seed=3, start_from="champion")
+    assert found.fetch == last.fetch.model_copy(update={"sample": SampleSettings(parts=90, seed=5)})
     assert found.splitting == last.splitting
 
 
@@ -66,34 +66,34 @@ def test_so_it_is_from_the_command_line(last):
     places = ["--data", str(last.places.data), "--artifacts", str(last.places.artifacts)]
     words = ["--once", "--seed", "9", "--source", "sample", "--training.start_from", "scratch", *places]
     asked = parse(WatchArguments, words)
-    found = as_last_time(Config(**{name: getattr(asked, name) for name in ("fetch", "training", "places")}))
-    assert found.training == Training(model="compact", epochs=7, seed=9, start_from="scratch")
+    found = with_last_settings(Config(**{name: getattr(asked, name) for name in ("fetch", "training", "places")}))
+    assert found.training == TrainingSettings(model="compact", epochs=7, seed=9, start_from="scratch")
     assert found.fetch == last.fetch.model_copy(update={"source": "sample"})
     assert found.places == last.places
 
 
 def test_a_setting_that_is_given_holds_though_it_is_the_default(last):
-    assert as_last_time(Config(places=last.places, training=Training(seed=0))).training.seed == 0
+    assert with_last_settings(Config(places=last.places, training=TrainingSettings(seed=0))).training.seed == 0
 
 
 def test_the_places_are_those_of_now(last, tmp_path):
     moved = last.places.artifacts.rename(tmp_path / "moved")
     places = Places(data=tmp_path / "elsewhere", artifacts=moved)
-    assert as_last_time(Config(places=places)).places == places
+    assert with_last_settings(Config(places=places)).places == places
 
 
 def test_what_does_not_go_with_the_last_run_is_told(last):
-    asked = Config(places=last.places, training=Training(model="ring"))
-    tell(last.model_copy(update={"training": Training(model="compact", image_size=75)}), last_run(last.places))
+    asked = Config(places=last.places, training=TrainingSettings(model="ring"))
+    tell(last.model_copy(update={"training": TrainingSettings(model="compact", image_size=75)}), last_run(last.places))
     with pytest.raises(BadInput, match="does not go with the settings of the last run.*image_size is 75"):
-        as_last_time(asked)
+        with_last_settings(asked)
 
 
 def test_before_the_first_run_a_source_must_be_named(places):
     assert last_run(places) is None
-    assert as_last_time(Config(places=places, training=Training(epochs=3))) is None
-    found = as_last_time(Config(places=places, fetch=Fetch()))
-    assert found == Config(places=places, training=Training(start_from="champion"))
+    assert with_last_settings(Config(places=places, training=TrainingSettings(epochs=3))) is None
+    found = with_last_settings(Config(places=places, fetch=FetchSettings()))
+    assert found == Config(places=places, training=TrainingSettings(start_from="champion"))
 
 
 def test_a_setting_that_is_none_any_more_is_told(outcome):
@@ -102,17 +102,17 @@ def test_a_setting_that_is_none_any_more_is_told(outcome):
     told["config"]["training"]["magic"] = 1
     (folder / "run.json").write_text(json.dumps(told))
     with pytest.raises(BadInput, match="a setting that no longer exists, training.magic"):
-        as_last_time(Config(places=outcome.config.places))
+        with_last_settings(Config(places=outcome.config.places))
 
 
 def test_a_worker_elsewhere_is_told_whole_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("castings").mkdir()
-    found = whole(Config(fetch=Fetch(source="castings", arrivals=(Path("line 2"),))))
+    found = with_absolute_paths(Config(fetch=FetchSettings(source="castings", arrivals=(Path("line 2"),))))
     assert found.fetch.source == str(tmp_path / "castings")
     assert found.fetch.arrivals == (tmp_path / "line 2",)
     assert found.places == Places(data=tmp_path / "data", artifacts=tmp_path / "artifacts")
-    assert whole(Config()).fetch.source == "sample"
+    assert with_absolute_paths(Config()).fetch.source == "sample"
 
 
 def test_a_run_of_the_sample_is_the_last_one_where_there_is_no_other(places):
@@ -122,7 +122,7 @@ def test_a_run_of_the_sample_is_the_last_one_where_there_is_no_other(places):
     assert last_run(places) == plant
     run_folder(places, "3", "sample", "recast-sample")
     assert last_run(places) == plant
-    assert as_last_time(Config(places=places)).fetch.source == "castings.zip"
+    assert with_last_settings(Config(places=places)).fetch.source == "castings.zip"
 
 
 def test_the_run_that_ended_last_counts_whatever_the_clock_said_when_it_began(places):
@@ -142,18 +142,18 @@ def test_of_a_named_model_its_own_runs_count(places):
 
 def test_a_name_that_was_given_is_kept_and_one_that_follows_from_the_source_follows_it(places):
     run_folder(places, "1", "castings.zip", "recast")
-    assert as_last_time(Config(places=places)).with_model().places.registered_model == "recast"
-    other = Config(places=places, fetch=Fetch(source="sample"))
-    assert as_last_time(other).with_model().places.registered_model == "recast-sample"
+    assert with_last_settings(Config(places=places)).with_model().places.registered_model == "recast"
+    other = Config(places=places, fetch=FetchSettings(source="sample"))
+    assert with_last_settings(other).with_model().places.registered_model == "recast-sample"
     run_folder(places, "2", "gears.zip", "gears")
-    assert as_last_time(Config(places=places)).with_model().places.registered_model == "gears"
-    assert as_last_time(other).with_model().places.registered_model == "recast-sample"
-    assert as_last_time(Config(places=places.with_model("recast"))).fetch.source == "castings.zip"
+    assert with_last_settings(Config(places=places)).with_model().places.registered_model == "gears"
+    assert with_last_settings(other).with_model().places.registered_model == "recast-sample"
+    assert with_last_settings(Config(places=places.with_model("recast"))).fetch.source == "castings.zip"
 
 
 def test_a_run_of_the_sample_from_before_it_had_a_name_of_its_own_keeps_its_name(places):
     run_folder(places, "1", "sample", "recast")
-    assert as_last_time(Config(places=places)).with_model().places.registered_model == "recast"
+    assert with_last_settings(Config(places=places)).with_model().places.registered_model == "recast"
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_damaged_run_is_told_with_the_way_out_and_the_one_before_it_counts(ran
     wanted = r"run\.json is damaged.*Restore it from a backup, or remove the folder"
     with pytest.raises(BadInput, match=wanted):
         model_of(run)
-    assert last_config(places).training.seed == as_last_time(Config(places=places)).training.seed == 7
+    assert last_config(places).training.seed == with_last_settings(Config(places=places)).training.seed == 7
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and re.search(wanted, said) and str(run) in said
     shutil.rmtree(run)
@@ -260,7 +260,7 @@ def test_a_damaged_run_is_told_with_the_way_out_and_the_one_before_it_counts(ran
 def test_where_all_runs_are_gone_there_was_none(ran, places):
     shutil.rmtree(ran("20261123-120000-compact-bbbb", b"{}"))
     assert last_run(places) is None
-    assert as_last_time(Config(places=places)) is None
+    assert with_last_settings(Config(places=places)) is None
 
 
 @pytest.mark.parametrize("folder", ["null", '""', "5", '"../../elsewhere"', "[]"])

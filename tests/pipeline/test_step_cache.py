@@ -21,7 +21,7 @@ from tasks.fetch import fetch
 from tasks.pipeline import step_cache, step_record
 from tasks.pipeline.step_cache import RecordFolder, Steps, as_text, same_step
 from tasks.records.results import Archive, Arrival, Exports, ImageFolder, Manifest, Origin, Record, Source, Spread
-from tasks.settings.settings import Classes, Fetch, Places, Splitting, Training
+from tasks.settings.settings import Classes, FetchSettings, Places, SplitSettings, TrainingSettings
 from tasks.split import split
 from tasks.storage.files import File
 from tasks.storage.files import store as store_file
@@ -34,19 +34,21 @@ def key(step, places: Places | None = None, **inputs: object) -> str:
 
 def test_two_places_have_one_key(places, tmp_path):
     elsewhere = Places(data=tmp_path / "b", artifacts=tmp_path / "c")
-    assert key(split, places, splitting=Splitting()) == key(split, elsewhere, splitting=Splitting())
+    assert key(split, places, splitting=SplitSettings()) == key(split, elsewhere, splitting=SplitSettings())
 
 
 def test_another_setting_another_step_and_another_input_have_another_key(places):
-    first = key(split, places, splitting=Splitting())
+    first = key(split, places, splitting=SplitSettings())
     assert first.startswith("split-")
-    assert key(split, places, splitting=Splitting(seed=1)) != first
-    assert key(split, places, other=Splitting()) != first
-    assert key(validate, places, splitting=Splitting()) != first
+    assert key(split, places, splitting=SplitSettings(seed=1)) != first
+    assert key(split, places, other=SplitSettings()) != first
+    assert key(validate, places, splitting=SplitSettings()) != first
 
 
 def test_the_order_of_the_inputs_does_not_matter(places):
-    assert key(split, places, a=Splitting(), b=Training()) == key(split, places, b=Training(), a=Splitting())
+    assert key(split, places, a=SplitSettings(), b=TrainingSettings()) == key(
+        split, places, b=TrainingSettings(), a=SplitSettings()
+    )
 
 
 def test_a_path_outside_plays_no_part():
@@ -110,12 +112,12 @@ def test_a_file_left_by_an_operating_system_repeats_no_validation(places):
     assert as_text(other) != as_text(folders[0])
 
 
-@pytest.mark.parametrize("kind", [Origin, Exports, Fetch], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [Origin, Exports, FetchSettings], ids=lambda kind: kind.__name__)
 def test_a_record_that_was_stored_has_the_key_that_it_had(kind, places):
     made = {
         Origin: ORIGIN,
         Exports: Exports(digest="aa", contents=(store_file(lambda path: path.touch(), places, "data", "a.txt"),)),
-        Fetch: Fetch(source="a", arrivals=(Path("b"),)),
+        FetchSettings: FetchSettings(source="a", arrivals=(Path("b"),)),
     }[kind]
     assert as_text(kind.model_validate_json(made.model_dump_json())) == as_text(made)
 
@@ -125,7 +127,9 @@ def test_the_order_of_a_mapping_does_not_matter():
 
 
 def test_values_are_told_apart():
-    texts = [as_text(value) for value in (1, "1", 1.5, None, True, [], [1], ["1"], ["1,2"], ["1", "2"], Splitting())]
+    texts = [
+        as_text(value) for value in (1, "1", 1.5, None, True, [], [1], ["1"], ["1,2"], ["1", "2"], SplitSettings())
+    ]
     assert len(set(texts)) == len(texts)
     assert as_text((1, 2)) == as_text([1, 2])
 

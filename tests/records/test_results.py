@@ -24,7 +24,7 @@ from tasks.records.results import (
     Spread,
     damaged_image,
 )
-from tasks.records.rows import Entry, Row, stored
+from tasks.records.rows import Entry, Row, stored_path
 from tasks.settings.settings import Classes
 from tasks.storage.files import File, store, write_whole
 from tasks.storage.tables import store_table
@@ -78,12 +78,12 @@ def test_a_folder_is_damaged_when_one_of_its_images_is(places, tmp_path):
     for content in contents:
         made = store(lambda path, content=content: path.write_bytes(content), places, "data", "x.jpeg")
         entries.append(Entry("ok/1.jpeg", made.sha256))
-        write_whole(stored(entries[-1], places), content)
+        write_whole(stored_path(entries[-1], places), content)
     listing = store_table("listing", entries, Entry, places)
     folder = ImageFolder(listing=listing, classes=Classes(), files_found=2, left_alone=0, junk=0)
     assert folder.damage(places) is None
-    stored(entries[1], places).write_bytes(b"tw")
-    assert folder.damage(places) == f"{stored(entries[1], places)} has changed"
+    stored_path(entries[1], places).write_bytes(b"tw")
+    assert folder.damage(places) == f"{stored_path(entries[1], places)} has changed"
     listing.path(places).unlink()
     assert folder.damage(places) == f"{listing.path(places)} is missing"
 
@@ -104,14 +104,14 @@ def test_a_manifest_looks_after_the_copies_of_what_arrived_alone(places):
         corrections_unused=0,
         origins=(ORIGIN,),
     )
-    assert manifest.damage(places) == f"{stored(rows[1], places)} is missing"
+    assert manifest.damage(places) == f"{stored_path(rows[1], places)} is missing"
     assert list(manifest.files()) == [table] * 3
 
 
 def test_a_changed_image_that_looks_as_old_as_before_is_noticed(places):
     """As after a restored backup, or a bad sector that was copied with its times."""
     entry = Entry("ok/1.jpeg", hashlib.sha256(b"one").hexdigest())
-    path = stored(entry, places)
+    path = stored_path(entry, places)
     write_whole(path, b"one")
     before = path.stat()
     assert damaged_image([entry], places) is None

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
 from tasks.dataset.duplicates import Copy
-from tasks.records.rows import BASE, Row, stored
-from tasks.reporting.audit_gallery import Album, Leak, Picture, above, bar, leak, one_of_each, pictures, spread
-from tasks.reporting.contact_sheet import GAP, LINE, PAPER, SIDE, Shelf, Tile, sheet
+from tasks.records.rows import BASE, Row, stored_path
+from tasks.reporting.audit_gallery import Album, Leak, Picture, bar, leak, one_of_each, pictures, spread
+from tasks.reporting.contact_sheet import GAP, LINE, PAPER, SIDE, SheetRow, Tile, sheet, stack_pictures
 from tasks.settings.settings import Classes
 from tasks.sources.synthetic.corruptions import encode
 
@@ -88,9 +88,9 @@ def seen(places, photograph) -> Callable[..., dict[str, Picture]]:
         rows: list[Row], copies: list[Copy] = (), content: Callable[..., bytes] = photograph
     ) -> dict[str, Picture]:
         for one in rows:
-            stored(one, places).parent.mkdir(parents=True, exist_ok=True)
+            stored_path(one, places).parent.mkdir(parents=True, exist_ok=True)
             seed = int(hashlib.sha256(one.sha256.encode()).hexdigest()[:6], 16)
-            stored(one, places).write_bytes(content(seed, size=(300, 300)))
+            stored_path(one, places).write_bytes(content(seed, size=(300, 300)))
         found = list(pictures(rows, list(copies), Classes(), places))
         assert len({one.name for one in found}) == len(found)
         return {one.name: one for one in found}
@@ -168,8 +168,8 @@ def test_no_picture_is_too_large_for_the_database_of_the_ui(seen):
 def test_photographs_of_a_group_are_taken_from_all_over_it(places, photograph):
     group = [row(f"{number:02}") for number in range(20)]
     for number, one in enumerate(group):
-        stored(one, places).parent.mkdir(parents=True, exist_ok=True)
-        stored(one, places).write_bytes(photograph(number))
+        stored_path(one, places).parent.mkdir(parents=True, exist_ok=True)
+        stored_path(one, places).write_bytes(photograph(number))
     album = Album(group, places)
     for number in (1, 2, 6):
         assert len(spread(album, group, number)) == number
@@ -199,7 +199,7 @@ def test_a_name_may_be_anything(seen, name):
 
 
 def test_one_picture_stands_above_the_other_and_none_is_cut():
-    picture = above(Image.new("RGB", (30, 10), "#ff0000"), Image.new("RGB", (50, 20), "#0000ff"))
+    picture = stack_pictures(Image.new("RGB", (30, 10), "#ff0000"), Image.new("RGB", (50, 20), "#0000ff"))
     assert picture.size == (50, 30)
     assert picture.getpixel((29, 9)) == (255, 0, 0)
     assert picture.getpixel((49, 29)) == (0, 0, 255)
@@ -209,7 +209,7 @@ def test_one_picture_stands_above_the_other_and_none_is_cut():
 def test_a_sheet_has_its_photographs_in_rows_beneath_headings():
     shades = [[40, 80, 120], [160]]
     tiles = [tuple(Tile(np.full((60, 60), level, np.uint8), "a word") for level in row) for row in shades]
-    picture = sheet([Shelf("A heading", row) for row in tiles])
+    picture = sheet([SheetRow("A heading", row) for row in tiles])
     assert picture.width == 3 * (SIDE + GAP) + GAP
     step = (picture.height - GAP) // 2
     for across, row in enumerate(shades):
@@ -221,6 +221,6 @@ def test_a_sheet_has_its_photographs_in_rows_beneath_headings():
 
 @pytest.mark.parametrize("size", [(300, 300), (512, 512), (40, 90)])
 def test_a_photograph_of_any_size_fills_its_place(size):
-    picture = sheet([Shelf("", (Tile(np.full(size, 77, np.uint8), ""),))])
+    picture = sheet([SheetRow("", (Tile(np.full(size, 77, np.uint8), ""),))])
     inside = np.asarray(picture)[GAP + LINE : GAP + LINE + SIDE, GAP : GAP + SIDE]
     assert (inside == 77).all()

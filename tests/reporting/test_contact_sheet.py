@@ -4,28 +4,28 @@ import numpy as np
 import pytest
 from nasty import NASTY
 
-from tasks.reporting.contact_sheet import GAP, SIDE, Shelf, Tile, letters, sheet, wrapped
+from tasks.reporting.contact_sheet import GAP, SIDE, SheetRow, Tile, letters, sheet, wrap
 
 
 @pytest.mark.parametrize("name", NASTY)
 def test_a_name_is_drawn_in_few_narrow_lines_of_letters_that_the_font_has(name):
-    lines = wrapped(name, 150, 2).split("\n")
+    lines = wrap(name, 150, 2).split("\n")
     assert len(lines) <= 2
     assert all(letters().getlength(line.removesuffix(" ...")) <= 150 for line in lines)
     assert all(line.isascii() and line.isprintable() for line in lines)
 
 
 def test_words_are_parted_at_spaces_and_what_is_left_out_is_told_by_dots():
-    assert wrapped("def_front: passed", 150) == "def_front: passed"
-    assert wrapped("it is unlike the training images", 110, 1).endswith(" ...")
-    assert wrapped("x" * 100, 150).startswith("xxxxx")
-    assert wrapped("x" * 100, 150).endswith("x...")
-    assert wrapped("") == ""
-    assert wrapped("a\nb") == "a\\nb"
+    assert wrap("def_front: passed", 150) == "def_front: passed"
+    assert wrap("it is unlike the training images", 110, 1).endswith(" ...")
+    assert wrap("x" * 100, 150).startswith("xxxxx")
+    assert wrap("x" * 100, 150).endswith("x...")
+    assert wrap("") == ""
+    assert wrap("a\nb") == "a\\nb"
 
 
 def test_a_heading_makes_a_sheet_no_larger():
     tiles = (Tile(np.zeros((8, 8), np.uint8), "a"),)
-    plain, nasty = (sheet([Shelf(heading, tiles)]) for heading in ("a", "\n".join(NASTY)))
+    plain, nasty = (sheet([SheetRow(heading, tiles)]) for heading in ("a", "\n".join(NASTY)))
     assert plain.size == nasty.size
     assert plain.width == SIDE + 2 * GAP

@@ -6,7 +6,7 @@ from tasks.evaluation.metrics import Prediction
 from tasks.inference.decision import NO_RING, UNLIKE, Decision
 from tasks.records.rows import Row
 from tasks.reporting.contact_sheet import letters
-from tasks.reporting.error_gallery import SHOWN, SIDE, albums, caption, pictures, worst_first
+from tasks.reporting.error_gallery import SHOWN, SIDE, caption, galleries, pictures, worst_first
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
 
@@ -36,7 +36,7 @@ def test_each_image_is_of_one_kind_at_most():
         defective("found", 0.99, "reject"),
         good("passed", 0.01, "pass"),
     ]
-    found = {album.name: names(album.cases) for album in albums(test, Classes())}
+    found = {album.name: names(album.cases) for album in galleries(test, Classes())}
     assert found == {
         "mistakes": ["escaped", "refused", "caught by the threshold"],
         "reviews": ["doubtful"],
@@ -45,7 +45,7 @@ def test_each_image_is_of_one_kind_at_most():
 
 
 def test_a_kind_without_images_is_left_out():
-    assert albums([good("passed", 0.01, "pass")], Classes()) == []
+    assert galleries([good("passed", 0.01, "pass")], Classes()) == []
 
 
 def test_the_worst_of_each_casting_comes_before_the_second_of_any():

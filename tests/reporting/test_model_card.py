@@ -6,11 +6,11 @@ from nasty import NASTY
 
 from tasks.evaluation.metrics import Prediction
 from tasks.inference.decision import read
-from tasks.inference.out_of_distribution import Known
+from tasks.inference.out_of_distribution import FeatureGaussian
 from tasks.records.results import Format
 from tasks.reporting.model_card import Evidence, Subject, card, without_front_matter
 from tasks.settings.escaping import for_terminal
-from tasks.settings.settings import Evaluation
+from tasks.settings.settings import EvaluationSettings
 from tasks.storage.tables import read_table
 
 FORMATS = {"litert": Format(bytes=98_000, images=20, max_difference=1e-7, changed_decisions=0, milliseconds=0.5)}
@@ -82,7 +82,7 @@ def test_it_says_on_which_castings_it_fails(written):
 
 
 def test_it_says_what_goes_to_a_person(written, finished):
-    known = Known(usual=(0.0,), spread=(1.0,), directions=(), widths=(), width_across=1.0, limit=4.25)
+    known = FeatureGaussian(usual=(0.0,), spread=(1.0,), directions=(), widths=(), width_across=1.0, limit=4.25)
     assert "Whatever the probability" not in written()
     decision = read(finished.evaluation.decision.path(finished.config.places))
     text = written(decision=decision.model_copy(update={"max_residual": 0.012, "appearance": known}))
@@ -117,5 +117,5 @@ def test_a_card_is_parted_where_its_front_matter_ends_whatever_an_origin_is_call
 
 
 def test_costs_stand_with_the_limits(written):
-    text = written(subject={"costs": Evaluation(escape_cost=25, review_cost=0.5)})
+    text = written(subject={"costs": EvaluationSettings(escape_cost=25, review_cost=0.5)})
     assert "costs of 25 a defect that passes, 1 a good part that is rejected and 0.5 a look" in text

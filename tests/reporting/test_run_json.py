@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from tasks.reporting.report import before_training
-from tasks.reporting.run_json import Found, code, facts, installed, new_run_id, write_run
-from tasks.settings.settings import Config, Training
+from tasks.reporting.run_json import PreTraining, code, facts, installed, new_run_id, write_run
+from tasks.settings.settings import Config, TrainingSettings
 from tasks.storage.files import store
 
 SCORE = {
@@ -150,7 +150,7 @@ def test_a_library_that_is_not_there_has_no_version():
 
 
 def test_run_ids_sort_by_time_and_differ():
-    config = Config(training=Training(model="tutorial"))
+    config = Config(training=TrainingSettings(model="tutorial"))
     early, late = datetime(2026, 9, 30, 8, 5, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC)
     assert new_run_id(early, config).startswith("20260930-080500-tutorial-")
     assert new_run_id(early, config) < new_run_id(late, config)
@@ -207,8 +207,8 @@ def test_a_picture_keeps_its_kind(outcome, places):
 
 
 def test_what_is_known_before_training_is_a_part_of_the_outcome(outcome):
-    found = Found(**{field.name: getattr(outcome, field.name) for field in fields(Found)})
-    assert isinstance(outcome, Found)
+    found = PreTraining(**{field.name: getattr(outcome, field.name) for field in fields(PreTraining)})
+    assert isinstance(outcome, PreTraining)
     assert [one.title for one in before_training(found)] == [one.title for one in before_training(outcome)]
 
 

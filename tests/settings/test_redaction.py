@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.settings.errors import BadInput
-from tasks.settings.redaction import redacted, secrets_of
+from tasks.settings.redaction import find_secrets, redact
 
 SECRET = "hUnter2-77"
 
@@ -32,8 +32,8 @@ SECRET = "hUnter2-77"
     ],
 )
 def test_each_form_of_a_secret_is_hidden(text, shown):
-    assert redacted(text) == shown
-    assert redacted(shown) == shown
+    assert redact(text) == shown
+    assert redact(shown) == shown
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_each_form_of_a_secret_is_hidden(text, shown):
     ],
 )
 def test_what_is_no_secret_stays(text):
-    assert redacted(text) == text
+    assert redact(text) == text
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_what_is_no_secret_stays(text):
 )  # fmt: skip
 def test_the_value_of_a_variable_is_hidden_wherever_it_stands(monkeypatch, variable):
     monkeypatch.setenv(variable, SECRET)
-    assert redacted(f"refused: {SECRET}, and{SECRET}too") == "refused: ***, and***too"
+    assert redact(f"refused: {SECRET}, and{SECRET}too") == "refused: ***, and***too"
 
 
 @pytest.mark.parametrize("variable", ["MLFLOW_TRACKING_URI", "PREFECT_API_URL", "HTTPS_PROXY", "RECAST_ANY"])
@@ -70,14 +70,14 @@ def test_the_value_of_a_variable_is_hidden_wherever_it_stands(monkeypatch, varia
 def test_the_password_of_an_address_is_hidden_also_where_its_parts_stand_alone(monkeypatch, variable, password):
     address = f"http://someone:{password}@host:5000/api"
     monkeypatch.setenv(variable, address)
-    assert password not in redacted(f"no answer from {address}: bad port {password!r}, user 'someone:{password}'")
-    assert "host:5000/api" in redacted(address)
+    assert password not in redact(f"no answer from {address}: bad port {password!r}, user 'someone:{password}'")
+    assert "host:5000/api" in redact(address)
 
 
 def test_name_and_password_in_one_variable_are_hidden_alone_too(monkeypatch):
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", "somebody:geheim")
     assert (
-        redacted("somebody:geheim, or geheim; Geheimnis and geheimnis stay")
+        redact("somebody:geheim, or geheim; Geheimnis and geheimnis stay")
         == "***, or ***; Geheimnis and geheimnis stay"
     )
 
@@ -90,7 +90,7 @@ def test_numbers_switches_and_paths_are_no_secrets():
         "HOME": "/root",
         "A_PASSWORD": "",
     }
-    assert list(secrets_of(harmless)) == []
+    assert list(find_secrets(harmless)) == []
 
 
 def test_no_error_of_the_user_holds_a_secret(monkeypatch):

@@ -6,7 +6,16 @@ from pydantic import BaseModel, ValidationError
 from tasks.pipeline.step_cache import as_text
 from tasks.settings.cli import SHORT
 from tasks.settings.model_specs import MODEL_SPECS
-from tasks.settings.settings import Champion, Classes, Config, Fetch, Places, Settings, Splitting, Training
+from tasks.settings.settings import (
+    ChampionModel,
+    Classes,
+    Config,
+    FetchSettings,
+    Places,
+    Settings,
+    SplitSettings,
+    TrainingSettings,
+)
 
 
 def classes_below(kind: type[BaseModel]) -> set[type[BaseModel]]:
@@ -43,7 +52,9 @@ def test_settings_cannot_be_changed_or_misspelt():
 
 
 def test_a_run_can_be_repeated_from_its_parameters():
-    config = Config(training=Training(model="tutorial", epochs=2), splitting=Splitting(protocol="grouped", seed=4))
+    config = Config(
+        training=TrainingSettings(model="tutorial", epochs=2), splitting=SplitSettings(protocol="grouped", seed=4)
+    )
     assert Config.model_validate(config.model_dump(mode="json")) == config
     assert Config.model_validate({}) == Config()
 
@@ -80,7 +91,7 @@ def test_no_group_of_settings_bears_a_flat_name():
 
 @pytest.mark.parametrize("model", ["tutorial", "tutorial_dropout"])
 def test_the_tutorial_models_train_as_published(model):
-    recipe = Training(model=model).recipe()
+    recipe = TrainingSettings(model=model).recipe()
     assert (recipe.epochs, recipe.image_size) == (4, 300)
 
 
@@ -89,12 +100,12 @@ def test_what_is_set_goes_before_the_recipe():
         "epochs": 7, "image_size": 96, "batch_size": 8, "learning_rate": 0.5, "seed": 3, "deterministic": True,
         "precision": "mixed_float16", "jit_compile": True, "start_from": "champion",
     }  # fmt: skip
-    recipe = Training(**asked).recipe().model_dump()
+    recipe = TrainingSettings(**asked).recipe().model_dump()
     assert recipe.items() >= {**asked, "model": "compact"}.items()
 
 
 def test_asking_for_a_gpu_does_not_train_again():
-    assert Training(require_gpu=True).recipe() == Training().recipe()
+    assert TrainingSettings(require_gpu=True).recipe() == TrainingSettings().recipe()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +122,7 @@ def test_asking_for_a_gpu_does_not_train_again():
     ],
 )
 def test_the_network_follows_from_the_images_unless_it_is_asked_for(asked, ring_share, model, because):
-    training = Training(**asked)
+    training = TrainingSettings(**asked)
     assert training.choice(ring_share) == (model, because)
     recipe = training.recipe(ring_share)
     assert recipe.model == model
@@ -130,37 +141,39 @@ def test_the_network_follows_from_the_images_unless_it_is_asked_for(asked, ring_
     ],
 )
 def test_a_training_that_continues_takes_the_network_of_the_model_in_use_where_it_can(used, ring_share, model):
-    champion = Champion(digest="aa", model=used, image_size=75)
-    assert Training().choice(ring_share, champion)[0] == model
-    assert Training(model="compact").choice(ring_share, champion) == ("compact", "it was asked for")
+    champion = ChampionModel(digest="aa", model=used, image_size=75)
+    assert TrainingSettings().choice(ring_share, champion)[0] == model
+    assert TrainingSettings(model="compact").choice(ring_share, champion) == ("compact", "it was asked for")
 
 
 def test_which_model_is_in_use_is_in_no_cache_key():
-    recipes = [Training(start_from="champion").recipe(champion=used) for used in (None, champion("aa"), champion("bb"))]
+    recipes = [
+        TrainingSettings(start_from="champion").recipe(champion=used) for used in (None, champion("aa"), champion("bb"))
+    ]
     assert len({recipe.model_dump_json() for recipe in recipes}) == 1
     assert len({as_text(recipe) for recipe in recipes}) == 1
-    assert as_text(Training().recipe()) != as_text(recipes[0])
+    assert as_text(TrainingSettings().recipe()) != as_text(recipes[0])
 
 
-def champion(digest: str) -> Champion:
-    return Champion(digest=digest, model="compact", image_size=75)
+def champion(digest: str) -> ChampionModel:
+    return ChampionModel(digest=digest, model="compact", image_size=75)
 
 
 def test_a_ring_has_its_own_size():
-    assert Training(model="ring", image_size=512).recipe().image_size == 512
+    assert TrainingSettings(model="ring", image_size=512).recipe().image_size == 512
     expected = "image_size is 128, but the ring model is made for images 512 pixels wide.*--model compact"
     with pytest.raises(ValidationError, match=expected):
-        Training(model="ring", image_size=128)
+        TrainingSettings(model="ring", image_size=128)
 
 
 @pytest.mark.parametrize("model", ["tutorial", "tutorial_dropout"])
 def test_a_tutorial_model_has_its_own_size(model):
-    assert Training(model=model, image_size=300).recipe().image_size == 300
+    assert TrainingSettings(model=model, image_size=300).recipe().image_size == 300
     with pytest.raises(
         ValidationError,
         match=rf"image_size is 128, but the {model} model is made for images 300 pixels wide.*--model compact",
     ):
-        Training(model=model, image_size=128)
+        TrainingSettings(model=model, image_size=128)
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a\\b"])
@@ -207,7 +220,12 @@ def test_every_class_of_settings_is_frozen_and_closed():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda path: Fetch(source=path), lambda path: Fetch(arrivals=(path,)), lambda path: Places(data=path)]
+    "make",
+    [
+        lambda path: FetchSettings(source=path),
+        lambda path: FetchSettings(arrivals=(path,)),
+        lambda path: Places(data=path),
+    ],
 )
 def test_a_path_that_no_record_can_hold_is_refused(make):
     with pytest.raises(ValidationError, match=r"line\\udcff has a name that is not UTF-8: rename it, or give another"):

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
 from tasks.sources.archive import MIB, Caps, Unpacked, members, pack, unpack
-from tasks.sources.folder import find_root, labelled, walk
+from tasks.sources.folder import find_root, labeled_files, walk
 from tasks.sources.names import is_junk
 
 SMALL = Caps(entries=4, total=4 * MIB, file=3 * MIB)
@@ -510,7 +510,7 @@ def test_the_published_archive_unpacks_to_its_7348_images(real_archive, tmp_path
     archive, classes = real_archive, Classes()
     listing = [entry.filename for entry in members(archive)]
     root = find_root(listing, classes)
-    rows, elsewhere = labelled(listing, root, classes)
+    rows, elsewhere = labeled_files(listing, root, classes)
     assert (root.prefix, root.splits, len(rows), elsewhere) == (
         "casting_data/casting_data",
         ("test", "train"),

@@ -11,15 +11,15 @@ from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
 from tasks.sources.folder import (
     DataRoot,
-    Labelled,
+    LabeledFile,
     find_root,
     is_image,
-    labelled,
+    labeled_files,
     left_out,
     look_through,
     readable,
-    shortened,
-    usable,
+    shorten,
+    usable_files,
     walk,
 )
 from tasks.sources.names import Listing
@@ -185,7 +185,7 @@ def test_class_names_with_accents_are_found_in_either_form(form, tmp_path):
         unicodedata.normalize(form, name) for name in ("\u00e9/d\u00e9faut/1.jpeg", "\u00e9/b\u00f3n/e\u0301.jpeg")
     ]
     root = find_root(names, classes)
-    rows, elsewhere = labelled(names, root, classes)
+    rows, elsewhere = labeled_files(names, root, classes)
     assert [row.label for row in rows] == sorted([classes.defect, classes.good])
     assert {row.name for row in rows} == set(names)
     assert elsewhere == 0
@@ -197,8 +197,8 @@ def test_of_many_folders_with_images_the_first_are_listed():
 
 
 def test_each_file_of_a_class_has_its_split_and_label():
-    rows, elsewhere = labelled(KAGGLE, DataRoot("casting_data/casting_data", ("test", "train")), CLASSES)
-    assert rows[0] == Labelled(
+    rows, elsewhere = labeled_files(KAGGLE, DataRoot("casting_data/casting_data", ("test", "train")), CLASSES)
+    assert rows[0] == LabeledFile(
         "casting_data/casting_data/test/def_front/1.jpeg", "test/def_front/1.jpeg", "test", "def_front"
     )
     assert [f"{row.split} {row.label}" for row in rows] == [
@@ -211,7 +211,7 @@ def test_each_file_of_a_class_has_its_split_and_label():
 
 
 def test_without_splits_the_split_is_empty():
-    rows, elsewhere = labelled(
+    rows, elsewhere = labeled_files(
         ["b/ok_front/2.png", "b/def_front/x/1.JPG", "bb/ok_front/3.png"], DataRoot("b", ()), CLASSES
     )
     assert [row[1:] for row in rows] == [("def_front/x/1.JPG", "", "def_front"), ("ok_front/2.png", "", "ok_front")]
@@ -228,7 +228,7 @@ def test_files_of_a_class_that_are_no_images_are_kept_for_validation_and_junk_is
         "ok_front",
         "cover.jpeg",
     ]
-    rows, elsewhere = labelled(names, DataRoot("", ()), CLASSES)
+    rows, elsewhere = labeled_files(names, DataRoot("", ()), CLASSES)
     assert [row.name for row in rows] == ["ok_front/1.bmp", "ok_front/notes.txt"]
     assert elsewhere == 1
 
@@ -343,7 +343,7 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path, closed):
 
 def test_a_name_that_no_table_keeps_costs_that_file_alone(tmp_path):
     touch(tmp_path, "1.jpeg", os.fsdecode(b"2\xff.jpeg"), "3\n.jpeg")
-    names, faults = usable(tmp_path, look_through(tmp_path))
+    names, faults = usable_files(tmp_path, look_through(tmp_path))
     assert names == ["1.jpeg"]
     assert faults == [
         f"{tmp_path}: '2\\udcff.jpeg' has a name that is not UTF-8: rename it",
@@ -352,8 +352,8 @@ def test_a_name_that_no_table_keeps_costs_that_file_alone(tmp_path):
 
 
 def test_of_many_faults_the_first_are_shown():
-    assert shortened(["a"] * 3) == ["a"] * 3
-    assert shortened(["a"] * 1_010) == [*["a"] * 8, "and 1,002 more"]
+    assert shorten(["a"] * 3) == ["a"] * 3
+    assert shorten(["a"] * 1_010) == [*["a"] * 8, "and 1,002 more"]
 
 
 def test_a_folder_may_itself_be_a_link(tmp_path):

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tasks.sources.names import composed, folded, is_junk, name_fault, name_faults, sound
+from tasks.sources.names import casefold_name, compose, is_junk, is_sound, name_fault, name_faults
 
 WINDOWS = ["a/thumbs.db", "ehthumbs.db", "Desktop.ini", "$RECYCLE.BIN/S-1-5/a.jpeg", "System Volume Information/x.png"]
 WINDOWS += ["~$list.xlsx", "FOUND.000/a.jpeg", "RECYCLER/a.jpeg", "a.jpeg:Zone.Identifier", "Thumbs.db:encryptable"]
@@ -66,8 +66,8 @@ def test_what_a_person_may_well_call_a_file_is_no_junk(name):
 
 
 def test_names_that_some_disk_takes_for_one_are_folded_into_one():
-    assert folded("E\u0301.JPEG") == folded("\u00e9.jpeg")
-    assert composed("E\u0301") == "\u00c9"
+    assert casefold_name("E\u0301.JPEG") == casefold_name("\u00e9.jpeg")
+    assert compose("E\u0301") == "\u00c9"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_plain_name_has_no_fault(name):
 
 def test_of_a_folder_with_a_bad_name_the_folder_is_named_once():
     bad = os.fsdecode(b"a/b\xff")
-    assert sound([f"{bad}/{number}.jpeg" for number in range(9)] + ["a/1.jpeg"]) == (
+    assert is_sound([f"{bad}/{number}.jpeg" for number in range(9)] + ["a/1.jpeg"]) == (
         ["a/1.jpeg"],
         ["'a/b\\udcff' has a name that is not UTF-8: rename it"],
     )
@@ -111,8 +111,8 @@ def test_of_a_folder_with_a_bad_name_the_folder_is_named_once():
 )
 def test_of_two_names_that_are_one_on_some_disks_the_first_stays(names, kept, left):
     for order in (names, names[::-1]):
-        assert sound(order) == ([kept], [f"'{left}' and '{kept}' are one name on some disks: rename it"])
+        assert is_sound(order) == ([kept], [f"'{left}' and '{kept}' are one name on some disks: rename it"])
 
 
 def test_files_of_one_folder_in_two_spellings_all_stay():
-    assert sound(["A/1.jpeg", "a/2.jpeg", "a/b/3.jpeg"]).names == ["A/1.jpeg", "a/2.jpeg", "a/b/3.jpeg"]
+    assert is_sound(["A/1.jpeg", "a/2.jpeg", "a/b/3.jpeg"]).names == ["A/1.jpeg", "a/2.jpeg", "a/b/3.jpeg"]

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from tasks.dataset import grouping as noun
-from tasks.dataset.grouping import Known, alike, led, spectra
+from tasks.dataset.grouping import GroupHints, assign_groups, correlate_marks, spectra
 from tasks.images.rings import find, unwrap
 from tasks.records.rows import Member
-from tasks.settings.settings import Auditing
+from tasks.settings.settings import AuditSettings
 from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.synthetic.parts import draw_casting
 from tasks.sources.synthetic.rendering import photograph
 
-LIMIT = Auditing().casting_limit
+LIMIT = AuditSettings().casting_limit
 PARTS = 5
 
 
@@ -41,7 +41,7 @@ def strip(one: int, other: int, turn: int) -> np.ndarray:
 def test_marks_are_of_norm_one_and_alike_to_themselves():
     marks = spectra(np.stack([strip(0, 0, 0), strip(1, 1, 30)]))
     assert (marks.shape, marks.dtype) == ((2, 19, 129), np.complex64)
-    assert alike(marks, marks).diagonal() == pytest.approx([1, 1], abs=1e-4)
+    assert correlate_marks(marks, marks).diagonal() == pytest.approx([1, 1], abs=1e-4)
 
 
 @pytest.mark.parametrize("turn", [0, 2, 128, 256, 511])
@@ -49,23 +49,25 @@ def test_marks_are_of_norm_one_and_alike_to_themselves():
 def test_a_ring_is_as_alike_to_itself_turned_or_mirrored(turn, mirrored):
     one = strip(0, 0, 0)
     other = np.roll(one[:, ::-1] if mirrored else one, turn, axis=1)
-    assert alike(spectra(one[None]), spectra(other[None]))[0, 0] > 0.95  # an odd turn falls between two columns
+    assert (
+        correlate_marks(spectra(one[None]), spectra(other[None]))[0, 0] > 0.95
+    )  # an odd turn falls between two columns
     if turn % 2 == 0:
-        assert alike(spectra(one[None]), spectra(other[None]))[0, 0] == pytest.approx(1, abs=1e-3)
+        assert correlate_marks(spectra(one[None]), spectra(other[None]))[0, 0] == pytest.approx(1, abs=1e-3)
 
 
 def test_likeness_is_the_same_from_both_sides():
     marks = spectra(np.stack([strip(one, other, 9 * one) for one in range(4) for other in range(4)]))
-    both = alike(marks, marks)
+    both = correlate_marks(marks, marks)
     assert both == pytest.approx(both.T, abs=1e-4)
     assert (both <= 1 + 1e-4).all()
 
 
 def test_other_parts_are_not_alike_and_halves_are_in_between():
     whole = spectra(np.stack([strip(part, part, 3 * part) for part in range(PARTS)]))
-    likeness = alike(whole, whole)
+    likeness = correlate_marks(whole, whole)
     assert likeness[~np.eye(PARTS, dtype=bool)].max() < 0.3
-    half = alike(spectra(strip(0, 1, 40)[None]), whole)[0]
+    half = correlate_marks(spectra(strip(0, 1, 40)[None]), whole)[0]
     assert half[:2].min() > LIMIT > half[2:].max()
 
 
@@ -75,20 +77,20 @@ def test_grooves_and_glare_are_no_marks():
     glare = ndimage.gaussian_filter(columns, (0, 25), mode="wrap") * 10
     plain = strip(0, 0, 0).astype(float)
     lit = (plain + rows + glare).clip(0, 255).astype(np.uint8)
-    assert alike(spectra(strip(0, 0, 0)[None]), spectra(lit[None]))[0, 0] > 0.85
+    assert correlate_marks(spectra(strip(0, 0, 0)[None]), spectra(lit[None]))[0, 0] > 0.85
     one, other = (
         (140 + rows + glare + np.random.default_rng(seed).normal(0, 2, (96, 512))).clip(0, 255).astype(np.uint8)
         for seed in (1, 2)
     )
-    assert alike(spectra(one[None]), spectra(other[None]))[0, 0] < 0.3
+    assert correlate_marks(spectra(one[None]), spectra(other[None]))[0, 0] < 0.3
 
 
 @pytest.mark.parametrize("level", [0, 100, 255])
 def test_an_even_strip_has_no_marks_and_does_no_harm(level):
     even = spectra(np.full((2, 96, 512), level, np.uint8))
     assert np.isfinite(even).all()
-    assert np.abs(alike(even, spectra(strip(0, 0, 0)[None]))).max() < 0.1
-    assert np.abs(alike(even, even)).max() < 0.1
+    assert np.abs(correlate_marks(even, spectra(strip(0, 0, 0)[None]))).max() < 0.1
+    assert np.abs(correlate_marks(even, even)).max() < 0.1
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,7 @@ def photographed() -> tuple[np.ndarray, np.ndarray]:
 def test_photographs_of_a_casting_are_told_from_those_of_all_others(photographed):
     marks, parts = photographed
     ordinary = np.arange(len(parts)) % (len(CAMERAS) + 1) < len(CAMERAS)
-    likeness = alike(marks[ordinary], marks[ordinary])
+    likeness = correlate_marks(marks[ordinary], marks[ordinary])
     same = np.equal.outer(parts[ordinary], parts[ordinary])
     assert likeness[same].min() > LIMIT + 0.1
     assert likeness[~same].max() < LIMIT - 0.2
@@ -116,7 +118,7 @@ def test_photographs_of_a_casting_are_told_from_those_of_all_others(photographed
 
 def test_the_new_camera_too_sees_a_casting_more_alike_to_itself_than_to_others(photographed):
     marks, parts = photographed
-    likeness, same = alike(marks, marks), np.equal.outer(parts, parts)
+    likeness, same = correlate_marks(marks, marks), np.equal.outer(parts, parts)
     assert likeness[same].min() > 1.5 * likeness[~same].max()
 
 
@@ -144,9 +146,9 @@ SHOTS = st.lists(
 BLOCKS = st.sampled_from([1, 2, 3, 5, 256])
 
 
-def known(shots: list[Shot]) -> list[Known]:
+def known(shots: list[Shot]) -> list[GroupHints]:
     return [
-        Known(
+        GroupHints(
             strip(shot.one, shot.other, shot.turn) if shot.ringed else None,
             residual=0.001 if shot.ringed else 1.0,
             twin=number - shot.back if shot.back and shot.back <= number else None,
@@ -156,20 +158,20 @@ def known(shots: list[Shot]) -> list[Known]:
     ]
 
 
-def grouped(some: list[Known], block: int = 256) -> list[Member]:
+def grouped(some: list[GroupHints], block: int = 256) -> list[Member]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(noun, "BLOCK", block)
         patched.setattr(noun, "LEADERS", block)
-        return led([f"{number:02}" for number in range(len(some))], iter(some), LIMIT)
+        return assign_groups([f"{number:02}" for number in range(len(some))], iter(some), LIMIT)
 
 
-def by_the_words(some: list[Known]) -> list[tuple[str, float]]:
+def by_the_words(some: list[GroupHints]) -> list[tuple[str, float]]:
     """Group and likeness of each, one after the other."""
     found, leaders = [], []
     for number, one in enumerate(some):
         marks = spectra(one.strip[None]) if one.strip is not None else None
         asked = leaders if marks is not None else []
-        near = [(float(alike(spectra(some[leader].strip[None]), marks)[0, 0]), leader) for leader in asked]
+        near = [(float(correlate_marks(spectra(some[leader].strip[None]), marks)[0, 0]), leader) for leader in asked]
         score, leader = max(near, default=(-1.0, -1))
         if one.twin is not None:
             found.append((found[one.twin][0], one.likeness))
@@ -213,7 +215,7 @@ def test_an_image_that_is_alike_to_two_groups_joins_one_and_they_stay_two():
 
 def test_photographs_turned_and_mirrored_join_their_casting():
     turned = [strip(0, 0, turn)[:, :: -1 if turn else 1] for turn in (0, 64, 300)]
-    some = [Known(np.ascontiguousarray(one), 0.001, None, 0.0) for one in (*turned, strip(1, 1, 0))]
+    some = [GroupHints(np.ascontiguousarray(one), 0.001, None, 0.0) for one in (*turned, strip(1, 1, 0))]
     assert [member.group for member in grouped(some)] == ["00", "00", "00", "03"]
 
 
@@ -232,7 +234,7 @@ def test_an_image_without_ring_and_twin_leads_its_own_and_nobody_but_its_copies(
 
 
 def test_no_image_has_no_group():
-    assert led([], [], LIMIT) == []
+    assert assign_groups([], [], LIMIT) == []
 
 
 def test_no_more_than_a_block_is_held_in_memory(monkeypatch):
@@ -240,5 +242,5 @@ def test_no_more_than_a_block_is_held_in_memory(monkeypatch):
     sizes = []
     whole = noun.spectra_of
     monkeypatch.setattr(noun, "spectra_of", lambda strips: sizes.append(len(strips)) or whole(strips))
-    led([f"{number}" for number in range(8)], known([Shot(0, 0, 0, True, None)] * 8), LIMIT)
+    assign_groups([f"{number}" for number in range(8)], known([Shot(0, 0, 0, True, None)] * 8), LIMIT)
     assert sizes == [3, 3, 2]

@@ -11,7 +11,7 @@ import simplejpeg
 from PIL import Image
 from scipy import ndimage
 
-from tasks.settings.settings import Sample
+from tasks.settings.settings import SampleSettings
 from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.synthetic.corruptions import DAMAGES, TRANSFORMS, decode
 from tasks.sources.synthetic.defects import KINDS, Defect, Kind, spoil
@@ -19,8 +19,8 @@ from tasks.sources.synthetic.parts import draw_casting
 from tasks.sources.synthetic.rendering import photograph
 from tasks.sources.synthetic.sample import write_sample
 
-PLAIN = Sample(parts=8, train_images=16, test_images=8)
-FAULTY = Sample(
+PLAIN = SampleSettings(parts=8, train_images=16, test_images=8)
+FAULTY = SampleSettings(
     parts=12,
     train_images=24,
     test_images=12,
@@ -35,7 +35,7 @@ FAULTY = Sample(
 class Written:
     """A sample on disk, read back."""
 
-    def __init__(self, sample: Sample, folder: Path) -> None:
+    def __init__(self, sample: SampleSettings, folder: Path) -> None:
         self.archive, self.masks = folder / "sample.zip", folder / "truth" / "masks"
         write_sample(sample, self.archive, folder / "truth")
         with ZipFile(self.archive) as archive:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasks.settings.settings import Places
 from tasks.storage import digest_cache
-from tasks.storage.digest_cache import NAME, digests, unchanged
+from tasks.storage.digest_cache import NAME, file_digests, unchanged
 
 
 @pytest.fixture
@@ -60,42 +60,42 @@ def sha256(content: bytes) -> str:
 def test_the_digest_of_each_file_comes_in_order_and_of_a_missing_one_none(made, places, tmp_path):
     one, two = made(b"one", b"two")
     wanted = [two, tmp_path / "none.jpeg", one, two, one / "below a file"]
-    assert digests(wanted, places) == [sha256(b"two"), None, sha256(b"one"), sha256(b"two"), None]
-    assert digests([str(path) for path in wanted], places) == digests(wanted, places)
-    assert digests([], places) == []
+    assert file_digests(wanted, places) == [sha256(b"two"), None, sha256(b"one"), sha256(b"two"), None]
+    assert file_digests([str(path) for path in wanted], places) == file_digests(wanted, places)
+    assert file_digests([], places) == []
 
 
 def test_an_unchanged_file_is_read_once(made, places, reads, settle):
     paths = made(b"one", b"two")
     settle(3)
-    first = digests(paths, places)
+    first = file_digests(paths, places)
     assert sorted(reads) == ["0.jpeg", "1.jpeg"]
-    assert digests(paths, places) == first
+    assert file_digests(paths, places) == first
     assert len(reads) == 2
 
 
 def test_a_new_file_among_known_ones_is_the_only_one_that_is_read(made, places, reads, settle, tmp_path):
     paths = made(*(b"%d" % number for number in range(600)))  # more than one statement takes
     settle(3)
-    digests(paths, places)
+    file_digests(paths, places)
     reads.clear()
     new = tmp_path / "new.jpeg"
     new.write_bytes(b"new")
-    assert digests([*paths, new], places) == [*(sha256(b"%d" % number) for number in range(600)), sha256(b"new")]
+    assert file_digests([*paths, new], places) == [*(sha256(b"%d" % number) for number in range(600)), sha256(b"new")]
     assert reads == ["new.jpeg"]
 
 
 def test_a_file_as_young_as_the_clock_is_coarse_is_read_again(made, places, reads, settle):
     """It may change once more and keep its times, as git's racy entries do."""
     (path,) = made(b"one")
-    assert digests([path], places) == [sha256(b"one")]
+    assert file_digests([path], places) == [sha256(b"one")]
     settle(1.9)
-    assert digests([path], places) == [sha256(b"one")]
+    assert file_digests([path], places) == [sha256(b"one")]
     assert len(reads) == 2
     settle(2.1)
-    digests([path], places)
+    file_digests([path], places)
     assert len(reads) == 3
-    digests([path], places)
+    file_digests([path], places)
     assert len(reads) == 3
 
 
@@ -103,10 +103,10 @@ def test_a_change_within_the_clocks_granularity_is_noticed(made, places):
     """Equal size and both times as they were: what one coarse tick of a clock shows of a change."""
     (path,) = made(b"one")
     there = path.stat()
-    digests([path], places)
+    file_digests([path], places)
     path.write_bytes(b"two")
     os.utime(path, ns=(there.st_atime_ns, there.st_mtime_ns))
-    assert digests([path], places) == [sha256(b"two")]
+    assert file_digests([path], places) == [sha256(b"two")]
 
 
 def set_back(path: Path, there: os.stat_result) -> None:
@@ -139,12 +139,12 @@ def test_a_file_from_another_clock_is_read_once_too(made, places, reads, settle,
     (path,) = made(b"x")
     os.utime(path, (time.time() + days * 86_400,) * 2)
     settle(3)
-    assert digests([path], places) == digests([path], places) == [sha256(b"x")]
+    assert file_digests([path], places) == file_digests([path], places) == [sha256(b"x")]
     assert reads == ["0.jpeg"]
     assert unchanged([str(path), str(path) + "z"], places) == {str(path)}
     path.write_bytes(b"y")
     assert unchanged([str(path)], places) == set()
-    assert digests([path], places) == [sha256(b"y")]
+    assert file_digests([path], places) == [sha256(b"y")]
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "denied"), OSError(5, "I/O error"), OSError(116, "stale")])
@@ -157,7 +157,7 @@ def test_a_file_that_cannot_be_read_has_no_digest_and_stops_no_other(made, place
         return real(path, *rest, **named)
 
     monkeypatch.setattr(digest_cache, "open", refused, raising=False)
-    assert digests(paths, places) == [None, sha256(b"y")]
+    assert file_digests(paths, places) == [None, sha256(b"y")]
 
 
 @pytest.mark.parametrize("change", [rewrite, rewrite_and_set_the_time_back, replace_by_another_of_its_age])
@@ -165,26 +165,26 @@ def test_a_changed_file_of_equal_size_is_noticed(made, places, settle, change):
     (path,) = made(b"one")
     settle(3)
     there = path.stat()
-    assert digests([path], places) == [sha256(b"one")]
+    assert file_digests([path], places) == [sha256(b"one")]
     change(path, there)
-    assert digests([path], places) == [sha256(b"two")]
+    assert file_digests([path], places) == [sha256(b"two")]
 
 
 def test_a_file_that_goes_and_comes_back_is_followed(made, places, settle):
     (path,) = made(b"one")
     settle(3)
-    digests([path], places)
+    file_digests([path], places)
     path.unlink()
-    assert digests([path], places) == [None]
+    assert file_digests([path], places) == [None]
     path.write_bytes(b"two")
-    assert digests([path], places) == [sha256(b"two")]
+    assert file_digests([path], places) == [sha256(b"two")]
 
 
 def test_without_a_data_folder_files_are_read_and_none_is_made(tmp_path, reads, settle):
     path, places = tmp_path / "a.jpeg", Places(data=tmp_path / "data")
     path.write_bytes(b"one")
     settle(3)
-    assert digests([path], places) == digests([path], places) == [sha256(b"one")]
+    assert file_digests([path], places) == file_digests([path], places) == [sha256(b"one")]
     assert reads == ["a.jpeg", "a.jpeg"]
     assert not places.data.exists()
 
@@ -192,9 +192,9 @@ def test_without_a_data_folder_files_are_read_and_none_is_made(tmp_path, reads, 
 def test_a_damaged_memory_is_begun_anew(made, places, settle, capsys):
     (path,) = made(b"one")
     settle(3)
-    digests([path], places)
+    file_digests([path], places)
     (places.data / NAME).write_bytes(b"no database " * 500)
-    assert digests([path], places) == [sha256(b"one")]
+    assert file_digests([path], places) == [sha256(b"one")]
     assert capsys.readouterr().out.endswith("begun anew\n")
 
 
@@ -204,7 +204,7 @@ def test_a_name_that_is_no_text_is_taken(made, places, settle, reads):
     Path(os.fsdecode(path)).write_bytes(b"one")
     settle(3)
     for _ in range(2):
-        assert digests([os.fsdecode(path)], places) == [sha256(b"one")]
+        assert file_digests([os.fsdecode(path)], places) == [sha256(b"one")]
     assert len(reads) == 1
 
 
@@ -226,7 +226,7 @@ def test_whatever_happens_to_files_their_digests_are_right(steps, tmp_path_facto
         for step in [*steps, "look"]:
             if step == "look":
                 expected = [sha256(path.read_bytes()) if path.exists() else None for path in paths]
-                assert digests(paths, places) == expected
+                assert file_digests(paths, places) == expected
                 continue
             name, content, keeps_time = step
             path, there = top / name, (top / name).stat() if (top / name).exists() else None
@@ -244,7 +244,7 @@ def test_a_file_of_more_bytes_than_the_caller_wants_is_not_read(places, reads, t
     large.write_bytes(bytes(11))
     small, gone = tmp_path / "small", tmp_path / "gone"
     small.write_bytes(bytes(10))
-    assert digests([large, small, gone], places, 10) == ["", sha256(bytes(10)), None]
+    assert file_digests([large, small, gone], places, 10) == ["", sha256(bytes(10)), None]
     assert "large" not in reads
-    assert digests([large], places) == [sha256(bytes(11))]
-    assert digests([large], places, 10) == [""], "known or not"
+    assert file_digests([large], places) == [sha256(bytes(11))]
+    assert file_digests([large], places, 10) == [""], "known or not"

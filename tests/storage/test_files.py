@@ -9,14 +9,14 @@ import pytest
 from tasks.settings.settings import Places
 from tasks.storage.files import (
     File,
-    adopt,
-    damage,
+    delete_stale_scratch,
     erase,
+    find_damage,
+    move_into_place,
     publish,
     scratch_beside,
     sha256_of,
     store,
-    sweep,
     tree_digest,
     write_whole,
 )
@@ -121,7 +121,7 @@ def test_two_at_once_have_scratch_of_their_own(tmp_path):
 def test_a_finished_file_is_adopted_by_moving_it(places, tmp_path):
     (tmp_path / "fetched.zip").write_bytes(b"zip")
     (places.data / "archives").mkdir(parents=True)
-    file = adopt(tmp_path / "fetched.zip", places, "data", "archives/kaggle-o-s-v1.zip")
+    file = move_into_place(tmp_path / "fetched.zip", places, "data", "archives/kaggle-o-s-v1.zip")
     assert file.path(places).name == f"kaggle-o-s-v1-{file.sha256[:16]}.zip"
     assert not (tmp_path / "fetched.zip").exists()
 
@@ -137,18 +137,18 @@ def test_a_changed_file_and_a_missing_one_are_told_apart(tmp_path):
     path = tmp_path / "a"
     path.write_bytes(b"one")
     digest = sha256_of(path)
-    assert damage(path, digest) is None
+    assert find_damage(path, digest) is None
     path.write_bytes(b"two")
-    assert damage(path, digest) == f"{path} has changed"
+    assert find_damage(path, digest) == f"{path} has changed"
     path.unlink()
-    assert damage(path, digest) == f"{path} is missing"
+    assert find_damage(path, digest) == f"{path} is missing"
 
 
 def test_the_date_of_a_file_says_nothing(tmp_path):
     (tmp_path / "a").write_bytes(b"one")
     digest = sha256_of(tmp_path / "a")
     os.utime(tmp_path / "a", (0, 0))
-    assert damage(tmp_path / "a", digest) is None
+    assert find_damage(tmp_path / "a", digest) is None
 
 
 def test_old_scratch_is_swept_and_nothing_else(places):
@@ -166,7 +166,7 @@ def test_old_scratch_is_swept_and_nothing_else(places):
     (places.data / "training/forgotten").mkdir()
     (places.data / "training/forgotten/0001-ab.npz").touch()
     os.utime(places.data / "training/forgotten", (0, 0))
-    sweep(places)
+    delete_stale_scratch(places)
     left = {path.relative_to(places.data).as_posix() for path in places.data.rglob("*")}
     assert left == {
         "archives",
@@ -204,7 +204,7 @@ def test_scratch_that_a_process_works_in_is_not_swept_whatever_the_clock_says(pl
     target = places.data / "archives/sample.zip"
     with scratch_beside(target) as scratch:
         os.utime(scratch.parent, (time.time() + days * 86_400,) * 2)
-        sweep(places)
+        delete_stale_scratch(places)
         scratch.write_bytes(b"zip")
         publish(scratch, target)
     assert target.read_bytes() == b"zip"
@@ -216,7 +216,7 @@ def test_scratch_of_the_dead_goes_a_day_later_also_where_the_clock_was_set_back(
     room.mkdir(parents=True)
     (room / ".held").touch()  # the system drops the locks of the dead
     os.utime(room, (time.time() + days * 86_400,) * 2)
-    sweep(places)
+    delete_stale_scratch(places)
     assert room.exists() != goes
 
 
@@ -236,7 +236,7 @@ def test_sweeping_follows_no_link_out_of_the_places(places, tmp_path):
     places.data.mkdir()
     (places.data / "training").symlink_to(tmp_path / "another's/training")
     (places.data / "x").symlink_to(tmp_path / "another's/x")
-    sweep(places)
+    delete_stale_scratch(places)
     assert (tmp_path / "another's/training/old").is_dir()
     assert (tmp_path / "another's/x/.a.scratch").is_dir()
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
-from tasks.storage.result_cache import NAME, kept
+from tasks.storage.result_cache import NAME, cached_map
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,45 +51,45 @@ def keys(count: int) -> list[str]:
 def test_every_value_is_made_once_and_comes_in_order(work, places):
     wanted = keys(10)[::-1]
     expected = [work.value(key) for key in wanted]
-    assert list(kept("look", "1", wanted, work, places, block=4)) == expected
+    assert list(cached_map("look", "1", wanted, work, places, block=4)) == expected
     assert work.blocks == [wanted[:4], wanted[4:8], wanted[8:]]
-    assert list(kept("look", "1", wanted, work, places, block=3)) == expected
+    assert list(cached_map("look", "1", wanted, work, places, block=3)) == expected
     assert len(work.blocks) == 3, "nothing is made again"
 
 
 def test_new_keys_among_many_cost_as_much_as_they_are(work, places):
-    list(kept("look", "1", keys(1_000), work, places))
+    list(cached_map("look", "1", keys(1_000), work, places))
     work.blocks.clear()
     wanted = sorted(keys(1_010), key=lambda key: key[::-1])
-    assert list(kept("look", "1", wanted, work, places)) == [work.value(key) for key in wanted]
+    assert list(cached_map("look", "1", wanted, work, places)) == [work.value(key) for key in wanted]
     assert sorted(work.keys) == keys(1_010)[1_000:]
 
 
 def test_a_key_that_is_asked_for_twice_is_made_once(work, places):
     wanted = ["a", "b", "a", "a", "c", "b"]
-    assert list(kept("look", "1", wanted, work, places, block=4)) == [work.value(key) for key in wanted]
+    assert list(cached_map("look", "1", wanted, work, places, block=4)) == [work.value(key) for key in wanted]
     assert work.keys == ["a", "b", "c"]
 
 
 def test_another_version_takes_the_place_of_the_first(places):
     first, second = Work(b"first"), Work(b"second")
-    list(kept("look", "1", keys(50), first, places))
+    list(cached_map("look", "1", keys(50), first, places))
     before = (places.data / NAME).stat().st_size
-    assert list(kept("look", "2", keys(50), second, places)) == [second.value(key) for key in keys(50)]
+    assert list(cached_map("look", "2", keys(50), second, places)) == [second.value(key) for key in keys(50)]
     assert (places.data / NAME).stat().st_size <= before + 4_096  # a page, as values are longer by a letter
-    list(kept("look", "1", keys(50), first, places))
+    list(cached_map("look", "1", keys(50), first, places))
     assert first.keys == keys(50) * 2, "the older version is gone"
 
 
 def test_two_kinds_do_not_meet(places):
     first, second = Work(b"first"), Work(b"second")
-    assert list(kept("look", "1", ["a"], first, places)) != list(kept("ring", "1", ["a"], second, places))
-    assert list(kept("look", "1", ["a"], Work(), places)) == [first.value("a")]
+    assert list(cached_map("look", "1", ["a"], first, places)) != list(cached_map("ring", "1", ["a"], second, places))
+    assert list(cached_map("look", "1", ["a"], Work(), places)) == [first.value("a")]
 
 
 def test_no_more_than_a_block_is_asked_for_ahead(work, places):
     asked = []
-    values = kept("look", "1", (asked.append(key) or key for key in keys(100)), work, places, block=10)
+    values = cached_map("look", "1", (asked.append(key) or key for key in keys(100)), work, places, block=10)
     assert len(list(islice(values, 11))) == 11
     assert len(asked) == 20
 
@@ -97,18 +97,18 @@ def test_no_more_than_a_block_is_asked_for_ahead(work, places):
 @pytest.mark.parametrize("block", [0, 501])
 def test_a_block_that_a_statement_cannot_take_is_refused(block, work, places):
     with pytest.raises(ValueError, match=f"block is {block}, expected 1 to 500"):
-        next(kept("look", "1", ["a"], work, places, block=block))
+        next(cached_map("look", "1", ["a"], work, places, block=block))
 
 
 def test_the_largest_block_is_taken(work, places):
-    assert len(list(kept("look", "1", keys(1_200), work, places, block=500))) == 1_200
+    assert len(list(cached_map("look", "1", keys(1_200), work, places, block=500))) == 1_200
     assert [len(block) for block in work.blocks] == [500, 500, 200]
 
 
 def test_too_few_values_are_an_error_and_nothing_is_kept(work, places):
     with pytest.raises(ValueError, match="shorter"):
-        list(kept("look", "1", ["a", "b"], lambda keys: [b"x"], places))
-    list(kept("look", "1", ["a", "b"], work, places))
+        list(cached_map("look", "1", ["a", "b"], lambda keys: [b"x"], places))
+    list(cached_map("look", "1", ["a", "b"], work, places))
     assert work.keys == ["a", "b"]
 
 
@@ -119,9 +119,9 @@ def test_an_error_loses_only_its_block(work, places):
         return work(keys)
 
     with pytest.raises(OSError, match="on fire"):
-        list(kept("look", "1", "abcdef", stumble, places, block=2))
+        list(cached_map("look", "1", "abcdef", stumble, places, block=2))
     work.blocks.clear()
-    list(kept("look", "1", "abcdef", work, places, block=2))
+    list(cached_map("look", "1", "abcdef", work, places, block=2))
     assert work.keys == ["e", "f"]
 
 
@@ -143,7 +143,7 @@ list(kept("look", "1", "0123456789", make, Places(data=Path(sys.argv[1])), block
 def test_a_killed_process_loses_the_block_that_it_was_at(work, places):
     ended = subprocess.run([sys.executable, "-c", DIES, str(places.data)], cwd=ROOT, check=False)
     assert ended.returncode == -signal.SIGKILL
-    values = list(kept("look", "1", "0123456789", work, places, block=2))
+    values = list(cached_map("look", "1", "0123456789", work, places, block=2))
     assert values[:6] == [b"0", b"1", b"2", b"3", b"4", b"5"]
     assert work.keys == ["6", "7", "8", "9"]
 
@@ -183,23 +183,23 @@ def test_two_processes_at_once_both_succeed(work, places):
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
     wanted = [f"{name}{number}" for number in range(300) for name in ("", "a", "b")]
-    assert list(kept("look", "1", wanted, work, places)) == [key.encode() for key in wanted]
+    assert list(cached_map("look", "1", wanted, work, places)) == [key.encode() for key in wanted]
     assert not work.blocks
 
 
 def test_a_writer_that_takes_its_time_is_waited_for(work, places):
-    list(kept("look", "1", ["a"], work, places))
+    list(cached_map("look", "1", ["a"], work, places))
     busy = sqlite3.connect(places.data / NAME, isolation_level=None, check_same_thread=False)
     busy.execute("BEGIN IMMEDIATE")
     done = threading.Timer(0.2, lambda: busy.execute("COMMIT"))
     done.start()
-    assert list(kept("look", "1", ["b"], work, places)) == [work.value("b")]
+    assert list(cached_map("look", "1", ["b"], work, places)) == [work.value("b")]
     done.join()
     busy.close()
 
 
 def test_a_generator_may_be_left_and_taken_up_by_another_thread(work, places):
-    values = kept("look", "1", keys(6), work, places, block=2)
+    values = cached_map("look", "1", keys(6), work, places, block=2)
     found = [next(values)]
     thread = threading.Thread(target=lambda: found.extend(values))
     thread.start()
@@ -225,17 +225,17 @@ def damage(path: Path, fault: str) -> None:
 
 @pytest.mark.parametrize("fault", ["a text", "cut", "a wrong first page", "noise", "another table"])
 def test_a_damaged_file_is_begun_anew_and_that_is_said_once(fault, work, places, capsys):
-    list(kept("look", "1", keys(400), work, places))
+    list(cached_map("look", "1", keys(400), work, places))
     damage(places.data / NAME, fault)
     work.blocks.clear()
     expected = [work.value(key) for key in keys(400)]
-    assert list(kept("look", "1", keys(400), work, places)) == expected
+    assert list(cached_map("look", "1", keys(400), work, places)) == expected
     said = capsys.readouterr().out
     assert said.count("\n") == 1
     assert said.startswith(f"{places.data / NAME} is damaged (")
     assert said.endswith("): begun anew\n")
     work.blocks.clear()
-    assert list(kept("look", "1", keys(400), work, places)) == expected
+    assert list(cached_map("look", "1", keys(400), work, places)) == expected
     assert not work.blocks
 
 
@@ -243,24 +243,24 @@ def test_a_journal_of_a_damaged_file_is_not_played_into_the_new_one(work, places
     places.data.mkdir()
     (places.data / NAME).write_bytes(b"no database at all " * 99)
     (places.data / f"{NAME}-journal").write_bytes(b"left by a crash " * 99)
-    list(kept("look", "1", ["a"], work, places))
+    list(cached_map("look", "1", ["a"], work, places))
     assert sorted(path.name for path in places.data.iterdir()) == [NAME]
 
 
 @pytest.mark.parametrize("column", ["value", "checksum", "key"])
 def test_a_value_that_was_altered_is_made_again(column, work, places):
-    list(kept("look", "1", ["a", "b"], work, places))
+    list(cached_map("look", "1", ["a", "b"], work, places))
     altered = {"value": "X'00'", "checksum": "1", "key": "'c'"}[column]
     with sqlite3.connect(places.data / NAME) as connection:
         connection.execute(f"UPDATE kept SET {column} = {altered} WHERE key = 'b'")
     connection.close()
     work.blocks.clear()
-    assert list(kept("look", "1", "abc", work, places)) == [work.value(key) for key in "abc"]
+    assert list(cached_map("look", "1", "abc", work, places)) == [work.value(key) for key in "abc"]
     assert work.keys == ["b", "c"]
 
 
 def test_a_checksum_is_of_key_and_value(work, places):
-    list(kept("look", "1", ["a"], work, places))
+    list(cached_map("look", "1", ["a"], work, places))
     with sqlite3.connect(places.data / NAME) as connection:
         ((found,),) = connection.execute("SELECT checksum FROM kept")
     connection.close()
@@ -269,17 +269,17 @@ def test_a_checksum_is_of_key_and_value(work, places):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the administrator may write everywhere")
 def test_a_file_that_may_not_be_written_is_an_error_that_names_it(work, places):
-    list(kept("look", "1", ["a"], work, places))
+    list(cached_map("look", "1", ["a"], work, places))
     (places.data / NAME).chmod(0o400)
     with pytest.raises(BadInput, match=f"{NAME} cannot be used"):
-        list(kept("look", "1", ["b"], work, places))
-    assert list(kept("look", "1", ["a"], work, places)) == [work.value("a")]
+        list(cached_map("look", "1", ["b"], work, places))
+    assert list(cached_map("look", "1", ["a"], work, places)) == [work.value("a")]
 
 
 def test_a_folder_in_its_place_is_an_error_that_names_it(work, places):
     (places.data / NAME).mkdir(parents=True)
     with pytest.raises(BadInput, match=f"{NAME} cannot be used .*see that it is a file that can be written"):
-        list(kept("look", "1", ["a"], work, places))
+        list(cached_map("look", "1", ["a"], work, places))
 
 
 @given(
@@ -292,12 +292,16 @@ def test_whatever_was_asked_before_the_values_are_right(rounds, tmp_path_factory
     places = Places(data=tmp_path_factory.mktemp("kept"))
     for version, wanted, block in rounds:
         work = Work(version.encode())
-        assert list(kept("look", version, wanted, work, places, block=block)) == [work.value(key) for key in wanted]
+        assert list(cached_map("look", version, wanted, work, places, block=block)) == [
+            work.value(key) for key in wanted
+        ]
         assert len(work.keys) == len(set(work.keys))
 
 
 def test_a_value_that_does_not_last_is_handed_on_and_made_again(places, work):
     for _ in range(2):
-        found = list(kept("kind", "1", ["aa", "bb"], work, places, lasting=lambda value: value != work.value("aa")))
+        found = list(
+            cached_map("kind", "1", ["aa", "bb"], work, places, lasting=lambda value: value != work.value("aa"))
+        )
         assert found == [work.value("aa"), work.value("bb")]
     assert work.blocks == [["aa", "bb"], ["aa"]]

@@ -10,7 +10,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows import doctor
 from tasks.settings.errors import BadInput
 from tasks.tracking import registry, runs
-from tasks.tracking.addresses import parted, status_of
+from tasks.tracking.addresses import split_address, status_of
 
 
 def basic(user_and_password: str) -> str:
@@ -32,7 +32,7 @@ BASIC = basic("me:p@ss")
     ],
 )
 def test_user_and_password_are_taken_out_of_an_address_of_the_web(address, expected):
-    assert parted(address) == expected
+    assert split_address(address) == expected
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_runs_that_promote_at_once_get_versions_of_their_own(registered):
     folders = [write_model_folder(f"{number}", registered) for number in range(6)]
 
     def promote(folder) -> registry.Version:
-        with registry.deciding(registered):
+        with registry.promotion_lock(registered):
             return put_into_use(folder, registered)
 
     with ThreadPoolExecutor(max_workers=6) as pool:
@@ -78,7 +78,7 @@ def test_runs_that_promote_at_once_get_versions_of_their_own(registered):
 
 
 def test_who_decided_against_an_earlier_champion_is_told(three):
-    with pytest.raises(registry.Overtaken):
+    with pytest.raises(registry.ChampionChanged):
         registry.promote(1, 2, three)
     assert registry.champion(three).number == 3
 
@@ -96,7 +96,7 @@ def test_a_rollback_goes_back_to_what_was_in_use_before_and_on(three):
 
 
 def test_a_rollback_passes_over_versions_whose_files_were_removed(three):
-    runs.shed_version(2, three)
+    runs.delete_version_files(2, three)
     assert registry.rollback("was taken back", three)[0].number == 1
 
 
@@ -122,7 +122,7 @@ def test_a_crash_between_the_list_and_the_alias_leaves_the_way_back(three, monke
         patched.setattr(MlflowClient, "set_registered_model_alias", crash)
         registry.promote(1, 3, three)
     assert registry.champion(three).number == 3
-    assert registry.champions(three) == [1, 2, 3], "what never came into use is no way back"
+    assert registry.champion_history(three) == [1, 2, 3], "what never came into use is no way back"
     assert registry.rollback("was taken back", three)[0].number == 2
 
 
@@ -137,21 +137,21 @@ def test_a_refused_challenger_waits_no_longer(three):
 
 def test_a_folder_that_is_lost_or_damaged_comes_back_from_the_registry(three):
     now = registry.champion(three)
-    folder = model_folder.of(now.model, three)
+    folder = model_folder.path(now.model, three)
     shutil.rmtree(folder)
-    assert model_folder.identity(model_folder.obtained(now, three)) == now.model
+    assert model_folder.identity(model_folder.ensure_local(now, three)) == now.model
     (folder / "decision.json").write_text("changed")
-    assert model_folder.identity(model_folder.obtained(now, three)) == now.model
+    assert model_folder.identity(model_folder.ensure_local(now, three)) == now.model
 
 
 def test_a_model_that_is_damaged_in_the_registry_too_is_not_used(three):
     now = registry.champion(three)
-    shutil.rmtree(model_folder.of(now.model, three))
+    shutil.rmtree(model_folder.path(now.model, three))
     for stored in (three.artifacts / "mlflow").rglob(f"{now.model}/decision.json"):
         stored.write_text("changed")
     with pytest.raises(BadInput, match="the files of version 3 in sqlite.* have changed since they were released"):
-        model_folder.obtained(now, three)
-    assert not model_folder.of(now.model, three).exists()
+        model_folder.ensure_local(now, three)
+    assert not model_folder.path(now.model, three).exists()
 
 
 def test_what_mlflow_serves_is_checked_before_any_of_it_is_imported(three, tmp_path):
@@ -179,7 +179,7 @@ def test_another_name_is_another_model(three):
 
 def test_a_challenger_waits_until_it_comes_into_use(three):
     registry.challenge(1, three)
-    registry.settle(three)
+    registry.sync_aliases(three)
     assert aliases(three) == {"champion": 3, "previous": 2, "challenger": 1}
     registry.promote(1, 3, three)
     assert aliases(three) == {"champion": 1, "previous": 3}
@@ -206,7 +206,7 @@ def test_a_version_that_somebody_made_by_hand_stops_no_question(three):
 
 def test_what_is_in_use_is_remembered(three, monkeypatch):
     assert registry.champion(three).number == 3
-    monkeypatch.setattr(runs, "found", lambda *_: pytest.fail("MLflow was asked again"))
+    monkeypatch.setattr(runs, "query", lambda *_: pytest.fail("MLflow was asked again"))
     assert registry.champion(three).number == 3
 
 
@@ -215,13 +215,13 @@ def remove_alias(places: Places) -> None:
 
 
 COMMANDS = {
-    "predict": lambda places: predict.chosen(predict.PredictArguments(images=("a.jpeg",), places=places)),
-    "judge": lambda places: judge.inspected(places.data, None, 0, places),
+    "predict": lambda places: predict.choose_model(predict.PredictArguments(images=("a.jpeg",), places=places)),
+    "judge": lambda places: judge.score_and_show(places.data, None, 0, places),
     "promote --rollback": lambda places: promote.change(None, True, None, "", places),
     "prune": lambda places: retention.prune(1, places),
     "prune --dry-run": lambda places: retention.prune(1, places, dry=True),
     "watch": watch.in_use,
-    "retrain": lambda places: retrain.look_first(Config(places=places)),
+    "retrain": lambda places: retrain.preflight(Config(places=places)),
     "release": registry.champion,
 }
 
@@ -234,7 +234,7 @@ def test_every_command_says_what_brings_a_version_back_whose_alias_was_removed(t
         with pytest.raises(BadInput, match=why):
             command(three)
     assert "flows/promote.py --version 3" in doctor.model(three)
-    assert all(model_folder.of(one.model, three).is_dir() for one in registry.versions(three)), "nothing was pruned"
+    assert all(model_folder.path(one.model, three).is_dir() for one in registry.versions(three)), "nothing was pruned"
     assert promote.change(3, False, None, "", three) == "version 3 is in use"
     assert aliases(three) == {"champion": 3, "previous": 2}, "and the way back is as it was"
     assert doctor.model(three).startswith("version 3, ")
@@ -257,7 +257,7 @@ def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(thre
     remove_alias(three)
     with pytest.raises(BadInput, match="--version 1 --places.registered_model recast` brings the last one back"):
         registry.champion(three)
-    runs.shed_version(1, three)
+    runs.delete_version_files(1, three)
     with pytest.raises(
         BadInput,
         match="each version that was in use was taken back; `flows/promote.py --list --places.registered_model recast` shows all",
@@ -272,7 +272,7 @@ def test_where_no_version_is_left_the_next_one_is_a_first_one(three):
         runs.client(three).delete_model_version(three.registered_name, number)
     assert registry.champion(three) is None
     put_into_use(write_model_folder("four", three), three)
-    assert (registry.champions(three), registry.previous(three)) == ([4], None)
+    assert (registry.champion_history(three), registry.previous(three)) == ([4], None)
 
 
 def test_the_command_names_the_registered_model(three):
@@ -296,13 +296,13 @@ def test_before_the_first_promotion_and_amid_it_no_alias_was_removed(registered)
     registry.challenge(made.number, registered)
     assert registry.champion(registered) is None
     decided = Release(verdict="promoted", reason="good", version=1, champion_before=None, decided_in="run")
-    runs.note(tracked, decided, registered)
+    runs.save_decision(tracked, decided, registered)
     registry.promote(1, None, registered)
     remove_alias(registered)  # as a kill between the list and the alias leaves it
     assert registry.champion(registered) is None, "the next run ends the promotion"
     registry.promote(1, None, registered)
-    runs.decide(tracked, decided, registered)
-    assert registry.champions(registered) == [1]
+    runs.mark_applied(tracked, decided, registered)
+    assert registry.champion_history(registered) == [1]
     remove_alias(registered)
     with pytest.raises(BadInput, match="--version 1 --places.registered_model recast` brings"):
         registry.champion(registered)

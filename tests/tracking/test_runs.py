@@ -29,9 +29,9 @@ def run_of(tracked: str, places: Places):
 
 def test_a_decision_is_found_again_by_its_question(registered, tracked):
     assert runs.decision("is it better", registered) is None
-    runs.note(tracked, KEPT, registered)
+    runs.save_decision(tracked, KEPT, registered)
     assert runs.decision("is it better", registered) is None, "it is not carried out yet"
-    runs.decide(tracked, KEPT, registered)
+    runs.mark_applied(tracked, KEPT, registered)
     assert runs.decision("is it better", registered) == KEPT
     assert runs.decision("is another better", registered) is None
     assert run_of(tracked, registered).data.tags["recast.verdict"] == "kept"
@@ -39,9 +39,9 @@ def test_a_decision_is_found_again_by_its_question(registered, tracked):
 
 def test_an_open_run_is_taken_up_again_and_a_finished_one_is_not(registered, tracked):
     assert runs.begin("is it better", "run 2", registered) == tracked
-    assert runs.open_still(tracked, registered)
+    assert runs.is_running(tracked, registered)
     runs.client(registered).set_terminated(tracked)
-    assert not runs.open_still(tracked, registered)
+    assert not runs.is_running(tracked, registered)
     assert runs.begin("is it better", "run 2", registered) != tracked
 
 
@@ -89,11 +89,11 @@ def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(outc
 
 
 def test_where_artifacts_were_moved_the_old_files_are_found_and_new_ones_lie_beside_them(registered, tracked, tmp_path):
-    runs.note(tracked, KEPT, registered)
+    runs.save_decision(tracked, KEPT, registered)
     before = runs.experiment(registered)
     registered.artifacts.rename(tmp_path / "moved 100%41")
     moved = Places(artifacts=tmp_path / "moved 100%41")
-    assert runs.decided(tracked, moved) == KEPT
+    assert runs.decision_of_run(tracked, moved) == KEPT
     assert runs.experiment(moved) == before
     for again in (tracked, runs.begin("two", "run 2", moved)):
         assert run_of(again, moved).info.artifact_uri == (moved.artifacts / f"mlflow/{again}/artifacts").as_uri()
@@ -113,8 +113,8 @@ def test_a_copy_reads_and_removes_its_own_files_alone(registered, tmp_path):
     runs.fetch_model(1, f"data/{folder.name}", tmp_path / "read", copy)
     assert (tmp_path / "read/decision.json").read_text() == "one"
     assert runs.bytes_of_version(1, copy) > 0
-    runs.shed_version(1, copy)
-    runs.shed_run(version.tracked, copy)
+    runs.delete_version_files(1, copy)
+    runs.delete_run_files(version.tracked, copy)
     assert runs.bytes_of_version(1, copy) == 0
     assert [one.name for one in (copy.artifacts / f"mlflow/{version.tracked}/artifacts").iterdir()] == ["release.json"]
     assert before.keys() == {path for path in registered.artifacts.rglob("*") if path.is_file()}
@@ -128,7 +128,7 @@ def test_a_link_in_a_folder_goes_and_what_it_leads_to_stays(registered, tracked,
     folder.mkdir(parents=True)
     (folder / "linked").symlink_to(tmp_path / "another's")
     assert runs.bytes_of_run(tracked, registered) == 0
-    runs.shed_run(tracked, registered)
+    runs.delete_run_files(tracked, registered)
     assert list(folder.iterdir()) == []
     assert (tmp_path / "another's/file").read_text() == "mine"
 
@@ -236,8 +236,8 @@ def test_answers_hold_for_the_state_in_which_they_were_given(tmp_path, capsys):
 
 @pytest.mark.parametrize("content", ["{", "null", "[]", '{"verdict": "perhaps"}'])
 def test_a_damaged_decision_counts_as_none_and_that_is_told_in_one_line(places, monkeypatch, capsys, content):
-    monkeypatch.setattr(runs, "asked", lambda *_: content)
-    assert runs.decided("77", places) is None
+    monkeypatch.setattr(runs, "cached_query", lambda *_: content)
+    assert runs.decision_of_run("77", places) is None
     said = capsys.readouterr().err
     assert said.startswith("the release.json of MLflow's run 77 is damaged, and counts as none: ")
     assert said.count("\n") == 1

@@ -7,10 +7,10 @@ WIDTH = 24  # columns of a small strip
 
 
 def test_the_eight_poses_are_the_eight_flips_and_quarter_turns(squares):
-    from tasks.training.augmentation import posed
+    from tasks.training.augmentation import apply_poses
 
     picture = squares[:1].astype(np.float32)
-    poses = posed(np.repeat(picture, 8, axis=0), np.arange(8)).numpy()[..., 0]
+    poses = apply_poses(np.repeat(picture, 8, axis=0), np.arange(8)).numpy()[..., 0]
     plane = picture[0, ..., 0]
     expected = [np.rot90(flipped, turns) for flipped in (plane, plane[:, ::-1]) for turns in range(4)]
     assert {pose.tobytes() for pose in poses} == {np.ascontiguousarray(one).tobytes() for one in expected}

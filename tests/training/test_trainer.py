@@ -10,14 +10,16 @@ import pytest
 from tasks.images.views import shape
 from tasks.networks.tuning import tune_recipe
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Training, TunedRecipe
+from tasks.settings.settings import TrainingSettings, TunedRecipe
 
 
 def recipe(model: str = "compact", **changed) -> TunedRecipe:
     """Small and short, of any network."""
     size = 512 if model == "ring" else 32
     asked = {"epochs": 4, "batch_size": 8, **changed}
-    return tune_recipe(Training(**asked).recipe().model_copy(update={"model": model, "image_size": size}), "cpu")
+    return tune_recipe(
+        TrainingSettings(**asked).recipe().model_copy(update={"model": model, "image_size": size}), "cpu"
+    )
 
 
 def examples(count: int, seed: int, view: str = "raw"):
@@ -152,31 +154,31 @@ def test_training_can_start_from_the_weights_of_a_file(tmp_path):
 
 
 def test_few_images_are_seen_more_often():
-    from tasks.training.trainer import passes
+    from tasks.training.trainer import epoch_budget
 
     for model in ("compact", "ring"):
-        unset = Training(model=model).recipe().model_copy(update={"epochs": None})
-        few, some, many, most = (passes(unset, images) for images in (1, 850, 5_500, 10**6))
+        unset = TrainingSettings(model=model).recipe().model_copy(update={"epochs": None})
+        few, some, many, most = (epoch_budget(unset, images) for images in (1, 850, 5_500, 10**6))
         assert 100 == few > some > many >= most > 1
-    assert passes(Training(epochs=3).recipe(), 850) == 3
-    assert passes(Training(model="tutorial").recipe(), 850) == 4
+    assert epoch_budget(TrainingSettings(epochs=3).recipe(), 850) == 3
+    assert epoch_budget(TrainingSettings(model="tutorial").recipe(), 850) == 4
 
 
 @pytest.mark.parametrize(("shown", "epochs"), [(5_500, 2), (2_000, 4), (1_024, 8), (100, 26)])
 def test_going_on_costs_a_share_of_a_training_from_new_weights(shown, epochs):
-    from tasks.training.trainer import continued
+    from tasks.training.trainer import shorten_for_warm_start
 
     whole = recipe(epochs=10, learning_rate=0.004).model_copy(update={"start_epochs": None})
-    further = continued(whole, 5_500, shown, 1_000)
+    further = shorten_for_warm_start(whole, 5_500, shown, 1_000)
     assert further.epochs == epochs
     assert epochs * (shown + 1_000 / 3) <= 0.2 * 10 * (5_500 + 1_000 / 3)
     assert further.learning_rate == pytest.approx(0.001)
 
 
 def test_the_epochs_that_are_asked_for_are_those_of_going_on():
-    from tasks.training.trainer import continued
+    from tasks.training.trainer import shorten_for_warm_start
 
-    assert continued(recipe(epochs=7), 5_500, 5_500, 1_000).epochs == 7
+    assert shorten_for_warm_start(recipe(epochs=7), 5_500, 5_500, 1_000).epochs == 7
 
 
 @pytest.mark.parametrize("wrong", ["loss", "val_loss"])

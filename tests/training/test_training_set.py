@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from tasks.images.loading import Sights
+from tasks.images.loading import InputBatch
 from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Classes, Training
+from tasks.settings.settings import Classes, TrainingSettings
 from tasks.training import training_set
-from tasks.training.training_set import Plan, shown, strata
-from tasks.training.warm_start import Start
+from tasks.training.training_set import TrainingPlan, load_examples, strata
+from tasks.training.warm_start import WarmStart
 
 
 class Divided:
@@ -23,8 +23,8 @@ def row(content: str, origin: str = "base", label: str = "ok_front") -> Row:
     return Row(f"{content}.jpeg", content, label, origin, "", 48, 48, 120.0, 110.0, 9.0, content, "train")
 
 
-def plan(rows, start=None, model: str = "compact") -> Plan:
-    return Plan(rows, [], Training(model=model).recipe(), start)
+def plan(rows, start=None, model: str = "compact") -> TrainingPlan:
+    return TrainingPlan(rows, [], TrainingSettings(model=model).recipe(), start)
 
 
 def test_each_origin_has_its_share():
@@ -34,7 +34,7 @@ def test_each_origin_has_its_share():
 
 def test_where_training_continues_old_and_new_images_of_each_origin_have_theirs(tmp_path):
     rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d"), row("e")]
-    start = Start("aa", tmp_path, frozenset({"a", "b"}))
+    start = WarmStart("aa", tmp_path, frozenset({"a", "b"}))
     assert strata(rows, plan(rows, start), Divided).tolist() == [1, 5, 2, 0, 0]
 
 
@@ -46,7 +46,9 @@ def seen(monkeypatch):
         rows = [row(f"{number}", label=("def_front", "ok_front")[number % 2]) for number in range(6)]
         residuals = np.array([np.nan if number in missing else 0.001 for number in range(6)])
         levels = np.arange(6, dtype=np.uint8)[:, None, None, None]
-        monkeypatch.setattr(training_set.loading, "sights", lambda *_: Sights(levels, residuals, levels[..., 0]))
+        monkeypatch.setattr(
+            training_set.loading, "load_inputs", lambda *_: InputBatch(levels, residuals, levels[..., 0])
+        )
         return rows
 
     return make
@@ -55,7 +57,7 @@ def seen(monkeypatch):
 @pytest.mark.usefixtures("tensorflow")
 def test_images_without_a_ring_are_left_out_and_counted(seen, places, capsys):
     rows = seen(1, 4)
-    found = shown(rows, plan(rows, model="ring"), Divided, places)
+    found = load_examples(rows, plan(rows, model="ring"), Divided, places)
     assert found.rows == [rows[number] for number in (0, 2, 3, 5)]
     assert found.examples.pixels.ravel().tolist() == [0, 2, 3, 5]
     assert found.examples.labels.tolist() == [1, 1, 0, 0]
@@ -66,7 +68,7 @@ def test_images_without_a_ring_are_left_out_and_counted(seen, places, capsys):
 @pytest.mark.usefixtures("tensorflow")
 def test_where_all_show_a_ring_nothing_is_said(seen, places, capsys):
     rows = seen()
-    assert shown(rows, plan(rows, model="ring"), Divided, places).rows == rows
+    assert load_examples(rows, plan(rows, model="ring"), Divided, places).rows == rows
     assert capsys.readouterr().out == ""
 
 
@@ -74,4 +76,4 @@ def test_where_all_show_a_ring_nothing_is_said(seen, places, capsys):
 def test_a_class_without_a_ring_is_told(seen, places):
     rows = seen(0, 2, 4)
     with pytest.raises(BadInput, match=r"a ring is found in 3 of 6 train images, .* take --model compact"):
-        shown(rows, plan(rows, model="ring"), Divided, places)
+        load_examples(rows, plan(rows, model="ring"), Divided, places)

@@ -7,10 +7,10 @@ from conftest import put_into_use
 
 from tasks.inference.model_folder import identity
 from tasks.records.rows import Content, Row
-from tasks.settings.settings import Champion, Training
+from tasks.settings.settings import ChampionModel, TrainingSettings
 from tasks.storage.tables import write_table
 from tasks.training import warm_start
-from tasks.training.warm_start import Start, in_use, mixed, start
+from tasks.training.warm_start import WarmStart, choose_start, in_use, with_replay
 
 
 def row(content: str, split: str = "train") -> Row:
@@ -24,7 +24,7 @@ DECISION = """{"classes": {}, "model": "compact", "network_sha256": "aa", "view"
 @pytest.fixture
 def champion(registered, monkeypatch):
     """Puts a model into use that has learnt from these contents, and gives the recipe that continues from it."""
-    monkeypatch.setattr(warm_start, "alike", lambda network, recipe: True)
+    monkeypatch.setattr(warm_start, "has_equal_shapes", lambda network, recipe: True)
 
     def make(*learnt: str, **asked):
         places = registered
@@ -37,8 +37,8 @@ def champion(registered, monkeypatch):
         digest = identity(folder)
         folder = folder.rename(places.artifacts / "models" / digest)
         put_into_use(folder, places)
-        used = Champion(digest=digest, model="compact", image_size=32)
-        return Training(**{"model": "compact", "image_size": 32, "start_from": "champion", **asked}).recipe(
+        used = ChampionModel(digest=digest, model="compact", image_size=32)
+        return TrainingSettings(**{"model": "compact", "image_size": 32, "start_from": "champion", **asked}).recipe(
             champion=used
         )
 
@@ -47,43 +47,43 @@ def champion(registered, monkeypatch):
 
 def test_it_continues_from_the_folder_of_the_model_in_use(champion, places):
     recipe = champion("a", "b")
-    found = start(ROWS, recipe, places)
+    found = choose_start(ROWS, recipe, places)
     folder = places.artifacts.absolute() / "models" / recipe.champion.digest
-    assert found == Start(recipe.champion.digest, folder / "model.keras", frozenset({"a", "b"}))
+    assert found == WarmStart(recipe.champion.digest, folder / "model.keras", frozenset({"a", "b"}))
 
 
 def test_it_is_not_asked_for_unless_it_is(champion, places):
-    assert start(ROWS, champion("a", start_from="scratch"), places) == "it was not asked to continue"
+    assert choose_start(ROWS, champion("a", start_from="scratch"), places) == "it was not asked to continue"
 
 
 def test_where_none_is_in_use_it_says_so(places):
-    assert start(ROWS, Training(start_from="champion").recipe(), places) == "no model is in use"
+    assert choose_start(ROWS, TrainingSettings(start_from="champion").recipe(), places) == "no model is in use"
 
 
 @pytest.mark.parametrize(
     "changed", [{"model": "ring", "image_size": None}, {"image_size": 64}], ids=["network", "size"]
 )
 def test_another_network_or_size_is_no_start(champion, places, changed):
-    assert start(ROWS, champion("a", **changed), places) == "the model in use is compact of 32 pixels"
+    assert choose_start(ROWS, champion("a", **changed), places) == "the model in use is compact of 32 pixels"
 
 
 @pytest.mark.parametrize("judging", ["c", "d", "e"])
 def test_a_model_that_has_learnt_what_now_judges_is_no_start(champion, places, judging):
     expected = "the model in use was trained on 1 images that now validate, test or are held back"
-    assert start(ROWS, champion("a", judging), places) == expected
+    assert choose_start(ROWS, champion("a", judging), places) == expected
 
 
 def test_a_model_that_does_not_tell_what_it_learnt_is_no_start(champion, places):
-    assert "does not tell which images" in start(ROWS, champion(), places)
+    assert "does not tell which images" in choose_start(ROWS, champion(), places)
 
 
 def test_a_folder_that_has_changed_is_no_start(champion, places):
     recipe = champion("a")
     folder = places.artifacts.absolute() / "models" / recipe.champion.digest
     (folder / ".DS_Store").write_bytes(b"left by a desktop")
-    assert isinstance(start(ROWS, recipe, places), Start)
+    assert isinstance(choose_start(ROWS, recipe, places), WarmStart)
     (folder / "model.keras").write_bytes(b"other")
-    assert start(ROWS, recipe, places) == f"{folder} has changed"
+    assert choose_start(ROWS, recipe, places) == f"{folder} has changed"
 
 
 def test_a_network_that_has_changed_since_is_no_start(places, tmp_path):
@@ -91,9 +91,9 @@ def test_a_network_that_has_changed_since_is_no_start(places, tmp_path):
 
     networks.save(networks.build("compact", 32), tmp_path / "compact.keras")
     networks.save(networks.build("tutorial", 32), tmp_path / "other.keras")
-    recipe = Training(model="compact", image_size=32).recipe()
-    assert warm_start.alike(tmp_path / "compact.keras", recipe)
-    assert not warm_start.alike(tmp_path / "other.keras", recipe)
+    recipe = TrainingSettings(model="compact", image_size=32).recipe()
+    assert warm_start.has_equal_shapes(tmp_path / "compact.keras", recipe)
+    assert not warm_start.has_equal_shapes(tmp_path / "other.keras", recipe)
 
 
 def test_the_model_in_use_is_found_by_the_registry(champion, places):
@@ -121,7 +121,7 @@ def test_all_new_images_are_seen_with_as_many_old_ones(monkeypatch):
     old, new = ([row(f"{kind} {number}") for number in range(30)] for kind in ("old", "new"))
     learnt = frozenset(one.sha256 for one in old)
     for fresh, count in ((new, 30), (new[:12], 12), (new[:2], 5), ([], 5)):
-        chosen = mixed([*old, *fresh], learnt, seed=0)
+        chosen = with_replay([*old, *fresh], learnt, seed=0)
         assert [one for one in chosen if one.sha256 not in learnt] == fresh
         assert len(chosen) == len(set(chosen)) == len(fresh) + count
 
@@ -131,7 +131,7 @@ def test_old_images_are_of_each_origin_in_turn(monkeypatch):
     old = [row(f"old {number}") for number in range(30)]
     few = [row(f"few {number}")._replace(origin="line 2") for number in range(3)]
     learnt = frozenset(one.sha256 for one in [*old, *few])
-    chosen = mixed([*old, *few], learnt, seed=0)
+    chosen = with_replay([*old, *few], learnt, seed=0)
     assert len(chosen) == 9
     assert set(few) < set(chosen), "the few of a second camera are not lost among many"
 
@@ -140,6 +140,6 @@ def test_the_seed_draws_the_old_images_and_their_order_does_not(monkeypatch):
     monkeypatch.setattr(warm_start, "FEWEST_OLD", 5)
     old = [row(f"old {number}") for number in range(30)]
     learnt = frozenset(one.sha256 for one in old)
-    first = mixed(old, learnt, seed=0)
-    assert set(mixed(old[::-1], learnt, seed=0)) == set(first)
-    assert set(mixed(old, learnt, seed=1)) != set(first)
+    first = with_replay(old, learnt, seed=0)
+    assert set(with_replay(old[::-1], learnt, seed=0)) == set(first)
+    assert set(with_replay(old, learnt, seed=1)) != set(first)

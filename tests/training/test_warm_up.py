@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.records.rows import Row
-from tasks.settings.settings import Places, Training
+from tasks.settings.settings import Places, TrainingSettings
 from tasks.training import warm_up
 
 ROWS = [f"row {number}" for number in range(100)]
@@ -19,7 +19,7 @@ def rehearsed(monkeypatch):
     from tasks.training import trainer
 
     found = []
-    monkeypatch.setattr(devices, "accelerators", lambda: ["CPU:0"])
+    monkeypatch.setattr(devices, "gpu_devices", lambda: ["CPU:0"])
     monkeypatch.setattr(devices, "device_class", lambda: "bfloat16_gpu")
     monkeypatch.setattr(trainer, "rehearse", found.append)
     monkeypatch.setattr(warm_up, "read_table", lambda path, kind: ROWS)
@@ -32,7 +32,7 @@ def test_a_gpu_runs_a_first_step_of_the_network_that_suits_a_few_of_the_images(s
 
     looked_at: list[Row] = []
     monkeypatch.setattr(strips, "strips", lambda rows, places: (looked_at.extend(rows), [strip] * len(rows))[1])
-    warm_up.warm_up(MANIFEST, Training(), Places())
+    warm_up.warm_up(MANIFEST, TrainingSettings(), Places())
     (recipe,) = rehearsed
     assert (recipe.model, recipe.precision) == (model, "mixed_bfloat16")
     assert 20 <= len(looked_at) <= 40
@@ -43,15 +43,15 @@ def test_no_image_is_looked_at_where_the_network_is_named(rehearsed, monkeypatch
     from tasks.images import strips
 
     monkeypatch.setattr(strips, "strips", None)
-    warm_up.warm_up(MANIFEST, Training(model="compact", batch_size=64), Places())
+    warm_up.warm_up(MANIFEST, TrainingSettings(model="compact", batch_size=64), Places())
     assert [(recipe.model, recipe.batch_size) for recipe in rehearsed] == [("compact", 64)]
 
 
 def test_processors_run_no_step_beforehand(rehearsed, monkeypatch):
     from tasks.networks import devices
 
-    monkeypatch.setattr(devices, "accelerators", list)
-    warm_up.warm_up(MANIFEST, Training(), Places())
+    monkeypatch.setattr(devices, "gpu_devices", list)
+    warm_up.warm_up(MANIFEST, TrainingSettings(), Places())
     assert rehearsed == []
 
 
@@ -62,5 +62,5 @@ def test_a_failure_is_left_to_the_training(rehearsed, monkeypatch):
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(devices, "share_memory", refuse)
-    warm_up.warm_up(MANIFEST, Training(), Places())
+    warm_up.warm_up(MANIFEST, TrainingSettings(), Places())
     assert rehearsed == []

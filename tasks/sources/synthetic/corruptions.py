@@ -25,7 +25,7 @@ def decode(jpeg: bytes) -> np.ndarray:
     return np.asarray(Image.open(BytesIO(jpeg)))
 
 
-def turned(quarters: int, *, mirrored: bool) -> Change:
+def turn(quarters: int, *, mirrored: bool) -> Change:
     """Mirrors left and right, if at all, then turns anticlockwise."""
 
     def change(jpeg: bytes) -> bytes:
@@ -35,7 +35,7 @@ def turned(quarters: int, *, mirrored: bool) -> Change:
     return change
 
 
-def relit(gain: float) -> Change:
+def relight(gain: float) -> Change:
     """Multiplies every grey level."""
     return lambda jpeg: encode(np.clip(decode(jpeg) * gain, 0, 255).astype(np.uint8), QUALITY)
 
@@ -57,17 +57,17 @@ def requality(quality: int) -> Change:
 
 
 TRANSFORMS: dict[str, Change] = {
-    "turn 90": turned(1, mirrored=False),
-    "turn 180": turned(2, mirrored=False),
-    "turn 270": turned(3, mirrored=False),
-    "mirror": turned(0, mirrored=True),
-    "mirror, turn 90": turned(1, mirrored=True),
-    "mirror, turn 180": turned(2, mirrored=True),
-    "mirror, turn 270": turned(3, mirrored=True),
-    "brightness 0.7": relit(0.7),
-    "brightness 0.85": relit(0.85),
-    "brightness 1.15": relit(1.15),
-    "brightness 1.3": relit(1.3),
+    "turn 90": turn(1, mirrored=False),
+    "turn 180": turn(2, mirrored=False),
+    "turn 270": turn(3, mirrored=False),
+    "mirror": turn(0, mirrored=True),
+    "mirror, turn 90": turn(1, mirrored=True),
+    "mirror, turn 180": turn(2, mirrored=True),
+    "mirror, turn 270": turn(3, mirrored=True),
+    "brightness 0.7": relight(0.7),
+    "brightness 0.85": relight(0.85),
+    "brightness 1.15": relight(1.15),
+    "brightness 1.3": relight(1.3),
     "shift 3 -2": shifted(right=3, down=-2),
     "shift -1 2": shifted(right=-1, down=2),
     "quality 60": requality(60),
@@ -75,12 +75,12 @@ TRANSFORMS: dict[str, Change] = {
 """What makes a copy differ from its original."""
 
 
-def truncated(jpeg: bytes) -> bytes:
+def truncate(jpeg: bytes) -> bytes:
     """The first half, as an upload that broke off leaves it."""
     return jpeg[: len(jpeg) // 2]
 
 
-def zeroed(jpeg: bytes) -> bytes:
+def zero(jpeg: bytes) -> bytes:
     """A quarter of it zeroes, as a lost disk block leaves it."""
     start, stop = len(jpeg) // 2, len(jpeg) * 3 // 4
     return jpeg[:start] + bytes(stop - start) + jpeg[stop:]
@@ -114,12 +114,12 @@ def random_bytes(jpeg: bytes) -> bytes:
 
 DAMAGES: dict[str, Change] = {
     "empty": lambda jpeg: b"",
-    "truncated": truncated,
+    "truncated": truncate,
     "html page": lambda jpeg: b"<!DOCTYPE html>\n<html><body><h1>403 Forbidden</h1></body></html>\n",
     "png": deep_png,
     "random bytes": random_bytes,
     "header only": headed,
-    "zeroed block": zeroed,
+    "zeroed block": zero,
     "cmyk": four_inks,
 }
 """What makes a file unfit, though its name says JPEG."""

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tasks.settings.settings import Sample
+from tasks.settings.settings import SampleSettings
 from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.synthetic.corruptions import DAMAGES, TRANSFORMS
 from tasks.sources.synthetic.defects import KINDS, Defect, Difficulty, Kind
@@ -57,7 +57,7 @@ class Shot(NamedTuple):
     damage: str = ""
 
 
-def plan(sample: Sample) -> list[Row]:
+def plan(sample: SampleSettings) -> list[Row]:
     """The ordinary photographs, then the faults. Planting a fault changes no other file; only shared parts deal train out anew."""
     rng = np.random.default_rng([sample.seed, 0])
     tested, trained = divide(sample)
@@ -83,7 +83,7 @@ def plan(sample: Sample) -> list[Row]:
     return rows + copies(rows, sample, numbers, rng)
 
 
-def divide(sample: Sample) -> tuple[list[Part], list[Part]]:
+def divide(sample: SampleSettings) -> tuple[list[Part], list[Part]]:
     """The castings for test and for train, in proportion to their photographs, defective and good ones in turn."""
     parts = [Part(number, None if number % 2 else defect_of(number // 2)) for number in range(sample.parts)]
     num_tested = round(sample.parts * sample.test_images / (sample.test_images + sample.train_images))
@@ -121,7 +121,7 @@ def next_path(split: Split, label: str, numbers: Mapping[str, Iterator[int]]) ->
 
 
 def copies(
-    rows: list[Row], sample: Sample, numbers: Mapping[str, Iterator[int]], rng: np.random.Generator
+    rows: list[Row], sample: SampleSettings, numbers: Mapping[str, Iterator[int]], rng: np.random.Generator
 ) -> list[Row]:
     """Train files that repeat test files: the exact ones, then the transformed ones, of other originals while they last."""
     tests = [row for row in rows if "/test/" in row.path]

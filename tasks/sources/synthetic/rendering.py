@@ -102,15 +102,15 @@ def table(camera: Camera, cover: np.ndarray, light: float, rng: np.random.Genera
     """Grey levels of the background, float32 (300, 300): falling light, and the shadow of a casting with this cover."""
     down, right = -math.sin(2 * math.pi * light), -math.cos(2 * math.pi * light)  # where shadows fall
     half = Image.fromarray((255 * cover).astype(np.uint8)).reduce(2)  # all of this is smooth, so half the size will do
-    near = moved(half.filter(ImageFilter.GaussianBlur(1.5)), 2 * right, 2 * down)
-    far = moved(half.filter(ImageFilter.GaussianBlur(6)), 4 * right, 4 * down)
+    near = move(half.filter(ImageFilter.GaussianBlur(1.5)), 2 * right, 2 * down)
+    far = move(half.filter(ImageFilter.GaussianBlur(6)), 4 * right, 4 * down)
     slope = np.linspace(-0.1, 0.1, SIDE // 2, dtype=np.float32)
     falling = 1 + rng.normal(0, 0.02) - slope * right - slope[:, None] * down
     scene = camera.table * falling * (1 - 0.6 * near) * (1 - 0.5 * far)
     return np.asarray(Image.fromarray(scene).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
 
-def moved(image: Image.Image, right: float, down: float) -> np.ndarray:
+def move(image: Image.Image, right: float, down: float) -> np.ndarray:
     """A grey picture moved by pixels, 0 to 1; nothing comes in over the edge."""
     shift = (1, 0, -right, 0, 1, -down)
     return np.asarray(

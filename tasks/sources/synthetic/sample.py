@@ -13,7 +13,7 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 import numpy as np
 from PIL import Image
 
-from tasks.settings.settings import Sample
+from tasks.settings.settings import SampleSettings
 from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.synthetic.corruptions import DAMAGES, TRANSFORMS, encode
 from tasks.sources.synthetic.defects import Defect, spoil
@@ -32,7 +32,7 @@ class File(NamedTuple):
     mask: bytes | None
 
 
-def write_sample(sample: Sample, archive: Path, truth: Path) -> None:
+def write_sample(sample: SampleSettings, archive: Path, truth: Path) -> None:
     """Writes the zip `archive`, and `truth/truth.csv` beside `truth/masks/STEM.png`.
 
     The same settings and library versions give the same bytes. A mask is grey, 300 x 300, 255 on the defect; each
