@@ -1,4 +1,4 @@
-"""Appearance: plain statistics of whole pictures, which show that a picture is unlike others, and in what way."""
+"""Appearance: plain statistics of whole pictures, which show whether and how a picture differs from others."""
 
 from typing import NamedTuple
 

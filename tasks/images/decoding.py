@@ -115,7 +115,7 @@ def read(path: str | os.PathLike[str]) -> bytes | Decoded:
 
 
 def jpeg_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
-    """Return the gray levels of a JPEG, or its refusal. Raises BadInput for a costly one, and for damage what the decoder raises."""
+    """Return the gray levels of a JPEG, or its refusal. Raises BadInput for a costly one. Damage raises an error of the decoder."""
     height, width, colors, _ = simplejpeg.decode_jpeg_header(content)
     if problem := header_refusal(width, height, colors, max_megapixels):
         return problem

@@ -56,7 +56,7 @@ def fit_conic(points: np.ndarray) -> Ellipse | None:
     """Fit a conic to points (2, n) by least squares and return it if it is an ellipse, else None.
 
     The points should lie roughly about 0 and be of size 1. There `ax2 + bxy + cy2 + dx + ey = 1` is well conditioned
-    and hardly biased, so that it can replace the constrained fit of Halir and Flusser (1998).
+    and hardly biased. So it can replace the constrained fit of Halir and Flusser (1998).
     """
     x, y = points
     terms = np.stack([x * x, x * y, y * y, x, y])

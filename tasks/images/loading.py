@@ -199,5 +199,5 @@ def see_content(content: bytes, suffix: str, view: ViewName, size: int) -> Reada
 
 
 def describe_error(error: OSError) -> str:
-    """Return what the system says about an error, without the path."""
+    """Return the system's message of an error, without the path, or the text of the error where there is no such message."""
     return error.strerror or str(error)

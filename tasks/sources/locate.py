@@ -1,6 +1,6 @@
 """Locate: find the source that the settings name, and identify it by its content, before any step runs.
 
-Nothing of this is cached: a zip under another name is the same zip, and Kaggle is asked each time for the newest version of
+Nothing of this is cached. A zip under another name is the same zip, and Kaggle is asked each time for the newest version of
 an unpinned data set.
 """
 

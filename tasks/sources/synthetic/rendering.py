@@ -69,7 +69,7 @@ def warp(layers: np.ndarray, view: np.ndarray) -> np.ndarray:
 
 
 def shade(surface: Surface, camera: Camera, light: float) -> tuple[Field, Field]:
-    """Return the gray levels of the casting, lit from `light` (in turns of the drawing), and how much it hides of the table, 0 to 1."""
+    """Return the gray levels of the casting, lit from `light` (in turns of the drawing), and how much of the table it hides, 0 to 1."""
     cos, sin = math.cos(2 * math.pi * light), math.sin(2 * math.pi * light)
     right, down = surface.slopes
     radius = grid().radius
