@@ -112,9 +112,9 @@ def promote(
 ) -> str:
     """Put a version into use, take back the one in use or refuse one, as the command line does. Give exactly one of the three."""
     with without_secrets():
-        done = change(version, rollback, refuse, reason, places)
-    say(done)
-    return done
+        sentence = change(version, rollback, refuse, reason, places)
+    say(sentence)
+    return sentence
 
 
 @flow(flow_run_name="approve version {version}", log_prints=True, persist_result=True)
@@ -128,14 +128,14 @@ def ask_and_apply(version: int, places: Places) -> str:
     """Ask a person about a challenger, do what the answer says, and return one sentence that says what was done."""
     waiting = registry.version(version, places)
     if waiting.withdrawn or registry.CHALLENGER not in waiting.aliases:
-        say(nothing := f"version {version} does not wait for an answer")
-        return nothing
+        say(sentence := f"version {version} does not wait for an answer")
+        return sentence
     answer = suspend_flow_run(
         wait_for_input=Answer.with_initial_data(description=question(waiting, places), promote=False), timeout=WEEK
     )
     with registry.promotion_lock(places):
-        say(done := apply_answer(waiting, answer, places))
-    return done
+        say(sentence := apply_answer(waiting, answer, places))
+    return sentence
 
 
 def apply_answer(waiting: registry.Version, answer: Answer, places: Places) -> str:

@@ -62,10 +62,10 @@ def run_name() -> str:
     return name_of_run(config.training.model, config, datetime.now(UTC))
 
 
-def name_of_run(what: str, config: Config, started: datetime) -> str:
-    """Return the name of a run, as `ring, 30 new on castings.zip, 23 Nov 12:00`."""
+def name_of_run(beginning: str, config: Config, started: datetime) -> str:
+    """Return the name of a run, as `ring, 30 new on castings.zip, 23 Nov 12:00`: `beginning` is the part before the source."""
     source = config.fetch.source if ":" in config.fetch.source else Path(config.fetch.source).name
-    return for_terminal(f"{what} on {source}, {started:%d %b %H:%M}")
+    return for_terminal(f"{beginning} on {source}, {started:%d %b %H:%M}")
 
 
 @flow(flow_run_name=run_name, log_prints=True)
@@ -79,7 +79,7 @@ def retrain(config: Config = Config()) -> Release:
 
 def run_pipeline(config: Config) -> Release:
     """Run all steps, with settings that name the registered model."""
-    started, began = datetime.now(UTC), time.perf_counter()
+    started, start_time = datetime.now(UTC), time.perf_counter()
     run_id, code_state = new_run_id(started, config), code()
     delete_stale_scratch(config.places)
     step = Steps(config.places)
@@ -104,37 +104,37 @@ def run_pipeline(config: Config) -> Release:
     evaluation = step(evaluate, splits, model, config.evaluation)
     figures = step(plot, audited, splits, model, evaluation)
     exports = step(export, manifest, audited, splits, model, evaluation, config.evaluation)
-    decided = adopt_unfinished(
+    decision = adopt_unfinished(
         step(release, splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id),
         run_id,
         config.places,
     )
 
-    wall = time.perf_counter() - began
+    wall = time.perf_counter() - start_time
     show(RunResult(
         **vars(before), run_id=run_id, started=started, wall_seconds=wall, times=step.times,
-        model=model, evaluation=evaluation, figures=figures, exports=exports, release=decided, chosen_because=because,
+        model=model, evaluation=evaluation, figures=figures, exports=exports, release=decision, chosen_because=because,
     ))  # fmt: skip
-    return decided
+    return decision
 
 
-def adopt_unfinished(decided: Release, run_id: str, places: Places) -> Release:
+def adopt_unfinished(decision: Release, run_id: str, places: Places) -> Release:
     """Adopt a decision that an earlier, interrupted run made but did not announce."""
-    if decided.decided_in == run_id or not runs.is_running(decided.tracked, places):
-        return decided
-    if decided.version and decided.verdict != "kept":
-        registry.adopt(decided.version, run_id, places)
-    return decided.model_copy(update={"decided_in": run_id})
+    if decision.decided_in == run_id or not runs.is_running(decision.tracked, places):
+        return decision
+    if decision.version and decision.verdict != "kept":
+        registry.adopt(decision.version, run_id, places)
+    return decision.model_copy(update={"decided_in": run_id})
 
 
-def tell_verdict(decided: Release, places: Places) -> None:
+def tell_verdict(decision: Release, places: Places) -> None:
     """Send the event that says what became of the model: `recast.model.promoted`, `.kept` or `.waiting`."""
     name = places.registered_name
     emit_event(
-        f"recast.model.{decided.verdict}",
+        f"recast.model.{decision.verdict}",
         resource={"prefect.resource.id": f"recast.model.{name}", "prefect.resource.name": name},
-        payload={"reason": for_terminal(decided.reason), "version": decided.version, "run": decided.decided_in},
-        id=uuid5(NAMESPACE_URL, f"{name} {decided.tracked} {decided.verdict}"),
+        payload={"reason": for_terminal(decision.reason), "version": decision.version, "run": decision.decided_in},
+        id=uuid5(NAMESPACE_URL, f"{name} {decision.tracked} {decision.verdict}"),
     )
 
 

@@ -186,11 +186,13 @@ def concerns(run: FlowRun, places: Places) -> bool:
 
     A run that a schedule planned, perhaps for days ahead, does not count: nobody asked for it.
     """
-    named = (run.parameters.get("config") or {}).get("places") or {}
-    mine = {"data": str(places.data.absolute()), "artifacts": str(places.artifacts.absolute())}
+    run_places = (run.parameters.get("config") or {}).get("places") or {}
+    own_places = {"data": str(places.data.absolute()), "artifacts": str(places.artifacts.absolute())}
     # a relative path tells nothing: it depends on where the run starts
-    others = [name for name in mine if Path(path := named.get(name, "")).is_absolute() and path != mine[name]]
-    return not run.auto_scheduled and not others
+    other_places = [
+        name for name in own_places if Path(path := run_places.get(name, "")).is_absolute() and path != own_places[name]
+    ]
+    return not run.auto_scheduled and not other_places
 
 
 def in_use(places: Places) -> Predictor | None:

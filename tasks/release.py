@@ -40,17 +40,17 @@ def release(
     while True:
         with registry.promotion_lock(places):  # of two runs at once, the later sees the earlier one's champion
             try:
-                decided = earlier_decision(candidate) or decide(candidate)
+                decision = earlier_decision(candidate) or decide(candidate)
                 break
             except registry.ChampionChanged:  # by a run on another machine, which no lock keeps out
                 say("release: another model came into use meanwhile; it is decided again beside that one")
-    state = registry.version_name(decided.version, places) if decided.version else "no model is in use"
-    say(f"release: {decided.verdict}, {state}: {decided.reason}")
-    return decided
+    state = registry.version_name(decision.version, places) if decision.version else "no model is in use"
+    say(f"release: {decision.verdict}, {state}: {decision.reason}")
+    return decision
 
 
 class Candidate(NamedTuple):
-    """What is to be decided about, and by what."""
+    """A model to decide about, and all that the decision depends on."""
 
     splits: Splits
     model: Model
@@ -92,8 +92,8 @@ def earlier_decision(candidate: Candidate) -> Release | None:
     withdrawn = [version for version in registry.versions(places) if version.model == digest and version.withdrawn]
     if withdrawn:
         return keep_out(withdrawn[-1], withdrawn[-1].withdrawn or "", champion, places)
-    decided = runs.decision(candidate.question(champion), places)
-    return reuse_decision(decided, champion, places) if decided else None
+    decision = runs.decision(candidate.question(champion), places)
+    return reuse_decision(decision, champion, places) if decision else None
 
 
 def decision_of_champion(rules: Sequence[Rule], champion: registry.Version, places: Places) -> Release:
@@ -120,19 +120,19 @@ def decision_of_champion(rules: Sequence[Rule], champion: registry.Version, plac
     )
 
 
-def reuse_decision(decided: Release, champion: registry.Version | None, places: Places) -> Release:
+def reuse_decision(decision: Release, champion: registry.Version | None, places: Places) -> Release:
     """Reuse an earlier decision unless a person has changed that version since.
 
     The decision is about a version that is not in use.
     """
-    if decided.verdict == "kept" or decided.version is None:
-        return decided.model_copy(update={"cached": True})
-    version = registry.version(decided.version, places)
-    if decided.verdict == "promoted":
+    if decision.verdict == "kept" or decision.version is None:
+        return decision.model_copy(update={"cached": True})
+    version = registry.version(decision.version, places)
+    if decision.verdict == "promoted":
         return keep_out(version, "a person replaced by another one", champion, places)
     if registry.CHALLENGER not in version.aliases:
         return keep_out(version, "waited for an answer until another one took its place", champion, places)
-    return decided.model_copy(update={"cached": True})
+    return decision.model_copy(update={"cached": True})
 
 
 def keep_out(version: registry.Version, why: str, champion: registry.Version | None, places: Places) -> Release:
@@ -170,13 +170,13 @@ def ask_champion(
     source = {row.sha256 for row in rows if row.origin == BASE}
     if learned and not source & learned:
         return promotion_rules.Champion(champion.number, unknown_source=len(source))
-    compared = [(row, prediction) for row, prediction in zip(test, judged, strict=True) if row.sha256 not in learned]
-    answers = judge_by(champion.model, [row for row, _ in compared], places)
+    unlearned = [(row, prediction) for row, prediction in zip(test, judged, strict=True) if row.sha256 not in learned]
+    answers = judge_by(champion.model, [row for row, _ in unlearned], places)
     learned_origins = {row.origin for row in rows if row.sha256 in learned}
     return promotion_rules.Champion(
         champion.number,
-        pairs=[Pair(prediction, answer) for (_, prediction), answer in zip(compared, answers, strict=True)],
-        left_out=len(test) - len(compared),
+        pairs=[Pair(prediction, answer) for (_, prediction), answer in zip(unlearned, answers, strict=True)],
+        left_out=len(test) - len(unlearned),
         unseen=sorted({row.origin for row in rows if row.split == "train"} - learned_origins) if learned else [],
     )
 
@@ -193,7 +193,7 @@ def decide(candidate: Candidate) -> Release:
     waits = unknown or acceptance.require_approval
     verdict: Verdict = "kept" if not ruling.promote else "waiting" if waits else "promoted"
     number = register_candidate(candidate, tracked, ruling.reason, before).number if ruling.promote else before
-    decided = Release(
+    decision = Release(
         verdict=verdict,
         reason=ruling.reason + (f"; {explain_choices(number, places)}" if unknown and ruling.promote else ""),
         version=number,
@@ -202,10 +202,10 @@ def decide(candidate: Candidate) -> Release:
         rules=tuple(ruling.rules),
         tracked=tracked,
     )
-    runs.save_decision(tracked, decided, places)
-    carry_out(decided, places)
-    runs.mark_applied(tracked, decided, places)
-    return decided
+    runs.save_decision(tracked, decision, places)
+    carry_out(decision, places)
+    runs.mark_applied(tracked, decision, places)
+    return decision
 
 
 def explain_choices(number: int | None, places: Places) -> str:
@@ -221,19 +221,19 @@ def promote_command(number: int | None, places: Places) -> str:
     return f"flows/promote.py --version {number}{registry.model_option(places)}"
 
 
-def carry_out(decided: Release, places: Places) -> None:
+def carry_out(decision: Release, places: Places) -> None:
     """Promote the version, or let it wait.
 
     Raises ChampionChanged, and leaves nothing of the version, when another one came into use meanwhile.
     """
-    if decided.verdict == "waiting" and decided.version:
-        registry.challenge(decided.version, places)
-    elif decided.verdict == "promoted" and decided.version:
+    if decision.verdict == "waiting" and decision.version:
+        registry.challenge(decision.version, places)
+    elif decision.verdict == "promoted" and decision.version:
         try:
-            registry.promote(decided.version, decided.champion_before, places)
+            registry.promote(decision.version, decision.champion_before, places)
         except registry.ChampionChanged:
-            registry.discard(decided.version, places)
-            runs.abandon(decided.tracked, places)
+            registry.discard(decision.version, places)
+            runs.abandon(decision.tracked, places)
             raise
 
 

@@ -78,7 +78,7 @@ def fit(learning: LoadedImages, watching: LoadedImages, plan: TrainingPlan, room
     return fitted
 
 
-def record_of(fitted: "Fitted", learning: LoadedImages, plan: TrainingPlan, spent: Elapsed, places: Places) -> Model:
+def record_of(fitted: "Fitted", learning: LoadedImages, plan: TrainingPlan, elapsed: Elapsed, places: Places) -> Model:
     """Store the network's file, and return the record of a training that has ended."""
     from tasks.networks import devices, networks
 
@@ -99,9 +99,9 @@ def record_of(fitted: "Fitted", learning: LoadedImages, plan: TrainingPlan, spen
         left_out=len(plan.learning) - len(learning.rows),
         learnt=store_table("learnt", map(Content, sorted(learned)), Content, places),
         started_from=plan.start.digest if plan.start else None,
-        wall_seconds=round(spent.wall, 2),
-        cpu_seconds=round(spent.cpu, 2),
-        images_per_second=round(len(learning.rows) * epochs / spent.wall, 1),
+        wall_seconds=round(elapsed.wall, 2),
+        cpu_seconds=round(elapsed.cpu, 2),
+        images_per_second=round(len(learning.rows) * epochs / elapsed.wall, 1),
         device=devices.device(),
         trained_with=f"batches of {recipe.batch_size}, learning rate {recipe.learning_rate:.2g}, {recipe.precision}",
         resumed_from_epoch=fitted.resumed_from_epoch,
@@ -130,7 +130,7 @@ def epoch_reporter(epochs: int, advance: Callable[[str], None]) -> Callable[[Seq
 
 
 class Live(NamedTuple):
-    """What the Prefect UI shows of a training while it runs: a ring on the run's graph, and a table with a row an epoch."""
+    """The display of a training in the Prefect UI while it runs: a ring on the run's graph, and a table with a row an epoch."""
 
     ring: UUID
     table: UUID

@@ -75,7 +75,7 @@ def say_left_out(faults: Sequence[str]) -> None:
 
 
 def arrival(folder: Folder, names: list[str], settled: set[str], places: Places) -> Arrival:
-    """Return the arrival of those files that are whole; say how many are not."""
+    """Return the arrival of those files that are settled; say how many are not."""
     settled_names = tuple(name for name in names if f"{folder.path}/{name}" in settled)
     if unsettled := len(names) - len(settled_names):
         say(f"arrivals: {unsettled:,} files of {folder.origin} are still being written, left for the next run")

@@ -28,7 +28,7 @@ DOUBLINGS = 7  # of the grace, to 21 hours: a run that fails by its own fault is
 
 
 class UsedData(NamedTuple):
-    """What the last successful run was made of; nothing before the first."""
+    """The data that the last successful run was made of; empty before the first."""
 
     source: str | None = None
     """Its identity."""
@@ -50,7 +50,7 @@ class NewImage(NamedTuple):
 
 
 class News(NamedTuple):
-    """All that is new."""
+    """All that is new: another source, or images that no run has used."""
 
     source: Source
     another_source: bool
@@ -224,9 +224,9 @@ def read_announcements(places: Places) -> list[Announcement]:
     return [announcement for announcement in rows if announcement.is_sound]
 
 
-def announcements_of(found: News, places: Places) -> list[Announcement]:
+def announcements_of(arrived: News, places: Places) -> list[Announcement]:
     """Return the announcements of these very news, the newest last."""
-    return [earlier for earlier in read_announcements(places) if earlier.digest == found.digest]
+    return [earlier for earlier in read_announcements(places) if earlier.digest == arrived.digest]
 
 
 def retry_after(earlier: Sequence[Announcement]) -> datetime:
@@ -248,8 +248,8 @@ def rests_until(earlier: Sequence[Announcement], now: datetime) -> datetime | No
     return retry_after(earlier)
 
 
-def remember(found: News, why: str, places: Places) -> None:
+def remember(arrived: News, why: str, places: Places) -> None:
     """Note that these news were told."""
-    latest = Announcement(found.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
+    latest = Announcement(arrived.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
     rows = [announcement._asdict() for announcement in (*read_announcements(places), latest)]
     write_rows(places.data.absolute() / ANNOUNCED, rows, Announcement._fields)

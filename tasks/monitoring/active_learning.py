@@ -54,16 +54,16 @@ def order(judged: Sequence[JudgedImage], decision: Decision) -> list[int]:
 
 def farthest(visible: Sequence[int], judged: Sequence[JudgedImage], decision: Decision) -> list[int]:
     """Return the images beyond the limit of what is known or chosen, each the farthest of all that are left."""
-    known, chosen = decision.features, list[int]()
-    if known is None or not visible:
+    gaussian, chosen = decision.features, list[int]()
+    if gaussian is None or not visible:
         return chosen
     features = np.stack([evidence.features for number in visible if (evidence := judged[number].evidence)])
-    gaps = distances(known, features)
-    while len(chosen) < SPREAD and gaps.max() > known.limit:
+    gaps = distances(gaussian, features)
+    while len(chosen) < SPREAD and gaps.max() > gaussian.limit:
         farthest_place = int(gaps.argmax())
         chosen.append(visible[farthest_place])
         gaps = np.minimum(
-            gaps, distances(known.model_copy(update={"usual": tuple(features[farthest_place])}), features)
+            gaps, distances(gaussian.model_copy(update={"usual": tuple(features[farthest_place])}), features)
         )
     return chosen
 

@@ -69,12 +69,12 @@ def score_folder(
     make_writable(results)
     with exclusive_lock(results / ".judging.lock"):
         rows = read(table)
-        known = {(row["path"], row["sha256"]) for row in rows}
+        judged_before = {(row["path"], row["sha256"]) for row in rows}
         contents = dict(zip(settled_names, file_digests(paths, places, MAX_BYTES), strict=True))
         new = [
             (name, sha256)
             for name, sha256 in contents.items()
-            if sha256 is not None and (for_utf8(name), sha256) not in known
+            if sha256 is not None and (for_utf8(name), sha256) not in judged_before
         ]
         for start in range(0, len(new), BLOCK):
             block = answers(folder, new[start : start + BLOCK], rows, model)

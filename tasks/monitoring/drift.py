@@ -103,19 +103,19 @@ def drift(origin: str, labels: Sequence[str], judged: Sequence[JudgedImage], mod
     )
 
 
-def shift(known: FeatureGaussian | None, appearances: np.ndarray, statistic: int) -> Shift | None:
+def shift(gaussian: FeatureGaussian | None, appearances: np.ndarray, statistic: int) -> Shift | None:
     """Return how far a statistic of the images moved; None where nothing is known, or where there is no image."""
-    if known is None or not len(appearances):
+    if gaussian is None or not len(appearances):
         return None
     median = round(float(np.median(appearances[:, statistic])), 1)
-    return Shift(usual=round(known.usual[statistic], 1), spread=round(known.spread[statistic], 1), found=median)
+    return Shift(usual=round(gaussian.usual[statistic], 1), spread=round(gaussian.spread[statistic], 1), found=median)
 
 
-def median_distance(known: FeatureGaussian | None, features: Sequence[np.ndarray]) -> float | None:
+def median_distance(gaussian: FeatureGaussian | None, features: Sequence[np.ndarray]) -> float | None:
     """Return the median distance of the features, as a share of the most that counts as known.
 
     Return None where nothing is known, or where there is no image.
     """
-    if known is None or not features:
+    if gaussian is None or not features:
         return None
-    return round(float(np.median(distances(known, np.stack(features)))) / known.limit, 2)
+    return round(float(np.median(distances(gaussian, np.stack(features)))) / gaussian.limit, 2)
