@@ -101,7 +101,7 @@ def test_a_training_that_was_killed_goes_on_and_leaves_nothing_behind(prepared, 
             raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(verb, "telling", lambda epochs, advance: kill)
+        patched.setattr(verb, "epoch_reporter", lambda epochs, advance: kill)
         train.fn(splits, recipe(), places)
     assert len(list(places.data.glob("training/*/*.npz"))) == 2
     train.fn(splits, recipe(seed=9), places)
