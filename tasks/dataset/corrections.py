@@ -19,7 +19,7 @@ EXCLUDE = "exclude"
 
 
 class Correction(NamedTuple):
-    """What the user says of one content, wherever it occurs."""
+    """The user's correction of one content, wherever it occurs."""
 
     sha256: str
     correction: str

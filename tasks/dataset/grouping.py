@@ -55,12 +55,12 @@ def correlate_marks(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 class GroupHints(NamedTuple):
-    """What tells a content's group: the strip of its ring, if one was found, and its surest copy before it, if there is one."""
+    """The hints to a content's group: the strip of its ring, if one was found, and its surest copy before it, if there is one."""
 
     strip: np.ndarray | None
     residual: float
     twin: int | None
-    """Place of the copy."""
+    """Place of the copy; None where there is none."""
     likeness: float
     """To the copy."""
 

@@ -35,7 +35,7 @@ class CorrectedEntries(NamedTuple):
 
 
 class DistinctRows(NamedTuple):
-    """The images after a look at those of equal content."""
+    """The images without repeats of earlier origins and without conflicts, and what was left out."""
 
     rows: list[Row]
     conflicts: list[Refusal]

@@ -22,7 +22,7 @@ class Pair(NamedTuple):
 
 
 class PairedComparison(NamedTuple):
-    """How two models compare by what their decisions cost on the same images."""
+    """A comparison of two models by what their decisions cost on the same images."""
 
     images: int
     castings: int | None

@@ -13,7 +13,7 @@ from tasks.settings.settings import Classes, EvaluationSettings
 
 
 class Prediction(NamedTuple):
-    """How one image was judged."""
+    """The decision about one image, and what it is based on."""
 
     path: str
     sha256: str

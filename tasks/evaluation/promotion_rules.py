@@ -29,7 +29,7 @@ class Champion(NamedTuple):
 
 
 class Ruling(NamedTuple):
-    """Whether a candidate is promoted, why, and the rules behind it."""
+    """The verdict on a candidate, the reason for it, and the rules behind it."""
 
     promote: bool
     reason: str
