@@ -1,4 +1,4 @@
-"""Evidence: photographs side by side that let people see what the audit found."""
+"""Audit gallery: pictures of photographs side by side, in which people see what the audit found."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,16 +26,16 @@ from tasks.reporting.contact_sheet import (
 from tasks.settings.settings import Classes, Places
 
 ACROSS, DOWN = 6, 4  # photographs in a row, rows
-COLOURS = {
+COLORS = {
     "equal": "#c0392b",
     "changed": "#e08e45",
     "casting": "#f0c987",
     "new": "#1f7a5c",
-}  # of a leak, the worst first
+}  # of the parts of a leak, the worst first
 
 
 class Leak(NamedTuple):
-    """How the published test images are known from the published train images, each counted once, the worst first."""
+    """Numbers of published test images by how train knows them already, the worst way first. Each image counts once."""
 
     equal: int
     """Lie in train byte by byte."""
@@ -44,9 +44,12 @@ class Leak(NamedTuple):
     casting: int
     """Are another photograph of a casting of train."""
     new: int
+    """Are known from train in none of these ways."""
 
 
 class Picture(NamedTuple):
+    """A picture of a report, with its title and caption."""
+
     name: str
     title: str
     caption: str
@@ -54,32 +57,41 @@ class Picture(NamedTuple):
 
 
 def leak(rows: Sequence[Row], copies: Sequence[Copy]) -> Leak | None:
-    """The leak of the published split, or None where no test or no train was published."""
+    """Count how many published test images are known from the published train images.
+
+    Returns None where no test or no train was published.
+    """
     trained, tested = (
         [row for row in rows if row.origin == BASE and row.published == name] for name in ("train", "test")
     )
     if not trained or not tested:
         return None
     contents, groups = {row.sha256 for row in trained}, {row.group for row in trained}
-    twins = {one for pair in copies for one, other in (pair.contents(), pair.contents()[::-1]) if other in contents}
-    left = [row for row in tested if row.sha256 not in contents]
-    changed = sum(row.sha256 in twins for row in left)
-    casting = sum(row.sha256 not in twins and row.group in groups for row in left)
-    return Leak(len(tested) - len(left), changed, casting, len(left) - changed - casting)
+    copied = {
+        content for pair in copies for content, twin in (pair.contents(), pair.contents()[::-1]) if twin in contents
+    }
+    unequal = [row for row in tested if row.sha256 not in contents]
+    changed = sum(row.sha256 in copied for row in unequal)
+    casting = sum(row.sha256 not in copied and row.group in groups for row in unequal)
+    return Leak(len(tested) - len(unequal), changed, casting, len(unequal) - changed - casting)
 
 
 def pictures(rows: Sequence[Row], copies: Sequence[Copy], classes: Classes, places: Places) -> Iterator[Picture]:
-    """What there is to see, in the order of its weight; `rows` with their groups."""
+    """Yield the pictures for which there is something to see, the most important first. `rows` have their groups."""
     album = Album(rows, places)
-    found = leak(rows, copies)
+    leak_counts = leak(rows, copies)
     across = one_of_each(album, [pair for pair in copies if pair.across() and pair.score < 1])
-    if found and found.new < sum(found):
-        image = stack_pictures(bar(found), twins(album, across[: ACROSS // 2])) if across else bar(found)
-        yield Picture("leak", "The published test, as the published train knows it", leak_caption(found), image)
+    if leak_counts and leak_counts.new < sum(leak_counts):
+        image = (
+            stack_pictures(leak_bar(leak_counts), pair_sheet(album, across[: ACROSS // 2]))
+            if across
+            else leak_bar(leak_counts)
+        )
+        yield Picture("leak", "The published test, as the published train knows it", leak_caption(leak_counts), image)
     if pairs := across or one_of_each(album, [pair for pair in copies if pair.score < 1]):
         where = "of train and test" if across else "of one photograph"
         caption = f"Pairs {where}, the surest first, one of each casting: how the second came of the first, and how sure that is."
-        yield Picture("copies", "Changed copies", caption, twins(album, pairs[: DOWN * ACROSS // 2]))
+        yield Picture("copies", "Changed copies", caption, pair_sheet(album, pairs[: DOWN * ACROSS // 2]))
     yield from castings(album, classes)
 
 
@@ -95,19 +107,20 @@ class Album:
         self.groups = sorted(groups.values(), key=lambda group: (-len(group), group[0].sha256))
 
     def tile(self, row: Row, caption: str) -> Tile:
+        """Return the photograph of a row above this caption."""
         return Tile(loading.load([stored_path(row, self.places)], 2 * SIDE)[0], caption)
 
 
 def one_of_each(album: Album, copies: Iterable[Copy]) -> list[Copy]:
-    """The surest pair of each group."""
+    """Return the surest pair of each group, the surest group first."""
     first: dict[str, Copy] = {}
     for pair in sorted(copies, key=lambda pair: -pair.score):
         first.setdefault(album.by_content[pair.sha256].group, pair)
     return list(first.values())
 
 
-def twins(album: Album, pairs: Sequence[Copy]) -> Image.Image:
-    """Pairs beside each other, several in a row."""
+def pair_sheet(album: Album, pairs: Sequence[Copy]) -> Image.Image:
+    """Draw pairs beside each other, several in a row, with the score and the transform of each."""
     tiles = [
         album.tile(album.by_content[content], caption)
         for pair in pairs
@@ -123,33 +136,37 @@ def twins(album: Album, pairs: Sequence[Copy]) -> Image.Image:
 
 
 def castings(album: Album, classes: Classes) -> Iterator[Picture]:
-    """The largest castings, those on both sides of the published split, and those that are called both good and defective."""
+    """Yield up to three pictures of castings with several images, a row a casting.
+
+    They show the largest castings, those in both train and test as published, and those with both labels.
+    """
     several = [group for group in album.groups if len(group) > 1]
     if several:
-        shelves = [SheetRow(heading(group, classes), spread(album, group, ACROSS)) for group in several[:DOWN]]
+        sheet_rows = [SheetRow(heading(group, classes), sample_tiles(album, group, ACROSS)) for group in several[:DOWN]]
         caption = f"Each row is one casting; {len(several):,} have several images."
-        yield Picture("castings", "The largest castings", caption, sheet(shelves))
+        yield Picture("castings", "The largest castings", caption, sheet(sheet_rows))
     both = {"train", "test"}
     if shared := [group for group in several if both <= {row.published for row in group if row.origin == BASE}]:
         caption = f"Each row is one casting; {len(shared):,} are published to train and to test."
-        shelves = [sides(album, group, "published", "train", classes) for group in shared[:DOWN]]
-        yield Picture("shared", "Castings in train and test", caption, sheet(shelves))
+        sheet_rows = [two_sided_row(album, group, "published", "train", classes) for group in shared[:DOWN]]
+        yield Picture("shared", "Castings in train and test", caption, sheet(sheet_rows))
     if mixed := [group for group in several if len({row.label for row in group}) > 1]:
         caption = (
             f"Each row is one casting; {len(mixed):,} carry both labels. "
             "Look which label is wrong, or whether the defect shows on some photographs only."
         )
-        shelves = [sides(album, group, "label", classes.defect, classes) for group in mixed[:DOWN]]
-        yield Picture("mixed", "Castings with both labels", caption, sheet(shelves))
+        sheet_rows = [two_sided_row(album, group, "label", classes.defect, classes) for group in mixed[:DOWN]]
+        yield Picture("mixed", "Castings with both labels", caption, sheet(sheet_rows))
 
 
 def heading(group: Sequence[Row], classes: Classes) -> str:
+    """Return the line above a group: its images, how many are defective, and the path of the first."""
     defective = sum(row.label == classes.defect for row in group)
     return f"{len(group):,} images, {defective:,} of them {classes.defect}; first {group[0].path}"
 
 
-def spread(album: Album, group: Sequence[Row], number: int) -> tuple[Tile, ...]:
-    """Some of the group, from all over it."""
+def sample_tiles(album: Album, group: Sequence[Row], number: int) -> tuple[Tile, ...]:
+    """Return at most so many photographs of the group, at equal steps through it."""
     step = max(1, len(group) // number)
     return tuple(
         album.tile(row, wrap(f"{row.label}, {row.published or row.origin}", SIDE, 1))
@@ -157,15 +174,17 @@ def spread(album: Album, group: Sequence[Row], number: int) -> tuple[Tile, ...]:
     )
 
 
-def sides(album: Album, group: Sequence[Row], column: str, value: str, classes: Classes) -> SheetRow:
-    """Half of the row of one side, half of the other."""
-    here, there = ([row for row in group if (getattr(row, column) == value) == side] for side in (True, False))
-    return SheetRow(heading(group, classes), spread(album, here, ACROSS // 2) + spread(album, there, ACROSS // 2))
+def two_sided_row(album: Album, group: Sequence[Row], column: str, value: str, classes: Classes) -> SheetRow:
+    """Return one row: its first half has rows with this value in the column, its second half the other rows."""
+    equal, unequal = ([row for row in group if (getattr(row, column) == value) == side] for side in (True, False))
+    return SheetRow(
+        heading(group, classes), sample_tiles(album, equal, ACROSS // 2) + sample_tiles(album, unequal, ACROSS // 2)
+    )
 
 
-def bar(found: Leak) -> Image.Image:
-    """A bar as long as the test, in parts."""
-    width, height, total = ACROSS * (SIDE + GAP) + GAP, 26, sum(found)
+def leak_bar(counts: Leak) -> Image.Image:
+    """Draw the published test as one bar, with a colored part and a text for each way in which train knows its images."""
+    width, height, total = ACROSS * (SIDE + GAP) + GAP, 26, sum(counts)
     words = {
         "equal": "equal files",
         "changed": "changed copies",
@@ -174,19 +193,20 @@ def bar(found: Leak) -> Image.Image:
     }
     picture = Image.new("RGB", (width, height + 2 * LINE), PAPER)
     draw, left, text = ImageDraw.Draw(picture), GAP, GAP
-    for name, count in found._asdict().items():
+    for name, count in counts._asdict().items():
         right = left + (width - 2 * GAP) * count / total
-        if count:  # of no width it would still be a line
-            draw.rectangle((left, GAP, right, GAP + height), fill=COLOURS[name])
+        if count:  # a rectangle without width would still be a line
+            draw.rectangle((left, GAP, right, GAP + height), fill=COLORS[name])
         left = right
-        draw.rectangle((text, height + LINE - 4, text + 10, height + LINE + 6), fill=COLOURS[name])
+        draw.rectangle((text, height + LINE - 4, text + 10, height + LINE + 6), fill=COLORS[name])
         draw.text((text + 15, height + LINE - 8), f"{count:,} {words[name]}", fill=INK, font=letters())
         text += width // 4
     return picture
 
 
-def leak_caption(found: Leak) -> str:
+def leak_caption(counts: Leak) -> str:
+    """Return the caption that puts the numbers of a leak in words."""
     return (
-        f"Of {sum(found):,} published test images {found.equal:,} lie in train byte by byte, {found.changed:,} more are changed copies of "
-        f"train images, and {found.casting:,} more show a casting of train. Below, pairs of test and train."
+        f"Of {sum(counts):,} published test images {counts.equal:,} lie in train byte by byte, {counts.changed:,} more are changed copies "
+        f"of train images, and {counts.casting:,} more show a casting of train. Below, pairs of test and train."
     )

@@ -1,4 +1,4 @@
-"""Sheets: photographs laid out in rows with a heading each, as one picture."""
+"""Contact sheet: photographs laid out in rows, each row below a heading, as one picture."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -32,17 +32,17 @@ class SheetRow(NamedTuple):
     tiles: tuple[Tile, ...]
 
 
-def sheet(shelves: Sequence[SheetRow], side: int = SIDE) -> Image.Image:
-    """The rows below each other, as wide as the longest; each photograph is drawn `side` pixels wide and high."""
-    longest = max(len(shelf.tiles) for shelf in shelves)
-    lines = max(tile.caption.count("\n") + 1 for shelf in shelves for tile in shelf.tiles)
+def sheet(rows: Sequence[SheetRow], side: int = SIDE) -> Image.Image:
+    """Draw the rows below each other, as wide as the longest. Each photograph is `side` pixels wide and high."""
+    longest = max(len(row.tiles) for row in rows)
+    lines = max(tile.caption.count("\n") + 1 for row in rows for tile in row.tiles)
     height = LINE + side + lines * LINE + GAP
-    picture = Image.new("RGB", (longest * (side + GAP) + GAP, len(shelves) * height + GAP), PAPER)
+    picture = Image.new("RGB", (longest * (side + GAP) + GAP, len(rows) * height + GAP), PAPER)
     draw = ImageDraw.Draw(picture)
-    for row, shelf in enumerate(shelves):
-        top = GAP + row * height
-        draw.text((GAP, top), wrap(shelf.heading, picture.width - 2 * GAP, 1), fill=INK, font=letters())
-        for column, tile in enumerate(shelf.tiles):
+    for place, row in enumerate(rows):
+        top = GAP + place * height
+        draw.text((GAP, top), wrap(row.heading, picture.width - 2 * GAP, 1), fill=INK, font=letters())
+        for column, tile in enumerate(row.tiles):
             left = GAP + column * (side + GAP)
             photograph = Image.fromarray(tile.pixels).resize((side, side), Image.Resampling.BOX)
             picture.paste(photograph.convert("RGB"), (left, top + LINE))
@@ -51,6 +51,7 @@ def sheet(shelves: Sequence[SheetRow], side: int = SIDE) -> Image.Image:
 
 
 def stack_pictures(top: Image.Image, bottom: Image.Image) -> Image.Image:
+    """Return one picture above another, both at the left."""
     picture = Image.new("RGB", (max(top.width, bottom.width), top.height + bottom.height), PAPER)
     picture.paste(top, (0, 0))
     picture.paste(bottom, (0, top.height))
@@ -58,9 +59,9 @@ def stack_pictures(top: Image.Image, bottom: Image.Image) -> Image.Image:
 
 
 def wrap(text: str, width: int = SIDE, most: int = 3) -> str:
-    """The text in lines no wider than so many pixels, at most so many; what is left out is told by dots.
+    """Break the text into at most `most` lines, none wider than `width` pixels. Dots stand where text is left out.
 
-    Letters that the font lacks, line ends too, are drawn as their Python escapes.
+    Letters that the font lacks become their Python escapes, and so do line ends.
     """
     lines = [""]
     for word in for_picture(text).split():
@@ -85,4 +86,5 @@ def fit(word: str, width: int) -> str:
 
 @cache
 def letters() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    """Return the font of all text on these pictures."""
     return ImageFont.load_default(size=13)

@@ -1,4 +1,4 @@
-"""Cases: test images that people should look at, with where the network sees a defect in them."""
+"""Error gallery: test images that people should look at, with the places where the network sees a defect."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from tasks.images.rings import Ring
 
 ACROSS, SHOWN, SIDE = 4, 12, 228  # photographs in a row, in all; pixels of one
-FINE = 2  # times finer than it is shown a photograph is painted, so that lines are smooth
-ROUND = 0.08  # of a photograph, radius of the circle about the peak
+FINE = 2  # a photograph is painted so many times larger than it is shown, so that lines are smooth
+ROUND = 0.08  # radius of the circle about the peak, as a share of the side of a photograph
 SAID = {"pass": "passed", "review": "for a person", "reject": "rejected"}
 
 
 class Gallery(NamedTuple):
-    """Cases of one kind, the worst first."""
+    """Test images of one kind, the worst first."""
 
     name: str
     title: str
@@ -44,22 +44,30 @@ def pictures(
     decision: Decision,
     places: Places,
 ) -> Iterator[Picture]:
-    """What there is to see of the test, the worst first, each kind where there is any; `rows` are those judged, at least."""
+    """Yield a picture for each kind of test images that people should look at, where there are any.
+
+    `rows` hold at least the images that were judged.
+    """
     by_path = {row.path: row for row in rows}
-    for album in galleries([one for one in predictions if one.split == "test"], decision.classes):
-        shown = album.cases[:SHOWN]
-        painted = overlay_heatmap([by_path[one.path] for one in shown], network, decision, places)
-        tiles = [Tile(levels, caption(one)) for one, levels in zip(shown, painted, strict=True)]
-        shelves = [SheetRow("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)]
-        counted = f"{len(shown):,} of {len(album.cases):,} {album.what}, the worst of each casting first."
-        yield Picture(album.name, album.title, counted, stack_pictures(legend(), sheet(shelves, SIDE)))
+    tested = [prediction for prediction in predictions if prediction.split == "test"]
+    for gallery in galleries(tested, decision.classes):
+        shown = gallery.cases[:SHOWN]
+        painted = overlay_heatmap([by_path[prediction.path] for prediction in shown], network, decision, places)
+        tiles = [Tile(levels, caption(prediction)) for prediction, levels in zip(shown, painted, strict=True)]
+        sheet_rows = [SheetRow("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)]
+        counted = f"{len(shown):,} of {len(gallery.cases):,} {gallery.what}, the worst of each casting first."
+        yield Picture(gallery.name, gallery.title, counted, stack_pictures(legend(), sheet(sheet_rows, SIDE)))
 
 
 def galleries(test: Sequence[Prediction], classes: Classes) -> list[Gallery]:
-    """Mistakes, what goes to a person, and the defects that were found: kinds of which there is any."""
-    reviewed = [one for one in test if one.decision == "review"]
-    wrong = [one for one in test if one.decision != "review" and is_wrong(one, classes)]
-    found = [one for one in test if one.decision == "reject" and one.label == classes.defect and one not in wrong]
+    """Sort test images into mistakes, images for a person, and defects that were found. A kind without an image is left out."""
+    reviewed = [prediction for prediction in test if prediction.decision == "review"]
+    wrong = [prediction for prediction in test if prediction.decision != "review" and is_wrong(prediction, classes)]
+    found_defects = [
+        prediction
+        for prediction in test
+        if prediction.decision == "reject" and prediction.label == classes.defect and prediction not in wrong
+    ]
     kinds = (
         (
             "mistakes",
@@ -68,51 +76,58 @@ def galleries(test: Sequence[Prediction], classes: Classes) -> list[Gallery]:
             wrong,
         ),
         ("reviews", "Test images that go to a person", "images that go to a person", reviewed),
-        ("found", "Defects found", "defects that were found", found),
+        ("found", "Defects found", "defects that were found", found_defects),
     )
-    return [Gallery(name, title, what, worst_first(some, classes)) for name, title, what, some in kinds if some]
+    return [Gallery(name, title, what, worst_first(cases, classes)) for name, title, what, cases in kinds if cases]
 
 
-def is_wrong(one: Prediction, classes: Classes) -> bool:
-    defect = one.label == classes.defect
-    return one.decision != ("reject" if defect else "pass") or (one.defect_probability >= 0.5) != defect
+def is_wrong(prediction: Prediction, classes: Classes) -> bool:
+    """Return whether the decision or the likelier class of an image is wrong; a review counts as a wrong decision."""
+    defect = prediction.label == classes.defect
+    return prediction.decision != ("reject" if defect else "pass") or (prediction.defect_probability >= 0.5) != defect
 
 
 def worst_first(cases: Sequence[Prediction], classes: Classes) -> list[Prediction]:
-    """The least probability of the true class first; a second image of a casting comes after the first of all others."""
+    """Sort by the probability of the true class, the least first.
 
-    def right(one: Prediction) -> float:
-        return one.defect_probability if one.label == classes.defect else 1 - one.defect_probability
+    The second image of a casting comes after the first image of every casting, and so on.
+    """
 
-    seen: Counter[str] = Counter()
+    def true_probability(case: Prediction) -> float:
+        return case.defect_probability if case.label == classes.defect else 1 - case.defect_probability
+
+    by_casting: Counter[str] = Counter()
     turns = {}
-    for one in sorted(cases, key=right):
-        turns[one.path] = seen[one.group or one.path]
-        seen[one.group or one.path] += 1
-    return sorted(cases, key=lambda one: (turns[one.path], right(one)))
+    for case in sorted(cases, key=true_probability):
+        turns[case.path] = by_casting[case.group or case.path]
+        by_casting[case.group or case.path] += 1
+    return sorted(cases, key=lambda case: (turns[case.path], true_probability(case)))
 
 
-def caption(one: Prediction) -> str:
-    """Label, decision, probability of a defect, and the reason."""
-    unseen = one.reason.partition(":")[0] in (NO_RING, POOR_RING)
-    chance = "" if unseen else f", {one.defect_probability:.1%}"
-    return f"{wrap(f'{one.label}: {SAID[one.decision]}{chance}', SIDE, 1)}\n{wrap(one.reason, SIDE)}"
+def caption(prediction: Prediction) -> str:
+    """Return the label, the decision, the probability of a defect, and the reason. Without a good ring there is no probability."""
+    unseen = prediction.reason.partition(":")[0] in (NO_RING, POOR_RING)
+    chance = "" if unseen else f", {prediction.defect_probability:.1%}"
+    return (
+        f"{wrap(f'{prediction.label}: {SAID[prediction.decision]}{chance}', SIDE, 1)}\n{wrap(prediction.reason, SIDE)}"
+    )
 
 
 def overlay_heatmap(
     rows: Sequence[Row], network: "keras.Model", decision: Decision, places: Places
 ) -> Iterator[np.ndarray]:
-    """Each photograph under its heat, uint8 (side, side, 3); grey alone where the view shows nothing."""
-    seen = loading.load_inputs(rows, decision.view, decision.image_size, places)
-    local = heatmaps.maps(network, seen.levels) / decision.temperature
+    """Yield each photograph under its heat, uint8 (side, side, 3); gray alone where the view shows nothing."""
+    inputs = loading.load_inputs(rows, decision.view, decision.image_size, places)
+    local = heatmaps.maps(network, inputs.levels) / decision.temperature
     squares = loading.load([stored_path(row, places) for row in rows], FINE * SIDE)
-    for row, heat, residual, grey, ring in zip(
-        rows, local, seen.residuals, squares, rings_of(rows, decision, places), strict=True
+    for row, heat, residual, gray, ring in zip(
+        rows, local, inputs.residuals, squares, rings_of(rows, decision, places), strict=True
     ):
-        yield np.repeat(grey[..., None], 3, axis=2) if np.isnan(residual) else overlay_image(row, heat, grey, ring)
+        yield np.repeat(gray[..., None], 3, axis=2) if np.isnan(residual) else overlay_image(row, heat, gray, ring)
 
 
 def rings_of(rows: Sequence[Row], decision: Decision, places: Places) -> list["Ring | None"]:
+    """Return the ring of each image; None where it shows none, and for all images of a view that needs none."""
     if not VIEWS[decision.view].needs_ring:
         return [None] * len(rows)
     from tasks.images.strips import strips  # late: it needs SciPy
@@ -120,25 +135,29 @@ def rings_of(rows: Sequence[Row], decision: Decision, places: Places) -> list["R
     return [strip.ring if strip else None for strip in strips(rows, places)]
 
 
-def overlay_image(row: Row, heat: np.ndarray, grey: np.ndarray, ring: "Ring | None") -> np.ndarray:
-    """The photograph under its heat, with a circle about the peak if that speaks for a defect."""
+def overlay_image(row: Row, heat: np.ndarray, gray: np.ndarray, ring: "Ring | None") -> np.ndarray:
+    """Paint the heat over a photograph, and draw a circle about the peak if that speaks for a defect.
+
+    Takes gray levels uint8 (size, size), returns uint8 (size, size, 3). `heat` (rows, columns) lies over the unwrapped `ring`, or
+    over the whole picture where that is None.
+    """
     shape = row.height, row.width
-    image = Image.fromarray(heatmaps.paint(grey, heatmaps.onto(heat, ring, shape, len(grey))))
+    image = Image.fromarray(heatmaps.paint(gray, heatmaps.onto(heat, ring, shape, len(gray))))
     if heat.max() <= 0:
         return np.asarray(image)
     x, y = (
-        (place + 0.5) / side * len(grey)
+        (place + 0.5) / side * len(gray)
         for place, side in zip(heatmaps.peak(heat, ring, shape), shape[::-1], strict=True)
     )
-    draw, radius = ImageDraw.Draw(image), ROUND * len(grey)
-    for colour, width, wider in ((INK, 3 * FINE, FINE), (PAPER, FINE, 0)):
+    draw, radius = ImageDraw.Draw(image), ROUND * len(gray)
+    for color, width, wider in ((INK, 3 * FINE, FINE), (PAPER, FINE, 0)):
         reach = radius + wider
-        draw.ellipse((x - reach, y - reach, x + reach, y + reach), outline=colour, width=width)
+        draw.ellipse((x - reach, y - reach, x + reach, y + reach), outline=color, width=width)
     return np.asarray(image)
 
 
 def legend() -> Image.Image:
-    """What the colours mean, as wide as a row."""
+    """Draw the explanation of the colors, as wide as a row."""
     picture = Image.new("RGB", (ACROSS * (SIDE + GAP) + GAP, LINE + 2 * GAP), PAPER)
     heat = np.tile(np.linspace(heatmaps.FAINT, heatmaps.STRONG, SIDE // 2), (LINE // 2, 1))
     picture.paste(Image.fromarray(heatmaps.paint(np.full(heat.shape, 128, np.uint8), heat)), (GAP, GAP + LINE // 4))

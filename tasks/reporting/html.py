@@ -1,4 +1,4 @@
-"""Page: the sections of a report as one self-contained HTML page, or as Markdown for the Prefect UI."""
+"""HTML: the sections of a report as one self-contained page, or as Markdown for the Prefect UI."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ from tasks.reporting.report import Section
 from tasks.settings.escaping import for_html, for_markdown
 from tasks.settings.settings import Places
 
-# Lets no HTML through. Names are escaped before they are here; what a section may not hold at all is switched off besides.
+# Lets no HTML through. Names were escaped before they come here; what no section may hold is switched off besides.
 MARKDOWN = MarkdownIt("js-default").disable(["image", "autolink", "html_inline", "html_block", "reference"])
 STYLE = """
 :root { color-scheme: light; --ink: #22313f; --pale: #5f7285; --line: #dde4ea; }
@@ -30,7 +30,7 @@ pre { overflow-x: auto; font-size: .75rem; line-height: 1.35; }
 figure { margin: 1rem 0; }
 figcaption { font-size: .92rem; }
 """
-# The browser refuses whatever else may ever get into the page: no script, and nothing is loaded, not even from the folder beside it.
+# The browser refuses all else that may ever get into the page: it runs no script and loads nothing, not even from the folder beside it.
 POLICY = "; ".join((
     "default-src 'none'",
     "img-src data:",
@@ -63,7 +63,7 @@ FIGURE = """<figure>
 
 
 def html(sections: Iterable[Section], title: str, places: Places) -> str:
-    """The page; it loads nothing from anywhere."""
+    """Return the page; it loads nothing from anywhere."""
     body = "".join(
         f"<h2>{for_html(section.title)}</h2>\n{MARKDOWN.render(section.markdown)}{figures(section, places)}"
         for section in sections
@@ -72,6 +72,7 @@ def html(sections: Iterable[Section], title: str, places: Places) -> str:
 
 
 def figures(section: Section, places: Places) -> str:
+    """Return the pictures of a section as HTML, each with its caption."""
     return "".join(
         FIGURE.format(source=inline(figure, places), title=for_html(figure.title), caption=for_html(figure.caption))
         for figure in section.figures
@@ -79,7 +80,7 @@ def figures(section: Section, places: Places) -> str:
 
 
 def markdown(section: Section, places: Places) -> str:
-    """The section with its pictures inside."""
+    """Return a section as Markdown, with its pictures inside."""
     pictures = [
         f"**{title}**\n\n![{title}]({inline(figure, places)})\n\n{for_markdown(figure.caption)}"
         for figure in section.figures
@@ -89,6 +90,6 @@ def markdown(section: Section, places: Places) -> str:
 
 
 def inline(figure: Figure, places: Places) -> str:
-    """The picture as a data address."""
+    """Return the picture as a data address."""
     kind = "jpeg" if figure.file.name.endswith(".jpeg") else "png"
     return f"data:image/{kind};base64," + base64.b64encode(figure.file.path(places).read_bytes()).decode()

@@ -9,7 +9,7 @@ SHOWN = 50  # images, in the Prefect UI
 
 
 def label_section(queue: Sequence[ToLabel]) -> str:
-    """Return the first images of the queue as Markdown."""
+    """Return a table of the first images of the queue, as Markdown."""
     if not queue:
         return "No image of the inbox waits for a label."
     rows = [(str(place), code(image.path), code(image.reason)) for place, image in enumerate(queue[:SHOWN], start=1)]

@@ -16,14 +16,17 @@ def escape(text: str) -> str:
 
 
 def of(count: int, total: int) -> str:
+    """Return `1,234 of 5,678`."""
     return f"{count:,} of {total:,}"
 
 
 def counts(values: Mapping[str, int]) -> Markdown:
+    """Return each count before its name: `1,234 train, 56 test`."""
     return Markdown(", ".join(f"{count:,} {escape(name)}" for name, count in values.items()))
 
 
 def number_of(count: int, noun: str) -> str:
+    """Return a number before its noun, which takes an `s` unless the number is 1."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
@@ -37,6 +40,7 @@ def code(text: str) -> Markdown:
 
 
 def bold(text: str) -> Markdown:
+    """Return text in bold."""
     return Markdown(f"**{escape(text)}**")
 
 
@@ -46,6 +50,7 @@ def link(text: str, address: str) -> Markdown:
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
+    """Return a table with one line of heads. Cells that are no Markdown are escaped."""
     bar = "\\|"  # in code; other text has none
     lines = [[*map(escape, heads)], ["---"] * len(heads), *([*map(escape, row)] for row in rows)]
     return Markdown("\n".join(f"| {' | '.join(cell.replace('|', bar) for cell in line)} |" for line in lines))

@@ -1,5 +1,6 @@
-"""Card: what a model is, where it came from, what it can and where it fails: `README.md` in its folder, with the front matter of
-Hugging Face model cards, so that their tools read it too.
+"""Model card: `README.md` in a model's folder: what the model is, where it came from, what it can do and where it fails.
+
+It has the front matter of Hugging Face model cards, so that their tools read it too.
 """
 
 import re
@@ -20,7 +21,7 @@ from tasks.settings.settings import EvaluationSettings as Costs
 
 FAILING = 12  # castings that are listed
 TAGS = ("visual-inspection", "defect-detection", "casting", "recast")
-LICENCE = (
+LICENSE = (
     "The weights were learnt from photographs, and whose they are decides what may be done with the weights: ask their owner. The "
     "published casting data set is shown on Kaggle under CC BY-NC-ND 4.0, which allows no commercial use."
 )
@@ -42,7 +43,7 @@ class Subject(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What its folder shows."""
+    """What the folder of the model holds, as far as the card shows it."""
 
     decision: Decision
     test: Sequence[Prediction]
@@ -51,7 +52,7 @@ class Evidence(NamedTuple):
 
 
 def card(subject: Subject, evidence: Evidence) -> str:
-    """Markdown: front matter, then test, limits, what it means, failures, images, training and formats."""
+    """Return the card as Markdown: front matter, title, and a section each from use to license."""
     audit, splits, evaluation = subject.audit, subject.splits, subject.evaluation
     decision, test, formats, digest = evidence
     parts = {
@@ -63,7 +64,7 @@ def card(subject: Subject, evidence: Evidence) -> str:
         "Images": images(subject),
         "Training": training(subject.model),
         "Formats": formats_table(formats),
-        "Licence": LICENCE,
+        "Licence": LICENSE,
     }
     front = yaml.safe_dump(front_matter(subject), sort_keys=False, allow_unicode=True)
     body = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items())
@@ -78,7 +79,7 @@ def without_front_matter(card: str) -> str:
 
 
 def front_matter(subject: Subject) -> dict[str, Any]:
-    """What machines read of a card: https://huggingface.co/docs/hub/model-cards."""
+    """Return the part of a card that machines read: https://huggingface.co/docs/hub/model-cards."""
     slices = subject.evaluation.slices
     scores = {"all": subject.evaluation.test, **(slices if len(slices) > 1 else {})}
     results = [
@@ -101,6 +102,7 @@ def front_matter(subject: Subject) -> dict[str, Any]:
 
 
 def metrics(score: Score) -> list[dict[str, Any]]:
+    """Return the figures of a score for the front matter, rounded to 6 digits; one that is None is left out."""
     named = {
         "accuracy": (score.accuracy, "accuracy at the likelier class"),
         "roc_auc": (score.auc, "area under the ROC curve"),
@@ -115,9 +117,13 @@ def metrics(score: Score) -> list[dict[str, Any]]:
 
 
 def limits(decision: Decision, costs: Costs) -> str:
-    """What the limits were chosen for, and what goes to a person whatever the probability."""
-    known = {"how the picture looks": decision.appearance, "what the network sees in it": decision.features}
-    unlike = [f"{what} is more than {one.limit:.2f} from what was learnt" for what, one in known.items() if one]
+    """Say for which costs the limits were chosen, and which parts go to a person whatever their probability."""
+    outlier_limits = {"how the picture looks": decision.appearance, "what the network sees in it": decision.features}
+    unlike = [
+        f"{what} is more than {gaussian.limit:.2f} from what was learnt"
+        for what, gaussian in outlier_limits.items()
+        if gaussian
+    ]
     if decision.max_residual is not None:
         unlike.append(f"its rim is more than {decision.max_residual:.2%} off an ellipse")
     strange = f" Whatever the probability, a person looks at a part where {', or '.join(unlike)}." if unlike else ""
@@ -128,16 +134,16 @@ def limits(decision: Decision, costs: Costs) -> str:
 
 
 def failures(test: Sequence[Prediction], decision: Decision) -> str:
-    """The castings whose test images are decided wrongly, the worst first."""
+    """List the castings with wrongly decided test images, the worst first. An image without a group counts as a casting."""
     by_casting = defaultdict(list)
-    for one in test:
-        by_casting[one.origin, one.group or one.sha256].append(one)
+    for prediction in test:
+        by_casting[prediction.origin, prediction.group or prediction.sha256].append(prediction)
     rows = []
-    for (origin, group), some in by_casting.items():
-        passed = sum(one.decision == "pass" and one.label == decision.classes.defect for one in some)
-        rejected = sum(one.decision == "reject" and one.label == decision.classes.good for one in some)
-        reviewed = sum(one.decision == "review" for one in some)
-        rows.append((passed, rejected, reviewed, code(origin), code(group[:12]), len(some)))
+    for (origin, group), predictions in by_casting.items():
+        passed = sum(image.decision == "pass" and image.label == decision.classes.defect for image in predictions)
+        rejected = sum(image.decision == "reject" and image.label == decision.classes.good for image in predictions)
+        reviewed = sum(image.decision == "review" for image in predictions)
+        rows.append((passed, rejected, reviewed, code(origin), code(group[:12]), len(predictions)))
     wrong = sorted((row for row in rows if row[0] or row[1]), reverse=True)
     if not wrong:
         return f"No test image of {len(rows):,} castings is decided wrongly without a person; that is no promise for others."
@@ -148,7 +154,7 @@ def failures(test: Sequence[Prediction], decision: Decision) -> str:
 
 
 def images(subject: Subject) -> str:
-    """What it was learnt from and judged on, with the digests that tell whether another data set is the same."""
+    """Return the table of the images of training and test. By its digests a reader sees whether another data set is the same."""
     splits, manifest, audit = subject.splits, subject.manifest, subject.audit
     rows = [
         ("Images", f"{splits.images:,} accepted, {manifest.quarantined:,} refused"),
@@ -165,6 +171,7 @@ def images(subject: Subject) -> str:
 
 
 def training(model: Model) -> str:
+    """Say what was trained, on how many images, for how long and on what device."""
     sees = describe(model.view, model.image_size)
     first = f", from the weights of model `{model.started_from}`" if model.started_from else ""
     return (
@@ -175,15 +182,15 @@ def training(model: Model) -> str:
 
 
 def formats_table(formats: Mapping[str, Format]) -> str:
-    """Each file of the network, loaded again in a clean process, beside what was judged."""
+    """Return a table of the formats: each was loaded again in a clean process and compared with the network that was judged."""
     rows = [
         (
             name,
-            f"{one.bytes / 1e6:.2f} MB",
-            f"{one.milliseconds:.1f} ms",
-            f"{one.max_difference:.1e}",
-            of(one.changed_decisions, one.images),
+            f"{export.bytes / 1e6:.2f} MB",
+            f"{export.milliseconds:.1f} ms",
+            f"{export.max_difference:.1e}",
+            of(export.changed_decisions, export.images),
         )
-        for name, one in formats.items()
+        for name, export in formats.items()
     ]
     return table(("Format", "Size", "An image", "Greatest difference of a probability", "Other decisions"), rows)

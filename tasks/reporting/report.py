@@ -1,4 +1,4 @@
-"""Report: a list of sections that says what a run found; the web page and the Prefect UI are both made from it (`page`)."""
+"""Report: the sections that say what a run found. `html` makes the web page and the text for the Prefect UI from them."""
 
 from typing import NamedTuple
 
@@ -14,17 +14,19 @@ LEAK = "What a score on these images is worth"
 
 
 class Section(NamedTuple):
+    """A part of a report: its title, its text as Markdown, and the pictures below it."""
+
     title: str
     markdown: str
     figures: tuple[Figure, ...] = ()
 
 
 def sections(outcome: RunResult) -> list[Section]:
-    """What a reader needs, the most important first."""
+    """Return the sections of a report, the most important first."""
     named = {figure.name: figure for figure in outcome.figures.figures}
 
     def figures(*names: str) -> tuple[Figure, ...]:
-        return tuple(named[name] for name in names if name in named)  # there are no copies to be seen in most data sets
+        return tuple(named[name] for name in names if name in named)  # most data sets have no copies to show
 
     leak = data_section.leak(outcome)
     return [
@@ -43,14 +45,15 @@ def sections(outcome: RunResult) -> list[Section]:
     ]
 
 
-def before_training(found: PreTraining) -> list[Section]:
-    """What is known of the images before any training."""
-    leak = data_section.leak(found)
-    data = f"{data_section.castings(found.audit, found.splits)}\n\n{data_section.data(found)}"
+def before_training(records: PreTraining) -> list[Section]:
+    """Return the sections on the images, as they are known before any training."""
+    leak = data_section.leak(records)
+    data = f"{data_section.castings(records.audit, records.splits)}\n\n{data_section.data(records)}"
     return [*([Section(LEAK, leak)] if leak else []), Section("Data", data)]
 
 
 def result(outcome: RunResult) -> str:
+    """Say whether the model came into use and why, and what it calls rightly on the test."""
     release, test = outcome.release, outcome.evaluation.test
     earlier = (
         ""
@@ -67,6 +70,7 @@ def result(outcome: RunResult) -> str:
 
 
 def headline(release: Release) -> str:
+    """Return the verdict in a few words, with the number of the version."""
     if release.verdict == "waiting":
         return f"Version {release.version} waits for a person's answer"
     if release.verdict == "promoted":
@@ -79,15 +83,16 @@ def headline(release: Release) -> str:
 
 
 def rules(release: Release) -> str:
-    """What the gate asked, one by one."""
-    # What was broken comes first: Prefect's page cuts a wide table off on the right.
+    """Return the table of the rules of the gate, in its order."""
+    # The column that says which rule was broken stands first: Prefect's page cuts a wide table off on the right.
     rows = [("kept" if rule.kept else bold("broken"), rule.name, rule.figure, rule.limit) for rule in release.rules]
     return table(("", "Rule", "PreTraining", "Allowed"), rows)
 
 
 def training(outcome: RunResult) -> str:
+    """Say which network was trained and why, on how many images, for how long and on what device."""
     model = outcome.model
-    chosen = f" It was chosen because {outcome.chosen_because}." if outcome.chosen_because else ""
+    choice = f" It was chosen because {outcome.chosen_because}." if outcome.chosen_because else ""
     sees = describe(model.view, model.image_size)
     notes = [
         f"Its first weights are those of the model `{model.started_from[:16]}`." if model.started_from else "",
@@ -97,7 +102,7 @@ def training(outcome: RunResult) -> str:
         else "",
     ]
     return " ".join([
-        f"`{model.name}`, {model.parameters:,} parameters, sees {sees}.{chosen}",
+        f"`{model.name}`, {model.parameters:,} parameters, sees {sees}.{choice}",
         f"{number_of(len(model.history), 'epoch')} over {model.images:,} images took {model.wall_seconds:.0f} s ({model.cpu_seconds:.0f} "
         f"CPU seconds, {model.images_per_second:,.0f} images a second) on {for_markdown(model.conditions)}.",
         *filter(None, notes),
@@ -105,6 +110,7 @@ def training(outcome: RunResult) -> str:
 
 
 def run(outcome: RunResult) -> str:
+    """Say how long the run and each of its steps took, and where its model is; with the summary of the network."""
     steps = [
         (name, "remembered" if time["cached"] else "made", f"{time['seconds']:.1f} s")
         for name, time in outcome.times.items()

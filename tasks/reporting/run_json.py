@@ -1,4 +1,4 @@
-"""Outcome: all that a run found, as `run.json` and a folder of files under `artifacts/runs`."""
+"""Run JSON: all that a run found, as `run.json` and other files in a folder under `artifacts/runs`."""
 
 import json
 import os
@@ -39,7 +39,7 @@ LIBRARIES = ("tensorflow", "keras", "prefect", "numpy", "scipy", "pillow", "simp
 
 @dataclass(frozen=True)
 class PreTraining:
-    """What a run knows before it trains: the records of its first steps."""
+    """The records of the steps before training."""
 
     config: Config
     source: Source
@@ -71,12 +71,12 @@ class RunResult(PreTraining):
 
 
 def new_run_id(started: datetime, config: Config) -> str:
-    """A name that sorts by time and tells people what ran: 20261122-161500-compact-1f3a."""
+    """Return a name that sorts by time and tells people what ran: 20261122-161500-compact-1f3a."""
     return f"{started:%Y%m%d-%H%M%S}-{config.training.model}-{os.urandom(2).hex()}"
 
 
 def facts(outcome: RunResult) -> dict[str, Any]:
-    """`run.json`. What this run did not compute is null."""
+    """Return the content of `run.json`. A figure that this run did not compute is None."""
     return {
         "run_id": outcome.run_id,
         "started": outcome.started.astimezone(UTC).isoformat(timespec="seconds"),
@@ -95,15 +95,16 @@ def facts(outcome: RunResult) -> dict[str, Any]:
 
 def code() -> dict[str, Any]:
     """Return the commit of this checkout and whether files differ from it; both None where this is no checkout."""
-    told = subprocess.run(
+    done = subprocess.run(
         ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
         cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    commit, _, dirty = told.stdout.strip().partition("-")
+    commit, _, dirty = done.stdout.strip().partition("-")
     return {"commit": commit or None, "changed": bool(dirty) if commit else None}
 
 
 def dataset(outcome: RunResult) -> dict[str, Any]:
+    """Return the part of `run.json` on the images."""
     splits, audit = outcome.splits, outcome.audit
     return {
         "source": outcome.source.name,
@@ -139,6 +140,7 @@ def dataset(outcome: RunResult) -> dict[str, Any]:
 
 
 def model(outcome: RunResult) -> dict[str, Any]:
+    """Return the part of `run.json` on the network."""
     return {
         "name": outcome.model.name,
         "chosen_because": outcome.chosen_because,
@@ -151,6 +153,7 @@ def model(outcome: RunResult) -> dict[str, Any]:
 
 
 def training(trained: Model) -> dict[str, Any]:
+    """Return the part of `run.json` on the training: durations in seconds, the last epoch and the one that is kept."""
     return {
         "epochs": len(trained.history),
         "kept_epoch": trained.kept_epoch,
@@ -167,6 +170,7 @@ def training(trained: Model) -> dict[str, Any]:
 
 
 def evaluation(judged: Evaluation) -> dict[str, Any]:
+    """Return the part of `run.json` on the test, the validation and the rule of decision."""
     return {
         "test": scores(judged.test),
         "validation": scores(judged.validation),
@@ -176,31 +180,31 @@ def evaluation(judged: Evaluation) -> dict[str, Any]:
 
 
 def unsettled_keys(origin: str, arrivals: Sequence[Arrival]) -> int:
-    """Files of an origin that were still being written, and wait for the next run."""
+    """Count the files of an origin that were still being written: they wait for the next run."""
     return sum(arrival.unsettled for arrival in arrivals if arrival.origin == origin)
 
 
 def scores(score: Score) -> dict[str, Any]:
-    """A score with its intervals as [low, high]."""
-    found = score.model_dump()
-    for part in filter(None, (found, found["castings"])):
+    """Return the figures of a score, its intervals as [low, high]."""
+    figures = score.model_dump()
+    for part in filter(None, (figures, figures["castings"])):
         for name in part:
             if name.endswith("_interval") and part[name]:
                 part[name] = list(part[name].values())
-    return found
+    return figures
 
 
 def versions(libraries: Iterable[str]) -> dict[str, str | None]:
     """Return the versions of Python, recast and these libraries; None for one that is not installed."""
     return {
         "python": platform.python_version(),
-        "recast": installed(DISTRIBUTION),
-        **{name: installed(name) for name in libraries},
+        "recast": installed_version(DISTRIBUTION),
+        **{name: installed_version(name) for name in libraries},
     }
 
 
-def installed(distribution: str) -> str | None:
-    """Its version, or None."""
+def installed_version(distribution: str) -> str | None:
+    """Return the version of a distribution; None where it is not installed."""
     try:
         return version(distribution)
     except ModuleNotFoundError:
@@ -208,7 +212,10 @@ def installed(distribution: str) -> str | None:
 
 
 def write_run(outcome: RunResult, page: str) -> Path:
-    """`artifacts/runs/<run-id>/`, whole, and the symlink `latest` to it. Returns the folder."""
+    """Write `artifacts/runs/<run-id>/`, whole or not at all, and let the symlink `latest` lead to it.
+
+    `page` is the report as HTML. Returns the folder.
+    """
     places = outcome.config.places
     runs = places.artifacts.absolute() / "runs"
     tables = {
@@ -242,7 +249,10 @@ def write_run(outcome: RunResult, page: str) -> Path:
 
 
 def beginning_of_copy(run: Path) -> str:
-    """Return how the name of a run's copy begins, so that it sorts beside that run: the last names count as the newest runs."""
+    """Return the beginning of the name for a copy of a run, so that the copy sorts beside its run.
+
+    Without it the copy would count as the newest run, which is the one with the last name. Empty where `run.json` does not say.
+    """
     try:
         name = str(json_object(run / "run.json").get("run_id"))
     except BadInput:

@@ -1,4 +1,4 @@
-"""Judgement: what the test says, in words and tables: the network's calls, the castings behind them, the decisions and their cost."""
+"""Test section: the test in words and tables: the network's calls, the castings behind them, the decisions and their cost."""
 
 from tasks.records.results import Evaluation, Interval, Score
 from tasks.reporting.markdown import code, of, table
@@ -6,7 +6,7 @@ from tasks.settings.settings import EvaluationSettings as Costs
 
 
 def test(evaluation: Evaluation, settings: Costs) -> str:
-    """The test in all and by origin: what the network calls rightly, what is decided, and how many castings say so."""
+    """Return the section on the test, in all and by origin: the network's calls, the castings behind them, the decisions."""
     several = evaluation.slices if len(evaluation.slices) > 1 else {}
     scores: dict[str, Score] = {"all": evaluation.test, **{code(origin): score for origin, score in several.items()}}
     level = f"{settings.confidence:.0%}"
@@ -19,7 +19,7 @@ def test(evaluation: Evaluation, settings: Costs) -> str:
     )
     return "\n\n".join(
         [
-            table(heads, [scored(name, score) for name, score in scores.items()]),
+            table(heads, [score_row(name, score) for name, score in scores.items()]),
             "At the likelier class. Intervals are exact (Clopper-Pearson) over images. "
             + castings(evaluation.test, level),
             table(
@@ -32,7 +32,7 @@ def test(evaluation: Evaluation, settings: Costs) -> str:
                     "Good parts rejected",
                     "Cost an image",
                 ),
-                [decided(name, score) for name, score in scores.items()],
+                [decision_row(name, score) for name, score in scores.items()],
             ),
             decisions(evaluation),
             reviews(evaluation),
@@ -40,7 +40,9 @@ def test(evaluation: Evaluation, settings: Costs) -> str:
     )
 
 
-def scored(name: str, score: Score) -> tuple[str, ...]:
+def score_row(name: str, score: Score) -> tuple[str, ...]:
+    """Return the cells on the network's calls at the likelier class."""
+
     def rate(count: int, total: int, share: float | None, interval: Interval | None) -> str:
         return (
             f"{of(count, total)}: {share:.2%} ({interval.low:.2%} to {interval.high:.2%})"
@@ -58,27 +60,28 @@ def scored(name: str, score: Score) -> tuple[str, ...]:
 
 
 def castings(test: Score, level: str) -> str:
-    """How many parts stand behind the counts, and how far the figures would move with other parts."""
-    found = test.castings
-    if found is None:
+    """Say how many castings stand behind the counts, and how far the figures would move with other castings."""
+    counted = test.castings
+    if counted is None:
         return "Which images show one casting is not known, so images of one part count as if they were independent."
     moves = [
         f"{name} {interval.low:.2%} to {interval.high:.2%}"
         for name, interval in (
-            ("accuracy", found.accuracy_interval),
-            ("defects missed", found.escape_rate_interval),
-            ("good parts refused", found.false_reject_rate_interval),
+            ("accuracy", counted.accuracy_interval),
+            ("defects missed", counted.escape_rate_interval),
+            ("good parts refused", counted.false_reject_rate_interval),
         )
         if interval
     ]
     return (
-        f"The {test.defects:,} defective images show {found.defective:,} castings, and {found.missed:,} of these have a missed image; "
-        f"the {test.good:,} good ones show {found.good:,}, and {found.refused:,} of these have a refused image. With other castings in "
+        f"The {test.defects:,} defective images show {counted.defective:,} castings, and {counted.missed:,} of these have a missed image; "
+        f"the {test.good:,} good ones show {counted.good:,}, and {counted.refused:,} of these have a refused image. With other castings in "
         f"their place the figures would move ({level}): {', '.join(moves)}."
     )
 
 
-def decided(name: str, score: Score) -> tuple[str, ...]:
+def decision_row(name: str, score: Score) -> tuple[str, ...]:
+    """Return the cells on the decisions."""
     return (
         name,
         f"{score.passed_decided:,}",
@@ -91,7 +94,7 @@ def decided(name: str, score: Score) -> tuple[str, ...]:
 
 
 def decisions(evaluation: Evaluation) -> str:
-    """The rule, and what it costs beside rules that look at no image."""
+    """Say by which rule parts are decided, and what it costs beside rules that look at no image."""
     band, costs, test = evaluation.review_band, evaluation.test.costs, evaluation.test
     rule = (
         f"Parts less than {band[0]:.1%} probably defective pass, those more than {band[1]:.1%} are rejected, and a person looks at "
@@ -99,21 +102,21 @@ def decisions(evaluation: Evaluation) -> str:
         if band
         else f"Parts at least {evaluation.threshold:.1%} probably defective are rejected; there is no review band."
     )
-    alone = (
+    unreviewed = (
         f" If nobody looked, {evaluation.threshold:.1%} would be the limit: {of(test.missed_at_threshold, test.defects)} defects would "
         f"pass, {of(test.rejects_at_threshold, test.good)} good parts would be rejected."
     )
-    spent = (
+    cost = (
         f" An image costs {costs.decided:.3f} on average; to pass all would cost {costs.passing_all:.3f}, to reject all "
         f"{costs.rejecting_all:.3f}, to look at all {costs.reviewing_all:.3f}."
         if costs
         else ""
     )
-    return f"{rule}{alone}{spent} Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on validation."
+    return f"{rule}{unreviewed}{cost} Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on validation."
 
 
 def reviews(evaluation: Evaluation) -> str:
-    """Why test images go to a person, by cause."""
+    """Return a table of the causes for which test images go to a person."""
     if not evaluation.review_reasons:
         return "No test image goes to a person."
     rows = [(cause, f"{count:,}") for cause, count in evaluation.review_reasons.items()]

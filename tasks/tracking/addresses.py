@@ -1,4 +1,4 @@
-"""Addresses: servers that variables name, and the user and password that may stand in an address."""
+"""Addresses: take user and password out of the address of a server, and ask a server for its status."""
 
 import http.client
 import urllib.error
@@ -19,7 +19,7 @@ class Address(NamedTuple):
 
 
 def split_address(address: str) -> Address:
-    """Take user and password out of an address of the web; others stay whole: a database is asked with its password inside."""
+    """Take user and password out of an address of the web. The address of a database stays whole: it needs its password."""
     parts = urlsplit(address)
     credentials, _, host = parts.netloc.rpartition("@")
     if not credentials or parts.scheme not in ("http", "https"):
@@ -29,9 +29,9 @@ def split_address(address: str) -> Address:
 
 
 def status_of(address: str, path: str, seconds: float) -> int:
-    """Ask a server for `path`, without credentials, and return the status of its answer.
+    """Ask a server for `path`, without credentials, and return the HTTP status of its answer.
 
-    Raises OSError when none comes, and BadInput for an address that cannot be asked. Neither tells the password.
+    Raises OSError when no answer comes, and BadInput for an address that names no server. Neither error shows the password.
     """
     try:
         with urllib.request.urlopen(address.rstrip("/") + path, timeout=seconds) as answer:

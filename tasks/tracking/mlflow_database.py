@@ -1,7 +1,7 @@
-"""MLflow database: the SQLite file in `artifacts`, checked before MLflow opens it, and brought to where it lies now.
+"""MLflow database: checks the SQLite file in `artifacts` before MLflow opens it, and corrects its addresses when it was moved.
 
-MLflow makes a new database where one was lost, tells a damaged one by a traceback, and follows the absolute addresses that it once
-wrote: a copy would read and remove the files of its original.
+MLflow makes a new database where one was lost, and shows a traceback for a damaged one. It follows the absolute addresses that it
+once wrote: a copy would read and remove the files of its original.
 """
 
 import json
@@ -50,7 +50,7 @@ Stamp = tuple[int, ...]
 
 
 def path_of(places: Places) -> Path:
-    """Return the path of the database. Raises BadInput where MLflow could not be told of it."""
+    """Return the path of the database. Raises BadInput where MLflow cannot open a database of this path."""
     path = places.artifacts.absolute() / "mlflow.db"
     try:
         spelled = str(path).encode()
@@ -75,17 +75,20 @@ def files_of(places: Places) -> Path:
 
 
 def stamp(places: Places) -> Stamp | None:
-    """Return what changes whenever the database does; None where there is none. Raises BadInput where one was lost."""
+    """Return numbers of the file that change whenever the database does; None where there is no database.
+
+    Raises BadInput where a database was lost, or the file cannot be read or is no database.
+    """
     path = path_of(places)
     try:
-        with open(path, "rb") as opened:
-            head, seen = opened.read(28), os.fstat(opened.fileno())
+        with open(path, "rb") as file:
+            head, status = file.read(28), os.fstat(file.fileno())
     except FileNotFoundError:
         head = b""
     except IsADirectoryError:
         raise BadInput(
-            f"{path} is a folder, where MLflow's database should be: move it away (mv {quoted(path)} {quoted(path)}-old), "
-            f"and {restore(path)}"
+            f"{path} is a folder, where MLflow's database should be: move it away (mv {shell_quoted(path)} {shell_quoted(path)}-old), "
+            f"and {restore_advice(path)}"
         ) from None
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}") from error
@@ -93,23 +96,23 @@ def stamp(places: Places) -> Stamp | None:
         require_nothing_lost(places, "empty" if path.exists() else "missing", bool(traces(places)))
         return None
     if not head.startswith(MAGIC):
-        raise BadInput(damaged(path, "it is no SQLite database"))
-    # SQLite counts changes in the header; times of files are too coarse for two changes at once
-    return int.from_bytes(head[24:]), seen.st_ino, seen.st_size, seen.st_mtime_ns
+        raise BadInput(damage_message(path, "it is no SQLite database"))
+    # SQLite counts changes in the header; the times of files are too coarse for two changes in a row
+    return int.from_bytes(head[24:]), status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def check(places: Places) -> bool:
-    """Bring the database to where it lies now, and return whether there is one.
+    """Return whether there is a database that MLflow can use; correct its addresses where it was moved.
 
-    Raises BadInput, with the command that mends it, where MLflow could not use it or where what it knew was lost.
+    Raises BadInput, with the command that mends it, where MLflow could not use the database or where its content was lost.
     """
-    if (seen := stamp(places)) is None:
+    if (state := stamp(places)) is None:
         return False
     path = path_of(places)
-    if not is_sound(path, seen):
+    if not is_sound(path, state):
         require_nothing_lost(places, "empty", bool(traces(places)))
         return False
-    with opened(path) as connection:
+    with connect(path) as connection:
         if not connection.execute("SELECT 1 FROM registered_models LIMIT 1").fetchone():
             require_nothing_lost(places, "without any model", was_released(places))
         bring_here(connection, places)
@@ -117,18 +120,20 @@ def check(places: Places) -> bool:
 
 
 def check_writable(places: Places) -> None:
-    """Raise BadInput where the database cannot be written to now: better before a training than after it."""
+    """Raise BadInput where the database cannot be written to: a run fails before its training, not after it."""
     if check(places):
-        with opened(path_of(places)) as connection:
+        with connect(path_of(places)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             number = connection.execute("PRAGMA user_version").fetchone()[0]
-            connection.execute(f"PRAGMA user_version = {number}")  # of a file that may only be read, BEGIN says nothing
+            connection.execute(
+                f"PRAGMA user_version = {number}"
+            )  # BEGIN raises nothing for a file that may only be read
             connection.execute("ROLLBACK")
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """Give a connection. What SQLite cannot do becomes BadInput, with what to do about it."""
+def connect(path: Path) -> Iterator[sqlite3.Connection]:
+    """Connect to the database, and close the connection at the end. Raises BadInput, with advice, for an error of SQLite."""
     try:
         with closing(
             sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=PATIENCE, isolation_level=None)
@@ -138,67 +143,72 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # the lower byte names the kind
         if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise BadInput(
-                f"{path} has been locked by another program for {PATIENCE} s: `fuser -v {quoted(path)}` names it; "
+                f"{path} has been locked by another program for {PATIENCE} s: `fuser -v {shell_quoted(path)}` names it; "
                 "end it, or wait for its end"
             ) from error
         if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
-            both = f"{quoted(path.parent)} {quoted(path)}"
+            both = f"{shell_quoted(path.parent)} {shell_quoted(path)}"
             raise BadInput(f"{path} cannot be written to ({error}): chmod u+rw {both}") from error
         if line := machine_fault(error):  # a backup would not help
             raise BadInput(f"{path} cannot be used: {line}") from error
-        raise BadInput(damaged(path, str(error))) from error
+        raise BadInput(damage_message(path, str(error))) from error
 
 
 @lru_cache(maxsize=1)
-def is_sound(path: Path, seen: Stamp) -> bool:
-    """Return whether the file holds tables. Raises BadInput unless it is whole and of the schema of the MLflow at hand."""
-    with opened(path) as connection:
+def is_sound(path: Path, state: Stamp) -> bool:
+    """Return whether the file holds tables; cached until `state`, its `stamp`, changes.
+
+    Raises BadInput unless the file is whole and of the schema of the installed MLflow.
+    """
+    with connect(path) as connection:
         if (fault := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise BadInput(damaged(path, " ".join(fault.split())))
+            raise BadInput(damage_message(path, " ".join(fault.split())))
         tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if not tables:
             return False
         if not {"experiments", "runs"} <= tables:
-            raise BadInput(damaged(path, "it is the database of another program"))
+            raise BadInput(damage_message(path, "it is the database of another program"))
         rows = connection.execute("SELECT version_num FROM alembic_version") if "alembic_version" in tables else ()
         schema = next((name for (name,) in rows), "none")
     require_schema(path, schema)
     if lacking := sorted(NEEDED - tables):
-        raise BadInput(damaged(path, f"it lacks the table {lacking[0]}"))
+        raise BadInput(damage_message(path, f"it lacks the table {lacking[0]}"))
     return True
 
 
 def require_schema(path: Path, schema: str) -> None:
-    """Raise BadInput unless the MLflow at hand works with this schema."""
-    known, newest = schemas("mlflow", SCRIPTS)  # read: importing MLflow takes seconds
-    if schema == newest or not newest:  # where none is known MLflow itself looks
+    """Raise BadInput unless the installed MLflow works with this schema."""
+    supported, newest = schemas("mlflow", SCRIPTS)  # from its files: importing MLflow takes seconds
+    if schema == newest or not newest:  # where no schema is found, MLflow checks it itself
         return
     mlflow = f"MLflow {version('mlflow')}"
-    if schema in known or schema == "none":
-        command = f"{quoted(Path(sys.executable).with_name('mlflow'))} db upgrade {quoted(f'sqlite:///{path}')}"
+    if schema in supported or schema == "none":
+        command = (
+            f"{shell_quoted(Path(sys.executable).with_name('mlflow'))} db upgrade {shell_quoted(f'sqlite:///{path}')}"
+        )
         raise BadInput(
             f"{path} has an older schema ({schema}) than {mlflow} needs ({newest}): copy the file, then run {command}"
         )
     raise BadInput(
         f"{path} was written by a newer MLflow (schema {schema}) than is installed ({mlflow}, schema {newest}): update this "
-        f"checkout (git pull && make doctor), or {restore(path)}"
+        f"checkout (git pull && make doctor), or {restore_advice(path)}"
     )
 
 
-def require_nothing_lost(places: Places, state: str, known: bool) -> None:
-    """Raise BadInput where the database knows of no model, and files show that it once did."""
-    if known:
+def require_nothing_lost(places: Places, state: str, was_used: bool) -> None:
+    """Raise BadInput where the database has lost its content: it is in this state now, but files show that it was used."""
+    if was_used:
         path, folder = path_of(places), places.artifacts.absolute()
         models = len(is_visible(folder / "models"))
         raise BadInput(
             f"{path} is {state}, and {folder} holds what runs have made (models: {models:,}): which model is in use, and which "
-            f"were taken back, is not known; {restore(path)}; if a server knows it, set MLFLOW_TRACKING_URI; to begin anew without them: "
-            f"mv {quoted(folder)} {quoted(folder)}-old"
+            f"were taken back, is not known; {restore_advice(path)}; if a server knows it, set MLFLOW_TRACKING_URI; to begin anew "
+            f"without them: mv {shell_quoted(folder)} {shell_quoted(folder)}-old"
         )
 
 
 def traces(places: Places) -> list[Path]:
-    """Return what a run leaves only after it has made the database."""
+    """Return files and folders that a run leaves only after it has made the database."""
     folder = places.artifacts.absolute()
     return [*is_visible(folder / "models"), *is_visible(folder / "mlflow"), *folder.glob("runs/*/run.json")]
 
@@ -210,7 +220,7 @@ def was_released(places: Places) -> bool:
 
 
 def version_of(run: Path) -> object:
-    """Return the version that was in use after a run, or None where there was none or the file does not say."""
+    """Read from a `run.json` the version that was in use after the run; None where there was none or the file does not say."""
     try:
         return json.loads(run.read_bytes())["release"]["version"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -218,23 +228,25 @@ def version_of(run: Path) -> object:
 
 
 def bring_here(connection: sqlite3.Connection, places: Places) -> None:
-    """Let the addresses of recast's files name the present folder, where the database was moved or copied, all or none of them.
+    """Write the present folder into the addresses of recast's files, all or none, where the database was moved or copied.
 
-    A user who may only read leaves them as they are: `home` finds the files all the same.
+    Where the user may only read, the addresses stay as they are: `home` finds the files all the same.
     """
     here, path = files_of(places).as_uri(), path_of(places)
-    there = [
-        root for (root,) in connection.execute(ROOTS) if os.path.realpath(local(root)) != os.path.realpath(local(here))
+    old_roots = [
+        root
+        for (root,) in connection.execute(ROOTS)
+        if os.path.realpath(local_path(root)) != os.path.realpath(local_path(here))
     ]
-    if not there:
+    if not old_roots:
         return
     if path.stat().st_nlink > 1 or not lies_below(Path(os.path.realpath(path)), places.artifacts):
-        own = f"{quoted(path)}.own"
+        copy = f"{shell_quoted(path)}.own"
         raise BadInput(
-            f"{path} is one file with that of another folder, perhaps {local(there[0]).parent}, from where it was copied as a "
-            f"link: make it a file of its own: cp {quoted(path)} {own} && mv {own} {quoted(path)}"
+            f"{path} is one file with that of another folder, perhaps {local_path(old_roots[0]).parent}, from where it was copied as a "
+            f"link: make it a file of its own: cp {shell_quoted(path)} {copy} && mv {copy} {shell_quoted(path)}"
         )
-    connection.create_function("brought", 1, lambda found: brought(found, there, here))
+    connection.create_function("brought", 1, lambda uri: moved_address(uri, old_roots, here))
     try:
         connection.execute("BEGIN IMMEDIATE")
         for table, column in ADDRESSES:
@@ -244,19 +256,19 @@ def bring_here(connection: sqlite3.Connection, places: Places) -> None:
         if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
             raise
         return
-    was = ", ".join(sorted(str(local(root).parent) for root in there))
-    warn(f"{path} was moved or copied from {was}: its files are those of the present folder now")
+    origins = ", ".join(sorted(str(local_path(root).parent) for root in old_roots))
+    warn(f"{path} was moved or copied from {origins}: its files are those of the present folder now")
 
 
-def brought(found: str | None, roots: Collection[str], here: str) -> str | None:
-    """Return the address below `here` instead of below one of the roots; any other as it is."""
-    if found is None or found == here or found.startswith(f"{here}/"):
-        return found
-    root = next((root for root in roots if found == root or found.startswith(f"{root}/")), None)
-    return found if root is None else here + found.removeprefix(root)
+def moved_address(uri: str | None, roots: Collection[str], here: str) -> str | None:
+    """Return an address with `here` in the place of the root that it lies below. An address below none of the roots stays as it is."""
+    if uri is None or uri == here or uri.startswith(f"{here}/"):
+        return uri
+    root = next((root for root in roots if uri == root or uri.startswith(f"{root}/")), None)
+    return uri if root is None else here + uri.removeprefix(root)
 
 
-def local(uri: str) -> Path:
+def local_path(uri: str) -> Path:
     """Return the path that MLflow means by an address."""
     return Path(unquote(urlparse(uri).path) if uri.startswith("file:") else uri)
 
@@ -264,21 +276,25 @@ def local(uri: str) -> Path:
 def home(uri: str, places: Places) -> Path | None:
     """Return the folder below the present `artifacts` that an address means; None for one that lies elsewhere."""
     _, root, tail = uri.rpartition("/mlflow/")
-    moved = [files_of(places) / unquote(tail)] if root else []  # the database was moved, and may only be read
-    return next((folder for folder in (local(uri), *moved) if lies_below(folder, places.artifacts)), None)
+    moved = [files_of(places) / unquote(tail)] if root else []  # of a database that was moved and may only be read
+    return next((folder for folder in (local_path(uri), *moved) if lies_below(folder, places.artifacts)), None)
 
 
-def damaged(path: Path, why: str) -> str:
-    return f"{path} cannot be used: {why}; {restore(path)}"
+def damage_message(path: Path, why: str) -> str:
+    """Say that the database cannot be used, why, and how to restore it."""
+    return f"{path} cannot be used: {why}; {restore_advice(path)}"
 
 
-def restore(path: Path) -> str:
-    """Return the command that puts the database of a backup in its place; a journal of the old one would be played into it."""
+def restore_advice(path: Path) -> str:
+    """Return the command that puts the database of a backup in its place.
+
+    It removes the journal of the old database: SQLite would play that into the new one.
+    """
     journal = path.with_name(f"{path.name}-journal")
-    first = f"rm {quoted(journal)} && " if journal.exists() else ""
-    return f"restore it from a backup ({first}cp BACKUP/{path.name} {quoted(path)})"
+    removal = f"rm {shell_quoted(journal)} && " if journal.exists() else ""
+    return f"restore it from a backup ({removal}cp BACKUP/{path.name} {shell_quoted(path)})"
 
 
-def quoted(path: object) -> str:
-    """Return the path as a shell takes it."""
+def shell_quoted(path: object) -> str:
+    """Return the path, quoted for a shell where it needs to be."""
     return shlex.quote(str(path))

@@ -1,6 +1,6 @@
-"""Tracker: runs in MLflow. No other file imports it; `registry` keeps its versions through the client that is made here.
+"""Runs: runs of recast in MLflow. Only this file makes an MLflow client; `registry` uses it for versions.
 
-Embedded, it is `artifacts/mlflow.db` and files beside it (`mlflow_database`); MLFLOW_TRACKING_URI names a server instead.
+MLflow works on `artifacts/mlflow.db` and the files beside it (`mlflow_database`), or on the server that MLFLOW_TRACKING_URI names.
 """
 
 import hashlib
@@ -46,23 +46,23 @@ if TYPE_CHECKING:
 
 RUN, QUESTION, VERDICT = "recast.run", "recast.question", "recast.verdict"  # tags of a run
 NOTE = "mlflow.note.content"  # shown as the run's description
-REMOVED = "recast.removed"  # tag of a run or a version: when its files were
-DECISION = "release.json"  # artifact of a run whose verdict is known
-TASKS = Path(__file__).parents[1]  # goes along with a model, so that MLflow can load it where recast is not
+REMOVED = "recast.removed"  # tag of a run or a version: the day on which its files were removed
+DECISION = "release.json"  # artifact of a run: its decision
+TASKS = Path(__file__).parents[1]  # stored with each model, so that MLflow can load it where recast is not installed
 PAGES = "http://127.0.0.1:5000"  # of `make mlflow`
-SERVING = ("ai-edge-litert", "numpy", "pillow", "pydantic", "simplejpeg")  # what judging takes
+SERVING = ("ai-edge-litert", "numpy", "pillow", "pydantic", "simplejpeg")  # libraries that judging an image needs
 T = TypeVar("T")
 
 
 def address(places: Places) -> str:
-    """The server, or the embedded database."""
+    """Return the address of the server, or of the embedded database."""
     return server() or mlflow_database.address(places)
 
 
 def server() -> str | None:
-    """Return what MLFLOW_TRACKING_URI names, if anything.
+    """Return the address that MLFLOW_TRACKING_URI holds; None where it holds none.
 
-    User and password of a web address move to the variables that MLflow reads them from: it writes the address into messages and links.
+    Moves user and password of a web address to the variables from which MLflow reads them: it writes the address into messages and links.
     """
     address, user, password = split_address(os.environ.get("MLFLOW_TRACKING_URI", ""))
     if user:
@@ -72,13 +72,14 @@ def server() -> str | None:
 
 
 def embedded(places: Places) -> Path:
+    """Return the path of the embedded database."""
     return mlflow_database.path_of(places)
 
 
 def require_usable(places: Places) -> None:
-    """Raise an error where MLflow cannot be used: better now than after hours of training. Makes nothing.
+    """Raise an error where MLflow cannot be used: a run fails now, not after hours of training. Creates nothing.
 
-    Raises what `client_of` does where a server is named, BadInput where the embedded database has a fault.
+    Raises the errors of `client_of` where a server is named, and BadInput where the embedded database has a fault.
     """
     if server():
         client(places)
@@ -87,40 +88,42 @@ def require_usable(places: Places) -> None:
 
 
 def client(places: Places) -> "MlflowClient":
+    """Return a client; makes the embedded database where there is none. Raises the errors of `prepare` and `client_of`."""
     prepare(places)
     return client_of(address(places))
 
 
 def prepare(places: Places) -> None:
-    """Make the embedded database where there is none yet, whole or not at all. Raises BadInput where it has a fault."""
+    """Create the embedded database where there is none yet, whole or not at all. Raises BadInput where it has a fault."""
     if server() or mlflow_database.check(places):
         return
     path = mlflow_database.path_of(places)
     path.parent.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(path.with_name(".registry.lock")), scratch_beside(path) as scratch:
-        if not mlflow_database.check(places):  # another run may have made it meanwhile
+        if not mlflow_database.check(places):  # another run may have created it meanwhile
             client_of(f"sqlite:///{scratch}").search_experiments(max_results=1)
-            path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # it would be played into the new one
+            path.with_name(f"{path.name}-journal").unlink(missing_ok=True)  # SQLite would play it into the new database
             publish(scratch, path)
 
 
 @cache
 def client_of(uri: str) -> "MlflowClient":
-    """Return a client. Raises what `require_answer` and `require_access` do where a server is named."""
+    """Return a client for an address. Raises the errors of `require_answer` and `require_access` where it is a server's."""
     if uri.startswith("http"):
-        require_answer(uri)  # MLflow tries for minutes
-    from mlflow import MlflowClient  # late: seconds
+        require_answer(uri)  # MLflow itself tries for minutes
+    from mlflow import MlflowClient  # late: importing it takes seconds
 
     for chatty in ("alembic", "mlflow"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    known = MlflowClient(tracking_uri=uri, registry_uri=uri)  # given, not set: whoever sets it changes the environment
+    # The address is an argument: setting it for the process would change the environment.
+    mlflow_client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     if uri.startswith("http"):
-        require_access(known, uri)
-    return known
+        require_access(mlflow_client, uri)
+    return mlflow_client
 
 
 def require_answer(uri: str) -> None:
-    """Raise ConnectionError where no server answers, BadInput where this is no address of one."""
+    """Raise ConnectionError where no server answers, BadInput where the address is no address of a server."""
     try:
         if (status := status_of(uri, "/health", 10)) < 500:
             return
@@ -130,12 +133,12 @@ def require_answer(uri: str) -> None:
     raise ConnectionError(redact(f"no MLflow server answers at {uri} (MLFLOW_TRACKING_URI): {error}"))
 
 
-def require_access(known: "MlflowClient", uri: str) -> None:
-    """Raise BadInput where the server does not let this user in, ConnectionError where it cannot answer."""
+def require_access(mlflow_client: "MlflowClient", uri: str) -> None:
+    """Raise BadInput where the server refuses this user, ConnectionError where it cannot answer."""
     from mlflow.exceptions import MlflowException
 
     try:
-        known.search_experiments(max_results=1)
+        mlflow_client.search_experiments(max_results=1)
     except MlflowException as error:
         if error.get_http_status_code() in (401, 403):
             raise BadInput(
@@ -146,33 +149,36 @@ def require_access(known: "MlflowClient", uri: str) -> None:
 
 
 def cached_query(question: str, ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
-    """Return what MLflow answers, a value that JSON can hold; `nothing` where it knows of nothing.
+    """Return MLflow's answer, a value that JSON can hold; `nothing` where MLflow knows of no such object.
 
     Never creates a database just to answer. Caches each answer of an embedded database until its file changes: importing MLflow
     takes longer than judging an image. Raises BadInput where an embedded database has a fault or was lost.
     """
     if server():
         return query(ask, nothing, places)
-    if (seen := mlflow_database.stamp(places)) is None:
+    if (stamp := mlflow_database.stamp(places)) is None:
         return nothing
-    state = list(seen)
+    state = list(stamp)
     memo = places.artifacts.absolute() / "mlflow.answers.json"
-    answers = remembered(memo, state)
+    answers = read_answers(memo, state)
     if question not in answers:
         if not mlflow_database.check(places):
             return nothing
         answers[question] = query(ask, nothing, places)
-        with suppress(OSError):  # who may only read asks each time
-            write_whole(memo, json.dumps({"state": state, "answers": answers, "sha256": digest(answers)}).encode())
+        with suppress(OSError):  # a user who may only read asks MLflow each time
+            write_whole(
+                memo, json.dumps({"state": state, "answers": answers, "sha256": answers_digest(answers)}).encode()
+            )
     return answers[question]
 
 
 def query(ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
-    known = client(places)
+    """Return MLflow's answer; `nothing` where MLflow knows of no such object."""
+    mlflow_client = client(places)
     from mlflow.exceptions import MlflowException
 
     try:
-        return ask(known)
+        return ask(mlflow_client)
     except MlflowException as error:
         # INVALID_PARAMETER_VALUE is the answer to an alias that no version bears
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
@@ -180,74 +186,82 @@ def query(ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
         raise
 
 
-def remembered(memo: Path, state: list[int]) -> dict[str, Any]:
-    """Return the answers that hold in this state; of a damaged file none, and one line on standard error says so."""
+def read_answers(memo: Path, state: list[int]) -> dict[str, Any]:
+    """Read the cached answers that hold in this state of the database.
+
+    Returns none from a damaged file, and says so in one line on standard error.
+    """
     if not memo.is_file():
         return {}
     try:
-        noted = json_object(memo)
+        content = json_object(memo)
     except BadInput as damage:
         warn(f"{damage}: begun anew")  # standard output may be JSON
         return {}
-    if noted.get("state") != state:
+    if content.get("state") != state:
         return {}
-    answers = noted.get("answers")
-    if not isinstance(answers, dict) or noted.get("sha256") != digest(answers):
+    answers = content.get("answers")
+    if not isinstance(answers, dict) or content.get("sha256") != answers_digest(answers):
         warn(f"{memo} is of another version or was changed: begun anew")
         return {}
     return answers
 
 
-def digest(answers: Any) -> str:
+def answers_digest(answers: Any) -> str:
+    """Return the sha256 of cached answers, as JSON with sorted keys."""
     return hashlib.sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()
 
 
 def begin(question: str, run_id: str, places: Places) -> str:
-    """MLflow's run for what is to be decided: the one that a killed process left open, or a new one."""
-    begun = [run for run in runs_about(question, client(places)) if run.info.status == "RUNNING"]
-    if begun:
-        return begun[0].info.run_id
+    """Return the id of the MLflow run for a question: the run that a killed process left open, else a new one.
+
+    `question` names the decision, `run_id` the run of recast.
+    """
+    open_runs = [run for run in runs_about(question, client(places)) if run.info.status == "RUNNING"]
+    if open_runs:
+        return open_runs[0].info.run_id
     tags = {RUN: run_id, QUESTION: question}
     return client(places).create_run(experiment(places), run_name=run_id, tags=tags).info.run_id
 
 
 def runs_about(question: str, client: "MlflowClient") -> list["Run"]:
-    everywhere = [one.experiment_id for one in client.search_experiments()]
+    """Return the runs about a question in all experiments, the newest first."""
+    everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
     return client.search_runs(everywhere, f"tags.`{QUESTION}` = '{question}'", order_by=["attributes.start_time DESC"])
 
 
 def experiment(places: Places) -> str:
-    """Return the experiment of the registered model's name; it is made where there is none."""
-    known, name = client(places), places.registered_name
+    """Return the id of the experiment that has the registered model's name. Creates it where there is none."""
+    mlflow_client, name = client(places), places.registered_name
     location = None if server() else mlflow_database.files_of(places).as_uri()
-    there = known.get_experiment_by_name(name)
-    return there.experiment_id if there else known.create_experiment(name, artifact_location=location)
+    existing = mlflow_client.get_experiment_by_name(name)
+    return existing.experiment_id if existing else mlflow_client.create_experiment(name, artifact_location=location)
 
 
 def save_decision(tracked: str, release: Release, places: Places) -> None:
-    """Keeps the decision in its run, before it is carried out: whoever is killed between loses no reason."""
+    """Save the decision in its run, before it is applied: when the process is killed in between, the reason is not lost."""
     client(places).log_text(tracked, release.model_dump_json(indent=2), DECISION)
 
 
 def mark_applied(tracked: str, release: Release, places: Places) -> None:
-    """What was noted counts as carried out from here on."""
+    """Mark the saved decision of a run as applied."""
     client(places).set_tag(tracked, VERDICT, release.verdict)
 
 
 def is_unapplied(tracked: str, places: Places) -> bool:
-    """Whether a process was killed between noting the decision of this run and carrying it out to the end."""
+    """Return whether the decision of this run was not applied to the end: its process was killed before."""
     return cached_query(
         f"undecided {tracked}", lambda client: VERDICT not in client.get_run(tracked).data.tags, False, places
     )
 
 
 def abandon(tracked: str, places: Places) -> None:
-    """Ends a run whose question was overtaken by another champion."""
+    """End a run whose question no longer holds, because another champion came into use."""
     client(places).set_terminated(tracked, "KILLED")
 
 
 def decision(question: str, places: Places) -> Release | None:
-    """What was decided about this question, if it was."""
+    """Return the applied decision about this question; None where there is none."""
 
     def ask(client: "MlflowClient") -> str | None:
         return next((run.info.run_id for run in runs_about(question, client) if VERDICT in run.data.tags), None)
@@ -257,7 +271,7 @@ def decision(question: str, places: Places) -> Release | None:
 
 
 def decision_of_run(tracked: str, places: Places) -> Release | None:
-    """What was decided in this run, if it was, and if that is whole."""
+    """Return the decision that was saved in this run; None where there is none or it is damaged."""
 
     def ask(client: "MlflowClient") -> str | None:
         try:
@@ -265,27 +279,27 @@ def decision_of_run(tracked: str, places: Places) -> Release | None:
         except (OSError, UnicodeError):
             return None
 
-    told = cached_query(f"decided in {tracked}", ask, None, places)
+    content = cached_query(f"decided in {tracked}", ask, None, places)
     try:
-        return Release.model_validate_json(told) if told else None
+        return Release.model_validate_json(content) if content else None
     except ValidationError as error:
         warn(f"the {DECISION} of MLflow's run {tracked} is damaged, and counts as none: {error.errors()[0]['msg']}")
         return None
 
 
 def page_of(tracked: str, places: Places) -> str:
-    """Address of a run's page: on the server, or where `make mlflow` shows it. Empty where MLflow knows of no such run."""
+    """Return the address of a run's page: on the server, or where `make mlflow` shows it. Empty where MLflow knows of no such run."""
 
     def ask(client: "MlflowClient") -> str:
         return client.get_run(tracked).info.experiment_id
 
     top = (server() or "").rstrip("/") if (server() or "").startswith("http") else PAGES
-    experiment = cached_query(f"experiment of {tracked}", ask, "", places)
-    return f"{top}/#/experiments/{experiment}/runs/{tracked}" if experiment else ""
+    number = cached_query(f"experiment of {tracked}", ask, "", places)
+    return f"{top}/#/experiments/{number}/runs/{tracked}" if number else ""
 
 
 def is_running(tracked: str, places: Places) -> bool:
-    """Whether the run lacks what `finish` writes."""
+    """Return whether the MLflow run is still open: `finish` has not ended it."""
     return cached_query(
         f"open {tracked}", lambda client: client.get_run(tracked).info.status == "RUNNING", False, places
     )
@@ -300,33 +314,39 @@ def finish(
     folder: Path,
     places: Places,
 ) -> None:
-    """Writes into the run what `run.json` says, each epoch, a note in Markdown, and the run's folder.
+    """Write into the MLflow run all that `run.json` says, each epoch, a note, and the run's folder, and end it.
 
-    Again after a crash it writes the same.
+    `facts` are the content of `run.json`, `history` the epochs, `note` is Markdown, `links` are further tags. Idempotent: after a
+    crash it writes the same again.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
-    known = client(places)
-    run = known.get_run(tracked)
-    metrics = metrics_of(facts, history, run.info.start_time)  # equal ones of a second try are then one
+    mlflow_client = client(places)
+    run = mlflow_client.get_run(tracked)
+    metrics = metrics_of(
+        facts, history, run.info.start_time
+    )  # so a second try writes equal metrics, which MLflow keeps once
     params = (
         [] if run.data.params else [Param(name, for_terminal(str(value))) for name, value in flatten(facts["config"])]
     )
-    told = {**tags_of(facts), **links, RUN: facts["run_id"]}  # a killed run may have begun it
-    tags = [RunTag(NOTE, note), *(RunTag(name, for_terminal(str(value))) for name, value in told.items())]
+    named = {**tags_of(facts), **links, RUN: facts["run_id"]}  # RUN again: a killed run may have begun this one
+    tags = [RunTag(NOTE, note), *(RunTag(name, for_terminal(str(value))) for name, value in named.items())]
     for start in range(0, len(metrics), 1000):
-        known.log_batch(tracked, metrics=metrics[start : start + 1000])
-    known.log_batch(tracked, params=params, tags=tags)
+        mlflow_client.log_batch(tracked, metrics=metrics[start : start + 1000])
+    mlflow_client.log_batch(tracked, params=params, tags=tags)
     images = facts["dataset"]
     source, profile = json.dumps({"uri": images["source"]}), json.dumps(images["by_split"])
     data = Dataset(for_terminal(images["source"]), images["digest"][:32], "recast", source, profile=profile)
-    known.log_inputs(tracked, datasets=[DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
-    known.log_artifacts(tracked, str(folder))
-    known.set_terminated(tracked)
+    mlflow_client.log_inputs(tracked, datasets=[DatasetInput(data, [InputTag("mlflow.data.context", "training")])])
+    mlflow_client.log_artifacts(tracked, str(folder))
+    mlflow_client.set_terminated(tracked)
 
 
 def metrics_of(facts: Mapping[str, Any], history: Any, at: int) -> list["Metric"]:
-    """Every figure of `run.json`, and those of each epoch at its step."""
+    """Return the numbers of `run.json` on images, training and evaluation at step 0, and those of each epoch at its step.
+
+    `at` is the time of all, in milliseconds since 1970.
+    """
     from mlflow.entities import Metric
 
     figures = {
@@ -341,27 +361,30 @@ def metrics_of(facts: Mapping[str, Any], history: Any, at: int) -> list["Metric"
 
 
 def tags_of(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run is found by: versions of libraries, the code, the model, and digests of its images."""
+    """Return the tags by which a run is found: versions of libraries, code, model, and digests of its images."""
     named = {"version": facts["versions"], "code": facts["code"], "model": facts["model"]}
     digests = {"digest": facts["dataset"]["digest"], "splits_digest": facts["dataset"]["splits_digest"]}
     return dict(flatten({**named, "data": digests}))
 
 
 def keep_model(folder: Path, name: str, tracked: str, places: Places) -> tuple[str, str, str]:
-    """Store the model's folder so that MLflow can serve it too: (where, id of the logged model, digest of all that is stored)."""
-    known = client(places)
-    logged = known.create_logged_model(experiment(places), name=name, source_run_id=tracked)
+    """Store the model's folder in MLflow, in a form that MLflow can serve.
+
+    Returns the address of the stored files, the id of the logged model, and the digest of all that is stored.
+    """
+    mlflow_client = client(places)
+    logged = mlflow_client.create_logged_model(experiment(places), name=name, source_run_id=tracked)
     with scratch_beside(places.artifacts.absolute() / "model") as scratch:
         serve(folder, scratch, tracked, logged.model_id)
-        known.log_model_artifacts(logged.model_id, str(scratch))
+        mlflow_client.log_model_artifacts(logged.model_id, str(scratch))
         digest = tree_digest(scratch)
-    known.finalize_logged_model(logged.model_id, "READY")
+    mlflow_client.finalize_logged_model(logged.model_id, "READY")
     return logged.artifact_location, logged.model_id, digest
 
 
 def serve(folder: Path, target: Path, tracked: str, model_id: str | None = None) -> None:
-    """Wraps the folder in what MLflow asks of a model that it can load by itself."""
-    with catch_warnings(action="ignore"):  # hints to who writes a model by hand
+    """Write to `target` the folder and all else that MLflow needs to load the model by itself."""
+    with catch_warnings(action="ignore"):  # hints for people who write a model by hand
         import mlflow.pyfunc
         from mlflow.models import Model, ModelSignature
         from mlflow.types import ColSpec, DataType, Schema
@@ -375,9 +398,9 @@ def serve(folder: Path, target: Path, tracked: str, model_id: str | None = None)
 
 
 def fetch_model(number: int, inside: str, target: Path, places: Places) -> None:
-    """Copies what is stored of a version, or the folder `inside` of it, to `target`.
+    """Copy the stored files of a version, or of its folder `inside` alone, to `target`.
 
-    Raises FileNotFoundError where the registry has no such folder, ConnectionError where it has one and does not give it.
+    Raises FileNotFoundError where the registry has no such folder, ConnectionError where it has one but copying it fails.
     """
     stored = stored_version(number, places)
     if not stored.size(inside):
@@ -388,16 +411,16 @@ def fetch_model(number: int, inside: str, target: Path, places: Places) -> None:
 
 
 def runs_with_files(names: Collection[str], places: Places) -> list[str]:
-    """MLflow's runs of these runs of recast, those that have files besides their decision; open ones are left out."""
+    """Return the ids of the MLflow runs of these runs of recast whose files were not removed. Open runs are left out."""
 
     def ask(client: "MlflowClient") -> list[str]:
-        everywhere = [one.experiment_id for one in client.search_experiments()]
-        found: list[Run] = []
+        everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
+        tagged: list[Run] = []
         token: str | None = ""
         while token is not None:
             page = client.search_runs(everywhere, f"tags.`{RUN}` != ''", page_token=token or None)
-            found, token = [*found, *page], page.token
-        ended = [run for run in found if run.info.status != "RUNNING" and REMOVED not in run.data.tags]
+            tagged, token = [*tagged, *page], page.token
+        ended = [run for run in tagged if run.info.status != "RUNNING" and REMOVED not in run.data.tags]
         return [run.info.run_id for run in ended if run.data.tags[RUN] in names]
 
     nothing: list[str] = []
@@ -405,35 +428,39 @@ def runs_with_files(names: Collection[str], places: Places) -> list[str]:
 
 
 def bytes_of_run(tracked: str, places: Places) -> int:
-    """Of the files that `delete_run_files` removes."""
+    """Return the size in bytes of the files that `delete_run_files` removes."""
     return stored_run(tracked, places).size(but=DECISION)
 
 
 def delete_run_files(tracked: str, places: Places) -> None:
-    """Removes the files of a run, and leaves its decision, figures and parameters."""
+    """Remove the files of a run, but not its decision, figures and parameters."""
     stored_run(tracked, places).remove(but=DECISION)
-    client(places).set_tag(tracked, REMOVED, now_in_milliseconds())
+    client(places).set_tag(tracked, REMOVED, today())
 
 
 def bytes_of_version(number: int, places: Places) -> int:
+    """Return the size in bytes of the files of a version."""
     return stored_version(number, places).size()
 
 
 def delete_version_files(number: int, places: Places) -> None:
-    """Removes the files of a version, and leaves what is known of it."""
+    """Remove the files of a version, but not its entry in the registry."""
     stored_version(number, places).remove()
-    client(places).set_model_version_tag(places.registered_name, str(number), REMOVED, now_in_milliseconds())
+    client(places).set_model_version_tag(places.registered_name, str(number), REMOVED, today())
 
 
 def stored_run(tracked: str, places: Places) -> "StoredFiles":
-    return stored(client(places).get_run(tracked).info.artifact_uri, places)
+    """Return the files of a run."""
+    return files_at(client(places).get_run(tracked).info.artifact_uri, places)
 
 
 def stored_version(number: int, places: Places) -> "StoredFiles":
-    return stored(client(places).get_model_version_download_uri(places.registered_name, str(number)), places)
+    """Return the files of a version."""
+    return files_at(client(places).get_model_version_download_uri(places.registered_name, str(number)), places)
 
 
-def stored(uri: str, places: Places) -> "StoredFiles":
+def files_at(uri: str, places: Places) -> "StoredFiles":
+    """Return the files below an address."""
     return RemoteFiles(uri, places) if server() else LocalFiles(uri, places)
 
 
@@ -443,39 +470,44 @@ class StoredFiles(Protocol):
     uri: str
 
     def size(self, path: str = "", but: str = "") -> int:
-        """Return the bytes of all files, or of those below `path`; without the one that is excepted."""
+        """Return the size in bytes of all files, or of those below `path`, without the file `but`."""
 
     def text(self, path: str) -> str | None:
-        """Return the content of a file, or None where there is none."""
+        """Return the text of a file, or None where there is none."""
 
     def fetch(self, path: str, into: Path) -> Path:
-        """Copy a folder and return where the copy lies. Raises ConnectionError where it is not given."""
+        """Copy a folder and return the path of the copy. Raises ConnectionError where copying fails."""
 
     def remove(self, but: str = "") -> None:
-        """Remove all but the one that is excepted."""
+        """Remove all files but the file `but`."""
 
 
 class LocalFiles:
-    """Files below `artifacts`. No link leads out of it, and nothing is removed by MLflow, which takes `%20` in a path for a space."""
+    """Files below `artifacts`. Follows no link out of it, and removes files without MLflow, which takes `%20` in a path for a space."""
 
     def __init__(self, uri: str, places: Places):
         self.uri, self.places, self.folder = uri, places, mlflow_database.home(uri, places)
 
     def files(self, path: str = "") -> dict[str, Path]:
-        """Return the files below `path` by their name in the folder."""
+        """Return the files below `path` by their names, relative to the folder of all files."""
         if self.folder is None:
             return {}
-        found = {one.relative_to(self.folder).as_posix(): one for one in (self.folder / path).rglob("*")}
-        return {name: one for name, one in found.items() if one.is_file() and lies_below(one, self.places.artifacts)}
+        inside = {file.relative_to(self.folder).as_posix(): file for file in (self.folder / path).rglob("*")}
+        return {
+            name: file for name, file in inside.items() if file.is_file() and lies_below(file, self.places.artifacts)
+        }
 
     def size(self, path: str = "", but: str = "") -> int:
+        """Return the size in bytes, as `StoredFiles` says."""
         return sum(file.stat().st_size for name, file in self.files(path).items() if name != but)
 
     def text(self, path: str) -> str | None:
+        """Return the text of a file, as `StoredFiles` says."""
         file = self.files().get(path)
         return file.read_text("utf-8") if file else None
 
     def fetch(self, path: str, into: Path) -> Path:
+        """Copy a folder, as `StoredFiles` says."""
         try:
             for name, file in self.files(path).items():
                 (into / name).parent.mkdir(parents=True, exist_ok=True)
@@ -485,13 +517,14 @@ class LocalFiles:
         return into / path
 
     def remove(self, but: str = "") -> None:
-        for one in self.folder.iterdir() if self.folder and self.folder.is_dir() else ():
-            if one.name != but:
-                erase(one)
+        """Remove the files, as `StoredFiles` says."""
+        for path in self.folder.iterdir() if self.folder and self.folder.is_dir() else ():
+            if path.name != but:
+                erase(path)
 
 
 class RemoteFiles:
-    """Files that a server, or a store that it names, keeps."""
+    """Files on an MLflow server, or in a store that the server names."""
 
     def __init__(self, uri: str, places: Places):
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
@@ -500,10 +533,12 @@ class RemoteFiles:
         self.repository = get_artifact_repository(uri, tracking_uri=address(places), registry_uri=address(places))
 
     def size(self, path: str = "", but: str = "") -> int:
-        below = [one for one in self.repository.list_artifacts(path or None) if one.path != but]
-        return sum(self.size(one.path) if one.is_dir else one.file_size or 0 for one in below)
+        """Return the size in bytes, as `StoredFiles` says."""
+        entries = [entry for entry in self.repository.list_artifacts(path or None) if entry.path != but]
+        return sum(self.size(entry.path) if entry.is_dir else entry.file_size or 0 for entry in entries)
 
     def text(self, path: str) -> str | None:
+        """Return the text of a file, as `StoredFiles` says."""
         with TemporaryDirectory() as folder:
             try:
                 return Path(self.repository.download_artifacts(path, folder)).read_text("utf-8")
@@ -511,29 +546,32 @@ class RemoteFiles:
                 return None
 
     def fetch(self, path: str, into: Path) -> Path:
+        """Copy a folder, as `StoredFiles` says."""
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
         try:
-            there = download_artifacts(
+            copy = download_artifacts(
                 artifact_uri=f"{self.uri}/{path}", dst_path=str(into), tracking_uri=address(self.places)
             )
         except MlflowException as error:
             raise ConnectionError(redact(f"{self.uri}/{path}: {error.message}")) from error
-        return Path(there)
+        return Path(copy)
 
     def remove(self, but: str = "") -> None:
-        for one in self.repository.list_artifacts():
-            if one.path != but:
-                self.repository.delete_artifacts(one.path)
+        """Remove the files, as `StoredFiles` says."""
+        for entry in self.repository.list_artifacts():
+            if entry.path != but:
+                self.repository.delete_artifacts(entry.path)
 
 
-def now_in_milliseconds() -> str:
+def today() -> str:
+    """Return the day by UTC, as 2026-11-22."""
     return f"{datetime.now(UTC):%Y-%m-%d}"
 
 
 def flatten(tree: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]]:
-    """(`part.of.the.tree`, value) of all that is no mapping; lists stay whole."""
+    """Yield (`part.of.the.tree`, value) for each value that is neither a mapping nor None; lists stay whole."""
     for key, value in tree.items():
         inner = f"{name}.{key}" if name else key
         if isinstance(value, Mapping):
@@ -543,5 +581,5 @@ def flatten(tree: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]
 
 
 def mlflow_name(name: str) -> str:
-    """The name without what MLflow takes in no name."""
+    """Return the name with `_` for each character that MLflow allows in no name."""
     return re.sub(r"[^\w./: -]", "_", name)

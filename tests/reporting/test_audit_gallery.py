@@ -12,7 +12,7 @@ from PIL import Image, ImageColor
 
 from tasks.dataset.duplicates import Copy
 from tasks.records.rows import BASE, Row, stored_path
-from tasks.reporting.audit_gallery import Album, Leak, Picture, bar, leak, one_of_each, pictures, spread
+from tasks.reporting.audit_gallery import Album, Leak, Picture, leak, leak_bar, one_of_each, pictures, sample_tiles
 from tasks.reporting.contact_sheet import GAP, LINE, PAPER, SIDE, SheetRow, Tile, sheet, stack_pictures
 from tasks.settings.settings import Classes
 from tasks.sources.synthetic.corruptions import encode
@@ -172,15 +172,15 @@ def test_photographs_of_a_group_are_taken_from_all_over_it(places, photograph):
         stored_path(one, places).write_bytes(photograph(number))
     album = Album(group, places)
     for number in (1, 2, 6):
-        assert len(spread(album, group, number)) == number
-        assert len(spread(album, group[:2], number)) == min(number, 2)
-    assert spread(album, [], 6) == ()
-    shown = [tile.pixels.tobytes() for tile in spread(album, group, 2)]
+        assert len(sample_tiles(album, group, number)) == number
+        assert len(sample_tiles(album, group[:2], number)) == min(number, 2)
+    assert sample_tiles(album, [], 6) == ()
+    shown = [tile.pixels.tobytes() for tile in sample_tiles(album, group, 2)]
     assert shown == [album.tile(group[place], "").pixels.tobytes() for place in (0, 10)]
 
 
 def test_the_bar_is_divided_as_the_test_is():
-    picture = np.asarray(bar(Leak(equal=10, changed=20, casting=30, new=40)))
+    picture = np.asarray(leak_bar(Leak(equal=10, changed=20, casting=30, new=40)))
     line = picture[GAP + 13, GAP + 1 : -GAP - 1]
     colours, counts = np.unique(line, axis=0, return_counts=True)
     assert len(colours) == 4
@@ -188,7 +188,7 @@ def test_the_bar_is_divided_as_the_test_is():
 
 
 def test_what_does_not_occur_has_no_place_in_the_bar():
-    line = np.asarray(bar(Leak(equal=0, changed=20, casting=0, new=0)))[GAP + 13, GAP : -GAP + 1]
+    line = np.asarray(leak_bar(Leak(equal=0, changed=20, casting=0, new=0)))[GAP + 13, GAP : -GAP + 1]
     assert len(np.unique(line, axis=0)) == 1
 
 

@@ -12,7 +12,7 @@ from tasks.records.results import Figure, Probe, Release, Rule
 from tasks.reporting import data_section
 from tasks.reporting.markdown import code, counts, of, table
 from tasks.reporting.report import LEAK, Section, before_training, sections
-from tasks.reporting.test_section import scored
+from tasks.reporting.test_section import score_row
 from tasks.settings.escaping import for_terminal
 from tasks.storage.tables import store_table
 from tasks.tracking import runs
@@ -277,7 +277,7 @@ def test_each_origin_has_its_row_when_there_are_several(outcome):
 
 
 def test_a_rate_stands_beside_its_count_and_its_interval(outcome):
-    row = scored("all", outcome.evaluation.test)
+    row = score_row("all", outcome.evaluation.test)
     assert row[1] == "85.00% of 20"
     assert row[3] == "1 of 10: 10.00% (0.25% to 44.50%)"
 
@@ -286,7 +286,7 @@ def test_a_slice_with_one_class_shows_what_there_is(outcome):
     alone = outcome.evaluation.test.model_copy(
         update={"defects": 0, "missed_defects": 0, "escape_rate": None, "escape_rate_interval": None, "auc": None}
     )
-    assert scored("all", alone)[2:4] == ("", "0 of 0")
+    assert score_row("all", alone)[2:4] == ("", "0 of 0")
 
 
 @pytest.mark.parametrize("name", [name for name in NASTY if name.strip()])

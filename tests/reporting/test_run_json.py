@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from tasks.reporting.report import before_training
-from tasks.reporting.run_json import PreTraining, code, facts, installed, new_run_id, write_run
+from tasks.reporting.run_json import PreTraining, code, facts, installed_version, new_run_id, write_run
 from tasks.settings.settings import Config, TrainingSettings
 from tasks.storage.files import store
 
@@ -145,8 +145,8 @@ def test_the_start_is_told_in_universal_time(outcome):
 
 
 def test_a_library_that_is_not_there_has_no_version():
-    assert installed("numpy")
-    assert installed("no-such-distribution") is None
+    assert installed_version("numpy")
+    assert installed_version("no-such-distribution") is None
 
 
 def test_run_ids_sort_by_time_and_differ():

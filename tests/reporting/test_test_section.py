@@ -15,7 +15,7 @@ def test_decisions_stand_beside_the_calls(outcome):
     score = outcome.evaluation.test
     costs = Costs(decided=0.25, passing_all=5, rejecting_all=0.5, reviewing_all=0.2)
     counts = {"passed_decided": 8, "reviews_decided": 3, "rejected_decided": 9, "escapes_decided": 1, "costs": costs}
-    row = test_section.decided("all", score.model_copy(update=counts))
+    row = test_section.decision_row("all", score.model_copy(update=counts))
     assert row == ("all", "8", "3", "9", "1 of 10", "2 of 10", "0.250")
 
 

@@ -42,7 +42,7 @@ def write_database(places: Places) -> Places:
     root = mlflow_database.files_of(places).as_uri()
     run, model = f"{root}/{RUN}/artifacts", f"{root}/models/{MODEL}/artifacts"
     for uri in (run, model):
-        folder = mlflow_database.local(uri)
+        folder = mlflow_database.local_path(uri)
         folder.mkdir(parents=True)
         (folder / "file").write_text("mine")
     (places.artifacts / "models/aa").mkdir(parents=True)
@@ -107,7 +107,7 @@ def test_a_copy_has_addresses_of_its_own_and_the_original_keeps_its_own(known, n
     assert addresses(copy) == below(copy)
     assert path_of(known).read_bytes() == before
     for uri in below(copy):
-        assert home(uri, copy) == mlflow_database.local(uri)
+        assert home(uri, copy) == mlflow_database.local_path(uri)
     assert check(copy)
     assert capsys.readouterr().err == "", "once is enough"
 
@@ -316,7 +316,7 @@ def test_a_locked_database_is_told_with_who_holds_it(known, lock, asked):
 
 
 def test_a_full_disk_is_no_reason_to_restore_a_backup(known):
-    with pytest.raises(BadInput) as raised, mlflow_database.opened(path_of(known)) as connection:
+    with pytest.raises(BadInput) as raised, mlflow_database.connect(path_of(known)) as connection:
         connection.execute("PRAGMA max_page_count = 1")
         connection.execute("CREATE TABLE more (content)")
     said = str(raised.value)
@@ -333,4 +333,4 @@ def test_a_folder_that_mlflow_could_not_be_told_of_is_refused(tmp_path):
 def test_other_names_of_folders_are_taken_as_they_are(tmp_path, name):
     places = write_database(Places(artifacts=tmp_path / name))
     assert check(places)
-    assert {home(uri, places) for uri in below(places)} == {mlflow_database.local(uri) for uri in below(places)}
+    assert {home(uri, places) for uri in below(places)} == {mlflow_database.local_path(uri) for uri in below(places)}

@@ -189,9 +189,9 @@ def test_a_damaged_or_old_memory_is_no_memory(registered, damage):
 def test_a_memory_of_another_shape_is_no_memory(tmp_path, content):
     memo = tmp_path / "mlflow.answers.json"
     memo.write_bytes(content.encode("latin-1"))
-    assert runs.remembered(memo, [1]) == {}
-    memo.write_text(json.dumps({"state": [1], "answers": {"a": 1}, "sha256": runs.digest({"a": 1})}))
-    assert runs.remembered(memo, [1]) == {"a": 1}
+    assert runs.read_answers(memo, [1]) == {}
+    memo.write_text(json.dumps({"state": [1], "answers": {"a": 1}, "sha256": runs.answers_digest({"a": 1})}))
+    assert runs.read_answers(memo, [1]) == {"a": 1}
 
 
 def test_a_registry_that_may_only_be_read_answers(registered, monkeypatch):
@@ -217,7 +217,7 @@ def test_a_server_that_does_not_answer_is_told_before_any_work(monkeypatch):
 )  # fmt: skip
 def test_damaged_answers_are_none_and_one_line_says_so(tmp_path, capsys, content):
     (tmp_path / "answers.json").write_bytes(content)
-    assert runs.remembered(tmp_path / "answers.json", [1]) == {}
+    assert runs.read_answers(tmp_path / "answers.json", [1]) == {}
     told = capsys.readouterr()
     assert told.out == "", "it may be JSON for a program"
     assert told.err.startswith(f"{tmp_path / 'answers.json'} ")
@@ -227,10 +227,10 @@ def test_damaged_answers_are_none_and_one_line_says_so(tmp_path, capsys, content
 
 def test_answers_hold_for_the_state_in_which_they_were_given(tmp_path, capsys):
     answers = {"champion of recast": {"number": 1}, "versions": [1, 2]}
-    memo = {"state": [1], "answers": answers, "sha256": runs.digest(answers)}
+    memo = {"state": [1], "answers": answers, "sha256": runs.answers_digest(answers)}
     (tmp_path / "answers.json").write_text(json.dumps(memo))
-    assert runs.remembered(tmp_path / "answers.json", [1]) == answers
-    assert runs.remembered(tmp_path / "answers.json", [2]) == runs.remembered(tmp_path / "none.json", [1]) == {}
+    assert runs.read_answers(tmp_path / "answers.json", [1]) == answers
+    assert runs.read_answers(tmp_path / "answers.json", [2]) == runs.read_answers(tmp_path / "none.json", [1]) == {}
     assert capsys.readouterr().err == ""
 
 
