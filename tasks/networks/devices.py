@@ -1,4 +1,4 @@
-"""Devices: say what TensorFlow computes on and of which class it is, and share work between several GPUs."""
+"""Devices: name the devices that TensorFlow computes on and their class, and share work between several GPUs."""
 
 from functools import cache
 
