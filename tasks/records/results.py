@@ -1,4 +1,4 @@
-"""Records: what a step hands on. Names, digests and counts, never pixels, tensors or a live model."""
+"""Records: the results that a step hands on. They hold names, digests and counts, never pixels, tensors or a live model."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,18 +16,18 @@ from tasks.storage.tables import read_table
 Verdict = Literal["promoted", "kept", "waiting"]
 
 
-MAX_DIFFERENCE = 1e-3  # of a probability, between two formats of one network; rounding makes 1e-6
+MAX_DIFFERENCE = 1e-3  # of a probability, between two formats of one network; rounding causes 1e-6
 
 
 class Record(BaseModel):
-    """Frozen, stored as JSON; knows whether the files that it names are still what they were."""
+    """A result, frozen and stored as JSON, that can check whether the files that it names are unchanged."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
     told: ClassVar[frozenset[str]] = frozenset()
     """Fields that only people read: they decide nothing in a later step, and are in no cache key."""
 
     def files(self) -> Iterator[File]:
-        """Every file that a field names, directly or in a tuple."""
+        """Yield every file that a field names, directly, in a tuple or in another record."""
         for name in type(self).model_fields:
             value = getattr(self, name)
             for item in value if isinstance(value, tuple) else (value,):
@@ -37,12 +37,12 @@ class Record(BaseModel):
                     yield from item.files()
 
     def damage(self, places: Places) -> str | None:
-        """What is wrong with the files of this record, or None."""
-        return next((what for file in self.files() if (what := file.damage(places))), None)
+        """Say what is wrong with the first damaged file of this record; None where all are whole."""
+        return next((fault for file in self.files() if (fault := file.damage(places))), None)
 
 
 class Source(Record):
-    """Where the images come from, with what identifies them. The name and the path are in no cache key."""
+    """The source of the images, with its identity. The name and the path are in no cache key."""
 
     kind: Literal["sample", "zip", "folder", "kaggle"]
     identity: str
@@ -55,7 +55,7 @@ class Source(Record):
 
 
 class Arrival(Record):
-    """A folder of new labelled images outside; its path is in no cache key."""
+    """A folder of new labeled images outside `data/images`; its path is in no cache key."""
 
     origin: str
     identity: str
@@ -83,7 +83,7 @@ class Archive(Record):
 
 
 class ImageFolder(Record):
-    """The images of the source under `data/images`, named by their content, with a listing that says what each is."""
+    """The images of the source under `data/images`, named by their content, with a listing of them."""
 
     told: ClassVar[frozenset[str]] = frozenset({"files_found", "left_alone", "junk"})
     listing: File
@@ -95,13 +95,14 @@ class ImageFolder(Record):
     """Files that an operating system left in the archive (`.DS_Store`, `Thumbs.db`)."""
 
     def damage(self, places: Places) -> str | None:
+        """Say what is wrong with the first damaged file or image; None where all are whole."""
         return super().damage(places) or damaged_image(read_table(self.listing.path(places), rows.Entry), places)
 
 
 def damaged_image(images: Sequence[rows.Entry | rows.Row], places: Places) -> str | None:
-    """What is wrong with the first of the stored images that is missing or has changed, or None."""
-    shelf = rows.images_root(places)
-    paths = [f"{shelf}/{rows.stored_name(image)}" for image in images]
+    """Say which of the stored images is the first that is missing or has changed; None where all are whole."""
+    root = rows.images_root(places)
+    paths = [f"{root}/{rows.stored_name(image)}" for image in images]
     for image, path, sha256 in zip(images, paths, file_digests(paths, places), strict=True):
         if sha256 != image.sha256:
             return f"{path} has changed" if sha256 else f"{path} is missing"
@@ -117,7 +118,7 @@ class Spread(Record):
 
 
 class Origin(Record):
-    """What one origin brought."""
+    """The files and images that one origin brought."""
 
     name: str
     files_found: int
@@ -130,9 +131,9 @@ class Origin(Record):
     sizes: dict[str, int]
     """Images by `WIDTH x HEIGHT`, the most common first."""
     brightness: Spread | None
-    """Mean grey level, 0-255; None without an accepted image."""
+    """Mean gray level, 0-255; None without an accepted image."""
     sharpness: Spread | None
-    """Root mean square of the Laplacian of a quarter-size view, grey levels."""
+    """Root mean square of the Laplacian of a quarter-size view, gray levels."""
 
 
 class Manifest(Record):
@@ -146,7 +147,7 @@ class Manifest(Record):
     corrected: File
     """The corrections that applied, a row an image."""
     label_changes: File | None = None
-    """The lines of `corrections.csv` that take the labels which came later than others of equal content; None where there are none."""
+    """Lines for `corrections.csv`, each with the later label of a content that came again with another one; None where none did."""
     classes: Classes
     images: int
     quarantined: int
@@ -155,20 +156,20 @@ class Manifest(Record):
     origins: tuple[Origin, ...]
 
     def damage(self, places: Places) -> str | None:
-        """The base images are looked after by their folder; the copies of arriving ones lie here."""
-        if what := super().damage(places):
-            return what
+        """Say what is wrong with the first damaged file or arrived image. `ImageFolder` checks the images of the source."""
+        if fault := super().damage(places):
+            return fault
         arrived = [row for row in read_table(self.table.path(places), rows.Row) if row.origin != rows.BASE]
         return damaged_image(arrived, places)
 
 
 class Audit(Record):
-    """What was found about copies and castings. `groups` says for each content which group it belongs to."""
+    """The copies and castings that were found. `groups` says for each content which group it belongs to."""
 
     pairs: File
-    """`copies.Copy`: two images of one photograph, a row a pair, the surest first."""
+    """`duplicates.Copy`: two images of one photograph, a row a pair, the surest first."""
     groups: File
-    """`castings.Member`: the group and the ring of every content."""
+    """`rows.Member`: the group and the ring of every content."""
     exact_copies_across_splits: int
     """Pairs between train and test as published, byte by byte."""
     near_copies_across_splits: int
@@ -178,25 +179,25 @@ class Audit(Record):
     contents: int
     """Different images: equal files count once."""
     rings: int
-    """Of them those whose ring was found."""
+    """Different images whose ring was found."""
     max_ring_residual: float = 0.0
-    """What counts as a ring, as `Auditing` has it; 0: none does."""
+    """Limit up to which a rim counts as a ring, as in `AuditSettings`; 0: no rim does."""
     castings: int | None
     """Groups, where rings were found in nearly all images; elsewhere groups are copies alone and this is None."""
     castings_of_two_labels: int | None
     published_test_images_of_trained_castings: int | None
-    """As published, whatever the protocol holds back."""
+    """In the published split, also those for which the protocol holds training images back."""
 
 
 class Probe(Record):
-    """What a rule that never looks at the casting gets right on the test, learnt from the same training images."""
+    """The test score of a rule that never looks at the casting, learned from the same training images."""
 
     accuracy: float
     auc: float | None
 
 
 class Splits(Record):
-    """The manifest with group and split of every row, and what it takes to score on this test without judging a casting."""
+    """The manifest with group and split of every row, and the test scores that need no look at a casting."""
 
     table: File
     classes: Classes
@@ -210,11 +211,11 @@ class Splits(Record):
     test_images_of_trained_castings: int | None
     """Test images of a casting that trains or validates."""
     ring_share: float = 0.0
-    """Of the training images those that show a ring, as a share; 0 where nobody has looked."""
+    """Share of the training images that show a ring; 0 where no ring was searched for."""
     lookup_accuracy: float
-    """Of calling each test image as the most alike training thumbnail is labelled."""
+    """Accuracy of a baseline that copies the label of the most similar training thumbnail."""
     shortcuts: dict[str, Probe]
-    """By brightness, border brightness and sharpness, each alone and all together."""
+    """Probes by brightness, border brightness and sharpness, each alone and all `together`."""
 
 
 class Epoch(Record):
@@ -228,7 +229,7 @@ class Epoch(Record):
 
 
 class Model(Record):
-    """A trained network, and what training it took."""
+    """A trained network, with the figures of its training."""
 
     file: File
     name: str
@@ -242,15 +243,15 @@ class Model(Record):
     images: int
     """Training images of an epoch."""
     left_out: int = 0
-    """Training images that show nothing by the network's view, and are not among them."""
+    """Training images in which the network's view shows nothing. They are not counted in `images`."""
     learnt: File | None = None
-    """`manifest.Content`: the images that the weights were learnt from, in this training and in those that it continues."""
+    """`rows.Content`: the images that the weights were learned from, in this training and in those that it continues."""
     started_from: str | None = None
     """Digest of the model's folder whose weights were the first; None: new weights."""
     wall_seconds: float
     cpu_seconds: float
-    """Of the process that ended the training and its children, decoding and validation passes included, imports not; what
-    an interrupted one had spent is not known."""
+    """CPU time of the process that ended the training and of its children. It includes decoding and validation passes, but not
+    imports, and not the time of an interrupted process, which is not known."""
     images_per_second: float
     device: str
     trained_with: str = ""
@@ -260,11 +261,13 @@ class Model(Record):
 
     @property
     def conditions(self) -> str:
-        """Say what trained it and with what."""
+        """Return the device, and the batch size, highest learning rate and precision where they are recorded."""
         return f"{self.device}, with {self.trained_with}" if self.trained_with else self.device
 
 
 class Interval(Record):
+    """A confidence interval."""
+
     low: float
     high: float
 
@@ -295,7 +298,7 @@ class Costs(Record):
 
 
 class Score(Record):
-    """How a set of images was judged. Counts are at the most likely class; every row counts once."""
+    """The score of the judgments of a set of images. Counts are at the most likely class; every row counts once."""
 
     images: int
     loss: float | None
@@ -320,9 +323,9 @@ class Score(Record):
     reviews_decided: int
     """Images that it sends to a person."""
     missed_at_threshold: int
-    """Defects less probable than the decision threshold, as if nobody looked."""
+    """Defects less probable than the decision threshold: they would pass if no person looked."""
     rejects_at_threshold: int
-    """Good parts at least as probably defective as the threshold."""
+    """Good parts at least as probably defective as the threshold: they would be rejected if no person looked."""
     costs: Costs | None
     """None without an image."""
     castings: Castings | None
@@ -330,7 +333,7 @@ class Score(Record):
 
 
 class Evaluation(Record):
-    """What one pass over validation and test gave; every figure comes from the file of predictions."""
+    """The result of one pass over validation and test. Every figure comes from the file of predictions."""
 
     predictions: File
     decision: File
@@ -345,6 +348,8 @@ class Evaluation(Record):
 
 
 class Figure(Record):
+    """A picture of the report, with its title and caption."""
+
     name: str
     title: str
     caption: str
@@ -352,6 +357,8 @@ class Figure(Record):
 
 
 class Figures(Record):
+    """All pictures of the report."""
+
     figures: tuple[Figure, ...]
 
 
@@ -361,30 +368,30 @@ class Format(Record):
     bytes: int
     images: int
     max_difference: float
-    """Of a defect probability, to what was judged."""
+    """Greatest difference of a defect probability to that of the trained network."""
     changed_decisions: int
     milliseconds: float
-    """Median of one image at a time, network alone, on the machine that made it."""
+    """Median time for one image alone, in the network only, on the machine that exported it."""
 
     @property
     def alike(self) -> bool:
-        """Whether it answers as the trained network: no decision is another, nor would be at another threshold."""
+        """Return whether it answers like the trained network: no decision changes, and no probability by more than `MAX_DIFFERENCE`."""
         return self.changed_decisions == 0 and self.max_difference <= MAX_DIFFERENCE
 
 
 class Exports(Record):
-    """A model's folder, `artifacts/models/<digest>/`: complete, and never changed after. Lies there as `exports.json`."""
+    """A model's folder, `artifacts/models/<digest>/`: complete, and never changed later. The record lies in it as `exports.json`."""
 
     digest: str
     """sha256 over the names and digests of the files that decide an answer."""
     contents: tuple[File, ...]
-    """All its files but that list."""
+    """All its files but `exports.json`."""
     formats: dict[str, Format] = {}
-    """By `keras`, `litert` and `savedmodel`."""
+    """The formats by name: `keras`, `litert` and `savedmodel`."""
 
 
 class Rule(Record):
-    """One rule of the gate: what was found, what is allowed, and whether it was kept to."""
+    """One rule of the gate: the figure that was found, the limit, and whether the figure keeps to it."""
 
     name: str
     figure: str
@@ -393,7 +400,7 @@ class Rule(Record):
 
 
 class Release(Record):
-    """Whether the candidate came into use, and why."""
+    """The decision whether the candidate comes into use, and its reason."""
 
     verdict: Verdict
     reason: str

@@ -1,4 +1,4 @@
-"""Manifest: the table of images, a row each, and where their bytes lie."""
+"""Rows: the rows of the tables of images, and the paths where the bytes of images lie."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ SPLITS = ("train", "validation", "test", "held_back")
 
 
 class Entry(NamedTuple):
-    """A file of a data set before it was looked into."""
+    """A file of a data set before it is opened."""
 
     path: str
     """Below the data root, posix."""
@@ -34,30 +34,30 @@ class Row(NamedTuple):
     width: int
     height: int
     brightness: float
-    """Mean grey level, 0-255."""
+    """Mean gray level, 0-255."""
     border: float
-    """Mean grey level of the outermost tenth on each side, 0-255."""
+    """Mean gray level of the outermost tenth on each side, 0-255."""
     sharpness: float
-    """Root mean square of the Laplacian of a quarter-size view, grey levels."""
+    """Root mean square of the Laplacian of a quarter-size view, gray levels."""
     group: str = ""
     """sha256 of the leader of its group: photographs of one casting, or copies where castings are not known."""
     split: str = ""
 
 
 class Content(NamedTuple):
-    """An image by what it holds alone, wherever it lies."""
+    """An image named by its content alone, wherever it lies."""
 
     sha256: str
 
 
 class Member(NamedTuple):
-    """Which group a content belongs to."""
+    """The group that a content belongs to."""
 
     sha256: str
     group: str
     """sha256 of the group's leader, its first image in the order of the manifest."""
     alike: float
-    """To the leader, 0 to 1: correlation of marks, or of two copies; 1 for the leader itself."""
+    """Similarity to the leader, 0 to 1: correlation of marks, or of two copies; 1 for the leader itself."""
     residual: float
     """Of the rim's ellipse, as a share of its radius; 1 where no ring was found."""
 
@@ -73,20 +73,20 @@ class Refusal(NamedTuple):
 
 
 def stored_path(image: Entry | Row, places: Places) -> Path:
-    """Where the bytes of an image lie: named by content, so that no two steps can mean different bytes."""
+    """Return the path of the bytes of an image. It names their content, so that no two steps can mean different bytes."""
     return Path(images_root(places), stored_name(image))
 
 
 def images_root(places: Places) -> str:
-    """The folder of all images. As text, like `stored_name`: a path object for each of 100,000 images takes a second."""
+    """Return the folder of all images, as text like `stored_name`: a path object for each of 100,000 images takes a second."""
     return f"{places.data.absolute()}/images"
 
 
 def stored_name(image: Entry | Row) -> str:
-    """Where an image lies on the shelf, which names its content: `aa/<sha256>.jpeg`."""
+    """Return the path of an image below `images_root`, which names its content: `aa/<sha256>.jpeg`."""
     return f"{image.sha256[:2]}/{image.sha256}{os.path.splitext(image.path)[1].lower()}"
 
 
 def is_defect(row: Row, classes: Classes) -> int:
-    """1 for a defective part, the positive class; 0 for a good one."""
+    """Return 1 for a defective part, the positive class; 0 for a good part."""
     return int(row.label == classes.defect)

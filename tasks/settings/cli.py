@@ -1,6 +1,6 @@
-"""Command line: settings from arguments, and an end that scripts can read.
+"""Command line: reads settings from arguments, and ends a command with an exit status that scripts can read.
 
-Exit status 0: the work was done; 2: the input or the settings are wrong, told in one line; 1: anything else.
+Exit status 0: the work was done; 2: the input or the settings are wrong, and one line says how; 1: anything else.
 """
 
 import io
@@ -58,6 +58,7 @@ class Arguments(BaseSettings):
         *others: PydanticBaseSettingsSource,
         **named: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the arguments as the only source."""
         return (init_settings,)
 
 
@@ -66,7 +67,10 @@ class RetrainArguments(Arguments, Config):  # type: ignore[misc]  # two kinds of
 
 
 def parse(arguments: type[S], words: Sequence[str]) -> S:
-    """The settings that the words give. Raises BadInput with one line for the first thing wrong; prints the help and exits for --help."""
+    """Return the settings that the words of a command line give. For --help prints the help and exits.
+
+    Raises BadInput, with one line, for the first fault.
+    """
     try:
         return CliApp.run(arguments, cli_args=list(words))
     except SettingsError as error:
@@ -84,7 +88,7 @@ def parse(arguments: type[S], words: Sequence[str]) -> S:
 
 
 def exit_status(action: Callable[[], object]) -> int:
-    """Runs `action` and tells by one number how it ended, with one line on standard error for what the user can mend."""
+    """Run an action and return the exit status. Print one line on standard error for a fault that the user can mend."""
     escape_what_cannot_be_encoded()
     try:
         action()
@@ -107,7 +111,7 @@ def exit_status(action: Callable[[], object]) -> int:
 
 
 def escape_what_cannot_be_encoded() -> None:
-    """Let a terminal that knows fewer letters show the others as escapes: a name must not end a command."""
+    """Show letters that the terminal does not know as escapes: a name must not end a command."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

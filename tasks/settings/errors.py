@@ -1,4 +1,4 @@
-"""The one error that a user can mend."""
+"""Errors: `BadInput`, the one error that a user can mend."""
 
 from tasks.settings.redaction import redact
 

@@ -1,7 +1,7 @@
-"""Escaping: text from outside, made harmless for the medium that shows it: one function a medium.
+"""Escaping: makes text from outside harmless for the medium that shows it, with one function for each medium.
 
 Names of folders and files, labels, reasons, settings and texts in images are data. They may hold markup, formulas, control characters
-and secrets. Secrets are hidden by the functions for people's eyes; a table keeps its text, and `from_csv` gives it back.
+and secrets. The functions for text that people read hide secrets; a table keeps its text, and `from_csv` gives it back.
 """
 
 import re
@@ -55,18 +55,18 @@ def for_markdown(text: str) -> str:
 
     Unlike a backslash, a reference is understood alike by all renderers, in cells of tables too.
     """
-    return MARKUP.sub(lambda found: "".join(f"&#{ord(char)};" for char in found[0]), for_terminal(text))
+    return MARKUP.sub(lambda match: "".join(f"&#{ord(char)};" for char in match[0]), for_terminal(text))
 
 
 def for_picture(text: str, letters: int = ASCII) -> str:
-    """Return `text` in the first so many letters of Unicode, which the font must have; others as their Python escape."""
+    """Return `text` with each character beyond the first `letters` of Unicode as its Python escape. The font must have those letters."""
     return "".join(
         char if ord(char) < letters else char.encode("unicode_escape").decode() for char in for_terminal(text)
     )
 
 
 def for_csv(text: str) -> str:
-    """Return `text` with an apostrophe before whatever a spreadsheet would take for a formula."""
+    """Return `text` with an apostrophe before each part that a spreadsheet would take for a formula."""
     return text if PLAIN.match(text) and not SEPARATORS.search(text) else FORMULA.sub("'", text)
 
 

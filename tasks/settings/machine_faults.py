@@ -1,4 +1,4 @@
-"""Machine faults: errors that the machine causes and a person mends, such as a full disk, told in one line without a traceback."""
+"""Machine faults: one line, without a traceback, for errors that the machine causes and a person mends, such as a full disk."""
 
 import errno
 import os
@@ -27,12 +27,15 @@ OF_SQLITE = {
 
 
 def machine_fault(error: BaseException) -> str | None:
-    """Return one line that says what the machine lacks and what to do; None where it is not the machine that caused the error."""
+    """Return one line that says what the machine lacks and what to do; None where the machine did not cause the error."""
     return next((line for cause in causes(error) if (line := line_of(cause))), None)
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield the error and what it was raised from. What was caught before it is no cause: a fault of the program keeps its traceback."""
+    """Yield the error and the errors that it was raised from.
+
+    An error that was merely being handled meanwhile (`__context__`) is no cause: a fault of the program keeps its traceback.
+    """
     while error is not None:
         yield error
         error = error.__cause__
@@ -48,14 +51,14 @@ def line_of(error: BaseException) -> str | None:
         )  # the lower byte names the kind
     if isinstance(error, OSError) and error.errno in ADVICE:
         if error.strerror != os.strerror(error.errno):
-            return str(error.strerror)  # it is recast's, and says all
+            return str(error.strerror)  # recast wrote this text, and it says all
         return sentence(f": {error.filename2 or error.filename}" if error.filename else "", error.errno)
-    # TensorFlow and MLflow put what the system said into a text of theirs
+    # TensorFlow and MLflow put the text of the system into a text of their own
     return sentence("", errno.ENOSPC) if os.strerror(errno.ENOSPC) in str(error) else None
 
 
 def sentence(where: str, number: int | None) -> str | None:
-    """Return what the system calls this error, where it occurred and what to do; None without a number."""
+    """Return the name of this error in the system, where it occurred and what to do; None without a number."""
     if number is None:
         return None
     return f"{os.strerror(number)}{where}; {ADVICE[number]}, then start again: what was finished is kept"

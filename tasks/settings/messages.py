@@ -1,4 +1,4 @@
-"""Messages: the one way to a terminal or a log, on which no text from outside adds a line, moves a cursor or tells a secret.
+"""Messages: the one way to a terminal or a log. Text from outside cannot add a line, move a cursor or show a secret there.
 
 Importing this file makes every log record of the process, of libraries too, say its message in one line.
 """
@@ -62,7 +62,7 @@ def without_secrets() -> Iterator[None]:
         yield
     except Exception as error:
         error.args = tuple(redact(part) if isinstance(part, str) else part for part in error.args)
-        for name in ("strerror", "filename", "filename2"):  # of which an OSError with a number makes its text
+        for name in ("strerror", "filename", "filename2"):  # an OSError with a number makes its text from these
             if isinstance(part := getattr(error, name, None), str):
                 setattr(error, name, redact(part))
         raise

@@ -1,4 +1,4 @@
-"""Redaction: passwords, tokens and keys taken out of a text before anybody sees it.
+"""Redaction: takes passwords, tokens and keys out of a text before anybody sees it.
 
 Every message, log line, report and error text passes `redact`. It knows the forms of secrets, and the values of this process's
 own variables that hold one. It hides too much rather than too little.
@@ -11,8 +11,8 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 HIDDEN = "***"
-LEAST = 4  # letters of a value that is looked for in texts: shorter ones stand in many words
-WORDS = {"true", "false", "none", "null", "recast"}  # no secrets, whatever variable holds them
+LEAST = 4  # letters of a value that is searched for in texts: shorter values occur in many words
+WORDS = {"true", "false", "none", "null", "recast"}  # no secrets, in any variable
 SECRET_VARIABLE = re.compile(
     r"^(?!.*_(FILE|PATH|DIR)$)(RECAST_ALERTS$|RECAST_AUTH$|.*(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|AUTH_STRING|WEBHOOK"
     r"|(API|ACCESS|PRIVATE|ACCOUNT|KAGGLE|LICENSE)_?KEY))",
@@ -57,12 +57,12 @@ def redact(text: str) -> str:
 def find_secrets(environment: Mapping[str, str]) -> Iterator[str]:
     """Yield the secrets in these variables: whole values, and the user and password of addresses, in each spelling."""
     for name, value in environment.items():
-        found = []
+        secrets = []
         if is_secret(name):
-            found = [value, value.partition(":")[2]]  # NAME:PASSWORD is a value too
+            secrets = [value, value.partition(":")[2]]  # NAME:PASSWORD is a value too
         if "://" in value and (credentials := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://(.+)@", value, re.DOTALL)):
-            found += [credentials[1], credentials[1].partition(":")[2]]
-        for secret in found:
+            secrets += [credentials[1], credentials[1].partition(":")[2]]
+        for secret in secrets:
             yield from (form for form in (secret, unquote(secret), quote(secret, safe="")) if is_telling(form))
 
 
@@ -73,13 +73,13 @@ def is_secret(variable: str) -> bool:
 
 
 def is_telling(value: str) -> bool:
-    """Return whether a value is to be hidden in texts: it is not short, and no number, switch or everyday word."""
+    """Return whether texts must not show a value: it is not short, and no short number, switch or everyday word."""
     return len(value) >= LEAST and value.lower() not in WORDS and not (value.isdigit() and len(value) < 2 * LEAST)
 
 
 @lru_cache(maxsize=8)
 def pattern_of(secrets: tuple[str, ...]) -> re.Pattern[str] | None:
-    """Return the pattern of any of the secrets. Those of a few letters are found as words alone: they may stand inside others."""
+    """Return a pattern that matches each of the secrets; None without one. A short secret matches as a whole word only."""
     parts = (
         re.escape(secret) if len(secret) >= 2 * LEAST else rf"(?<![A-Za-z0-9]){re.escape(secret)}(?![A-Za-z0-9])"
         for secret in secrets

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 def require_utf8(value: T) -> T:
-    """Return a setting whose text every record can hold. Raises ValueError for a path of other bytes."""
+    """Return the setting as it is. Raises ValueError where its text is not UTF-8, which no record can hold."""
     if for_utf8(str(value)) != str(value):
         raise ValueError(f"{for_terminal(str(value))} has a name that is not UTF-8: rename it, or give another")
     return value
@@ -46,7 +46,8 @@ class Classes(Settings):
     """Folder of good parts."""
 
     @model_validator(mode="after")
-    def two_names(self) -> Self:
+    def require_two_names(self) -> Self:
+        """Raise ValueError where both class folders have one name."""
         if self.defect == self.good:
             raise ValueError(
                 f"both classes are called {self.good!r}: name the two class folders with --defect and --good"
@@ -213,7 +214,8 @@ class TrainingSettings(Settings):
     """Stop at once when TensorFlow sees no GPU."""
 
     @model_validator(mode="after")
-    def own_size(self) -> Self:
+    def require_size_of_model(self) -> Self:
+        """Raise ValueError where another image size is set for a network that takes only its own."""
         spec = None if self.model == "auto" else MODEL_SPECS[self.model]
         if spec and spec.fixed_size and self.image_size not in (None, spec.image_size):
             raise ValueError(
@@ -223,9 +225,10 @@ class TrainingSettings(Settings):
         return self
 
     def choice(self, ring_share: float, champion: ChampionModel | None = None) -> tuple[ModelName, str]:
-        """The network that trains, and why, where this share of the training images shows a ring.
+        """Return the network to train, and why.
 
-        `champion` is what training continues from, if it does.
+        `ring_share` is the share of the training images that show a ring. `champion` is the model from which training continues; None:
+        from new weights.
         """
         if self.model != "auto":
             return self.model, "it was asked for"
@@ -235,16 +238,16 @@ class TrainingSettings(Settings):
         continuing = next((name for name in MODEL_SPECS if champion and name == champion.model), None)
         if continuing and (ringed or MODEL_SPECS[continuing].view != "ring"):
             return continuing, "training continues from the model in use"
-        shown = f"{ring_share:.1%} of the training images show a ring"
-        return AUTO[ringed], f"{shown}, and {AUTO[True]} needs {self.min_ring_share:.0%}"
+        evidence = f"{ring_share:.1%} of the training images show a ring"
+        return AUTO[ringed], f"{evidence}, and {AUTO[True]} needs {self.min_ring_share:.0%}"
 
     def recipe(self, ring_share: float = 0.0, champion: ChampionModel | None = None) -> Recipe:
-        """What decides the trained weights: these settings with the chosen model's own numbers where unset."""
+        """Return the recipe: these settings, and where one is unset the number of the chosen network."""
         model, _ = self.choice(ring_share, champion)
-        asked = self.model_dump(exclude={"require_gpu", "min_ring_share"}, exclude_none=True)
+        settings = self.model_dump(exclude={"require_gpu", "min_ring_share"}, exclude_none=True)
         own = {"epochs": MODEL_SPECS[model].epochs, "image_size": MODEL_SPECS[model].image_size}
         return Recipe.model_validate(
-            {**own, **asked, "model": model, "start_epochs": self.epochs, "champion": champion}
+            {**own, **settings, "model": model, "start_epochs": self.epochs, "champion": champion}
         )
 
 
@@ -267,7 +270,8 @@ class EvaluationSettings(Settings):
     """Draws other castings."""
 
     @model_validator(mode="after")
-    def a_look_can_pay(self) -> Self:
+    def require_paying_review(self) -> Self:
+        """Raise ValueError where a review costs as much as any part is expected to cost without one: nobody would ever review."""
         most = self.escape_cost * self.false_reject_cost / (self.escape_cost + self.false_reject_cost)
         if self.review_cost >= most:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Progress: a bar on the terminal while something long runs; nothing where nobody watches."""
+"""Terminal: a progress bar while something long runs; nothing where standard error is no terminal."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 @contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A function that moves the bar on by one and shows a note beside it. On standard error, and gone at the end."""
+    """Show a bar on standard error, and remove it at the end.
+
+    Yields a function that moves the bar on by one and shows a note beside it.
+    """
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -19,5 +22,5 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
         TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        shown = progress.add_task(title, total=total, note="")
-        yield lambda note: progress.update(shown, advance=1, note=note)
+        task = progress.add_task(title, total=total, note="")
+        yield lambda note: progress.update(task, advance=1, note=note)
