@@ -42,7 +42,7 @@ from tasks.records.results import Arrival, Corrections, Release, Source, Splits
 from tasks.release import Candidate, earlier_decision, release
 from tasks.reporting import html, report
 from tasks.reporting.model_card import without_front_matter
-from tasks.reporting.run_json import PreTraining, RunResult, code, facts, new_run_id, write_run
+from tasks.reporting.run_json import PreTraining, RunResult, code, fill_run_json, new_run_id, write_run
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.escaping import for_terminal
 from tasks.settings.redaction import redact
@@ -212,7 +212,7 @@ def finish_tracking(outcome: RunResult, folder: Path) -> None:
             name: link for name, link in links.items() if link and not link.startswith("None")
         }  # without a UI there is no address
         note = report.result(outcome)
-        runs.finish(tracked, facts(outcome), outcome.model.history, note, tags, folder, places)
+        runs.finish(tracked, fill_run_json(outcome), outcome.model.history, note, tags, folder, places)
         warm_query_cache(outcome)
 
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from tasks.dataset.corrections import find_corrections, load_corrections
 from tasks.dataset.labels import CONFLICT, EXCLUDED, apply_corrections, label_change, label_change_summary
 from tasks.inbox.arrivals import contents, files, find_arrivals
-from tasks.pipeline.last_run import last_run, section_of
+from tasks.pipeline.last_run import facts_of, last_run
+from tasks.records.run import DatasetFacts
 from tasks.records.results import Arrival, Source
 from tasks.records.rows import BASE, Entry
 from tasks.settings.errors import BadInput
@@ -183,7 +184,7 @@ def used_by(run: Path) -> UsedData:
     images = list(columns(run / "splits.csv", "path", "sha256", "label", "origin"))
     refusals = columns(run / "quarantine.csv", "sha256", "code")
     return UsedData(
-        source=section_of(run, "dataset").get("source_identity"),
+        source=facts_of(run, "dataset", DatasetFacts).source_identity,
         images=frozenset((sha256, label) for _, sha256, label, _ in images),
         source_images=tuple(Entry(path, sha256, label) for path, sha256, label, origin in images if origin == BASE),
         refused=frozenset(sha256 for sha256, code in refusals if code not in DECIDED_ANEW),

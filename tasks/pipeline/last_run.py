@@ -6,10 +6,11 @@ Runs of the built-in sample count only where there are no others.
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from tasks.records.run import ModelFacts, Part
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import warn
 from tasks.settings.settings import MODEL, SAMPLE, SAMPLE_MODEL, Config, Places, default_model
@@ -17,6 +18,7 @@ from tasks.storage.files import json_object
 from tasks.tracking import registry
 
 LATEST = "latest"
+P = TypeVar("P", bound=Part)
 
 
 class Run(NamedTuple):
@@ -121,6 +123,15 @@ def registered_models(places: Places) -> list[str]:
     return sorted({places.registered_name, MODEL, SAMPLE_MODEL, *(run.model for run in runs(places))})
 
 
+def facts_of(run: Path, name: str, kind: type[P]) -> P:
+    """Return a section of `run.json` as a model. Raises BadInput where the file or the section is damaged."""
+    try:
+        return kind.model_validate(section_of(run, name))
+    except ValidationError as error:
+        where = ".".join(map(str, (name, *error.errors()[0]["loc"])))
+        raise BadInput(f"{run / 'run.json'} is damaged: {where} is no {kind.__name__}. {advice_on(run)}") from error
+
+
 def section_of(run: Path, name: str) -> dict[str, Any]:
     """Return a section of `run.json`. Raises BadInput where the file or the section is damaged."""
     try:
@@ -139,8 +150,8 @@ def advice_on(run: Path) -> str:
 
 def model_of(run: Path) -> str:
     """Return the digest of the folder of the model that a run made. Raises BadInput where `run.json` does not hold it."""
-    digest = section_of(run, "model").get("folder")
-    if not isinstance(digest, str) or not digest.isalnum():
+    digest = facts_of(run, "model", ModelFacts).folder
+    if digest is None or not digest.isalnum():
         raise BadInput(f"{run / 'run.json'} is damaged: its model is {digest!r}, expected the digest of a folder")
     return digest
 

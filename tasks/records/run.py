@@ -23,9 +23,7 @@ Pair = Annotated[tuple[float, float], BeforeValidator(as_pair)]
 class Part(BaseModel):
     """A part of `run.json`; keys of later versions are passed over."""
 
-    model_config = ConfigDict(
-        frozen=True, from_attributes=True, use_attribute_docstrings=True, protected_namespaces=()
-    )
+    model_config = ConfigDict(frozen=True, from_attributes=True, use_attribute_docstrings=True, protected_namespaces=())
 
 
 class CodeState(Part):
@@ -55,46 +53,46 @@ class OriginFacts(Origin):
 
 
 class DatasetFacts(Part):
-    """The images of the run, and what the audit found about them."""
+    """The images of the run, and what the audit found about them. None: not known, or a run before the key came."""
 
-    source: str
-    source_identity: str
-    digest: str
+    source: str | None = None
+    source_identity: str | None = None
+    digest: str | None = None
     """sha256 of the table of accepted images."""
-    splits_digest: str
+    splits_digest: str | None = None
     """sha256 of the table with group and split of each image."""
-    images: int
+    images: int | None = None
     """Accepted files, copies included."""
-    left_alone: int
+    left_alone: int | None = None
     """Images outside the class folders."""
-    by_split: dict[str, int]
-    by_class: dict[str, int]
-    by_origin: dict[str, int]
-    quarantined: int
+    by_split: dict[str, int] | None = None
+    by_class: dict[str, int] | None = None
+    by_origin: dict[str, int] | None = None
+    quarantined: int | None = None
     """Refused files."""
-    exact_copies_across_splits: int
+    exact_copies_across_splits: int | None = None
     """Pairs between train and test as published, byte by byte."""
-    near_copies_across_splits: int
+    near_copies_across_splits: int | None = None
     """Train images that are a changed copy of a published test image, and equal to none."""
-    copies_of_two_labels: int
-    held_back_from_training: int
+    copies_of_two_labels: int | None = None
+    held_back_from_training: int | None = None
     """Train images that copy a test image, byte-identical ones included."""
-    different_images: int
-    rings: int
+    different_images: int | None = None
+    rings: int | None = None
     """Different images that show a ring."""
-    castings: int | None
-    castings_of_two_labels: int | None
-    castings_by_split: dict[str, int] | None
-    test_images_of_trained_castings: int | None
+    castings: int | None = None
+    castings_of_two_labels: int | None = None
+    castings_by_split: dict[str, int] | None = None
+    test_images_of_trained_castings: int | None = None
     """Test images of a casting that trains or validates."""
-    published_test_images_of_trained_castings: int | None
-    copy_baseline_accuracy: float
+    published_test_images_of_trained_castings: int | None = None
+    copy_baseline_accuracy: float | None = None
     """Share of test images whose most similar training thumbnail has their label."""
-    brightness_auc: float | None
-    shortcuts: dict[str, Probe]
+    brightness_auc: float | None = None
+    shortcuts: dict[str, Probe] | None = None
     """What brightness, border brightness and sharpness alone get right on the test."""
-    origins: list[OriginFacts]
-    corrections_unused: int
+    origins: list[OriginFacts] | None = None
+    corrections_unused: int | None = None
 
 
 class ModelFacts(Part):

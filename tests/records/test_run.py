@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 def older() -> list[dict]:
     """Return `run.json` of the two runs of the old registry."""
     with tarfile.open(ROOT / "tests/old_registry.tar.xz") as archive:
-        names = [name for name in archive.getnames() if name.startswith("artifacts/runs/2") and name.endswith("run.json")]
+        names = [
+            name for name in archive.getnames() if name.startswith("artifacts/runs/2") and name.endswith("run.json")
+        ]
         return [json.load(archive.extractfile(name)) for name in names]
 
 
