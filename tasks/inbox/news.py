@@ -12,9 +12,9 @@ from tasks.dataset.corrections import find_corrections, load_corrections
 from tasks.dataset.labels import CONFLICT, EXCLUDED, apply_corrections, label_change, label_change_summary
 from tasks.inbox.arrivals import contents, files, find_arrivals
 from tasks.pipeline.last_run import facts_of, last_run
-from tasks.records.run import DatasetFacts
 from tasks.records.results import Arrival, Source
 from tasks.records.rows import BASE, Entry
+from tasks.records.run import DatasetFacts
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import FetchSettings, Places
