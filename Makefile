@@ -9,7 +9,7 @@ export DO_NOT_TRACK := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help retrain predict check test test-real test-all kills release-kills fuzz heatmaps lint format lock gpu doctor serve mlflow serve-model prune up watch deploy clean
+.PHONY: help retrain predict check test test-real test-all kills release-kills fuzz heatmaps lint format lock schema gpu doctor serve mlflow serve-model prune up watch deploy clean
 .PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict bench-gpu
 
 help:  ## this list
@@ -105,6 +105,9 @@ up: .venv/run  ## server, workers and deployments on this machine until Ctrl-C: 
 
 deploy: .venv/run  ## work pools, the deployments of deployments/prefect.yaml and automations, on the server of PREFECT_API_URL; ARGS="--runs-in docker"
 	$(BIN)/python deployments/deploy.py $(ARGS)
+
+schema: .venv/run  ## docs/run.schema.json, the JSON schema of run.json
+	$(BIN)/python -c "import json; from tasks.records.run import RunJson as R; print(json.dumps(R.model_json_schema(mode='serialization'), indent=2))" > docs/run.schema.json
 
 lock: .venv/uv  ## resolve anew: requirements.txt, requirements-dev.txt, requirements-gpu.txt
 	$(COMPILE) -o requirements.txt

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 import numpy as np
 
-from benchmarks.apart import Clock, apart, clock, peak_bytes, since
+from benchmarks.apart import apart, peak_bytes
 from benchmarks.photographs import photographs
 from benchmarks.prepared import room, validated, write
 from tasks.dataset.grouping import GroupHints, assign_groups
@@ -34,6 +34,7 @@ from tasks.records.results import Manifest
 from tasks.settings.settings import AuditSettings, Places
 from tasks.storage.parallel import count_processors
 from tasks.storage.result_cache import NAME
+from tasks.training.stopwatch import Elapsed
 
 RINGS = 200  # photographs on which ring finding is timed
 PATCHES = 8  # rings that make a new one
@@ -92,16 +93,16 @@ def cores(source: str | None, numbers: Sequence[int]) -> dict:
     return {"cores": rows}
 
 
-def step(manifest: Manifest, places: Places, number: int) -> Clock:
+def step(manifest: Manifest, places: Places, number: int) -> Elapsed:
     """Run the audit on the first cores that this process may use, and with nothing remembered of the images."""
     from tasks.audit import audit
 
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:number])
     (places.data / NAME).unlink(missing_ok=True)
-    began = clock()
+    began = Elapsed.now()
     with redirect_stdout(sys.stderr):
         audit.fn(manifest, AuditSettings(), places)
-    return since(began)
+    return Elapsed.now() - began
 
 
 def serial_share(seconds: dict[int, float]) -> float | None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
-from benchmarks.apart import Clock, apart, clock, seconds, since
+from benchmarks.apart import apart, seconds
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
 from benchmarks.training import splits_of
 from tasks.dataset.group_split import assign
@@ -25,6 +25,7 @@ from tasks.images import loading
 from tasks.networks.tuning import tune_recipe
 from tasks.records.rows import Row
 from tasks.settings.settings import Places, SplitSettings, TrainingSettings
+from tasks.training.stopwatch import Elapsed
 
 if TYPE_CHECKING:
     import keras
@@ -87,16 +88,16 @@ def fed(data: Prepared, rows: Sequence[Row], settings: TrainingSettings, number:
     diets = {"memory": tf.data.Dataset.from_tensors(next(iter(pipeline))).repeat(), "pipeline": pipeline}
     mean = len(examples.labels) / steps(examples, recipe.batch_size)  # of a batch: the last of an epoch may be smaller
     batch = {"memory": recipe.batch_size, "pipeline": mean}
-    spent: dict[str, list[Clock]] = {name: [] for name in diets}
+    spent: dict[str, list[Elapsed]] = {name: [] for name in diets}
     learn(learner, diets["memory"], 1)  # compiles
     for turn in range(rounds):
         for name in sorted(diets, reverse=turn % 2 == 1):
             one = learn(learner, diets[name], number)
-            spent[name].append(Clock(*(total / (number * batch[name]) for total in one)))
+            spent[name].append(Elapsed(*(total / (number * batch[name]) for total in one)))
     return told(spent["memory"], spent["pipeline"], alone(pipeline, number, mean))
 
 
-def told(memory: Sequence[Clock], pipeline: Sequence[Clock], alone: Clock) -> dict[str, float]:
+def told(memory: Sequence[Elapsed], pipeline: Sequence[Elapsed], alone: Elapsed) -> dict[str, float]:
     """The figures, from seconds an image."""
     both = list(zip(memory, pipeline, strict=True))
     return {
@@ -120,33 +121,33 @@ def learning(data: Prepared, rows: Sequence[Row], settings: TrainingSettings) ->
         return load_examples(plan.learning, plan, splits_of(rows, data.classes, data.places), data.places).examples
 
 
-def learn(learner: "keras.Model", batches: "tf.data.Dataset", steps: int) -> Clock:
+def learn(learner: "keras.Model", batches: "tf.data.Dataset", steps: int) -> Elapsed:
     """What so many training steps take, by `fit` itself."""
     import keras
 
     class Stopwatch(keras.callbacks.Callback):
-        began = spent = Clock(0, 0)
+        began = spent = Elapsed(0, 0)
 
         def on_train_batch_begin(self, batch: int, logs: dict | None = None) -> None:
             if batch == SKIPPED:
-                self.began = clock()
+                self.began = Elapsed.now()
 
         def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:  # the loss is known: all is computed
-            self.spent = since(self.began)
+            self.spent = Elapsed.now() - self.began
 
     watch = Stopwatch()
     learner.fit(x=batches, steps_per_epoch=SKIPPED + steps, epochs=1, callbacks=[watch], shuffle=False, verbose=0)
     return watch.spent
 
 
-def alone(pipeline: "tf.data.Dataset", steps: int, mean: float) -> Clock:
+def alone(pipeline: "tf.data.Dataset", steps: int, mean: float) -> Elapsed:
     """Seconds an image of the pipeline without a network, once it is full."""
     some = iter(pipeline)
     next(some)
-    began = clock()
+    began = Elapsed.now()
     for _ in islice(some, steps):
         pass
-    return Clock(*(total / (steps * mean) for total in since(began)))
+    return Elapsed(*(total / (steps * mean) for total in Elapsed.now() - began))
 
 
 if __name__ == "__main__":

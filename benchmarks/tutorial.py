@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.apart import clock, peak_bytes, since
+from benchmarks.apart import peak_bytes
+from tasks.training.stopwatch import Elapsed
 
 if TYPE_CHECKING:
     import keras
@@ -29,7 +30,7 @@ def learn(folder: Path, defect: str, seed: int, epochs: int | None) -> dict:
 
     keras.utils.set_random_seed(seed)
     with redirect_stdout(sys.stderr):
-        began = clock()
+        began = Elapsed.now()
         parts = [
             keras.utils.image_dataset_from_directory(
                 folder / "train", validation_split=VALIDATION, subset=subset, seed=drawn,
@@ -44,7 +45,7 @@ def learn(folder: Path, defect: str, seed: int, epochs: int | None) -> dict:
             metrics=["accuracy"],
         )
         network.fit(parts[0], validation_data=parts[1], epochs=epochs or EPOCHS, verbose=0)
-        spent, peak = since(began), peak_bytes()
+        spent, peak = Elapsed.now() - began, peak_bytes()
         errors = mistakes(network, folder, defect)
     images = (epochs or EPOCHS) * len(parts[0].file_paths)
     return {

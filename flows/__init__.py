@@ -1,1 +1,1 @@
-"""What a person or a schedule starts."""
+"""Flows: the commands that a person or a schedule starts."""

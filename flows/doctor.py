@@ -1,4 +1,4 @@
-"""Doctor: one screen that says what is there for recast, and what is not.
+"""Doctor: one screen that says what recast finds on this machine, and what is missing.
 
 python flows/doctor.py
 """
@@ -42,7 +42,7 @@ class DoctorArguments(Arguments):
 
 
 def findings(places: Places) -> Iterator[tuple[str, str]]:
-    """What was looked at, and what was found."""
+    """Yield the name and the text of each line: what was looked at, and what was found."""
     yield "machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
     yield "versions", ", ".join(f"{name} {number or 'not installed'}" for name, number in versions(SHOWN).items())
     yield "GPU seen by TensorFlow", device()
@@ -55,7 +55,7 @@ def findings(places: Places) -> Iterator[tuple[str, str]]:
 
 
 def model(places: Places) -> str:
-    """Say which version is in use, or what is wrong with the registry."""
+    """Return which version is in use, or what is wrong with the registry."""
     try:
         mlflow_runs.require_usable(places)
         places = resolve_model(places)
@@ -68,24 +68,25 @@ def model(places: Places) -> str:
 
 
 def device() -> str:
-    """Name the GPUs that TensorFlow sees, or say why there are none."""
+    """Return the names of the GPUs that TensorFlow sees, or why there are none."""
     machine = look_at_machine()
     if machine.has_sign:  # a process of its own looks, for a broken library can abort the one that opens it
         return describe_gpus(machine)
 
     from tasks.networks import devices
 
-    found = devices.device()
-    return "none: training runs on the processors (`make gpu` where there is one)" if found == "CPU" else found
+    gpus = devices.device()
+    return "none: training runs on the processors (`make gpu` where there is one)" if gpus == "CPU" else gpus
 
 
 def free_gb(place: Path) -> float:
-    """Free space of the disk that holds the place, or will hold it."""
-    there = next(path for path in (place.absolute(), *place.absolute().parents) if path.exists())
-    return shutil.disk_usage(there).free / 1e9
+    """Return the free space, in GB, of the disk that holds the place or will hold it."""
+    existing = next(path for path in (place.absolute(), *place.absolute().parents) if path.exists())
+    return shutil.disk_usage(existing).free / 1e9
 
 
 def inbox(places: Places) -> str:
+    """Return how many images lie in the inbox, and what is left out of them, or why the inbox cannot be read."""
     folder = places.data.absolute() / "inbox"
     if not folder.is_dir():
         return f"none: {folder}"
@@ -98,6 +99,7 @@ def inbox(places: Places) -> str:
 
 
 def server() -> str:
+    """Return whether the Prefect server answers, at which address and in which version, or why it does not."""
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
@@ -111,26 +113,31 @@ def server() -> str:
     address = PREFECT_API_URL.value()
     if not address:
         return "none named by PREFECT_API_URL: each run starts its own for a while"
-    shown = redact(split_address(address).plain)
+    shown_address = redact(split_address(address).plain)
     try:
         with get_client(sync_client=True, httpx_settings={"timeout": 5}) as client:
             version = client.api_version()
-        there = httpx.get(f"{address}/health", timeout=5).headers.get("date", "")
-        return "; ".join([f"{shown} answers, version {version}", *clock(there, datetime.now(UTC))])
+        date = httpx.get(f"{address}/health", timeout=5).headers.get("date", "")
+        return "; ".join([f"{shown_address} answers, version {version}", *clock(date, datetime.now(UTC))])
     except httpx.HTTPStatusError as error:
-        refused = error.response.status_code in (401, 403)
-        return redact(f"{shown} {'refuses the name and password' if refused else 'answers with an error'}: {error}")
+        is_refused = error.response.status_code in (401, 403)
+        return redact(
+            f"{shown_address} {'refuses the shown_address and password' if is_refused else 'answers with an error'}: {error}"
+        )
     except httpx.InvalidURL:  # its text holds parts of the password
-        return f"{shown} is no address of a server: expected http://HOST:PORT/api"
+        return f"{shown_address} is no address of a server: expected http://HOST:PORT/api"
     except (httpx.HTTPError, RuntimeError) as error:
-        return redact(f"{shown} does not answer: {error}")
+        return redact(f"{shown_address} does not answer: {error}")
 
 
-def clock(told: str, now: datetime) -> list[str]:
-    """Return a sentence where the server's clock, as the header `Date` told it, differs from this machine's, else none."""
+def clock(date: str, now: datetime) -> list[str]:
+    """Return one sentence if the server's clock differs from this machine's by 10 s or more, else an empty list.
+
+    `date` is the text of the server's header `Date`.
+    """
     try:
-        seconds = (now - parsedate_to_datetime(told)).total_seconds()
-    except (ValueError, TypeError):  # it told none
+        seconds = (now - parsedate_to_datetime(date)).total_seconds()
+    except (ValueError, TypeError):  # the header is missing, or is no date
         return []
     if abs(seconds) < MAX_DIFFERENCE:
         return []
@@ -139,6 +146,7 @@ def clock(told: str, now: datetime) -> list[str]:
 
 
 def credentials() -> str:
+    """Return where the Kaggle credentials come from, or what is wrong with them."""
     try:
         return kaggle.credentials()
     except BadInput as error:
@@ -146,10 +154,11 @@ def credentials() -> str:
 
 
 def main() -> None:
+    """Print the findings as a table."""
     arguments = parse(DoctorArguments, sys.argv[1:])
     table = Table(show_header=False, box=None, pad_edge=False)
-    for name, found in findings(arguments.places):
-        table.add_row(cell(name, "bold"), cell(found))
+    for name, text in findings(arguments.places):
+        table.add_row(cell(name, "bold"), cell(text))
     show(table)
 
 

@@ -1,4 +1,4 @@
-"""Judge: what the model in use says of a folder that fills with photographs; each image once.
+"""Judge: what the model in use says of the photographs in a folder that fills. Each image is judged once.
 
 python flows/judge.py FOLDER [--results DIR]
 """
@@ -48,53 +48,59 @@ class JudgeArguments(Arguments):
 
 
 def run_name() -> str:
+    """Return the name of the flow run in the Prefect UI."""
     return for_terminal(f"judge {flow_run.parameters['folder']}")
 
 
 @flow(flow_run_name=run_name, log_prints=True)
 def judge(folder: Path, results: Path | None = None, settle_seconds: float = SETTLED, places: Places = Places()) -> int:
-    """As the command line does it. The images that were judged; those for a person are listed in the Prefect UI."""
+    """Judge the new images as the command line does, and return how many. The Prefect UI lists those for a person."""
     with without_secrets():
-        done = score_and_show(folder, results, settle_seconds, places)
-    say(summary_line(done))
-    if done.rows:
-        create_markdown_artifact(report(done), key="judged", description=f"{code(str(folder))}, judged")
-    return len(done.rows)
+        result = score_and_show(folder, results, settle_seconds, places)
+    say(summary_line(result))
+    if result.rows:
+        create_markdown_artifact(report(result), key="judged", description=f"{code(str(folder))}, judged")
+    return len(result.rows)
 
 
 def score_and_show(folder: Path, results: Path | None, settle_seconds: float, places: Places) -> BatchResult:
+    """Judge the new images of a folder with the champion, and say which version judges.
+
+    Raises BadInput where no model is in use.
+    """
     places = resolve_model(places)
     champion = registry.champion(places)
     if champion is None:
         raise BadInput(nothing_in_use(places))
     warn(f"judging by version {champion.number}, of {places.registered_name}")
-    there = folder.absolute()
-    below = there.relative_to(there.anchor)  # the whole of it: many stations have a folder `images`
+    absolute = folder.absolute()
+    below = absolute.relative_to(absolute.anchor)  # the whole of it: many stations have a folder `images`
     return score_folder(folder, results or places.artifacts / "judged" / below, settle_seconds, champion, places)
 
 
-def summary_line(done: BatchResult) -> str:
-    """One line: what is new, and where it stands."""
-    found = Counter(row["decision"] for row in done.rows)
-    counted = ", ".join(f"{found[decision]:,} {decision}" for decision in ("pass", "review", "reject"))
-    parts = [f"new images: {len(done.rows):,}", counted] if done.rows else ["nothing new"]
-    parts += [f"{done.waiting:,} are still being written"] if done.waiting else []
-    parts += [f"left out: {line}" for line in shorten(done.left_out)]
-    parts += [str(done.table)] if done.rows else []
+def summary_line(result: BatchResult) -> str:
+    """Return one line that says what is new, and where the table lies."""
+    counts = Counter(row["decision"] for row in result.rows)
+    decisions = ", ".join(f"{counts[decision]:,} {decision}" for decision in ("pass", "review", "reject"))
+    parts = [f"new images: {len(result.rows):,}", decisions] if result.rows else ["nothing new"]
+    parts += [f"{result.waiting:,} are still being written"] if result.waiting else []
+    parts += [f"left out: {line}" for line in shorten(result.left_out)]
+    parts += [str(result.table)] if result.rows else []
     return "; ".join(parts)
 
 
-def report(done: BatchResult) -> str:
-    """The same for the Prefect UI, with the images that a person should look at."""
-    cases = [(code(row["path"]), code(row["reason"])) for row in done.rows if row["decision"] == "review"]
-    listed = table(("For a person", "Why"), cases[:SHOWN]) if cases else ""
+def report(result: BatchResult) -> str:
+    """Return the summary for the Prefect UI, as Markdown, with the images that a person should look at."""
+    cases = [(code(row["path"]), code(row["reason"])) for row in result.rows if row["decision"] == "review"]
+    cases_table = table(("For a person", "Why"), cases[:SHOWN]) if cases else ""
     more = f"{SHOWN} of {len(cases):,} are shown." if len(cases) > SHOWN else ""
-    return "\n\n".join(filter(None, [for_markdown(summary_line(done)), listed, more]))
+    return "\n\n".join(filter(None, [for_markdown(summary_line(result)), cases_table, more]))
 
 
 def main() -> None:
-    asked = parse(JudgeArguments, sys.argv[1:])
-    say(summary_line(score_and_show(asked.folder, asked.results, asked.settle_seconds, asked.places)))
+    """Judge the new images of the folder that the command line names, and print the summary."""
+    arguments = parse(JudgeArguments, sys.argv[1:])
+    say(summary_line(score_and_show(arguments.folder, arguments.results, arguments.settle_seconds, arguments.places)))
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class PredictArguments(Arguments):
 
 
 def choose_model(arguments: PredictArguments) -> tuple[Predictor, str]:
-    """Return the model that the arguments name, the champion when they name none, and what people call it."""
+    """Return the model that the arguments name, by default the champion, and what people call it."""
     if sum(option is not None for option in (arguments.version, arguments.run, arguments.file)) > 1:
         raise BadInput("--version, --run and --file each name a model: give one of them")
     if arguments.file:
@@ -52,7 +52,7 @@ def choose_model(arguments: PredictArguments) -> tuple[Predictor, str]:
         predictor = Predictor(folder_of(arguments.file))
         return predictor, predictor.name
     if arguments.run:
-        predictor = of_run(arguments.run, arguments.places)
+        predictor = predictor_of_run(arguments.run, arguments.places)
         return predictor, predictor.name
     places = resolve_model(arguments.places)
     version = registry.version(arguments.version, places) if arguments.version else registry.champion(places)
@@ -63,7 +63,7 @@ def choose_model(arguments: PredictArguments) -> tuple[Predictor, str]:
 
 
 def folder_of(file: Path) -> Path:
-    """The model's folder. Raises BadInput for a file in it that would not be the one that judges."""
+    """Return the model's folder. Raises BadInput for a file in it that cannot judge by itself."""
     if file.is_dir():
         return file
     if file.name != NAMES["keras"]:
@@ -71,18 +71,21 @@ def folder_of(file: Path) -> Path:
     return file.parent
 
 
-def of_run(run: str, places: Places) -> Predictor:
-    """The model that a run made: from its folder, or where that is gone from the registry, if it became a version."""
+def predictor_of_run(run: str, places: Places) -> Predictor:
+    """Return the model that a run made.
+
+    Read it from its folder. Where that is gone, read it from the registry, if the model became a version.
+    """
     folder = model_folder.path(model_of_run(run, places), places)
     if folder.is_dir():
-        return Predictor(folder)  # nobody is asked: that takes seconds
+        return Predictor(folder)  # without the registry: asking it takes seconds
     places = places.with_model(read_run(places.artifacts.absolute() / "runs" / run).model)
-    released = next((one for one in registry.versions(places) if one.model == folder.name), None)
+    released = next((version for version in registry.versions(places) if version.model == folder.name), None)
     return Predictor(model_folder.ensure_local(released, places), released.number) if released else Predictor(folder)
 
 
 def model_of_run(run: str, places: Places) -> str:
-    """Digest of the model's folder that a run made."""
+    """Return the digest of the model's folder that a run made. Raises BadInput where there is no such run."""
     path = places.artifacts.absolute() / "runs" / run / "run.json"
     if not path.is_file():
         raise BadInput(f"there is no run {run!r} in {path.parents[1]}: give a folder's name there, or `latest`")
@@ -111,7 +114,10 @@ def images_of(arguments: Iterable[str]) -> tuple[list[tuple[str, Path]], list[st
 
 
 def is_missing(path: Path) -> bool:
-    """Return whether nothing lies there. A path that may not be looked at counts as there, and is answered with the reason."""
+    """Return whether nothing lies at the path.
+
+    A path that may not be looked at is not missing: its answer gives the reason.
+    """
     try:
         path.stat()
     except PermissionError:
@@ -122,20 +128,21 @@ def is_missing(path: Path) -> bool:
 
 
 def line(answer: Answer) -> str:
-    """`cast_def_0_1189.jpeg: def_front, 100.00 %`, and what a person should look at."""
+    """Return the answer as one line, as `cast_def_0_1189.jpeg: def_front, 100.00 %`, and why a person should look at the image."""
     if answer.label is None or answer.defect_probability is None:
         return f"{answer.path}: {answer.decision}, {answer.reason}"
-    sure = max(answer.defect_probability, 1 - answer.defect_probability)
+    confidence = max(answer.defect_probability, 1 - answer.defect_probability)
     note = f"; {answer.decision}: {answer.reason}" if answer.decision == "review" else ""
-    return f"{answer.path}: {answer.label}, {100 * sure:.2f} %{note}"
+    return f"{answer.path}: {answer.label}, {100 * confidence:.2f} %{note}"
 
 
 def main() -> None:
+    """Judge the images that the command line names, and print or store the answers."""
     arguments = parse(PredictArguments, sys.argv[1:])
     images, lines = images_of(arguments.images)
     if not images:
-        what = "; ".join([", ".join(arguments.images), *lines])
-        raise BadInput(f"no image lies in {what}: {SUFFIXES} files are judged")
+        searched = "; ".join([", ".join(arguments.images), *lines])
+        raise BadInput(f"no image lies in {searched}: {SUFFIXES} files are judged")
     (predictor, name), answers = choose_model(arguments), []
     warn(f"judged by {name}")
     with progress_bar("judging", len(images)) as advance:
@@ -150,9 +157,9 @@ def main() -> None:
         return
     say(*map(line, answers), *lines)
     if len(answers) > 1:
-        found = Counter(answer.decision for answer in answers)
+        counts = Counter(answer.decision for answer in answers)
         say(
-            f"{len(answers):,} images: {', '.join(f'{found[decision]:,} {decision}' for decision in ('pass', 'review', 'reject'))}"
+            f"{len(answers):,} images: {', '.join(f'{counts[decision]:,} {decision}' for decision in ('pass', 'review', 'reject'))}"
         )
 
 

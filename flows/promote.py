@@ -1,4 +1,4 @@
-"""Promote: lists versions, puts one into use, takes the one in use back, or answers for one that waits for approval.
+"""Promote: lists versions, puts one into use, takes back the one in use, or answers for one that waits for approval.
 
 python flows/promote.py --list | --version N | --rollback | --refuse N  [--reason TEXT]
 """
@@ -52,7 +52,10 @@ class Answer(RunInput):
 
 
 def change(version: int | None, rollback: bool, refuse: int | None, reason: str, places: Places) -> str:
-    """Does what is asked, one thing of the three, and says it in one sentence."""
+    """Do the one thing of the three that is asked for, and return one sentence that says what was done.
+
+    Raises BadInput where none or more than one is asked for.
+    """
     if sum((version is not None, rollback, refuse is not None)) != 1:
         raise BadInput("say one thing: --version N, --rollback, --refuse N, or --list")
     runs.require_usable(places)
@@ -61,7 +64,7 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
         if rollback:
             if earlier := registry.previous(places):
                 model_folder.ensure_local(earlier, places)  # before anybody is sent to it
-            now, before = registry.rollback(f"was taken back{because(reason)}", places)
+            now, before = registry.rollback(f"was taken back{reason_suffix(reason)}", places)
             return (
                 f"{registry.version_name(now.number, places)} is in use again, version {before.number} was taken back"
             )
@@ -70,26 +73,32 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
         return put_into_use(registry.version(version or 0, places), places)
 
 
-def put_into_use(chosen: registry.Version, places: Places) -> str:
+def put_into_use(version: registry.Version, places: Places) -> str:
+    """Promote this version, and return one sentence that says so.
+
+    Raises BadInput where another machine changes the version in use meanwhile.
+    """
     champion = registry.by_alias(registry.CHAMPION, places)  # it mends what `registry.champion` refuses
-    if champion and champion.number == chosen.number:
-        return f"{registry.version_name(chosen.number, places)} is in use already"
-    model_folder.ensure_local(chosen, places)  # before anybody is sent to it
-    registry.withdraw(chosen.number, None, places)
+    if champion and champion.number == version.number:
+        return f"{registry.version_name(version.number, places)} is in use already"
+    model_folder.ensure_local(version, places)  # before anybody is sent to it
+    registry.withdraw(version.number, None, places)
     try:
-        registry.promote(chosen.number, number(champion), places)
+        registry.promote(version.number, number(champion), places)
     except registry.ChampionChanged:  # by another machine, which no lock keeps out
         raise BadInput("another version came into use meanwhile: look at --list, and say it again") from None
     replaced = f", version {champion.number} no longer" if champion else ""
-    return f"{registry.version_name(chosen.number, places)} is in use{replaced}"
+    return f"{registry.version_name(version.number, places)} is in use{replaced}"
 
 
 def refuse_version(number: int, reason: str, places: Places) -> str:
-    registry.refuse(number, f"was refused{because(reason)}", places)
+    """Refuse this version, and return one sentence that says so."""
+    registry.refuse(number, f"was refused{reason_suffix(reason)}", places)
     return f"{registry.version_name(number, places)} is refused: no run promotes it"
 
 
-def because(reason: str) -> str:
+def reason_suffix(reason: str) -> str:
+    """Return the reason as the end of a sentence, empty where there is none."""
     return f": {reason}" if reason else ""
 
 
@@ -101,36 +110,39 @@ def promote(
     reason: str = "",
     places: Places = Places(),
 ) -> str:
-    """As the command line does it: one of version, rollback and refuse."""
+    """Put a version into use, take back the one in use or refuse one, as the command line does. Give exactly one of the three."""
     with without_secrets():
-        done = change(version, rollback, refuse, reason, places)
-    say(done)
-    return done
+        sentence = change(version, rollback, refuse, reason, places)
+    say(sentence)
+    return sentence
 
 
 @flow(flow_run_name="approve version {version}", log_prints=True, persist_result=True)
 def approve(version: int, places: Places = Places()) -> str:
-    """Asks a person about a challenger, in the Prefect UI: the run is suspended, and holds no worker, until it is answered."""
+    """Ask a person in the Prefect UI about a challenger. Until the answer comes, the run is suspended and holds no worker."""
     with without_secrets():
-        return approval(version, resolve_model(places))
+        return ask_and_apply(version, resolve_model(places))
 
 
-def approval(version: int, places: Places) -> str:
-    """Ask, and do what is answered."""
+def ask_and_apply(version: int, places: Places) -> str:
+    """Ask a person about a challenger, do what the answer says, and return one sentence that says what was done."""
     waiting = registry.version(version, places)
     if waiting.withdrawn or registry.CHALLENGER not in waiting.aliases:
-        say(nothing := f"version {version} does not wait for an answer")
-        return nothing
+        say(sentence := f"version {version} does not wait for an answer")
+        return sentence
     answer = suspend_flow_run(
         wait_for_input=Answer.with_initial_data(description=question(waiting, places), promote=False), timeout=WEEK
     )
     with registry.promotion_lock(places):
-        say(done := apply_answer(waiting, answer, places))
-    return done
+        say(sentence := apply_answer(waiting, answer, places))
+    return sentence
 
 
 def apply_answer(waiting: registry.Version, answer: Answer, places: Places) -> str:
-    """Does what a person said of a challenger. Raises BadInput when another version than the one it was judged beside is in use."""
+    """Do what a person said of a challenger.
+
+    Raises BadInput when the version in use is no longer the one that the challenger was judged beside.
+    """
     if not answer.promote:
         return refuse_version(waiting.number, answer.reason, places)
     champion = number(registry.champion(places))
@@ -143,38 +155,42 @@ def apply_answer(waiting: registry.Version, answer: Answer, places: Places) -> s
 
 
 def question(waiting: registry.Version, places: Places) -> str:
-    """What a person should know before answering, in Markdown."""
-    decided = runs.decision_of_run(waiting.tracked, places)
-    told = [f"{rule.name}: {rule.figure} ({rule.limit})" for rule in decided.rules] if decided else []
-    rules = "\n".join(f"* {for_markdown(line)}" for line in told)
+    """Return what a person should know before answering, in Markdown."""
+    decision = runs.decision_of_run(waiting.tracked, places)
+    lines = [f"{rule.name}: {rule.figure} ({rule.limit})" for rule in decision.rules] if decision else []
+    rules = "\n".join(f"* {for_markdown(line)}" for line in lines)
     why = for_markdown(waiting.reason)
     return f"**Version {waiting.number}** of run {code(waiting.run_id)}: {why}.\n\n{rules}\n\n{ANSWERS}"
 
 
 def number(version: registry.Version | None) -> int | None:
+    """Return the number of a version, None for no version."""
     return version.number if version else None
 
 
 def versions_table(places: Places) -> Table:
+    """Return all versions as a table for the terminal, a row a version."""
     table = Table("version", "", "model", "run", "why", box=None, pad_edge=False, header_style="bold")
     if places.registered_name != MODEL:
         table.title, table.title_justify = cell(places.registered_name), "left"
-    for one in registry.versions(places):
-        state = {"withdrawn": one.withdrawn, "files removed": one.removed}
-        marks = ", ".join([*one.aliases, *(name for name, why in state.items() if why)])
-        table.add_row(*map(cell, (str(one.number), marks, one.model[:12], one.run_id, one.withdrawn or one.reason)))
+    for version in registry.versions(places):
+        state = {"withdrawn": version.withdrawn, "files removed": version.removed}
+        marks = ", ".join([*version.aliases, *(name for name, cause in state.items() if cause)])
+        why = version.withdrawn or version.reason
+        table.add_row(*map(cell, (str(version.number), marks, version.model[:12], version.run_id, why)))
     return table
 
 
 def main() -> None:
-    asked = parse(PromoteArguments, sys.argv[1:])
-    if asked.as_list:
-        places = resolve_model(asked.places)
+    """Do what the command line asks for, and print what was done."""
+    arguments = parse(PromoteArguments, sys.argv[1:])
+    if arguments.as_list:
+        places = resolve_model(arguments.places)
         show(versions_table(places))
         if why := registry.out_of_use(places):
             say(why)
     else:
-        say(change(asked.version, asked.rollback, asked.refuse, asked.reason, asked.places))
+        say(change(arguments.version, arguments.rollback, arguments.refuse, arguments.reason, arguments.places))
 
 
 if __name__ == "__main__":

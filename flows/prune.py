@@ -1,4 +1,4 @@
-"""Prune: removes what no version in use, before or waiting, and no kept run needs.
+"""Prune: removes what nothing needs any more: no kept run, and no version that is in use, was in use before or waits.
 
 python flows/prune.py [--keep-runs N] [--dry-run]
 """
@@ -31,25 +31,26 @@ class PruneArguments(Arguments):
 
 @flow(flow_run_name="prune", log_prints=True)
 def prune(keep_runs: int = 20, places: Places = Places()) -> int:
-    """As the command line does it. The bytes that were removed."""
+    """Remove what is not needed, as the command line does, and return how many bytes were removed."""
     with without_secrets():
-        found = retention.prune(keep_runs, places)
-    say(*summary(found, "removed"))
-    return sum(size for _, size in found.values())
+        garbage = retention.prune(keep_runs, places)
+    say(*summary(garbage, "removed"))
+    return sum(size for _, size in garbage.values())
 
 
-def summary(found: dict[str, tuple[int, int]], done: str) -> list[str]:
-    """What went, a line a kind, and how much in all."""
-    if not found:
+def summary(garbage: dict[str, tuple[int, int]], verb: str) -> list[str]:
+    """Return what was removed, a line a kind, and a line with the total. `garbage` holds (count, bytes) for each kind."""
+    if not garbage:
         return ["nothing to remove: all that is there is needed"]
-    lines = [f"{count:6,} {what}, {size / 1e6:,.1f} MB" for what, (count, size) in found.items()]
-    return [*lines, f"{sum(size for _, size in found.values()) / 1e6:,.1f} MB {done}"]
+    lines = [f"{count:6,} {kind}, {size / 1e6:,.1f} MB" for kind, (count, size) in garbage.items()]
+    return [*lines, f"{sum(size for _, size in garbage.values()) / 1e6:,.1f} MB {verb}"]
 
 
 def main() -> None:
-    asked = parse(PruneArguments, sys.argv[1:])
-    found = retention.prune(asked.keep_runs, asked.places, dry=asked.dry_run)
-    say(*summary(found, "would be removed" if asked.dry_run else "removed"))
+    """Remove what is not needed, or with --dry-run say what it is."""
+    arguments = parse(PruneArguments, sys.argv[1:])
+    garbage = retention.prune(arguments.keep_runs, arguments.places, dry=arguments.dry_run)
+    say(*summary(garbage, "would be removed" if arguments.dry_run else "removed"))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Retrain: from a source of labelled castings to a judged model in use, or to the reason why not.
+"""Retrain: from a source of labeled castings to a judged model in use, or to the reason why not.
 
 python flows/retrain.py --help
 """
@@ -42,7 +42,7 @@ from tasks.records.results import Arrival, Corrections, Release, Source, Splits
 from tasks.release import Candidate, earlier_decision, release
 from tasks.reporting import html, report
 from tasks.reporting.model_card import without_front_matter
-from tasks.reporting.run_json import PreTraining, RunResult, code, facts, new_run_id, write_run
+from tasks.reporting.run_json import PreTraining, RunResult, code, fill_run_json, new_run_id, write_run
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.escaping import for_terminal
 from tasks.settings.redaction import redact
@@ -57,20 +57,20 @@ from tasks.validate import validate
 
 
 def run_name() -> str:
-    """Before it is known what there is to learn from."""
+    """Return the first name of the flow run, as long as the number of new images is not known."""
     config = Config.model_validate(flow_run.parameters["config"])
     return name_of_run(config.training.model, config, datetime.now(UTC))
 
 
-def name_of_run(what: str, config: Config, started: datetime) -> str:
-    """As `ring, 30 new on castings.zip, 23 Nov 12:00`."""
+def name_of_run(beginning: str, config: Config, started: datetime) -> str:
+    """Return the name of a run, as `ring, 30 new on castings.zip, 23 Nov 12:00`: `beginning` is the part before the source."""
     source = config.fetch.source if ":" in config.fetch.source else Path(config.fetch.source).name
-    return for_terminal(f"{what} on {source}, {started:%d %b %H:%M}")
+    return for_terminal(f"{beginning} on {source}, {started:%d %b %H:%M}")
 
 
 @flow(flow_run_name=run_name, log_prints=True)
 def retrain(config: Config = Config()) -> Release:
-    """From the source to a released model, or to the reason why not."""
+    """Run the pipeline from the source to a release: a model in use, or the reason why not."""
     with without_secrets():
         config = config.with_model()
         with places_lock(config.places):
@@ -78,27 +78,25 @@ def retrain(config: Config = Config()) -> Release:
 
 
 def run_pipeline(config: Config) -> Release:
-    """Do the run itself, with settings that name the registered model."""
-    started, began = datetime.now(UTC), time.perf_counter()
-    run_id, commit = new_run_id(started, config), code()
+    """Run all steps, with settings that name the registered model."""
+    started, start_time = datetime.now(UTC), time.perf_counter()
+    run_id, code_state = new_run_id(started, config), code()
     delete_stale_scratch(config.places)
     step = Steps(config.places)
-    source, arriving, mending = preflight(config)
-    runs.prepare(config.places)  # before there are models, so that models without a database tell that it was lost
+    source, arrivals, corrections = preflight(config)
+    runs.prepare(config.places)  # before there are models: then models without a database show that it was lost
 
     archive = step(fetch, source)
     folder = step(extract, archive, config.fetch.classes)
-    manifest = step(validate, folder, arriving, mending, config.validation)
-    unchanged = step.times["validate"]["cached"]  # then the audit takes no time either, and perhaps nothing is trained
+    manifest = step(validate, folder, arrivals, corrections, config.validation)
+    unchanged = step.times["validate"]["cached"]  # then the audit takes no time either, nor perhaps the training
     warming = None if unchanged else warm_up.start(manifest, config.training, config.places)
     audited = step(audit, manifest, config.audit)
     splits = step(split, manifest, audited, config.splitting)
-    found = PreTraining(config, source, arriving, archive, folder, manifest, audited, splits, commit)
-    publish_sections(
-        report.before_training(found), config.places
-    )  # known before hours of training, and if these end badly
+    before = PreTraining(config, source, arrivals, archive, folder, manifest, audited, splits, code_state)
+    publish_sections(report.before_training(before), config.places)  # before hours of training, which may fail
 
-    recipe, chosen_because = choose(config, splits)
+    recipe, because = choose(config, splits)
     rename_run(splits, recipe, config, started)
     if warming:
         warming.join()
@@ -106,64 +104,67 @@ def run_pipeline(config: Config) -> Release:
     evaluation = step(evaluate, splits, model, config.evaluation)
     figures = step(plot, audited, splits, model, evaluation)
     exports = step(export, manifest, audited, splits, model, evaluation, config.evaluation)
-    released = adopt_unfinished(
+    decision = adopt_unfinished(
         step(release, splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id),
         run_id,
         config.places,
     )
 
-    wall = time.perf_counter() - began
+    wall = time.perf_counter() - start_time
     show(RunResult(
-        **vars(found), run_id=run_id, started=started, wall_seconds=wall, times=step.times,
-        model=model, evaluation=evaluation, figures=figures, exports=exports, release=released, chosen_because=chosen_because,
+        **vars(before), run_id=run_id, started=started, wall_seconds=wall, times=step.times,
+        model=model, evaluation=evaluation, figures=figures, exports=exports, release=decision, chosen_because=because,
     ))  # fmt: skip
-    return released
+    return decision
 
 
-def adopt_unfinished(decided: Release, run_id: str, places: Places) -> Release:
-    """A decision that a run took and was killed before it told: from here on this run's own."""
-    if decided.decided_in == run_id or not runs.is_running(decided.tracked, places):
-        return decided
-    if decided.version and decided.verdict != "kept":
-        registry.adopt(decided.version, run_id, places)
-    return decided.model_copy(update={"decided_in": run_id})
+def adopt_unfinished(decision: Release, run_id: str, places: Places) -> Release:
+    """Adopt a decision that an earlier, interrupted run made but did not announce."""
+    if decision.decided_in == run_id or not runs.is_running(decision.tracked, places):
+        return decision
+    if decision.version and decision.verdict != "kept":
+        registry.adopt(decision.version, run_id, places)
+    return decision.model_copy(update={"decided_in": run_id})
 
 
-def tell_verdict(decided: Release, places: Places) -> None:
-    """An event of what became of the model: `recast.model.promoted`, `.kept` or `.waiting`."""
+def tell_verdict(decision: Release, places: Places) -> None:
+    """Send the event that says what became of the model: `recast.model.promoted`, `.kept` or `.waiting`."""
     name = places.registered_name
     emit_event(
-        f"recast.model.{decided.verdict}",
+        f"recast.model.{decision.verdict}",
         resource={"prefect.resource.id": f"recast.model.{name}", "prefect.resource.name": name},
-        payload={"reason": for_terminal(decided.reason), "version": decided.version, "run": decided.decided_in},
-        id=uuid5(NAMESPACE_URL, f"{name} {decided.tracked} {decided.verdict}"),
+        payload={"reason": for_terminal(decision.reason), "version": decision.version, "run": decision.decided_in},
+        id=uuid5(NAMESPACE_URL, f"{name} {decision.tracked} {decision.verdict}"),
     )
 
 
 def announce(waiting: Release, places: Places) -> None:
-    """The event that starts the deployment `approve`."""
+    """Send the event that starts the deployment `approve`."""
     name, number = places.registered_name, waiting.version
-    there = Places(data=places.data.absolute(), artifacts=places.artifacts.absolute(), registered_model=name)
+    absolute = Places(data=places.data.absolute(), artifacts=places.artifacts.absolute(), registered_model=name)
     emit_event(
         "recast.challenger.waiting",
         resource={
             "prefect.resource.id": f"recast.challenger.{name}.{number}",
             "prefect.resource.name": f"{name} {number}",
         },
-        payload={"version": number, "reason": for_terminal(waiting.reason), "places": there.model_dump(mode="json")},
+        payload={"version": number, "reason": for_terminal(waiting.reason), "places": absolute.model_dump(mode="json")},
         id=uuid5(NAMESPACE_URL, f"{name} {waiting.tracked}"),
     )
 
 
 def rename_run(splits: Splits, recipe: Recipe, config: Config, started: datetime) -> None:
-    """Names the run, now that it is known, by its network and by how many images no run before it used."""
+    """Name the run by its network, and by how many images no earlier run used."""
     new = not_yet_used(splits.table.path(config.places), config.places)
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run.id, name=name_of_run(f"{recipe.model}, {new:,} new", config, started))
 
 
 def preflight(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]:
-    """The source, the arrivals and the corrections. Raises BadInput for whatever the user can mend, before any work is done."""
+    """Return the source, the arrivals and the corrections.
+
+    Raises BadInput, before any work is done, for everything that the user can mend.
+    """
     if config.training.require_gpu:
         from tasks.networks.devices import require_gpu
 
@@ -171,12 +172,12 @@ def preflight(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]
     check_writable(config.places)
     runs.require_usable(config.places)
     registry.champion(config.places)  # raises where its alias was removed: the candidate would count as the first model
-    mending = find_corrections(config.fetch.classes, config.places)
-    return locate(config.fetch, config.places), find_arrivals(config.fetch, config.places), mending
+    corrections = find_corrections(config.fetch.classes, config.places)
+    return locate(config.fetch, config.places), find_arrivals(config.fetch, config.places), corrections
 
 
 def choose(config: Config, splits: Splits) -> tuple[Recipe, str]:
-    """The recipe of the network that suits the images, and why this one."""
+    """Return the recipe of the network that suits the images, and why this one."""
     training = config.training
     champion = warm_start.in_use(config.places) if training.start_from == "champion" else None
     model, because = training.choice(splits.ring_share, champion)
@@ -185,7 +186,7 @@ def choose(config: Config, splits: Splits) -> tuple[Recipe, str]:
 
 
 def show(outcome: RunResult) -> None:
-    """The run's folder, and its report in the Prefect UI."""
+    """Write the run's folder, and show its report in the Prefect UI."""
     places = outcome.config.places
     sections = report.sections(outcome)
     folder = write_run(outcome, html.html(sections, f"{outcome.source.name}, {outcome.run_id}", places))
@@ -197,23 +198,29 @@ def show(outcome: RunResult) -> None:
 
 
 def finish_tracking(outcome: RunResult, folder: Path) -> None:
-    """What MLflow's run of the decision lacks, and then nobody has announced it; of a run that repeats a decision, nothing."""
+    """Complete MLflow's run of the decision, and announce the verdict.
+
+    Do nothing where there is no such run, or where it is complete: then this run repeats a decision that was announced.
+    """
     places, tracked = outcome.config.places, outcome.release.tracked
     if tracked and runs.is_running(tracked, places):
         tell_verdict(outcome.release, places)
         if outcome.release.verdict == "waiting":
             announce(outcome.release, places)
         links = {"prefect.flow_run_id": flow_run.id or "", "prefect.flow_run_url": redact(flow_run.ui_url or "")}
-        named = {
+        tags = {
             name: link for name, link in links.items() if link and not link.startswith("None")
-        }  # no UI has no address
+        }  # without a UI there is no address
         note = report.result(outcome)
-        runs.finish(tracked, facts(outcome), outcome.model.history, note, named, folder, places)
+        runs.finish(tracked, fill_run_json(outcome), outcome.model.history, note, tags, folder, places)
         warm_query_cache(outcome)
 
 
 def warm_query_cache(outcome: RunResult) -> None:
-    """Asks what an unchanged run will ask, now that MLflow is loaded and the last is written: that run need not load it."""
+    """Ask MLflow what an unchanged run will ask, so that the unchanged run need not load MLflow.
+
+    Now MLflow is loaded, and the last entry is written.
+    """
     config = outcome.config
     earlier_decision(Candidate(
         outcome.splits, outcome.model, outcome.evaluation, outcome.exports,
@@ -224,7 +231,7 @@ def warm_query_cache(outcome: RunResult) -> None:
 
 
 def publish_sections(sections: Sequence[report.Section], places: Places) -> None:
-    """The sections as artifacts of the Prefect UI."""
+    """Show the sections as artifacts of the Prefect UI."""
     for section in sections:
         create_markdown_artifact(
             html.markdown(section, places), key=section.title.lower().replace(" ", "-"), description=section.title
@@ -232,14 +239,14 @@ def publish_sections(sections: Sequence[report.Section], places: Places) -> None
 
 
 def end_state(released: Release) -> Release:
-    """Let Prefect show a run that leaves no model in use under a name of its own, not as `Completed`."""
+    """Return the release, or where no model is in use a state that Prefect shows by a name of its own, not as `Completed`."""
     if released.version is None:
         return Completed(name="NothingInUse", message="no model is in use", data=released)  # type: ignore[return-value]
     return released
 
 
 def require_model(released: Release) -> None:
-    """Exit with status 1 where a run leaves no model in use: whatever follows it would not find one."""
+    """Exit with status 1 where a run leaves no model in use: what follows the run would find none."""
     if released.version is None:
         warn(
             f"no model is in use, and the new one was kept out: {released.reason}; train longer or on more images, set other "
@@ -249,13 +256,14 @@ def require_model(released: Release) -> None:
 
 
 def stop_at_once(*_: object) -> None:
-    """Ends this process and its embedded server. Prefect would first tell the server, which Ctrl-C has stopped too, for minutes.
+    """End this process and its embedded server.
 
-    Whatever a step had not finished lies in scratch folders that nothing reads.
+    Prefect would first tell the server, which Ctrl-C has stopped too, for minutes.
+    What a step had not finished lies in scratch folders that nothing reads.
     """
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
-    )  # a second one would wait for ever for the first, which waits for the server
+    )  # a second Ctrl-C would wait for ever for the first, which waits for the server
     try:
         warn("interrupted; what was finished is kept, and the next run goes on from there")
         if embedded := sys.modules.get("prefect.server.api.server"):
@@ -265,8 +273,9 @@ def stop_at_once(*_: object) -> None:
 
 
 def main() -> None:
+    """Check the settings and the machine, then run the flow."""
     config = Config.model_validate(parse(RetrainArguments, sys.argv[1:]).model_dump()).with_model()
-    preflight(config)  # what is wrong is told before a server is started
+    preflight(config)  # says what is wrong before a server is started
     require_database()
     if not PREFECT_API_URL.value():
         signal.signal(signal.SIGINT, stop_at_once)

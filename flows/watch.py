@@ -1,4 +1,4 @@
-"""Watch: is there anything new to learn from? Then a retraining is asked for, by an event that each arrival causes once.
+"""Watch: looks for new images, and asks for a retraining by an event. Each arrival causes one event.
 
 python flows/watch.py --once | --every SECONDS  [--source S] [--arrivals DIR]
 """
@@ -72,23 +72,23 @@ class WatchArguments(RetrainArguments):
 
 @flow(flow_run_name="watch", log_prints=True)
 def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: float = 7.0) -> bool:
-    """Looks once, for a schedule. Whether a retraining was asked for; what arrived is an artifact.
+    """Look once, for a schedule, and return whether a retraining was asked for. An artifact shows what arrived.
 
     Of `config`, what is not given is as in the last successful run; training continues from the model in use. The form of the
     deployment `retrain` is kept at the settings of that run.
     """
     with without_secrets():
-        asked = look(config, min_new_images, max_wait_days, publish)
+        is_asked = look(config, min_new_images, max_wait_days, publish)
         with get_client(sync_client=True) as client:  # after the look: a form is no reason to miss an arrival
             fill_form(client, form_settings(config.places))
-    return asked
+    return is_asked
 
 
 def form_settings(places: Places) -> dict[str, Any] | None:
     """Return the parameters with which a form for another run like the last one begins.
 
-    None where there was no run, or where one of its settings no longer exists: then one line says so. The form keeps its own places.
-    A registered model that follows from the source is left out: another source in the form then gets its own.
+    Return None where there was no run, or where one of its settings no longer exists: then one line says so. The form keeps its
+    own places. A registered model that follows from the source is left out: another source in the form then gets its own.
     """
     try:
         if (last := last_config(places)) is None:
@@ -103,7 +103,7 @@ def form_settings(places: Places) -> dict[str, Any] | None:
 def fill_form(client: SyncPrefectClient, parameters: dict[str, Any] | None) -> None:
     """Let the form of the deployment `retrain` begin with these parameters, if there are any, and such a deployment.
 
-    A server that does not take them is told of in one line: the look or the deployments before this are not undone by it.
+    If the server does not take them, say so in one line: that does not undo the look or the deployments before it.
     """
     try:
         form = client.read_deployment_by_name(FORM)
@@ -116,32 +116,36 @@ def fill_form(client: SyncPrefectClient, parameters: dict[str, Any] | None) -> N
 
 
 def look(config: Config, least: int, longest_days: float, show: Callable[[str, str], object]) -> bool:
-    """Whether a retraining was asked for. Two looks at once at the same places come one after the other."""
+    """Look for new images once, and return whether a retraining was asked for.
+
+    Two looks at the same places wait for each other. `least` images are enough, or fewer after `longest_days`. `show` gets the key
+    and the Markdown of each artifact.
+    """
     check_writable(config.places)
     before = last_run(config.places)
-    if (asked := with_last_settings(config)) is None:
+    if (settings := with_last_settings(config)) is None:
         say(
             f"watch: there was no run in {describe_places(config.places)}: flows/retrain.py makes one, or name a source"
         )
         return False
-    asked = asked.with_model()
-    places = asked.places
+    settings = settings.with_model()
+    places = settings.places
     places.data.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(places.data.absolute() / ".watching.lock"):
-        found = news(asked.fetch, places)
+        arrived = news(settings.fetch, places)
         model = in_use(places)
-        if model and (queue := to_label(model, asked.fetch.settle_seconds, places)) is not None:
+        if model and (queue := to_label(model, settings.fetch.settle_seconds, places)) is not None:
             show("to-label", label_section(queue))
-        if (why := found.due(least, longest_days * DAY)) is None:
-            say(f"watch: new images: {len(found.images):,}, waiting for {least:,}")
+        if (why := arrived.due(least, longest_days * DAY)) is None:
+            say(f"watch: new images: {len(arrived.images):,}, waiting for {least:,}")
             return False
-        if obstacle := in_the_way(found, before, config.places):
+        if obstacle := find_obstacle(arrived, before, config.places):
             say(f"watch: {why}; {obstacle}")
             return False
-        drifts = drift_by_origin(found.images, model) if model else ()
-        show("arrivals", report(found, why, drifts))
+        drifts = drift_by_origin(arrived.images, model) if model else ()
+        show("arrivals", report(arrived, why, drifts))
         say(f"watch: {why}")
-        return ask(found, why, drifts, asked)
+        return ask(arrived, why, drifts, settings)
 
 
 def describe_places(places: Places) -> str:
@@ -150,41 +154,49 @@ def describe_places(places: Places) -> str:
     return f"{places.artifacts.absolute()}{of_model}"
 
 
-def in_the_way(found: News, before: Path | None, places: Places) -> str | None:
-    """Why nothing is asked for now, or None; `before` is the last run when the look began."""
+def find_obstacle(arrived: News, before: Path | None, places: Places) -> str | None:
+    """Return why no retraining is asked for now, or None. `before` is the last run when the look began."""
     if is_running(places):
         return "a run is under way, and what it leaves is asked for after it"
     if last_run(places) != before:
         return "a run has ended meanwhile, and the next look sees what it left"
-    if PREFECT_API_URL.value() and (run := unfinished(places)):
+    if PREFECT_API_URL.value() and (run := unfinished_run(places)):
         return f"the run {run.name} is {run.state_name}, and what it leaves is asked for after it"
-    if then := rests_until(announcements_of(found, places), datetime.now(UTC)):
-        return f"a retraining was asked for before, and without a run is again from {then:%d %b %H:%M} UTC on"
+    if until := rests_until(announcements_of(arrived, places), datetime.now(UTC)):
+        return f"a retraining was asked for before, and without a run is again from {until:%d %b %H:%M} UTC on"
     return None
 
 
-def unfinished(places: Places) -> FlowRun | None:
-    """A run of `retrain` that waits or runs: on a worker that is away it would be one of many after as many looks."""
-    ended = FlowRunFilterStateType(not_any_=list(TERMINAL_STATES))
+def unfinished_run(places: Places) -> FlowRun | None:
+    """Return a run of `retrain` that waits or runs, or None.
+
+    While the worker is away, each look would add one more run.
+    """
+    not_ended = FlowRunFilterStateType(not_any_=list(TERMINAL_STATES))
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
-            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=ended)),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=not_ended)),
         )
     return next((run for run in runs if concerns(run, places)), None)
 
 
 def concerns(run: FlowRun, places: Places) -> bool:
-    """Whether somebody asked for the run, as no schedule does that lies days ahead, and nothing tells that it has other places."""
-    named = (run.parameters.get("config") or {}).get("places") or {}
-    mine = {"data": str(places.data.absolute()), "artifacts": str(places.artifacts.absolute())}
-    # a relative one tells nothing: it depends on where the run starts
-    others = [name for name in mine if Path(path := named.get(name, "")).is_absolute() and path != mine[name]]
-    return not run.auto_scheduled and not others
+    """Return whether somebody asked for the run, and nothing says that it has other places.
+
+    A run that a schedule planned, perhaps for days ahead, does not count: nobody asked for it.
+    """
+    run_places = (run.parameters.get("config") or {}).get("places") or {}
+    own_places = {"data": str(places.data.absolute()), "artifacts": str(places.artifacts.absolute())}
+    # a relative path tells nothing: it depends on where the run starts
+    other_places = [
+        name for name in own_places if Path(path := run_places.get(name, "")).is_absolute() and path != own_places[name]
+    ]
+    return not run.auto_scheduled and not other_places
 
 
 def in_use(places: Places) -> Predictor | None:
-    """What judges; None before the first model, and where the files of the one in use cannot be had."""
+    """Return the model in use; None before the first one, and where the files of the one in use cannot be had."""
     version = registry.champion(places)
     try:
         return Predictor(model_folder.ensure_local(version, places), version.number) if version else None
@@ -194,52 +206,56 @@ def in_use(places: Places) -> Predictor | None:
 
 
 def drift_by_origin(images: tuple[NewImage, ...], model: Predictor) -> tuple[Drift, ...]:
-    """The drift of each origin."""
+    """Return the drift of each origin."""
     origins = defaultdict[str, list[NewImage]](list)
-    for one in images:
-        origins[one.origin].append(one)
+    for image in images:
+        origins[image.origin].append(image)
     return tuple(
-        drift(origin, [one.label for one in some], examine([one.path for one in some], model), model)
-        for origin, some in origins.items()
+        drift(origin, [image.label for image in group], examine([image.path for image in group], model), model)
+        for origin, group in origins.items()
     )
 
 
-def report(found: News, why: str, drifts: tuple[Drift, ...]) -> str:
-    """What arrived, as Markdown."""
+def report(arrived: News, why: str, drifts: tuple[Drift, ...]) -> str:
+    """Return what arrived, as Markdown."""
     head = for_markdown(f"{why[0].upper()}{why[1:]}.")
     if not drifts:
         return head
-    escapes, looked_at = sum(one.escapes for one in drifts), sum(one.decisions.get("review", 0) for one in drifts)
-    would = f"pass {escapes:,} of the new defects and send {of(looked_at, len(found.images))} images to a person"
-    return f"{head}\n\nThe model in use would {would}.\n\n{drift_section(drifts)}"
+    escapes = sum(origin.escapes for origin in drifts)
+    reviews = sum(origin.decisions.get("review", 0) for origin in drifts)
+    actions = f"pass {escapes:,} of the new defects and send {of(reviews, len(arrived.images))} images to a person"
+    return f"{head}\n\nThe model in use would {actions}.\n\n{drift_section(drifts)}"
 
 
-def ask(found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> bool:
-    """Sends the event, sees that the server has it, and only then notes it: who dies between asks once more, for the same event."""
+def ask(arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> bool:
+    """Send the event, wait until the server has it, and only then note it. Return whether there is a server.
+
+    A process that dies in between asks once more, with the same event.
+    """
     if not PREFECT_API_URL.value():
         say("watch: no server is told, since PREFECT_API_URL is not set; python flows/retrain.py learns from it now")
         return False
-    number = len(announcements_of(found, config.places)) + 1
-    event = uuid5(NAMESPACE_URL, f"recast {config.places.registered_name} {found.digest} {number}")
+    number = len(announcements_of(arrived, config.places)) + 1
+    event = uuid5(NAMESPACE_URL, f"recast {config.places.registered_name} {arrived.digest} {number}")
     if not server_has(event):
-        send_event(event, found, why, drifts, config)
+        send_event(event, arrived, why, drifts, config)
         wait_until_sent(event)
-    remember(found, why, config.places)
+    remember(arrived, why, config.places)
     say("watch: a retraining is asked for" + (f", the {number}. time for these news" if number > 1 else ""))
     return True
 
 
-def send_event(event: UUID, found: News, why: str, drifts: tuple[Drift, ...], config: Config) -> None:
-    """Sends the event, with all that the run needs to know."""
+def send_event(event: UUID, arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> None:
+    """Send the event, with all that the run needs to know."""
     name = config.places.registered_name
     emit_event(
         EVENT,
         resource={"prefect.resource.id": f"recast.images.{name}", "prefect.resource.name": f"new images for {name}"},
         payload={
             "why": for_terminal(why),
-            "new_images": len(found.images),
-            "source": for_terminal(found.source.name),
-            "drift": [one.model_dump(mode="json") for one in drifts],
+            "new_images": len(arrived.images),
+            "source": for_terminal(arrived.source.name),
+            "drift": [origin.model_dump(mode="json") for origin in drifts],
             "config": with_absolute_paths(config).model_dump(mode="json", exclude_defaults=True),
         },
         id=event,
@@ -247,13 +263,13 @@ def send_event(event: UUID, found: News, why: str, drifts: tuple[Drift, ...], co
 
 
 def server_has(event: UUID) -> bool:
-    """Whether the server knows the event."""
+    """Return whether the server knows the event."""
     with get_client(sync_client=True) as client:
         return bool(client.read_events(filter=EventFilter(id=EventIDFilter(id=[event])), limit=1).events)
 
 
 def wait_until_sent(event: UUID) -> None:
-    """Raises ConnectionError if the server does not get the event in time."""
+    """Wait until the server has the event. Raises ConnectionError if that takes longer than 60 s."""
     last = time.monotonic() + PATIENCE
     while not server_has(event):
         if time.monotonic() > last:
@@ -262,22 +278,25 @@ def wait_until_sent(event: UUID) -> None:
 
 
 def publish(key: str, text: str) -> None:
-    """As an artifact of the Prefect UI."""
+    """Show the text as an artifact of the Prefect UI."""
     create_markdown_artifact(text, key=key, description=key.replace("-", " "))
 
 
 def main() -> None:
-    asked = parse(WatchArguments, sys.argv[1:])
-    config = Config(**{name: getattr(asked, name) for name in asked.model_fields_set & set(Config.model_fields)})
+    """Look once, or again and again, as the command line says."""
+    arguments = parse(WatchArguments, sys.argv[1:])
+    config = Config(
+        **{name: getattr(arguments, name) for name in arguments.model_fields_set & set(Config.model_fields)}
+    )
 
-    def once() -> None:
-        look(config, asked.min_new_images, asked.max_wait_days, lambda _, text: say(*text.splitlines()))
+    def look_once() -> None:
+        look(config, arguments.min_new_images, arguments.max_wait_days, lambda _, text: say(*text.splitlines()))
 
-    if asked.once:
-        return once()
+    if arguments.once:
+        return look_once()
     while True:
-        exit_status(once)  # what cannot be read today is told, and looked at again
-        time.sleep(asked.every)
+        exit_status(look_once)  # says what cannot be read, and the next look tries again
+        time.sleep(arguments.every)
 
 
 if __name__ == "__main__":

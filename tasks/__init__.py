@@ -1,6 +1,6 @@
-"""recast: a verb a file is a step, a folder holds nouns; `flows/` reads them as sentences.
+"""recast: each file here is a step, called by its verb; each folder holds nouns. `flows/` reads them as sentences.
 
-Defaults that Prefect, TensorFlow and NumPy read once, when they are imported; the environment wins.
+This file sets defaults that Prefect, TensorFlow and NumPy read once, when they are imported. The environment wins over them.
 """
 
 import os
@@ -13,7 +13,7 @@ os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", "30")  # s; deploymen
 os.environ.setdefault("DO_NOT_TRACK", "true")  # Prefect and MLflow: what a foundry trains is its own business
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a bar for every file that is read back
-os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # a kept one knows no restored file
+os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOLCLASS", "NullPool")  # a pooled connection sees no restored file
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # recast's own threads use the cores; more only wait for them
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors, not the note on CPU instructions
 

@@ -1,4 +1,4 @@
-"""Export: the model's folder, with its network in other formats, each loaded again and held against what was judged."""
+"""Export: writes the model's folder with its network in other formats, loads each format again, and compares it with the judged answers."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -31,11 +31,11 @@ COMPARED = "validation"
 def export(
     manifest: Manifest, audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, costs: Costs, places: Places
 ) -> Exports:
-    """The folder with the network, its decision, the list of images it was learnt from, and a card."""
+    """Write the folder with the network, its decision, the list of the images that it learned from, and a card."""
     write_card = partial(card, Subject(manifest, audit, splits, model, evaluation, costs))
     exports = export_to_folder(splits, model, evaluation, write_card, places)
     say(
-        f"export: model {exports.digest[:12]}; {', '.join(summary_of_format(name, one) for name, one in exports.formats.items())}"
+        f"export: model {exports.digest[:12]}; {', '.join(summary_of_format(name, result) for name, result in exports.formats.items())}"
     )
     return exports
 
@@ -43,7 +43,7 @@ def export(
 def export_to_folder(
     splits: Splits, model: Model, evaluation: Evaluation, write_card: Callable[[Evidence], str], places: Places
 ) -> Exports:
-    """The model's folder, named by a digest over what decides an answer."""
+    """Write the model's folder, and name it by a digest over what decides an answer."""
     judged = read_table(evaluation.predictions.path(places), Prediction)
     with (
         scratch_beside(model_folder.path("model", places)) as scratch,
@@ -53,14 +53,14 @@ def export_to_folder(
         scratch.mkdir()
         fill(scratch, model, evaluation, places)
         formats = check_formats(loaders, splits, model, judged, places)
-        decision, test = read(scratch / "decision.json"), [one for one in judged if one.split == "test"]
-        told = write_card(Evidence(decision, test, formats, model_folder.identity(scratch)))
-        (scratch / "README.md").write_text(told, encoding="utf-8")
+        decision, test = read(scratch / "decision.json"), [image for image in judged if image.split == "test"]
+        text = write_card(Evidence(decision, test, formats, model_folder.identity(scratch)))
+        (scratch / "README.md").write_text(text, encoding="utf-8")
         return model_folder.store(scratch, formats, places)
 
 
 def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) -> None:
-    """Writes what decides an answer, and the network in its other formats."""
+    """Write what decides an answer, and the network in its other formats."""
     from tasks.networks import networks
 
     parts = {"decision.json": evaluation.decision, "model.keras": model.file, "images.csv": model.learnt}
@@ -73,40 +73,46 @@ def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) ->
 def check_formats(
     loaders: export_check.FormatLoaders, splits: Splits, model: Model, judged: Sequence[Prediction], places: Places
 ) -> dict[str, Format]:
-    """How each format answers for all validation images, loaded in a clean process, beside what the trained network said."""
+    """Return how each format answers for all validation images, beside what the trained network said.
+
+    Each format is loaded in a clean process.
+    """
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split == COMPARED]
-    expected = [one for one in judged if one.split == COMPARED]
-    seen = loading.load_inputs(rows, model.view, model.image_size, places)
-    statistics = appearance(seen.glances)
+    expected = [image for image in judged if image.split == COMPARED]
+    inputs = loading.load_inputs(rows, model.view, model.image_size, places)
+    statistics = appearance(inputs.glances)
     decision = read(loaders.folder / "decision.json")
     return {
-        name: agreement(
+        name: compare_format(
             loaders.folder / runtimes.NAMES[name],
-            said,
+            outputs,
             expected,
-            export_check.verdicts(said, seen.residuals, statistics, decision),
+            export_check.verdicts(outputs, inputs.residuals, statistics, decision),
         )
-        for name, said in loaders.ask(seen.levels).items()
+        for name, outputs in loaders.ask(inputs.levels).items()
     }
 
 
-def agreement(
-    path: Path, said: export_check.Outputs, judged: Sequence[Prediction], verdicts: Sequence[Verdict]
+def compare_format(
+    path: Path, outputs: export_check.Outputs, judged: Sequence[Prediction], verdicts: Sequence[Verdict]
 ) -> Format:
-    """The greatest difference of a probability, and how many decisions are others."""
+    """Return the greatest difference of a probability, and how many decisions differ."""
     pairs = list(zip(judged, verdicts, strict=True))
-    differences = [abs(one.defect_probability - now.probability) for one, now in pairs if now.probability is not None]
-    files = [path] if path.is_file() else [one for one in path.rglob("*") if one.is_file()]
+    differences = [
+        abs(image.defect_probability - now.probability) for image, now in pairs if now.probability is not None
+    ]
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return Format(
         bytes=sum(file.stat().st_size for file in files),
         images=len(pairs),
         max_difference=float(np.max(differences, initial=0)),
-        changed_decisions=sum(one.decision != now.decision for one, now in pairs),
-        milliseconds=said.milliseconds,
+        changed_decisions=sum(image.decision != now.decision for image, now in pairs),
+        milliseconds=outputs.milliseconds,
     )
 
 
-def summary_of_format(name: str, one: Format) -> str:
-    changed = f"{one.changed_decisions:,} of {one.images:,} decisions, probabilities by up to {one.max_difference:.1g}"
-    answers = "answers as judged" if one.alike else f"DOES NOT ANSWER AS JUDGED ({changed})"
-    return f"{name} {one.bytes / 1e6:.2f} MB, {one.milliseconds:.1f} ms an image, {answers}"
+def summary_of_format(name: str, result: Format) -> str:
+    """Return the size and speed of a format, and whether it answers as judged."""
+    differences = f"{result.changed_decisions:,} of {result.images:,} decisions, probabilities by up to {result.max_difference:.1g}"
+    answers = "answers as judged" if result.alike else f"DOES NOT ANSWER AS JUDGED ({differences})"
+    return f"{name} {result.bytes / 1e6:.2f} MB, {result.milliseconds:.1f} ms an image, {answers}"

@@ -1,4 +1,4 @@
-"""Extract: the images of the data set found in the archive, each under `data/images` by its content, and a listing."""
+"""Extract: takes the images of the data set out of the archive, stores each under `data/images` by its content, and lists them."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ from tasks.storage.tables import store_table
 
 @task(cache_policy=same_step)
 def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
-    """The files of the two class folders; other images of the archive are counted and left alone."""
+    """Store the files of the two class folders, and list them. Other images of the archive are counted and left alone."""
     path = archive.file.path(places)
     packed = [entry.filename for entry in files_in(path)]
     names = [name for name in packed if not is_junk(name)]
@@ -31,7 +31,7 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
         digests = {file.path: file.sha256 for file in unpacked}
         entries = [Entry(file.path, digests[file.path], file.label, file.split) for file in files]
         for entry in entries:
-            keep(room / entry.path, stored_path(entry, places))
+            move_to_content(room / entry.path, stored_path(entry, places))
     say(
         f"extract: {len(entries):,} files below {root.prefix or 'the top folder'}, {left_alone:,} other images left alone, "
         f"{junk:,} junk files skipped"
@@ -42,7 +42,7 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
     return ImageFolder(listing=listing, classes=classes, files_found=len(entries), left_alone=left_alone, junk=junk)
 
 
-def keep(scratch: Path, target: Path) -> None:
-    """Moves a file to the place of its content; equal bytes share one."""
+def move_to_content(scratch: Path, target: Path) -> None:
+    """Move a file to the place of its content; equal bytes share one place."""
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(scratch, target)

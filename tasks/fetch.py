@@ -1,4 +1,4 @@
-"""Fetch: the bytes of the source as one zip file under `data/archives`, whole or not at all."""
+"""Fetch: brings the bytes of the source as one zip file under `data/archives`, whole or not at all."""
 
 import shutil
 
@@ -17,14 +17,14 @@ from tasks.sources.locate import kaggle_archives
 from tasks.storage.files import File, move_into_place, open_for_reading, scratch_beside, sha256_of, store
 
 
-def network_trouble(task: Task, task_run: TaskRun, state: State) -> bool:
-    """Only what may pass by itself is tried again: never a refusal, a wrong name or a full disk."""
+def is_network_trouble(task: Task, task_run: TaskRun, state: State) -> bool:
+    """Return whether the step failed by a fault that may pass by itself: never a refusal, a wrong name or a full disk."""
     return isinstance(state.result(raise_on_failure=False), kaggle.Unavailable)
 
 
-@task(cache_policy=same_step, retries=1, retry_delay_seconds=60, retry_condition_fn=network_trouble)
+@task(cache_policy=same_step, retries=1, retry_delay_seconds=60, retry_condition_fn=is_network_trouble)
 def fetch(source: Source, places: Places) -> Archive:
-    """The archive of `source`. What lies outside is copied, and never changed."""
+    """Return the archive of `source`. Copy what lies outside, and never change it."""
     file = download(source, places) if source.kind == "kaggle" else bring(source, places)
     size = file.path(places).stat().st_size
     say(f"fetch: {source.name}, {size / 1e6:.1f} MB")
@@ -32,7 +32,7 @@ def fetch(source: Source, places: Places) -> Archive:
 
 
 def bring(source: Source, places: Places) -> File:
-    """A drawn sample, a copied zip or a packed folder. Raises BadInput if what lies outside changed meanwhile."""
+    """Draw a sample, copy a zip or pack a folder. Raises BadInput if what lies outside changed meanwhile."""
     if source.sample:
         return draw(source.sample, places)
     assert source.path, "`locate` found it"
@@ -50,7 +50,7 @@ def bring(source: Source, places: Places) -> File:
 
 
 def draw(sample: SampleSettings, places: Places) -> File:
-    """The drawn archive; the truth about it, parts and defect masks, lies beside it under its name."""
+    """Draw the sample's archive. The truth about it, parts and defect masks, lies beside it under its name."""
     from tasks.sources.synthetic.sample import (
         write_sample,  # late: drawing needs SciPy, and a remembered sample does not
     )
@@ -59,18 +59,18 @@ def draw(sample: SampleSettings, places: Places) -> File:
         write_sample(sample, scratch, truth=scratch.with_name("truth"))
         truth = scratch.with_name("truth")
         file = move_into_place(scratch, places, "data", "archives/sample.zip")
-        kept = file.path(places).with_name(f"{file.path(places).stem}-truth")
-        shutil.rmtree(kept, ignore_errors=True)
-        truth.rename(kept)
+        truth_folder = file.path(places).with_name(f"{file.path(places).stem}-truth")
+        shutil.rmtree(truth_folder, ignore_errors=True)
+        truth.rename(truth_folder)
     return file
 
 
 def download(source: Source, places: Places) -> File:
-    """The zip of a Kaggle version, fetched once: a whole one at hand is known by the digest in its name."""
+    """Download the zip of a Kaggle version once. The digest in its name tells whether a zip at hand is whole."""
     dataset = kaggle.DatasetVersion.parse(source.identity)
     for path in kaggle_archives(dataset, places):
         if path.stem.endswith(f"-{(digest := sha256_of(path))[:16]}"):
             return File(place="data", name=f"archives/{path.name}", sha256=digest)
-    fetched = places.data.absolute() / "archives" / f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version}.zip"
-    kaggle.download(dataset, fetched)
-    return move_into_place(fetched, places, "data", f"archives/{fetched.name}")
+    target = places.data.absolute() / "archives" / f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version}.zip"
+    kaggle.download(dataset, target)
+    return move_into_place(target, places, "data", f"archives/{target.name}")

@@ -1,4 +1,4 @@
-"""Plot: what was learnt from, how learning went, and where the model is wrong, as pictures."""
+"""Plot: draws what the network learned from, how the training went, and where the model is wrong."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -35,15 +35,18 @@ LONGEST = 20  # letters of a class beside the matrix
 
 @task(cache_policy=same_step)
 def plot(audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, places: Places) -> Figures:
-    """The figures of a run, in the order in which a report shows them."""
+    """Draw the figures of a run, in the order in which a report shows them."""
     rows = read_table(splits.table.path(places), Row)
-    seen = [*pictures(rows, read_table(audit.pairs.path(places), Copy), splits.classes, places), samples(rows, places)]
-    drawn = [
+    images = [
+        *pictures(rows, read_table(audit.pairs.path(places), Copy), splits.classes, places),
+        samples(rows, places),
+    ]
+    drawings = [
         (
             "learning",
             "Learning curves",
             overfitting(model.history, model.kept_epoch),
-            learning(model.history, model.kept_epoch),
+            learning_curves(model.history, model.kept_epoch),
         ),
         (
             "confusion",
@@ -54,22 +57,27 @@ def plot(audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, pla
     ]
     curves = [
         Figure(name=name, title=title, caption=caption, file=save(canvas, name, places))
-        for name, title, caption, canvas in drawn
+        for name, title, caption, canvas in drawings
     ]
-    figures = (*kept(seen, places), *curves, *kept(judged(rows, model, evaluation, places), places))
+    figures = (
+        *store_pictures(images, places),
+        *curves,
+        *store_pictures(error_pictures(rows, model, evaluation, places), places),
+    )
     say(f"plot: {len(figures)} figures")
     return Figures(figures=figures)
 
 
-def kept(pictures: Iterable[Picture], places: Places) -> list[Figure]:
+def store_pictures(pictures: Iterable[Picture], places: Places) -> list[Figure]:
+    """Store the pictures, and return them as figures."""
     return [
         Figure(name=name, title=title, caption=caption, file=save_picture(image, name, places))
         for name, title, caption, image in pictures
     ]
 
 
-def judged(rows: Sequence[Row], model: Model, evaluation: Evaluation, places: Places) -> Iterator[Picture]:
-    """Test images, with where the network sees a defect in them."""
+def error_pictures(rows: Sequence[Row], model: Model, evaluation: Evaluation, places: Places) -> Iterator[Picture]:
+    """Yield pictures of test images that show where the network sees a defect in them."""
     from tasks.networks import networks  # late: a remembered figure needs no TensorFlow
 
     predictions = read_table(evaluation.predictions.path(places), Prediction)
@@ -78,46 +86,47 @@ def judged(rows: Sequence[Row], model: Model, evaluation: Evaluation, places: Pl
 
 
 def save_picture(image: "Image", name: str, places: Places) -> File:
-    """Photographs as a JPEG: a PNG of them is four times as large, and the Prefect UI keeps them in its database."""
+    """Store photographs as a JPEG: a PNG of them is four times as large, and the Prefect UI keeps them in its database."""
     return store(lambda path: image.save(path, quality=85, optimize=True), places, "data", f"figures/{name}.jpeg")
 
 
 def save(canvas: "Canvas", name: str, places: Places) -> File:
-    """Equal figures give equal bytes: the software's version is left out of the file."""
+    """Store a drawing as a PNG. The file leaves out the software's version, so that equal figures give equal bytes."""
     return store(
         lambda path: canvas.savefig(path, dpi=90, metadata={"Software": None}), places, "data", f"figures/{name}.png"
     )
 
 
 def canvas(width: float, height: float) -> "Canvas":
-    """An empty figure, inches. Not by pyplot, which keeps figures and wants a display."""
+    """Return an empty figure, width and height in inches. Do not use pyplot, which keeps figures and wants a display."""
     from matplotlib.figure import Figure as Canvas
 
     return Canvas(figsize=(width, height), layout="constrained")
 
 
 def samples(rows: Sequence[Row], places: Places) -> Picture:
-    """Some of the training images with their class."""
-    learning = sorted((row for row in rows if row.split == "train"), key=lambda row: row.sha256)[:SHOWN]
-    photographs = loading.load([stored_path(row, places) for row in learning], 2 * SIDE)
-    tiles = [Tile(levels, wrap(row.label)) for row, levels in zip(learning, photographs, strict=True)]
-    shelves = [SheetRow("", tuple(tiles[start : start + SHOWN // 2])) for start in range(0, len(tiles), SHOWN // 2)]
+    """Return a picture of some training images with their classes."""
+    train_rows = sorted((row for row in rows if row.split == "train"), key=lambda row: row.sha256)[:SHOWN]
+    photographs = loading.load([stored_path(row, places) for row in train_rows], 2 * SIDE)
+    tiles = [Tile(levels, wrap(row.label)) for row, levels in zip(train_rows, photographs, strict=True)]
+    sheet_rows = [SheetRow("", tuple(tiles[start : start + SHOWN // 2])) for start in range(0, len(tiles), SHOWN // 2)]
     caption = f"{len(tiles)} images that the network learns from, in the hash order of their content."
-    return Picture("samples", "Training images", caption, sheet(shelves))
+    return Picture("samples", "Training images", caption, sheet(sheet_rows))
 
 
-def learning(history: Sequence[Epoch], kept: int) -> "Canvas":
-    """Loss and accuracy of train and validation, with the epoch that was kept."""
+def learning_curves(history: Sequence[Epoch], kept_epoch: int) -> "Canvas":
+    """Draw loss and accuracy of train and validation, with the epoch that was kept."""
     drawing = canvas(8.4, 3.2)
     losses, accuracies = drawing.subplots(1, 2)
-    curves(losses, history, kept, "loss", "loss, nat")
-    curves(accuracies, history, kept, "accuracy", "accuracy")
+    draw_curves(losses, history, kept_epoch, "loss", "loss, nat")
+    draw_curves(accuracies, history, kept_epoch, "accuracy", "accuracy")
     losses.set_yscale("log")
     losses.legend(frameon=False, fontsize=8)
     return drawing
 
 
-def curves(axes: "Axes", history: Sequence[Epoch], kept: int, quantity: str, label: str) -> None:
+def draw_curves(axes: "Axes", history: Sequence[Epoch], kept_epoch: int, quantity: str, label: str) -> None:
+    """Draw one quantity of train and validation by epoch, and mark the epoch that was kept."""
     from matplotlib.ticker import MaxNLocator
 
     epochs = [epoch.epoch for epoch in history]
@@ -132,7 +141,7 @@ def curves(axes: "Axes", history: Sequence[Epoch], kept: int, quantity: str, lab
         markersize=3,
         label="validation",
     )
-    axes.axvline(kept, color=KEPT, linewidth=1, linestyle=":", label=f"kept epoch {kept}")
+    axes.axvline(kept_epoch, color=KEPT, linewidth=1, linestyle=":", label=f"kept epoch {kept_epoch}")
     axes.set_xlabel("epoch")
     axes.set_ylabel(label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -140,7 +149,10 @@ def curves(axes: "Axes", history: Sequence[Epoch], kept: int, quantity: str, lab
 
 
 def overfitting(history: Sequence[Epoch], kept: int) -> str:
-    """One sentence on over-fitting: how the kept epoch's validation loss compares with train, and what came after."""
+    """Return one sentence on over-fitting.
+
+    It compares the validation loss of the kept epoch with the training loss, and says what came after.
+    """
     at, last = history[kept - 1], history[-1]
     gap = (
         f"Epoch {kept} of {len(history)} is kept: validation loss {at.validation_loss:.3f}, training loss {at.loss:.3f}"
@@ -156,7 +168,7 @@ def overfitting(history: Sequence[Epoch], kept: int) -> str:
 
 
 def confusion(test: Score, classes: Classes) -> "Canvas":
-    """Counts and rates; rows are the true class, columns the called one."""
+    """Draw counts and rates; rows are the true class, columns the called one."""
     counts = np.array(
         [
             [test.defects - test.missed_defects, test.missed_defects],
@@ -172,7 +184,7 @@ def confusion(test: Score, classes: Classes) -> "Canvas":
         axes.text(
             called, true, f"{count:,}\n{rate:.1%}", ha="center", va="center", color="white" if rate > 0.6 else INK
         )
-    names = [named(classes.defect), named(classes.good)]
+    names = [short_name(classes.defect), short_name(classes.good)]
     axes.set_xticks([0, 1], names, parse_math=False)
     axes.set_yticks([0, 1], names, parse_math=False)
     axes.set_xlabel("called")
@@ -180,7 +192,7 @@ def confusion(test: Score, classes: Classes) -> "Canvas":
     return drawing
 
 
-def named(label: str) -> str:
+def short_name(label: str) -> str:
     """Return the name of a class, short enough to stand beside the matrix."""
-    drawn = for_picture(label, LATIN)
-    return drawn if len(drawn) <= LONGEST else f"{drawn[: LONGEST - 3]}..."
+    text = for_picture(label, LATIN)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

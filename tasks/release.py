@@ -1,4 +1,4 @@
-"""Release: the candidate becomes the champion if the rules of the gate allow it; otherwise the champion stays, and the reason is said."""
+"""Release: promotes the candidate if the rules of the gate allow it. Otherwise the champion stays, and the reason is said."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from tasks.tracking import registry, runs
 
 @task(
     cache_policy=NO_CACHE, persist_result=False
-)  # it looks up its own decisions: the champion may have changed meanwhile
+)  # it looks up its own decisions: the champion may have changed since the last run
 def release(
     splits: Splits,
     model: Model,
@@ -35,22 +35,22 @@ def release(
     run_id: str,
     places: Places,
 ) -> Release:
-    """The decision about this candidate, taken once for the same candidate, champion, test and acceptance."""
+    """Decide about this candidate. The same candidate, champion, test and acceptance get the same decision."""
     candidate = Candidate(splits, model, evaluation, exports, costs, acceptance, run_id, places)
     while True:
         with registry.promotion_lock(places):  # of two runs at once, the later sees the earlier one's champion
             try:
-                decided = earlier_decision(candidate) or settle(candidate)
+                decision = earlier_decision(candidate) or decide(candidate)
                 break
             except registry.ChampionChanged:  # by a run on another machine, which no lock keeps out
                 say("release: another model came into use meanwhile; it is decided again beside that one")
-    left = registry.version_name(decided.version, places) if decided.version else "no model is in use"
-    say(f"release: {decided.verdict}, {left}: {decided.reason}")
-    return decided
+    state = registry.version_name(decision.version, places) if decision.version else "no model is in use"
+    say(f"release: {decision.verdict}, {state}: {decision.reason}")
+    return decision
 
 
 class Candidate(NamedTuple):
-    """What is to be decided about, and by what."""
+    """A model to decide about, and all that the decision depends on."""
 
     splits: Splits
     model: Model
@@ -63,14 +63,14 @@ class Candidate(NamedTuple):
 
     @property
     def alone(self) -> list[Rule]:
-        """What it shows by itself."""
+        """Return the rules about what the candidate shows by itself."""
         return [
             *promotion_rules.acceptance_rules(self.evaluation.test, self.acceptance),
             *promotion_rules.export_rules(self.exports, self.acceptance),
         ]
 
     def question(self, champion: registry.Version | None) -> str:
-        """Digest of all that a decision beside this champion depends on."""
+        """Return the digest of all that a decision beside this champion depends on."""
         parts = (
             self.exports.digest,
             self.evaluation.predictions.sha256,
@@ -84,24 +84,27 @@ class Candidate(NamedTuple):
 
 
 def earlier_decision(candidate: Candidate) -> Release | None:
-    """What was decided about the candidate earlier, and holds."""
+    """Return the earlier decision about the candidate, if it still holds; None if there is none."""
     places, digest = candidate.places, candidate.exports.digest
     champion = registry.champion(places)
     if champion and champion.model == digest:
-        return in_use(candidate.alone, champion, places)
-    made = [one for one in registry.versions(places) if one.model == digest and one.withdrawn]
-    if made:
-        return turned_down(made[-1], made[-1].withdrawn or "", champion, places)
-    decided = runs.decision(candidate.question(champion), places)
-    return as_it_stands(decided, champion, places) if decided else None
+        return decision_of_champion(candidate.alone, champion, places)
+    withdrawn = [version for version in registry.versions(places) if version.model == digest and version.withdrawn]
+    if withdrawn:
+        return keep_out(withdrawn[-1], withdrawn[-1].withdrawn or "", champion, places)
+    decision = runs.decision(candidate.question(champion), places)
+    return reuse_decision(decision, champion, places) if decision else None
 
 
-def in_use(rules: Sequence[Rule], champion: registry.Version, places: Places) -> Release:
-    """What was decided when this candidate became the champion; stricter limits of today are told, and change nothing."""
-    noted = runs.decision_of_run(champion.tracked, places)
-    if noted and runs.is_unapplied(champion.tracked, places):  # a run was killed as soon as it had promoted
+def decision_of_champion(rules: Sequence[Rule], champion: registry.Version, places: Places) -> Release:
+    """Return the decision by which this candidate became the champion.
+
+    Where it breaks today's limits, the reason says so, and it stays in use.
+    """
+    decision = runs.decision_of_run(champion.tracked, places)
+    if decision and runs.is_unapplied(champion.tracked, places):  # a run was killed as soon as it had promoted
         registry.sync_aliases(places)
-        runs.mark_applied(champion.tracked, noted, places)
+        runs.mark_applied(champion.tracked, decision, places)
     broken = promotion_rules.broken_rules(rules)
     return Release(
         verdict="kept" if broken else "promoted",
@@ -111,26 +114,29 @@ def in_use(rules: Sequence[Rule], champion: registry.Version, places: Places) ->
         version=champion.number,
         champion_before=champion.champion_before,
         decided_in=champion.run_id,
-        rules=noted.rules if noted and not broken else tuple(rules),
+        rules=decision.rules if decision and not broken else tuple(rules),
         tracked=champion.tracked,
         cached=True,
     )
 
 
-def as_it_stands(decided: Release, champion: registry.Version | None, places: Places) -> Release:
-    """A decision about what is not in use, as long as nobody said otherwise of its version since."""
-    if decided.verdict == "kept" or decided.version is None:
-        return decided.model_copy(update={"cached": True})
-    version = registry.version(decided.version, places)
-    if decided.verdict == "promoted":
-        return turned_down(version, "a person replaced by another one", champion, places)
+def reuse_decision(decision: Release, champion: registry.Version | None, places: Places) -> Release:
+    """Reuse an earlier decision unless a person has changed that version since.
+
+    The decision is about a version that is not in use.
+    """
+    if decision.verdict == "kept" or decision.version is None:
+        return decision.model_copy(update={"cached": True})
+    version = registry.version(decision.version, places)
+    if decision.verdict == "promoted":
+        return keep_out(version, "a person replaced by another one", champion, places)
     if registry.CHALLENGER not in version.aliases:
-        return turned_down(version, "waited for an answer until another one took its place", champion, places)
-    return decided.model_copy(update={"cached": True})
+        return keep_out(version, "waited for an answer until another one took its place", champion, places)
+    return decision.model_copy(update={"cached": True})
 
 
-def turned_down(version: registry.Version, why: str, champion: registry.Version | None, places: Places) -> Release:
-    """What a person took back, refused or replaced, no run promotes again."""
+def keep_out(version: registry.Version, why: str, champion: registry.Version | None, places: Places) -> Release:
+    """Return the decision to keep out a version that a person took back, refused or replaced: no run promotes it again."""
     return Release(
         verdict="kept",
         reason=f"it is version {version.number}, which {why}; `{promote_command(version.number, places)}` "
@@ -143,7 +149,7 @@ def turned_down(version: registry.Version, why: str, champion: registry.Version 
     )
 
 
-def beside(
+def ask_champion(
     champion: registry.Version, splits: Splits, evaluation: Evaluation, places: Places
 ) -> promotion_rules.Champion:
     """Ask the model in use about the test images that it has not learned from, unless it knows nothing of the source.
@@ -154,55 +160,56 @@ def beside(
     """
     rows = read_table(splits.table.path(places), Row)
     test = [row for row in rows if row.split == "test"]
-    judged = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
+    predictions = read_table(evaluation.predictions.path(places), Prediction)
+    judged = [prediction for prediction in predictions if prediction.split == "test"]
     try:
         model_folder.ensure_local(champion, places)
-    except BadInput as gone:
-        return promotion_rules.Champion(champion.number, unusable=str(gone))
-    learnt = model_folder.training_digests(champion.model, places)
+    except BadInput as error:
+        return promotion_rules.Champion(champion.number, unusable=str(error))
+    learned = model_folder.training_digests(champion.model, places)
     source = {row.sha256 for row in rows if row.origin == BASE}
-    if learnt and not source & learnt:
+    if learned and not source & learned:
         return promotion_rules.Champion(champion.number, unknown_source=len(source))
-    compared = [(row, one) for row, one in zip(test, judged, strict=True) if row.sha256 not in learnt]
-    answers = judge_by(champion.model, [row for row, _ in compared], places)
-    seen = {row.origin for row in rows if row.sha256 in learnt}
+    unlearned = [(row, prediction) for row, prediction in zip(test, judged, strict=True) if row.sha256 not in learned]
+    answers = judge_by(champion.model, [row for row, _ in unlearned], places)
+    learned_origins = {row.origin for row in rows if row.sha256 in learned}
     return promotion_rules.Champion(
         champion.number,
-        pairs=[Pair(one, answer) for (_, one), answer in zip(compared, answers, strict=True)],
-        left_out=len(test) - len(compared),
-        unseen=sorted({row.origin for row in rows if row.split == "train"} - seen) if learnt else [],
+        pairs=[Pair(prediction, answer) for (_, prediction), answer in zip(unlearned, answers, strict=True)],
+        left_out=len(test) - len(unlearned),
+        unseen=sorted({row.origin for row in rows if row.split == "train"} - learned_origins) if learned else [],
     )
 
 
-def settle(candidate: Candidate) -> Release:
-    """Promotes, lets wait for a person, or keeps what is in use."""
+def decide(candidate: Candidate) -> Release:
+    """Promote the candidate, let it wait for a person, or keep the model in use."""
     splits, places, acceptance = candidate.splits, candidate.places, candidate.acceptance
     champion = registry.champion(places)
     before = champion.number if champion else None
     tracked = runs.begin(candidate.question(champion), candidate.run_id, places)
-    rival = beside(champion, splits, candidate.evaluation, places) if champion else None
-    ruled = promotion_rules.decide(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
+    rival = ask_champion(champion, splits, candidate.evaluation, places) if champion else None
+    ruling = promotion_rules.decide(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
     unknown = bool(rival and rival.unknown_source)
     waits = unknown or acceptance.require_approval
-    verdict: Verdict = "kept" if not ruled.promote else "waiting" if waits else "promoted"
-    number = registered(candidate, tracked, ruled.reason, before).number if ruled.promote else before
-    decided = Release(
+    verdict: Verdict = "kept" if not ruling.promote else "waiting" if waits else "promoted"
+    number = register_candidate(candidate, tracked, ruling.reason, before).number if ruling.promote else before
+    decision = Release(
         verdict=verdict,
-        reason=ruled.reason + (f"; {explain_choices(number, places)}" if unknown and ruled.promote else ""),
+        reason=ruling.reason + (f"; {explain_choices(number, places)}" if unknown and ruling.promote else ""),
         version=number,
         champion_before=before,
         decided_in=candidate.run_id,
-        rules=tuple(ruled.rules),
+        rules=tuple(ruling.rules),
         tracked=tracked,
     )
-    runs.save_decision(tracked, decided, places)
-    carry_out(decided, places)
-    runs.mark_applied(tracked, decided, places)
-    return decided
+    runs.save_decision(tracked, decision, places)
+    carry_out(decision, places)
+    runs.mark_applied(tracked, decision, places)
+    return decision
 
 
 def explain_choices(number: int | None, places: Places) -> str:
-    """Tell a person the two ways to go on with a model of other parts."""
+    """Return the two ways in which a person can go on with a model of other parts."""
     return (
         f"`{promote_command(number, places)}` brings it into use all the same, "
         "and `flows/retrain.py` with the same settings and `--places.registered_model NAME` gives it a name of its own"
@@ -214,23 +221,26 @@ def promote_command(number: int | None, places: Places) -> str:
     return f"flows/promote.py --version {number}{registry.model_option(places)}"
 
 
-def carry_out(decided: Release, places: Places) -> None:
-    """Promotes the version, or lets it wait. Raises Overtaken, and leaves nothing of it, when another came into use meanwhile."""
-    if decided.verdict == "waiting" and decided.version:
-        registry.challenge(decided.version, places)
-    elif decided.verdict == "promoted" and decided.version:
+def carry_out(decision: Release, places: Places) -> None:
+    """Promote the version, or let it wait.
+
+    Raises ChampionChanged, and leaves nothing of the version, when another one came into use meanwhile.
+    """
+    if decision.verdict == "waiting" and decision.version:
+        registry.challenge(decision.version, places)
+    elif decision.verdict == "promoted" and decision.version:
         try:
-            registry.promote(decided.version, decided.champion_before, places)
+            registry.promote(decision.version, decision.champion_before, places)
         except registry.ChampionChanged:
-            registry.discard(decided.version, places)
-            runs.abandon(decided.tracked, places)
+            registry.discard(decision.version, places)
+            runs.abandon(decision.tracked, places)
             raise
 
 
-def registered(candidate: Candidate, tracked: str, reason: str, before: int | None) -> registry.Version:
-    """The candidate's version, read back from the registry before anybody can use it."""
+def register_candidate(candidate: Candidate, tracked: str, reason: str, before: int | None) -> registry.Version:
+    """Register the candidate as a version, and read it back before anybody can use it."""
     places = candidate.places
     folder = model_folder.path(candidate.exports.digest, places)
-    made = registry.register(folder, candidate.model.name, tracked, candidate.run_id, reason, before, places)
-    model_folder.read_back(made, places)
-    return made
+    version = registry.register(folder, candidate.model.name, tracked, candidate.run_id, reason, before, places)
+    model_folder.read_back(version, places)
+    return version

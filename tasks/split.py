@@ -1,4 +1,4 @@
-"""Split: which image trains, validates, tests or is held back, and what it takes to score on that test without judging."""
+"""Split: which image trains, validates, tests or is held back, and how well a guess without a model scores on that test."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ from tasks.storage.tables import read_table, store_table
 
 @task(cache_policy=same_step)
 def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, places: Places) -> Splits:
-    """The manifest with the group and the split of every row."""
+    """Give every row of the manifest its group and its split."""
     members = {member.sha256: member for member in read_table(audit.groups.path(places), Member)}
     rows = [row._replace(group=members[row.sha256].group) for row in read_table(manifest.table.path(places), Row)]
     rows = assign(rows, read_table(audit.pairs.path(places), Copy), splitting)
@@ -38,10 +38,10 @@ def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, places: Pl
         by_class=dict(Counter(row.label for row in rows)),
         by_origin=dict(Counter(row.origin for row in rows)),
         held_back=by_split["held_back"],
-        castings_by_split=groups_by_split(rows) if castings else None,
-        test_images_of_trained_castings=tests_of_trained_groups(rows) if castings else None,
+        castings_by_split=count_groups_by_split(rows) if castings else None,
+        test_images_of_trained_castings=count_tests_of_trained_groups(rows) if castings else None,
         ring_share=sum(members[row.sha256].residual <= audit.max_ring_residual for row in train) / len(train),
-        lookup_accuracy=looked_up(train, test, manifest.classes, places),
+        lookup_accuracy=score_lookup(train, test, manifest.classes, places),
         shortcuts=shortcuts(train, test, manifest.classes),
     )
     say(*summary_line(splits, splitting).splitlines())
@@ -49,45 +49,45 @@ def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, places: Pl
 
 
 def refuse_one_sided(rows: Iterable[Row], classes: Classes, unit: Literal["castings", "images"]) -> None:
-    """Raises BadInput where a class is missing from a split, since nothing can be learnt or said then.
+    """Raise BadInput where a class is missing from a split, since nothing can be learned or said then.
 
     The unit is what a split is drawn from.
     """
-    labels, found = defaultdict(set), defaultdict(set)
+    labels, units = defaultdict(set), defaultdict(set)
     for number, row in enumerate(rows):
         labels[row.split].add(row.label)
-        found[row.label].add(row.group if unit == "castings" else number)
-    whole = "; the images of one casting stay together" if unit == "castings" else ""
+        units[row.label].add(row.group if unit == "castings" else number)
+    note = "; the images of one casting stay together" if unit == "castings" else ""
     for name in ("train", "validation", "test"):
         if missing := sorted({classes.defect, classes.good} - labels[name]):
-            counts = ", ".join(f"{unit} of {label}: {len(found[label]):,}" for label in missing)
+            counts = ", ".join(f"{unit} of {label}: {len(units[label]):,}" for label in missing)
             raise BadInput(
-                f"no image of {' or of '.join(missing)} falls into {name} ({counts}{whole}): more {unit} are needed, "
+                f"no image of {' or of '.join(missing)} falls into {name} ({counts}{note}): more {unit} are needed, "
                 f"another --splitting.seed, or a {'smaller' if name == 'train' else 'larger'} "
                 "--splitting.validation_fraction or --splitting.test_fraction"
             )
 
 
-def groups_by_split(rows: Iterable[Row]) -> dict[str, int]:
-    """How many groups have an image in each split; one that has in two counts in both."""
+def count_groups_by_split(rows: Iterable[Row]) -> dict[str, int]:
+    """Count the groups that have an image in each split; a group that has images in two counts in both."""
     return {name: len({row.group for row in rows if row.split == name}) for name in SPLITS}
 
 
-def tests_of_trained_groups(rows: Sequence[Row]) -> int:
-    """Test images of a group that trains or validates."""
-    known = {row.group for row in rows if row.split in ("train", "validation")}
-    return sum(row.split == "test" and row.group in known for row in rows)
+def count_tests_of_trained_groups(rows: Sequence[Row]) -> int:
+    """Count the test images of a group that trains or validates."""
+    trained = {row.group for row in rows if row.split in ("train", "validation")}
+    return sum(row.split == "test" and row.group in trained for row in rows)
 
 
-def looked_up(train: Sequence[Row], test: Sequence[Row], classes: Classes, places: Places) -> float:
-    """The share of test images whose most alike training thumbnail bears their label."""
-    known, asked = (thumbnails(rows, places) for rows in (train, test))
+def score_lookup(train: Sequence[Row], test: Sequence[Row], classes: Classes, places: Places) -> float:
+    """Return the share of test images whose most similar training thumbnail has their label."""
+    train_thumbnails, test_thumbnails = (thumbnails(rows, places) for rows in (train, test))
     labels, truth = (np.array([is_defect(row, classes) for row in rows]) for rows in (train, test))
-    return float(np.mean(lookup(known, labels, asked) == truth))
+    return float(np.mean(lookup(train_thumbnails, labels, test_thumbnails) == truth))
 
 
 def summary_line(splits: Splits, splitting: SplitSettings) -> str:
-    """Lines that say how the images are divided, and how much of the test is to be had without judging a casting."""
+    """Return lines that say how the images are divided, and how well guesses without a look at the casting score on the test."""
     counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in splits.by_split.items())
     lines = [f"split: {counts} ({splitting.protocol})"]
     if castings := splits.castings_by_split:

@@ -1,4 +1,4 @@
-"""Train: a network fitted to the training images, as it was after the epoch that it keeps."""
+"""Train: fits a network to the training images, and keeps it as it was after its best epoch."""
 
 import hashlib
 import json
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 @task(cache_policy=same_step)
 def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
-    """The model of `recipe`, fitted to the train rows of `splits`; its file lies under `data/networks`."""
+    """Fit the model of `recipe` to the train rows of `splits`; its file lies under `data/networks`."""
     from tasks.training import trainer  # noqa: F401  before the clock starts
 
-    began = Elapsed.now()
+    start = Elapsed.now()
     plan = plan_training(read_table(splits.table.path(places), Row), recipe, places)
     learning, watching = (load_examples(rows, plan, splits, places) for rows in (plan.learning, plan.watching))
-    room = place_of(splits, plan, places)
+    room = training_folder(splits, plan, places)
     fitted = fit(learning, watching, plan, room)
-    model = recorded(fitted, learning, plan, Elapsed.now() - began, places)
+    model = record_of(fitted, learning, plan, Elapsed.now() - start, places)
     shutil.rmtree(room, ignore_errors=True)  # the model's file is stored: nothing is left to go on with
     say(
         f"train: {model.name}, {model.parameters:,} parameters, {model.images:,} images, "
@@ -49,15 +49,18 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
     return model
 
 
-def place_of(splits: Splits, plan: TrainingPlan, places: Places) -> Path:
-    """Where this training keeps what it takes to go on: another folder for other images, settings, first weights or code."""
+def training_folder(splits: Splits, plan: TrainingPlan, places: Places) -> Path:
+    """Return the folder where this training keeps what it needs to go on.
+
+    Other images, settings, first weights or code get another folder.
+    """
     start = plan.start.digest if plan.start else ""
     parts = splits.table.sha256, plan.recipe.model_dump_json(), start, code_digest(Path(__file__))
     return places.data.absolute() / "training" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def fit(learning: LoadedImages, watching: LoadedImages, plan: TrainingPlan, room: Path) -> "Fitted":
-    """Fits the network, telling each epoch to the log, the terminal and the Prefect UI."""
+    """Fit the network, and show each epoch in the log, the terminal and the Prefect UI."""
     from tasks.training import trainer
 
     epochs = trainer.epoch_budget(plan.recipe, len(learning.rows))
@@ -66,7 +69,7 @@ def fit(learning: LoadedImages, watching: LoadedImages, plan: TrainingPlan, room
             learning.examples,
             watching.examples,
             plan.recipe,
-            telling(epochs, advance),
+            epoch_reporter(epochs, advance),
             room,
             plan.start.network if plan.start else None,
         )
@@ -75,12 +78,12 @@ def fit(learning: LoadedImages, watching: LoadedImages, plan: TrainingPlan, room
     return fitted
 
 
-def recorded(fitted: "Fitted", learning: LoadedImages, plan: TrainingPlan, spent: Elapsed, places: Places) -> Model:
-    """The record of a training that has ended, with the network's file."""
+def record_of(fitted: "Fitted", learning: LoadedImages, plan: TrainingPlan, elapsed: Elapsed, places: Places) -> Model:
+    """Store the network's file, and return the record of a training that has ended."""
     from tasks.networks import devices, networks
 
     network, recipe = fitted.network, plan.recipe
-    learnt = {row.sha256 for row in learning.rows} | (plan.start.learnt if plan.start else set())
+    learned = {row.sha256 for row in learning.rows} | (plan.start.learnt if plan.start else set())
     epochs = len(fitted.history) - (fitted.resumed_from_epoch or 0)
     return Model(
         file=store(lambda path: networks.save(network, path), places, "data", f"networks/{recipe.model}.keras"),
@@ -94,28 +97,31 @@ def recorded(fitted: "Fitted", learning: LoadedImages, plan: TrainingPlan, spent
         kept_epoch=fitted.kept_epoch,
         images=len(learning.rows),
         left_out=len(plan.learning) - len(learning.rows),
-        learnt=store_table("learnt", map(Content, sorted(learnt)), Content, places),
+        learnt=store_table("learnt", map(Content, sorted(learned)), Content, places),
         started_from=plan.start.digest if plan.start else None,
-        wall_seconds=round(spent.wall, 2),
-        cpu_seconds=round(spent.cpu, 2),
-        images_per_second=round(len(learning.rows) * epochs / spent.wall, 1),
+        wall_seconds=round(elapsed.wall, 2),
+        cpu_seconds=round(elapsed.cpu, 2),
+        images_per_second=round(len(learning.rows) * epochs / elapsed.wall, 1),
         device=devices.device(),
         trained_with=f"batches of {recipe.batch_size}, learning rate {recipe.learning_rate:.2g}, {recipe.precision}",
         resumed_from_epoch=fitted.resumed_from_epoch,
     )
 
 
-def telling(epochs: int, advance: Callable[[str], None]) -> Callable[[Sequence[Epoch]], None]:
-    """Shows every finished epoch in the log, in the bar and in the Prefect UI. A fault of the UI never ends a training."""
-    live, shown = Live.opened(), 0
+def epoch_reporter(epochs: int, advance: Callable[[str], None]) -> Callable[[Sequence[Epoch]], None]:
+    """Return a function that shows every finished epoch in the log, in the bar and in the Prefect UI.
+
+    A fault of the UI never ends a training.
+    """
+    live, shown = Live.create(), 0
 
     def tell(history: Sequence[Epoch]) -> None:
         nonlocal shown
         epoch = history[-1]
-        note = f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.2%}"
-        say(f"epoch {epoch.epoch} of {epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, {note}")
-        for _ in range(len(history) - shown):  # more than one where an interrupted run had finished some
-            advance(note)
+        scores = f"validation loss {epoch.validation_loss:.4f}, accuracy {epoch.validation_accuracy:.2%}"
+        say(f"epoch {epoch.epoch} of {epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, {scores}")
+        for _ in range(len(history) - shown):  # more than once where an interrupted run had finished some epochs
+            advance(scores)
         shown = len(history)
         if live:
             live.show(history, epochs)
@@ -124,40 +130,43 @@ def telling(epochs: int, advance: Callable[[str], None]) -> Callable[[Sequence[E
 
 
 class Live(NamedTuple):
-    """What the Prefect UI shows of a training while it runs: a ring on the run's graph, and a table with a row an epoch."""
+    """The display of a training in the Prefect UI while it runs: a ring on the run's graph, and a table with a row an epoch."""
 
     ring: UUID
     table: UUID
 
     @classmethod
-    def opened(cls) -> "Live | None":
-        """New ones of this task run; None where there is no run, or no UI."""
+    def create(cls) -> "Live | None":
+        """Create the ring and the table for this task run; return None where there is no run, or no UI."""
         if TaskRunContext.get() is None:
             return None
         try:
             ring = create_progress_artifact(progress=0.0, key="training", description="Epochs finished")
             table = create_table_artifact([], key="epochs", description="The training, epoch by epoch")
         except Exception as error:
-            unseen(error)
+            say_not_shown(error)
             return None
         return cls(ring, table) if isinstance(ring, UUID) and isinstance(table, UUID) else None
 
     def show(self, history: Sequence[Epoch], epochs: int) -> None:
-        """The epochs so far, of so many."""
+        """Show the finished epochs, out of `epochs`."""
         try:
             update_progress_artifact(self.ring, progress=100 * len(history) / epochs)
             with get_client(sync_client=True) as client:
-                client.update_artifact(self.table, ArtifactUpdate(data=json.dumps([row(epoch) for epoch in history])))
+                client.update_artifact(
+                    self.table, ArtifactUpdate(data=json.dumps([table_row(epoch) for epoch in history]))
+                )
         except Exception as error:
-            unseen(error)
+            say_not_shown(error)
 
 
-def unseen(error: Exception) -> None:
+def say_not_shown(error: Exception) -> None:
+    """Say that the UI does not show the progress, and why."""
     say(f"the progress is not shown in the Prefect UI: {error}")
 
 
-def row(epoch: Epoch) -> dict[str, str]:
-    """Of the table."""
+def table_row(epoch: Epoch) -> dict[str, str]:
+    """Return an epoch as a row of the table in the Prefect UI."""
     return {
         "Epoch": str(epoch.epoch),
         "Loss": f"{epoch.loss:.4f}",

@@ -1,4 +1,4 @@
-"""Validate: every file decoded in full; a row for each image, and a reason for each that is none."""
+"""Validate: decodes every file in full, and writes a row for each image and a reason for each file that is none."""
 
 import os
 import shutil
@@ -34,106 +34,114 @@ def validate(
     validation: ValidationSettings,
     places: Places,
 ) -> Manifest:
-    """The manifest of the source and of the arrivals; refused files are copied to `data/quarantine`."""
-    found = read_table(folder.listing.path(places), Entry)
+    """Return the manifest of the source and of the arrivals. Copy refused files to `data/quarantine`."""
+    all_entries = read_table(folder.listing.path(places), Entry)
     for arrival in arrivals:
-        found += take_in(arrival, folder.classes, places)
-    wanted = load_corrections(corrections, folder.classes)
-    entries, withdrawn, corrected = apply_corrections(found, wanted)
-    seen = list(measure_files(map(stored_name, entries), validation.max_megapixels, places))
-    judged = [judge(entry, look, validation) for entry, look in zip(entries, seen, strict=True)]
-    rows, conflicts, changes, known = drop_repeats([item for item in judged if isinstance(item, Row)])
-    bad = [item for item in judged if isinstance(item, Refusal)]
-    refuse_too_many_bad(entries, bad, validation)
+        all_entries += take_in(arrival, folder.classes, places)
+    corrections_by_content = load_corrections(corrections, folder.classes)
+    entries, withdrawn, corrected = apply_corrections(all_entries, corrections_by_content)
+    image_stats = list(measure_files(map(stored_name, entries), validation.max_megapixels, places))
+    judged = [judge(entry, stats, validation) for entry, stats in zip(entries, image_stats, strict=True)]
+    rows, conflicts, changes, repeats = drop_repeats([item for item in judged if isinstance(item, Row)])
+    unusable = [item for item in judged if isinstance(item, Refusal)]
+    refuse_too_many_bad(entries, unusable, validation)
     refuse_empty_class(rows, folder.classes)
-    quarantine(bad, places)
-    refusals, unused = sorted(bad + withdrawn + conflicts), len(wanted.keys() - {entry.sha256 for entry in found})
-    changed = store_table("label_changes", changes, Correction, places) if changes else None
+    quarantine(unusable, places)
+    refusals = sorted(unusable + withdrawn + conflicts)
+    unused = len(corrections_by_content.keys() - {entry.sha256 for entry in all_entries})
+    changes_table = store_table("label_changes", changes, Correction, places) if changes else None
     for line in (
-        *notes(entries, seen, known),
-        *spoken(corrected, unused),
-        *label_notes(changes, changed.path(places) if changed else None),
+        *origin_notes(entries, image_stats, repeats),
+        *correction_notes(corrected, unused),
+        *label_notes(changes, changes_table.path(places) if changes_table else None),
     ):
         say(f"validate: {line}")
-    say(f"validate: {len(rows):,} images accepted, {len(refusals):,} quarantined{reasons(refusals)}")
+    say(f"validate: {len(rows):,} images accepted, {len(refusals):,} quarantined{count_reasons(refusals)}")
     return Manifest(
         table=store_table("manifest", rows, Row, places),
         refused=store_table("quarantine", refusals, Refusal, places),
         corrected=store_table("corrections", corrected, Corrected, places),
-        label_changes=changed,
+        label_changes=changes_table,
         classes=folder.classes,
         images=len(rows),
         quarantined=len(refusals),
         corrections_unused=unused,
-        origins=summarize_origins(found, rows, refusals, known),
+        origins=summarize_origins(all_entries, rows, refusals, repeats),
     )
 
 
 def take_in(arrival: Arrival, classes: Classes, places: Places) -> list[Entry]:
-    """The files of an arrival, copied to where their content belongs, so that a later change outside changes nothing here."""
-    taken = files(arrival.names, classes)
-    read = contents(arrival.path, [file.name for file in taken], places)
-    if listing_digest(read) != arrival.identity:
-        raise changed(arrival)
+    """Copy the files of an arrival to where their content belongs, so that a later change outside changes nothing here.
+
+    Return them as entries. Raises BadInput where the arrival changed since it was found.
+    """
+    labeled = files(arrival.names, classes)
+    digests = contents(arrival.path, [file.name for file in labeled], places)
+    if listing_digest(digests) != arrival.identity:
+        raise changed_error(arrival)
     entries = [
         Entry(file.path, sha256, file.label, origin=arrival.origin)
-        for file, (_, sha256) in zip(taken, read, strict=True)
+        for file, (_, sha256) in zip(labeled, digests, strict=True)
     ]
-    there = file_digests([stored_path(entry, places) for entry in entries], places)
-    wanting = {
+    stored = file_digests([stored_path(entry, places) for entry in entries], places)
+    missing = {
         entry.sha256: (arrival.path / file.name, entry)
-        for file, entry, sha256 in zip(taken, entries, there, strict=True)
+        for file, entry, sha256 in zip(labeled, entries, stored, strict=True)
         if sha256 != entry.sha256
     }
-    copy_all(arrival, list(wanting.values()), places)
+    copy_all(arrival, list(missing.values()), places)
     return entries
 
 
-def copy_all(arrival: Arrival, wanting: Sequence[tuple[Path, Entry]], places: Places) -> None:
-    """Copies the files to their places. They are put on disk together: waiting for the disk at each takes milliseconds."""
-    if not wanting:
+def copy_all(arrival: Arrival, missing: Sequence[tuple[Path, Entry]], places: Places) -> None:
+    """Copy the files to their places.
+
+    Put them on disk together: waiting for the disk at each takes milliseconds.
+    """
+    if not missing:
         return
     with scratch_beside(places.data.absolute() / "arriving") as room:
         room.mkdir()
-        for path, entry in wanting:
+        for path, entry in missing:
             with open_for_reading(arrival.path):
                 shutil.copyfile(path, room / entry.sha256)
             if sha256_of(room / entry.sha256) != entry.sha256:
-                raise changed(arrival)
+                raise changed_error(arrival)
         os.sync()
-        for _, entry in wanting:
+        for _, entry in missing:
             target = stored_path(entry, places)
             target.parent.mkdir(parents=True, exist_ok=True)
             os.replace(room / entry.sha256, target)
 
 
-def changed(arrival: Arrival) -> BadInput:
+def changed_error(arrival: Arrival) -> BadInput:
+    """Return the error for an arrival that changed while it was read."""
     return BadInput(f"{arrival.path} changed while it was read: start again when it is complete")
 
 
-def judge(entry: Entry, look: ImageStats, validation: ValidationSettings) -> Row | Refusal:
-    """The row of an image that was decoded, is large enough and is not blank."""
-    code, reason = (look.code, look.reason) if look.code else unfit(look, validation)
+def judge(entry: Entry, stats: ImageStats, validation: ValidationSettings) -> Row | Refusal:
+    """Return the row of an image that was decoded, is large enough and is not blank; of another one, the refusal."""
+    code, reason = (stats.code, stats.reason) if stats.code else find_fault(stats, validation)
     if code:
         return Refusal(entry.path, entry.sha256, entry.origin, code, reason)
     return Row(
         entry.path, entry.sha256, entry.label, entry.origin, entry.published,
-        look.width, look.height, look.brightness, look.border, look.sharpness,
+        stats.width, stats.height, stats.brightness, stats.border, stats.sharpness,
     )  # fmt: skip
 
 
-def unfit(look: ImageStats, validation: ValidationSettings) -> tuple[str, str]:
-    """Code and reason of an image that shows too little, or two empty texts."""
-    if min(look.width, look.height) < validation.min_side:
-        return "too_small", f"{look.width} x {look.height} pixels, at least {validation.min_side} a side are expected"
-    if look.deviation < validation.min_deviation:
+def find_fault(stats: ImageStats, validation: ValidationSettings) -> tuple[str, str]:
+    """Return code and reason of an image that shows too little, or two empty texts."""
+    if min(stats.width, stats.height) < validation.min_side:
+        return "too_small", f"{stats.width} x {stats.height} pixels, at least {validation.min_side} a side are expected"
+    if stats.deviation < validation.min_deviation:
         least = f"at least {validation.min_deviation:g} is expected of a photograph"
-        return "blank", f"its grey levels deviate by {look.deviation:.2f}, {least}"
+        return "blank", f"its grey levels deviate by {stats.deviation:.2f}, {least}"
     return "", ""
 
 
 def refuse_too_many_bad(entries: Iterable[Entry], refusals: Sequence[Refusal], validation: ValidationSettings) -> None:
-    """Raises BadInput where more of an origin's files are damaged than the settings allow; `entries` are without excluded ones."""
+    """Raise BadInput where more of an origin's files are damaged than the settings allow; `entries` are without excluded ones."""
     total, bad = Counter(entry.origin for entry in entries), Counter(refusal.origin for refusal in refusals)
     for origin, count in bad.items():
         if count > max(1, validation.max_bad_fraction * total[origin]):  # one file must not stop a small batch
@@ -145,14 +153,15 @@ def refuse_too_many_bad(entries: Iterable[Entry], refusals: Sequence[Refusal], v
 
 
 def refuse_empty_class(rows: Iterable[Row], classes: Classes) -> None:
-    found = Counter(row.label for row in rows)
+    """Raise BadInput where a class has no image."""
+    counts = Counter(row.label for row in rows)
     for label in (classes.defect, classes.good):
-        if not found[label]:
+        if not counts[label]:
             raise BadInput(f"no usable image of {label} is left: both classes need images to learn from")
 
 
 def quarantine(refusals: Iterable[Refusal], places: Places) -> None:
-    """Copies the refused files, sorted by reason, for people to look at."""
+    """Copy the refused files, sorted by reason, for people to look at."""
     for refusal in refusals:
         name = f"{refusal.sha256[:16]}-{Path(refusal.path).name[-40:]}"
         target = places.data.absolute() / "quarantine" / refusal.code / name
@@ -162,27 +171,30 @@ def quarantine(refusals: Iterable[Refusal], places: Places) -> None:
                 publish(scratch, target)
 
 
-def notes(entries: Iterable[Entry], seen: Iterable[ImageStats], known: Counter[str]) -> Iterator[str]:
-    """What is worth knowing of an origin and refuses no image."""
-    for origin, count in known.items():
+def origin_notes(entries: Iterable[Entry], image_stats: Iterable[ImageStats], repeats: Counter[str]) -> Iterator[str]:
+    """Yield what is worth knowing of an origin and refuses no image."""
+    for origin, count in repeats.items():
         yield f"{count:,} files of {origin} repeat images of earlier origins, and add nothing"
-    turned = Counter(entry.origin for entry, look in zip(entries, seen, strict=True) if look.orientation != UPRIGHT)
-    for origin, count in turned.items():
+    turned_images = Counter(
+        entry.origin for entry, stats in zip(entries, image_stats, strict=True) if stats.orientation != UPRIGHT
+    )
+    for origin, count in turned_images.items():
         yield f"{count:,} images of {origin} are shown turned by viewers (EXIF orientation); they are used as stored"
 
 
-def spoken(corrected: Sequence[Corrected], unused: int) -> Iterator[str]:
-    """What became of the corrections."""
+def correction_notes(corrected: Sequence[Corrected], unused: int) -> Iterator[str]:
+    """Yield what became of the corrections."""
     if corrected or unused:
         yield f"{len(corrected):,} files corrected; {unused:,} corrections are of images that this run does not have"
 
 
 def label_notes(changes: Sequence[Correction], table: Path | None) -> Iterator[str]:
-    """Name the photographs that came with another label than before, and the table of lines that take the later labels."""
+    """Yield which photographs came with another label than before, and the table of lines that take the later labels."""
     if changes:
         yield f"{label_change_summary(changes)}; all such lines: {table}"
 
 
-def reasons(refusals: Iterable[Refusal]) -> str:
+def count_reasons(refusals: Iterable[Refusal]) -> str:
+    """Return how many files were refused for each reason, as the end of a sentence."""
     counts = Counter(refusal.code for refusal in refusals)
     return f" ({', '.join(f'{count} {code}' for code, count in counts.most_common())})" if counts else ""

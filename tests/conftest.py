@@ -47,6 +47,7 @@ from tasks.records.results import (
     Splits,
 )
 from tasks.records.rows import Row, stored_path
+from tasks.records.run import CodeState
 from tasks.reporting.run_json import RunResult
 from tasks.settings.settings import Classes, Config, FetchSettings, Places, SplitSettings
 from tasks.settings.settings import EvaluationSettings as Judging
@@ -500,7 +501,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
         manifest=manifest,
         audit=audited,
         splits=splits,
-        code={"commit": "1f" * 20, "changed": False},
+        code=CodeState(commit="1f" * 20, changed=False),
         model=model,
         evaluation=evaluation,
         figures=Figures(

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.audit import audit, changed_across, knowledge, of_two_labels, trained_castings
+from tasks.audit import audit, count_changed_across, count_of_two_labels, count_trained_castings, group_hints
 from tasks.dataset.duplicates import Copy
 from tasks.dataset.near_duplicates import Pairs
 from tasks.extract import extract
@@ -238,7 +238,7 @@ def test_changed_copies_across_are_counted_as_the_words_say(drawn, twins):
         and row.sha256 not in tested
         and any((row.sha256, content) in near for content in tested)
     ]
-    assert changed_across(rows, copies) == len(expected)
+    assert count_changed_across(rows, copies) == len(expected)
 
 
 @given(ROWS, GROUPS)
@@ -250,15 +250,15 @@ def test_castings_of_train_and_of_two_labels_are_counted_as_the_words_say(drawn,
 
     tests = [row for row in rows if row.published == "test"]
     known = [row for row in tests if any(one.published == "train" for one in showing(groups[row.sha256]))]
-    assert trained_castings(rows, groups) == len(known)
+    assert count_trained_castings(rows, groups) == len(known)
     mixed = [name for name in set(groups.values()) if {row.label for row in showing(name)} == {GOOD, BAD}]
-    assert of_two_labels(rows, groups) == len(mixed)
+    assert count_of_two_labels(rows, groups) == len(mixed)
 
 
 def test_the_surest_copy_before_it_tells_an_images_group():
     numbers = np.array([[0, 2], [1, 2], [0, 3], [2, 3]])
     pairs = Pairs(numbers[:, 0], numbers[:, 1], np.zeros(4, int), np.zeros((4, 2)), np.array([0.96, 0.99, 0.98, 0.97]))
-    found = list(knowledge([None] * 4, pairs, 4, AuditSettings()))
+    found = list(group_hints([None] * 4, pairs, 4, AuditSettings()))
     assert [one.twin for one in found] == [None, None, 1, 0]
     assert [one.likeness for one in found] == [0, 0, 0.99, 0.98]
 
@@ -268,7 +268,7 @@ def test_a_strip_counts_when_its_ring_fits():
         return Strip(rings.Ring(None, None, residual), np.zeros((96, 512), np.uint8))
 
     none = Pairs(*(np.empty(0, int),) * 3, np.empty((0, 2)), np.empty(0))
-    found = list(knowledge([strip(0.0075), strip(0.0076), None], none, 3, AuditSettings()))
+    found = list(group_hints([strip(0.0075), strip(0.0076), None], none, 3, AuditSettings()))
     assert [one.strip is not None for one in found] == [True, False, False]
     assert [one.residual for one in found] == [0.0075, 0.0076, 1.0]
 

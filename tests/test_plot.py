@@ -105,5 +105,5 @@ def test_a_class_of_any_name_is_drawn_without_a_warning(name, evaluation):
     figure = verb.confusion(evaluation.test, classes)
     figure.savefig(io.BytesIO(), dpi=30)
     drawn = [label.get_text() for label in figure.axes[0].get_xticklabels()]
-    assert drawn == [verb.named(name), "ok_front"]
+    assert drawn == [verb.short_name(name), "ok_front"]
     assert len(drawn[0]) <= verb.LONGEST

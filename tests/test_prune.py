@@ -252,8 +252,8 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
 
 
 def test_while_a_run_is_under_way_nothing_goes(history, places):
-    code = "import sys; from tasks.settings.settings import Places; from tasks.pipeline.retention import using\n"
-    code += "with using(Places(data=sys.argv[1])): print('on', flush=True); sys.stdin.read()"
+    code = "import sys; from tasks.settings.settings import Places; from tasks.pipeline.retention import places_lock\n"
+    code += "with places_lock(Places(data=sys.argv[1])): print('on', flush=True); sys.stdin.read()"
     running = subprocess.Popen(
         [sys.executable, "-c", code, places.data], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -101,7 +101,7 @@ def test_a_training_that_was_killed_goes_on_and_leaves_nothing_behind(prepared, 
             raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(verb, "telling", lambda epochs, advance: kill)
+        patched.setattr(verb, "epoch_reporter", lambda epochs, advance: kill)
         train.fn(splits, recipe(), places)
     assert len(list(places.data.glob("training/*/*.npz"))) == 2
     train.fn(splits, recipe(seed=9), places)
@@ -163,7 +163,7 @@ def test_without_a_model_in_use_training_starts_anew_and_says_so(prepared, place
 
 def test_every_epoch_moves_the_bar_and_those_of_an_interrupted_run_too(capsys):
     moves = []
-    tell = verb.telling(5, moves.append)
+    tell = verb.epoch_reporter(5, moves.append)
     epochs = [
         Epoch(epoch=one, loss=0.5, accuracy=0.5, validation_loss=0.5, validation_accuracy=0.5) for one in range(1, 5)
     ]

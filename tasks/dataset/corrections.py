@@ -1,4 +1,4 @@
-"""Corrections: the user's `corrections.csv`, which mends labels and withdraws images without touching where they came from."""
+"""Corrections: the user's `corrections.csv`, which changes labels and excludes images without touching the folders that they came from."""
 
 import csv
 import hashlib
@@ -19,7 +19,7 @@ EXCLUDE = "exclude"
 
 
 class Correction(NamedTuple):
-    """What the user says of one content, wherever it occurs."""
+    """The user's correction of one content, wherever it occurs."""
 
     sha256: str
     correction: str
@@ -28,7 +28,10 @@ class Correction(NamedTuple):
 
 
 def find_corrections(classes: Classes, places: Places) -> Corrections:
-    """The file in `data`, identified by its content; of an empty identity where there is none. Raises BadInput as `parse` does."""
+    """Return the corrections file in `data`, identified by its sha256; with an empty identity where there is none.
+
+    Raises BadInput as `parse` does.
+    """
     path = places.data.absolute() / NAME
     if not path.exists():
         return Corrections()
@@ -38,7 +41,7 @@ def find_corrections(classes: Classes, places: Places) -> Corrections:
 
 
 def load_corrections(corrections: Corrections, classes: Classes) -> dict[str, Correction]:
-    """The corrections by sha256. Raises BadInput if the file is no longer what it was."""
+    """Return the corrections by sha256. Raises BadInput if the file has changed since `find_corrections`."""
     if corrections.path is None:
         return {}
     content = read_bytes(corrections.path)
@@ -48,11 +51,12 @@ def load_corrections(corrections: Corrections, classes: Classes) -> dict[str, Co
 
 
 def read(path: Path, classes: Classes) -> dict[str, Correction]:
-    """The corrections of a file by sha256. Raises BadInput as `parse` does."""
+    """Return the corrections of a file by sha256. Raises BadInput as `parse` does."""
     return parse(read_bytes(path), path, classes)
 
 
 def read_bytes(path: Path) -> bytes:
+    """Return the content of the file. Raises BadInput where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -60,11 +64,12 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse(content: bytes, path: Path, classes: Classes) -> dict[str, Correction]:
-    """The corrections by sha256, first come first; UTF-8 with or without a mark at its start, empty lines passed over.
+    """Return the corrections by sha256, in the order of the table.
 
+    The table is UTF-8, with or without a byte order mark. Empty lines are passed over. Of equal corrections of one sha256 the first counts.
     Raises BadInput with the line, what stands there and what was expected.
     """
-    found: dict[str, Correction] = {}
+    corrections: dict[str, Correction] = {}
     table = csv.reader(io.StringIO(text_of(content, path), newline=""), strict=True)
     try:
         header = [cell.strip() for cell in next(table, [])]
@@ -72,16 +77,19 @@ def parse(content: bytes, path: Path, classes: Classes) -> dict[str, Correction]
             raise correction_error(path, 1, f"the header is {','.join(header)!r}, expected {','.join(HEADER)!r}")
         for cells in table:
             if any(cell.strip() for cell in cells):
-                one = correction_of(cells, path, table.line_num, classes)
-                if (earlier := found.setdefault(one.sha256, one)).correction != one.correction:
-                    what = f"{one.sha256} is to be {one.correction!r}, but {earlier.correction!r} in an earlier line"
+                correction = correction_of(cells, path, table.line_num, classes)
+                if (
+                    earlier := corrections.setdefault(correction.sha256, correction)
+                ).correction != correction.correction:
+                    what = f"{correction.sha256} is to be {correction.correction!r}, but {earlier.correction!r} in an earlier line"
                     raise correction_error(path, table.line_num, f"{what}: leave one of the two")
     except csv.Error as error:
         raise correction_error(path, table.line_num, f"{error}: every quote that opens must close") from error
-    return found
+    return corrections
 
 
 def correction_of(cells: list[str], path: Path, line: int, classes: Classes) -> Correction:
+    """Return the correction in the cells of a line. Raises BadInput where they are no valid correction."""
     if len(cells) != len(HEADER):
         raise correction_error(
             path, line, f"{len(cells)} cells, expected {len(HEADER)}: a why with commas stands in quotes"
@@ -100,6 +108,7 @@ def correction_of(cells: list[str], path: Path, line: int, classes: Classes) -> 
 
 
 def text_of(content: bytes, path: Path) -> str:
+    """Decode the table from UTF-8. Raises BadInput that names the line of the first byte that is not UTF-8."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -109,4 +118,5 @@ def text_of(content: bytes, path: Path) -> str:
 
 
 def correction_error(path: Path, line: int, what: str) -> BadInput:
+    """Return the error that names the file and the line, and says what is wrong there."""
     return BadInput(f"{path}, line {line}: {what}")

@@ -1,4 +1,4 @@
-"""Copies: pairs of images that show one photograph, byte by byte or changed."""
+"""Duplicates: pairs of images that show one photograph, with equal bytes or changed."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from tasks.dataset.near_duplicates import POSES, SIDE, Pairs
 from tasks.records.rows import Row
 
-LIGHTER = 0.03  # a smaller change of brightness is not told
+LIGHTER = 0.03  # a smaller change of brightness is not mentioned
 
 
 class Copy(NamedTuple):
@@ -30,45 +30,54 @@ class Copy(NamedTuple):
     """Correlation of detail after the transform; 1 for equal bytes."""
 
     def contents(self) -> tuple[str, str]:
+        """Return the sha256 of both images."""
         return self.sha256, self.copy_sha256
 
     def across(self) -> bool:
-        """Whether one was published to train and the other to test."""
+        """Return whether one image was published to train and the other to test."""
         return {self.published, self.copy_published} == {"train", "test"}
 
 
 def exact_copies(rows: Sequence[Row]) -> list[Copy]:
-    """Every pair of rows with equal bytes."""
-    same: dict[str, list[Row]] = defaultdict(list)
+    """Return every pair of rows with equal bytes."""
+    by_content: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        same[row.sha256].append(row)
-    return [copy(one, other, "equal", 1.0) for rows in same.values() for one, other in combinations(rows, 2)]
-
-
-def changed_copies(images: Sequence[Row], pairs: Pairs) -> list[Copy]:
-    """The pairs of `images`, contents that differ, the surest first."""
-    order = np.argsort(-pairs.score, kind="stable")
+        by_content[row.sha256].append(row)
     return [
-        copy(images[one], images[other], transform(images[one], images[other], pose, shift), round(float(score), 4))
-        for one, other, pose, shift, score in zip(*(column[order] for column in pairs), strict=True)
+        copy(first, second, "equal", 1.0) for rows in by_content.values() for first, second in combinations(rows, 2)
     ]
 
 
-def copy(one: Row, other: Row, transform: str, score: float) -> Copy:
+def changed_copies(images: Sequence[Row], pairs: Pairs) -> list[Copy]:
+    """Return the pairs of near duplicates among `images` as copies, those of the highest score first. All contents differ."""
+    order = np.argsort(-pairs.score, kind="stable")
+    return [
+        copy(
+            images[first], images[second], transform(images[first], images[second], pose, shift), round(float(score), 4)
+        )
+        for first, second, pose, shift, score in zip(*(column[order] for column in pairs), strict=True)
+    ]
+
+
+def copy(first: Row, second: Row, transform: str, score: float) -> Copy:
+    """Return the pair of two rows, the earlier one first."""
     return Copy(
-        one.path, one.sha256, one.origin, one.published,
-        other.path, other.sha256, other.origin, other.published,
+        first.path, first.sha256, first.origin, first.published,
+        second.path, second.sha256, second.origin, second.published,
         transform, score,
     )  # fmt: skip
 
 
-def transform(one: Row, other: Row, pose: int, shift: np.ndarray) -> str:
-    """What turns the one into the other: `mirror, turn 90, shift 3 -2, brightness 1.15`; shifts right and down, in pixels."""
-    right, down = round(float(shift[0]) * other.width / SIDE), round(float(shift[1]) * other.height / SIDE)
-    lighter = other.brightness / max(one.brightness, 1)
-    told = [
+def transform(first: Row, second: Row, pose: int, shift: np.ndarray) -> str:
+    """Return what turns the first image into the second: `mirror, turn 90, shift 3 -2, brightness 1.15`.
+
+    Shifts are right and down, in pixels of the second image.
+    """
+    right, down = round(float(shift[0]) * second.width / SIDE), round(float(shift[1]) * second.height / SIDE)
+    lighter = second.brightness / max(first.brightness, 1)
+    steps = [
         POSES[pose][0],
         f"shift {right} {down}" if right or down else "",
         f"brightness {lighter:.2f}" if abs(lighter - 1) >= LIGHTER else "",
     ]
-    return ", ".join(filter(None, told)) or "encoded again"
+    return ", ".join(filter(None, steps)) or "encoded again"

@@ -1,4 +1,4 @@
-"""Labels: what a file is called after the user's corrections, and which files say nothing new or contradict others."""
+"""Labels: which label a file has after the user's corrections, and which files add nothing new or contradict others."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ class CorrectedEntries(NamedTuple):
 
 
 class DistinctRows(NamedTuple):
-    """The images after a look at those of equal content."""
+    """The images without repeats of earlier origins and without conflicts, and what was left out."""
 
     rows: list[Row]
     conflicts: list[Refusal]
@@ -46,7 +46,7 @@ class DistinctRows(NamedTuple):
 
 
 def apply_corrections(entries: Iterable[Entry], corrections: Mapping[str, Correction]) -> CorrectedEntries:
-    """The files with the labels that the corrections give them, without those that they exclude."""
+    """Return the files with the labels that the corrections give them, without the files that they exclude."""
     mended = CorrectedEntries([], [], [])
     for entry in entries:
         correction = corrections.get(entry.sha256)
@@ -63,9 +63,10 @@ def apply_corrections(entries: Iterable[Entry], corrections: Mapping[str, Correc
 
 
 def drop_repeats(rows: Sequence[Row]) -> DistinctRows:
-    """The images without those of an arrival that repeat one of an earlier origin: with its label they are known, with the other refused.
+    """Leave out the images of an arrival that repeat an image of an earlier origin.
 
-    Inside one origin equal files of one label stay. Raises BadInput for contradicting labels in the source.
+    Those with the label of the earlier image are counted as known, those with the other label are refused. Inside one origin equal files
+    of one label stay. Raises BadInput for contradicting labels in the source.
     """
     first: dict[str, Row] = {}
     settled = DistinctRows([], [], [], Counter())
@@ -88,14 +89,15 @@ def drop_repeats(rows: Sequence[Row]) -> DistinctRows:
 
 
 def conflict(row: Row, leader: Row) -> Refusal:
+    """Return the refusal of an image whose content came earlier with the other label."""
     reason = f"labelled {row.label}, but {leader.origin}/{leader.path} has equal content as {leader.label}"
     return Refusal(row.path, row.sha256, row.origin, CONFLICT, reason)
 
 
 def label_change(later: Entry | Row, earlier: Entry | Row) -> Correction:
     """Return the line of `corrections.csv` that takes the label of the later of two equal files."""
-    told = [f"{file.origin}/{file.path} is {file.label}" for file in (later, earlier)]
-    return Correction(later.sha256, later.label, f"label changed: {', '.join(told)}")
+    labels = [f"{file.origin}/{file.path} is {file.label}" for file in (later, earlier)]
+    return Correction(later.sha256, later.label, f"label changed: {', '.join(labels)}")
 
 
 def label_change_summary(changes: Sequence[Correction]) -> str:
@@ -110,7 +112,7 @@ def label_change_summary(changes: Sequence[Correction]) -> str:
 
 
 def contradiction(inside: Mapping[str, Sequence[str]], first: Mapping[str, Row]) -> BadInput:
-    """What is wrong with the labels of the source, and the line that mends the first of them."""
+    """Return the error that lists the contradicting labels of the source, and a line that corrects the first of them."""
     pairs = [f"{pair} (sha256 {sha256})" for sha256, pairs in inside.items() for pair in pairs]
     sha256 = next(iter(inside))
     return BadInput(

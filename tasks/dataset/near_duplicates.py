@@ -1,8 +1,8 @@
-"""Likeness: which pictures are one photograph, turned, mirrored, lit, moved or encoded otherwise, and how surely.
+"""Near duplicates: which pictures are one photograph turned, mirrored, relit, shifted or encoded again, and how surely.
 
-Three looks, each at fewer pairs: the lowest frequencies find those that may be alike, detail at 64 pixels sorts out, and
-detail at 128 pixels decides. Detail is what differs from its surroundings, by local contrast: else the outlines, which all
-parts of one kind share, would make every pair alike.
+Three stages each look at fewer pairs: the lowest frequencies find pairs that may be alike, detail at 64 pixels rules most of them out,
+and detail at 128 pixels decides. Detail is how a pixel differs from its surroundings, divided by the local contrast: otherwise the
+outlines, which all parts of one kind share, would make every pair alike.
 """
 
 from collections.abc import Iterator
@@ -14,17 +14,20 @@ from tasks.storage.parallel import map_in_threads
 
 SIDE = 128  # pixels of a thumbnail
 FREQUENCIES = 16  # of a cosine transform, in each direction: a shift by 3 pixels of 300 hardly changes them
-MAY_BE = 0.97  # least correlation of low frequencies; of true copies that were looked at the least was 0.98
-MANY = 12  # most alike pictures that are looked at again; a true copy was at worst the ninth
-COARSE_LIMIT = 0.95  # least correlation at 64 pixels; of copies that were accepted the least was 0.96
+MAY_BE = 0.97  # least correlation of low frequencies; the least of the true copies that were looked at was 0.98
+MANY = 12  # so many of the most alike pictures go to the next stage; a true copy was at worst the ninth
+COARSE_LIMIT = 0.95  # least correlation at 64 pixels; the least of the accepted copies was 0.96
 SMOOTH = 1.0  # pixels of 64, deviation of a Gauss filter
 AROUND, CONTRAST_AROUND, FLOOR = 9, 15, 0.1  # pixels, pixels, and a share of the picture's own contrast
-UNIT, MOST = 12, 47  # of detail as whole numbers, so small that float32 holds the sums over a picture
-STEPS = 2_048  # of low frequencies: products of two have 22 bits, of which float32 keeps 24
+UNIT, MOST = (
+    12,
+    47,
+)  # detail is stored in steps of 1/UNIT, up to MOST steps: so small that float32 holds the sums over a picture
+STEPS = 2_048  # of low frequencies: a product of two has 22 bits, and float32 keeps 24
 FURTHEST = 4  # pixels of 128 that a copy may be shifted by
 ROUNDS = 3  # of finding the shift
 BLOCK = 1_024  # pictures at once
-ASKED, PIECE = 512, 64  # of them compared with all others, and pictures or pairs at once: what a thread works on
+ASKED, PIECE = 512, 64  # what a thread works on at once: pictures compared with all others; pictures or pairs
 
 POSES = (  # transposed, upside down, left to right: what is done to a picture, in this order
     ("", False, False, False),
@@ -44,21 +47,22 @@ class Pairs(NamedTuple):
     one: np.ndarray
     other: np.ndarray
     pose: np.ndarray
-    """Place in POSES: what turns the one into the other."""
+    """Place in POSES of the pose that turns `one` into `other`."""
     shift: np.ndarray
-    """float (pairs, 2): then moves it right and down, in pixels of 128."""
+    """float (pairs, 2): how far the turned picture then moves right and down, in pixels of 128."""
     score: np.ndarray
-    """Correlation of detail after that, -1 to 1."""
+    """Correlation of detail after pose and shift, -1 to 1."""
 
     def take(self, chosen: np.ndarray) -> "Pairs":
+        """Return the pairs that `chosen`, bool or int, selects."""
         return Pairs(*(column[chosen] for column in self))
 
 
 def find_near_duplicates(thumbnails: np.ndarray, first: np.ndarray, limit: float) -> Pairs:
-    """Pairs of thumbnails, uint8 (n, 128, 128), that show one photograph; the one comes before the other.
+    """Find the pairs of thumbnails, uint8 (n, 128, 128), that show one photograph; `one` comes before `other`.
 
-    Each picture is compared with the pictures before it, and once more with those that `first`, bool (n,), names alone: a
-    twin among them is found however many other twins there are. Of each picture's copies at most 12 are listed.
+    Each picture is compared with the pictures before it, and once more with only the pictures that `first`, bool (n,), selects: a twin
+    among these is found however many other twins there are. Of each picture's copies at most 12 are listed.
     """
     low = low_frequencies(thumbnails)
     one, other = candidates(low, first)
@@ -70,9 +74,9 @@ def find_near_duplicates(thumbnails: np.ndarray, first: np.ndarray, limit: float
 
 
 def low_frequencies(thumbnails: np.ndarray) -> np.ndarray:
-    """float32 (n, 16, 16): the lowest coefficients of the cosine transform, of norm 1 without the mean.
+    """Compute the lowest coefficients of the cosine transform, without the mean, of norm 1: float32 (n, 16, 16).
 
-    In steps of 1/2048, so that a product of two of them is exact: in which block it is worked out changes nothing.
+    They are rounded to steps of 1/2048, so that a product of two of them is exact, whatever block computes it.
     """
     angle = np.pi / SIDE * (np.arange(SIDE) + 0.5) * np.arange(FREQUENCIES)[:, None]
     waves = np.cos(angle)
@@ -80,34 +84,41 @@ def low_frequencies(thumbnails: np.ndarray) -> np.ndarray:
     low = np.empty((len(thumbnails), FREQUENCIES, FREQUENCIES), np.float32)
 
     def transform(rows: slice) -> None:
-        found = waves @ thumbnails[rows].astype(np.float64) @ waves.T
-        found[:, 0, 0] = 0
-        found /= np.maximum(np.linalg.norm(found, axis=(1, 2), keepdims=True), 1e-6)
-        low[rows] = np.rint(found * STEPS) / STEPS
+        coefficients = waves @ thumbnails[rows].astype(np.float64) @ waves.T
+        coefficients[:, 0, 0] = 0
+        coefficients /= np.maximum(np.linalg.norm(coefficients, axis=(1, 2), keepdims=True), 1e-6)
+        low[rows] = np.rint(coefficients * STEPS) / STEPS
 
     map_in_threads(transform, blocks(len(thumbnails), PIECE))
     return low
 
 
 def blocks(number: int, size: int = BLOCK) -> Iterator[slice]:
+    """Yield slices of up to `size` that together cover `number` items."""
     return (slice(start, min(start + size, number)) for start in range(0, number, size))
 
 
 def candidates(low: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures that may be alike, as two arrays of numbers; the one comes before the other."""
-    known = np.flatnonzero(first)
+    """Return the pictures that may be alike, as two arrays of numbers; the first of a pair comes before the second."""
+    first_numbers = np.flatnonzero(first)
 
-    def found(rows: slice) -> list[np.ndarray]:
-        asked = np.arange(rows.start, rows.stop)
-        return [nearest_pairs(low, asked, np.arange(rows.stop)), nearest_pairs(low, asked[~first[rows]], known)]
+    def find_nearest(rows: slice) -> list[np.ndarray]:
+        numbers = np.arange(rows.start, rows.stop)
+        return [
+            nearest_pairs(low, numbers, np.arange(rows.stop)),
+            nearest_pairs(low, numbers[~first[rows]], first_numbers),
+        ]
 
-    pairs = [pair for some in map_in_threads(found, blocks(len(low), ASKED)) for pair in some]
+    pairs = [pair for piece in map_in_threads(find_nearest, blocks(len(low), ASKED)) for pair in piece]
     distinct = np.unique(np.sort(np.concatenate([np.empty((0, 2), int), *pairs]), axis=1), axis=0)
     return distinct[:, 0], distinct[:, 1]
 
 
 def nearest_pairs(low: np.ndarray, asked: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """int (pairs, 2): for each asked picture the most alike known ones, but neither itself nor, among all, those after it."""
+    """Return the most alike known pictures of each asked one: int (pairs, 2), as (asked, known).
+
+    A picture is never paired with itself. Where all pictures are known, it is not paired with those after it either.
+    """
     if not len(asked) or not len(known):
         return np.empty((0, 2), int)
     score = best_correlations(low[asked], low[known])
@@ -116,16 +127,16 @@ def nearest_pairs(low: np.ndarray, asked: np.ndarray, known: np.ndarray) -> np.n
     else:
         score[known[None] == asked[:, None]] = -1
     most = min(MANY, len(known))
-    chosen = np.argpartition(score, -most, axis=1)[:, -most:]
-    rows, columns = np.nonzero(np.take_along_axis(score, chosen, axis=1) >= MAY_BE)
-    return np.stack([asked[rows], known[chosen[rows, columns]]], axis=1)
+    nearest = np.argpartition(score, -most, axis=1)[:, -most:]
+    rows, columns = np.nonzero(np.take_along_axis(score, nearest, axis=1) >= MAY_BE)
+    return np.stack([asked[rows], known[nearest[rows, columns]]], axis=1)
 
 
 def best_correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """float32 (one, other): the greatest correlation over the eight poses.
+    """Compute the greatest correlation over the eight poses: float32 (one, other).
 
-    A mirrored picture has the same coefficients with every other sign changed, a transposed one has them transposed: four
-    products for either are enough for all eight.
+    A mirrored picture has the same coefficients with every other sign changed, a transposed one has them transposed. So four products
+    for each of the two orientations are enough for all eight poses.
     """
     best = np.full((len(one), len(other)), -1, np.float32)
     left = [half.reshape(len(one), -1) for half in parities(one)]
@@ -144,12 +155,12 @@ def best_correlations(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def parities(low: np.ndarray) -> list[np.ndarray]:
-    """The coefficients of even and odd waves down and right, in the order even even, even odd, odd even, odd odd."""
+    """Return the coefficients of even and odd waves down and right, in the order even even, even odd, odd even, odd odd."""
     return [low[:, down::2, right::2] for down in (0, 1) for right in (0, 1)]
 
 
 def best_pose(low: np.ndarray, one: np.ndarray, other: np.ndarray) -> Pairs:
-    """The pairs with the pose in which their low frequencies are most alike."""
+    """Return the pairs with the pose in which their low frequencies are most alike."""
     scores = np.empty((len(one), len(POSES)), np.float32)
     signs = np.stack([np.ones(FREQUENCIES, np.float32), np.float32(-1) ** np.arange(FREQUENCIES)])
 
@@ -165,22 +176,25 @@ def best_pose(low: np.ndarray, one: np.ndarray, other: np.ndarray) -> Pairs:
 
 
 def details(thumbnails: np.ndarray) -> np.ndarray:
-    """int8, as `thumbnails`: what differs from its surroundings, by local contrast, in steps of 1/12."""
+    """Compute how each pixel differs from its surroundings, by local contrast, in steps of 1/12: int8, shaped as `thumbnails`."""
     fine = np.empty(thumbnails.shape, np.int8)
 
-    def look(rows: slice) -> None:
-        grey = thumbnails[rows].astype(np.float32)
-        contrast = FLOOR * grey.std(axis=(1, 2), keepdims=True) + 1e-3
-        grey -= mean_around(grey, AROUND)
-        grey /= np.sqrt(mean_around(grey * grey, CONTRAST_AROUND) + contrast**2)
-        fine[rows] = np.rint(grey * UNIT).clip(-MOST, MOST)
+    def compute_detail(rows: slice) -> None:
+        gray = thumbnails[rows].astype(np.float32)
+        contrast = FLOOR * gray.std(axis=(1, 2), keepdims=True) + 1e-3
+        gray -= mean_around(gray, AROUND)
+        gray /= np.sqrt(mean_around(gray * gray, CONTRAST_AROUND) + contrast**2)
+        fine[rows] = np.rint(gray * UNIT).clip(-MOST, MOST)
 
-    map_in_threads(look, blocks(len(thumbnails), PIECE))
+    map_in_threads(compute_detail, blocks(len(thumbnails), PIECE))
     return fine
 
 
 def coarsen(fine: np.ndarray) -> np.ndarray:
-    """int8 (n, 64, 64): detail at half the size and smooth, so that slopes tell a move of a pixel; contrast doubled for it."""
+    """Compute detail at half the size: int8 (n, 64, 64).
+
+    It is smoothed, so that slopes show a move of one pixel, and its contrast is doubled to make up for that.
+    """
     from scipy import ndimage
 
     coarse = np.empty((len(fine), SIDE // 2, SIDE // 2), np.int8)
@@ -194,74 +208,81 @@ def coarsen(fine: np.ndarray) -> np.ndarray:
 
 
 def mean_around(pictures: np.ndarray, size: int) -> np.ndarray:
+    """Compute the mean of the `size` x `size` pixels around each pixel."""
     from scipy import ndimage  # late: a run in which nothing changed has no use for it
 
     return ndimage.uniform_filter(pictures, (0, size, size), mode="nearest")
 
 
 def score_pairs(pictures: np.ndarray, pairs: Pairs) -> Pairs:
-    """The pairs with shift and score from pictures, int8 (n, side, side); where the shift turns out another, looked at again."""
+    """Return the pairs with shift and score computed from pictures, int8 (n, side, side).
+
+    Pairs whose shift, in whole pixels, turns out to be another one are computed again.
+    """
     scale = SIDE // pictures.shape[1]
     most = FURTHEST // scale
     shift, score = pairs.shift / scale, np.empty(len(pairs.one), np.float32)
-    about, again = whole(shift, most), np.arange(len(pairs.one))
+    guess, again = round_shift(shift, most), np.arange(len(pairs.one))
 
-    def look(rows: np.ndarray) -> None:
-        moved = apply_shift(apply_pose(pictures[pairs.one[rows]], pairs.pose[rows]), about[rows], most + 1)
+    def register_rows(rows: np.ndarray) -> None:
+        moved = apply_shift(apply_pose(pictures[pairs.one[rows]], pairs.pose[rows]), guess[rows], most + 1)
         further, score[rows] = register(pictures[pairs.other[rows]].astype(np.float32), moved)
-        shift[rows] = about[rows] + further
+        shift[rows] = guess[rows] + further
 
     for _ in range(ROUNDS):
-        map_in_threads(look, (again[rows] for rows in blocks(len(again), PIECE)))
-        before, about = about, whole(shift, most)
-        again = np.flatnonzero((about != before).any(axis=1))
+        map_in_threads(register_rows, (again[rows] for rows in blocks(len(again), PIECE)))
+        before, guess = guess, round_shift(shift, most)
+        again = np.flatnonzero((guess != before).any(axis=1))
     return pairs._replace(shift=shift * scale, score=score)
 
 
-def whole(shift: np.ndarray, most: int) -> np.ndarray:
+def round_shift(shift: np.ndarray, most: int) -> np.ndarray:
+    """Round the shift to whole pixels, at most `most` each way."""
     return np.rint(shift).astype(int).clip(-most, most)
 
 
 def apply_pose(pictures: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Each picture in its pose."""
+    """Return each picture in its pose."""
     turned = np.empty_like(pictures)
     for number, (_, transposed, down, right) in enumerate(POSES):
-        if (chosen := pose == number).any():
-            some = pictures[chosen]
-            some = some.transpose(0, 2, 1) if transposed else some
-            turned[chosen] = some[:, :: -1 if down else 1, :: -1 if right else 1]
+        if (in_pose := pose == number).any():
+            posed = pictures[in_pose]
+            posed = posed.transpose(0, 2, 1) if transposed else posed
+            turned[in_pose] = posed[:, :: -1 if down else 1, :: -1 if right else 1]
     return turned
 
 
 def apply_shift(pictures: np.ndarray, shift: np.ndarray, margin: int) -> np.ndarray:
-    """Each picture moved right and down by whole pixels, without `margin` on each side: float32."""
+    """Return each picture moved right and down by whole pixels, without `margin` on each side: float32."""
     side = pictures.shape[1]
     inside = np.empty((len(pictures), side - 2 * margin, side - 2 * margin), np.float32)
     for right, down in np.unique(shift, axis=0):
-        chosen = (shift == (right, down)).all(axis=1)
-        inside[chosen] = pictures[chosen, margin - down : side - margin - down, margin - right : side - margin - right]
+        moved_alike = (shift == (right, down)).all(axis=1)
+        inside[moved_alike] = pictures[
+            moved_alike, margin - down : side - margin - down, margin - right : side - margin - right
+        ]
     return inside
 
 
 def register(still: np.ndarray, moved: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How much further each moved picture should go, float (n, 2), at most a pixel, and the correlation when it is there.
+    """Compute how much further each moved picture should go, float (n, 2), at most a pixel, and the correlation when it is there.
 
-    To first order a small move adds the slopes: the nearest sum of a picture and its slopes (Lucas and Kanade, 1981).
-    Pictures are small whole numbers, of which float32 holds every sum: the score of a pair is the same in any company.
+    To first order a small move adds the slopes, so this finds the nearest sum of a picture and its slopes (Lucas and Kanade, 1981).
+    Pictures are small whole numbers, and float32 holds every sum of them: the score of a pair does not depend on the other pairs.
     """
     number, edge = len(still), (still.shape[1] - moved.shape[1]) // 2 + 1
-    seen = still[:, edge:-edge, edge:-edge].reshape(number, -1, 1)
-    pixels = seen.shape[1]
+    fixed = still[:, edge:-edge, edge:-edge].reshape(number, -1, 1)
+    pixels = fixed.shape[1]
     right = moved[:, 1:-1, :-2] - moved[:, 1:-1, 2:]
     down = moved[:, :-2, 1:-1] - moved[:, 2:, 1:-1]
     parts = np.stack([part.reshape(number, -1) for part in (moved[:, 1:-1, 1:-1], right, down)], axis=1)
-    sums, total = parts.sum(axis=2).astype(np.float64), seen.sum(axis=1).astype(np.float64)
+    sums, total = parts.sum(axis=2).astype(np.float64), fixed.sum(axis=1).astype(np.float64)
     scale = np.array([1, 0.5, 0.5])  # a slope is half of the difference over two pixels
     products = (parts @ parts.transpose(0, 2, 1) - sums[:, :, None] * sums[:, None] / pixels) * scale[:, None] * scale
-    onto = ((parts @ seen)[..., 0] - sums * total / pixels) * scale
+    onto = ((parts @ fixed)[..., 0] - sums * total / pixels) * scale
     weights = np.linalg.solve(products + 1e-2 * np.eye(3), onto[..., None])[..., 0]
     move = (weights[:, 1:] / np.maximum(weights[:, :1], 1e-6)).clip(-1, 1)
     weights = np.concatenate([np.ones((number, 1)), move], axis=1)
-    spread = (seen.transpose(0, 2, 1) @ seen)[:, 0, 0] - total[:, 0] ** 2 / pixels
+    spread = (fixed.transpose(0, 2, 1) @ fixed)[:, 0, 0] - total[:, 0] ** 2 / pixels
     spread *= ((weights[:, :, None] * products).sum(axis=1) * weights).sum(axis=1)
     return move, (weights * onto).sum(axis=1) / np.sqrt(np.maximum(spread, 1e-6))

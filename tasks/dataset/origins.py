@@ -1,4 +1,4 @@
-"""Origins: what each origin brought, for people to compare the cameras, lines and batches that images come from."""
+"""Origins: what images each origin brought, so that people can compare cameras, lines and batches."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,10 @@ from tasks.records.rows import Entry, Refusal, Row
 def summarize_origins(
     entries: Iterable[Entry], rows: Iterable[Row], refusals: Iterable[Refusal], known: Mapping[str, int]
 ) -> tuple[Origin, ...]:
-    """A record of each origin, in the order of the files: accepted, known and quarantined are all that it brought."""
+    """Return a record of each origin, in the order of the files.
+
+    The accepted, known and quarantined files of an origin are together all the files that it brought.
+    """
     files = Counter(entry.origin for entry in entries)
     quarantined = Counter(refusal.origin for refusal in refusals)
     accepted: dict[str, list[Row]] = defaultdict(list)
@@ -34,7 +37,7 @@ def summarize_origins(
 
 
 def spread(values: Sequence[float]) -> Spread | None:
-    """The 5 %, 50 % and 95 % quantiles; None of no values."""
+    """Return the 5 %, 50 % and 95 % quantiles of the values; None where there are no values."""
     if not values:
         return None
     low, median, high = np.quantile(values, (0.05, 0.5, 0.95)).round(3).tolist()

@@ -1,4 +1,4 @@
-"""Resampling: how far a figure would move with other castings, since images of a casting are right or wrong together."""
+"""Bootstrap: how far a figure would move with other castings, since images of a casting are right or wrong together."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,15 @@ from tasks.settings.settings import EvaluationSettings
 def casting_intervals(
     groups: Sequence[str], defect: np.ndarray, missed: np.ndarray, refused: np.ndarray, *, settings: EvaluationSettings
 ) -> Castings | None:
-    """The castings behind each count, bool (images,) each, and the intervals; None where castings are not known."""
+    """Return the number of castings behind each count, and the intervals; None where castings are not known.
+
+    Args:
+        groups: Casting of each image.
+        defect: bool (images,): the image shows a defect.
+        missed: bool (images,): a defect that is called good.
+        refused: bool (images,): a good part that is called defective.
+        settings: Confidence, resamples and seed.
+    """
     if not all(groups) or not len(groups):
         return None
     names, member = np.unique(np.array(groups), return_inverse=True)
@@ -30,15 +38,15 @@ def casting_intervals(
 
 
 def resample(castings: int, settings: EvaluationSettings) -> np.ndarray:
-    """How often each casting is drawn, int (resamples, castings): as many castings each time as there are."""
+    """Return how often each casting is drawn: int (resamples, castings). Each resample draws as many castings as there are."""
     generator = np.random.default_rng(settings.seed)
     return generator.multinomial(castings, np.full(castings, 1 / castings), size=settings.resamples)
 
 
 def interval(draws: np.ndarray, counts: np.ndarray, totals: np.ndarray, confidence: float) -> Interval | None:
-    """The middle share of the rates of draws (resamples, castings), of counts and totals (castings,) by casting.
+    """Return the interval that holds the middle share, `confidence`, of the resampled rates; None where `totals` sum to zero.
 
-    None where nothing is counted. Draws that hit no casting of the kind say nothing, and are left out.
+    Draws are (resamples, castings); counts and totals (castings,). Draws that hit no casting with a total are left out.
     """
     if not totals.sum():
         return None

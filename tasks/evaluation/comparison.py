@@ -1,4 +1,4 @@
-"""Duels: how two models compare by what their decisions cost on the same images, casting by casting."""
+"""Comparison: how two models compare by what their decisions cost on the same images, casting by casting."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from tasks.settings.settings import Classes, EvaluationSettings
 if TYPE_CHECKING:
     import numpy as np
 
-FLIPS = 1_999  # of signs: of up to 10 castings all are tried
+FLIPS = 1_999  # of signs; with up to 10 castings all flips are tried
 
 
 class Pair(NamedTuple):
@@ -22,11 +22,11 @@ class Pair(NamedTuple):
 
 
 class PairedComparison(NamedTuple):
-    """How two models compare by what their decisions cost on the same images."""
+    """A comparison of two models by what their decisions cost on the same images."""
 
     images: int
     castings: int | None
-    """Behind the images; None where castings are not known, and each image counts for itself."""
+    """Castings behind the images; None where castings are not known, and each image counts for itself."""
     cheaper: int
     """Castings, or images, on which the candidate costs less."""
     dearer: int
@@ -34,11 +34,12 @@ class PairedComparison(NamedTuple):
     """Mean of an image."""
     champion_cost: float
     p: float
-    """Chance of a split at least as uneven, were the two equally good (McNemar's exact test, two-sided)."""
+    """Chance of a split at least as uneven if both were equally good (McNemar's exact test, two-sided)."""
     p_dearer: float
-    """Chance of costing so much more in all, were each casting's difference as likely the other way (sign flips, one-sided)."""
+    """Chance of costing so much more in all if each casting's difference were as likely the other way (sign flips, one-sided)."""
 
     def told(self) -> str:
+        """Return the comparison in one line, as a report shows it."""
         unit = "images" if self.castings is None else "castings"
         dearer = f" (p = {self.p_dearer:.2g} of so much more)" if self.candidate_cost > self.champion_cost else ""
         return (
@@ -47,43 +48,55 @@ class PairedComparison(NamedTuple):
         )
 
     def better(self, significance: float) -> bool:
+        """Return whether the candidate costs less, and on significantly more castings than it costs more."""
         return self.candidate_cost < self.champion_cost and self.cheaper > self.dearer and self.p < significance
 
     def worse(self, significance: float) -> bool:
-        """By how many castings, or by how much: a few escapes are worse than many spared looks are good."""
+        """Return whether the candidate costs significantly more: on more castings, or in all.
+
+        A few escapes weigh more than many spared looks.
+        """
         if self.candidate_cost <= self.champion_cost:
             return False
         return (self.dearer > self.cheaper and self.p < significance) or self.p_dearer < significance
 
 
 def compare(pairs: Sequence[Pair], classes: Classes, costs: EvaluationSettings) -> PairedComparison:
-    """Images of a casting are no independent evidence, so a casting counts once: for the model that cost less on it."""
-    spent = [tuple(cost(one, classes, costs) for one in pair) for pair in pairs]
-    known = all(pair.candidate.group for pair in pairs)
+    """Compare the costs of two models on the same images.
+
+    Images of a casting are no independent evidence. So a casting counts once, for the model that costs less on it.
+    """
+    spent = [tuple(cost(prediction, classes, costs) for prediction in pair) for pair in pairs]
+    castings_known = all(pair.candidate.group for pair in pairs)
     saved: dict[object, float] = defaultdict(float)
     for number, (pair, (candidate, champion)) in enumerate(zip(pairs, spent, strict=True)):
-        saved[pair.candidate.group if known else number] += champion - candidate
-    least = 1e-9  # what sums of costs differ by rounding alone
-    cheaper, dearer = (sum(sign * one > least for one in saved.values()) for sign in (1, -1))
+        saved[pair.candidate.group if castings_known else number] += champion - candidate
+    rounding = 1e-9  # sums of costs may differ by so much through rounding alone
+    cheaper, dearer = (sum(sign * saving > rounding for saving in saved.values()) for sign in (1, -1))
     images = max(len(pairs), 1)
     return PairedComparison(
-        images=len(pairs), castings=len(saved) if known else None, cheaper=cheaper, dearer=dearer,
-        candidate_cost=sum(one for one, _ in spent) / images, champion_cost=sum(one for _, one in spent) / images,
-        p=exact_p(cheaper, dearer), p_dearer=flipped_p([-one for one in saved.values() if abs(one) > least]),
+        images=len(pairs), castings=len(saved) if castings_known else None, cheaper=cheaper, dearer=dearer,
+        candidate_cost=sum(candidate for candidate, _ in spent) / images,
+        champion_cost=sum(champion for _, champion in spent) / images,
+        p=exact_p(cheaper, dearer), p_dearer=flipped_p([-saving for saving in saved.values() if abs(saving) > rounding]),
     )  # fmt: skip
 
 
-def exact_p(one: int, other: int) -> float:
-    if not one + other:
+def exact_p(cheaper: int, dearer: int) -> float:
+    """Return p of McNemar's exact test, two-sided, for two counts; 1 where both are 0."""
+    if not cheaper + dearer:
         return 1.0
     from scipy import stats  # late: half a second, and a run in which nothing changed has no use for it
 
-    return float(stats.binomtest(one, one + other).pvalue)
+    return float(stats.binomtest(cheaper, cheaper + dearer).pvalue)
 
 
 def flipped_p(dearer: Sequence[float]) -> float:
-    """The share of sign flips of these differences whose sum is at least theirs; of all flips, or of 2,000 where there are more."""
-    if len(dearer) < 2:  # of one there are two flips, which SciPy does not take
+    """Return the share of sign flips of these differences whose sum is at least theirs.
+
+    All flips are tried, or 2,000 where there are more.
+    """
+    if len(dearer) < 2:  # one difference has two flips, which SciPy refuses
         return 0.5 if sum(dearer) > 0 else 1.0
     from scipy import stats  # late, as above
 
@@ -95,4 +108,5 @@ def flipped_p(dearer: Sequence[float]) -> float:
 
 
 def sum_along(values: "np.ndarray", axis: int) -> "np.ndarray":
+    """Return the sums along an axis, as SciPy asks for them."""
     return values.sum(axis=axis)

@@ -1,4 +1,4 @@
-"""Costs: what is least expected to cost, for a probability of a defect (Chow's rule, 1970)."""
+"""Costs: which decision has the least expected cost, for a probability of a defect (Chow's rule, 1970)."""
 
 from typing import TYPE_CHECKING
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
 
 def threshold(costs: EvaluationSettings) -> float:
-    """The probability of a defect at which passing and rejecting are expected to cost the same."""
+    """Return the probability of a defect at which passing and rejecting have the same expected cost."""
     return costs.false_reject_cost / (costs.escape_cost + costs.false_reject_cost)
 
 
 def review_band(costs: EvaluationSettings) -> tuple[float, float]:
-    """The probabilities between which a look costs less than passing and than rejecting are expected to."""
+    """Return the probabilities between which a review costs less than passing and than rejecting are expected to cost."""
     return costs.review_cost / costs.escape_cost, 1 - costs.review_cost / costs.false_reject_cost
 
 
-def cost(one: "Prediction", classes: Classes, costs: EvaluationSettings) -> float:
-    """What the decision about an image costs."""
-    if one.decision == "review":
+def cost(prediction: "Prediction", classes: Classes, costs: EvaluationSettings) -> float:
+    """Return the cost of the decision about an image."""
+    if prediction.decision == "review":
         return costs.review_cost
-    defect = one.label == classes.defect
-    if one.decision == "pass":
+    defect = prediction.label == classes.defect
+    if prediction.decision == "pass":
         return costs.escape_cost if defect else 0.0
     return 0.0 if defect else costs.false_reject_cost
 
@@ -32,7 +32,10 @@ def cost(one: "Prediction", classes: Classes, costs: EvaluationSettings) -> floa
 def mean_costs(
     costs: EvaluationSettings, *, defects: int, good: int, escapes: int, rejects: int, reviews: int
 ) -> Costs | None:
-    """Of each image, as it was decided and as three rules would that look at none; None without an image."""
+    """Return the mean cost of an image, as it was decided and as three rules would decide that look at no image.
+
+    None where there are no images.
+    """
     images = defects + good
     if not images:
         return None

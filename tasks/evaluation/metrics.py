@@ -1,4 +1,4 @@
-"""Metrics: what a table of predictions says, with exact intervals. Sums first, one division last."""
+"""Metrics: counts, rates and costs of a table of predictions, with exact intervals. Sums come first, one division last."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from tasks.settings.settings import Classes, EvaluationSettings
 
 
 class Prediction(NamedTuple):
-    """How one image was judged."""
+    """The decision about one image, and what it is based on."""
 
     path: str
     sha256: str
@@ -29,8 +29,8 @@ class Prediction(NamedTuple):
     """The cause, and after a colon what there is to say about this image."""
 
 
-class DecidedCounts(NamedTuple):
-    """Predictions as columns, bool (images,)."""
+class ErrorColumns(NamedTuple):
+    """The errors at the most likely class, as columns: bool (images,) each."""
 
     defect: np.ndarray
     missed: np.ndarray
@@ -40,14 +40,17 @@ class DecidedCounts(NamedTuple):
 
 
 def score(predictions: Sequence[Prediction], classes: Classes, settings: EvaluationSettings) -> Score:
-    """Counts and rates at the most likely class, beside the counts of the decisions; what cannot be computed is None."""
-    defect = np.array([one.label == classes.defect for one in predictions], bool)
-    probability = np.array([one.defect_probability for one in predictions], float)
-    judged = DecidedCounts(defect, defect & (probability < 0.5), ~defect & (probability >= 0.5))
-    missed, rejected = int(judged.missed.sum()), int(judged.refused.sum())
+    """Compute counts and rates at the most likely class, and the counts of the decisions.
+
+    A figure that cannot be computed is None.
+    """
+    defect = np.array([prediction.label == classes.defect for prediction in predictions], bool)
+    probability = np.array([prediction.defect_probability for prediction in predictions], float)
+    errors = ErrorColumns(defect, defect & (probability < 0.5), ~defect & (probability >= 0.5))
+    missed, rejected = int(errors.missed.sum()), int(errors.refused.sum())
     images, defects, good = len(defect), int(defect.sum()), int((~defect).sum())
     spent = decided_counts(predictions, classes)
-    decided = Counter(one.decision for one in predictions)
+    decided = Counter(prediction.decision for prediction in predictions)
     limit = threshold(settings)
     return Score(
         images=images,
@@ -70,33 +73,35 @@ def score(predictions: Sequence[Prediction], classes: Classes, settings: Evaluat
         missed_at_threshold=int(np.sum(defect & (probability < limit))),
         rejects_at_threshold=int(np.sum(~defect & (probability >= limit))),
         costs=mean_costs(settings, defects=defects, good=good, **spent),
-        castings=casting_intervals([one.group for one in predictions], *judged, settings=settings),
+        castings=casting_intervals([prediction.group for prediction in predictions], *errors, settings=settings),
     )
 
 
 def decided_counts(predictions: Sequence[Prediction], classes: Classes) -> dict[str, int]:
-    """What the decisions cost something for: defects passed, good parts rejected, images that go to a person."""
-    found = Counter((one.label == classes.defect, one.decision) for one in predictions)
+    """Count the decisions that cost something: defects passed, good parts rejected, images that go to a person."""
+    counts = Counter((prediction.label == classes.defect, prediction.decision) for prediction in predictions)
     return {
-        "escapes": found[True, "pass"],
-        "rejects": found[False, "reject"],
-        "reviews": found[True, "review"] + found[False, "review"],
+        "escapes": counts[True, "pass"],
+        "rejects": counts[False, "reject"],
+        "reviews": counts[True, "review"] + counts[False, "review"],
     }
 
 
 def review_reasons(predictions: Sequence[Prediction]) -> dict[str, int]:
-    """Images that go to a person, by cause, the most common first."""
-    found = Counter(one.reason.partition(":")[0] for one in predictions if one.decision == "review")
-    return dict(found.most_common())
+    """Count the images that go to a person, by cause, the most common first."""
+    counts = Counter(
+        prediction.reason.partition(":")[0] for prediction in predictions if prediction.decision == "review"
+    )
+    return dict(counts.most_common())
 
 
 def log_loss(defect: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Negative log of the probability given to the true class, nat; never infinite."""
+    """Compute the negative log of the probability given to the true class, in nat; never infinite."""
     return -np.log(np.clip(np.where(defect, probability, 1 - probability), 1e-15, 1))
 
 
 def exact_interval(count: int, total: int, confidence: float) -> Interval | None:
-    """The Clopper-Pearson interval of a share (exact binomial)."""
+    """Return the Clopper-Pearson interval of a share (exact binomial); None where the total is 0."""
     if not total:
         return None
     from scipy import stats  # late: half a second, and a run in which nothing changed has no use for it
@@ -106,7 +111,10 @@ def exact_interval(count: int, total: int, confidence: float) -> Interval | None
 
 
 def auc(defect: np.ndarray, probability: np.ndarray) -> float | None:
-    """Chance that a defective part gets a higher probability than a good one; ties count half (Mann-Whitney)."""
+    """Compute the chance that a defective part gets a higher probability than a good one; ties count half (Mann-Whitney).
+
+    None where a class is missing.
+    """
     positives, negatives = int(defect.sum()), int((~defect).sum())
     if not positives or not negatives:
         return None

@@ -1,4 +1,4 @@
-"""Gate: whether a candidate may take the place of the model in use, by rules that each have a figure and a limit."""
+"""Promotion rules: whether a candidate may replace the model in use, by rules that each have a figure and a limit."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,18 +17,20 @@ class Champion(NamedTuple):
     number: int
     """Of its version."""
     pairs: Sequence[Pair] = ()
-    """The test images that it has not learnt from."""
+    """The test images that it has not learned from."""
     left_out: int = 0
-    """Test images that it has learnt from, which would flatter it."""
+    """Number of test images that it has learned from, which would flatter it."""
     unseen: Sequence[str] = ()
-    """Origins that the candidate learnt from and it did not."""
+    """Origins that the candidate learned from and it did not."""
     unusable: str = ""
-    """Why it cannot be asked, if so."""
+    """Why it cannot be used; empty where it can."""
     unknown_source: int = 0
     """Photographs of the candidate's source, if it has learned from none of them: then a person decides."""
 
 
 class Ruling(NamedTuple):
+    """The verdict on a candidate, the reason for it, and the rules behind it."""
+
     promote: bool
     reason: str
     """One sentence."""
@@ -36,7 +38,7 @@ class Ruling(NamedTuple):
 
 
 def acceptance_rules(test: Score, acceptance: AcceptanceSettings) -> list[Rule]:
-    """What the decisions on the test images must keep to, whatever is in use."""
+    """Return the limits that the decisions on the test images must keep to, whatever model is in use."""
     counted = (
         ("defects that escape", test.escapes_decided, test.defects, acceptance.max_escape_rate),
         ("good parts rejected", test.rejects_decided, test.good, acceptance.max_false_reject_rate),
@@ -55,42 +57,43 @@ def acceptance_rules(test: Score, acceptance: AcceptanceSettings) -> list[Rule]:
 
 
 def export_rules(exports: Exports, acceptance: AcceptanceSettings) -> list[Rule]:
-    """Each format decides as the trained network, and is small and quick enough."""
+    """Return the rules of the exports: each format decides as the trained network does, and is small and quick enough."""
     rules = []
-    for name, one in exports.formats.items():
+    for name, export in exports.formats.items():
         rules += [
             Rule(
                 name=f"{name}, decisions changed",
-                figure=f"{one.changed_decisions} of {one.images:,}, probabilities by at most {one.max_difference:.1e}",
+                figure=f"{export.changed_decisions} of {export.images:,}, probabilities by at most {export.max_difference:.1e}",
                 limit=f"none, probabilities by {MAX_DIFFERENCE:g}",
-                kept=one.alike,
+                kept=export.alike,
             ),
-            limit_rule(f"{name}, size", one.bytes / 1e6, acceptance.max_megabytes, "MB"),
-            limit_rule(f"{name}, one image", one.milliseconds, acceptance.max_milliseconds, "ms"),
+            limit_rule(f"{name}, size", export.bytes / 1e6, acceptance.max_megabytes, "MB"),
+            limit_rule(f"{name}, one image", export.milliseconds, acceptance.max_milliseconds, "ms"),
         ]
     return rules
 
 
 def limit_rule(name: str, figure: float, limit: float, unit: str) -> Rule:
+    """Return the rule that a figure stays within its limit."""
     return Rule(name=name, figure=f"{figure:.1f} {unit}", limit=f"at most {limit:g} {unit}", kept=figure <= limit)
 
 
-def no_worse(
+def origin_rules(
     rival: Champion, classes: Classes, costs: EvaluationSettings, acceptance: AcceptanceSettings
 ) -> list[Rule]:
-    """No origin may cost more beyond its noise."""
+    """Return one rule for each origin: the candidate does not cost significantly more on it."""
     by_origin: dict[str, list[Pair]] = defaultdict(list)
     for pair in rival.pairs:
         by_origin[pair.candidate.origin].append(pair)
-    found = {origin: compare(pairs, classes, costs) for origin, pairs in sorted(by_origin.items())}
+    comparisons = {origin: compare(pairs, classes, costs) for origin, pairs in sorted(by_origin.items())}
     return [
         Rule(
             name=f"origin {origin} beside version {rival.number}",
-            figure=one.told(),
+            figure=comparison.told(),
             limit=f"not dearer with p below {acceptance.significance:g}",
-            kept=not one.worse(acceptance.significance),
+            kept=not comparison.worse(acceptance.significance),
         )
-        for origin, one in found.items()
+        for origin, comparison in comparisons.items()
     ]
 
 
@@ -101,7 +104,15 @@ def decide(
     costs: EvaluationSettings,
     acceptance: AcceptanceSettings,
 ) -> Ruling:
-    """The verdict. `alone` are the rules that the candidate is judged by whatever is in use; None: nothing is in use."""
+    """Decide whether the candidate is promoted.
+
+    Args:
+        alone: Rules for the candidate itself, whatever model is in use.
+        rival: The model in use; None: no model is in use.
+        classes: The two class names.
+        costs: Costs of the decisions.
+        acceptance: Limits and the level of significance.
+    """
     if broken_rules(alone):
         return Ruling(False, summary(broken_rules(alone)), alone)
     if rival is None:
@@ -115,37 +126,38 @@ def decide(
         return Ruling(
             False, f"version {number} has learnt from every test image, so nothing tells which is better", alone
         )
-    found, origins = compare(rival.pairs, classes, costs), no_worse(rival, classes, costs, acceptance)
-    better, worse = found.better(acceptance.significance), found.worse(acceptance.significance)
-    new = bool(rival.unseen) and not worse and why_promoted(rival, classes, costs)
+    comparison, by_origin = compare(rival.pairs, classes, costs), origin_rules(rival, classes, costs, acceptance)
+    better, worse = comparison.better(acceptance.significance), comparison.worse(acceptance.significance)
+    new = bool(rival.unseen) and not worse and learned_new_origins(rival, classes, costs)
     overall = Rule(
         name=f"beside version {number}",
-        figure=found.told(),
+        figure=comparison.told(),
         limit=f"cheaper with p below {acceptance.significance:g}, or no worse in all and no dearer on origins that it alone learnt",
         kept=better or new,
     )
-    rules = [*alone, overall, *origins]
+    rules = [*alone, overall, *by_origin]
     left_out = (
         f"; {rival.left_out:,} test images that version {number} learnt from are left out" if rival.left_out else ""
     )
-    if broken_rules(origins):
+    if broken_rules(by_origin):
         return Ruling(
-            False, f"dearer than version {number} beyond noise, {summary(broken_rules(origins))}{left_out}", rules
+            False, f"dearer than version {number} beyond noise, {summary(broken_rules(by_origin))}{left_out}", rules
         )
     if better:
-        return Ruling(True, f"better than version {number}: it {found.told()}{left_out}", rules)
+        return Ruling(True, f"better than version {number}: it {comparison.told()}{left_out}", rules)
     if new:
         names = ", ".join(rival.unseen)
-        reason = (
-            f"it has learnt from {names}, which version {number} has never seen, and is no worse: it {found.told()}"
-        )
+        reason = f"it has learnt from {names}, which version {number} has never seen, and is no worse: it {comparison.told()}"
         return Ruling(True, f"{reason}{left_out}", rules)
     how = "worse than" if worse else "no better beyond noise than"
-    return Ruling(False, f"{how} version {number}: it {found.told()}{left_out}", rules)
+    return Ruling(False, f"{how} version {number}: it {comparison.told()}{left_out}", rules)
 
 
 def refer_to_person(alone: Sequence[Rule], rival: Champion) -> Ruling:
-    """Say that no comparison decides where the two models know different parts: being better on one tells nothing of the other."""
+    """Return a ruling that lets a person decide, because the two models know different parts.
+
+    Being better on one set of parts tells nothing about the other.
+    """
     shared = Rule(
         name=f"photographs of the source that version {rival.number} has learned from",
         figure=f"0 of {rival.unknown_source:,}",
@@ -159,15 +171,20 @@ def refer_to_person(alone: Sequence[Rule], rival: Champion) -> Ruling:
     return Ruling(True, reason, [*alone, shared])
 
 
-def why_promoted(rival: Champion, classes: Classes, costs: EvaluationSettings) -> bool:
-    """Whether the candidate costs no more on the origins that it alone has learnt: if it does, it did not learn them."""
-    there = compare([pair for pair in rival.pairs if pair.candidate.origin in rival.unseen], classes, costs)
-    return there.candidate_cost <= there.champion_cost
+def learned_new_origins(rival: Champion, classes: Classes, costs: EvaluationSettings) -> bool:
+    """Return whether the candidate costs no more on the origins that it alone has learned from.
+
+    If it costs more there, it did not learn them.
+    """
+    comparison = compare([pair for pair in rival.pairs if pair.candidate.origin in rival.unseen], classes, costs)
+    return comparison.candidate_cost <= comparison.champion_cost
 
 
 def broken_rules(rules: Iterable[Rule]) -> list[Rule]:
+    """Return the rules that are not kept."""
     return [rule for rule in rules if not rule.kept]
 
 
 def summary(rules: Iterable[Rule]) -> str:
+    """Return the rules in one line, each with its figure and its limit."""
     return "; ".join(f"{rule.name} {rule.figure}, {rule.limit}" for rule in rules)

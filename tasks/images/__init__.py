@@ -1,1 +1,1 @@
-"""Images: one photograph read, checked, measured, and shown as a network sees it. Nothing that compares parts."""
+"""Images: read, check and measure one photograph, and show it as a network sees it. Nothing here compares parts."""

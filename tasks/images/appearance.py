@@ -1,4 +1,4 @@
-"""Appearance: plain statistics of whole pictures, by which a picture is told to be unlike others, and in what."""
+"""Appearance: plain statistics of whole pictures, which show whether and how a picture differs from others."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from tasks.storage.parallel import map_chunks_in_threads
 
 
 class Statistic(NamedTuple):
-    """What a picture is said to have when the statistic is less, or more, than usual."""
+    """The words for a picture that has less, or more, of a statistic than usual."""
 
     less: str
     more: str
@@ -33,21 +33,22 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def appearance(pictures: np.ndarray) -> np.ndarray:
-    """float64 (pictures, 11), in grey levels, of uint8 (pictures, height, width).
+    """Compute the statistics of pictures, uint8 (pictures, height, width).
 
-    Mean, standard deviation, the five quantiles, mean and standard deviation of the outermost tenth on each side, and the
-    root mean square of the gradient and of the Laplacian.
+    Returns:
+        float64 (pictures, 11), in gray levels: mean, standard deviation, the five quantiles, mean and standard deviation of
+        the outermost tenth on each side, and the root mean square of the gradient and of the Laplacian.
     """
     if not len(pictures):
         return np.empty((0, len(STATISTICS)))
-    found: list[np.ndarray] = map_chunks_in_threads(
-        lambda some: list(appearance_of_few(np.stack(some))), list(pictures)
+    rows: list[np.ndarray] = map_chunks_in_threads(
+        lambda chunk: list(appearance_of_chunk(np.stack(chunk))), list(pictures)
     )
-    return np.stack(found)
+    return np.stack(rows)
 
 
-def appearance_of_few(pictures: np.ndarray) -> np.ndarray:
-    """The same; all are in memory as float32 at once."""
+def appearance_of_chunk(pictures: np.ndarray) -> np.ndarray:
+    """Compute the same as `appearance`, with all pictures in memory as float32 at once."""
     count, height, width = pictures.shape
     levels = pictures.astype(np.float32)
     flat, edge = levels.reshape(count, -1), border(height, width)
@@ -63,7 +64,7 @@ def appearance_of_few(pictures: np.ndarray) -> np.ndarray:
 
 
 def quantiles(levels: np.ndarray) -> np.ndarray:
-    """int (5, pictures) of uint8 (pictures, pixels); by counting, which is twelve times as fast as sorting."""
+    """Return the quantiles, int (5, pictures), of uint8 (pictures, pixels). Counting is twelve times as fast as sorting."""
     count, pixels = levels.shape
     numbered = levels + 256 * np.arange(count)[:, None]
     below = np.bincount(numbered.ravel(), minlength=256 * count).reshape(count, 256).cumsum(axis=1)
@@ -71,7 +72,7 @@ def quantiles(levels: np.ndarray) -> np.ndarray:
 
 
 def gradient(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Steps to the right and down, float32 (pictures, height - 1, width - 1) each."""
+    """Return the differences to the right and down, float32 (pictures, height - 1, width - 1) each."""
     width, flat = levels.shape[2], levels.ravel()
     across, down = np.zeros_like(flat), np.zeros_like(flat)  # in one row, as in `laplacian`
     across[:-1] = flat[1:] - flat[:-1]
@@ -80,7 +81,7 @@ def gradient(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def border(height: int, width: int) -> np.ndarray:
-    """Where a picture's outermost tenth on each side lies, bool (height, width)."""
+    """Return the mask of a picture's outermost tenth on each side, bool (height, width)."""
     outside = np.ones((height, width), bool)
     y, x = -(-height // 10), -(-width // 10)
     outside[y : height - y, x : width - x] = False
@@ -88,7 +89,7 @@ def border(height: int, width: int) -> np.ndarray:
 
 
 def remark(statistics: np.ndarray, usual: np.ndarray, spread: np.ndarray) -> str:
-    """In what a picture is furthest from the usual, (11,) each: `a brighter border (231, where 148 is usual)`."""
+    """Say which statistic of a picture is furthest from the usual, (11,) each: `a brighter border (231, where 148 is usual)`."""
     furthest = int(np.argmax(np.abs(statistics - usual) / spread))
-    value, normal, said = statistics[furthest], usual[furthest], STATISTICS[furthest]
-    return f"{said.more if value > normal else said.less} ({value:.0f}, where {normal:.0f} is usual)"
+    value, normal, words = statistics[furthest], usual[furthest], STATISTICS[furthest]
+    return f"{words.more if value > normal else words.less} ({value:.0f}, where {normal:.0f} is usual)"

@@ -1,4 +1,4 @@
-"""Decoding: read an image file and give its gray levels, or the reason why not."""
+"""Decoding: read an image file and return its gray levels, or the reason why it cannot be read."""
 
 import io
 import math
@@ -18,7 +18,7 @@ SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": PNG_SIGNATURE}
 FORMATS = {".jfif": "JPEG", ".jpe": "JPEG", ".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}
 SUFFIXES = ", ".join(FORMATS)  # for messages
 READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"} | {"Gray", "YCbCr"}  # 8 bits a channel at most, gray or color
-MAX_BYTES = 64 * 2**20  # as of a file in an archive, `entries.Caps`; a photograph of 40 megapixels has some 20 MB
+MAX_BYTES = 64 * 2**20  # as `zip_checks.Caps` allows a file in an archive; a photograph of 40 megapixels has some 20 MB
 MAX_SIDE = 65_500  # pixels: libjpeg reads no more, and a PNG of 40 million rows of one pixel takes seconds
 READ_AT_ONCE = 2**16  # bytes: most files are smaller, and need not be asked for their size
 NO_MEMORY = "memory"  # the code of a refusal that says nothing of the file
@@ -43,12 +43,13 @@ class Decoded(NamedTuple):
 
 
 class Least(NamedTuple):
-    """Sides below which a picture must not be reduced, in pixels or as a share of its own; by default it is not."""
+    """The sides below which a picture must not be reduced: in pixels, or as a share of its own sides. By default it is not reduced."""
 
     pixels: int | None = None
     share: float = 1.0
 
     def of(self, side: int) -> int:
+        """Return the least length of a side of `side` pixels, in pixels."""
         return min(side, self.pixels or math.ceil(side * self.share))
 
 
@@ -58,11 +59,11 @@ WHOLE = Least()
 def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WHOLE) -> Decoded:
     """Return the gray levels of a JPEG or PNG, decoded in full: a file that lacks its last bytes is refused.
 
-    Cheap and safe checks come first: sizes in bytes and pixels, scans and chunks, before memory is asked for or a decoder
-    begins. JPEG is decoded strictly, since ordinary decoders pass most damage inside the picture (simplejpeg's strict mode).
-    Where `least` allows a smaller picture, a quarter of the sides costs a JPEG two thirds of the time: every code of the
-    file is read, so the same damage is found, and only the transform behind it is a smaller one.
-    Whatever a decoder raises is the refusal of this file: it must not stop the others.
+    Cheap and safe checks come first, before memory is allocated or a decoder begins: sizes in bytes and pixels, scans and chunks.
+    JPEG is decoded in simplejpeg's strict mode, since ordinary decoders pass most damage inside the picture.
+    Where `least` allows a smaller picture, a quarter of the sides costs a JPEG two thirds of the time. Every code of the
+    file is still read, so the same damage is found: only the transform is a smaller one.
+    An error of a decoder, of any kind, becomes the refusal of this file: it must not stop the others.
     """
     image_format = FORMATS.get(suffix.lower())
     if image_format is None:
@@ -83,39 +84,40 @@ def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WH
     except MemoryError:
         return Decoded(None, NO_MEMORY, "there is too little free memory to decode it: free some, and try again")
     except Exception as error:
-        told = f"{type(error).__name__}: {for_terminal(' '.join(str(error).split())[:160])}"
-        reason = told if isinstance(error, DAMAGED) else f"the decoder fails at its content ({told})"
+        message = f"{type(error).__name__}: {for_terminal(' '.join(str(error).split())[:160])}"
+        reason = message if isinstance(error, DAMAGED) else f"the decoder fails at its content ({message})"
         return Decoded(None, "undecodable", reason)
 
 
 def too_large(size: int) -> Decoded | None:
-    """Return the refusal of a file of so many bytes, before it is read."""
+    """Return the refusal of a file of `size` bytes, before it is read; None where it is small enough."""
     if size <= MAX_BYTES:
         return None
     return Decoded(None, "too_large", f"the file has {size:,} bytes, at most {MAX_BYTES:,} are read: save it smaller")
 
 
 def read(path: str | os.PathLike[str]) -> bytes | Decoded:
-    """Return the content, or the refusal of a file that is too large, of which little is read. Raises OSError.
+    """Return the content of a file, or its refusal after the first bytes where it is too large. Raises OSError.
 
-    Makes few calls of the system: each gives Python's lock away, and `open` and `read` of a file object make eight.
+    This makes few calls of the system: each releases Python's lock, and `open` and `read` of a file object make eight.
     """
-    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer is empty, and is not waited for
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe without a writer is empty, and is not waited for
     try:
-        content = os.read(opened, READ_AT_ONCE)
+        content = os.read(descriptor, READ_AT_ONCE)
         if len(content) < READ_AT_ONCE:
             return content
-        there = os.fstat(opened)
-        if not stat.S_ISREG(there.st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError("it is a device or a pipe, and no file")
-        return too_large(there.st_size) or content + os.read(opened, max(0, there.st_size - READ_AT_ONCE))
+        return too_large(status.st_size) or content + os.read(descriptor, max(0, status.st_size - READ_AT_ONCE))
     finally:
-        os.close(opened)
+        os.close(descriptor)
 
 
 def jpeg_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
+    """Return the gray levels of a JPEG, or its refusal. Raises BadInput for a costly one. Damage raises an error of the decoder."""
     height, width, colors, _ = simplejpeg.decode_jpeg_header(content)
-    if problem := remove_padding(width, height, colors, max_megapixels):
+    if problem := header_refusal(width, height, colors, max_megapixels):
         return problem
     refuse_costly_jpeg(content)
     pixels = simplejpeg.decode_jpeg(content, colorspace="GRAY", min_height=least.of(height), min_width=least.of(width))
@@ -123,9 +125,9 @@ def jpeg_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
 
 
 def png_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
-    """Return the gray levels of a PNG. Raises for a wrong checksum or a missing end, which decoding alone passes."""
+    """Return the gray levels of a PNG, or its refusal. Raises ValueError for a wrong checksum or a missing end, which Pillow passes."""
     image = Image.open(io.BytesIO(png_picture(content)), formats=["PNG"])
-    if problem := remove_padding(image.width, image.height, image.mode, max_megapixels):
+    if problem := header_refusal(image.width, image.height, image.mode, max_megapixels):
         return problem
     gray = image.convert("L")
     factor = min(side // least.of(side) for side in image.size)
@@ -135,8 +137,8 @@ def png_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
 LEVELS = {"JPEG": jpeg_levels, "PNG": png_levels}
 
 
-def remove_padding(width: int, height: int, mode: str, max_megapixels: float) -> Decoded | None:
-    """Return the refusal of an image that should not be decoded; `mode` is Pillow's, or the color space of a JPEG."""
+def header_refusal(width: int, height: int, mode: str, max_megapixels: float) -> Decoded | None:
+    """Return the refusal of an image that should not be decoded, or None; `mode` is Pillow's, or the color space of a JPEG."""
     if max(width, height) > MAX_SIDE:
         return Decoded(None, "side", f"{width} x {height} pixels, at most {MAX_SIDE:,} a side are read: cut it up")
     if width * height > max_megapixels * 1e6:
@@ -151,10 +153,10 @@ def remove_padding(width: int, height: int, mode: str, max_megapixels: float) ->
 
 
 def orientation(content: bytes) -> int:
-    """Return how viewers turn the picture, by Exif: 3 is upside down, 6 a quarter turn, ... 8. Decoding gives it as stored."""
+    """Return how viewers turn the picture by Exif, 1 to 8: 3 is upside down, 6 is a quarter turn. `decode` does not turn it."""
     is_png = content.startswith(PNG_SIGNATURE)
     if (b"eXIf" not in content) if is_png else (content.find(b"Exif\0\0", 0, EXIF_WITHIN) < 0):
-        return UPRIGHT  # by far the most, and Pillow takes a while to open a file
+        return UPRIGHT  # by far the most files end here, and Pillow takes a while to open one
     try:
         turned = (exif_of_png if is_png else exif_of_jpeg)(content).get(EXIF_ORIENTATION)
     except Exception:  # Pillow raises many kinds for broken Exif, which says nothing about the picture
@@ -163,11 +165,12 @@ def orientation(content: bytes) -> int:
 
 
 def exif_of_jpeg(content: bytes) -> Image.Exif:
+    """Return the Exif of a JPEG."""
     return Image.open(io.BytesIO(content), formats=["JPEG"]).getexif()
 
 
 def exif_of_png(content: bytes) -> Image.Exif:
-    """Return the Exif of a PNG; its other chunks, whose texts may be large when unpacked, are left alone."""
+    """Return the Exif of a PNG. The other chunks are not read: their texts may be large when unpacked."""
     exif = Image.Exif()
     exif.load(bytes(next((data for kind, data in png_chunks(content) if kind == b"eXIf"), b"")))
     return exif

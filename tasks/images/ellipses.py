@@ -1,18 +1,18 @@
-"""Ellipses: the one through many points, some of which lie elsewhere."""
+"""Ellipses: fit an ellipse to many points, of which some lie elsewhere."""
 
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-SETTLES = 4  # rounds of leaving out what lies far off; more change nothing
+SETTLES = 4  # rounds that leave out points far off; more rounds change nothing
 ORIGIN = np.zeros(2)
-ROUNDING = 1e-12  # of the largest is nothing: points on a line or a parabola, which processors round differently
+ROUNDING = 1e-12  # of the largest value counts as 0: points on a line or a parabola, which processors round differently
 FAR = 2.5  # times the median distance is far off
 
 
 class Ellipse(NamedTuple):
-    """The unit circle, stretched by a symmetric matrix and moved: equal directions stay as near as an ellipse lets them."""
+    """The unit circle, stretched by a symmetric matrix and moved. Directions change as little as an ellipse allows."""
 
     centre: np.ndarray
     """float64 (2,): x, y."""
@@ -20,38 +20,43 @@ class Ellipse(NamedTuple):
     """float64 (2, 2), symmetric, positive."""
 
     def points(self, number: int) -> np.ndarray:
-        """float64 (2, number): one a direction of `circle(number)`."""
+        """Return float64 (2, number): the point of the ellipse for each direction of `circle(number)`."""
         return self.centre[:, None] + self.root @ circle(number)
 
     def size(self) -> float:
-        """Radius of the circle of equal area."""
+        """Return the radius of the circle of equal area."""
         return float(np.sqrt(np.linalg.det(self.root)))
 
     def reach(self, directions: np.ndarray, origin: np.ndarray = ORIGIN) -> np.ndarray:
-        """float64 (n,): how far `directions` (2, n) can be followed from `origin`, which must lie inside, in their own lengths."""
+        """Return how far each direction leads from `origin` to the ellipse, as float64 (n,) in lengths of the direction.
+
+        Args:
+            directions: (2, n).
+            origin: x and y, which must lie inside the ellipse.
+        """
         inverse = np.linalg.inv(self.root)
         along, offset = inverse @ directions, inverse @ (self.centre - origin)
         a, b = (along * along).sum(axis=0), offset @ along
         return (b + np.sqrt(np.maximum(b * b - a * (offset @ offset - 1), 0))) / a
 
     def inside(self, frame: "Ellipse") -> "Ellipse":
-        """This ellipse, given in the frame where `frame` is the unit circle, as it lies outside of that frame."""
+        """Return this ellipse in the outer coordinates. It is given in the coordinates in which `frame` is the unit circle."""
         left, lengths, _ = np.linalg.svd(frame.root @ self.root)
         return Ellipse(frame.centre + frame.root @ self.centre, (left * lengths) @ left.T)
 
 
 @cache
 def circle(number: int) -> np.ndarray:
-    """float64 (2, number): directions, evenly spaced from x towards y."""
+    """Return directions, evenly spaced from x towards y: float64 (2, number)."""
     angle = np.arange(number) * (2 * np.pi / number)
     return np.stack([np.cos(angle), np.sin(angle)])
 
 
-def through(points: np.ndarray) -> Ellipse | None:
-    """The conic nearest to points (2, n) in the least-squares sense, if it is an ellipse.
+def fit_conic(points: np.ndarray) -> Ellipse | None:
+    """Fit a conic to points (2, n) by least squares and return it if it is an ellipse, else None.
 
-    The points should lie roughly about 0 and be of size 1: there `ax2 + bxy + cy2 + dx + ey = 1` is well conditioned
-    and hardly biased, so that the constrained fit of Halir and Flusser (1998), which it stands for, is not needed.
+    The points should lie roughly about 0 and be of size 1. There `ax2 + bxy + cy2 + dx + ey = 1` is well conditioned
+    and hardly biased. So it can replace the constrained fit of Halir and Flusser (1998).
     """
     x, y = points
     terms = np.stack([x * x, x * y, y * y, x, y])
@@ -71,28 +76,33 @@ def through(points: np.ndarray) -> Ellipse | None:
 
 
 class Fit(NamedTuple):
-    """An ellipse and how well the points lie on it."""
+    """An ellipse, and how well points lie on it."""
 
     ellipse: Ellipse
     residual: float
-    """Median distance of all points along their direction, as a share of the size."""
+    """Median distance of all points from the ellipse along their ray, as a share of the median distance from the origin."""
     share: float
     """Of the points that lie on it."""
 
 
 def along_rays(distance: np.ndarray, usable: np.ndarray, least: float) -> Fit | None:
-    """The ellipse through the points at `distance` in the directions of a circle, without those that lie far off.
+    """Fit an ellipse about the origin to one point a ray, and leave out the points that lie far off.
 
-    `usable` says which count in the first round, after it all that lie near; nearer than `least`, a share of the size, is
-    never far off. None when fewer than a quarter agree.
+    Args:
+        distance: of each point from the origin, (n,); the rays are `circle(n)`.
+        usable: which points count in the first round, bool (n,). Later all points count that lie near.
+        least: a point nearer than this is never far off; a share of the median of `distance`.
+
+    Returns:
+        The ellipse, or None when less than a quarter of the points count or no ellipse fits.
     """
     number, scale = len(distance), float(np.median(distance))
     points = circle(number) * (distance / scale)
     counted, quarter = usable, number // 4
     for _ in range(SETTLES):
-        if counted.sum() < quarter or not (found := through(points[:, counted])):
+        if counted.sum() < quarter or not (scaled := fit_conic(points[:, counted])):
             return None
-        ellipse = Ellipse(found.centre * scale, found.root * scale)
+        ellipse = Ellipse(scaled.centre * scale, scaled.root * scale)
         off = np.abs(distance - ellipse.reach(circle(number))) / scale
         near = off < max(FAR * float(np.median(off[counted])), least)
         if (near == counted).all():

@@ -1,4 +1,4 @@
-"""Structure: the segments of a JPEG and the chunks of a PNG, walked without decoding, so that a costly file is refused first."""
+"""File structure: walk the segments of a JPEG and the chunks of a PNG without decoding, so that a costly file is refused first."""
 
 import re
 import struct
@@ -9,7 +9,7 @@ from itertools import takewhile
 from tasks.settings.errors import BadInput
 
 MAX_SCANS = 64  # each is another pass over the picture; encoders write some ten
-PARTS, BYTES_A_PART = 1_000, 256  # segments or chunks that any file may have, and the bytes that allow one more
+PARTS, BYTES_A_PART = 1_000, 256  # segments or chunks that any file may have; one more for each so many bytes
 BYTES_A_PIXEL, SPARE_BYTES = 16, 2**16  # of a PNG's compressed data; the deepest picture has 8 bytes a pixel
 SEGMENT = struct.Struct(">BBH")  # of a JPEG: 255, marker, length
 MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd7\xff]")  # of a segment
@@ -25,8 +25,8 @@ SAVE_ANEW = "open it in an image editor and save it anew"
 def refuse_costly_jpeg(content: bytes) -> None:
     """Raise BadInput for a JPEG with so many scans or segments that they are most of the work.
 
-    Ends at the first scan of a sequential file if it holds all components: libjpeg reads no other one (ITU-T T.81, annex B;
-    `has_multiple_scans` in jdinput.c).
+    The walk ends at the first scan of a sequential file if that holds all components: libjpeg reads no other scan
+    (ITU-T T.81, annex B; `has_multiple_scans` in jdinput.c).
     """
     most = parts_allowed(content)
     frame, scans, sequential = 0, 0, False
@@ -44,14 +44,14 @@ def refuse_costly_jpeg(content: bytes) -> None:
 
 
 def jpeg_segments(content: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the marker of each segment of a JPEG and where its body begins, as libjpeg steps from one to the next."""
+    """Yield the marker of each segment of a JPEG and the position of its body, in the steps of libjpeg."""
     position, last = 2, len(content) - SEGMENT.size
     while position <= last:
         first, marker, length = SEGMENT.unpack_from(content, position)
         if first != 0xFF or marker in BARE:  # the codes of a scan, or filling
-            if not (found := MARKER.search(content, position)):
+            if not (next_marker := MARKER.search(content, position)):
                 return
-            position = found.start()
+            position = next_marker.start()
         elif marker == END:
             return
         else:
@@ -60,11 +60,12 @@ def jpeg_segments(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def parts_allowed(content: bytes) -> int:
+    """Return the most segments or chunks that a file of this length may have."""
     return PARTS + len(content) // BYTES_A_PART
 
 
 def png_chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield kind and data of each chunk of a PNG, the end included.
+    """Yield kind and data of each chunk of a PNG, including the last one (IEND).
 
     Raises ValueError where a checksum is wrong or the end is missing, and BadInput where there are too many chunks.
     """
@@ -86,7 +87,7 @@ def png_chunks(content: bytes) -> Iterator[tuple[bytes, memoryview]]:
 
 
 def png_picture(content: bytes) -> bytes:
-    """Return the PNG reduced to header, palette and picture: all else costs time and memory and changes no gray level.
+    """Return the PNG reduced to header, palette and picture. The other chunks cost time and memory and change no gray level.
 
     Raises ValueError where it is broken or has no picture, and BadInput where its data is larger than its pixels explain.
     """
@@ -110,4 +111,5 @@ def png_picture(content: bytes) -> bytes:
 
 
 def png_chunk(kind: bytes, data: bytes | memoryview) -> bytes:
+    """Return the bytes of a chunk of a PNG, with its length and checksum."""
     return b"".join((HEAD.pack(len(data), kind), data, zlib.crc32(data, zlib.crc32(kind)).to_bytes(4)))

@@ -1,4 +1,4 @@
-"""Pixels: image files as arrays, by views; those of the store are decoded once of each content, and kept."""
+"""Loading: read image files as arrays, by views. Each content of the store is decoded once, and the result is cached."""
 
 import hashlib
 from collections.abc import Sequence
@@ -30,95 +30,104 @@ class InputBatch(NamedTuple):
     levels: np.ndarray
     """uint8 (images, height, width, planes)."""
     residuals: np.ndarray
-    """float64 (images,), as of `NetworkInput`; NaN where the view shows nothing, and levels are 0."""
+    """float64 (images,), as in `NetworkInput`. Where the view shows nothing they are NaN, and the levels are 0."""
     glances: np.ndarray
     """uint8 (images, 75, 75): the whole pictures, whatever the network sees of them."""
 
 
 def load_inputs(images: Sequence[Row], view: ViewName, size: int, places: Places) -> InputBatch:
-    """Stored images by a view, in order. Raises BadInput when one cannot be read."""
+    """Load stored images as a network sees them, in order. Raises BadInput when one cannot be read."""
     if view == "raw":
         levels = squares(images, size, places)
-        glances = levels if size == GLANCE else squares(images, GLANCE, places, enough(view, size))
+        glances = levels if size == GLANCE else squares(images, GLANCE, places, least_for(view, size))
         return InputBatch(levels[..., None], np.zeros(len(images)), glances)
     from tasks.images.strips import image_views  # late: it needs SciPy
 
-    found = InputBatch(
+    batch = InputBatch(
         np.zeros((len(images), *shape(view, size)), np.uint8),
         np.zeros(len(images)),
         np.zeros((len(images), GLANCE, GLANCE), np.uint8),
     )
-    waiting = image_views(images, places)
+    all_views = image_views(images, places)
     for start in range(0, len(images), MAX_BLOCK):
-        some = list(islice(waiting, MAX_BLOCK))
-        for number, (views, seen) in enumerate(zip(some, map_chunks_in_threads(details_of, some), strict=True), start):
-            found.glances[number] = views.glance
-            found.residuals[number], found.levels[number] = seen
-    return found
+        block = list(islice(all_views, MAX_BLOCK))
+        details = map_chunks_in_threads(details_of, block)
+        for number, (views, residual_and_detail) in enumerate(zip(block, details, strict=True), start):
+            batch.glances[number] = views.glance
+            batch.residuals[number], batch.levels[number] = residual_and_detail
+    return batch
 
 
-def details_of(some: Sequence["ImageViews"]) -> list[tuple[float, np.ndarray | int]]:
-    """Return the residual and the detail of each ring; NaN and 0 where none was found."""
+def details_of(images: Sequence["ImageViews"]) -> list[tuple[float, np.ndarray | int]]:
+    """Return the residual and the detail of the ring of each image; NaN and 0 where none was found."""
     from tasks.images.rings import detail
 
-    strips = [views.strip for views in some]
+    strips = [views.strip for views in images]
     return [(strip.ring.residual, detail(strip.levels[None])[0]) if strip else (np.nan, 0) for strip in strips]
 
 
 def squares(images: Sequence[Row], size: int, places: Places, least: Least | None = None) -> np.ndarray:
-    """Stored images as uint8 (images, size, size), grey 0-255: each the whole picture, aspect ratio not kept.
+    """Load stored images as squares, uint8 (images, size, size), gray 0-255: the whole pictures, aspect ratio not kept.
 
-    A JPEG is decoded no larger than need be, or as `least` says.
+    A JPEG is decoded no larger than need be, or as `least` says. Raises BadInput when one cannot be read.
     """
-    least = least or enough("raw", size)
+    least = least or least_for("raw", size)
     root = Path(images_root(places))
 
-    def made(names: Sequence[str]) -> np.ndarray:
+    def load_named(names: Sequence[str]) -> np.ndarray:
         return load([root / name for name in names], size, least)
 
     names = np.array([stored_name(image) for image in images], object)
     small = np.array([min(image.width, image.height) < 2 * size for image in images], bool)
     array = np.empty((len(images), size, size), np.uint8)
-    if small.any():  # to keep these would save no time
-        array[small] = made(names[small])
+    if small.any():  # to cache these would save no time
+        array[small] = load_named(names[small])
     kind, version = f"square {size} of {least}", code_digest(Path(__file__))
     large = cached_map(
-        kind, version, names[~small], lambda some: [one.tobytes() for one in made(some)], places, block=MAX_BLOCK
+        kind,
+        version,
+        names[~small],
+        lambda block: [levels.tobytes() for levels in load_named(block)],
+        places,
+        block=MAX_BLOCK,
     )
     for number, value in zip(np.flatnonzero(~small), large, strict=True):
         array[number] = np.frombuffer(value, np.uint8).reshape(size, size)
     return array
 
 
-def enough(view: ViewName, size: int) -> Least:
-    """How far a picture may be reduced for a view and for the glance that is taken beside it."""
+def least_for(view: ViewName, size: int) -> Least:
+    """Return how far a picture may be reduced for a view and for its glance."""
     return WHOLE if VIEWS[view].needs_ring else Least(max(size, GLANCE))
 
 
 def load(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
-    """Files as uint8 (images, size, size), in the order of `paths`. Raises BadInput when one cannot be read."""
+    """Load files as squares, uint8 (images, size, size), in the order of `paths`. Raises BadInput when one cannot be read."""
 
-    def squared(some: Sequence[Path]) -> list[np.ndarray]:
-        return [square(readable(path, least), size) for path in some]
+    def load_chunk(chunk: Sequence[Path]) -> list[np.ndarray]:
+        return [square(load_levels(path, least), size) for path in chunk]
 
-    levels: list[np.ndarray] = map_chunks_in_threads(squared, paths) if paths else []
+    levels: list[np.ndarray] = map_chunks_in_threads(load_chunk, paths) if paths else []
     return np.stack(levels) if levels else np.empty((0, size, size), np.uint8)
 
 
-def readable(path: Path, least: Least) -> np.ndarray:
-    """Return the gray levels of a file that was validated, whatever its size. Raises BadInput when it cannot be read."""
+def load_levels(path: Path, least: Least) -> np.ndarray:
+    """Return the gray levels of a validated file, uint8 (height, width). Raises BadInput when it cannot be read.
+
+    The megapixels are not limited; the bytes of the file and the sides are.
+    """
     try:
         content = read(path)
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {describe_error(error)}") from error
-    found = content if isinstance(content, Decoded) else decode(content, path.suffix, float("inf"), least)
-    if found.pixels is None:
-        raise BadInput(f"{path} cannot be read: {found.reason}")
-    return found.pixels
+    decoded = content if isinstance(content, Decoded) else decode(content, path.suffix, float("inf"), least)
+    if decoded.pixels is None:
+        raise BadInput(f"{path} cannot be read: {decoded.reason}")
+    return decoded.pixels
 
 
 class Readable(NamedTuple):
-    """A file that nobody has validated, as a network sees it."""
+    """An image that nobody has validated, as a network sees it."""
 
     sha256: str
     sight: NetworkInput | None
@@ -130,24 +139,24 @@ class Readable(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A file that cannot be read as an image, and why."""
+    """Content that cannot be read as an image, and the reason."""
 
     sha256: str | None
-    """None where there are no bytes to be had."""
+    """None where there is no content, or where it is too large to be read."""
     reason: str
 
 
 def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Readable | Unreadable]:
-    """Each file, in the order of `paths`."""
+    """Load files that nobody has validated, in the order of `paths`."""
 
-    def look(some: Sequence[Path]) -> list[Readable | Unreadable]:
-        return [see(path, view, size) for path in some]
+    def see_chunk(chunk: Sequence[Path]) -> list[Readable | Unreadable]:
+        return [see(path, view, size) for path in chunk]
 
-    return map_chunks_in_threads(look, paths) if paths else []
+    return map_chunks_in_threads(see_chunk, paths) if paths else []
 
 
 def see(path: Path, view: ViewName, size: int) -> Readable | Unreadable:
-    """Return one of them. A file that is too large is not read."""
+    """Load a file that nobody has validated. One that is too large is not read in full, and is unreadable."""
     try:
         content = read(path)
     except OSError as error:
@@ -160,16 +169,16 @@ def see(path: Path, view: ViewName, size: int) -> Readable | Unreadable:
 
 
 def see_all_contents(images: Sequence[object], view: ViewName, size: int) -> list[Readable | Unreadable]:
-    """Return each image that comes as bytes, in order."""
+    """Decode images that arrive as bytes, in order."""
 
-    def look(some: Sequence[object]) -> list[Readable | Unreadable]:
-        return [see_sent(image, view, size) for image in some]
+    def see_chunk(chunk: Sequence[object]) -> list[Readable | Unreadable]:
+        return [see_sent(image, view, size) for image in chunk]
 
-    return map_chunks_in_threads(look, images) if images else []
+    return map_chunks_in_threads(see_chunk, images) if images else []
 
 
 def see_sent(image: object, view: ViewName, size: int) -> Readable | Unreadable:
-    """Return one of them: a PNG where it begins like one, else taken for a JPEG."""
+    """Decode an image that arrives as bytes: as a PNG where it begins like one, else as a JPEG."""
     if not isinstance(image, bytes | bytearray | memoryview):
         return Unreadable(None, f"{type(image).__name__} was sent, expected the bytes of a JPEG or PNG file")
     if problem := too_large(len(image)):
@@ -179,15 +188,16 @@ def see_sent(image: object, view: ViewName, size: int) -> Readable | Unreadable:
 
 
 def see_content(content: bytes, suffix: str, view: ViewName, size: int) -> Readable | Unreadable:
-    """Return an image that is in memory."""
+    """Decode the content of a file; `suffix` names its format."""
     sha256 = hashlib.sha256(content).hexdigest()
-    found = decode(content, suffix, MAX_MEGAPIXELS, enough(view, size))
-    if found.pixels is None:
-        return Unreadable(sha256, found.reason)
+    decoded = decode(content, suffix, MAX_MEGAPIXELS, least_for(view, size))
+    if decoded.pixels is None:
+        return Unreadable(sha256, decoded.reason)
     return Readable(
-        sha256, VIEWS[view].see(found.pixels, size), square(found.pixels, GLANCE), (found.width, found.height)
+        sha256, VIEWS[view].see(decoded.pixels, size), square(decoded.pixels, GLANCE), (decoded.width, decoded.height)
     )
 
 
 def describe_error(error: OSError) -> str:
+    """Return the system's message of an error, without the path, or the text of the error where there is no such message."""
     return error.strerror or str(error)

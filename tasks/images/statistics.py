@@ -1,4 +1,4 @@
-"""Measures: a look at each stored file, decoded in full: the numbers of an image, or the reason why it is none."""
+"""Statistics: decode each stored file in full and measure it: the numbers of an image, or the reason why it is no image."""
 
 import hashlib
 import json
@@ -20,11 +20,11 @@ from tasks.storage.result_cache import MAX_BLOCK, cached_map
 
 QUARTER = Least(share=0.25)
 MEASURED_AT_ONCE = 96_000  # pixels: fewer cost more calls, and more leave the processor's cache
-EXACT = 2**24  # whole numbers from here on are rounded in float32
+EXACT = 2**24  # float32 rounds whole numbers from here on
 
 
 class FileView(NamedTuple):
-    """What the quarter-size view shows, in grey levels of 255."""
+    """The numbers of an image at a quarter of its sides, in gray levels of 255."""
 
     brightness: float
     """Mean."""
@@ -33,18 +33,18 @@ class FileView(NamedTuple):
     border: float
     """Mean of the outermost tenth on each side."""
     sharpness: float
-    """Root mean square of the Laplacian of four neighbours."""
+    """Root mean square of the Laplacian of four neighbors."""
 
 
 class ImageStats(NamedTuple):
-    """A file that was looked at: with a code and a reason it is no image."""
+    """The measurements of a file. One with a code and a reason is no image."""
 
     code: str = ""
     reason: str = ""
     width: int = 0
     height: int = 0
     orientation: int = UPRIGHT
-    """Of Exif."""
+    """As Exif gives it, 1 to 8."""
     brightness: float = 0.0
     """This and the rest as in `FileView`."""
     deviation: float = 0.0
@@ -56,11 +56,11 @@ NO_VIEW = FileView(0.0, 0.0, 0.0, 0.0)
 
 
 def measure_files(names: Iterable[str], max_megapixels: float, places: Places) -> Iterator[ImageStats]:
-    """A look at each file of these names on the shelf, in order; at a content that was seen before, none is taken again."""
+    """Yield the measurements of stored files, in the order of `names`. A content that was measured before is not measured again."""
     root = images_root(places)
 
-    def make(unknown: list[str]) -> list[bytes]:
-        return [json.dumps(one).encode() for one in measure_file(root, unknown, max_megapixels)]
+    def make(new_names: list[str]) -> list[bytes]:
+        return [json.dumps(stats).encode() for stats in measure_uncached(root, new_names, max_megapixels)]
 
     version = f"{code_digest(Path(__file__))} {max_megapixels}"
     values = cached_map("look", version, names, make, places, block=MAX_BLOCK, lasting=is_about_the_file)
@@ -68,30 +68,36 @@ def measure_files(names: Iterable[str], max_megapixels: float, places: Places) -
 
 
 def is_about_the_file(value: bytes) -> bool:
-    """Return whether a look says something of the file, and not of the machine at that moment."""
+    """Return whether a measurement is about the file, and not about the machine at that moment."""
     return json.loads(value)[0] != NO_MEMORY
 
 
-def measure_file(root: str, names: Sequence[str], max_megapixels: float) -> list[ImageStats]:
-    """A look at each of the files `names`, as `manifest.place` gives them, below `root`.
+def measure_uncached(root: str, names: Sequence[str], max_megapixels: float) -> list[ImageStats]:
+    """Measure each of the files `names`, as `rows.stored_name` returns them, below `root`.
 
-    Only decoding is left to threads. NumPy gives Python's lock away in each of its many short steps, and two threads that
+    Only decoding runs in threads. NumPy releases Python's lock in each of its many short steps, and two threads that
     pass it to and fro take longer than one alone.
     """
-    opened = map_chunks_in_threads(lambda some: open_images(some, max_megapixels), [f"{root}/{name}" for name in names])
+    paths = [f"{root}/{name}" for name in names]
+    opened = map_chunks_in_threads(lambda chunk: open_images(chunk, max_megapixels), paths)
     views = iter(measure([decoded.pixels for decoded, _ in opened if decoded.pixels is not None]))
     return [
         ImageStats(
-            one.code, one.reason, one.width, one.height, turned, *(NO_VIEW if one.pixels is None else next(views))
+            image.code,
+            image.reason,
+            image.width,
+            image.height,
+            turned,
+            *(NO_VIEW if image.pixels is None else next(views)),
         )
-        for one, turned in opened
+        for image, turned in opened
     ]
 
 
 def open_images(paths: Sequence[str], max_megapixels: float) -> list[tuple[Decoded, int]]:
-    """Return the files at a quarter of their size, and their orientation.
+    """Return each file at a quarter of its sides, and its orientation.
 
-    All small ones are read before the first is decoded, which is faster. Of the others one is in memory at a time.
+    All small files are read before the first is decoded, which is faster. Only one large file at a time is in memory.
     """
     contents = [read_small(path) for path in paths]
     return [
@@ -101,26 +107,26 @@ def open_images(paths: Sequence[str], max_megapixels: float) -> list[tuple[Decod
 
 
 def read_small(path: str) -> bytes | Decoded | None:
-    """Return the content, or None of a large file."""
+    """Return the content of a small file, the refusal of one that is too large to be read, and None for other large files."""
     content = read(path)
     return None if isinstance(content, bytes) and len(content) > READ_AT_ONCE else content
 
 
 def open_image(path: str, content: bytes | Decoded, max_megapixels: float) -> tuple[Decoded, int]:
-    """One of them. Raises BadInput if it is bad and not what it is named after."""
+    """Decode a stored file. Raises BadInput if it cannot be decoded and its sha256 is not the one in its name."""
     if isinstance(content, Decoded):
         return content, UPRIGHT
     sha256, suffix = os.path.splitext(os.path.basename(path))
     decoded = decode(content, suffix, max_megapixels, QUARTER)
     if not decoded.code:
         return decoded, orientation(content)
-    if hashlib.sha256(content).hexdigest() != sha256:  # a refusal that is kept would outlast the damage
+    if hashlib.sha256(content).hexdigest() != sha256:  # a cached refusal would outlast the damage
         raise BadInput(f"{path} has changed since it was stored: start again, and it is stored anew")
     return decoded, UPRIGHT
 
 
 def measure(views: Sequence[np.ndarray]) -> list[FileView]:
-    """The numbers of each view, uint8 (height, width). Views of one size are worked out together, which takes half the time."""
+    """Measure views, uint8 (height, width), in order. Views of one size are measured together, which takes half the time."""
     measured: dict[int, FileView] = {}
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for number, view in enumerate(views):
@@ -128,15 +134,15 @@ def measure(views: Sequence[np.ndarray]) -> list[FileView]:
     for numbers in by_shape.values():
         step = max(1, MEASURED_AT_ONCE // max(1, views[numbers[0]].size))
         for start in range(0, len(numbers), step):
-            some = numbers[start : start + step]
-            measured.update(zip(some, measure_equal(np.stack([views[number] for number in some])), strict=True))
+            chunk = numbers[start : start + step]
+            measured.update(zip(chunk, measure_equal(np.stack([views[number] for number in chunk])), strict=True))
     return [measured[number] for number in range(len(views))]
 
 
 def measure_equal(views: np.ndarray) -> list[FileView]:
-    """The numbers of views of one size, uint8 (views, height, width).
+    """Measure views of one size, uint8 (views, height, width).
 
-    Whole numbers are summed, so that the results are equal on every machine: those of a row in float32, the rows in float64.
+    Only whole numbers are summed, so that the results are equal on every machine: within a row in float32, over the rows in float64.
     """
     count, height, width = views.shape
     edge_y, edge_x = -(-height // 10), -(-width // 10)
@@ -150,15 +156,15 @@ def measure_equal(views: np.ndarray) -> list[FileView]:
     mean = total / size
     numbers = (
         mean,
-        np.sqrt(squares(levels) / size - mean**2),
+        np.sqrt(sum_of_squares(levels) / size - mean**2),
         (total - inside) / (size - inner),
-        np.sqrt(squares(laplacian(levels)) / max(1, (height - 2) * (width - 2))),
+        np.sqrt(sum_of_squares(laplacian(levels)) / max(1, (height - 2) * (width - 2))),
     )
     return [FileView(*row) for row in np.stack(numbers, axis=1).round(3).tolist()]
 
 
-def squares(values: np.ndarray) -> np.ndarray:
-    """The sum of the squares of each view, float64 (views,); `values` are whole numbers, float32 (views, height, width)."""
+def sum_of_squares(values: np.ndarray) -> np.ndarray:
+    """Return the sum of the squares of each view, float64 (views,); `values` are whole numbers, float32 (views, height, width)."""
     rows = np.vecdot(values, values)
     if rows.size and rows.max() >= EXACT:
         rows = np.vecdot(values.astype(np.float64), values.astype(np.float64))
@@ -166,9 +172,9 @@ def squares(values: np.ndarray) -> np.ndarray:
 
 
 def laplacian(levels: np.ndarray) -> np.ndarray:
-    """How far the four neighbours of each level inside are from it, together: float32 (views, height - 2, width - 2)."""
+    """Return the Laplacian: the four neighbors of each inner level less four times itself, float32 (views, height - 2, width - 2)."""
     width, flat = levels.shape[2], levels.ravel()
-    changes = flat * -4  # in one row, which is four times as fast; what is wrong at the edges is cut off
+    changes = flat * -4  # in one row, which is four times as fast; the wrong values at the edges are cut off
     changes[1:] += flat[:-1]
     changes[:-1] += flat[1:]
     changes[width:] += flat[:-width]

@@ -1,4 +1,4 @@
-"""Strips: the unwrapped ring of each image and a small square of the whole, made once of each content, and kept."""
+"""Strips: the unwrapped ring of each image and a small square of the whole. Each content is computed once, and the result is cached."""
 
 import os
 import signal
@@ -24,19 +24,19 @@ from tasks.storage.code_version import code_digest
 from tasks.storage.parallel import count_processors
 from tasks.storage.result_cache import MAX_BLOCK, cached_map
 
-FEW = 200  # images are done sooner than other processes have started
+FEW = 200  # images: fewer are done before other processes have started
 HEAD = np.dtype((np.float32, 13))  # two ellipses of six numbers, and the residual
 
 
 class Strip(NamedTuple):
-    """A ring as it lies in the photograph, and unwrapped: uint8 (96, 512)."""
+    """A ring in the photograph, and its gray levels, unwrapped: uint8 (96, 512)."""
 
     ring: rings.Ring
     levels: np.ndarray
 
 
 class ImageViews(NamedTuple):
-    """What one decoding of an image gives."""
+    """The whole picture and the strip of an image, from one decoding."""
 
     glance: np.ndarray
     """The whole picture, uint8 (75, 75)."""
@@ -50,7 +50,7 @@ def strips(images: Sequence[Row], places: Places) -> Iterator[Strip | None]:
 
 
 def image_views(images: Sequence[Row], places: Places) -> Iterator[ImageViews]:
-    """Yield the views of each image, in order. All processors work on those that are new."""
+    """Yield the views of each image, in order. All processors work on new images."""
     with ExitStack() as stack:
         pools: list[ProcessPoolExecutor] = []
 
@@ -58,7 +58,7 @@ def image_views(images: Sequence[Row], places: Places) -> Iterator[ImageViews]:
             work = partial(make_views, images_root(places))
             if len(names) < FEW or count_processors() == 1:
                 return list(map(work, names))
-            if not pools:  # spawned: a copy of this process would hold the locks of its threads for ever
+            if not pools:  # spawned: a fork of this process would hold the locks of its threads for ever
                 pool = ProcessPoolExecutor(
                     count_processors(), mp_context=get_context("spawn"), initializer=leave_with_parent
                 )
@@ -72,7 +72,7 @@ def image_views(images: Sequence[Row], places: Places) -> Iterator[ImageViews]:
 
 
 def leave_with_parent() -> None:
-    """Ends this process when the run does, however that ends; Ctrl-C is for the run alone."""
+    """End this process when its parent ends, for any reason. Ctrl-C is left to the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def follow() -> None:
@@ -84,21 +84,21 @@ def leave_with_parent() -> None:
 
 
 def make_views(root: str, name: str) -> bytes:
-    """Return the views of an image that was validated, as bytes.
+    """Compute the views of a validated image, and return them as bytes.
 
-    Raises BadInput when it cannot be read: that there is no ring would be kept for ever.
+    Raises BadInput when it cannot be read: views without a ring would be cached for ever.
     """
     path = Path(root, name)
-    found = decode(path.read_bytes(), path.suffix, max_megapixels=float("inf"))
-    if found.pixels is None:
-        raise BadInput(f"{path} cannot be read: {found.reason}")
-    ring = rings.find(found.pixels)
-    strip = Strip(ring, rings.unwrap(found.pixels, ring)) if ring else None
-    return pack(ImageViews(square(found.pixels, GLANCE), strip))
+    decoded = decode(path.read_bytes(), path.suffix, max_megapixels=float("inf"))
+    if decoded.pixels is None:
+        raise BadInput(f"{path} cannot be read: {decoded.reason}")
+    ring = rings.find(decoded.pixels)
+    strip = Strip(ring, rings.unwrap(decoded.pixels, ring)) if ring else None
+    return pack(ImageViews(square(decoded.pixels, GLANCE), strip))
 
 
 def pack(views: ImageViews) -> bytes:
-    """Return the views as bytes: the glance, then the ring's numbers and its levels where there is one."""
+    """Return views as bytes: the glance, then the numbers and the levels of the ring where there is one."""
     glance = views.glance.tobytes()
     if views.strip is None:
         return glance
@@ -108,7 +108,7 @@ def pack(views: ImageViews) -> bytes:
 
 
 def unpack(value: bytes) -> ImageViews:
-    """Return the views that `pack` wrote."""
+    """Return the views from the bytes that `pack` returned."""
     glance, rest = np.frombuffer(value[: GLANCE**2], np.uint8).reshape(GLANCE, GLANCE), value[GLANCE**2 :]
     if not rest:
         return ImageViews(glance, None)

@@ -1,4 +1,4 @@
-"""Thumbnails: small squares of grey levels, by which images are compared as wholes; made once of each content, and kept."""
+"""Thumbnails: small squares of gray levels, to compare whole images. Each content is computed once, and the result is cached."""
 
 from collections.abc import Sequence
 
@@ -13,5 +13,5 @@ SIDE = 128  # pixels
 
 
 def thumbnails(images: Sequence[Row], places: Places) -> np.ndarray:
-    """uint8 (images, 128, 128), grey 0-255: each the whole image, averaged, aspect ratio not kept."""
+    """Return the thumbnail of each image, uint8 (images, 128, 128), gray 0-255: the whole image, averaged, aspect ratio not kept."""
     return loading.squares(images, SIDE, places, WHOLE)

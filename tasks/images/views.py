@@ -1,4 +1,4 @@
-"""Views: what a network sees of an image. `raw` is the whole picture; `ring` is the ring of a round part, found and unwrapped."""
+"""Views: what a network sees of an image. `raw` is the whole picture, `ring` the unwrapped ring of a round part."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,11 +19,11 @@ class NetworkInput(NamedTuple):
     levels: np.ndarray
     """uint8 (height, width, planes), as `shape` says."""
     residual: float = 0.0
-    """Of the rim's ellipse, as a share of its radius; 0 of a view that looks for no ring."""
+    """Residual of the rim's ellipse, as a share of its radius; 0 in a view that needs no ring."""
 
 
 class View(NamedTuple):
-    """How an image is turned into what a network sees."""
+    """The functions that turn an image into what a network sees, and describe it."""
 
     see: Callable[[np.ndarray, int], NetworkInput | None]
     """Takes gray levels uint8 (height, width) and a size; returns None where the image does not show what the view needs."""
@@ -35,7 +35,7 @@ class View(NamedTuple):
 
 
 def shape(view: ViewName, size: int) -> tuple[int, int, int]:
-    """Return height, width and planes of a view."""
+    """Return height, width and planes of a view at a size."""
     return VIEWS[view].shape(size)
 
 
@@ -45,25 +45,27 @@ def describe(view: ViewName, size: int) -> str:
 
 
 def raw(pixels: np.ndarray, size: int) -> NetworkInput:
-    """Grey levels uint8 (height, width) as one plane (size, size, 1)."""
+    """Return gray levels, uint8 (height, width), as one plane, uint8 (size, size, 1)."""
     return NetworkInput(square(pixels, size)[..., None])
 
 
 def square(pixels: np.ndarray, size: int) -> np.ndarray:
-    """Grey levels uint8 (height, width) as (size, size); averaged when smaller, aspect ratio not kept."""
+    """Resize gray levels, uint8 (height, width), to (size, size): averaged when reduced, aspect ratio not kept."""
     if pixels.shape == (size, size):
         return pixels
-    smaller = min(pixels.shape) >= size
-    filtered = Image.Resampling.BOX if smaller else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(pixels).resize((size, size), filtered))
+    reduced = min(pixels.shape) >= size
+    resampling = Image.Resampling.BOX if reduced else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(pixels).resize((size, size), resampling))
 
 
 def ring(pixels: np.ndarray, size: int) -> NetworkInput | None:
-    """The detail of the ring in grey levels uint8 (height, width), unwrapped: (96, 512, 2); None where none is found."""
+    """Return the detail of the unwrapped ring in gray levels uint8 (height, width): uint8 (96, 512, 2). None where no ring is found."""
     from tasks.images import rings  # late: it needs SciPy, and `raw` does not
 
-    found = rings.find(pixels)
-    return NetworkInput(rings.detail(rings.unwrap(pixels, found)[None])[0], found.residual) if found else None
+    part_ring = rings.find(pixels)
+    if not part_ring:
+        return None
+    return NetworkInput(rings.detail(rings.unwrap(pixels, part_ring)[None])[0], part_ring.residual)
 
 
 VIEWS: dict[ViewName, View] = {

@@ -1,1 +1,1 @@
-"""Inbox: labeled images that arrived, and which of them are new since the last run. Nothing that changes them."""
+"""Inbox: labeled images that arrived, and which of them are new since the last run. Nothing here changes an image."""

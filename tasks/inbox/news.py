@@ -1,4 +1,4 @@
-"""News: what the last successful run did not use, told by content: another source, or labelled images that arrived."""
+"""News: what the last successful run did not use, compared by content: another source, or labeled images that arrived."""
 
 import math
 import os
@@ -11,7 +11,8 @@ from typing import NamedTuple
 from tasks.dataset.corrections import find_corrections, load_corrections
 from tasks.dataset.labels import CONFLICT, EXCLUDED, apply_corrections, label_change, label_change_summary
 from tasks.inbox.arrivals import contents, files, find_arrivals
-from tasks.pipeline.last_run import last_run, section_of
+from tasks.pipeline.last_run import facts_of, last_run
+from tasks.records.run import DatasetFacts
 from tasks.records.results import Arrival, Source
 from tasks.records.rows import BASE, Entry
 from tasks.settings.errors import BadInput
@@ -27,8 +28,8 @@ GRACE = timedelta(minutes=10)  # for a run to come of an announcement: the trigg
 DOUBLINGS = 7  # of the grace, to 21 hours: a run that fails by its own fault is not asked for every few minutes
 
 
-class Used(NamedTuple):
-    """What the last successful run was made of; nothing before the first."""
+class UsedData(NamedTuple):
+    """The data that the last successful run was made of; empty before the first."""
 
     source: str | None = None
     """Its identity."""
@@ -41,7 +42,7 @@ class Used(NamedTuple):
 
 
 class NewImage(NamedTuple):
-    """A labelled image that no run has used."""
+    """A labeled image that no run has used."""
 
     origin: str
     path: Path
@@ -50,7 +51,7 @@ class NewImage(NamedTuple):
 
 
 class News(NamedTuple):
-    """All that is new."""
+    """All that is new: another source, or images that no run has used."""
 
     source: Source
     another_source: bool
@@ -61,11 +62,17 @@ class News(NamedTuple):
 
     @property
     def digest(self) -> str:
-        """Equal for equal news: the source, and content and label of each image."""
-        return digest_of({f"{one.sha256} {one.label}": one.origin for one in self.images} | {"": self.source.identity})
+        """Return a digest that is equal for equal news: the source, and content and label of each image."""
+        return digest_of(
+            {f"{image.sha256} {image.label}": image.origin for image in self.images} | {"": self.source.identity}
+        )
 
     def due(self, least: int, longest: float, now: float | None = None) -> str | None:
-        """Why it is time to train, or None: a source that changed, so many images, or fewer that have waited so many seconds."""
+        """Return why it is time to train, or None.
+
+        It is time when the source changed, when there are `least` images, or when fewer have waited for `longest` seconds. `now` is in
+        seconds since 1970; None means the clock's time.
+        """
         if self.another_source:
             return f"the source is {self.source.name} now"
         if len(self.images) >= least:
@@ -78,16 +85,19 @@ class News(NamedTuple):
 
 
 def news(fetch: FetchSettings, places: Places) -> News:
-    """What has come. Notes how long each image has waited. Raises BadInput for whatever of it the user can mend, as a run would."""
+    """Return what is new, and note how long each image has waited.
+
+    Raises BadInput, as a run would, for everything that the user can mend.
+    """
     used = last_used(places)
     source = locate(fetch, places)
-    found = fresh(fetch, used, places)
+    images = find_new_images(fetch, used, places)
     now = time.time()
-    longest = max((row.waited for row in waiting(found, now, places)), default=None)
-    return News(source, source.identity != used.source, found, None if longest is None else now - longest)
+    longest = max((row.waited for row in waiting_times(images, now, places)), default=None)
+    return News(source, source.identity != used.source, images, None if longest is None else now - longest)
 
 
-class Waiting(NamedTuple):
+class WaitingImage(NamedTuple):
     """An image that waits until a run learns from it."""
 
     sha256: str
@@ -97,17 +107,17 @@ class Waiting(NamedTuple):
     """Time of the last look, in seconds since 1970, by the clock of that moment."""
 
 
-def waiting(images: Sequence[NewImage], now: float, places: Places) -> list[Waiting]:
-    """Return how long each of the images has waited, and keep that for the next look in `data/waiting.csv`, where there is `data`."""
+def waiting_times(images: Sequence[NewImage], now: float, places: Places) -> list[WaitingImage]:
+    """Return how long each image has waited, and keep that for the next look in `data/waiting.csv`, where there is `data`."""
     path = places.data.absolute() / WAITING
-    earlier = {row.sha256: row for row in read_state(path, Waiting) if math.isfinite(row.waited + row.looked)}
-    rows = [Waiting(image.sha256, seconds_waiting(image, earlier.get(image.sha256), now), now) for image in images]
+    earlier = {row.sha256: row for row in read_state(path, WaitingImage) if math.isfinite(row.waited + row.looked)}
+    rows = [WaitingImage(image.sha256, seconds_waiting(image, earlier.get(image.sha256), now), now) for image in images]
     if (rows or earlier) and places.data.is_dir():
-        write_rows(path, (row._asdict() for row in rows), Waiting._fields)
+        write_rows(path, (row._asdict() for row in rows), WaitingImage._fields)
     return rows
 
 
-def seconds_waiting(image: NewImage, earlier: Waiting | None, now: float) -> float:
+def seconds_waiting(image: NewImage, earlier: WaitingImage | None, now: float) -> float:
     """Return the seconds that an image has waited.
 
     The first look counts from when the file was put there: the newest of its times that does not lie ahead of `now`.
@@ -115,62 +125,66 @@ def seconds_waiting(image: NewImage, earlier: Waiting | None, now: float) -> flo
     if earlier:
         return earlier.waited + max(0.0, now - earlier.looked)
     try:
-        there = os.stat(image.path)
+        state = os.stat(image.path)
     except OSError:
         return 0.0
-    return now - max((changed for changed in (there.st_mtime, there.st_ctime) if changed <= now), default=now)
+    return now - max((changed for changed in (state.st_mtime, state.st_ctime) if changed <= now), default=now)
 
 
-def fresh(fetch: FetchSettings, used: Used, places: Places) -> tuple[NewImage, ...]:
-    """What a run would take in and none has used, with the labels that the corrections give; of equal contents the first.
+def find_new_images(fetch: FetchSettings, used: UsedData, places: Places) -> tuple[NewImage, ...]:
+    """Return the images that a run would take in and none has used, with the labels that the corrections give.
 
-    Says which images came with another label than an earlier one of equal content: that holds until a correction decides.
+    Of equal contents, the first counts. Say which images came with another label than an earlier one of equal content: that holds
+    until a correction decides.
     """
-    there = {arrival.origin: arrival for arrival in find_arrivals(fetch, places)}
-    listed = [entry for arrival in there.values() for entry in entries(arrival, fetch, places)]
-    wanted = load_corrections(find_corrections(fetch.classes, places), fetch.classes)
-    mended = apply_corrections([*used.source_images, *listed], wanted).entries
-    leaders = {entry.sha256: entry for entry in reversed(mended)}  # the first decides, as in a run
-    arrived = [entry for entry in mended if entry.origin != BASE]
+    arrivals = {arrival.origin: arrival for arrival in find_arrivals(fetch, places)}
+    listed = [entry for arrival in arrivals.values() for entry in entries(arrival, fetch, places)]
+    corrections = load_corrections(find_corrections(fetch.classes, places), fetch.classes)
+    corrected = apply_corrections([*used.source_images, *listed], corrections).entries
+    leaders = {entry.sha256: entry for entry in reversed(corrected)}  # the first decides, as in a run
+    arrived = [entry for entry in corrected if entry.origin != BASE]
     agreeing = [entry for entry in arrived if entry.label == leaders[entry.sha256].label]
-    others = [(entry, leaders[entry.sha256]) for entry in arrived if entry.label != leaders[entry.sha256].label]
-    if changes := {entry.sha256: label_change(entry, leader) for entry, leader in others}:
+    conflicts = [(entry, leaders[entry.sha256]) for entry in arrived if entry.label != leaders[entry.sha256].label]
+    if changes := {entry.sha256: label_change(entry, leader) for entry, leader in conflicts}:
         say(f"news: {label_change_summary(list(changes.values()))}")
-    found = {
-        entry.sha256: NewImage(entry.origin, there[entry.origin].path / entry.path, entry.sha256, entry.label)
+    new_images = {
+        entry.sha256: NewImage(entry.origin, arrivals[entry.origin].path / entry.path, entry.sha256, entry.label)
         for entry in reversed(agreeing)
         if (entry.sha256, entry.label) not in used.images and entry.sha256 not in used.refused
     }
-    return tuple(found.values())
+    return tuple(new_images.values())
 
 
 def entries(arrival: Arrival, fetch: FetchSettings, places: Places) -> list[Entry]:
-    """The files of an arrival, by their names in its folder."""
-    taken = files(arrival.names, fetch.classes)
-    read = contents(arrival.path, [file.name for file in taken], places)
+    """Return the files of an arrival, by their names in its folder."""
+    labeled = files(arrival.names, fetch.classes)
+    digests = contents(arrival.path, [file.name for file in labeled], places)
     return [
         Entry(file.name, sha256, file.label, origin=arrival.origin)
-        for file, (_, sha256) in zip(taken, read, strict=True)
+        for file, (_, sha256) in zip(labeled, digests, strict=True)
     ]
 
 
-def last_used(places: Places) -> Used:
-    """What the run used whose folder is the newest. Of one whose files are damaged nothing is known, and one line says so."""
+def last_used(places: Places) -> UsedData:
+    """Return what the newest run used.
+
+    If its files are damaged, return empty data, as if no run had used anything, and say so in one line.
+    """
     if (run := last_run(places)) is None:
-        return Used()
+        return UsedData()
     try:
         return used_by(run)
     except BadInput as damage:
         say(f"news: all images count as new: {damage}")
-        return Used()
+        return UsedData()
 
 
-def used_by(run: Path) -> Used:
+def used_by(run: Path) -> UsedData:
     """Return what a run used. Raises BadInput where its files are damaged."""
     images = list(columns(run / "splits.csv", "path", "sha256", "label", "origin"))
     refusals = columns(run / "quarantine.csv", "sha256", "code")
-    return Used(
-        source=section_of(run, "dataset").get("source_identity"),
+    return UsedData(
+        source=facts_of(run, "dataset", DatasetFacts).source_identity,
         images=frozenset((sha256, label) for _, sha256, label, _ in images),
         source_images=tuple(Entry(path, sha256, label) for path, sha256, label, origin in images if origin == BASE),
         refused=frozenset(sha256 for sha256, code in refusals if code not in DECIDED_ANEW),
@@ -178,12 +192,12 @@ def used_by(run: Path) -> Used:
 
 
 def not_yet_used(splits: Path, places: Places) -> int:
-    """Images of a table of splits that the last successful run did not use."""
+    """Count the images of a table of splits that the last successful run did not use."""
     return len(set(columns(splits, "sha256", "label")) - last_used(places).images)
 
 
 class Announcement(NamedTuple):
-    """News that were told."""
+    """An announcement of news."""
 
     digest: str
     announced: str
@@ -198,6 +212,7 @@ class Announcement(NamedTuple):
 
     @property
     def is_sound(self) -> bool:
+        """Return whether the text of the time is a time."""
         try:
             return bool(self.time)
         except ValueError:
@@ -205,17 +220,21 @@ class Announcement(NamedTuple):
 
 
 def read_announcements(places: Places) -> list[Announcement]:
-    """All news that were told from these places, the newest last."""
-    return [one for one in read_state(places.data.absolute() / ANNOUNCED, Announcement) if one.is_sound]
+    """Return all announcements from these places, the newest last."""
+    rows = read_state(places.data.absolute() / ANNOUNCED, Announcement)
+    return [announcement for announcement in rows if announcement.is_sound]
 
 
-def announcements_of(found: News, places: Places) -> list[Announcement]:
-    """The announcements of these very news, the newest last."""
-    return [one for one in read_announcements(places) if one.digest == found.digest]
+def announcements_of(arrived: News, places: Places) -> list[Announcement]:
+    """Return the announcements of these very news, the newest last."""
+    return [earlier for earlier in read_announcements(places) if earlier.digest == arrived.digest]
 
 
 def retry_after(earlier: Sequence[Announcement]) -> datetime:
-    """From when on news that were told so often are told again, if no run has used them; each time it takes twice as long."""
+    """Return the time from which on the same news are told again, if no run has used them.
+
+    The wait doubles with each earlier announcement, up to `DOUBLINGS` times.
+    """
     grace = GRACE * 2 ** min(len(earlier) - 1, DOUBLINGS)
     return earlier[-1].time + grace
 
@@ -230,8 +249,8 @@ def rests_until(earlier: Sequence[Announcement], now: datetime) -> datetime | No
     return retry_after(earlier)
 
 
-def remember(found: News, why: str, places: Places) -> None:
-    """Notes that these news were told."""
-    this = Announcement(found.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
-    rows = [one._asdict() for one in (*read_announcements(places), this)]
+def remember(arrived: News, why: str, places: Places) -> None:
+    """Note that these news were told."""
+    latest = Announcement(arrived.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
+    rows = [announcement._asdict() for announcement in (*read_announcements(places), latest)]
     write_rows(places.data.absolute() / ANNOUNCED, rows, Announcement._fields)

@@ -1,1 +1,1 @@
-"""Inference: what a finished model says about images: its folder, runtimes, decision and checks. Nothing that changes weights."""
+"""Inference: the use of a finished model: its folder, runtimes, decisions and checks. Nothing here changes weights."""

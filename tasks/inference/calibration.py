@@ -1,19 +1,23 @@
-"""Calibration: probabilities that mean what they say, by one temperature for all margins (Guo et al., 2017)."""
+"""Calibration: turn margins into probabilities that mean what they say, by one temperature for all margins (Guo et al., 2017)."""
 
 import math
 
 import numpy as np
 
-BOUNDS = (0.1, 10.0)  # a network that needs more has learnt nothing, or was shown what it knows by heart
+BOUNDS = (0.1, 10.0)  # a network that needs more has learned nothing, or was shown what it knows by heart
 PRIOR = math.log(2) / 2  # standard deviation of a temperature's logarithm: a factor of two is already unlikely
 
 
 def temperature(margins: np.ndarray, defect: np.ndarray) -> float:
-    """The likeliest divisor of margins float (images,), each the logit of defect less that of good; labels bool (images,).
+    """Return the divisor of the margins that makes the labels most likely; 1 without images.
 
-    Where no image is called wrongly the least loss is at 0, and every image would be judged with full certainty; with one
-    casting more in validation it would be far from it. So a prior holds the temperature near 1, as the network was trained,
-    until many images speak against it. It is above 0: no image is called otherwise than by the network.
+    Where the network calls every image correctly, the loss is least at 0, and every image would be judged with full certainty.
+    One more casting in validation could move that value far away. So a prior holds the temperature near 1, the value that the
+    network was trained with, until many images speak against it. It is above 0, so it changes no image's likelier class.
+
+    Args:
+        margins: float (images,), each the logit of defect less that of good.
+        defect: bool (images,), the labels.
     """
     if not len(margins):
         return 1.0
@@ -29,5 +33,8 @@ def temperature(margins: np.ndarray, defect: np.ndarray) -> float:
 
 
 def probability(margins: np.ndarray, temperature: float) -> np.ndarray:
-    """The probability of a defect, float64 in the shape of the margins; never exactly 0 or 1 for a finite margin below 700."""
+    """Return the probability of a defect, float64 in the shape of the margins.
+
+    Rounding makes it exactly 1 where margin / temperature is above about 37, and exactly 0 below about -745.
+    """
     return np.exp(-np.logaddexp(0, -np.asarray(margins, np.float64) / temperature))

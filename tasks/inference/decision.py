@@ -1,4 +1,4 @@
-"""Decisions: what is done with a part, given what its photograph shows, and why."""
+"""Decision: pass, review or reject a part by what its photograph shows, and say why."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,19 +22,21 @@ UNSURE = "the network is not sure"
 
 
 class Evidence(NamedTuple):
-    """What decides about an image."""
+    """The numbers that decide about an image."""
 
     margin: float
     """Logit of defect less that of good."""
     features: np.ndarray
-    """float64 (n,), the network's own."""
+    """float64 (n,), the features that the network computes."""
     appearance: np.ndarray
-    """float64 (11,), as of `appearance`."""
+    """float64 (11,), as `appearance` returns it."""
     residual: float
-    """Of its ring, as of `pixels.Sights`: NaN where the view shows nothing."""
+    """Of its ring, as in `NetworkInput`; NaN where the view shows nothing."""
 
 
 class Verdict(NamedTuple):
+    """A decision about an image, with the reason."""
+
     decision: DecisionName
     reason: str
     """The cause, and after a colon what there is to say about this image."""
@@ -43,7 +45,7 @@ class Verdict(NamedTuple):
 
 
 class Decision(BaseModel):
-    """`decision.json`: all that prediction needs beside the network itself."""
+    """`decision.json`: all that prediction needs besides the network itself."""
 
     model_config = ConfigDict(frozen=True)
     classes: Classes
@@ -59,65 +61,65 @@ class Decision(BaseModel):
     review_band: tuple[float, float] | None = None
     """Probabilities between these go to a person; None: no such band is known."""
     appearance: FeatureGaussian | None = None
-    """How the known pictures look; None where too few castings are known."""
+    """Of the statistics of the training pictures; None where there are too few castings."""
     features: FeatureGaussian | None = None
-    """What the network sees in the known images."""
+    """Of the features of the training images; None where there are too few castings."""
     max_residual: float | None = None
     """A ring that fits worse than this share of its radius is not judged; None where there are no rings."""
 
     def judge(self, found: Sequence[Evidence]) -> list[Verdict]:
-        """Pass, review or reject for each image. A part that was not seen well, or is unlike those known, is for a person."""
+        """Pass, review or reject each image. A person reviews a part that is not seen well or is unlike the training images."""
         if not found:
             return []
-        with np.errstate(invalid="ignore"):  # what is no number goes to a person
-            chances = probability(np.array([one.margin for one in found]), self.temperature).tolist()
-            strange = self.strange(found)
-        return [self.verdict(one, *said) for one, *said in zip(found, chances, strange, strict=True)]
+        with np.errstate(invalid="ignore"):  # a person reviews what is no number
+            chances = probability(np.array([evidence.margin for evidence in found]), self.temperature).tolist()
+            differences = self.differences(found)
+        return [self.verdict(*facts) for facts in zip(found, chances, differences, strict=True)]
 
-    def verdict(self, found: Evidence, chance: float, strange: str | None) -> Verdict:
-        """The same for one, given the probability of a defect and in what it is unlike the known images."""
-        if np.isnan(found.residual):
+    def verdict(self, evidence: Evidence, chance: float, difference: str | None) -> Verdict:
+        """Pass, review or reject one image, given its probability of a defect and how it differs from the training images, or None."""
+        if np.isnan(evidence.residual):
             return Verdict("review", NO_RING)
         if not np.isfinite(chance):
             return Verdict("review", f"{UNSURE}: it gives no number")
-        if self.max_residual is not None and found.residual > self.max_residual:
-            how = f"its rim is {found.residual:.2%} off an ellipse, and {self.max_residual:.2%} is the most"
-            return Verdict("review", f"{POOR_RING}: {how}")
-        return Verdict("review", f"{UNLIKE}: {strange}", chance) if strange else self.decide(chance)
+        if self.max_residual is not None and evidence.residual > self.max_residual:
+            deviation = f"its rim is {evidence.residual:.2%} off an ellipse, and {self.max_residual:.2%} is the most"
+            return Verdict("review", f"{POOR_RING}: {deviation}")
+        return Verdict("review", f"{UNLIKE}: {difference}", chance) if difference else self.decide(chance)
 
-    def strange(self, found: Sequence[Evidence]) -> list[str | None]:
-        """In what each image is unlike the known ones, or None."""
-        told: list[str | None] = [None] * len(found)
-        if known := self.features:
-            far = distances(known, np.stack([one.features for one in found]))
-            for number in np.flatnonzero(~(far <= known.limit)):  # what is no number is not near
-                told[number] = (
-                    f"what the network sees in it is {far[number]:.1f} from what it knows, and {known.limit:.1f} is the most"
+    def differences(self, images: Sequence[Evidence]) -> list[str | None]:
+        """Say how each image differs from the training images; None where it does not. Appearance comes before features."""
+        remarks: list[str | None] = [None] * len(images)
+        if gaussian := self.features:
+            lengths = distances(gaussian, np.stack([evidence.features for evidence in images]))
+            for number in np.flatnonzero(~(lengths <= gaussian.limit)):  # NaN counts as far away
+                remarks[number] = (
+                    f"what the network sees in it is {lengths[number]:.1f} from what it knows, and {gaussian.limit:.1f} is the most"
                 )
-        if known := self.appearance:
-            looks = np.stack([one.appearance for one in found])
-            for number in np.flatnonzero(~(distances(known, looks) <= known.limit)):
-                told[number] = remark(looks[number], np.array(known.usual), np.array(known.spread))
-        return told
+        if gaussian := self.appearance:
+            statistics = np.stack([evidence.appearance for evidence in images])
+            for number in np.flatnonzero(~(distances(gaussian, statistics) <= gaussian.limit)):
+                remarks[number] = remark(statistics[number], np.array(gaussian.usual), np.array(gaussian.spread))
+        return remarks
 
     def decide(self, chance: float) -> Verdict:
-        """Pass, review or reject for a probability of a defect, and why."""
-        said = f"defect probability {chance:.1%}"
+        """Pass, review or reject by the probability of a defect alone, with the reason."""
+        chance_text = f"defect probability {chance:.1%}"
         if self.review_band and self.review_band[0] <= chance <= self.review_band[1]:
             low, high = self.review_band
-            return Verdict("review", f"{UNSURE}: {said} lies between {low:.1%} and {high:.1%}", chance)
+            return Verdict("review", f"{UNSURE}: {chance_text} lies between {low:.1%} and {high:.1%}", chance)
         low, high = self.review_band or (self.threshold, self.threshold)
         if chance >= self.threshold:
-            return Verdict("reject", f"{said} is at least the limit of {high:.1%}", chance)
-        return Verdict("pass", f"{said} is below the limit of {low:.1%}", chance)
+            return Verdict("reject", f"{chance_text} is at least the limit of {high:.1%}", chance)
+        return Verdict("pass", f"{chance_text} is below the limit of {low:.1%}", chance)
 
     def most_likely(self, chance: float) -> tuple[str, float]:
-        """The likelier class and its probability."""
+        """Return the likelier class and its probability, given the probability of a defect."""
         return (self.classes.defect, chance) if chance >= 0.5 else (self.classes.good, 1 - chance)
 
 
 def read(path: Path) -> Decision:
-    """Raises BadInput when the file is no decision."""
+    """Read a `decision.json`. Raises BadInput when the file is not a decision."""
     try:
         return Decision.model_validate_json(path.read_bytes())
     except ValidationError as error:

@@ -1,8 +1,8 @@
-"""Parity: whether a network in its other formats, loaded in clean processes, answers as it did when it was judged.
+"""Export check: load a network's formats in clean processes, and collect their answers to compare with those that were judged.
 
 python -m tasks.inference.export_check FOLDER LEVELS.npy ANSWERS.npz FORMAT ...
 
-Such a process loads what its formats need, and begins when a line arrives on its standard input.
+Such a process imports what its formats need, then waits for a line on its standard input before it answers.
 """
 
 import os
@@ -28,7 +28,7 @@ GROUPS = (("litert",), ("keras", "savedmodel"))  # LiteRT by itself, as where no
 
 
 class Outputs(NamedTuple):
-    """What one format says of the images."""
+    """The outputs of one format for the images."""
 
     margins: np.ndarray
     """float64 (images,)"""
@@ -39,51 +39,53 @@ class Outputs(NamedTuple):
 
 
 class FormatLoaders(NamedTuple):
-    """Processes that wait for a network in all formats, one for each of `GROUPS`, and where they look for what."""
+    """Processes that wait to load a network's formats, one process for each of `GROUPS`, and the folders that they use."""
 
     folder: Path
+    """Holds the formats."""
     room: Path
+    """Holds the files that pass between the processes."""
     processes: Sequence["subprocess.Popen[str]"]
 
     def ask(self, levels: np.ndarray) -> dict[str, Outputs]:
-        """Return what each format in the folder says of levels uint8 (images, height, width, planes).
+        """Return the outputs of each format in the folder for levels uint8 (images, height, width, planes).
 
-        One process is asked after the other, so that none makes another slow. Raises RuntimeError where a format cannot be loaded.
+        One process works after the other, so that none slows another down. Raises RuntimeError where a process fails.
         """
         np.save(self.room / LEVELS, levels)
-        said: dict[str, Outputs] = {}
+        outputs: dict[str, Outputs] = {}
         for process, names in zip(self.processes, GROUPS, strict=True):
             _, errors = process.communicate("begin\n")
             if process.returncode:
                 raise RuntimeError(f"the exports in {self.folder} cannot be loaded again: {errors.strip()}")
-            with np.load(answers_of(self.room, names)) as found:
+            with np.load(answers_path(self.room, names)) as answers:
                 for name in names:
-                    margins, features, milliseconds = (found[f"{name} {part}"] for part in Outputs._fields)
-                    said[name] = Outputs(margins, features, float(milliseconds))
-        return said
+                    margins, features, milliseconds = (answers[f"{name} {part}"] for part in Outputs._fields)
+                    outputs[name] = Outputs(margins, features, float(milliseconds))
+        return outputs
 
 
 @contextmanager
 def start_loaders(folder: Path, room: Path) -> Iterator[FormatLoaders]:
-    """Start the processes, which load TensorFlow while the formats are still being written to the folder. None outlives the block.
+    """Start the processes, which import their runtimes while the formats are still being written to the folder.
 
-    `room` is an empty folder for what passes between them.
+    No process outlives the block. `room` is an empty folder for the files that pass between the processes.
     """
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     with ExitStack() as stack:
         processes = []
         for names in GROUPS:
-            words = [
+            command = [
                 sys.executable,
                 "-m",
                 "tasks.inference.export_check",
                 str(folder),
                 str(room / LEVELS),
-                str(answers_of(room, names)),
+                str(answers_path(room, names)),
                 *names,
             ]
             process = subprocess.Popen(
-                words, env={**os.environ, "PYTHONPATH": path}, text=True,
+                command, env={**os.environ, "PYTHONPATH": path}, text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             )  # fmt: skip
             stack.enter_context(process)
@@ -92,38 +94,40 @@ def start_loaders(folder: Path, room: Path) -> Iterator[FormatLoaders]:
         yield FormatLoaders(folder, room, processes)
 
 
-def answers_of(room: Path, names: Sequence[str]) -> Path:
+def answers_path(room: Path, names: Sequence[str]) -> Path:
+    """Return the file to which the process of these formats writes its answers."""
     return room / f"{'-'.join(names)}.npz"
 
 
 def verdicts(said: Outputs, residuals: np.ndarray, appearances: np.ndarray, decision: Decision) -> list[Verdict]:
-    """What is decided about each image by what a format says of it; residuals and appearances as of `Evidence`."""
-    seen = zip(said.margins.tolist(), said.features, appearances, residuals.tolist(), strict=True)
-    return decision.judge([Evidence(*one) for one in seen])
+    """Decide about each image by the outputs of a format; residuals (images,) and appearances (images, 11) as in `Evidence`."""
+    columns = zip(said.margins.tolist(), said.features, appearances, residuals.tolist(), strict=True)
+    return decision.judge([Evidence(*facts) for facts in columns])
 
 
 def main() -> None:
+    """Answer the levels in each format that the command line names, and write the answers to its file."""
     folder, levels, answers = map(Path, sys.argv[1:4])
-    names, said = sys.argv[4:], {}
+    names, arrays = sys.argv[4:], {}
     runtimes.prepare(names)
-    if not sys.stdin.readline():  # the other side has ended
+    if not sys.stdin.readline():  # the process that started this one has ended
         return
-    seen = np.load(levels, mmap_mode="r")
+    images = np.load(levels, mmap_mode="r")
     for name in names:
         network = runtimes.load(folder / runtimes.NAMES[name])
-        said[f"{name} margins"], said[f"{name} features"] = forward(network, seen)
-        said[f"{name} milliseconds"] = np.array(1e3 * latency(network, np.array(seen[:1])))
-    np.savez(answers, **said)  # type: ignore[arg-type]  # NumPy types every name as its own option
+        arrays[f"{name} margins"], arrays[f"{name} features"] = forward(network, images)
+        arrays[f"{name} milliseconds"] = np.array(1e3 * latency(network, np.array(images[:1])))
+    np.savez(answers, **arrays)  # type: ignore[arg-type]  # NumPy types every name as its own option
 
 
 def latency(network: runtimes.Network, level: np.ndarray) -> float:
-    """Median seconds that one image takes."""
-    taken = []
+    """Return the median number of seconds that the network takes for one image, `level` (1, height, width, planes)."""
+    durations = []
     for _ in range(WARM + TIMED):
         began = time.perf_counter()
         network.predict_on_batch(level)
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken[WARM:])
+        durations.append(time.perf_counter() - began)
+    return statistics.median(durations[WARM:])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Inference: what a network says of images, in one pass."""
+"""Forward: run a network once over images, and collect all that decides about them."""
 
 from collections.abc import Sequence
 
@@ -14,17 +14,17 @@ BATCH = 128  # images
 def evidence(
     network: Network, levels: np.ndarray, residuals: Sequence[float] | np.ndarray, glances: np.ndarray
 ) -> list[Evidence]:
-    """What decides about each of at least one image, in order.
+    """Return the evidence for each image, in order. There must be at least one image.
 
-    Levels uint8 (images, height, width, planes) and residuals (images,) as of `pixels.Sights`, glances uint8 (images, 75, 75).
+    Levels uint8 (images, height, width, planes), residuals (images,) and glances uint8 (images, 75, 75) as in `InputBatch`.
     """
     margins, features = forward(network, levels)
     statistics = appearance(glances)
-    return [Evidence(*one) for one in zip(margins.tolist(), features, statistics, residuals, strict=True)]
+    return [Evidence(*facts) for facts in zip(margins.tolist(), features, statistics, residuals, strict=True)]
 
 
 def forward(network: Network, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Margins (logit of defect less that of good) float64 (images,), and features float64 (images, n), of at least one image."""
-    said = [network.predict_on_batch(levels[start : start + BATCH]) for start in range(0, len(levels), BATCH)]
-    logits = np.concatenate([one["logits"] for one in said]).astype(np.float64)
-    return logits[:, 1] - logits[:, 0], np.concatenate([one["features"] for one in said]).astype(np.float64)
+    """Return margins (logit of defect less that of good) float64 (images,), and features float64 (images, n), of at least one image."""
+    outputs = [network.predict_on_batch(levels[start : start + BATCH]) for start in range(0, len(levels), BATCH)]
+    logits = np.concatenate([output["logits"] for output in outputs]).astype(np.float64)
+    return logits[:, 1] - logits[:, 0], np.concatenate([output["features"] for output in outputs]).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Heat maps: where in a photograph a network sees a defect."""
+"""Heat maps: show where in a photograph a network sees a defect."""
 
 from typing import TYPE_CHECKING
 
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from tasks.images.rings import Ring
 
 BATCH = 32  # images; the maps of a large network take much memory
-FAINT, STRONG = 1.0, 12.0  # logits: what is below the first is not painted, what is above the second is painted alike
-PALE, VIVID = np.array([255, 205, 60]), np.array([214, 20, 24])  # colours of the two
-QUIET = 0.1  # of the greatest logit: what is below does not join two spots into one
-COVER = 0.6  # of the photograph at most: what lies below must be seen
+FAINT, STRONG = 1.0, 12.0  # logits: values below the first are not painted, all above the second are painted alike
+PALE, VIVID = np.array([255, 205, 60]), np.array([214, 20, 24])  # colors of the two
+QUIET = 0.1  # of the greatest logit: lower values do not join two spots into one
+COVER = 0.6  # of the photograph at most, so that it can be seen under the heat
 
 
 def maps(network: "keras.Model", levels: np.ndarray) -> np.ndarray:
-    """How strongly each place of the view speaks for a defect: float32 (images, rows, columns), a logit.
+    """Return how strongly each place of the view speaks for a defect: float32 (images, rows, columns), a logit.
 
-    `levels` uint8 (images, height, width, planes), as of `pixels.Sights`. It is the network's own map, where it has one.
+    `levels` uint8 (images, height, width, planes), as in `InputBatch`. Uses the network's own map where it has one, else
+    `contributions`.
     """
     chunks = [levels[start : start + BATCH] for start in range(0, len(levels), BATCH)]
     if "map" in network.output:
@@ -31,14 +32,14 @@ def maps(network: "keras.Model", levels: np.ndarray) -> np.ndarray:
 
 
 def contributions(network: "keras.Model", levels: np.ndarray) -> np.ndarray:
-    """What the image's margin would be if it were everywhere as it is at a place: float32 (images, rows, columns).
+    """Return for each place the margin of an image that is everywhere as it is there: float32 (images, rows, columns).
 
-    Activations of the last spatial layer times the margin's gradient at the place itself (HiResCAM, Draelos and Carin,
-    2020): their sum is the margin, up to constants, where rectified layers follow. Grad-CAM takes the gradient's mean over all
-    places instead, which is the same before a global mean and says nothing before a Flatten.
+    Multiplies the activations of the last spatial layer by the margin's gradient at the place itself (HiResCAM, Draelos and
+    Carin, 2020). The sum of the products is the margin, up to constants, where rectified layers follow. Grad-CAM takes the
+    gradient's mean over all places instead, which is the same before a global mean and says nothing before a Flatten.
     """
     import keras
-    import tensorflow as tf  # late: who paints a network's own map needs neither
+    import tensorflow as tf  # late: a network's own map needs neither
 
     last = [layer for layer in network.layers if len(getattr(layer.output, "shape", ())) == 4][-1]
     inner = keras.Model(network.inputs, [last.output, network.output["logits"]])
@@ -52,9 +53,9 @@ def contributions(network: "keras.Model", levels: np.ndarray) -> np.ndarray:
 
 
 def peak(local: np.ndarray, ring: "Ring | None", shape: tuple[int, int]) -> tuple[float, float]:
-    """Where the defect is that the map of an image, (rows, columns), speaks for most: x, y in its photograph of (height, width) pixels.
+    """Return x and y, in the photograph of `shape` (height, width) pixels, of the defect that the map speaks for most.
 
-    The map is of the unwrapped `ring`, or of the whole picture where that is None.
+    The map `local` (rows, columns) is of the unwrapped `ring`; where `ring` is None, it is of the whole picture.
     """
     row, column = middle(local, turning=ring is not None)
     down, across = (row + 0.5) / local.shape[0], (column + 0.5) / local.shape[1]
@@ -68,11 +69,11 @@ def peak(local: np.ndarray, ring: "Ring | None", shape: tuple[int, int]) -> tupl
 
 
 def middle(local: np.ndarray, *, turning: bool) -> tuple[float, float]:
-    """Row and column of the middle of the spot that speaks for a defect about the greatest place of a map.
+    """Return row and column of the middle of the spot that holds the greatest place of a map.
 
-    All places whose filters meet a defect speak for it, and which of them the loudest is up to chance: in a network whose
-    filters met 70 columns it lay beside 77 % of the sample's defects, and the middle of the spot beside 18 %. `turning`: the
-    last column lies beside the first.
+    All places whose filters meet a defect speak for it, and chance decides which of them is the greatest. In a network whose
+    filters met 70 columns, the greatest place missed 77 % of the sample's defects, and the middle of the spot missed 18 %.
+    `turning` says that the last column lies beside the first.
     """
     from scipy import ndimage
 
@@ -87,7 +88,10 @@ def middle(local: np.ndarray, *, turning: bool) -> tuple[float, float]:
 
 
 def onto(local: np.ndarray, ring: "Ring | None", shape: tuple[int, int], size: int) -> np.ndarray:
-    """The map laid over the photograph of (height, width) pixels, drawn as a square: float32 (size, size), -inf where it says nothing."""
+    """Lay the map over its photograph of `shape` (height, width) pixels, drawn as a square.
+
+    Returns float32 (size, size), -inf where the map says nothing. The map `local` is as in `peak`.
+    """
     if ring is None:
         return np.asarray(Image.fromarray(local).resize((size, size), Image.Resampling.BILINEAR))
     from tasks.images import rings
@@ -103,12 +107,12 @@ def onto(local: np.ndarray, ring: "Ring | None", shape: tuple[int, int], size: i
     return np.where(within, heat, -np.inf).astype(np.float32).reshape(size, size)
 
 
-def paint(grey: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """A photograph uint8 (size, size) under its heat (size, size): uint8 (size, size, 3), grey where the heat is below 1.
+def paint(gray: np.ndarray, heat: np.ndarray) -> np.ndarray:
+    """Paint the heat (size, size) over a photograph uint8 (size, size): uint8 (size, size, 3), gray where the heat is below 1.
 
     The scale is the same for all photographs, so that two can be compared.
     """
     strength = np.clip((heat - FAINT) / (STRONG - FAINT), 0, 1)[..., None]
-    colour = PALE + (VIVID - PALE) * strength
+    color = PALE + (VIVID - PALE) * strength
     cover = COVER * np.sqrt(strength)
-    return (grey[..., None] * (1 - cover) + colour * cover + 0.5).astype(np.uint8)
+    return (gray[..., None] * (1 - cover) + color * cover + 0.5).astype(np.uint8)

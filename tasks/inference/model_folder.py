@@ -1,7 +1,7 @@
-"""Bundle: a model as a folder of files, `artifacts/models/<digest>/`, complete before it can be seen and never changed after.
+"""Model folder: a model as a folder of files, `artifacts/models/<digest>/`. It appears complete, and never changes afterwards.
 
-Its name is the digest of the files that decide an answer. The others say the same in another way, and their bytes may differ
-each time they are made; `exports.json` lists all.
+Its name is the digest of the files that decide an answer. The other files say the same in another form, and their bytes may
+differ each time they are made; `exports.json` lists all.
 """
 
 import re
@@ -27,80 +27,82 @@ DECIDING = ("decision.json", "images.csv", NAMES["keras"], NAMES["litert"])
 
 
 def path(digest: str, places: Places) -> Path:
-    """Where the model of this digest lies."""
+    """Return the folder of the model of this digest."""
     return places.artifacts.absolute() / "models" / digest
 
 
 def identity(folder: Path) -> str:
-    """sha256 over the files that decide: the name that the folder should have."""
+    """Return the sha256 over the files that decide an answer: the name that the folder should have."""
     return digest_of({name: sha256_of(folder / name) for name in DECIDING if (folder / name).is_file()})
 
 
 def verify(folder: Path) -> str:
-    """Return the digest of a model's folder. Raises BadInput unless it is the one that was released."""
-    if what := difference(folder):
+    """Return the digest of a model's folder. Raises BadInput unless the folder is as it was released."""
+    if fault := difference(folder):
         raise BadInput(
-            f"{what}: this is not the model as it was released, and it is not loaded; "
+            f"{fault}: this is not the model as it was released, and it is not loaded; "
             "copy its folder anew, or run flows/retrain.py again where it was made, which restores it"
         )
     return identity(folder)
 
 
 def difference(folder: Path) -> str | None:
-    """Say in what a model's folder is not the one that was released, or return None.
+    """Say how a model's folder differs from the one that was released; None where it does not.
 
-    Its name is the digest of what was released. A copy may have any name; there the list in it says the digest.
+    The folder's name is the digest of the released model. A copy may have any name; then the list inside it names the digest.
     """
     if not folder.is_dir():
         return f"{folder} is missing"
     try:
         listed = read(folder)
-    except BadInput as damaged:
-        return str(damaged)
-    named = folder.name if re.fullmatch("[0-9a-f]{64}", folder.name) else None
-    if not (named or listed):
+    except BadInput as error:
+        return str(error)
+    name_digest = folder.name if re.fullmatch("[0-9a-f]{64}", folder.name) else None
+    if not (name_digest or listed):
         return f"{folder / EXPORTS} is missing, which says what was released"
-    if named and listed and listed.digest != named:
+    if name_digest and listed and listed.digest != name_digest:
         return f"{folder / EXPORTS} has changed"
-    if identity(folder) == (named or listed and listed.digest):
+    if identity(folder) == (name_digest or listed and listed.digest):
         return None
     return first_change(folder, listed) or f"{folder} has changed"
 
 
 def first_change(folder: Path, listed: Exports | None) -> str | None:
-    """Say which of the files that decide is not as it is listed; None where the list does not tell."""
-    there = {PurePosixPath(file.name).name: file.sha256 for file in listed.contents} if listed else {}
-    changes = (find_damage(folder / name, there[name]) for name in DECIDING if name in there)
+    """Say which of the files that decide an answer is not as it is listed; None where the list does not tell."""
+    digests = {PurePosixPath(file.name).name: file.sha256 for file in listed.contents} if listed else {}
+    changes = (find_damage(folder / name, digests[name]) for name in DECIDING if name in digests)
     added = (
-        f"{folder / name} was added" for name in DECIDING if there and name not in there and (folder / name).exists()
+        f"{folder / name} was added"
+        for name in DECIDING
+        if digests and name not in digests and (folder / name).exists()
     )
     return next(filter(None, (*changes, *added)), None)
 
 
 def ensure_local(version: registry.Version, places: Places) -> Path:
-    """The folder of a version. Where it is not at hand, or was damaged, it comes from the registry. Raises BadInput if it cannot."""
+    """Return the folder of a version, restored from the registry where it is missing or damaged. Raises BadInput if that fails."""
     folder = path(version.model, places)
-    if what := difference(folder):
+    if fault := difference(folder):
         if version.removed:
             raise BadInput(
                 f"version {version.number} cannot be used: its files were removed on {version.removed}, by `make prune`"
             )
         with fetch_from_registry(version, places) as scratch:
-            warn(f"{what}: version {version.number} is restored from the registry")
+            warn(f"{fault}: version {version.number} is restored from the registry")
             shutil.rmtree(folder, ignore_errors=True)
             publish(scratch, folder)
     return folder
 
 
 def read_back(version: registry.Version, places: Places) -> None:
-    """Raises BadInput unless the registry gives back the very folder that was put there."""
+    """Check that the registry gives back a version's folder as it was released. Raises BadInput otherwise."""
     with fetch_from_registry(version, places):
         pass
 
 
 @contextmanager
 def fetch_from_registry(version: registry.Version, places: Places) -> Iterator[Path]:
-    """The folder of a version as the registry has it, its digest checked, for a while."""
+    """Yield a temporary copy of a version's folder from the registry. Raises BadInput where it is gone or has changed."""
     with scratch_beside(path(version.model, places)) as scratch:
         fetch(version, f"data/{version.model}", scratch, places)
         if difference(scratch):
@@ -109,9 +111,10 @@ def fetch_from_registry(version: registry.Version, places: Places) -> Iterator[P
 
 
 def fetch_servable(version: registry.Version, target: Path, places: Places) -> None:
-    """Copy to `target` what MLflow serves of a version. Raises BadInput unless it is what was released, before any of it is imported.
+    """Copy the model that MLflow serves for a version to `target`.
 
-    A version that was released before its digest was noted is wrapped anew: its own code cannot be checked, and is not used.
+    Raises BadInput unless it is as it was released, before any of it is imported. Older versions have no digest to check their
+    code by: they are wrapped anew, and their own code is not used.
     """
     if version.stored is None:
         return runs.serve(ensure_local(version, places), target, version.tracked)
@@ -128,25 +131,29 @@ def fetch_servable(version: registry.Version, target: Path, places: Places) -> N
 
 
 def fetch(version: registry.Version, inside: str, target: Path, places: Places) -> None:
-    """Copy what the registry has of a version. Raises BadInput where that is gone."""
+    """Copy the registry's files of a version under `inside` to `target`. Raises BadInput where they are gone."""
     try:
         runs.fetch_model(version.number, inside, target, places)
-    except FileNotFoundError as error:  # what passes, such as a server that is down, is no reason to do without
+    except (
+        FileNotFoundError
+    ) as error:  # other errors, such as that of a server that is down, pass: the files may still be there
         raise BadInput(f"the files of {version_in_words(version, places)} are gone: {error}") from error
 
 
 def tampered_error(version: registry.Version, places: Places) -> BadInput:
+    """Return the error for files of a version that have changed in the registry."""
     return BadInput(
         f"the files of {version_in_words(version, places)} have changed since they were released, and are not used"
     )
 
 
 def version_in_words(version: registry.Version, places: Places) -> str:
+    """Return the version's number and its registry, as messages name them."""
     return f"version {version.number} in {runs.address(places)}"
 
 
 def read(folder: Path) -> Exports | None:
-    """What the folder lists; None where it lists nothing. Raises BadInput when the list is damaged."""
+    """Read the list in a model's folder; None where there is no list. Raises BadInput when the list is damaged."""
     try:
         return Exports.model_validate_json((folder / EXPORTS).read_bytes())
     except FileNotFoundError:
@@ -156,7 +163,7 @@ def read(folder: Path) -> Exports | None:
 
 
 def is_verified(folder: Path, name: str) -> bool:
-    """Whether the network in this format is the file that was compared, and answered as the trained one did."""
+    """Return whether the network in this format is the file that was compared, and answered as the trained network did."""
     exports, path = read(folder), folder / NAMES[name]
     if not exports or not path.is_file() or name not in exports.formats or not exports.formats[name].alike:
         return False
@@ -164,7 +171,7 @@ def is_verified(folder: Path, name: str) -> bool:
 
 
 def load_intact(folder: Path, places: Places) -> Exports | None:
-    """What the folder lists, if it is whole."""
+    """Read the list in a model's folder if the folder is complete and undamaged, else return None."""
     try:
         exports = read(folder)
     except BadInput:
@@ -173,13 +180,13 @@ def load_intact(folder: Path, places: Places) -> Exports | None:
 
 
 def store(scratch: Path, formats: dict[str, Format], places: Places) -> Exports:
-    """Gives a finished folder its list and its name.
+    """Write the list into a finished folder and move the folder to its name.
 
-    One that is there already stays, unless it was damaged, or a format of it did not decide as the trained network.
+    An equal folder that exists already stays, unless it is damaged or one of its formats did not decide as the trained network.
     """
     target = path(identity(scratch), places)
-    if (there := load_intact(target, places)) and all(one.alike for one in there.formats.values()):
-        return there
+    if (stored := load_intact(target, places)) and all(entry.alike for entry in stored.formats.values()):
+        return stored
     files = sorted(path for path in scratch.rglob("*") if path.is_file())
     exports = Exports(
         digest=target.name,
@@ -201,6 +208,6 @@ def store(scratch: Path, formats: dict[str, Format], places: Places) -> Exports:
 
 
 def training_digests(digest: str, places: Places) -> frozenset[str]:
-    """sha256 of the images that the model of this digest was learnt from; none where its folder does not tell."""
+    """Return the sha256 of each image that the model of this digest learned from; empty where its folder does not list them."""
     listed = path(digest, places) / "images.csv"
-    return frozenset(one.sha256 for one in read_table(listed, Content)) if listed.is_file() else frozenset()
+    return frozenset(content.sha256 for content in read_table(listed, Content)) if listed.is_file() else frozenset()

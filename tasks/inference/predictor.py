@@ -1,4 +1,4 @@
-"""Prediction: what a released model says of images. Needs its folder alone: no server, no registry, no training code."""
+"""Predictor: judge images with a released model. It needs the model's folder alone: no server, no registry, no training code."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -21,7 +21,7 @@ UNREADABLE = "the image cannot be read"
 
 
 class Answer(BaseModel):
-    """What is said of one image; what cannot be read, or shows no ring, has no probability and goes to a person."""
+    """The answer about one image. An image that cannot be read or shows no ring has no probability, and a person reviews it."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
     path: str
@@ -34,79 +34,81 @@ class Answer(BaseModel):
 
 
 class Predictor:
-    """A model's folder, checked once."""
+    """A model that judges images, its folder checked once."""
 
     def __init__(self, folder: Path, version: int | None = None):
-        """Raises BadInput when the folder holds no model, or not the one that was released.
+        """Check the folder and read its decision. Raises BadInput when it holds no model, or not the one that was released.
 
-        LiteRT judges where it was shown to decide as the trained network does; then TensorFlow is not loaded.
+        LiteRT runs the network where it was shown to decide as the trained network does; then TensorFlow is not loaded.
         """
         if not all((folder / name).is_file() for name in ("decision.json", "model.keras")):
             raise BadInput(f"{folder} is no model: a folder with model.keras and decision.json is expected")
         self.digest, self.version = verify(folder), version
         self.decision = read(folder / "decision.json")
-        if what := find_damage(folder / "model.keras", self.decision.network_sha256):
-            raise BadInput(f"{what}: it is not the network that decision.json beside it was made for")
+        if damage := find_damage(folder / "model.keras", self.decision.network_sha256):
+            raise BadInput(f"{damage}: it is not the network that decision.json beside it was made for")
         self.folder = folder
 
     @cached_property
     def network(self) -> runtimes.Network:
-        """Loaded when the first image is judged: who looks whether there is any need not wait for it."""
+        """Return the network. It loads when the first image is judged, so that nobody waits for it without images."""
         return runtimes.load(self.folder / runtimes.NAMES["litert" if is_verified(self.folder, "litert") else "keras"])
 
     @property
     def name(self) -> str:
-        """What answers: `version 2, 377e6c5a2d84`, or the digest alone of a model that is no version."""
+        """Return the name of the model that answers: `version 2, 377e6c5a2d84`, or the digest alone of a model that is no version."""
         return f"version {self.version}, {self.digest[:12]}" if self.version else f"model {self.digest[:12]}"
 
     def judge(self, images: Sequence[tuple[str, Path]]) -> Iterator[Answer]:
-        """An answer an image, (name to show, path), in their order."""
+        """Yield an answer for each image, in order; an image is (name to show, path)."""
         for start in range(0, len(images), CHUNK):
-            some = images[start : start + CHUNK]
-            yield from self.answers([name for name, _ in some], self.see([path for _, path in some]))
+            chunk = images[start : start + CHUNK]
+            yield from self.answers([name for name, _ in chunk], self.see([path for _, path in chunk]))
 
     def judge_contents(self, images: Sequence[object]) -> Iterator[Answer]:
-        """Yield an answer for each image that comes as bytes, in order; what comes as anything else cannot be read."""
+        """Yield an answer for each image, in order. An image comes as bytes; anything else counts as unreadable."""
         for start in range(0, len(images), CHUNK):
-            some = images[start : start + CHUNK]
-            yield from self.answers([""] * len(some), self.see_contents(some))
+            chunk = images[start : start + CHUNK]
+            yield from self.answers([""] * len(chunk), self.see_contents(chunk))
 
     def see(self, paths: Sequence[Path]) -> list[loading.Readable | loading.Unreadable]:
+        """Load each file by the view of the network, in order."""
         return loading.see_all(paths, self.decision.view, self.decision.image_size)
 
     def see_contents(self, images: Sequence[object]) -> list[loading.Readable | loading.Unreadable]:
+        """Load each image that comes as bytes by the view of the network, in order."""
         return loading.see_all_contents(images, self.decision.view, self.decision.image_size)
 
     def answers(self, names: Sequence[str], seen: Sequence[loading.Readable | loading.Unreadable]) -> Iterator[Answer]:
-        """Yield an answer for each image, given the names to show."""
-        verdicts = iter(self.verdicts([one for one in seen if isinstance(one, loading.Readable)]))
-        for name, one in zip(names, seen, strict=True):
-            said = (
+        """Yield an answer for each loaded image, in order, under the names to show."""
+        verdicts = iter(self.verdicts([image for image in seen if isinstance(image, loading.Readable)]))
+        for name, image in zip(names, seen, strict=True):
+            verdict = (
                 next(verdicts)
-                if isinstance(one, loading.Readable)
-                else Verdict("review", f"{UNREADABLE}: {one.reason}")
+                if isinstance(image, loading.Readable)
+                else Verdict("review", f"{UNREADABLE}: {image.reason}")
             )
-            chance = said.probability
+            chance = verdict.probability
             yield Answer(
-                path=for_utf8(name), sha256=one.sha256, label=None if chance is None else self.decision.most_likely(chance)[0],
-                defect_probability=chance, decision=said.decision, reason=said.reason, model_version=self.version,
+                path=for_utf8(name), sha256=image.sha256, label=None if chance is None else self.decision.most_likely(chance)[0],
+                defect_probability=chance, decision=verdict.decision, reason=verdict.reason, model_version=self.version,
             )  # fmt: skip
 
     def verdicts(self, seen: Sequence[loading.Readable]) -> list[Verdict]:
-        """What is decided about each image that can be read, in order."""
+        """Decide about each readable image, in order."""
         return self.decision.judge(self.evidence(seen))
 
     def evidence(self, seen: Sequence[loading.Readable]) -> list[Evidence]:
-        """What decides about each image that can be read, in order."""
+        """Return the evidence for each readable image, in order."""
         from tasks.inference import forward
 
         if not seen:
             return []
-        nothing = NetworkInput(np.zeros(shape(self.decision.view, self.decision.image_size), np.uint8), np.nan)
-        sights = [one.sight or nothing for one in seen]
+        blank = NetworkInput(np.zeros(shape(self.decision.view, self.decision.image_size), np.uint8), np.nan)
+        inputs = [image.sight or blank for image in seen]
         return forward.evidence(
             self.network,
-            np.stack([sight.levels for sight in sights]),
-            [sight.residual for sight in sights],
-            np.stack([one.glance for one in seen]),
+            np.stack([view.levels for view in inputs]),
+            [view.residual for view in inputs],
+            np.stack([image.glance for image in seen]),
         )

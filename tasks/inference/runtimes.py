@@ -1,4 +1,4 @@
-"""Formats: a trained network as files for other runtimes, and each of them loaded again to judge images."""
+"""Runtimes: write a trained network as files for other runtimes, and load each of them again to judge images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ NAMES = {"litert": "model.tflite", "keras": "model.keras", "savedmodel": "savedm
 
 
 class Network(Protocol):
-    """What judges images: a Keras model, or one of the runtimes below."""
+    """A network that judges images: a Keras model, or one of the runtimes below."""
 
     def predict_on_batch(self, levels: np.ndarray) -> dict[str, np.ndarray]:
-        """Outputs by name, float32, for uint8 or float32 (images, height, width, planes)."""
+        """Return outputs by name, float32, for uint8 or float32 (images, height, width, planes)."""
         ...
 
 
@@ -32,11 +32,12 @@ class LiteRT:
         (self.input,) = self.runner.get_input_details()
 
     def predict_on_batch(self, levels: np.ndarray) -> dict[str, np.ndarray]:
+        """Return outputs by name, as `Network` says."""
         return self.runner(**{self.input: levels.astype(np.float32)})
 
 
 class SavedModel:
-    """A SavedModel by its endpoint `serve`."""
+    """A SavedModel, called by its endpoint `serve`."""
 
     def __init__(self, path: Path):
         import keras
@@ -44,17 +45,18 @@ class SavedModel:
         self.layer = keras.layers.TFSMLayer(str(path), call_endpoint="serve")
 
     def predict_on_batch(self, levels: np.ndarray) -> dict[str, np.ndarray]:
+        """Return outputs by name, as `Network` says."""
         return {name: np.asarray(output) for name, output in self.layer(levels.astype(np.float32)).items()}
 
 
 def write(network: "keras.Model", folder: Path) -> None:
-    """LiteRT and SavedModel files of the network, in the folder."""
+    """Write the network to the folder in the formats LiteRT and SavedModel."""
     network.export(folder / NAMES["litert"], format="litert", verbose=False)
     network.export(folder / NAMES["savedmodel"], format="tf_saved_model", verbose=False)
 
 
 def prepare(names: Sequence[str]) -> None:
-    """Import TensorFlow where one of these formats needs it, and leave other processes their share of a GPU."""
+    """Import TensorFlow where one of these formats needs it, and leave other processes their share of each GPU."""
     if set(names) - {"litert"}:
         from tasks.networks import devices, networks  # noqa: F401  with TensorFlow
 
@@ -62,7 +64,7 @@ def prepare(names: Sequence[str]) -> None:
 
 
 def load(path: Path) -> Network:
-    """The network in a file or folder of any of the formats; of Keras' own in safe mode."""
+    """Load the network from a file or folder in any of the formats; Keras' own format loads in safe mode."""
     if path.suffix == ".tflite":
         return LiteRT(path)
     if path.is_dir():

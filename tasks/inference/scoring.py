@@ -1,4 +1,4 @@
-"""Judging: stored images looked at by a network, and what a decision says of them."""
+"""Scoring: run a network over stored images, and decide about them."""
 
 import json
 from collections.abc import Sequence
@@ -23,40 +23,42 @@ UNSEEN = 0.5  # the probability of a part that the network could not see: as lik
 def collect_evidence(
     network: Network, rows: Sequence[Row], view: ViewName, image_size: int, places: Places
 ) -> list[Evidence]:
-    """What decides about each image, in order: the one pass of the network."""
-    seen = loading.load_inputs(rows, view, image_size, places)
-    return forward.evidence(network, seen.levels, seen.residuals, seen.glances)
+    """Run the network once over the images and return the evidence for each, in order. Raises BadInput when one cannot be read."""
+    inputs = loading.load_inputs(rows, view, image_size, places)
+    return forward.evidence(network, inputs.levels, inputs.residuals, inputs.glances)
 
 
 def judge(rows: Sequence[Row], seen: Sequence[Evidence], decision: Decision) -> list[Prediction]:
-    """A prediction for each row, in their order."""
+    """Return a prediction for each row, in order."""
     predictions = []
-    for row, said in zip(rows, decision.judge(seen), strict=True):
-        chance = UNSEEN if said.probability is None else said.probability
-        predictions.append(prediction(row, chance, said.decision, said.reason))
+    for row, verdict in zip(rows, decision.judge(seen), strict=True):
+        chance = UNSEEN if verdict.probability is None else verdict.probability
+        predictions.append(prediction(row, chance, verdict.decision, verdict.reason))
     return predictions
 
 
 def prediction(row: Row, chance: float, decision: str, reason: str) -> Prediction:
+    """Return the prediction for a row, given the probability of a defect."""
     return Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, chance, decision, reason)
 
 
 def judge_by(digest: str, rows: Sequence[Row], places: Places) -> list[Prediction]:
-    """What the released model in the folder of this digest says of the rows today; of each content it is asked once.
+    """Judge the rows with the released model of this digest, with today's code; equal contents are judged once and kept.
 
-    Raises BadInput when the folder is damaged.
+    Raises BadInput when the model is needed and its folder is damaged.
     """
     by_content = {row.sha256: row for row in rows}
     model = cache(
         lambda: Predictor(model_folder.path(digest, places))
-    )  # loaded once, and only if there is something to ask
+    )  # loaded once, and only if there is something to judge
 
-    def asked(contents: list[str]) -> list[bytes]:
-        some, told = [by_content[sha256] for sha256 in contents], model().decision
-        said = judge(some, collect_evidence(model().network, some, told.view, told.image_size, places), told)
-        return [json.dumps([one.defect_probability, one.decision, one.reason]).encode() for one in said]
+    def judge_contents(contents: list[str]) -> list[bytes]:
+        new_rows, decision = [by_content[sha256] for sha256 in contents], model().decision
+        evidence = collect_evidence(model().network, new_rows, decision.view, decision.image_size, places)
+        results = judge(new_rows, evidence, decision)
+        return [json.dumps([result.defect_probability, result.decision, result.reason]).encode() for result in results]
 
     answers = cached_map(
-        f"judged by {digest}", code_digest(Path(__file__)), [row.sha256 for row in rows], asked, places
+        f"judged by {digest}", code_digest(Path(__file__)), [row.sha256 for row in rows], judge_contents, places
     )
     return [prediction(row, *json.loads(answer)) for row, answer in zip(rows, answers, strict=True)]

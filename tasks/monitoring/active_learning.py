@@ -1,4 +1,4 @@
-"""Labelling: which images a person should label first, so that the next training learns the most from few."""
+"""Active learning: which images a person should label first, so that the next training learns the most from few."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,75 +38,79 @@ class ToLabel(NamedTuple):
 
 
 def order(judged: Sequence[JudgedImage], decision: Decision) -> list[int]:
-    """The numbers of the images, the most informative first.
+    """Return the numbers of the images, the most informative first.
 
-    First those unlike all that is known and all that was chosen before, the farthest in turn (k-center greedy, Sener and
-    Savarese 2018): many photographs of one new casting are worth one look. Then those that the network doubts most. Last
-    those that it cannot see, from which nothing can be learnt.
+    First come images unlike all that is known and all that was chosen before, the farthest in turn (k-center greedy, Sener and
+    Savarese 2018): many photographs of one new casting are worth one look. Then come those that the network doubts most. Last come
+    those that it cannot see, from which nothing can be learned.
     """
-    visible = [number for number, one in enumerate(judged) if one.evidence and one.verdict.probability is not None]
+    visible = [
+        number for number, image in enumerate(judged) if image.evidence and image.verdict.probability is not None
+    ]
     chosen = farthest(visible, judged, decision)
     rest = sorted(set(visible) - set(chosen), key=lambda number: (doubt(judged[number], decision), number))
     return [*chosen, *rest, *sorted(set(range(len(judged))) - set(visible))]
 
 
 def farthest(visible: Sequence[int], judged: Sequence[JudgedImage], decision: Decision) -> list[int]:
-    """Those beyond the limit of what is known or chosen, each the farthest of all that are left."""
-    known, chosen = decision.features, list[int]()
-    if known is None or not visible:
+    """Return the images beyond the limit of what is known or chosen, each the farthest of all that are left."""
+    gaussian, chosen = decision.features, list[int]()
+    if gaussian is None or not visible:
         return chosen
-    features = np.stack([found.features for number in visible if (found := judged[number].evidence)])
-    reach = distances(known, features)
-    while len(chosen) < SPREAD and reach.max() > known.limit:
-        most = int(reach.argmax())
-        chosen.append(visible[most])
-        reach = np.minimum(reach, distances(known.model_copy(update={"usual": tuple(features[most])}), features))
+    features = np.stack([evidence.features for number in visible if (evidence := judged[number].evidence)])
+    gaps = distances(gaussian, features)
+    while len(chosen) < SPREAD and gaps.max() > gaussian.limit:
+        farthest_place = int(gaps.argmax())
+        chosen.append(visible[farthest_place])
+        gaps = np.minimum(
+            gaps, distances(gaussian.model_copy(update={"usual": tuple(features[farthest_place])}), features)
+        )
     return chosen
 
 
-def doubt(one: JudgedImage, decision: Decision) -> float:
-    """How far a probability lies from the threshold: the nearer, the more a label tells."""
-    assert one.verdict.probability is not None
-    return abs(one.verdict.probability - decision.threshold)
+def doubt(image: JudgedImage, decision: Decision) -> float:
+    """Return how far a probability lies from the threshold: the nearer, the more a label tells."""
+    assert image.verdict.probability is not None
+    return abs(image.verdict.probability - decision.threshold)
 
 
 def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[ToLabel] | None:
-    """The images of the inbox that have no label, the most informative first, also as `artifacts/to_label.csv`.
+    """Return the images of the inbox that have no label, the most informative first, also as `artifacts/to_label.csv`.
 
-    None where they are those of the table, listed by this model already. Files that are still being written wait.
+    Return None where this model has listed these images in the table already. Files that are still being written wait.
     """
     inbox, path = places.data.absolute() / "inbox", places.artifacts.absolute() / TABLE
-    names = waiting(inbox, settle_seconds, places)
-    found = file_digests([inbox / name for name in names], places, MAX_BYTES)  # a larger one goes by its name
+    names = unlabeled_images(inbox, settle_seconds, places)
+    digests = file_digests([inbox / name for name in names], places, MAX_BYTES)  # a larger one goes by its name
     contents = {
         sha256 or for_utf8(name): name
-        for name, sha256 in reversed(list(zip(names, found, strict=True)))
+        for name, sha256 in reversed(list(zip(names, digests, strict=True)))
         if sha256 is not None
     }
-    there = {(one.sha256 or one.path, one.model) for one in read_state(path, ToLabel)}
-    if there == {(key, model.digest) for key in contents}:
+    listed = {(row.sha256 or row.path, row.model) for row in read_state(path, ToLabel)}
+    if listed == {(key, model.digest) for key in contents}:
         return None
     judged = examine([inbox / name for name in contents.values()], model)
-    said = [one.verdict for one in judged]
+    verdicts = [image.verdict for image in judged]
     images = [
         ToLabel(for_utf8(name), "" if key == for_utf8(name) else key, verdict.decision, verdict.reason, model.digest)
-        for (key, name), verdict in zip(contents.items(), said, strict=True)
+        for (key, name), verdict in zip(contents.items(), verdicts, strict=True)
     ]
     rows = [images[number] for number in order(judged, model.decision)]
     write_rows(path, [row._asdict() for row in rows], ToLabel._fields)
     return rows
 
 
-def waiting(inbox: Path, settle_seconds: float, places: Places) -> list[str]:
-    """The images without a label that have been written, by their names in the inbox."""
+def unlabeled_images(inbox: Path, settle_seconds: float, places: Places) -> list[str]:
+    """Return the images without a label that have been written, by their names in the inbox."""
     images = [name for name in walk(inbox) if is_unlabeled(name)] if inbox.is_dir() else []
     names, faults = readable(inbox, Listing(images, []))
     for fault in shorten(faults):
         say(f"to label: left out: {fault}")
-    whole = settled_files([f"{inbox}/{name}" for name in names], settle_seconds, places)
-    return [name for name in names if f"{inbox}/{name}" in whole]
+    settled = settled_files([f"{inbox}/{name}" for name in names], settle_seconds, places)
+    return [name for name in names if f"{inbox}/{name}" in settled]
 
 
 def is_unlabeled(name: str) -> bool:
-    """Whether a file of the inbox is an image in a folder of those without labels."""
+    """Return whether a file of the inbox is an image in a folder of those without labels."""
     return is_image(name) and UNLABELLED in name.split("/")[:-1]

@@ -1,5 +1,6 @@
-"""Inspection: a folder that fills with photographs, judged as it grows. Each content is judged once by a version, and its answer
-stays in a table, a row an image, also after the photograph was taken away.
+"""Batch scoring: judges a folder of photographs as it fills. A version judges each content once.
+
+Its answer stays in a table, a row an image, also after the photograph was taken away.
 """
 
 import csv
@@ -34,7 +35,7 @@ Rows = list[dict[str, Any]]
 
 
 class BatchResult(NamedTuple):
-    """What an inspection did."""
+    """The result of one look at a folder."""
 
     table: Path
     """`version-N-DIGEST.csv`: all that this model said of the folder; `judged` is the time in UTC."""
@@ -49,36 +50,40 @@ class BatchResult(NamedTuple):
 def score_folder(
     folder: Path, results: Path, settle_seconds: float, version: registry.Version, places: Places
 ) -> BatchResult:
-    """Judges what the table of this version under `results` has not, and adds it there. Raises BadInput where there is no folder."""
-    if not os.path.isdir(folder):  # of a folder that may not be looked at, `Path` raises
+    """Judge what the table of this version under `results` does not hold, and add it there.
+
+    Raises BadInput where there is no folder.
+    """
+    if not os.path.isdir(folder):  # `Path` raises for a folder that may not be looked at
         raise BadInput(f"there is no folder {str(folder)!r}: give the one that the photographs are put into")
     folder = folder.absolute()
     files, faults = readable(folder, look_through(folder))
     names = [name for name in files if is_image(name)]
-    whole = settled_files([f"{folder}/{name}" for name in names], settle_seconds, places)
-    there = [name for name in names if f"{folder}/{name}" in whole]
-    paths = [folder / name for name in there]
-    model = cache(
-        lambda: Predictor(model_folder.ensure_local(version, places), version.number)
-    )  # loaded if there is something to ask
-    # Of another registry, version 1 is another model.
+    settled = settled_files([f"{folder}/{name}" for name in names], settle_seconds, places)
+    settled_names = [name for name in names if f"{folder}/{name}" in settled]
+    paths = [folder / name for name in settled_names]
+    # The model is loaded if there is something to ask.
+    model = cache(lambda: Predictor(model_folder.ensure_local(version, places), version.number))
+    # The digest is in the name because version 1 of another registry is another model.
     table, added = results / f"version-{version.number}-{version.model[:12]}.csv", Rows()
     make_writable(results)
     with exclusive_lock(results / ".judging.lock"):
         rows = read(table)
-        known = {(row["path"], row["sha256"]) for row in rows}
-        contents = dict(zip(there, file_digests(paths, places, MAX_BYTES), strict=True))
+        judged_before = {(row["path"], row["sha256"]) for row in rows}
+        contents = dict(zip(settled_names, file_digests(paths, places, MAX_BYTES), strict=True))
         new = [
             (name, sha256)
             for name, sha256 in contents.items()
-            if sha256 is not None and (for_utf8(name), sha256) not in known
+            if sha256 is not None and (for_utf8(name), sha256) not in judged_before
         ]
         for start in range(0, len(new), BLOCK):
-            answered = answers(folder, new[start : start + BLOCK], rows, model)
-            rows, added = rows + answered, added + answered
+            block = answers(folder, new[start : start + BLOCK], rows, model)
+            rows, added = rows + block, added + block
             write_rows(table, rows, COLUMNS)
-    lost = [f"{for_terminal(name)} could not be read, or was taken away" for name in there if contents[name] is None]
-    return BatchResult(table, added, len(names) - len(whole), [*faults, *lost, *left_out(files)])
+    lost = [
+        f"{for_terminal(name)} could not be read, or was taken away" for name in settled_names if contents[name] is None
+    ]
+    return BatchResult(table, added, len(names) - len(settled), [*faults, *lost, *left_out(files)])
 
 
 def make_writable(results: Path) -> None:
@@ -92,25 +97,28 @@ def make_writable(results: Path) -> None:
         ) from error
 
 
-def answers(folder: Path, some: Sequence[tuple[str, str]], rows: Rows, model: Callable[[], Predictor]) -> Rows:
+def answers(folder: Path, images: Sequence[tuple[str, str]], rows: Rows, model: Callable[[], Predictor]) -> Rows:
     """Return a row for each (name, sha256). A content that has an answer, here or in earlier rows, gets the same one again.
 
     A file that is too large to be read has an empty sha256, and an answer of its own.
     """
-    said = {row["sha256"]: row for row in rows if row["sha256"]}
-    unknown = {sha256 or name: name for name, sha256 in reversed(some) if sha256 not in said}
+    answer_of = {row["sha256"]: row for row in rows if row["sha256"]}
+    unknown = {sha256 or name: name for name, sha256 in reversed(images) if sha256 not in answer_of}
     if unknown:
         judged = model().judge([(name, folder / name) for name in unknown.values()])
-        said |= {key: answer.model_dump() for key, answer in zip(unknown, judged, strict=True)}
+        answer_of |= {key: answer.model_dump() for key, answer in zip(unknown, judged, strict=True)}
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return [{**said[sha256 or name], "path": for_utf8(name), "sha256": sha256, "judged": now} for name, sha256 in some]
+    return [
+        {**answer_of[sha256 or name], "path": for_utf8(name), "sha256": sha256, "judged": now}
+        for name, sha256 in images
+    ]
 
 
 def read(table: Path) -> Rows:
     """Return the rows of an earlier inspection; none before the first.
 
-    Of a table that was cut short or damaged, the rows that are whole: it is written anew, a copy of it stays beside it, and one line
-    says so. Raises BadInput for a table of something else, and for one that cannot be read.
+    Keep the whole rows of a table that was cut short or damaged: write it anew, leave a copy of it beside it, and say so in one
+    line. Raises BadInput for a table of something else, and for one that cannot be read.
     """
     try:
         content = table.read_bytes()

@@ -1,4 +1,4 @@
-"""Drift: how photographs that arrived differ from those that the model in use learnt from, and what it would decide about them."""
+"""Drift: how photographs that arrived differ from those that the model in use learned from, and what it would decide about them."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from tasks.inference.predictor import CHUNK, Predictor
 
 
 class Shift(BaseModel):
-    """A quantity of whole pictures, in grey levels."""
+    """A quantity of whole pictures, in gray levels."""
 
     model_config = ConfigDict(frozen=True)
     usual: float
@@ -28,7 +28,7 @@ class Shift(BaseModel):
 
 
 class Drift(BaseModel):
-    """What is to be said of the new images of one origin."""
+    """The differences between the new images of one origin and the known ones, and the decisions about the new ones."""
 
     model_config = ConfigDict(frozen=True)
     origin: str
@@ -39,7 +39,7 @@ class Drift(BaseModel):
     brightness: Shift | None
     sharpness: Shift | None
     distance: float | None
-    """Median distance of what the network sees from what it knows, as a share of the most that counts as known; None: not learnt."""
+    """Median distance of what the network sees from what it knows, as a share of the most that counts as known; None: not learned."""
     decisions: dict[str, int]
     """Images that the model in use would pass, send to a person, reject."""
     reasons: dict[str, int]
@@ -51,7 +51,7 @@ class Drift(BaseModel):
 
     @property
     def review_share(self) -> float:
-        """Of the images, those for a person."""
+        """Return the share of the images that a person looks at."""
         return self.decisions.get("review", 0) / max(1, sum(self.decisions.values()))
 
 
@@ -64,51 +64,58 @@ class JudgedImage(NamedTuple):
 
 
 def examine(paths: Sequence[Path], model: Predictor) -> list[JudgedImage]:
-    """Each image, in order; few are in memory at a time."""
+    """Return each image as the model in use sees it, in order. Few are in memory at a time."""
     judged: list[JudgedImage] = []
     for start in range(0, len(paths), CHUNK):
-        seen = model.see(paths[start : start + CHUNK])
-        evidence = model.evidence([one for one in seen if isinstance(one, Readable)])
-        told = iter(zip(model.decision.judge(evidence), evidence, strict=True))
+        images = model.see(paths[start : start + CHUNK])
+        evidence = model.evidence([image for image in images if isinstance(image, Readable)])
+        verdicts = iter(zip(model.decision.judge(evidence), evidence, strict=True))
         judged += [
-            JudgedImage(*next(told), one.size)
-            if isinstance(one, Readable)
-            else JudgedImage(Verdict("review", one.reason), None, None)
-            for one in seen
+            JudgedImage(*next(verdicts), image.size)
+            if isinstance(image, Readable)
+            else JudgedImage(Verdict("review", image.reason), None, None)
+            for image in images
         ]
     return judged
 
 
 def drift(origin: str, labels: Sequence[str], judged: Sequence[JudgedImage], model: Predictor) -> Drift:
-    """The images of one origin, with their labels."""
-    known, said = model.decision, list(zip(labels, (one.verdict.decision for one in judged), strict=True))
-    evidence = [one.evidence for one in judged if one.evidence]
-    looks = np.array([one.appearance for one in evidence])
-    reasons = Counter(one.verdict.reason.partition(":")[0] for one in judged if one.verdict.decision == "review")
+    """Return the drift of the images of one origin, with their labels."""
+    known = model.decision
+    decisions = list(zip(labels, (image.verdict.decision for image in judged), strict=True))
+    evidence = [image.evidence for image in judged if image.evidence]
+    appearances = np.array([image.appearance for image in evidence])
+    reasons = Counter(image.verdict.reason.partition(":")[0] for image in judged if image.verdict.decision == "review")
     return Drift(
         origin=origin,
         by_class=dict(sorted(Counter(labels).items())),
         unreadable=len(judged) - len(evidence),
-        sizes=dict(Counter("{} x {}".format(*one.size) for one in judged if one.size).most_common()),
-        brightness=shift(known.appearance, looks, BRIGHTNESS),
-        sharpness=shift(known.appearance, looks, SHARPNESS),
-        distance=median_distance(known.features, [one.features for one in evidence if not np.isnan(one.residual)]),
-        decisions=dict(Counter(decision for _, decision in said)),
+        sizes=dict(Counter("{} x {}".format(*image.size) for image in judged if image.size).most_common()),
+        brightness=shift(known.appearance, appearances, BRIGHTNESS),
+        sharpness=shift(known.appearance, appearances, SHARPNESS),
+        distance=median_distance(
+            known.features, [image.features for image in evidence if not np.isnan(image.residual)]
+        ),
+        decisions=dict(Counter(decision for _, decision in decisions)),
         reasons=dict(reasons.most_common()),
-        escapes=said.count((known.classes.defect, "pass")),
-        refusals=said.count((known.classes.good, "reject")),
+        escapes=decisions.count((known.classes.defect, "pass")),
+        refusals=decisions.count((known.classes.good, "reject")),
     )
 
 
-def shift(known: FeatureGaussian | None, looks: np.ndarray, statistic: int) -> Shift | None:
-    """None where nothing is known, or there is no image."""
-    if known is None or not len(looks):
+def shift(gaussian: FeatureGaussian | None, appearances: np.ndarray, statistic: int) -> Shift | None:
+    """Return how far a statistic of the images moved; None where nothing is known, or where there is no image."""
+    if gaussian is None or not len(appearances):
         return None
-    found = round(float(np.median(looks[:, statistic])), 1)
-    return Shift(usual=round(known.usual[statistic], 1), spread=round(known.spread[statistic], 1), found=found)
+    median = round(float(np.median(appearances[:, statistic])), 1)
+    return Shift(usual=round(gaussian.usual[statistic], 1), spread=round(gaussian.spread[statistic], 1), found=median)
 
 
-def median_distance(known: FeatureGaussian | None, features: Sequence[np.ndarray]) -> float | None:
-    if known is None or not features:
+def median_distance(gaussian: FeatureGaussian | None, features: Sequence[np.ndarray]) -> float | None:
+    """Return the median distance of the features, as a share of the most that counts as known.
+
+    Return None where nothing is known, or where there is no image.
+    """
+    if gaussian is None or not features:
         return None
-    return round(float(np.median(distances(known, np.stack(features)))) / known.limit, 2)
+    return round(float(np.median(distances(gaussian, np.stack(features)))) / gaussian.limit, 2)

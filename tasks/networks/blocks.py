@@ -1,16 +1,17 @@
-"""Blocks: parts that several networks are made of. Keras operations only, so that any backend can run them."""
+"""Blocks: build the parts that several networks share. Keras operations only, so that any backend can run them."""
 
 from collections.abc import Callable
 
 import keras
 from keras import layers
 
-Draw = Callable[[], int]  # gives the seed of the next layer
+Draw = Callable[[], int]  # returns the seed of the next layer
 
 
 def block(
     x: keras.KerasTensor, draw: Draw, filters: int, name: str, size: int = 3, strides: int = 1
 ) -> keras.KerasTensor:
+    """Convolve, normalize and rectify maps (batch, rows, columns, planes); the result has `filters` planes."""
     x = layers.Conv2D(
         filters, size, strides, "same", use_bias=False, kernel_initializer=new_weights(draw), name=f"convolve_{name}"
     )(x)
@@ -20,5 +21,5 @@ def block(
 
 
 def new_weights(draw: Draw) -> keras.initializers.Initializer:
-    """Draw new weights as Keras does where nothing else is asked for, with a seed of their own."""
+    """Return Keras' default initializer of new weights, with a seed of its own."""
     return keras.initializers.GlorotUniform(seed=draw())

@@ -7,7 +7,7 @@ from tasks.networks.blocks import Draw, block, new_weights
 
 
 def compact(x: keras.KerasTensor, draw: Draw) -> dict[str, keras.KerasTensor]:
-    """A small network: four blocks, then the mean and the greatest of each map, so that a small defect counts."""
+    """Build four blocks, then the mean and the greatest value of each map, so that a small defect counts."""
     x = layers.Rescaling(1 / 255, name="rescale")(x)
     x = block(x, draw, 16, "16", size=6, strides=2)
     for filters in (24, 48, 96):

@@ -7,7 +7,7 @@ from tasks.networks.gpu_libraries import OVERLOOKED, PACKAGES, is_overlooked
 from tasks.networks.gpu_signs import DEVICES, DRIVER, Machine, Probe, look_at_machine, probe
 
 MANAGEMENT = "libnvidia-ml.so.1"
-"""The driver's second library. TensorFlow uses no GPU without it, and says nothing."""
+"""The driver's second library. Without it, TensorFlow uses no GPU and does not say why."""
 
 
 def why_no_gpu() -> str:
@@ -17,16 +17,16 @@ def why_no_gpu() -> str:
 
 def describe_gpus(machine: Machine) -> str:
     """Name the GPUs that TensorFlow sees and say what is wrong with them, or say why it sees none. Takes some seconds."""
-    seen = probe()
-    if seen.gpus:
+    answer = probe()
+    if answer.gpus:
         faults = library_reasons(machine, {}, overlooked=False)
-        return "; ".join([", ".join(seen.gpus), *old_driver(machine.driver, seen.cuda), *faults])
-    why = "; ".join(reasons(machine, seen, is_overlooked()))
+        return "; ".join([", ".join(answer.gpus), *old_driver_reasons(machine.driver, answer.cuda), *faults])
+    why = "; ".join(reasons(machine, answer, is_overlooked()))
     return f"none: {why}; until then training runs on the processors, which is right where no GPU is meant"
 
 
 def reasons(machine: Machine, seen: Probe, overlooked: bool) -> Iterator[str]:
-    """Yield each reason for which TensorFlow sees no GPU, with what to do about it."""
+    """Yield each reason why TensorFlow sees no GPU, with what to do about it."""
     if seen.failure:
         yield f"TensorFlow fails while it lists its devices ({seen.failure})"
         yield from library_reasons(machine, {}, overlooked)
@@ -35,13 +35,13 @@ def reasons(machine: Machine, seen: Probe, overlooked: bool) -> Iterator[str]:
     elif not seen.cuda:
         yield "this TensorFlow is built without CUDA: install that of requirements-gpu.txt, on Linux"
     else:
-        found = [
+        causes = [
             *driver_reasons(machine, seen),
-            *old_driver(machine.driver, seen.cuda),
+            *old_driver_reasons(machine.driver, seen.cuda),
             *library_reasons(machine, seen.faults, overlooked),
             *(f"TensorFlow says: {line.rstrip('.')}" for line in seen.ignored),
         ]
-        yield from found or ["no reason found: see TensorFlow's own log, with TF_CPP_MIN_LOG_LEVEL=0"]
+        yield from causes or ["no reason found: see TensorFlow's own log, with TF_CPP_MIN_LOG_LEVEL=0"]
 
 
 def driver_reasons(machine: Machine, seen: Probe) -> Iterator[str]:
@@ -63,8 +63,8 @@ def driver_reasons(machine: Machine, seen: Probe) -> Iterator[str]:
     elif "NO_DEVICE" in seen.start:
         yield f"the NVIDIA driver finds no GPU ({seen.start}): see `nvidia-smi -L`; a container needs `--gpus all`"
     elif seen.start:
-        said = ", ".join(filter(None, (seen.start, smi)))
-        yield f"the NVIDIA driver does not start ({said}): restart the machine; if that does not help, install it anew"
+        details = ", ".join(filter(None, (seen.start, smi)))
+        yield f"the NVIDIA driver does not start ({details}): restart the machine; if that does not help, install it anew"
     elif MANAGEMENT in seen.faults:
         yield (
             f"{MANAGEMENT} of the NVIDIA driver is missing: install the whole driver; "
@@ -72,8 +72,11 @@ def driver_reasons(machine: Machine, seen: Probe) -> Iterator[str]:
         )
 
 
-def old_driver(driver: int, cuda: str) -> Iterator[str]:
-    """Yield that the driver is too old for the CUDA version that TensorFlow is built for. Versions of one major number work together."""
+def old_driver_reasons(driver: int, cuda: str) -> Iterator[str]:
+    """Yield that the driver is too old for TensorFlow's CUDA version, where it is. Versions of one major number work together.
+
+    `driver` is 12040 for CUDA 12.4, 0 without a driver; `cuda` is as `12.5`, empty without CUDA.
+    """
     major = int(cuda.partition(".")[0] or 0)
     if 0 < driver // 1000 < major:
         yield (
@@ -83,7 +86,7 @@ def old_driver(driver: int, cuda: str) -> Iterator[str]:
 
 
 def library_reasons(machine: Machine, faults: Mapping[str, str], overlooked: bool) -> Iterator[str]:
-    """Yield the libraries that TensorFlow cannot open, or lost ones that it will miss later, grouped by what to do about them."""
+    """Yield the libraries that TensorFlow cannot open or will miss later, grouped by what to do about them."""
     groups = dict[str, dict[str, None]]()
     lost = {library: f"{library}: No such file" for library in machine.lost}
     for library, fault in (lost | dict(faults)).items():
@@ -97,12 +100,13 @@ def library_reasons(machine: Machine, faults: Mapping[str, str], overlooked: boo
 
 
 def describe(library: str, package: str | None, fault: str) -> str:
-    """Name a library with its package, and with what is wrong with it unless it is absent."""
+    """Name a library with its package, and say what is wrong with it unless it is absent."""
     facts = [package, "" if is_absent(fault) else reason_of(fault)]
     return f"{library} ({', '.join(filter(None, facts))})" if any(facts) else library
 
 
 def is_absent(fault: str) -> bool:
+    """Return whether the system's loader finds no file of the library."""
     return "No such file" in fault
 
 

@@ -1,4 +1,4 @@
-"""GPU libraries: what TensorFlow's loader opens before it uses a GPU, which package brings it, and where it must lie."""
+"""GPU libraries: list what TensorFlow's loader opens before it uses a GPU, the package of each library, and where it must lie."""
 
 import csv
 import os
@@ -32,7 +32,7 @@ PACKAGES = {
 OVERLOOKED = "libcusolver.so.11"
 """TensorFlow 2.21's loader does not search the folder of this library (its RUNPATH lacks `nvidia/cusolver/lib`)."""
 SEARCHED = "nvidia-cusparse-cu12"
-"""Package whose folder the loader does search, and which therefore holds a link to the overlooked library."""
+"""Package whose folder the loader does search. So this folder holds a link to the overlooked library."""
 
 
 def package_folder(package: str) -> Path | None:
@@ -59,19 +59,20 @@ def searched_file(library: str) -> Path | None:
 
 
 def installed_packages() -> frozenset[str]:
+    """Return the packages of `PACKAGES` that are installed."""
     return frozenset(package for package in PACKAGES.values() if package_folder(package))
 
 
 def lost_files() -> dict[str, str]:
-    """Return the libraries of installed packages that are not there in full, each with its package.
+    """Return the libraries of installed packages that are missing or truncated, each with its package.
 
     TensorFlow opens some only while it trains, such as the parts of cuDNN: it lists the GPU without them, or the process aborts.
-    A file that was cut ends the process that opens it.
+    A truncated file ends the process that opens it.
     """
     lost = {}
     for package in sorted(installed_packages()):
         installed = metadata.distribution(package)
-        rows = csv.reader((installed.read_text("RECORD") or "").splitlines())  # `files` leaves out what is not there
+        rows = csv.reader((installed.read_text("RECORD") or "").splitlines())  # `files` leaves out missing files
         for name, _, size in rows:
             file = Path(str(installed.locate_file(name)))
             if ".so" in file.suffixes and not (file.exists() and size in ("", str(file.stat().st_size))):
@@ -80,7 +81,7 @@ def lost_files() -> dict[str, str]:
 
 
 def is_overlooked() -> bool:
-    """Return whether a library is installed, and TensorFlow's loader does not find it."""
+    """Return whether the library `OVERLOOKED` is installed but TensorFlow's loader does not find it."""
     return bool(library_file(OVERLOOKED) and not searched_file(OVERLOOKED))
 
 

@@ -1,7 +1,7 @@
-"""GPU signs: what the machine, the driver and TensorFlow's loader say about a GPU. `gpu_diagnosis` turns it into reasons.
+"""GPU signs: collect what the machine, the driver and TensorFlow's loader say about a GPU. `gpu_diagnosis` turns it into reasons.
 
-A process of its own lists TensorFlow's devices with the loader's log open, because TensorFlow reads its log level once and writes to the
-process's standard error. TensorFlow opens its libraries only after the driver has answered, so that process tries each library itself too.
+A separate process lists TensorFlow's devices with the loader's log open, because TensorFlow reads its log level once and writes to the
+process's standard error. TensorFlow opens its libraries only after the driver has answered, so that process also tries each library itself.
 """
 
 import ctypes
@@ -40,7 +40,7 @@ print(json.dumps({"gpus": gpus, "cuda": tf.sysconfig.get_build_info().get("cuda_
 
 @dataclass(frozen=True)
 class Machine:
-    """What shows without TensorFlow that a GPU is there, or is meant to be."""
+    """Signs, found without TensorFlow, that a GPU is there or is meant to be."""
 
     cards: int = 0
     """NVIDIA's graphics cards, with or without a driver."""
@@ -50,7 +50,7 @@ class Machine:
     packages: frozenset[str] = frozenset()
     """Packages of `make gpu` that are installed."""
     lost: Mapping[str, str] = field(default_factory=dict)
-    """Library that is not there as its package put it: the package."""
+    """Library that is missing or differs from what its package installed: the package."""
     visible: str | None = None
     """CUDA_VISIBLE_DEVICES."""
     driver: int = 0
@@ -58,12 +58,13 @@ class Machine:
 
     @property
     def has_sign(self) -> bool:
+        """Return whether there is any sign of a GPU."""
         return bool(self.cards or self.device_files or self.packages or self.driver or self.smi is not None)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a process of its own says about TensorFlow and its libraries."""
+    """The answer of a separate process about TensorFlow and its libraries."""
 
     gpus: tuple[str, ...] = ()
     cuda: str = ""
@@ -79,6 +80,7 @@ class Probe:
 
 
 def look_at_machine() -> Machine:
+    """Collect the signs of a GPU that need no TensorFlow."""
     return Machine(
         cards=count_cards(PCI),
         device_files=any(DEVICES.glob("nvidia*")) or (DEVICES / "dxg").exists(),  # dxg: Windows' subsystem for Linux
@@ -119,12 +121,12 @@ def ask_smi() -> str | None:
         return f"no answer in {SMI_LIMIT:g} s"
     except OSError as error:
         return str(error.strerror)
-    said = " ".join((done.stdout + done.stderr).split())
-    return (said or f"exit status {done.returncode}") if done.returncode else ""
+    output = " ".join((done.stdout + done.stderr).split())
+    return (output or f"exit status {done.returncode}") if done.returncode else ""
 
 
 def probe() -> Probe:
-    """List TensorFlow's devices and open its libraries in a process of its own. Takes some seconds."""
+    """List TensorFlow's devices and open its libraries in a separate process. Takes some seconds."""
     files = [str(searched_file(library) or library) for library in OPENED]
     command = [sys.executable, "-P", "-c", PROBE, *files]
     try:
@@ -145,20 +147,20 @@ def describe_end(status: int, log: str) -> str:
 
 
 def read_probe(answer: str, log: str) -> Probe:
-    """Read what the process answered, and TensorFlow's log beside it. TensorFlow's word on a library holds before the process's own try."""
-    told = json.loads(answer.splitlines()[-1])
+    """Read the process's answer and TensorFlow's log. Where both name a fault of a library, TensorFlow's log counts."""
+    facts = json.loads(answer.splitlines()[-1])
     start = re.search(r"failed call to cuInit: (?:.*Failed call to cuInit: )?(.+)$", log, re.MULTILINE)
     ignored = re.findall(r"\] (Ignoring visible gpu device .+)$", log, re.MULTILINE)
     return Probe(
-        gpus=tuple(told["gpus"]),
-        cuda=told["cuda"],
-        faults={**told["faults"], **loader_faults(log)},
+        gpus=tuple(facts["gpus"]),
+        cuda=facts["cuda"],
+        faults={**facts["faults"], **loader_faults(log)},
         start=start[1] if start else "",
         ignored=tuple(dict.fromkeys(ignored)),
     )
 
 
 def loader_faults(log: str) -> dict[str, str]:
-    """Return which libraries TensorFlow's loader could not open, and what the system's loader said."""
+    """Return the libraries that TensorFlow's loader could not open, each with what the system's loader said."""
     line = r"Could not load dynamic library '(.+?)'; dlerror: (.+?)(?:; LD_LIBRARY_PATH: .*)?$"
     return dict(re.findall(line, log, re.MULTILINE))

@@ -1,8 +1,10 @@
-"""Networks: raw grey levels in; logits and features out. Keras operations only, so that any backend can run them.
+"""Networks: build, save and load the networks. Raw gray levels go in, logits and features come out.
 
-A network takes float32 (batch, height, width, planes), 0-255, as `views.shape` says, rescales by itself, and gives `logits`, float32
-(batch, 2), good then defect, and `features`, float32 (batch, n), by which images are compared. `compact` and `ring` also
-give `map`, float32 (batch, rows, columns): how strongly each place speaks for a defect, as a logit.
+They are built of Keras operations only, so that any backend can run them.
+
+A network takes float32 (batch, height, width, planes), 0-255, as `views.shape` says, and rescales by itself. It returns `logits`,
+float32 (batch, 2), good then defect, and `features`, float32 (batch, n), by which images are compared. `ring` also returns
+`map`, float32 (batch, rows, columns): how strongly each place speaks for a defect, as a logit.
 """
 
 import hashlib
@@ -50,12 +52,12 @@ BODIES: dict[ModelName, Callable[[keras.KerasTensor, Draw], dict[str, keras.Kera
 
 
 def classifier(network: keras.Model) -> keras.Model:
-    """The logits alone, on the same weights: this model is compiled and fitted, so the network is saved without an optimizer."""
+    """Return a model of the logits alone, on the same weights. It is fitted in place of the network, which stays without an optimizer."""
     return keras.Model(network.inputs, network.output["logits"])
 
 
 def weights_digest(network: keras.Model) -> str:
-    """sha256 over the weights in their order: equal for equal weights, which a saved file's digest is not."""
+    """Return the sha256 over the weights in order. It is equal for equal weights, which the digest of a saved file is not."""
     digest = hashlib.sha256()
     for weight in network.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
@@ -63,14 +65,14 @@ def weights_digest(network: keras.Model) -> str:
 
 
 def summary(network: keras.Model) -> str:
-    """The layers as a table, for people."""
+    """Return the layers as a table, for people."""
     lines: list[str] = []
     network.summary(print_fn=lines.append, line_length=100)
     return "\n".join(lines)
 
 
 def save(network: keras.Model, path: Path) -> None:
-    """Writes the network; equal weights give an equal file, since the date of saving and addresses in memory are left out."""
+    """Write the network. Equal weights give an equal file, since it holds neither the date nor addresses in memory."""
     saved = path.with_name(f"dated-{path.name}")
     network.save(saved)
     with zipfile.ZipFile(saved) as dated, zipfile.ZipFile(path, "w") as undated:
@@ -85,15 +87,15 @@ def save(network: keras.Model, path: Path) -> None:
 
 
 def number_shared_objects(config: bytes) -> bytes:
-    """Keras marks what several layers share by where it lay in memory; here by the order in which it is first met."""
-    met: dict[bytes, int] = {}
+    """Replace the memory addresses by which Keras marks objects that layers share, by numbers in order of appearance."""
+    numbers: dict[bytes, int] = {}
     return re.sub(
         rb'("shared_object_id": )(\d+)',
-        lambda found: found[1] + str(met.setdefault(found[2], len(met))).encode(),
+        lambda match: match[1] + str(numbers.setdefault(match[2], len(numbers))).encode(),
         config,
     )
 
 
 def load(path: Path) -> keras.Model:
-    """A saved network; safe mode refuses code inside the file."""
+    """Load a saved network. Safe mode refuses code inside the file."""
     return keras.saving.load_model(path, compile=False, safe_mode=True)

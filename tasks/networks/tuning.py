@@ -10,18 +10,18 @@ from tasks.settings.model_specs import MODEL_SPECS, ModelName
 from tasks.settings.settings import Precision, Recipe, TunedRecipe
 
 DeviceClass = Literal["cpu", "gpu", "float16_gpu", "bfloat16_gpu"]
-FLOAT16, BFLOAT16 = (7, 0), (8, 0)  # compute capabilities from which on a half precision is the faster: Volta, Ampere
-BATCH = 32  # images, for which the learning rates of `model_specs` are
+FLOAT16, BFLOAT16 = (7, 0), (8, 0)  # compute capabilities from which on a half precision is faster: Volta, Ampere
+BATCH = 32  # images; the learning rates of `model_specs` are for batches of this size
 
 
 class Tuning(NamedTuple):
-    """What a class of devices trains with."""
+    """The values that a class of devices trains with."""
 
     precision: Precision
     batch_sizes: dict[ModelName, int]
-    """Images a step; 32 of a network that is not named."""
+    """Images a step; 32 for a network that is not named."""
     xla_pays_from: dict[ModelName, int]
-    """Steps of a training from which on XLA saves more time than its compiling takes; never of a network that is not named."""
+    """Least steps of a training in which XLA saves more time than it takes to compile; a network that is not named never uses XLA."""
 
 
 # On one H200, in bfloat16, XLA saves 4.1, 6.0 and 2.9 ms a step of 32 images, and compiles for 13, 18 and 16 s (29 November 2026).
@@ -43,7 +43,7 @@ def class_of(ability: tuple[int, int] | None) -> DeviceClass:
 
 
 def tune_recipe(recipe: Recipe, device: DeviceClass) -> TunedRecipe:
-    """Fill in what the recipe leaves open, from the row of the device."""
+    """Fill in the values that the recipe leaves open, from the table's row of the device."""
     row = TABLE[device]
     batch_size = recipe.batch_size or row.batch_sizes.get(recipe.model, BATCH)
     return TunedRecipe.model_validate({
@@ -55,10 +55,10 @@ def tune_recipe(recipe: Recipe, device: DeviceClass) -> TunedRecipe:
 
 
 def learning_rate(model: ModelName, batch_size: int) -> float:
-    """Return the highest rate of a schedule with so many images a step.
+    """Return the highest learning rate of a schedule, for batches of this many images.
 
-    It grows with the square root of the batch, as Adam's should (Malladi et al., 2022, arXiv:2205.10287). The tutorial's
-    networks keep theirs, as published.
+    It grows with the square root of the batch size, as Adam's should (Malladi et al., 2022, arXiv:2205.10287). The tutorial's
+    networks keep the published rate.
     """
     spec = MODEL_SPECS[model]
     return spec.learning_rate if spec.reference else spec.learning_rate * sqrt(batch_size / BATCH)
@@ -67,7 +67,8 @@ def learning_rate(model: ModelName, batch_size: int) -> float:
 def uses_xla(recipe: Recipe, device: DeviceClass, gpus: int, steps: int) -> bool:
     """Return whether XLA compiles a training of so many steps.
 
-    Unless asked for, neither a deterministic training is compiled nor one on several GPUs: these were shown to work without XLA alone.
+    Unless the recipe says so, XLA compiles neither a deterministic training nor one on several GPUs. Both were tested
+    without XLA only.
     """
     if recipe.jit_compile is not None:
         return recipe.jit_compile

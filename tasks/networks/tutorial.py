@@ -7,7 +7,7 @@ from tasks.networks.blocks import Draw, new_weights
 
 
 def tutorial(x: keras.KerasTensor, draw: Draw, dropout: float = 0.0) -> dict[str, keras.KerasTensor]:
-    """The published tutorial's network, which sees the grey plane three times."""
+    """Build the published tutorial's network, which sees the gray plane three times."""
     x = layers.Rescaling(1 / 255, name="rescale")(x)
     x = layers.Concatenate(name="colour")([x, x, x])
     for filters in (16, 32, 64):

@@ -1,4 +1,4 @@
-"""Last: which run is the last one, which settings the next run takes from it, and which registered model a command means.
+"""Last run: which run is the last one, which settings the next run takes from it, and which registered model a command uses.
 
 Runs of the built-in sample count only where there are no others.
 """
@@ -6,10 +6,11 @@ Runs of the built-in sample count only where there are no others.
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
+from tasks.records.run import ModelFacts, Part
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import warn
 from tasks.settings.settings import MODEL, SAMPLE, SAMPLE_MODEL, Config, Places, default_model
@@ -17,10 +18,11 @@ from tasks.storage.files import json_object
 from tasks.tracking import registry
 
 LATEST = "latest"
+P = TypeVar("P", bound=Part)
 
 
 class Run(NamedTuple):
-    """A run that ended well."""
+    """A run that ended successfully."""
 
     folder: Path
     of_sample: bool
@@ -47,16 +49,16 @@ def runs(places: Places) -> Iterator[Run]:
 
 @cache
 def warn_once(line: str) -> None:
-    """Print the line on standard error: several questions of one command read the same run."""
+    """Print the line on standard error, once: several questions of one command read the same run."""
     warn(line)
 
 
 def read_run(folder: Path) -> Run:
-    """Return what the folder of a run says of it. Raises BadInput where it is damaged."""
+    """Return the source and the registered model of a run, from its folder. Raises BadInput where it is damaged."""
     config = section_of(folder, "config")
     try:
         source = (config.get("fetch") or {}).get("source", "")
-        # Before there was a name of its own for the sample, runs of it wrote the name of all others.
+        # Before the sample had a model name of its own, its runs wrote the name that all other sources use.
         model = (config.get("places") or {}).get("registered_model") or default_model(source)
         return Run(folder, source == SAMPLE, Places(registered_model=model).registered_name)
     except (ValueError, AttributeError) as error:
@@ -80,10 +82,10 @@ def last_run(places: Places) -> Path | None:
 
 
 def resolve_model(places: Places) -> Places:
-    """Name the registered model that is meant where nobody names one: that of the last run that was not of the sample.
+    """Choose the registered model where the places name none: that of the last run that was not of the sample.
 
-    Without such a run here, as on a machine that only judges, it is the one of all other sources, if a model of it is in use that
-    no run of the sample here has made, else the sample's.
+    Without such a run here, as on a machine that only judges, choose the model of all other sources if it has a version in use that no run
+    of the sample here has made; otherwise the sample's model.
     """
     if places.registered_model:
         return places
@@ -121,6 +123,15 @@ def registered_models(places: Places) -> list[str]:
     return sorted({places.registered_name, MODEL, SAMPLE_MODEL, *(run.model for run in runs(places))})
 
 
+def facts_of(run: Path, name: str, kind: type[P]) -> P:
+    """Return a section of `run.json` as a model. Raises BadInput where the file or the section is damaged."""
+    try:
+        return kind.model_validate(section_of(run, name))
+    except ValidationError as error:
+        where = ".".join(map(str, (name, *error.errors()[0]["loc"])))
+        raise BadInput(f"{run / 'run.json'} is damaged: {where} is no {kind.__name__}. {advice_on(run)}") from error
+
+
 def section_of(run: Path, name: str) -> dict[str, Any]:
     """Return a section of `run.json`. Raises BadInput where the file or the section is damaged."""
     try:
@@ -138,9 +149,9 @@ def advice_on(run: Path) -> str:
 
 
 def model_of(run: Path) -> str:
-    """Return the digest of the model's folder that a run made. Raises BadInput where `run.json` does not tell it."""
-    digest = section_of(run, "model").get("folder")
-    if not isinstance(digest, str) or not digest.isalnum():
+    """Return the digest of the folder of the model that a run made. Raises BadInput where `run.json` does not hold it."""
+    digest = facts_of(run, "model", ModelFacts).folder
+    if digest is None or not digest.isalnum():
         raise BadInput(f"{run / 'run.json'} is damaged: its model is {digest!r}, expected the digest of a folder")
     return digest
 
@@ -158,28 +169,29 @@ def last_config(places: Places) -> Config | None:
 
 
 def with_last_settings(config: Config) -> Config | None:
-    """Each setting that is given, and the others as in the last successful run; None where nobody said what to learn from.
+    """Return the given settings, and for the others those of the last successful run.
 
-    Training continues from the model in use unless it is told otherwise. A name of the registered model that follows from the
-    source is left unset, for the source may be another one now; one that was given does not go over to the sample. Raises BadInput
-    when the two do not go together.
+    None where there is no last run and no `fetch` settings are given. Training continues from the model in use unless the given settings
+    say otherwise. The name of a registered model that follows from the source is left unset, because the source may be another one now.
+    A name that a person set passes on only between runs of the sample, or between runs of other sources.
+    Raises BadInput when the given settings do not go with the last ones.
     """
     last = last_config(config.places)
     if last is None and "fetch" not in config.model_fields_set:
         return None
-    going_on = merged((last or Config()).model_dump(), {"training": {"start_from": "champion"}})
-    given = {**merged(going_on, config.model_dump(exclude_unset=True)), "places": config.places}
+    continued = merge_settings((last or Config()).model_dump(), {"training": {"start_from": "champion"}})
+    values = {**merge_settings(continued, config.model_dump(exclude_unset=True)), "places": config.places}
     try:
-        asked = Config.model_validate(given)
+        config_now = Config.model_validate(values)
     except ValidationError as error:
         what = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise BadInput(
             f"what is given does not go with the settings of the last run, which hold for all else: {what}"
         ) from error
-    if last and default_model(last.fetch.source) == default_model(asked.fetch.source):
-        places = asked.places.with_model(asked.places.registered_model or own_model(last))
-        return asked.model_copy(update={"places": places})
-    return asked
+    if last and default_model(last.fetch.source) == default_model(config_now.fetch.source):
+        places = config_now.places.with_model(config_now.places.registered_model or own_model(last))
+        return config_now.model_copy(update={"places": places})
+    return config_now
 
 
 def own_model(config: Config) -> str | None:
@@ -188,19 +200,24 @@ def own_model(config: Config) -> str | None:
     return None if model == default_model(config.fetch.source) else model
 
 
-def merged(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The settings with those that are given in their place, inside each section too."""
-    parts = {name: merged(settings[name], value) if isinstance(value, dict) else value for name, value in given.items()}
-    return {**settings, **parts}
+def merge_settings(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings, with the given ones replacing them, inside each section too."""
+    replaced = {
+        name: merge_settings(settings[name], value) if isinstance(value, dict) else value
+        for name, value in given.items()
+    }
+    return {**settings, **replaced}
 
 
 def with_absolute_paths(config: Config) -> Config:
-    """The same with absolute paths, for a worker that starts in another folder."""
+    """Return the same settings with absolute paths, for a worker that starts in another folder."""
     places, arrivals = config.places, config.fetch.arrivals
-    there = places.model_copy(update={"data": places.data.absolute(), "artifacts": places.artifacts.absolute()})
+    absolute_places = places.model_copy(
+        update={"data": places.data.absolute(), "artifacts": places.artifacts.absolute()}
+    )
     source = config.fetch.source
     fetch = config.fetch.model_copy(update={
         "source": str(Path(source).expanduser().absolute()) if Path(source).expanduser().exists() else source,
         "arrivals": arrivals and tuple(path.expanduser().absolute() for path in arrivals),
     })  # fmt: skip
-    return config.model_copy(update={"places": there, "fetch": fetch})
+    return config.model_copy(update={"places": absolute_places, "fetch": fetch})

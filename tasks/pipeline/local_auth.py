@@ -1,7 +1,7 @@
 """Local password: who may use the servers that recast starts on this machine.
 
-Every process and every web page on a machine reaches its loopback ports, and a Prefect server runs what it is asked to run.
-So these servers ask for a name and a password. A file that its owner alone can read hands them to the owner's processes.
+Every process and every web page on a machine reaches its loopback ports, and a Prefect server runs everything that it is asked to run.
+So these servers ask for a name and a password. A file that only its owner can read gives them to the owner's processes.
 """
 
 import os
@@ -13,17 +13,17 @@ from pathlib import Path
 from tasks.settings.errors import BadInput
 
 USER = "recast"
-BYTES = 32  # of chance in a password
+BYTES = 32  # random bytes in a password
 
 
 def auth_file() -> Path:
     """Return the path of the password file: `RECAST_AUTH_FILE`, else `~/.config/recast/auth`."""
-    named = os.environ.get("RECAST_AUTH_FILE")
-    return Path(named).expanduser().absolute() if named else Path.home() / ".config/recast/auth"
+    path = os.environ.get("RECAST_AUTH_FILE")
+    return Path(path).expanduser().absolute() if path else Path.home() / ".config/recast/auth"
 
 
 def local_auth() -> str:
-    """Return `name:password` from the file, and make the file with a random password where there is none.
+    """Return `name:password` from the file. Where there is no file, create it with a random password.
 
     Raises:
         BadInput: The file cannot be made or read, belongs to another user, or holds no `name:password`.
@@ -41,7 +41,7 @@ def local_auth() -> str:
 
 
 def create(file: Path) -> None:
-    """Write a new password whole or not at all; of two processes at once, the first one's counts."""
+    """Write a new password, whole or not at all. Of two processes at once, the first one's password counts."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     number, scratch = tempfile.mkstemp(dir=file.parent, prefix=".auth-")  # mode 600
     try:
@@ -55,14 +55,14 @@ def create(file: Path) -> None:
 
 
 def read(file: Path) -> str:
-    """Return what the file holds, after taking away others' rights to read it."""
+    """Return the `name:password` in the file, after taking away others' rights to it. Raises BadInput as `local_auth` does."""
     with open(file, "rb") as opened:
-        there = os.fstat(opened.fileno())
-        if there.st_uid != os.geteuid():
+        status = os.fstat(opened.fileno())
+        if status.st_uid != os.geteuid():
             raise BadInput(
-                f"the password file {file} belongs to user {there.st_uid}: give your own by RECAST_AUTH_FILE"
+                f"the password file {file} belongs to user {status.st_uid}: give your own by RECAST_AUTH_FILE"
             )
-        if stat.S_IMODE(there.st_mode) & 0o077:
+        if stat.S_IMODE(status.st_mode) & 0o077:
             os.fchmod(opened.fileno(), 0o600)
         text = opened.read(1_024).decode("ascii", errors="replace").strip()
     name, _, password = text.partition(":")

@@ -1,6 +1,6 @@
-"""Retention: what a version that may come into use, or a run that is kept, still needs; all else can go, and what and how much is told.
+"""Retention: finds what kept runs and versions that may come into use still need, and deletes everything else, or only counts it.
 
-`data` is swept by the records that kept runs were made of, so that such a run, repeated, finds every step remembered.
+In `data`, the records of kept runs say what stays, so that such a run, repeated, finds the result of every step.
 """
 
 import fcntl
@@ -33,11 +33,11 @@ DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class Needed(NamedTuple):
-    """What stays."""
+    """Everything that stays."""
 
     runs: frozenset[str]
     going: frozenset[str]
-    """The other runs of these places; of what else MLflow has, which others may have put there, nothing goes."""
+    """The other runs of these places. Nothing else in MLflow goes: others may have put it there."""
     versions: frozenset[tuple[str, int]]
     """Registered model and number."""
     models: frozenset[str]
@@ -53,7 +53,7 @@ class Garbage(NamedTuple):
     bytes: int
     remove: Callable[[], object]
     folder: Path | None = None
-    """Where it lies; None of what the registry removes by itself."""
+    """Where it lies; None where the registry deletes it."""
 
 
 class InUse(BadInput):
@@ -62,7 +62,7 @@ class InUse(BadInput):
 
 @contextmanager
 def places_lock(places: Places, *, alone: bool = False) -> Iterator[None]:
-    """Runs use the two places together; who removes from them is `alone`.
+    """Lock the two places. Runs share the lock; a call that deletes takes it `alone`.
 
     Raises BadInput while a run is under way, and where the places cannot be used.
     """
@@ -78,7 +78,7 @@ def places_lock(places: Places, *, alone: bool = False) -> Iterator[None]:
 
 
 def is_running(places: Places) -> bool:
-    """Whether a run uses the places now."""
+    """Return whether a run uses the places now."""
     try:
         with places_lock(places, alone=True):
             return False
@@ -86,8 +86,8 @@ def is_running(places: Places) -> bool:
         return True
 
 
-class Made(NamedTuple):
-    """What a run left, and what it was made of."""
+class RunReferences(NamedTuple):
+    """The model that a run made, and the steps that it was made of."""
 
     model: str
     """Digest of its folder."""
@@ -95,45 +95,48 @@ class Made(NamedTuple):
     """Names under `data/cache`."""
 
 
-def made_by(run: Path) -> Made | None:
-    """Return what `run.json` says; where it is damaged None, and one line says so."""
+def references_of(run: Path) -> RunReferences | None:
+    """Return what a run made and used, from `run.json`; where it is damaged None, and one line says so."""
     try:
         steps = [step for step in section_of(run, "steps").values() if isinstance(step, dict)]
-        return Made(model_of(run), frozenset(str(step["key"]) for step in steps if step.get("key")))
+        return RunReferences(model_of(run), frozenset(str(step["key"]) for step in steps if step.get("key")))
     except BadInput as damage:
         say(f"prune: {run.name} and its versions stay, for nobody knows what it needs: {damage}")
         return None
 
 
 def find_needed(keep_runs: int, places: Places) -> Needed:
-    """What the newest runs need, and the versions that are in use, were before, or wait. A run of which nothing is known stays."""
+    """Find what stays: what the newest runs need, and the versions that are in use, were in use before, or wait.
+
+    A run whose needs are not known stays.
+    """
     folder = places.artifacts.absolute() / "runs"
     names = sorted(path.parent.name for path in folder.glob("*/run.json") if not path.parent.is_symlink())
-    made = {name: one for name in names if (one := made_by(folder / name))}
-    damaged = frozenset(names) - made.keys()
-    latest = {run.name for run in (last_run(places),) if run}  # by a clock that was set back it is not the newest
-    newest = set(list(made)[-keep_runs:]) | latest & made.keys()
-    models = {made[name].model for name in newest}
+    by_run = {name: references for name in names if (references := references_of(folder / name))}
+    damaged = frozenset(names) - by_run.keys()
+    latest = {run.name for run in (last_run(places),) if run}  # where the clock was set back, it is not the newest
+    newest = set(list(by_run)[-keep_runs:]) | latest & by_run.keys()
+    models = {by_run[name].model for name in newest}
     versions = {
-        (model, one.number): one
-        for model in registered_models(places)  # whichever is meant elsewhere: what another one needs stays too
-        for back in [registry.previous(places.with_model(model))]  # its alias may lag behind a run that was killed
-        for one in registry.versions(places.with_model(model))
-        if one.aliases or one.model in models or one == back or one.run_id in damaged
+        (model, version.number): version
+        for model in registered_models(places)  # also those that these places do not name: what they need stays
+        for previous in [registry.previous(places.with_model(model))]  # its alias may lag after a killed run
+        for version in registry.versions(places.with_model(model))
+        if version.aliases or version.model in models or version == previous or version.run_id in damaged
     }
-    runs = newest | damaged | {one.run_id for one in versions.values()}
-    stay = [made[name] for name in made if name in runs]
+    runs = newest | damaged | {version.run_id for version in versions.values()}
+    stay = [by_run[name] for name in by_run if name in runs]
     return Needed(
         runs=frozenset(runs),
         going=frozenset(names) - runs,
         versions=frozenset(versions),
-        models=frozenset({one.model for one in versions.values()} | {run.model for run in stay}),
+        models=frozenset({version.model for version in versions.values()} | {run.model for run in stay}),
         steps=frozenset[str]().union(*(run.steps for run in stay)),
     )
 
 
 def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
-    """What can go: first what refers to others, so that who is interrupted leaves nothing that lacks a part."""
+    """Yield everything that can go; what refers to others comes first, so that an interruption never leaves a dangling reference."""
     data, artifacts = places.data.absolute(), places.artifacts.absolute()
     for of_model in map(places.with_model, registered_models(places)):
         for version in registry.versions(of_model):
@@ -145,21 +148,21 @@ def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
     for tracked in mlflow_runs.runs_with_files(stays.going, places):
         size = mlflow_runs.bytes_of_run(tracked, places)
         yield Garbage("files of runs in MLflow", size, partial(mlflow_runs.delete_run_files, tracked, places))
-    yield from entries("runs", artifacts / "runs", stays.runs | {"latest"})
-    yield from entries("models", artifacts / "models", stays.models)
-    yield from entries("remembered steps", data / "cache", stays.steps)
+    yield from folder_garbage("runs", artifacts / "runs", stays.runs | {"latest"})
+    yield from folder_garbage("models", artifacts / "models", stays.models)
+    yield from folder_garbage("remembered steps", data / "cache", stays.steps)
     files = {name for key in stays.steps for name in named(data / "cache" / key)}
-    stems = {os.path.splitext(name)[0] for name in files}  # the truth of a sample lies beside its archive
+    stems = {os.path.splitext(name)[0] for name in files}  # the true labels of a sample lie beside its archive
     for folder in MADE:
         for path in is_visible(data / folder):
             stem = os.path.splitext(f"{folder}/{path.name}")[0]
             if stem not in stems and stem.removesuffix("-truth") not in stems:
-                yield of_path("files of steps", path)
+                yield path_garbage("files of steps", path)
     yield from contents(stays, {data / name for name in files if name.startswith("tables/")}, places)
 
 
 def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garbage]:
-    """Images that no kept table names, and what was worked out of them or by models that are gone."""
+    """Yield images that no kept table names, and results that were computed from them or by models that are gone."""
     try:
         alive = frozenset(sha256 for table in tables if table.is_file() for sha256 in column(table, "sha256"))
     except BadInput as damage:
@@ -167,7 +170,7 @@ def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garba
         return
     for path in sorted(Path(images_root(places)).glob("*/*")):
         if path.stem not in alive and DIGEST.fullmatch(path.stem):
-            yield of_path("images", path)
+            yield path_garbage("images", path)
 
     def stands(kind: str, key: str) -> bool:
         by_model, by_content = DIGEST.search(kind), DIGEST.search(key)
@@ -178,35 +181,39 @@ def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garba
         yield Garbage("results by content", size, partial(result_cache.shrink, stands, places), file.parent)
 
 
-def entries(what: str, folder: Path, stay: frozenset[str]) -> Iterator[Garbage]:
-    """All in the folder that does not stay."""
-    return (of_path(what, path) for path in is_visible(folder) if path.name not in stay)
+def folder_garbage(what: str, folder: Path, stay: frozenset[str]) -> Iterator[Garbage]:
+    """Yield everything in the folder whose name is not in `stay`."""
+    return (path_garbage(what, path) for path in is_visible(folder) if path.name not in stay)
 
 
-def of_path(what: str, path: Path) -> Garbage:
-    files = [one for one in (path, *path.rglob("*")) if one.is_file() and not one.is_symlink()]
+def path_garbage(what: str, path: Path) -> Garbage:
+    """Return a file or folder as garbage, with its size."""
+    files = [file for file in (path, *path.rglob("*")) if file.is_file() and not file.is_symlink()]
     return Garbage(what, sum(file.stat().st_size for file in files), partial(remove, path), path.parent)
 
 
 def leads_out(item: Garbage, places: Places) -> bool:
-    """Return whether the item lies behind a link, outside the two places: it is not ours, but perhaps that of a copy's original."""
+    """Return whether the item lies behind a link, outside the two places.
+
+    Then it is not ours. It may belong to the places that these are a copy of.
+    """
     folder = item.folder
     return folder is not None and not any(lies_below(folder, place) for place in (places.data, places.artifacts))
 
 
 def remove(path: Path) -> None:
-    """A file or folder, gone at once: nobody sees a part of it."""
-    with scratch_beside(path) as gone:
-        os.replace(path, gone)
+    """Delete a file or folder at once, so that nobody sees a part of it."""
+    with scratch_beside(path) as scratch:
+        os.replace(path, scratch)
 
 
 def named(record: Path) -> Iterator[str]:
-    """Yield the files under `data` that a remembered record names, whatever its class; none where it is no record."""
+    """Yield the names of files under `data` that a step record names, whatever its class; none where it is no record."""
     try:
-        told = json.loads(json.loads(content_of(record))["result"])
+        record_data = json.loads(json.loads(content_of(record))["result"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return
-    waiting = [told]
+    waiting = [record_data]
     while waiting:
         item = waiting.pop()
         if isinstance(item, dict):
@@ -219,20 +226,23 @@ def named(record: Path) -> Iterator[str]:
 
 
 def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tuple[int, int]]:
-    """Removes what nothing needs, or only counts it: what, how many and how many bytes. Raises BadInput while a run is under way."""
-    found: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    """Delete everything that nothing needs, or only count it.
+
+    Returns how many there are of each kind and how many bytes they have. Raises BadInput while a run is under way.
+    """
+    totals: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     mlflow_runs.require_usable(places)
     for model in registered_models(places):
         registry.champion(places.with_model(model))  # raises where its alias was removed: its files would go
     with places_lock(places, alone=True), registry.promotion_lock(places):
         items = list(find_garbage(find_needed(keep_runs, places), places))
-        for folder in sorted({str(one.folder) for one in items if leads_out(one, places)}):
+        for folder in sorted({str(item.folder) for item in items if leads_out(item, places)}):
             say(f"{folder} is a link out of the two places: what lies there is left alone")
-        for one in items:
-            if leads_out(one, places):
+        for item in items:
+            if leads_out(item, places):
                 continue
-            count, size = found[one.what]
-            found[one.what] = (count + 1, size + one.bytes)
+            count, size = totals[item.what]
+            totals[item.what] = (count + 1, size + item.bytes)
             if not dry:
-                one.remove()
-    return dict(found)
+                item.remove()
+    return dict(totals)

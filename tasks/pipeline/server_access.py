@@ -1,6 +1,6 @@
 """Server access: how Prefect's clients and embedded servers in this process get the local password.
 
-A server of this machine gets it, and the server that a run starts for itself. No other address does.
+A server on this machine gets it, and so does the server that a run starts for itself. No other address does.
 """
 
 import os
@@ -27,15 +27,15 @@ SCRIPTS = "server/database/_migrations/versions/sqlite"  # of Prefect
 def authenticate() -> None:
     """Set Prefect's credentials for local servers, unless the user's settings have some.
 
-    Prefect starts an embedded server with this process's environment, so the server asks for what the clients send. Where the settings
-    say what servers ask for, that is sent.
+    Prefect starts an embedded server with this process's environment, so the server asks for the credentials that the clients send. Where
+    the settings say which credentials servers ask for, the clients send those.
     """
     settings = get_current_settings()
-    auth, asked = (
-        kept and kept.get_secret_value() for kept in (settings.api.auth_string, settings.server.api.auth_string)
+    auth, server_auth = (
+        secret and secret.get_secret_value() for secret in (settings.api.auth_string, settings.server.api.auth_string)
     )
     if not auth and not settings.api.key and is_local(settings.api.url):
-        auth = os.environ["PREFECT_API_AUTH_STRING"] = asked or local_auth()
+        auth = os.environ["PREFECT_API_AUTH_STRING"] = server_auth or local_auth()
     if auth and not settings.api.url:
         os.environ["PREFECT_SERVER_API_AUTH_STRING"] = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or auth
         protect_database()
@@ -43,7 +43,7 @@ def authenticate() -> None:
 
 
 def authenticate_or_exit() -> None:
-    """Authenticate where a module is loaded. Where that fails, exit with status 2 and one line: nobody is there to catch an error."""
+    """Authenticate where a module is loaded. On failure, exit with status 2 and one line, since no caller can catch an error there."""
     try:
         authenticate()
     except BadInput as error:
@@ -68,7 +68,7 @@ def protect_database() -> None:
 
 
 def require_database() -> None:
-    """Raise BadInput where a local server could not use its database: Prefect would try for minutes, and end in a traceback."""
+    """Raise BadInput where a local server could not use its database, because Prefect would try for minutes and end in a traceback."""
     if get_current_settings().api.url or not (file := database()):
         return
     moved = f"mv {shlex.quote(str(file))} {shlex.quote(f'{file}-old')}"
@@ -76,15 +76,15 @@ def require_database() -> None:
     try:
         file.touch(mode=0o600)
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
-            named = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-            schema = connection.execute("SELECT version_num FROM alembic_version").fetchone() if named else None
+            has_schema = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+            schema = connection.execute("SELECT version_num FROM alembic_version").fetchone() if has_schema else None
     except (OSError, sqlite3.DatabaseError) as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return  # another server writes: Prefect waits for it
         why = machine_fault(error) or f"{error}; {advice}"
         raise BadInput(f"Prefect's database {file} cannot be used: {why}") from error
-    known, newest = schemas("prefect", SCRIPTS)
-    if schema and newest and schema[0] not in known:
+    known_schemas, newest = schemas("prefect", SCRIPTS)
+    if schema and newest and schema[0] not in known_schemas:
         raise BadInput(
             f"Prefect's database {file} was written by a newer Prefect (schema {schema[0]}) than is installed "
             f"({version('prefect')}, schema {newest}): set PREFECT_HOME to a folder of its own, or {advice}"

@@ -1,7 +1,7 @@
-"""Caching: a step is remembered by what decides its result, and believed only while its record and its files are whole.
+"""Step cache: the result of a step is stored by everything that decides it, and used again only while its record and its files are whole.
 
-The key holds the step's name, its inputs (records and its own settings), the code of its file and of the nouns
-it leans on, and the versions of the libraries these use. The two places are in no key, so folders can move.
+The key holds the step's name, its inputs (records and its own settings), the code of its file and of the nouns that it imports, and the
+versions of the libraries that these use. The two places are in no key, so folders can move.
 """
 
 import hashlib
@@ -37,6 +37,7 @@ class SameStep(CachePolicy):
     """Equal step, inputs, code and libraries give an equal key."""
 
     def compute_key(self, task_ctx: Any, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any) -> str:
+        """Return the key: the step's name, and a sha256 over the code, the libraries and the inputs."""
         task = task_ctx.task
         parts = [task.name, *code_and_libraries(Path(inspect.getfile(inspect.unwrap(task.fn))))]
         parts += [f"{name}={as_text(value)}" for name, value in sorted(inputs.items()) if not isinstance(value, Places)]
@@ -47,10 +48,15 @@ same_step = SameStep()
 
 
 def as_text(value: Any) -> str:
-    """An input as text that is equal for equal values; what only people read is left out. Steps take settings and records."""
+    """Return an input as text that is equal for equal values, without fields that only people read.
+
+    Steps take settings and records.
+    """
     if isinstance(value, BaseModel):
-        told = value.told if isinstance(value, Record) else ()
-        fields = [name for name, field in type(value).model_fields.items() if not field.exclude and name not in told]
+        report_only = value.told if isinstance(value, Record) else ()
+        fields = [
+            name for name, field in type(value).model_fields.items() if not field.exclude and name not in report_only
+        ]
         return f"{{{','.join(f'{name}={as_text(getattr(value, name))}' for name in fields)}}}"
     if isinstance(value, tuple | list):
         return f"[{','.join(map(as_text, value))}]"
@@ -60,10 +66,10 @@ def as_text(value: Any) -> str:
 
 
 class RecordFolder(LocalFileSystem):
-    """The folder `data/cache` as Prefect uses it. Prefect never gets the bytes of a file: it gets the record in it, written anew.
+    """The folder `data/cache` as Prefect uses it. Prefect never gets the bytes of a file, but the record in it, written anew.
 
-    Prefect asks here whether a result is there, and for the result; an error is a miss to it. It offers no other place at which a file
-    can be looked at before its serializer is chosen.
+    Prefect asks here whether there is a result, and for the result; to Prefect an error is a miss. It offers no other place at which a file
+    can be checked before its serializer is chosen.
     """
 
     _block_type_slug = "recast-record-folder"
@@ -81,7 +87,7 @@ class RecordFolder(LocalFileSystem):
         return Path(str(self.basepath)) / Path(path).name
 
     def read_path(self, path: str, _sync: bool = True) -> bytes:  # type: ignore[override]  # Prefect's is both kinds at once
-        """Return the record of a key as Prefect would have written it. What is no such record is removed, and one line says so."""
+        """Return the record of a key as Prefect would have written it. Anything else there is deleted, and one line says so."""
         file = self._resolve_path(path)
         try:
             record = step_record.read(file, self._kind)
@@ -98,44 +104,47 @@ class RecordFolder(LocalFileSystem):
         return ResultRecord(result=record, metadata=metadata).serialize()
 
     async def aread_path(self, path: str) -> bytes:
+        """Return the record of a key, as `read_path` does."""
         return self.read_path(path)
 
     def write_path(self, path: str, content: bytes, _sync: bool = True) -> str:  # type: ignore[override]
+        """Write the record of a key, whole or not at all."""
         write_whole(self._resolve_path(path), content)
         return path
 
     async def awrite_path(self, path: str, content: bytes) -> str:
+        """Write the record of a key, as `write_path` does."""
         return self.write_path(path, content)
 
 
 @dataclass
 class Steps:
-    """Runs a flow's steps, remembers them under `data/cache`, and keeps of each `{"cached", "seconds", "key"}`."""
+    """A runner of a flow's steps. It stores them under `data/cache`, and notes `{"cached", "seconds", "key"}` for each."""
 
     places: Places
     times: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def __call__(self, step: Task[..., R], *inputs: Any) -> R:
-        """The record of `step`, made now, or remembered while all its files are whole."""
+        """Return the record of `step`: the stored one while all its files are whole, otherwise a new one."""
         began = time.perf_counter()
-        result, cached, key = self.run(self.located(step), *inputs)
+        result, cached, key = self.run(self.bind_to_places(step), *inputs)
         if cached and (what := result.damage(self.places)):
             say(f"{step.name}: remembered, but {what}: made again")
-            result, cached, key = self.run(self.located(step, refresh_cache=True), *inputs)
+            result, cached, key = self.run(self.bind_to_places(step, refresh_cache=True), *inputs)
         elif cached:
             say(f"{step.name}: unchanged, remembered")
         self.times[step.name] = {"cached": cached, "seconds": round(time.perf_counter() - began, 3), "key": key}
         return result
 
-    def located(self, step: Task[..., R], **options: Any) -> Task[..., R]:
-        """Return the step with its records in these places, and without secrets in what Prefect keeps of an error."""
-        located = step.with_options(result_serializer="json", **options)
-        located.fn = without_secrets()(step.fn)
-        located.result_storage = RecordFolder.of(step, self.places)  # an option takes only what the server knows
-        return located
+    def bind_to_places(self, step: Task[..., R], **options: Any) -> Task[..., R]:
+        """Return the step with its records in these places, and without secrets in the errors that Prefect stores."""
+        bound = step.with_options(result_serializer="json", **options)
+        bound.fn = without_secrets()(step.fn)
+        bound.result_storage = RecordFolder.of(step, self.places)  # an option takes only what the server knows
+        return bound
 
     def run(self, step: Task[..., R], *inputs: Any) -> tuple[R, bool, str | None]:
-        """The record, whether it was remembered, and the name under which it is."""
+        """Return the record, whether it came from the cache, and the name under which it is stored."""
         state: State[R] = step(*inputs, places=self.places, return_state=True)  # type: ignore[assignment]  # Prefect's overloads do not see it
         record = state.result()
         cached = state.name == "Cached" or (isinstance(record, Release) and record.cached)

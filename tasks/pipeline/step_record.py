@@ -1,6 +1,6 @@
-"""Step records: the files under `data/cache` in which Prefect keeps what a step returned, read as data and nothing else.
+"""Step records: the files under `data/cache` in which Prefect stores what a step returned, read as data and never run.
 
-Such a file names the serializer that reads it, and `pickle` runs code; its JSON names classes, and Prefect imports what it names.
+Such a file names the serializer that reads it, and `pickle` runs code; its JSON names classes, and Prefect imports whatever it names.
 So the caller says which record it expects, and the file decides nothing but the values.
 """
 
@@ -28,7 +28,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Metadata(BaseModel):
-    """What Prefect notes about a result."""
+    """Prefect's notes about a result."""
 
     storage_key: str
     """Path of the file when it was written; the folder may have moved since."""
@@ -65,40 +65,42 @@ RECORDS = {
 def read(path: Path, kind: type[R]) -> R:
     """Return the record in the file.
 
-    Raises FileNotFoundError when there is no file, another OSError when it cannot be read, and ValueError, which says why, when it
+    Raises FileNotFoundError when there is no file, and another OSError when it cannot be read. Raises ValueError, which says why, when it
     is not the file of this name that a step with this kind of record wrote.
     """
     try:
         stored = StepRecord[kind].model_validate_json(content_of(path), strict=True, extra="forbid")  # type: ignore[valid-type]
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise ValueError(shown(": ".join([*filter(None, [".".join(map(str, first["loc"]))]), first["msg"]]))) from error
+        raise ValueError(
+            excerpt(": ".join([*filter(None, [".".join(map(str, first["loc"]))]), first["msg"]]))
+        ) from error
     if stored.metadata.serializer != SERIALIZER:
-        raise ValueError(f"its serializer is {shown(str(stored.metadata.serializer))}, not recast's")
+        raise ValueError(f"its serializer is {excerpt(str(stored.metadata.serializer))}, not recast's")
     if (name := Path(stored.metadata.storage_key).name) != path.name:
-        raise ValueError(f"it was written as {shown(name)}")
+        raise ValueError(f"it was written as {excerpt(name)}")
     if stored.result.kind != name_of(kind):
-        raise ValueError(f"it holds {shown(stored.result.kind)}, not {name_of(kind)}")
+        raise ValueError(f"it holds {excerpt(stored.result.kind)}, not {name_of(kind)}")
     return stored.result.data
 
 
-def shown(text: str) -> str:
-    """Return the beginning of a text of the file, as a message can show it."""
+def excerpt(text: str) -> str:
+    """Return the beginning of a text from the file, safe to show in a message."""
     return for_terminal(text[:200])
 
 
 def content_of(path: Path) -> bytes:
     """Return the content of a regular file. Follows no link, waits for no pipe, and reads no more than a record may take."""
     with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as opened:
-        found = os.fstat(opened.fileno())
-        if not stat.S_ISREG(found.st_mode):
+        status = os.fstat(opened.fileno())
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is not a regular file")
-        if found.st_size > MAX_BYTES:
-            raise ValueError(f"it has {found.st_size:,} bytes, and {MAX_BYTES:,} is the most")
+        if status.st_size > MAX_BYTES:
+            raise ValueError(f"it has {status.st_size:,} bytes, and {MAX_BYTES:,} is the most")
         return opened.read(MAX_BYTES)
 
 
-def decode(told: dict[str, Any]) -> Any:
+def decode(item: dict[str, Any]) -> Any:
     """Decode an object of the JSON that was made of a record that `read` returned. Prefect calls it by name."""
-    kind = told.get("__class__")
-    return RECORDS[kind].model_validate(told["data"]) if isinstance(kind, str) and kind in RECORDS else told
+    kind = item.get("__class__")
+    return RECORDS[kind].model_validate(item["data"]) if isinstance(kind, str) and kind in RECORDS else item

@@ -1,6 +1,5 @@
 """Run JSON: all that a run found, as `run.json` and other files in a folder under `artifacts/runs`."""
 
-import json
 import os
 import platform
 import re
@@ -24,9 +23,20 @@ from tasks.records.results import (
     Manifest,
     Model,
     Release,
-    Score,
     Source,
     Splits,
+)
+from tasks.records.run import (
+    SCHEMA_VERSION,
+    CodeState,
+    DatasetFacts,
+    EvaluationFacts,
+    ModelFacts,
+    OriginFacts,
+    ReleaseFacts,
+    RunJson,
+    StepTime,
+    TrainingFacts,
 )
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config
@@ -49,7 +59,7 @@ class PreTraining:
     manifest: Manifest
     audit: Audit
     splits: Splits
-    code: dict[str, Any]
+    code: CodeState
     """What `code` returned as the run began."""
 
 
@@ -75,123 +85,104 @@ def new_run_id(started: datetime, config: Config) -> str:
     return f"{started:%Y%m%d-%H%M%S}-{config.training.model}-{os.urandom(2).hex()}"
 
 
-def facts(outcome: RunResult) -> dict[str, Any]:
+def fill_run_json(outcome: RunResult) -> RunJson:
     """Return the content of `run.json`. A figure that this run did not compute is None."""
-    return {
-        "run_id": outcome.run_id,
-        "started": outcome.started.astimezone(UTC).isoformat(timespec="seconds"),
-        "wall_seconds": round(outcome.wall_seconds, 2),
-        "versions": versions(LIBRARIES),
-        "code": outcome.code,
-        "config": outcome.config.model_dump(mode="json"),
-        "steps": outcome.times,
-        "dataset": dataset(outcome),
-        "model": model(outcome),
-        "training": training(outcome.model),
-        "evaluation": evaluation(outcome.evaluation),
-        "release": outcome.release.model_dump(exclude={"cached"}),
-    }
+    return RunJson(
+        schema_version=SCHEMA_VERSION,
+        run_id=outcome.run_id,
+        started=outcome.started.astimezone(UTC).isoformat(timespec="seconds"),
+        wall_seconds=round(outcome.wall_seconds, 2),
+        versions=versions(LIBRARIES),
+        code=outcome.code,
+        config=outcome.config.model_dump(mode="json"),
+        steps={name: StepTime.model_validate(time) for name, time in outcome.times.items()},
+        dataset=dataset(outcome),
+        model=model(outcome),
+        training=training(outcome.model),
+        evaluation=EvaluationFacts.model_validate(outcome.evaluation),
+        release=ReleaseFacts.model_validate(outcome.release.model_dump()),
+    )
 
 
-def code() -> dict[str, Any]:
+def code() -> CodeState:
     """Return the commit of this checkout and whether files differ from it; both None where this is no checkout."""
     done = subprocess.run(
         ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],
         cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
     commit, _, dirty = done.stdout.strip().partition("-")
-    return {"commit": commit or None, "changed": bool(dirty) if commit else None}
+    return CodeState(commit=commit or None, changed=bool(dirty) if commit else None)
 
 
-def dataset(outcome: RunResult) -> dict[str, Any]:
+def dataset(outcome: RunResult) -> DatasetFacts:
     """Return the part of `run.json` on the images."""
     splits, audit = outcome.splits, outcome.audit
-    return {
-        "source": outcome.source.name,
-        "source_identity": outcome.source.identity,
-        "digest": outcome.manifest.table.sha256,
-        "splits_digest": splits.table.sha256,
-        "images": splits.images,
-        "left_alone": outcome.folder.left_alone,
-        "by_split": splits.by_split,
-        "by_class": splits.by_class,
-        "by_origin": splits.by_origin,
-        "quarantined": outcome.manifest.quarantined,
-        "exact_copies_across_splits": audit.exact_copies_across_splits,
-        "near_copies_across_splits": audit.near_copies_across_splits,
-        "copies_of_two_labels": audit.copies_of_two_labels,
-        "held_back_from_training": splits.held_back,
-        "different_images": audit.contents,
-        "rings": audit.rings,
-        "castings": audit.castings,
-        "castings_of_two_labels": audit.castings_of_two_labels,
-        "castings_by_split": splits.castings_by_split,
-        "test_images_of_trained_castings": splits.test_images_of_trained_castings,
-        "published_test_images_of_trained_castings": audit.published_test_images_of_trained_castings,
-        "copy_baseline_accuracy": splits.lookup_accuracy,
-        "brightness_auc": splits.shortcuts["brightness"].auc,
-        "shortcuts": {name: probe.model_dump() for name, probe in splits.shortcuts.items()},
-        "origins": [
-            {**origin.model_dump(), "unsettled": unsettled_keys(origin.name, outcome.arrivals)}
+    return DatasetFacts(
+        source=outcome.source.name,
+        source_identity=outcome.source.identity,
+        digest=outcome.manifest.table.sha256,
+        splits_digest=splits.table.sha256,
+        images=splits.images,
+        left_alone=outcome.folder.left_alone,
+        by_split=splits.by_split,
+        by_class=splits.by_class,
+        by_origin=splits.by_origin,
+        quarantined=outcome.manifest.quarantined,
+        exact_copies_across_splits=audit.exact_copies_across_splits,
+        near_copies_across_splits=audit.near_copies_across_splits,
+        copies_of_two_labels=audit.copies_of_two_labels,
+        held_back_from_training=splits.held_back,
+        different_images=audit.contents,
+        rings=audit.rings,
+        castings=audit.castings,
+        castings_of_two_labels=audit.castings_of_two_labels,
+        castings_by_split=splits.castings_by_split,
+        test_images_of_trained_castings=splits.test_images_of_trained_castings,
+        published_test_images_of_trained_castings=audit.published_test_images_of_trained_castings,
+        copy_baseline_accuracy=splits.lookup_accuracy,
+        brightness_auc=splits.shortcuts["brightness"].auc,
+        shortcuts=splits.shortcuts,
+        origins=[
+            OriginFacts(**origin.model_dump(), unsettled=unsettled_keys(origin.name, outcome.arrivals))
             for origin in outcome.manifest.origins
         ],
-        "corrections_unused": outcome.manifest.corrections_unused,
-    }
+        corrections_unused=outcome.manifest.corrections_unused,
+    )
 
 
-def model(outcome: RunResult) -> dict[str, Any]:
+def model(outcome: RunResult) -> ModelFacts:
     """Return the part of `run.json` on the network."""
-    return {
-        "name": outcome.model.name,
-        "chosen_because": outcome.chosen_because,
-        "parameters": outcome.model.parameters,
-        "sha256": outcome.model.file.sha256,
-        "weights_sha256": outcome.model.weights_sha256,
-        "image_size": outcome.model.image_size,
-        "folder": outcome.exports.digest,
-    }
+    return ModelFacts(
+        name=outcome.model.name,
+        chosen_because=outcome.chosen_because,
+        parameters=outcome.model.parameters,
+        sha256=outcome.model.file.sha256,
+        weights_sha256=outcome.model.weights_sha256,
+        image_size=outcome.model.image_size,
+        folder=outcome.exports.digest,
+    )
 
 
-def training(trained: Model) -> dict[str, Any]:
+def training(trained: Model) -> TrainingFacts:
     """Return the part of `run.json` on the training: durations in seconds, the last epoch and the one that is kept."""
-    return {
-        "epochs": len(trained.history),
-        "kept_epoch": trained.kept_epoch,
-        "images": trained.images,
-        "left_out": trained.left_out,
-        "wall_seconds": trained.wall_seconds,
-        "cpu_seconds": trained.cpu_seconds,
-        "images_per_second": trained.images_per_second,
-        "device": trained.device,
-        "trained_with": trained.trained_with,
-        "resumed_from_epoch": trained.resumed_from_epoch,
-        "started_from": trained.started_from,
-    }
-
-
-def evaluation(judged: Evaluation) -> dict[str, Any]:
-    """Return the part of `run.json` on the test, the validation and the rule of decision."""
-    return {
-        "test": scores(judged.test),
-        "validation": scores(judged.validation),
-        "slices": {origin: scores(score) for origin, score in judged.slices.items()},
-        **judged.model_dump(include={"threshold", "temperature", "review_band", "review_reasons"}),
-    }
+    return TrainingFacts(
+        epochs=len(trained.history),
+        kept_epoch=trained.kept_epoch,
+        images=trained.images,
+        left_out=trained.left_out,
+        wall_seconds=trained.wall_seconds,
+        cpu_seconds=trained.cpu_seconds,
+        images_per_second=trained.images_per_second,
+        device=trained.device,
+        trained_with=trained.trained_with,
+        resumed_from_epoch=trained.resumed_from_epoch,
+        started_from=trained.started_from,
+    )
 
 
 def unsettled_keys(origin: str, arrivals: Sequence[Arrival]) -> int:
     """Count the files of an origin that were still being written: they wait for the next run."""
     return sum(arrival.unsettled for arrival in arrivals if arrival.origin == origin)
-
-
-def scores(score: Score) -> dict[str, Any]:
-    """Return the figures of a score, its intervals as [low, high]."""
-    figures = score.model_dump()
-    for part in filter(None, (figures, figures["castings"])):
-        for name in part:
-            if name.endswith("_interval") and part[name]:
-                part[name] = list(part[name].values())
-    return figures
 
 
 def versions(libraries: Iterable[str]) -> dict[str, str | None]:
@@ -235,7 +226,7 @@ def write_run(outcome: RunResult, page: str) -> Path:
         (scratch / "figures").mkdir(parents=True)
         for name, file in {**tables, **pictures}.items():
             shutil.copyfile(file.path(places), scratch / name)
-        (scratch / "run.json").write_text(json.dumps(facts(outcome), indent=2) + "\n", encoding="utf-8")
+        (scratch / "run.json").write_text(fill_run_json(outcome).model_dump_json(indent=2) + "\n", encoding="utf-8")
         (scratch / "report.html").write_text(page, encoding="utf-8")
         (scratch / "model.txt").write_text(outcome.model.summary + "\n", encoding="utf-8")
         publish(scratch, runs / outcome.run_id)

@@ -1,1 +1,1 @@
-"""Sources: where images come from: the drawn sample, zips, folders, Kaggle. Nothing that judges a photograph."""
+"""Sources: get images from the drawn sample, zips, folders and Kaggle. Nothing here judges a photograph."""

@@ -1,7 +1,7 @@
-"""Archive: the files of a zip, whole in a folder, or one refusal and nothing.
+"""Archive: unpack the files of a zip into a folder completely, or refuse the zip and write nothing.
 
-A zip may name files outside its folder, hold links, or inflate a thousandfold, and `extractall` passes over most of it
-in silence. So every entry is looked at before the first byte is written.
+A zip may name files outside its folder, hold links, or inflate a thousandfold, and `extractall` ignores most of this
+silently. So every entry is checked before the first byte is written.
 """
 
 import errno
@@ -22,19 +22,19 @@ from tasks.sources.names import is_junk, name_faults
 from tasks.sources.zip_checks import MIB, BoundedReader, Caps, TooLong, content_faults, faults, name_entries, overlaps
 from tasks.storage.files import scratch_beside, sync
 
-SPARE = 256 * MIB  # stays free on the disk
+SPARE = 256 * MIB  # must stay free on the disk
 BROKEN = (
     BadZipFile,
     zlib.error,
     EOFError,
     ValueError,
     RuntimeError,
-)  # UnicodeError and NotImplementedError are among them
+)  # UnicodeError is a ValueError, and NotImplementedError a RuntimeError
 ADVICE = "Get the archive again, or unpack it yourself and give the folder"
 
 
 class Unpacked(NamedTuple):
-    """A file as it was written."""
+    """A file that was written."""
 
     path: str
     sha256: str
@@ -43,7 +43,7 @@ class Unpacked(NamedTuple):
 
 
 def members(archive: Path, caps: Caps = Caps()) -> list[ZipInfo]:
-    """Return the files in `archive` without junk, as `files_in` does."""
+    """Return the files in `archive` without junk. Raises as `files_in` does."""
     return [entry for entry in files_in(archive, caps) if not is_junk(entry.filename)]
 
 
@@ -51,56 +51,61 @@ def files_in(archive: Path, caps: Caps = Caps()) -> list[ZipInfo]:
     """Return the files in `archive`, without folders, in its order. Nothing is unpacked.
 
     Raises BadInput if it is no whole zip, or if any entry has an unsafe name or is of an odd kind. How entries are packed and
-    how large they are matters for those that are unpacked alone: see `refuse_contents`.
+    how large they are matters only for entries that are unpacked: see `refuse_contents`.
     """
-    with _checked(archive, caps) as source:
+    with _open_checked(archive, caps) as source:
         return [entry for entry in source.infolist() if not entry.is_dir()]
 
 
 def refuse_contents(archive: Path, entries: Sequence[ZipInfo], caps: Caps = Caps()) -> None:
-    """Raise BadInput if entries that are to be unpacked are encrypted, packed in an odd way, or exceed `caps`."""
+    """Raise BadInput if entries to unpack are encrypted, are packed in an odd way, or exceed `caps`."""
     if fault := next(content_faults(entries, caps), None):
         raise BadInput(f"{archive}: {fault}. {ADVICE}")
 
 
 def unpack(archive: Path, wanted: Mapping[str, str], into: Path, caps: Caps = Caps()) -> list[Unpacked]:
-    """Writes the entries `wanted` (name -> path below `into`) and returns them as written, sorted by path.
+    """Write the entries `wanted` (name -> path below `into`) and return the written files, sorted by path.
 
-    `into` appears complete or not at all. Raises BadInput as `members` does and for damaged entries, FileExistsError
-    if `into` is there, OSError (ENOSPC) if the disk is too small, ValueError for unsafe paths.
+    `into` appears complete or not at all. Raises BadInput as `members` and `refuse_contents` do, for damaged entries and for
+    entries that are not in the archive; FileExistsError if `into` exists; OSError (ENOSPC) if the disk is too small; ValueError
+    for unsafe paths.
     """
     if into.exists():
         raise FileExistsError(errno.EEXIST, "is there already, and was left as it is", str(into))
     if fault := next(name_faults(wanted.values()), None):
         raise ValueError(f"wanted path {fault}")
-    with _checked(archive, caps) as source:
+    with _open_checked(archive, caps) as source:
         if missing := sorted(wanted.keys() - set(source.namelist())):
             raise BadInput(
                 f"{archive} no longer has the entry {missing[0]!r}: it has changed while it was read, start again"
             )
         entries = sorted((source.getinfo(name) for name in wanted), key=lambda entry: entry.header_offset)
         refuse_contents(archive, entries, caps)
-        with _whole(into, size=sum(entry.file_size for entry in entries)) as folder:
+        with _write_whole(into, size=sum(entry.file_size for entry in entries)) as folder:
             folder.mkdir()
             return sorted(_write(source, entry, folder, wanted[entry.filename]) for entry in entries)
 
 
 def pack(folder: Path, names: Sequence[str], archive: Path, caps: Caps = Caps()) -> None:
-    """Stores the files `names` of `folder` in a zip, replacing `archive`: equal names and bytes give an equal archive.
+    """Store the files `names` of `folder` in a zip, and replace `archive`. Equal names and bytes give an equal archive.
 
-    Raises BadInput for a file that cannot be read, and for one that `members` would refuse.
+    Raises BadInput for a file that cannot be read, and for one that `members` or `refuse_contents` would refuse; OSError
+    (ENOSPC) if the disk is too small.
     """
-    entries = [_entry(folder, name) for name in sorted(names)]
+    entries = [_new_entry(folder, name) for name in sorted(names)]
     if fault := next(chain(faults(entries, caps), content_faults(entries, caps)), None):
         raise BadInput(f"{folder}: {fault}. Rename it or take it out")
-    with _whole(archive, size=sum(entry.file_size for entry in entries)) as scratch, ZipFile(scratch, "x") as target:
+    with (
+        _write_whole(archive, size=sum(entry.file_size for entry in entries)) as scratch,
+        ZipFile(scratch, "x") as target,
+    ):
         for entry in entries:
             target.writestr(entry, _read(folder / entry.filename))
 
 
 @contextmanager
-def _checked(archive: Path, caps: Caps) -> Iterator[ZipFile]:
-    """The open `archive`, if no entry has a fault. Raises BadInput."""
+def _open_checked(archive: Path, caps: Caps) -> Iterator[ZipFile]:
+    """Yield the open `archive` if no entry has a fault in its name or kind. Raises BadInput."""
     size, head = _peek(archive)
     with BoundedReader(archive, caps) as opened:
         try:
@@ -121,7 +126,7 @@ def _checked(archive: Path, caps: Caps) -> Iterator[ZipFile]:
 
 
 def _peek(archive: Path) -> tuple[int, bytes]:
-    """Size in bytes, and the first two, which are PK in a zip."""
+    """Return the size in bytes, and the first two bytes, which are PK in a zip. Raises BadInput for an empty or missing file."""
     if not archive.is_file():
         raise BadInput(f"{archive} is {'no file' if archive.exists() else 'not there'}: give the path of a zip file")
     head = _read(archive, 2)
@@ -131,6 +136,7 @@ def _peek(archive: Path) -> tuple[int, bytes]:
 
 
 def _read(path: Path, size: int = -1) -> bytes:
+    """Return the first `size` bytes of a file, or all with -1. Raises BadInput when it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(size)
@@ -141,30 +147,34 @@ def _read(path: Path, size: int = -1) -> bytes:
 
 
 @contextmanager
-def _whole(path: Path, size: int) -> Iterator[Path]:
-    """A free path beside `path`, with room for `size` bytes: what is made there becomes `path`, or goes if anything fails."""
+def _write_whole(path: Path, size: int) -> Iterator[Path]:
+    """Yield a free path beside `path`, with room for `size` bytes. The caller's file or folder there then replaces `path`.
+
+    If anything fails, it is removed. Raises OSError (ENOSPC) if the disk is too small.
+    """
     with scratch_beside(path) as scratch:
         free = shutil.disk_usage(scratch.parent).free
         if free < size + SPARE:
-            raise _full(path, f"{free / MIB:,.0f} MiB are free, {(size + SPARE) / MIB:,.0f} needed")
+            raise _disk_full(path, f"{free / MIB:,.0f} MiB are free, {(size + SPARE) / MIB:,.0f} needed")
         try:
             yield scratch
             os.sync()  # once for all files: fsync for each takes seconds
             os.replace(scratch, path)
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise _full(path, "it ran full while writing") from error
+                raise _disk_full(path, "it ran full while writing") from error
             raise
     sync(path.parent)
 
 
-def _full(path: Path, what: str) -> OSError:
+def _disk_full(path: Path, what: str) -> OSError:
+    """Return the error for a disk that is too small for `path`."""
     advice = "Nothing was kept: make room or choose another place, then start again"
     return OSError(errno.ENOSPC, f"the disk is too small: {what}. {advice}", str(path))
 
 
 def _write(source: ZipFile, entry: ZipInfo, folder: Path, path: str) -> Unpacked:
-    """Writes one entry to the new file `folder/path`. Raises BadInput if its bytes are not what the archive says."""
+    """Write one entry to the new file `folder/path`. Raises BadInput if its bytes differ from size or checksum in the archive."""
     digest, size = hashlib.sha256(), 0
     target = folder / path
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -183,8 +193,8 @@ def _write(source: ZipFile, entry: ZipInfo, folder: Path, path: str) -> Unpacked
     return Unpacked(path, digest.hexdigest(), size)
 
 
-def _entry(folder: Path, name: str) -> ZipInfo:
-    """The header of a file to be packed: dated 1980, a zip's earliest, so that only names and bytes count."""
+def _new_entry(folder: Path, name: str) -> ZipInfo:
+    """Return the header of a file to pack. Its date is 1980, the earliest of a zip, so that only names and bytes count."""
     entry = ZipInfo(name)
     entry.create_system = 3  # Unix, on every system
     entry.external_attr = (stat.S_IFREG | 0o644) << 16

@@ -1,4 +1,4 @@
-"""Kaggle: the newest version of a data set, and its archive, whole and checked or not at all."""
+"""Kaggle: ask for the newest version of a data set, and download its archive, complete and checked or not at all."""
 
 import base64
 import hashlib
@@ -33,23 +33,24 @@ class DatasetVersion(NamedTuple):
 
     @classmethod
     def parse(cls, spec: str) -> Self:
-        """What `OWNER/SLUG[/VERSION]` names, the text after `kaggle:`. Raises BadInput on another form."""
-        if not (found := SPEC.fullmatch(spec)):
+        """Parse `OWNER/SLUG[/VERSION]`, the text after `kaggle:`. Raises BadInput for another form."""
+        if not (match := SPEC.fullmatch(spec)):
             raise BadInput(
                 f"kaggle:{spec} names no data set: write kaggle:OWNER/SLUG or kaggle:OWNER/SLUG/VERSION, versions count from 1"
             )
-        return cls(found[1], found[2], int(found[3]) if found[3] else None)
+        return cls(match[1], match[2], int(match[3]) if match[3] else None)
 
     def __str__(self) -> str:
         return f"{self.owner}/{self.slug}" + (f"/{self.version}" if self.version else "")
 
     @property
     def address(self) -> str:
+        """Return the address of the data set's page, without the protocol."""
         return f"kaggle.com/datasets/{self.owner}/{self.slug}"
 
 
 def latest_version(dataset: DatasetVersion) -> int:
-    """The number of the newest version, by one small request.
+    """Return the number of the newest version, by one small request.
 
     Raises BadInput if Kaggle refuses access or knows no such data set, Unavailable if it cannot be asked now.
     """
@@ -67,35 +68,35 @@ def latest_version(dataset: DatasetVersion) -> int:
 
 
 def download(dataset: DatasetVersion, archive: Path, pause: Callable[[float], object] = time.sleep) -> None:
-    """Puts the zip of a numbered version at `archive`, or raises and leaves `archive` as it was.
+    """Download the zip of a numbered version to `archive`, or raise and leave `archive` as it was.
 
-    A part that arrived stays hidden beside `archive`, and the next call for the same folder goes on from there. Of two
-    calls at once, one downloads and the other waits for it. Raises BadInput as `latest_version` does, and Unavailable
-    after ATTEMPTS tries, between which `pause` gets the seconds to wait.
+    A part that arrived stays hidden beside `archive`, and the next call for the same folder continues from there. When two
+    calls run at once, one downloads and the other waits for it. Raises BadInput as `latest_version` does, and Unavailable
+    after ATTEMPTS tries. `pause` waits between them; its argument is in seconds.
     """
     assert dataset.version, "ask `latest_version` for the number first"
     archive.parent.mkdir(parents=True, exist_ok=True)
     name = f".{dataset.owner}-{dataset.slug}-v{dataset.version}"
-    scratch, before = archive.with_name(f"{name}.part"), identity(archive)
+    scratch, before = archive.with_name(f"{name}.part"), file_identity(archive)
     with exclusive_lock(archive.with_name(f"{name}.lock")):
-        if identity(archive) != before:
-            return  # the call that this one waited for has put it there
+        if file_identity(archive) != before:
+            return  # another call, for which this one waited, has downloaded it
         try:
-            publish(persistently(lambda: transfer(dataset, scratch), pause), archive)
+            publish(retry(lambda: transfer(dataset, scratch), pause), archive)
         finally:
-            if not any(scratch.glob("*.zip")):  # nothing to go on from
+            if not any(scratch.glob("*.zip")):  # nothing to continue from
                 shutil.rmtree(scratch, ignore_errors=True)
 
 
-def identity(path: Path) -> tuple[int, int] | None:
-    """Another one for each file that was ever put at `path`; None where there is none."""
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Return inode and time of the file at `path`, which differ for each file that is put there; None where there is no file."""
     if not path.exists():
         return None
     return path.stat().st_ino, path.stat().st_mtime_ns
 
 
-def persistently(attempt: Callable[[], Path], pause: Callable[[float], object]) -> Path:
-    """What `attempt` returns, within ATTEMPTS tries; waits between them as long as Kaggle asks, else ever longer."""
+def retry(attempt: Callable[[], Path], pause: Callable[[float], object]) -> Path:
+    """Call `attempt` up to ATTEMPTS times and return its result. Between tries wait as long as Kaggle asks, else ever longer."""
     for number in range(1, ATTEMPTS):
         try:
             return attempt()
@@ -107,7 +108,7 @@ def persistently(attempt: Callable[[], Path], pause: Callable[[float], object]) 
 
 
 def transfer(dataset: DatasetVersion, folder: Path) -> Path:
-    """The checked zip in `folder`, by one try. A broken connection leaves its part for the next one, damage leaves nothing."""
+    """Download and check the zip in `folder`, in one try. A broken connection leaves its part for the next try, damage leaves nothing."""
     archive = folder / f"{dataset.slug}.zip"
     try:
         with connect(dataset.address) as api:
@@ -115,15 +116,13 @@ def transfer(dataset: DatasetVersion, folder: Path) -> Path:
         check(archive, api.answer.headers)
     except Damaged:
         archive.unlink(missing_ok=True)
-        archive.with_name(f"{archive.name}.kaggle-partial").unlink(
-            missing_ok=True
-        )  # the client's note on what the part is of
+        archive.with_name(f"{archive.name}.kaggle-partial").unlink(missing_ok=True)  # the client's note on the part
         raise
     return archive
 
 
 def check(archive: Path, headers: Mapping[str, str]) -> None:
-    """Raises Damaged unless `archive` is a zip of the size and md5 that the headers announce; without md5 every member is read."""
+    """Raise Damaged unless `archive` is a zip of the size and md5 that the headers announce. Without md5, read every member."""
     size, announced = archive.stat().st_size, int(headers.get("Content-Length", -1))
     md5 = re.search(r"md5=([^,\s]+)", headers.get("x-goog-hash", ""))
     if announced not in (-1, size):
@@ -134,22 +133,20 @@ def check(archive: Path, headers: Mapping[str, str]) -> None:
         raise Damaged(
             f"the {size:,} bytes from Kaggle are no zip archive: the login page of a network or a proxy may have answered"
         )
-    if not md5 and (fault := unreadable(archive)):
+    if not md5 and (fault := damage_of(archive)):
         raise Damaged(f"the zip archive from Kaggle is damaged: {fault}")
 
 
 def md5_of(path: Path) -> str:
-    """In base64, as Google's storage announces it."""
-    with open(path, "rb") as opened:
-        return base64.b64encode(
-            hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).digest()
-        ).decode()
+    """Return the md5 of a file in base64, as Google's storage announces it."""
+    with open(path, "rb") as file:
+        return base64.b64encode(hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()).decode()
 
 
-def unreadable(archive: Path) -> str | None:
-    """The first member that differs from its checksum, or what else cannot be read, or None."""
+def damage_of(archive: Path) -> str | None:
+    """Return the first member that differs from its checksum, or why the zip cannot be read, or None."""
     try:
-        with zipfile.ZipFile(archive) as opened:
-            return opened.testzip()
+        with zipfile.ZipFile(archive) as file:
+            return file.testzip()
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         return str(error)

@@ -1,6 +1,6 @@
-"""Kaggle client: the official one with what it lacks, timeouts and errors that say what to do and hold no signed address.
+"""Kaggle client: the official client, with timeouts, and with errors that say what to do and hold no signed address.
 
-Importing `kaggle` signs in over the network, prints, and needs a folder; so it is imported by the first call, prepared for that.
+Importing `kaggle` signs in over the network, prints, and needs a folder. So the first call prepares for that and imports it.
 """
 
 import os
@@ -26,7 +26,7 @@ HOW_TO_SIGN_IN = (
 
 
 class Unavailable(ConnectionError):
-    """Kaggle, or the way there, is in trouble: worth another try, after `retry_after` seconds where Kaggle names a time."""
+    """A trouble of Kaggle or the connection that is worth another try, after `retry_after` seconds where Kaggle names a time."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(redact(message))
@@ -34,12 +34,12 @@ class Unavailable(ConnectionError):
 
 
 class Damaged(Unavailable):
-    """What arrived is not what Kaggle holds: worth another try, from the first byte."""
+    """A difference between the bytes that arrived and those that Kaggle holds. It is worth another try, from the first byte."""
 
 
 @contextmanager
 def connect(address: str) -> Iterator[Any]:
-    """A `KaggleApi` to ask about the data set at `address`, signed in where there are credentials.
+    """Yield a `KaggleApi` for the data set at `address`, signed in where there are credentials.
 
     Its `answer` is the last response that was no error. Raises as `plain_errors` does.
     """
@@ -49,7 +49,7 @@ def connect(address: str) -> Iterator[Any]:
             if credentials() in (
                 "legacy key",
                 "OAuth login",
-            ):  # a token is sent without this, and checked by the first answer
+            ):  # a token is sent without signing in, and the first answer checks it
                 api.config = str(key_file())
                 api.authenticate()
             yield api
@@ -60,6 +60,7 @@ def connect(address: str) -> Iterator[Any]:
 
 @cache
 def client_class() -> type:
+    """Return the client's class with timeouts and without retries of its own. The first call imports `kaggle`."""
     prepare_import()
     with redirect_stdout(
         StringIO()
@@ -73,14 +74,14 @@ def client_class() -> type:
             return lambda response: setattr(self, "answer", response)
 
         def download_file(self, response, outfile, http_client, quiet=True, resume=False, **_):
-            # No retries inside: those would use the old signed address, and put an error page in the place of the part.
+            # No retries by the client: they would use the old signed address, and replace the part by an error page.
             super().download_file(response, outfile, http_client, quiet, resume, max_retries=0, timeout=TIMEOUT)
 
     return Api
 
 
 def prepare_import() -> None:
-    """Lets `import kaggle` neither wait for ever, nor fail, nor print credentials."""
+    """Prepare for `import kaggle`, so that it neither waits for ever, nor fails, nor prints credentials."""
     from kagglesdk.kaggle_http_client import KaggleHttpClient
     from requests.adapters import HTTPAdapter
 
@@ -90,11 +91,11 @@ def prepare_import() -> None:
 
     def start_session(client: Any) -> None:
         if not client._session:  # private, as its caller is: the test of a stalled server notices a rename
-            untimed(client)
+            original(client)
             for scheme in ("https://", "http://"):
                 client._session.mount(scheme, Timeouts())
 
-    untimed, KaggleHttpClient._init_session = KaggleHttpClient._init_session, start_session
+    original, KaggleHttpClient._init_session = KaggleHttpClient._init_session, start_session
     for name in ("VERBOSE", "VERBOSE_OUTPUT"):  # these print the Authorization header
         os.environ.pop(name, None)
     try:
@@ -105,7 +106,7 @@ def prepare_import() -> None:
 
 @contextmanager
 def plain_errors(address: str) -> Iterator[None]:
-    """Raises BadInput, Unavailable or Damaged for what the client raises about the data set at `address`, without secrets."""
+    """Raise BadInput, Unavailable or Damaged, without secrets, for the errors of the client about the data set at `address`."""
     import requests
 
     try:
@@ -127,19 +128,19 @@ def plain_errors(address: str) -> Iterator[None]:
 
 
 def failure(error: Exception) -> BadInput | Unavailable:
-    """What a broken connection means for the user."""
+    """Return the error to raise for a broken connection, in words for the user."""
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return BadInput(
             "Kaggle's certificate is not trusted here: set REQUESTS_CA_BUNDLE to a file with the certificates of this network"
         )
     deepest: BaseException = error
     while inner := deepest.__cause__ or deepest.__context__:
-        deepest = inner  # what the system said, without the layers of the client
+        deepest = inner  # the error of the system, without the layers of the client
     return Unavailable(f"the connection to Kaggle failed ({type(error).__name__}: {deepest})")
 
 
 def refusal(address: str, error: "requests.HTTPError") -> BadInput | Unavailable:
-    """What an error status means for the user."""
+    """Return the error to raise for an error status, in words for the user."""
     response = error.response
     assert response is not None, "the client raises it about a response"
     response.close()
@@ -158,7 +159,7 @@ def refusal(address: str, error: "requests.HTTPError") -> BadInput | Unavailable
 
 
 def retry_after(response: "requests.Response") -> float | None:
-    """Seconds; None where the server names no time, or none that can be read."""
+    """Return the seconds that the server asks to wait; None where it names no time, or none that can be read."""
     from urllib3.exceptions import InvalidHeader
     from urllib3.util import Retry
 

@@ -1,4 +1,4 @@
-"""Kaggle credentials: which ones the client will find, told without importing the client, which would use them."""
+"""Kaggle credentials: which ones the client will find. The client is not imported, because it would use them."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from tasks.settings.errors import BadInput
 
 
 def credentials() -> Literal["access token", "legacy key", "OAuth login", "none"]:
-    """What the client signs in with, found as it looks for it, without asking Kaggle; "none" is enough for public data sets."""
+    """Return the kind of credentials that the client will use, without asking Kaggle. "none" is enough for public data sets."""
     if access_token():
         return "access token"
     if all(os.environ.get(f"KAGGLE_{name.upper()}") or stored_key().get(name) for name in ("username", "key")):
@@ -18,7 +18,10 @@ def credentials() -> Literal["access token", "legacy key", "OAuth login", "none"
 
 
 def access_token() -> str | None:
-    """Found by the client. Raises BadInput where it stumbles: it takes the token for a file's path first, and shows it when that fails."""
+    """Return the token that the client finds, or None.
+
+    Raises BadInput where the client fails: it first takes the token for the path of a file, and its error shows the token.
+    """
     from kagglesdk import get_access_token_from_env
 
     try:
@@ -31,7 +34,7 @@ def access_token() -> str | None:
 
 
 def stored_key() -> dict[str, str]:
-    """What kaggle.json holds; empty without a readable one."""
+    """Return the content of kaggle.json; empty where no readable one exists."""
     try:
         return dict(json.loads(key_file().read_text()))
     except (OSError, ValueError, TypeError):
@@ -39,14 +42,14 @@ def stored_key() -> dict[str, str]:
 
 
 def key_file() -> Path:
-    """The kaggle.json to read: in the client's folder, else in ~/.kaggle, where its lower half looks too."""
-    own = config_folder() / "kaggle.json"
-    return own if own.exists() else Path("~/.kaggle/kaggle.json").expanduser()
+    """Return the path of the kaggle.json to read: in the client's folder, else in ~/.kaggle, where its lower layer looks too."""
+    configured = config_folder() / "kaggle.json"
+    return configured if configured.exists() else Path("~/.kaggle/kaggle.json").expanduser()
 
 
 def config_folder() -> Path:
-    """The client's folder, by its own rule, repeated here because the client cannot be asked without being imported."""
-    if named := os.environ.get("KAGGLE_CONFIG_DIR"):
-        return Path(named)
+    """Return the client's folder. The client's rule is repeated here, because to ask the client is to import it."""
+    if configured := os.environ.get("KAGGLE_CONFIG_DIR"):
+        return Path(configured)
     old = Path("~/.kaggle").expanduser()
     return old if old.exists() else Path(os.environ.get("XDG_CONFIG_HOME") or Path("~/.config").expanduser()) / "kaggle"

@@ -1,7 +1,7 @@
-"""Source: what the settings name, found and identified by its content before any step runs.
+"""Locate: find the source that the settings name, and identify it by its content, before any step runs.
 
-All of it is outside the cache: a zip under another name is the same zip, and an unpinned Kaggle data set is asked
-for its newest version each time.
+Nothing of this is cached. A zip under another name is the same zip, and Kaggle is asked each time for the newest version of
+an unpinned data set.
 """
 
 import os
@@ -31,7 +31,10 @@ KAGGLE = "kaggle:"
 
 
 def locate(fetch: FetchSettings, places: Places) -> Source:
-    """The source that the settings name. Raises BadInput when it is not there or holds no data set, OSError when Kaggle cannot be asked."""
+    """Find the source that the settings name.
+
+    Raises BadInput when it does not exist or holds no data set, and OSError when Kaggle cannot be asked.
+    """
     if fetch.source == SAMPLE:
         return Source(kind="sample", identity=fetch.sample.model_dump_json(), sample=fetch.sample, name="sample")
     if fetch.source.startswith(KAGGLE):
@@ -49,26 +52,28 @@ def locate(fetch: FetchSettings, places: Places) -> Source:
         tell([f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
         tell(left_out(sorted(set(names) - {file.name for file in files})))
         with open_for_reading(path):
-            taken, large = small_enough(path, [file.name for file in files])
+            used, large = small_enough(path, [file.name for file in files])
             tell(large)
-            identity = listing_digest((name, sha256_of(path / name)) for name in taken)
-        return Source(kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=tuple(taken))
+            identity = listing_digest((name, sha256_of(path / name)) for name in used)
+        return Source(kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=tuple(used))
     entries = {entry.filename: entry for entry in members(path)}
-    taken_of_zip = labeled_files(entries, find_root(entries, fetch.classes), fetch.classes)[0]
-    refuse_contents(path, [entries[file.name] for file in taken_of_zip])
+    zip_files = labeled_files(entries, find_root(entries, fetch.classes), fetch.classes)[0]
+    refuse_contents(path, [entries[file.name] for file in zip_files])
     with open_for_reading(path):
         return Source(kind="zip", identity=sha256_of(path), name=for_terminal(path.name), path=path)
 
 
 def tell(lines: Sequence[str]) -> None:
+    """Print what is left out of the source, a line each, and only the first of many."""
     for line in shorten(lines):
         say(f"source: left out: {line}")
 
 
 def pin_version(dataset: DatasetVersion, places: Places) -> DatasetVersion:
-    """The data set with its version; when Kaggle cannot be asked, the newest that was fetched before, with a warning.
+    """Return the data set with a version. When Kaggle cannot be asked, warn and use the newest version that was fetched before.
 
-    A version that is not at hand is asked for too, so that a wrong name or a missing network is told before any work.
+    Kaggle is also asked about a named version that is not at hand, so that a wrong name or a missing network shows before any work.
+    Raises BadInput for a version that does not exist, and Unavailable when Kaggle cannot be asked and nothing was fetched before.
     """
     if dataset.version and kaggle_archives(dataset, places):
         return dataset
@@ -86,7 +91,7 @@ def pin_version(dataset: DatasetVersion, places: Places) -> DatasetVersion:
 
 
 def kaggle_archives(dataset: DatasetVersion, places: Places) -> list[Path]:
-    """The zips at hand of a data set's version, or of all its versions; the name of each ends with its digest."""
+    """Return the fetched zips of a data set's version, or of all its versions. The name of each ends with its digest."""
     return sorted(
         (places.data.absolute() / "archives").glob(
             f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version or '*'}-*.zip"

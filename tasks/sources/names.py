@@ -1,4 +1,4 @@
-"""Names: which names of files and folders are kept, and which belong to a system, a NAS or a copy program."""
+"""Names: which names of files and folders are used, and which belong to a system, a NAS or a copy program."""
 
 import re
 import unicodedata
@@ -16,8 +16,8 @@ UNSAFE = frozenset(
 )  # control, format (right-to-left), surrogates, line and paragraph ends
 FINDER_ICON = re.compile(r"(^|/)Icon\r$")  # the one name with a control character that a system makes itself
 
-# Side files: what is in no data set, by name of a file or folder in any case. Hidden names (`.DS_Store`, `._x`,
-# `.Trash-1000`, `.nfs0001`, `.@__thumb`, `.syncthing.x.tmp`) are left out before.
+# Side files, which belong to no data set, by the name of a file or folder in any case. Hidden names (`.DS_Store`, `._x`,
+# `.Trash-1000`, `.nfs0001`, `.@__thumb`, `.syncthing.x.tmp`) are left out first.
 SIDE_NAMES = frozenset({
     # Windows
     "thumbs.db", "thumbs.db:encryptable", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", "$recycle.bin",
@@ -57,7 +57,7 @@ SIDE_FILE_PATTERN = re.compile(
     r"|syno(photo|file|index)_.*|syno@.*"
     r"|.*[:\uf022\uf03a](zone\.identifier|afp_\w+|com\.[\w.#]+)(:\$data)?"  # a stream that a share shows as a file
     r"|~.*\.(tmp|temp)"
-    r"|.*\.(xmp|aae|thm)"  # what a photograph program notes beside an image
+    r"|.*\.(xmp|aae|thm)"  # notes of a photograph program beside an image
     # copies and downloads under way
     r"|.*\.(part|partial|filepart|crdownload|opdownload|fdmdownload|download|tmp|temp|crswap|aria2|incomplete|inprogress"
     r"|uploading|copying|pending|!ut|!qb|!bt|!sync|bc!|jc!|dctmp|swp|lock|lck)"
@@ -67,26 +67,26 @@ SIDE_FILE_PATTERN = re.compile(
 
 
 class Listing(NamedTuple):
-    """What was found under a folder."""
+    """The usable files below a folder, and the faults of the others."""
 
     names: list[str]
     """Files, relative and posix, sorted."""
     faults: list[str]
-    """A sentence for each file or folder that is left out though nothing but itself is in the way."""
+    """A sentence for each file or folder that is left out for a reason of its own."""
 
 
 def compose(name: str) -> str:
-    """Return `name` in Unicode's form NFC: a Mac writes an accent apart from its letter, and means the same name."""
+    """Return `name` in Unicode's form NFC. A Mac writes an accent apart from its letter, and means the same name."""
     return unicodedata.normalize("NFC", name)
 
 
 def casefold_name(name: str) -> str:
-    """Return `name` for a file system that minds neither case nor Unicode form: equal here is one file there."""
+    """Return `name` for a file system that ignores case and Unicode form. Names with an equal result are one file there."""
     return compose(name).casefold()
 
 
 def is_junk(name: str) -> bool:
-    """Return whether a part of it is hidden, or left by an operating system, a NAS or a copy program.
+    """Return whether a part of a name is hidden, or comes from an operating system, a NAS or a copy program.
 
     The last part is a file's name; a folder's ends in "/".
     """
@@ -95,24 +95,26 @@ def is_junk(name: str) -> bool:
 
 
 def _is_side(part: str) -> bool:
+    """Return whether one part of a name is hidden or the name of a side file."""
     return part.startswith(".") or part.casefold() in SIDE_NAMES or bool(SIDE_PATTERN.fullmatch(part))
 
 
 def is_sound(names: Iterable[str]) -> Listing:
-    """Split names into those that tables and other disks keep, and a sentence for each file or folder that has to be renamed.
+    """Split names into those that are safe in tables and on other disks, and a sentence for each file or folder to rename.
 
-    Of two names that are one on some disks, the first stays.
+    When two names are one on some disks, the first in sorted order is kept.
     """
     taken: dict[str, str] = {}  # files and the folders above them, as some disks fold their names -> a file
     files: dict[str, str] = {}
     faults: dict[str, str] = {}
     for name in sorted(names):
-        key, above = casefold_name(name), list(_above(casefold_name(name)))
+        key = casefold_name(name)
+        above = list(_folders_above(key))
         if name_fault(name):
             first = next(part for part in accumulate(name.split("/"), "{}/{}".format) if name_fault(part))
             faults[first] = name_fault(first)
-        elif other := taken.get(key) or next((files[folder] for folder in above if folder in files), None):
-            faults[name] = f"and '{for_terminal(other)}' are one name on some disks"
+        elif earlier := taken.get(key) or next((files[folder] for folder in above if folder in files), None):
+            faults[name] = f"and '{for_terminal(earlier)}' are one name on some disks"
         else:
             files[key] = name
             taken |= dict.fromkeys((key, *above), name)
@@ -120,27 +122,27 @@ def is_sound(names: Iterable[str]) -> Listing:
     return Listing(list(files.values()), lines)
 
 
-def _above(name: str) -> Iterator[str]:
-    """Yield the folders above a file."""
+def _folders_above(name: str) -> Iterator[str]:
+    """Yield the folders above a file, the nearest first."""
     while name := name.rpartition("/")[0]:
         yield name
 
 
 def name_faults(names: Iterable[str]) -> Iterator[str]:
-    """Yield unsafe names, and names that would fall on one file; a folder's name ends in "/"."""
-    seen: dict[str, str] = {}
+    """Yield a sentence for each unsafe name, and for names that would be one file. A folder's name ends in "/"."""
+    names_by_key: dict[str, str] = {}
     folders: set[str] = set()
     for name in names:
         if fault := name_fault(name):
             yield f"{name[:80]!r} {fault}"
         key = casefold_name(name.removesuffix("/"))
-        if key in seen:
-            yield f"{seen[key]!r} and {name!r} are one name on some disks"
-        seen[key] = name
-        folders.update(takewhile(lambda folder: folder not in folders, _above(key)))
-    for key in folders & seen.keys():
-        if not seen[key].endswith("/"):
-            yield f"{seen[key]!r} is a file and a folder"
+        if key in names_by_key:
+            yield f"{names_by_key[key]!r} and {name!r} are one name on some disks"
+        names_by_key[key] = name
+        folders.update(takewhile(lambda folder: folder not in folders, _folders_above(key)))
+    for key in folders & names_by_key.keys():
+        if not names_by_key[key].endswith("/"):
+            yield f"{names_by_key[key]!r} is a file and a folder"
 
 
 def name_fault(name: str) -> str:

@@ -1,7 +1,7 @@
-"""Code: what decides a result besides its inputs, as text: the code of a file, of the nouns below it, and their libraries.
+"""Code version: everything besides its inputs that decides a result, as text.
 
-Read without importing, since importing a network would load TensorFlow. Comments and docstrings are left out, and the rooms that
-carry results and decide none.
+That is the code of a file, the code of the nouns below it, and the versions of their libraries. Files are read and not imported, since
+importing a network would load TensorFlow. Comments and docstrings are left out, and so are the rooms that carry results and decide none.
 """
 
 import ast
@@ -21,22 +21,22 @@ DECIDES = ("tasks.settings.model_specs", "tasks.records.rows")  # in rooms that 
 
 
 def code_digest(module: Path) -> str:
-    """sha256 of all that decides what the functions of the file `module` return, besides their arguments."""
+    """Return the sha256 of everything that decides what the functions of the file `module` return, besides their arguments."""
     return hashlib.sha256("\0".join(code_and_libraries(module)).encode()).hexdigest()
 
 
 @cache
 def code_and_libraries(module: Path) -> tuple[str, ...]:
-    """The code of the file `module` and of the nouns below it, with the versions of the libraries that they import."""
-    code, libraries, waiting = {}, set(), [module]
-    while waiting:
-        path = waiting.pop()
+    """Return the code of the file `module` and of the nouns below it, with the versions of the libraries that they import."""
+    code, libraries, unread = {}, set(), [module]
+    while unread:
+        path = unread.pop()
         if path in code or not path.is_file():
             continue
-        code[path], found = code_and_imports(path.read_text(encoding="utf-8"))
-        for imported in found:
+        code[path], imports = code_and_imports(path.read_text(encoding="utf-8"))
+        for imported in imports:
             if imported.startswith("tasks.") and (imported in DECIDES or not imported.startswith(CARRIERS)):
-                waiting.append(ROOT / f"{imported.replace('.', '/')}.py")
+                unread.append(ROOT / f"{imported.replace('.', '/')}.py")
             elif (top := imported.partition(".")[0]) in LIBRARIES:
                 libraries.add(top)
     return (
@@ -53,17 +53,18 @@ def code_and_imports(text: str) -> tuple[str, frozenset[str]]:
 
 
 def imports_of(tree: ast.AST) -> set[str]:
-    """Every module that the code may import, inside functions too; `from a import b` counts as a and a.b."""
-    found = set()
+    """Return every module that the code may import, inside functions too; `from a import b` counts as a and a.b."""
+    modules = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return modules
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:
+    """Remove the docstrings from the tree, in place, and return it."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [line for line in node.body if not is_text(line)]
@@ -71,5 +72,5 @@ def without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def is_text(line: ast.stmt) -> bool:
-    """Whether it is a string and nothing else: the docstring of what it is in, or of the field above it."""
+    """Return whether a statement is a string and nothing else: the docstring of its block, or of the field above it."""
     return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant) and isinstance(line.value.value, str)

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, named by their own digest, found again by it."""
+"""Files: written whole or not at all, named by their own digest, and found again by it."""
 
 import errno
 import fcntl
@@ -44,19 +44,21 @@ class File(BaseModel):
         return name
 
     def path(self, places: Places) -> Path:
+        """Return the absolute path of the file."""
         return place_of(self.place, places) / self.name
 
     def damage(self, places: Places) -> str | None:
-        """What is wrong with the file since it was recorded, or None."""
+        """Return what is wrong with the file since it was recorded; None if it is whole."""
         return find_damage(self.path(places), self.sha256)
 
 
 def place_of(place: Place, places: Places) -> Path:
+    """Return the absolute path of a place."""
     return (places.data if place == "data" else places.artifacts).absolute()
 
 
 def find_damage(path: Path, digest: str) -> str | None:
-    """What is wrong with the file at `path`, which should have this sha256, or None."""
+    """Return what is wrong with the file at `path`, which should have this sha256; None if it is whole."""
     try:
         return None if sha256_of(path) == digest else f"{path} has changed"
     except FileNotFoundError:
@@ -64,14 +66,14 @@ def find_damage(path: Path, digest: str) -> str | None:
 
 
 def digest_of(contents: dict[str, str]) -> str:
-    """sha256 over names and digests of files, in any order: the identity of a folder."""
+    """Return the sha256 over names and digests of files, in any order: the identity of a folder."""
     return hashlib.sha256(
         "".join(f"{name} {sha256}\n" for name, sha256 in sorted(contents.items())).encode()
     ).hexdigest()
 
 
 def tree_digest(folder: Path) -> str:
-    """Return the identity of a folder by all its files. Raises ValueError for a link: what it leads to is not in the folder."""
+    """Return the identity of a folder by all its files. Raises ValueError for a link, because its target is not in the folder."""
     paths = list(folder.rglob("*"))
     if link := next((path for path in paths if path.is_symlink()), None):
         raise ValueError(f"{link} is a link")
@@ -79,6 +81,7 @@ def tree_digest(folder: Path) -> str:
 
 
 def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file."""
     with open(path, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
@@ -109,12 +112,12 @@ def open_for_reading(path: Path) -> Iterator[None]:
 
 
 def check_writable(places: Places) -> None:
-    """Raises BadInput unless both places are, or can become, folders that can be written to. Makes nothing."""
+    """Raise BadInput unless both places are, or can become, folders that can be written to. Creates nothing."""
     for name, place in (("data", places.data.absolute()), ("artifacts", places.artifacts.absolute())):
-        there = next(path for path in (place, *place.parents) if path.exists())
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        existing = next(path for path in (place, *place.parents) if path.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
             raise BadInput(
-                f"--{name} {place} cannot be used: {there} is {'not writable' if there.is_dir() else 'no folder'}"
+                f"--{name} {place} cannot be used: {existing} is {'not writable' if existing.is_dir() else 'no folder'}"
             )
 
 
@@ -124,12 +127,12 @@ def lies_below(path: Path, place: Path) -> bool:
 
 
 def is_visible(folder: Path) -> list[Path]:
-    """Return what lies in a folder, if it is there; scratch is swept by others."""
+    """Return the sorted paths in a folder, without hidden ones such as scratch; none where there is no folder."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
 
 
 def erase(path: Path) -> None:
-    """Remove a file, a folder, or a link and not what it leads to."""
+    """Delete a file, a folder, or a link; of a link not the target."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -137,33 +140,33 @@ def erase(path: Path) -> None:
 
 
 def store(write: Callable[[Path], object], places: Places, place: Place, name: str) -> File:
-    """Calls `write` on a scratch path and keeps the file under `name` with its digest before the suffix."""
+    """Call `write` with a scratch path, and store the file under `name` with its digest before the suffix."""
     with scratch_beside(place_of(place, places) / name) as scratch:
         write(scratch)
         return move_into_place(scratch, places, place, name)
 
 
 def move_into_place(path: Path, places: Places, place: Place, name: str) -> File:
-    """Moves a finished file on the same disk to `name` with its digest before the suffix."""
+    """Move a finished file on the same disk to `name` with its digest before the suffix."""
     digest, named = sha256_of(path), PurePosixPath(name)
-    kept = str(named.with_name(f"{named.stem}-{digest[:16]}{named.suffix}"))
-    publish(path, place_of(place, places) / kept)
-    return File(place=place, name=kept, sha256=digest)
+    final = str(named.with_name(f"{named.stem}-{digest[:16]}{named.suffix}"))
+    publish(path, place_of(place, places) / final)
+    return File(place=place, name=final, sha256=digest)
 
 
 def write_whole(target: Path, content: bytes) -> None:
-    """The file `target` with this content; a reader sees the old file or the new one, never a part."""
+    """Write the content to the file `target`. A reader sees the old file or the new one, never a part."""
     with scratch_beside(target) as scratch:
         scratch.write_bytes(content)
         publish(scratch, target)
 
 
 def delete_stale_scratch(places: Places) -> None:
-    """Removes the scratch that killed runs left, and trainings that nobody went on with for a month.
+    """Delete the scratch that killed runs left, and trainings that were not continued for a month.
 
-    Scratch that a living process holds stays, whatever a clock says of its age; so does what is younger than a day, for a
-    shared disk may know no locks. A date that lies more than a day ahead is of a clock that was set back since. Never looks into
-    the inbox, and follows no link out of the places.
+    Scratch that a living process holds stays, whatever its age. Scratch that is younger than a day stays too, because a
+    shared disk may have no locks. A date as far ahead counts as old too: it comes from a clock that was set back since.
+    Never looks into the inbox, and follows no link out of the places.
     """
     for room in places.data.absolute().glob("training/*"):
         if lies_below(room, places.data) and abs(age(room)) > MONTH:
@@ -193,7 +196,7 @@ def is_held(room: Path) -> bool:
 
 
 def age(path: Path) -> float:
-    """Return the seconds since `path` was changed, by the clock of now: below 0 where its date lies ahead, 0 where it is gone."""
+    """Return the seconds since `path` was changed, by the present clock: below 0 where its date lies ahead, 0 where it is gone."""
     try:
         return time.time() - path.stat().st_mtime
     except OSError:
@@ -202,7 +205,10 @@ def age(path: Path) -> float:
 
 @contextmanager
 def scratch_beside(target: Path) -> Iterator[Path]:
-    """A path for a file or folder on the file system of `target`, with its suffix; removed unless published."""
+    """Yield a path for a file or folder on the file system of `target`, with the same name.
+
+    It is deleted at the end unless it was published.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     room = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.stem[:40]}.", suffix=SCRATCH))
     try:
@@ -215,7 +221,7 @@ def scratch_beside(target: Path) -> Iterator[Path]:
 
 
 def publish(scratch: Path, target: Path) -> None:
-    """Moves a finished file or folder to its name, on disk before it can be seen there."""
+    """Move a finished file or folder to its name. Its content is on disk before it can be seen there."""
     for path in [scratch] if scratch.is_file() else sorted(scratch.rglob("*")):
         if path.is_file():
             sync(path)
@@ -224,6 +230,7 @@ def publish(scratch: Path, target: Path) -> None:
 
 
 def sync(path: Path) -> None:
+    """Wait until a file or folder is on disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
         os.fsync(opened)
@@ -233,9 +240,9 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def exclusive_lock(lock: Path) -> Iterator[None]:
-    """Keeps other calls out, in any process, through the file `lock`, which is removed at the end.
+    """Keep other calls out, in any process, through the file `lock`, which is removed at the end.
 
-    The system drops the locks of the dead, so a killed process keeps nobody waiting.
+    The system drops the locks of dead processes, so a killed process keeps nobody waiting.
     """
     while True:
         with open(lock, "w") as opened:

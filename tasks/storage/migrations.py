@@ -10,16 +10,18 @@ NAMED = re.compile(r'^(down_revision|revision) = ["\'](\w+)["\']', re.MULTILINE)
 
 @cache
 def schemas(library: str, folder: str) -> tuple[frozenset[str], str]:
-    """Return the schemas that the library at hand knows, and the newest; "" where its migrations are not found.
+    """Return the schemas that the installed library knows, and the newest of them; "" where it is not found.
 
     Args:
         library: Name of its package.
-        folder: Where the scripts lie in it.
+        folder: Where the migration scripts lie in the package.
     """
     spec = find_spec(library)
     places = spec.submodule_search_locations if spec else None
     scripts = Path((places or ["."])[0], folder).glob("*.py")
     named = [pair for script in scripts for pair in NAMED.findall(script.read_text("utf-8"))]
-    known, followed = ({schema for name, schema in named if name == wanted} for wanted in ("revision", "down_revision"))
-    newest = known - followed
-    return frozenset(known), newest.pop() if len(newest) == 1 else ""
+    revisions, followed = (
+        {schema for name, schema in named if name == wanted} for wanted in ("revision", "down_revision")
+    )
+    newest = revisions - followed
+    return frozenset(revisions), newest.pop() if len(newest) == 1 else ""

@@ -10,7 +10,10 @@ R = TypeVar("R")
 
 
 def map_chunks_in_threads(function: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -> list[R]:
-    """What `function` returns for the items, in order. It gets pieces of up to 16: handing over one costs some 30 us."""
+    """Return the results of `function` for the items, in order.
+
+    The function gets pieces of up to 16 items, because handing over one piece costs some 30 us.
+    """
     size = max(1, min(16, len(items) // 16))
     pieces = [items[start : start + size] for start in range(0, len(items), size)]
     if len(pieces) == 1:
@@ -25,5 +28,5 @@ def map_in_threads(function: Callable[[T], R], pieces: Iterable[T]) -> list[R]:
 
 
 def count_processors() -> int:
-    """How many this process may use, where the system tells."""
+    """Return how many processors this process may use, where the system tells; else all of the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,6 +1,6 @@
-"""Kept: results by content in one file, `data/kept.sqlite`, so that only what is new is worked out.
+"""Result cache: results by content in one file, `data/kept.sqlite`, so that only new results are computed.
 
-Every block of results is handed to the system before the next one is begun, so a killed process loses at most one block.
+Every block of results is handed to the system before the next one begins, so a killed process loses at most one block.
 """
 
 import hashlib
@@ -31,28 +31,28 @@ def cached_map(
     block: int = 256,
     lasting: Callable[[bytes], bool] = lambda value: True,
 ) -> Iterator[bytes]:
-    """The value of each of `keys`, in order: as kept, or as `make` gives it for those of a block that are not kept.
+    """Yield the value of each of `keys`, in order: from the cache, or from `make` for those of a block that are not stored.
 
-    `version` names all that decides a value besides its key; what was kept under another version is replaced.
-    A block, of at most 500 keys, is all that is held in memory. A value that is not `lasting` is handed on and not kept.
+    `version` names everything that decides a value besides its key; values of another version are replaced.
+    Only one block, of at most 500 keys, is held in memory. A value that is not `lasting` is yielded and not stored.
     Raises BadInput when the file cannot be read or written.
     """
     if not 0 < block <= MAX_BLOCK:
         raise ValueError(f"block is {block}, expected 1 to {MAX_BLOCK}: one statement of SQLite takes no more")
     version = hashlib.sha256(version.encode()).hexdigest()[:16]  # stands in every row
     keys = iter(keys)
-    while wanted := list(islice(keys, block)):
-        distinct = list(dict.fromkeys(wanted))
+    while block_keys := list(islice(keys, block)):
+        distinct = list(dict.fromkeys(block_keys))
         values = read(kind, version, distinct, places)
         if missing := [key for key in distinct if key not in values]:
-            made = dict(zip(missing, make(missing), strict=True))
-            write(kind, version, {key: value for key, value in made.items() if lasting(value)}, places)
-            values |= made
-        yield from (values[key] for key in wanted)
+            computed = dict(zip(missing, make(missing), strict=True))
+            write(kind, version, {key: value for key, value in computed.items() if lasting(value)}, places)
+            values |= computed
+        yield from (values[key] for key in block_keys)
 
 
 def read(kind: str, version: str, keys: list[str], places: Places) -> dict[str, bytes]:
-    """The values that are kept of this version, and whole."""
+    """Return the stored values of this version that are undamaged."""
     statement = f"""
         SELECT key, value, checksum FROM kept
         WHERE kind = ? AND version = ? AND typeof(value) = 'blob' AND key IN ({placeholders(keys)})
@@ -66,6 +66,7 @@ def read(kind: str, version: str, keys: list[str], places: Places) -> dict[str, 
 
 
 def write(kind: str, version: str, values: dict[str, bytes], places: Places) -> None:
+    """Store the values, and replace those of other versions."""
     rows = [(kind, key, version, value, checksum_of(key, value)) for key, value in values.items()]
     with_database(
         places.data.absolute() / NAME,
@@ -75,17 +76,18 @@ def write(kind: str, version: str, values: dict[str, bytes], places: Places) -> 
 
 
 def checksum_of(key: str, value: bytes) -> int:
+    """Return the CRC-32 of a key and its value."""
     return zlib.crc32(value, zlib.crc32(key.encode()))
 
 
 def size_without(stands: Callable[[str, str], bool], places: Places) -> int:
-    """Bytes of the values that do not stand, by kind and key; 0 where nothing is kept."""
-    return sum(size for *_, size in is_stale(stands, places))
+    """Return the bytes of the values that do not stand, by kind and key; 0 where nothing is stored."""
+    return sum(size for *_, size in stale_rows(stands, places))
 
 
 def shrink(stands: Callable[[str, str], bool], places: Places) -> None:
-    """Removes the values that do not stand, and gives their room back to the disk."""
-    rows = [(kind, key) for kind, key, _ in is_stale(stands, places)]
+    """Delete the values that do not stand, and give their space back to the disk."""
+    rows = [(kind, key) for kind, key, _ in stale_rows(stands, places)]
 
     def remove(connection: sqlite3.Connection) -> None:
         write_transaction(connection, "DELETE FROM kept WHERE kind = ? AND key = ?", rows)
@@ -94,7 +96,8 @@ def shrink(stands: Callable[[str, str], bool], places: Places) -> None:
     with_database(places.data.absolute() / NAME, TABLE, remove)
 
 
-def is_stale(stands: Callable[[str, str], bool], places: Places) -> list[tuple[str, str, int]]:
+def stale_rows(stands: Callable[[str, str], bool], places: Places) -> list[tuple[str, str, int]]:
+    """Return kind, key and bytes of each value that does not stand."""
     path = places.data.absolute() / NAME
     if not path.is_file():
         return []

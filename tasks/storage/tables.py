@@ -1,7 +1,7 @@
 """Tables: rows of a NamedTuple as a CSV file with a header, and back.
 
-People open these files, also copies of those below `data`. So no cell with a text is a formula for a spreadsheet: such a text stands
-behind an apostrophe, which reading takes away. A script that reads a table with other means uses `escaping.from_csv`.
+People open these files, and copies of those below `data`. So no text in a cell is a formula for a spreadsheet: such a text is written
+with an apostrophe before it, which reading removes. A script that reads a table by other means uses `escaping.from_csv`.
 """
 
 import csv
@@ -19,12 +19,16 @@ Row = TypeVar("Row", bound=NamedTuple)
 
 
 class UnixLines:
-    """A file for `csv.writer`, which quotes a lone carriage return only where its lines end with one; in the file they do not."""
+    """A file for `csv.writer` whose lines end with a line feed alone.
+
+    The writer quotes a lone carriage return only where its own line end has one, so it writes both and this file removes one.
+    """
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
 
     def write(self, line: str) -> None:
+        """Write a line with a line feed alone at its end."""
         self.file.write(line.removesuffix("\r\n") + "\n")
 
 
@@ -43,11 +47,12 @@ def read_csv(path: Path) -> Iterator[list[str]]:
 
 
 def write_table(path: Path, rows: Iterable[NamedTuple], kind: type[NamedTuple]) -> None:
+    """Write the rows of a NamedTuple, with its fields as the header."""
     write_csv(path, kind._fields, rows)
 
 
 def read_table(path: Path, kind: type[Row]) -> list[Row]:
-    """The rows of a file that `write_table` made; numbers come back as numbers."""
+    """Return the rows of a file that `write_table` wrote, numbers as numbers. Raises ValueError where they are of another kind."""
     types: dict[str, Any] = get_type_hints(kind)
     convert = [types[name] for name in kind._fields]
     table = read_csv(path)
@@ -57,9 +62,10 @@ def read_table(path: Path, kind: type[Row]) -> list[Row]:
 
 
 def read_state(path: Path, kind: type[Row]) -> list[Row]:
-    """Return the rows of a table that recast keeps for itself and can do without: none where it is missing.
+    """Return the rows of a table that recast stores for itself and can do without; none where it is missing.
 
-    Of a damaged table none either, and one line says so: the next `write_rows` replaces it. Raises BadInput where it cannot be read.
+    Of a damaged table it returns none either, and one line says so: the next `write_rows` replaces it. Raises BadInput where the table
+    cannot be read.
     """
     try:
         return read_table(path, kind)
@@ -75,12 +81,12 @@ def read_state(path: Path, kind: type[Row]) -> list[Row]:
 
 
 def column(path: Path, name: str) -> Iterator[str]:
-    """What a table says under this head; nothing where it has none such. Raises BadInput as `columns` does."""
+    """Yield the cells of a column; nothing where the table has no such column. Raises BadInput as `columns` does."""
     return (cells[0] for cells in columns(path, name))
 
 
 def columns(path: Path, *names: str) -> Iterator[tuple[str, ...]]:
-    """Yield what a table says under these heads, row by row, without rows that lack one. Raises BadInput where it cannot be read."""
+    """Yield the cells of these columns, row by row, without rows that lack one. Raises BadInput where the table cannot be read."""
     try:
         table = read_csv(path)
         header = next(table, [])
@@ -93,7 +99,7 @@ def columns(path: Path, *names: str) -> Iterator[tuple[str, ...]]:
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write the rows, whole or not at all, as CSV with a header; what is not known is empty."""
+    """Write the rows, whole or not at all, as CSV with a header; missing values are empty."""
     table = [[row.get(name) for name in columns] for row in rows]
     with scratch_beside(path) as scratch:
         write_csv(scratch, columns, table)
@@ -101,5 +107,5 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[
 
 
 def store_table(name: str, rows: Iterable[NamedTuple], kind: type[NamedTuple], places: Places) -> File:
-    """The rows as `data/tables/<name>-<digest>.csv`."""
+    """Store the rows as `data/tables/<name>-<digest>.csv`."""
     return store(lambda path: write_table(path, rows, kind), places, "data", f"tables/{name}.csv")

@@ -22,6 +22,7 @@ from warnings import catch_warnings
 from pydantic import ValidationError
 
 from tasks.records.results import Release
+from tasks.records.run import RunJson
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import warn
@@ -307,7 +308,7 @@ def is_running(tracked: str, places: Places) -> bool:
 
 def finish(
     tracked: str,
-    facts: Mapping[str, Any],
+    run_json: RunJson,
     history: Any,
     note: str,
     links: Mapping[str, str],
@@ -316,11 +317,11 @@ def finish(
 ) -> None:
     """Write into the MLflow run all that `run.json` says, each epoch, a note, and the run's folder, and end it.
 
-    `facts` are the content of `run.json`, `history` the epochs, `note` is Markdown, `links` are further tags. Idempotent: after a
-    crash it writes the same again.
+    `history` are the epochs, `note` is Markdown, `links` are further tags. Idempotent: after a crash it writes the same again.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param, RunTag
 
+    facts = run_json.model_dump(mode="json")
     mlflow_client = client(places)
     run = mlflow_client.get_run(tracked)
     metrics = metrics_of(

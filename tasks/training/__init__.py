@@ -1,1 +1,1 @@
-"""Training: how weights are learned: plan, input, augmentation, trainer and checkpoints. Nothing that judges the result."""
+"""Training: learn weights: plan, input, augmentation, trainer and checkpoints. Nothing here judges the result."""

@@ -1,4 +1,4 @@
-"""Keeping: of a training the weights of its best epoch, and after every epoch all that it takes to go on."""
+"""Best epoch: keep the weights of the best epoch of a training, and save a checkpoint after every epoch."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from tasks.training.checkpoints import State
 
 
 class CheckpointCallback(keras.callbacks.Callback):
-    """Keeps what a training has come to, and tells of every finished epoch."""
+    """A callback that keeps the best weights, saves checkpoints and reports every finished epoch."""
 
     def __init__(
         self,
@@ -23,7 +23,10 @@ class CheckpointCallback(keras.callbacks.Callback):
         each_epoch: Callable[[Sequence[Epoch]], None],
         room: Path | None = None,
     ):
-        """The best is sought from the epoch `settled`, counted from 0. `room` is the folder of the checkpoints, if they are kept."""
+        """Prepare to keep the best of the epochs from `settled` on, counted from 0.
+
+        `each_epoch` receives all epochs so far as each ends. `room` is the folder of the checkpoints; None keeps none.
+        """
         super().__init__()
         self.network, self.settled, self.each_epoch, self.room = network, settled, each_epoch, room
         self.history: list[Epoch] = []
@@ -31,43 +34,44 @@ class CheckpointCallback(keras.callbacks.Callback):
         self.kept: list[np.ndarray] = []
 
     def take_up(self, learner: keras.Model) -> int:
-        """How many epochs an earlier process has finished; the learner is then as it was after them."""
+        """Resume the learner from the last checkpoint and return the number of epochs that it had finished; 0 without a usable one."""
         state = checkpoints.last(self.room) if self.room else None
         variables = training_variables(self.network, learner)
-        if state is None or [array.shape for array in state.learner] != [tuple(one.shape) for one in variables]:
-            return 0  # nothing was finished, or on a device that computes with another precision
+        if state is None or [array.shape for array in state.learner] != [tuple(item.shape) for item in variables]:
+            return 0  # no epoch was finished, or the device computed with another precision
         for variable, array in zip(variables, state.learner, strict=True):
             variable.assign(array)
         self.history, self.kept_epoch, self.kept = list(state.history), state.kept_epoch, state.kept
         return len(self.history)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        """Raises BadInput when a loss is no number any more."""
+        """Record the epoch, keep its weights where it is the best, and save a checkpoint. Raises BadInput when a loss is not finite."""
         self.history.append(record(epoch + 1, logs))
-        if epoch >= self.settled and (self.kept_epoch is None or self.improved(self.kept_epoch)):
+        if epoch >= self.settled and (self.kept_epoch is None or self.has_improved(self.kept_epoch)):
             self.kept_epoch, self.kept = epoch + 1, self.network.get_weights()
         if self.room:
-            learner = [keras.ops.convert_to_numpy(one) for one in training_variables(self.network, self.model)]
+            learner = [keras.ops.convert_to_numpy(item) for item in training_variables(self.network, self.model)]
             checkpoints.save(State(tuple(self.history), learner, self.kept_epoch, self.kept), self.room)
         self.each_epoch(self.history)
 
-    def improved(self, kept_epoch: int) -> bool:
+    def has_improved(self, kept_epoch: int) -> bool:
+        """Return whether the last epoch has a lower validation loss than the epoch `kept_epoch`, counted from 1."""
         return self.history[-1].validation_loss < self.history[kept_epoch - 1].validation_loss
 
     def restore(self) -> None:
-        """Gives the network the weights that are kept."""
+        """Give the network the weights that were kept."""
         self.network.set_weights(self.kept)
 
 
 def training_variables(network: keras.Model, learner: keras.Model) -> list[keras.Variable]:
-    """All that training changes: the weights, the states of random generators (dropout), and the optimizer's variables."""
-    weights = {id(one) for one in network.weights}
-    generators = [one for one in learner.variables if id(one) not in weights]
+    """Return all variables that training changes: the weights, the states of random generators (dropout), and the optimizer's variables."""
+    weights = {id(weight) for weight in network.weights}
+    generators = [variable for variable in learner.variables if id(variable) not in weights]
     return [*network.weights, *generators, *learner.optimizer.variables]
 
 
 def record(epoch: int, logs: dict[str, float]) -> Epoch:
-    """Raises BadInput when a loss is no number any more."""
+    """Return the record of an epoch, counted from 1, from Keras' logs. Raises BadInput when a loss is not finite."""
     if not (math.isfinite(logs["loss"]) and math.isfinite(logs["val_loss"])):
         raise BadInput(
             f"the loss became {logs['loss']} in epoch {epoch}, and {logs['val_loss']} on validation: "

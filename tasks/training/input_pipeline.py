@@ -1,7 +1,7 @@
-"""Batches: tf.data pipelines over an array of images.
+"""Input pipeline: build tf.data pipelines over an array of images.
 
-The order and the augmentation of an epoch are functions of the seed and the epoch's number alone, so that equal
-settings give equal batches, and an interrupted training can take up any epoch.
+The order and the augmentation of an epoch depend on the seed and the epoch's number alone. So equal settings give equal
+batches, and an interrupted training can resume at any epoch.
 """
 
 from dataclasses import dataclass
@@ -16,52 +16,55 @@ from tasks.training.augmentation import ALTERATIONS, FAR
 
 @dataclass(frozen=True)
 class Examples:
-    """Images to learn from."""
+    """Images with labels, to learn from."""
 
     pixels: np.ndarray
     """uint8 (n, height, width, planes), as `views.shape` says."""
     labels: np.ndarray
     """int32 (n,), 1 for a defect."""
     strata: np.ndarray
-    """int32 (n,), from 0 on: each stratum has an equal share of an epoch, however few its images are."""
+    """int32 (n,), from 0 on: each stratum gets an equal share of an epoch, however few images it has."""
 
 
 def steps(examples: Examples, batch_size: int) -> int:
-    """Batches of an epoch, which shows as many images as there are; the last one may be smaller."""
+    """Return the number of batches in an epoch, which shows as many images as there are; the last batch may be smaller."""
     return -(-len(examples.labels) // batch_size)
 
 
 def training_batches(
     examples: Examples, *, batch_size: int, epochs: range, seed: int, altered: ViewName | None
 ) -> tf.data.Dataset:
-    """(images, labels) of these epochs in turn: float32 (batch, height, width, planes), 0-255, and int32 (batch,), 1 for a defect.
+    """Return a dataset of (images, labels) batches of these epochs in turn.
 
-    One stratum is shown whole and fully shuffled, every image once an epoch. `altered` names the view whose images are
-    shown each time in another pose and light, and where there are several strata as other cameras show them; None leaves
-    them as they are.
+    Images are float32 (batch, height, width, planes), 0-255; labels are int32 (batch,), 1 for a defect. A single stratum is
+    fully shuffled, and shows every image once an epoch. `altered` names the view whose augmentation shows each image in another
+    pose and light every time and, where there are several strata, as other cameras show it. None leaves images as they are.
     """
-    with tf.device("/CPU:0"):  # where the pipeline runs: a GPU would get all images, only to give them back
+    with tf.device("/CPU:0"):  # the pipeline runs there: a GPU would receive all images only to send them back
         images, classes = tf.constant(examples.pixels), tf.constant(examples.labels, tf.int32)
         members = [tf.constant(np.flatnonzero(examples.strata == stratum)) for stratum in np.unique(examples.strata)]
     length, alter = len(examples.labels), ALTERATIONS[altered] if altered else None
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         seeds = tf.stack([tf.cast(seed, tf.int64), number])
-        chosen = tf.data.Dataset.from_tensor_slices(order(members, length, seeds)).batch(batch_size)
+        numbers = tf.data.Dataset.from_tensor_slices(order(members, length, seeds)).batch(batch_size)
         draws = tf.data.Dataset.range(1, length + 1).map(lambda step: seeds + [0, step * FAR])
-        return tf.data.Dataset.zip(chosen, draws)
+        return tf.data.Dataset.zip(numbers, draws)
 
-    def gather(chosen: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        shown = tf.gather(images, chosen)
-        altered = alter(shown, seeds, len(members) > 1) if alter else tf.cast(shown, tf.float32)
-        return altered, tf.gather(classes, chosen)
+    def gather(numbers: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        originals = tf.gather(images, numbers)
+        shown = alter(originals, seeds, len(members) > 1) if alter else tf.cast(originals, tf.float32)
+        return shown, tf.gather(classes, numbers)
 
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch)
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
 def order(members: list[tf.Tensor], images: int, seeds: tf.Tensor) -> tf.Tensor:
-    """Numbers of the images of an epoch, int64 (images,), in the order in which they are shown."""
+    """Return the numbers of the images of an epoch, int64 (images,), in the order in which they are shown.
+
+    `members` holds the numbers of the images of each stratum.
+    """
     shares, draws = [], count(1)
     for stratum, numbers in enumerate(members):
         share = images // len(members) + (stratum < images % len(members))
@@ -74,6 +77,6 @@ def order(members: list[tf.Tensor], images: int, seeds: tf.Tensor) -> tf.Tensor:
 
 
 def evaluation_batches(pixels: np.ndarray, *, batch_size: int) -> tf.data.Dataset:
-    """Images float32 (batch, height, width, planes), 0-255, in their order, every one once: the last batch may be smaller."""
+    """Return batches of images float32 (batch, height, width, planes), 0-255, each once, in order. The last batch may be smaller."""
     images = tf.data.Dataset.from_tensor_slices(pixels).batch(batch_size)
     return images.map(lambda batch: tf.cast(batch, tf.float32)).prefetch(tf.data.AUTOTUNE)

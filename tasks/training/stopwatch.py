@@ -1,4 +1,4 @@
-"""Spent: what a piece of work took."""
+"""Stopwatch: measure the time that a piece of work takes."""
 
 import resource
 import time
@@ -13,6 +13,7 @@ class Elapsed(NamedTuple):
 
     @classmethod
     def now(cls) -> "Elapsed":
+        """Read both clocks; the difference of two readings is the time between them."""
         usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
         return cls(time.perf_counter(), sum(usage.ru_utime + usage.ru_stime for usage in usages))
 

@@ -1,6 +1,6 @@
-"""Fitting: a network's weights from images and labels, epoch by epoch, on whatever devices TensorFlow has.
+"""Trainer: fit a network's weights to images and labels, epoch by epoch, on all devices that TensorFlow has.
 
-An interrupted training goes on after its last finished epoch, and ends with the weights of one that was left alone.
+An interrupted training goes on after its last finished epoch, and ends with the same weights as one without interruption.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,12 +24,14 @@ from tasks.training.input_pipeline import Examples, evaluation_batches, steps, t
 
 @dataclass(frozen=True)
 class Fitted:
+    """The result of a training."""
+
     network: keras.Model
-    """Of float32, whatever it was trained with."""
+    """Computes in float32, whatever precision it was trained with."""
     history: tuple[Epoch, ...]
     kept_epoch: int
     resumed_from_epoch: int | None
-    """The last epoch that another process had finished; None where none had."""
+    """The last epoch that an earlier process had finished; None where there was none."""
 
 
 def fit(
@@ -40,10 +42,15 @@ def fit(
     room: Path | None = None,
     start: Path | None = None,
 ) -> Fitted:
-    """The network after training; `each_epoch` is told all epochs so far as each ends.
+    """Train a network on the images `learning`, with validation on the images `watching`.
 
-    The tutorial's networks keep their last epoch, as published; of the others' last quarter the one with the least validation loss.
-    What it takes to go on is kept in the folder `room`, and found there. `start` names a network whose weights are the first.
+    The tutorial's networks keep their last epoch, as published. Others keep the epoch with the least validation loss of their
+    last quarter.
+
+    Args:
+        each_epoch: Receives all epochs so far as each ends.
+        room: Folder of the checkpoints, from which an interrupted training goes on; None keeps none.
+        start: File of a network whose weights are the first ones; None: new weights.
     """
     devices.share_memory()
     if recipe.deterministic:
@@ -63,7 +70,7 @@ def fit(
 
 
 def rehearse(recipe: TunedRecipe) -> None:
-    """Run one step on black images: what a GPU loads and chooses for it, all later trainings of this process find."""
+    """Run one step on black images. Later trainings of this process reuse what a GPU loads and chooses for it."""
     with devices.strategy().scope(), dtype_policy(recipe.precision):
         learner = compile_network(build_network(recipe), recipe, 1)
     levels = np.zeros((recipe.batch_size, *shape(recipe.view, recipe.image_size)), np.float32)
@@ -78,7 +85,7 @@ def run_epochs(
     epochs: range,
     keeper: CheckpointCallback,
 ) -> None:
-    """These epochs of the training, with a look at the validation images after each."""
+    """Train the learner for these epochs, and validate after each."""
     learner.fit(
         x=training_batches(
             learning,
@@ -91,14 +98,14 @@ def run_epochs(
         initial_epoch=epochs.start,
         epochs=epochs.stop,
         steps_per_epoch=steps(learning, recipe.batch_size),
-        callbacks=[keeper],  # which ends a training whose loss is no number; to read each step's would hold up a GPU
+        callbacks=[keeper],  # ends a training whose loss is not finite; to read each step's would slow a GPU down
         shuffle=False,  # the pipeline shuffles; True only warns
         verbose=0,
     )
 
 
 def build_network(recipe: Recipe, start: Path | None = None) -> keras.Model:
-    """The network of the recipe, with new weights or those of the network in the file `start`."""
+    """Build the network of the recipe, with new weights or those of the network in the file `start`."""
     network = build(recipe.model, recipe.image_size, recipe.seed)
     if start:
         network.set_weights(load(start).get_weights())
@@ -106,18 +113,18 @@ def build_network(recipe: Recipe, start: Path | None = None) -> keras.Model:
 
 
 def to_float32(network: keras.Model, recipe: Recipe) -> keras.Model:
-    """A network of the same weights that computes in float32 on one device, as exports and other machines need it."""
+    """Return a network with the same weights that computes in float32 on one device, as exports and other machines need it."""
     with dtype_policy("float32"):
-        alike = build(recipe.model, recipe.image_size)
-    alike.set_weights(network.get_weights())
-    return alike
+        copy = build(recipe.model, recipe.image_size)
+    copy.set_weights(network.get_weights())
+    return copy
 
 
 @contextmanager
 def dtype_policy(policy: str) -> Iterator[None]:
-    """Layers that are made inside compute by this policy of Keras'."""
+    """Set Keras' dtype policy for the layers that are built inside the block."""
     before = keras.config.dtype_policy()
-    if policy != before.name:  # an equal policy is another object, whose number Keras writes into the file
+    if policy != before.name:  # Keras would write the number of a new, equal policy object into the file
         keras.config.set_dtype_policy(policy)
     try:
         yield
@@ -126,7 +133,7 @@ def dtype_policy(policy: str) -> Iterator[None]:
 
 
 def compile_network(network: keras.Model, recipe: TunedRecipe, steps: int) -> keras.Model:
-    """The logits of the network, ready to learn for so many steps, with all variables of its optimizer."""
+    """Return the logits of the network as a model that is ready to learn for so many steps, its optimizer's variables built."""
     learner = classifier(network)
     learner.compile(
         optimizer=keras.optimizers.Adam(recipe.learning_rate)
@@ -141,15 +148,15 @@ def compile_network(network: keras.Model, recipe: TunedRecipe, steps: int) -> ke
 
 
 def epoch_budget(recipe: Recipe, images: int) -> int:
-    """Return the epochs over this many training images: those asked for, else enough steps to learn from few, at most 100."""
+    """Return the number of epochs over so many training images: as the recipe says, else enough to learn from few, at most 100."""
     return recipe.epochs or min(100, max(recipe.spec.min_epochs, -(-recipe.spec.min_images // images)))
 
 
 def shorten_for_warm_start(recipe: TunedRecipe, images: int, shown: int, watched: int) -> TunedRecipe:
-    """The recipe of a training that goes on from good weights, with epochs of `shown` images instead of all training `images`.
+    """Return the recipe of a training from good weights, with epochs of `shown` images instead of all training `images`.
 
-    Its epochs, unless asked for, cost at most `start_share` of a training from new weights: a pass over the `watched`
-    validation images costs a third of one that learns from them.
+    Unless the recipe sets their number, the epochs cost at most `start_share` of a training from new weights, but there is at
+    least one. Validating an image, of which there are `watched`, costs a third of learning from one.
     """
     whole = epoch_budget(recipe, images) * (images + watched / 3)
     epochs = recipe.start_epochs or max(1, int(recipe.start_share * whole / (shown + watched / 3)))
@@ -157,7 +164,7 @@ def shorten_for_warm_start(recipe: TunedRecipe, images: int, shown: int, watched
 
 
 def adamw_cosine(learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
-    """AdamW on a half cosine after a short rise: large steps early, none at the end."""
+    """Return AdamW with a learning rate that rises briefly to its highest value, then falls to 0 along a half cosine."""
     rise = max(1, steps // 20)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=learning_rate / 10,
@@ -169,5 +176,6 @@ def adamw_cosine(learning_rate: float, steps: int) -> keras.optimizers.Optimizer
 
 
 def labeled_batches(examples: Examples, batch_size: int) -> tf.data.Dataset:
+    """Return (images, labels) batches in order, for validation."""
     labels = tf.data.Dataset.from_tensor_slices(examples.labels).batch(batch_size)
     return tf.data.Dataset.zip(evaluation_batches(examples.pixels, batch_size=batch_size), labels)

@@ -1,4 +1,4 @@
-"""Starting: where a training's first weights come from, and which images it then sees."""
+"""Warm start: choose where a training's first weights come from, and which images it then sees."""
 
 import hashlib
 from collections import defaultdict
@@ -14,67 +14,68 @@ from tasks.settings.settings import ChampionModel, Places, Recipe
 from tasks.storage.tables import read_table
 from tasks.tracking import registry
 
-FEWEST_OLD = 1_000  # images that are learnt again beside few new ones: enough castings that none is forgotten
+FEWEST_OLD = 1_000  # old images that are learned again beside few new ones: enough castings that none is forgotten
 
 
 def in_use(places: Places) -> ChampionModel | None:
-    """The model in use, as training may continue from it; None where there is none, or its folder is gone."""
+    """Return the model in use, from which a training may continue; None where there is none, or its folder cannot be used."""
     version = registry.champion(places)
     if version is None:
         return None
     try:
-        told = decision.read(model_folder.ensure_local(version, places) / "decision.json")
+        champion = decision.read(model_folder.ensure_local(version, places) / "decision.json")
     except BadInput:
         return None
-    return ChampionModel(digest=version.model, model=told.model, image_size=told.image_size)
+    return ChampionModel(digest=version.model, model=champion.model, image_size=champion.image_size)
 
 
 class WarmStart(NamedTuple):
     """The model that a training continues from."""
 
     digest: str
-    """Of its folder."""
+    """Of the model's folder."""
     network: Path
     learnt: frozenset[str]
-    """sha256 of the images that its weights were learnt from, in its own training and in those before it."""
+    """sha256 of each image that its weights were learned from, in its own training and in those before it."""
 
 
 def choose_start(rows: Sequence[Row], recipe: Recipe, places: Places) -> WarmStart | str:
-    """What the recipe continues from, or in words why it starts from new weights."""
+    """Choose the model that the recipe continues from, or say why the training starts from new weights."""
     if recipe.start_from == "scratch":
         return "it was not asked to continue"
     if (champion := recipe.champion) is None:
         return "no model is in use"
     if (champion.model, champion.image_size) != (recipe.model, recipe.image_size):
         return f"the model in use is {champion.model} of {champion.image_size} pixels"
-    there = model_folder.path(champion.digest, places)
-    if not (there / "images.csv").is_file():
+    folder = model_folder.path(champion.digest, places)
+    if not (folder / "images.csv").is_file():
         return "the model in use does not tell which images it was trained on"
-    if what := model_folder.difference(there):
-        return what
-    learnt = frozenset(content.sha256 for content in read_table(there / "images.csv", Content))
-    if seen := sum(row.split != "train" and row.sha256 in learnt for row in rows):
-        return f"the model in use was trained on {seen:,} images that now validate, test or are held back"
-    if not has_equal_shapes(there / "model.keras", recipe):
+    if fault := model_folder.difference(folder):
+        return fault
+    learned = frozenset(content.sha256 for content in read_table(folder / "images.csv", Content))
+    if overlap := sum(row.split != "train" and row.sha256 in learned for row in rows):
+        return f"the model in use was trained on {overlap:,} images that now validate, test or are held back"
+    if not has_equal_shapes(folder / "model.keras", recipe):
         return f"the network {recipe.model} is another one since the model in use was trained"
-    return WarmStart(champion.digest, there / "model.keras", learnt)
+    return WarmStart(champion.digest, folder / "model.keras", learned)
 
 
 def has_equal_shapes(network: Path, recipe: Recipe) -> bool:
-    """Whether the weights in the file are of the shapes that the network of the recipe has now."""
+    """Return whether the weights in the file have the shapes that the network of the recipe has now."""
     from tasks.networks import networks  # late: TensorFlow is not needed to say that there is no champion
 
-    there, here = (one.weights for one in (networks.load(network), networks.build(recipe.model, recipe.image_size)))
-    return [tuple(one.shape) for one in there] == [tuple(one.shape) for one in here]
+    stored, current = networks.load(network), networks.build(recipe.model, recipe.image_size)
+    return [tuple(weight.shape) for weight in stored.weights] == [tuple(weight.shape) for weight in current.weights]
 
 
-def with_replay(learning: Sequence[Row], learnt: frozenset[str], seed: int) -> list[Row]:
-    """What a training that continues sees: all new images, and as many old ones but at least 1,000, of each origin in turn.
+def with_replay(learning: Sequence[Row], learned: frozenset[str], seed: int) -> list[Row]:
+    """Return the images of a training that continues: all new ones and as many old ones, but up to 1,000 old ones in any case.
 
-    Which ones the seed draws. Were they drawn from all alike, a camera of few photographs would be forgotten for the next one.
+    The seed draws the old images, from each origin in turn. If each old image were equally likely, a camera of few photographs
+    would be forgotten for the next one. `learned` holds the sha256 of each old image.
     """
-    new = [row for row in learning if row.sha256 not in learnt]
-    old = [row for row in learning if row.sha256 in learnt]
+    new = [row for row in learning if row.sha256 not in learned]
+    old = [row for row in learning if row.sha256 in learned]
     old.sort(key=lambda row: hashlib.sha256(f"{seed} {row.sha256}".encode()).digest())
     turns: defaultdict[str, count[int]] = defaultdict(count)
     in_turn = sorted([(next(turns[row.origin]), place) for place, row in enumerate(old)])

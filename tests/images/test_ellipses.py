@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.images.ellipses import Ellipse, along_rays, circle, through
+from tasks.images.ellipses import Ellipse, along_rays, circle, fit_conic
 
 RAYS = 360
 ALL = np.ones(RAYS, bool)
@@ -39,7 +39,7 @@ def apart(one: Ellipse, other: Ellipse) -> float:
 
 @given(FORMS)
 def test_the_ellipse_through_points_of_an_ellipse_is_that_ellipse(true):
-    assert apart(through(true.points(40)), true) < 1e-8
+    assert apart(fit_conic(true.points(40)), true) < 1e-8
 
 
 @given(ELLIPSES)
@@ -120,7 +120,7 @@ LINE = np.linspace(-1, 1, 50)
     ],
 )
 def test_points_that_lie_on_no_ellipse_give_none(points):
-    assert through(points) is None
+    assert fit_conic(points) is None
 
 
 @given(FORMS, ANGLES, st.floats(0, 0.9), ANGLES)

@@ -13,7 +13,7 @@ import pytest
 from tasks.inbox import news as noun
 from tasks.inbox.news import (
     Announcement,
-    Waiting,
+    WaitingImage,
     announcements_of,
     last_used,
     news,
@@ -247,7 +247,7 @@ def test_what_no_longer_waits_is_forgotten_and_a_newcomer_begins_anew(look, ran,
     clock(0)
     found = look({"ok_front/b.jpeg": photograph(902)})
     assert found.due(2, 7 * DAY) is None
-    assert [row.sha256 for row in read_state(ran[1].data / "waiting.csv", Waiting)] == [found.images[0].sha256]
+    assert [row.sha256 for row in read_state(ran[1].data / "waiting.csv", WaitingImage)] == [found.images[0].sha256]
 
 
 @pytest.mark.parametrize("content", [b"", b"sha256,wai", b"sha256,waited,looked\nab,nan,1.0\n", b"\xff\x00" * 9, b"{}"])
@@ -255,7 +255,7 @@ def test_damaged_notes_of_what_waits_are_begun_anew(look, ran, photograph, conte
     sha256 = look({"ok_front/a.jpeg": photograph(901)}).images[0].sha256
     (ran[1].data / "waiting.csv").write_bytes(content.replace(b"ab", sha256.encode()))
     assert look({}).due(2, 0)
-    assert len(read_state(ran[1].data / "waiting.csv", Waiting)) == 1
+    assert len(read_state(ran[1].data / "waiting.csv", WaitingImage)) == 1
 
 
 def test_the_digest_is_of_the_content_and_the_labels_alone(look, ran, photograph):

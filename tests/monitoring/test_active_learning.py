@@ -12,7 +12,7 @@ from tasks.inference import model_folder
 from tasks.inference.decision import Decision, Evidence, Verdict
 from tasks.inference.out_of_distribution import fit_limits
 from tasks.inference.predictor import Predictor
-from tasks.monitoring.active_learning import TABLE, ToLabel, order, to_label, waiting
+from tasks.monitoring.active_learning import TABLE, ToLabel, order, to_label, unlabeled_images
 from tasks.monitoring.drift import JudgedImage
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
@@ -125,7 +125,7 @@ def test_an_odd_name_is_listed_and_what_may_not_be_read_is_told(places, capsys, 
     for name in ("1.jpeg", "\udcff.jpeg", "shut.jpeg"):
         (folder / name).touch()
     monkeypatch.setattr(os, "access", lambda path, how: not str(path).endswith("shut.jpeg"))
-    assert waiting(places.data / "inbox", 0, places) == ["unlabelled/1.jpeg", "unlabelled/\udcff.jpeg"]
+    assert unlabeled_images(places.data / "inbox", 0, places) == ["unlabelled/1.jpeg", "unlabelled/\udcff.jpeg"]
     assert capsys.readouterr().out == (
         f"to label: left out: {folder}/shut.jpeg cannot be read by this user: see that it may\n"
     )

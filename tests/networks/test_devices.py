@@ -84,9 +84,9 @@ import numpy as np
 from tasks.training.input_pipeline import Examples
 from tasks.networks import devices
 from tasks.training import trainer
-from tasks.settings.settings import Training
+from tasks.settings.settings import TrainingSettings
 if sys.argv[1] == "two":
-    devices.accelerators = lambda: ["CPU:0", "CPU:1"]
+    devices.gpu_devices = lambda: ["CPU:0", "CPU:1"]
 assert devices.strategy().num_replicas_in_sync == (2 if sys.argv[1] == "two" else 1)
 generator = np.random.default_rng(0)
 def examples(count):
@@ -94,7 +94,7 @@ def examples(count):
     pixels = generator.integers(0, 100, (count, 32, 32, 1)).astype(np.uint8) + 100 * labels[:, None, None, None]
     return Examples(pixels.astype(np.uint8), labels, np.zeros(count, np.int32))
 from tasks.networks.tuning import tune_recipe
-recipe = Training(model="tutorial", epochs=3, batch_size=8).recipe().model_copy(update={"image_size": 32})
+recipe = TrainingSettings(model="tutorial", epochs=3, batch_size=8).recipe().model_copy(update={"image_size": 32})
 recipe = tune_recipe(recipe, "cpu")
 fitted = trainer.fit(examples(24), examples(10), recipe, lambda history: None)
 np.savez(sys.argv[2], *fitted.network.get_weights(), losses=[epoch.loss for epoch in fitted.history])

@@ -6,7 +6,7 @@ import pytest
 from gpu_logs import probed
 
 from tasks.networks import gpu_diagnosis
-from tasks.networks.gpu_diagnosis import old_driver, reasons
+from tasks.networks.gpu_diagnosis import old_driver_reasons, reasons
 from tasks.networks.gpu_libraries import OPENED, PACKAGES
 from tasks.networks.gpu_signs import Machine, Probe
 
@@ -206,7 +206,7 @@ def test_gpus_are_named_with_what_is_wrong_or_it_is_said_why_there_are_none(mach
     ],
 )
 def test_a_driver_is_too_old_when_its_major_version_is(driver, cuda, is_old):
-    assert bool([*old_driver(driver, cuda)]) == is_old
+    assert bool([*old_driver_reasons(driver, cuda)]) == is_old
 
 
 @pytest.mark.usefixtures("process")

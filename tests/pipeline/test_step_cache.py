@@ -246,7 +246,7 @@ def test_class_folders_and_batches_may_be_called_as_prefect_marks_its_objects(pl
 
 def test_what_prefect_keeps_of_a_step_that_failed_holds_no_secret(places):
     source = Source(kind="zip", identity="aa", name="a.zip", path=Path("/none/a.zip"))
-    located = Steps(places).located(fetch)
+    located = Steps(places).bind_to_places(fetch)
     assert key(located, source=source) == key(fetch, source=source)
     parameters = get_call_parameters(located.fn, (source,), {"places": places})
     assert parameters == {"source": source, "places": places}, "as Prefect calls a step"
@@ -256,7 +256,7 @@ def test_what_prefect_keeps_of_a_step_that_failed_holds_no_secret(places):
         raise ConnectionError("no answer from http://me:hunter2@host")
 
     with pytest.raises(ConnectionError, match=r"^no answer from http://\*\*\*@host$"):
-        call_with_parameters(Steps(places).located(reached).fn, {"places": places})
+        call_with_parameters(Steps(places).bind_to_places(reached).fn, {"places": places})
 
 
 def forged(kind: str, fired: Path) -> bytes:

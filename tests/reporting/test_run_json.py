@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from tasks.reporting.report import before_training
-from tasks.reporting.run_json import PreTraining, code, facts, installed_version, new_run_id, write_run
+from tasks.reporting.run_json import PreTraining, code, fill_run_json, installed_version, new_run_id, write_run
 from tasks.settings.settings import Config, TrainingSettings
 from tasks.storage.files import store
 
@@ -42,6 +42,11 @@ CONTRACT = {
 }  # fmt: skip
 
 
+def facts(outcome) -> dict:
+    """Return `run.json` of a run, as a reader gets it."""
+    return json.loads(fill_run_json(outcome).model_dump_json())
+
+
 @pytest.fixture
 def places(outcome):
     return outcome.config.places
@@ -50,7 +55,7 @@ def places(outcome):
 @pytest.fixture
 def told(outcome):
     """As a reader of run.json gets it."""
-    return json.loads(json.dumps(facts(outcome), allow_nan=False))
+    return facts(outcome)
 
 
 @pytest.mark.parametrize("where", CONTRACT)
@@ -166,7 +171,7 @@ def test_the_folder_of_a_run_holds_all_there_is_to_know(outcome, places):
         "figures/mistakes.png", "figures/samples.png", "model.txt", "predictions.csv", "quarantine.csv",
         "report.html", "run.json", "splits.csv",
     ]  # fmt: skip
-    assert json.loads((folder / "run.json").read_text()) == json.loads(json.dumps(facts(outcome)))
+    assert json.loads((folder / "run.json").read_text()) == facts(outcome)
     with open(folder / "predictions.csv", newline="") as table:
         rows = list(csv.DictReader(table))
     assert len(rows) == 40

@@ -129,14 +129,14 @@ DIES = """
 import os, signal, sys
 from pathlib import Path
 from tasks.settings.settings import Places
-from tasks.storage.result_cache import kept
+from tasks.storage.result_cache import cached_map
 
 def make(keys):
     if "6" in keys:
         os.kill(os.getpid(), signal.SIGKILL)
     return [key.encode() for key in keys]
 
-list(kept("look", "1", "0123456789", make, Places(data=Path(sys.argv[1])), block=2))
+list(cached_map("look", "1", "0123456789", make, Places(data=Path(sys.argv[1])), block=2))
 """
 
 
@@ -152,16 +152,16 @@ BUSY = """
 import sys
 from pathlib import Path
 from tasks.settings.settings import Places
-from tasks.storage.result_cache import kept
+from tasks.storage.result_cache import cached_map
 
 name, places = sys.argv[2], Places(data=Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()
 keys = [f"{number}" for number in range(300)]
-values = list(kept("look", "1", keys, lambda keys: [key.encode() for key in keys], places, block=3))
+values = list(cached_map("look", "1", keys, lambda keys: [key.encode() for key in keys], places, block=3))
 assert values == [key.encode() for key in keys]
 own = [f"{name}{number}" for number in range(300)]
-assert list(kept("look", "1", own, lambda keys: [key.encode() for key in keys], places, block=3)) == [key.encode() for key in own]
+assert list(cached_map("look", "1", own, lambda keys: [key.encode() for key in keys], places, block=3)) == [key.encode() for key in own]
 """
 
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import put_into_use, write_model_folder
 
 from tasks.records.results import Release
-from tasks.reporting.run_json import facts, write_run
+from tasks.reporting.run_json import fill_run_json, write_run
 from tasks.settings.settings import Places
 from tasks.tracking import registry, runs
 
@@ -84,7 +84,7 @@ def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registere
 
 def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(outcome, registered, tracked):
     runs.client(registered).log_param(tracked, "training.model", "another")
-    runs.finish(tracked, facts(outcome), outcome.model.history, "", {}, write_run(outcome, ""), registered)
+    runs.finish(tracked, fill_run_json(outcome), outcome.model.history, "", {}, write_run(outcome, ""), registered)
     assert run_of(tracked, registered).info.status == "FINISHED"
 
 

@@ -1,37 +1,38 @@
-"""Cameras: the set-ups that photograph castings, which differ as those of a factory do over the years."""
+"""Cameras: the set-ups that photograph castings. They differ as those of a factory do over the years."""
 
 from typing import NamedTuple
 
 
 class Lobe(NamedTuple):
-    """A sector in which cut metal glares or lies dull."""
+    """A sector in which cut metal glares or looks dull."""
 
     turn: float
-    """From the light."""
+    """Its middle, in turns from the light."""
     width: float
-    """Half of it, in turns."""
+    """Half of the width, in turns."""
     gain: float
+    """Added to a brightness of 1; negative where metal is dull."""
 
 
 class Camera(NamedTuple):
-    """A set-up: where the light stands, what lies under the casting, and what the lens and the chip do."""
+    """A set-up: the place of the light, the table under the casting, and the effects of the lens and the chip."""
 
     name: str
     light: float
-    """Where the light comes from, in turns from the right, clockwise."""
+    """Direction from which the light comes, in turns from the right, clockwise."""
     lobes: tuple[Lobe, ...]
     table: float
-    """Grey level of the background, 0 to 255."""
+    """Gray level of the background, 0 to 255."""
     metal: float
-    """Grey level of a surface that returns all light."""
+    """Gray level of a surface that returns all light."""
     rim: float
     """Radius of a casting in pixels of the photograph."""
     tilt: float
-    """Most degrees that the camera leans to any side."""
+    """Largest tilt of the camera to any side, in degrees."""
     blur: float
     """Deviation of the blur in pixels."""
     noise: float
-    """Deviation of the noise in grey levels."""
+    """Deviation of the noise in gray levels."""
     quality: int
     """Of the JPEG, 1 to 95."""
 

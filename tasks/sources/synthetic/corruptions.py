@@ -1,4 +1,4 @@
-"""Faults: what goes wrong with the files of a real data set, done on purpose to JPEGs."""
+"""Corruptions: change or damage JPEGs on purpose, in ways that happen to the files of a real data set."""
 
 from collections.abc import Callable
 from io import BytesIO
@@ -7,26 +7,26 @@ import numpy as np
 from PIL import Image
 
 QUALITY = 90
-"""Of a copy that is encoded again, unless it says otherwise."""
+"""JPEG quality of a copy that is encoded again, unless another one is given."""
 
 Change = Callable[[bytes], bytes]
-"""A JPEG to what becomes of it."""
+"""A function from a JPEG to the changed file."""
 
 
 def encode(pixels: np.ndarray, quality: int) -> bytes:
-    """A baseline grey JPEG of uint8 (height, width)."""
+    """Return a baseline gray JPEG of pixels, uint8 (height, width)."""
     file = BytesIO()
     Image.fromarray(pixels).save(file, format="JPEG", quality=quality)
     return file.getvalue()
 
 
 def decode(jpeg: bytes) -> np.ndarray:
-    """The grey levels of a JPEG, uint8 (height, width)."""
+    """Return the gray levels of a JPEG, uint8 (height, width)."""
     return np.asarray(Image.open(BytesIO(jpeg)))
 
 
 def turn(quarters: int, *, mirrored: bool) -> Change:
-    """Mirrors left and right, if at all, then turns anticlockwise."""
+    """Return a change that mirrors left and right if `mirrored`, then turns by quarters counterclockwise."""
 
     def change(jpeg: bytes) -> bytes:
         pixels = decode(jpeg)
@@ -36,12 +36,12 @@ def turn(quarters: int, *, mirrored: bool) -> Change:
 
 
 def relight(gain: float) -> Change:
-    """Multiplies every grey level."""
+    """Return a change that multiplies every gray level by `gain`."""
     return lambda jpeg: encode(np.clip(decode(jpeg) * gain, 0, 255).astype(np.uint8), QUALITY)
 
 
 def shifted(right: int, down: int) -> Change:
-    """Moves the picture by pixels; the edge that it leaves repeats."""
+    """Return a change that moves the picture by pixels. The edge that it leaves is repeated."""
 
     def change(jpeg: bytes) -> bytes:
         pixels = decode(jpeg)
@@ -52,7 +52,7 @@ def shifted(right: int, down: int) -> Change:
 
 
 def requality(quality: int) -> Change:
-    """Encodes again."""
+    """Return a change that encodes the picture again."""
     return lambda jpeg: encode(decode(jpeg), quality)
 
 
@@ -72,27 +72,27 @@ TRANSFORMS: dict[str, Change] = {
     "shift -1 2": shifted(right=-1, down=2),
     "quality 60": requality(60),
 }
-"""What makes a copy differ from its original."""
+"""The changes that make a copy differ from its original, by name."""
 
 
 def truncate(jpeg: bytes) -> bytes:
-    """The first half, as an upload that broke off leaves it."""
+    """Return the first half of the file, as after an upload that broke off."""
     return jpeg[: len(jpeg) // 2]
 
 
-def zero(jpeg: bytes) -> bytes:
-    """A quarter of it zeroes, as a lost disk block leaves it."""
+def zero_block(jpeg: bytes) -> bytes:
+    """Replace a quarter of the file by zeros, as a lost disk block does."""
     start, stop = len(jpeg) // 2, len(jpeg) * 3 // 4
     return jpeg[:start] + bytes(stop - start) + jpeg[stop:]
 
 
-def headed(jpeg: bytes) -> bytes:
-    """All before the marker that starts the scan: size and tables without a picture."""
+def header_only(jpeg: bytes) -> bytes:
+    """Return all before the marker that starts the scan: size and tables without a picture."""
     return jpeg[: jpeg.index(b"\xff\xda")]
 
 
 def deep_png(jpeg: bytes) -> bytes:
-    """The picture as a PNG of 16 bits."""
+    """Return the picture as a PNG of 16 bits."""
     file = BytesIO()
     Image.fromarray(decode(jpeg).astype(np.uint16) * 257).save(
         file, format="PNG"
@@ -100,15 +100,15 @@ def deep_png(jpeg: bytes) -> bytes:
     return file.getvalue()
 
 
-def four_inks(jpeg: bytes) -> bytes:
-    """The picture as a JPEG in CMYK, as a print shop stores it."""
+def cmyk_jpeg(jpeg: bytes) -> bytes:
+    """Return the picture as a JPEG in CMYK, as a print shop stores it."""
     file = BytesIO()
     Image.fromarray(decode(jpeg)).convert("CMYK").save(file, format="JPEG", quality=QUALITY)
     return file.getvalue()
 
 
 def random_bytes(jpeg: bytes) -> bytes:
-    """As many bytes that mean nothing, the same ones for the same picture."""
+    """Return random bytes, as many as the file has. Files of equal length give equal bytes."""
     return np.random.default_rng(len(jpeg)).bytes(len(jpeg))
 
 
@@ -118,8 +118,8 @@ DAMAGES: dict[str, Change] = {
     "html page": lambda jpeg: b"<!DOCTYPE html>\n<html><body><h1>403 Forbidden</h1></body></html>\n",
     "png": deep_png,
     "random bytes": random_bytes,
-    "header only": headed,
-    "zeroed block": zero,
-    "cmyk": four_inks,
+    "header only": header_only,
+    "zeroed block": zero_block,
+    "cmyk": cmyk_jpeg,
 }
-"""What makes a file unfit, though its name says JPEG."""
+"""The changes that make a file unreadable, though its name says JPEG, by name."""

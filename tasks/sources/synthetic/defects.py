@@ -1,4 +1,4 @@
-"""Defects: what foundry and handling do to a casting, from seen at once down to the limit of sight."""
+"""Defects: draw the damage of foundry and handling on a casting, from obvious to barely visible."""
 
 import math
 from collections.abc import Callable
@@ -18,19 +18,19 @@ SIZES: dict[Difficulty, tuple[float, float]] = {"easy": (28, 46), "medium": (18,
 
 
 class Defect(NamedTuple):
-    """What is wrong with a casting, and how hard it is to see."""
+    """The kind of a casting's defect, and how hard it is to see."""
 
     kind: Kind
     difficulty: Difficulty
 
 
 class Finish(NamedTuple):
-    """How metal looks where a defect is."""
+    """The look of metal in a defect."""
 
     depth: float
-    """Height that it adds, in pixels."""
+    """Height that the defect adds, in pixels."""
     albedo: float
-    """Its own, 0 to 1."""
+    """Of the metal in the defect, 0 to 1."""
     mottle: float
     """Deviation of the albedo, as a share of it."""
 
@@ -46,11 +46,11 @@ FINISHES: dict[Kind, Finish] = {
 
 
 def spoil(surface: Surface, defect: Defect, rng: np.random.Generator) -> Surface:
-    """`surface` with the defect."""
+    """Return a copy of `surface` with the defect."""
     size = rng.uniform(*SIZES[defect.difficulty])
     shape = SHAPES[defect.kind](surface, size, rng) * (
         grid().radius > surface.outline.cavity
-    )  # in the dark none would be seen
+    )  # a defect in the dark would not be visible
     finish = FINISHES[defect.kind]
     grain = 0.8 * noise(rng, cell=7) + 0.6 * noise(rng, cell=2.5)
     rough = finish.albedo * np.clip(1 + finish.mottle * grain, 0.2, 4)
@@ -65,7 +65,7 @@ def spoil(surface: Surface, defect: Defect, rng: np.random.Generator) -> Surface
 
 
 def changed_cover(surface: Surface, kind: Kind, shape: Field) -> Field:
-    """The cover with what a flash adds, or without what broke off an edge: all but a dark facet of the break."""
+    """Return the cover, enlarged by a flash or reduced by a chipped edge. Of the chip, a dark facet of the break stays covered."""
     if kind == "flash":
         return np.maximum(surface.cover, shape)
     if kind == "chipped_edge":
@@ -75,7 +75,7 @@ def changed_cover(surface: Surface, kind: Kind, shape: Field) -> Field:
 
 
 def blob(outward: Field, along: Field, size: float, rng: np.random.Generator) -> Field:
-    """A ragged spot about `size` pixels wide around the point where both distances are 0."""
+    """Draw a ragged spot about `size` pixels wide around the point where both distances are 0."""
     stretch = rng.uniform(0.75, 1.3)
     distance = np.hypot(outward * stretch, along / stretch) / (size / 2)
     ragged = distance + 0.22 * noise(rng, cell=max(3, size / 3)) + 0.06 * noise(rng, cell=3)
@@ -83,38 +83,38 @@ def blob(outward: Field, along: Field, size: float, rng: np.random.Generator) ->
 
 
 def blow_hole(surface: Surface, size: float, rng: np.random.Generator) -> Field:
-    """A gas bubble that the tool has cut open: a ragged pit, small pits beside it."""
+    """Draw a gas bubble that the tool has cut open: a ragged pit with a smaller pit beside it."""
     places = (
         rng.uniform(0.72, 0.96),
         rng.uniform(0.86, 0.96),
         surface.outline.ring - 0.03,
     )  # face, face near the rim, ring
     outward, along = local(places[rng.integers(len(places))], rng.uniform())
-    beside = blob(outward - rng.uniform(-0.6, 0.6) * size, along - rng.uniform(-0.8, 0.8) * size, 0.45 * size, rng)
-    return np.maximum(blob(outward, along, 0.8 * size, rng), beside)
+    small_pit = blob(outward - rng.uniform(-0.6, 0.6) * size, along - rng.uniform(-0.8, 0.8) * size, 0.45 * size, rng)
+    return np.maximum(blob(outward, along, 0.8 * size, rng), small_pit)
 
 
 def pinholes(surface: Surface, size: float, rng: np.random.Generator) -> Field:
-    """A swarm of small round holes."""
+    """Draw a swarm of small round holes."""
     outward, along = local(rng.uniform(0.76, 0.94), rng.uniform())
-    nearest = np.full_like(outward, np.inf)  # squared distance in radii of the hole
+    nearest = np.full_like(outward, np.inf)  # squared distance to the nearest hole, in its radii
     for _ in range(3 + round(size / 4)):
-        away, beside = rng.normal(0, size / 5, 2).tolist()
-        nearest = np.minimum(nearest, ((outward - away) ** 2 + (along - beside) ** 2) / rng.uniform(1.7, 3.2) ** 2)
+        hole_outward, hole_along = rng.normal(0, size / 5, 2).tolist()
+        nearest = np.minimum(
+            nearest, ((outward - hole_outward) ** 2 + (along - hole_along) ** 2) / rng.uniform(1.7, 3.2) ** 2
+        )
     return np.clip(2.3 - 1.8 * np.sqrt(nearest), 0, 1)
 
 
 def scratch(surface: Surface, size: float, rng: np.random.Generator) -> Field:
-    """A curved furrow that crosses the tool marks."""
+    """Draw a curved furrow that crosses the tool marks."""
     outward, along = local(rng.uniform(0.78, 0.92), rng.uniform())
     tilt = math.copysign(
         rng.uniform(0.5, 1.4), rng.uniform(-1, 1)
-    )  # radians off the circle: along it, it would pass as a tool mark
+    )  # radians off the circle: along the circle it would look like a tool mark
     forward = along * math.cos(tilt) + outward * math.sin(tilt)
     sideways = outward * math.cos(tilt) - along * math.sin(tilt) - rng.uniform(-0.004, 0.004) * forward**2
-    width = rng.uniform(1.5, 2.4) * np.clip(
-        1.2 - np.abs(forward) / size, 0, 1
-    )  # half of it, thinning out towards the ends
+    width = rng.uniform(1.5, 2.4) * np.clip(1.2 - np.abs(forward) / size, 0, 1)  # half width, thinner towards the ends
     return (
         np.clip(width - np.abs(sideways) + 0.5, 0, 1)
         * np.clip(0.9 * size - np.abs(forward), 0, 1)
@@ -123,13 +123,13 @@ def scratch(surface: Surface, size: float, rng: np.random.Generator) -> Field:
 
 
 def chipped_edge(surface: Surface, size: float, rng: np.random.Generator) -> Field:
-    """A bite out of the rim."""
+    """Draw a piece that is broken out of the rim."""
     outward, along = local(rng.uniform(0.97, 1.0), rng.uniform())
     return blob(outward, along / 1.3, size, rng) * (surface.cover > 0)
 
 
 def flash(surface: Surface, size: float, rng: np.random.Generator) -> Field:
-    """Thin extra metal that ran out between the halves of the mould, in ragged tongues along the rim."""
+    """Draw thin extra metal that ran out between the halves of the mold, in ragged tongues along the rim."""
     tongues = np.zeros_like(surface.cover)
     start = rng.uniform()
     for number in range(1 + round(size / 8)):
@@ -141,7 +141,7 @@ def flash(surface: Surface, size: float, rng: np.random.Generator) -> Field:
 
 
 def missing_metal(surface: Surface, size: float, rng: np.random.Generator) -> Field:
-    """A stretch of the raised ring that the melt did not fill."""
+    """Draw a stretch of the raised ring that the melt did not fill."""
     outward, along = local(surface.outline.ring - 0.01, rng.uniform())
     return blob(outward * 1.4, along / 1.5, size, rng)
 
@@ -154,4 +154,4 @@ SHAPES: dict[Kind, Callable[[Surface, float, np.random.Generator], Field]] = {
     "flash": flash,
     "missing_metal": missing_metal,
 }
-"""How each kind draws its shape, 0 to 1, for an extent in pixels."""
+"""The function that draws the shape of each kind, 0 to 1, for an extent in pixels."""

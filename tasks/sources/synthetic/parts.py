@@ -1,4 +1,4 @@
-"""Castings: pump impellers as seen from above, each with its own proportions, tool marks and harmless blemishes."""
+"""Parts: draw pump impellers from above, each with its own proportions, tool marks and harmless blemishes."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,10 +10,10 @@ from tasks.sources.synthetic.surface import CANVAS, RIM, Field, Outline, Surface
 
 
 def draw_casting(rng: np.random.Generator) -> Surface:
-    """A good casting; the next call with the same generator draws another."""
+    """Draw a good casting. The next call with the same generator draws another one."""
     usual = np.array([0.215, 0.29, 0.585, 0.655, 0.69])  # as on the submersible pumps of the published set
     outline = Outline(*(usual * rng.uniform(0.97, 1.03) * rng.uniform(0.99, 1.01, 5)).tolist())
-    radius = grid().radius + 0.002 * noise(rng, cell=60)  # no casting is quite round
+    radius = grid().radius + 0.002 * noise(rng, cell=60)  # no casting is perfectly round
     albedo = skin(outline, radius) * machining(rng, radius) * blemishes(rng)
     polish = np.interp(
         radius, [outline.hub, outline.cavity, outline.ring, outline.groove, 0.97, 1], [0.3, 0, 0.3, 1, 1, 0.4]
@@ -29,8 +29,8 @@ def draw_casting(rng: np.random.Generator) -> Surface:
     )
 
 
-def steps(edges: list[float], levels: list[float]) -> Callable[[Field], Field]:
-    """A function of the radius that has each of `levels` in turn and changes at `edges` within two pixels."""
+def step_function(edges: list[float], levels: list[float]) -> Callable[[Field], Field]:
+    """Return a function of the radius that takes each of `levels` in turn and changes at `edges` within two pixels."""
     half = 1 / RIM
     knots = [side for edge in edges for side in (edge - half, edge + half)]
     values = [levels[0], *(level for level in levels[1:-1] for _ in range(2)), levels[-1]]
@@ -38,19 +38,19 @@ def steps(edges: list[float], levels: list[float]) -> Callable[[Field], Field]:
 
 
 def skin(outline: Outline, radius: Field) -> Field:
-    """Albedo without any marks: bright where machined, nearly black down in the cavity."""
+    """Return the albedo without any marks: bright where machined, nearly black down in the cavity."""
     edges = [outline.hub, outline.cavity, outline.ring, outline.groove, 0.988]
-    return steps(edges, [0.78, 0.055, 0.80, 0.62, 0.80, 0.42])(radius)
+    return step_function(edges, [0.78, 0.055, 0.80, 0.62, 0.80, 0.42])(radius)
 
 
 def relief(outline: Outline, radius: Field) -> Field:
-    """Height in pixels: hub and ring stand out, the cavity lies deep, the face falls towards the rim."""
-    steep = steps([outline.hub, outline.cavity, outline.ring, outline.groove], [4, -6, 4, -1, 0])(radius)
+    """Return the height in pixels: hub and ring stand out, the cavity lies deep, the face falls towards the rim."""
+    steep = step_function([outline.hub, outline.cavity, outline.ring, outline.groove], [4, -6, 4, -1, 0])(radius)
     return steep - 8 * np.clip(radius - outline.groove, 0, None) ** 2
 
 
 def machining(rng: np.random.Generator, radius: Field) -> Field:
-    """Factor about 1: rings that the lathe left, broken along the turn, over the mottle of the cast metal."""
+    """Return a factor about 1: the rings that the lathe left, broken along the turn, over the mottle of the cast metal."""
     rings = ndimage.gaussian_filter1d(rng.normal(size=400), sigma=1.0) * 0.035
     brushed = ndimage.gaussian_filter(
         rng.standard_normal((200, 512), dtype=np.float32), sigma=(0.7, 12), mode=("nearest", "wrap")
@@ -58,13 +58,13 @@ def machining(rng: np.random.Generator, radius: Field) -> Field:
     arcs = brushed[(radius * 140).astype(np.int16).clip(0, 199), (grid().turn * 512).astype(np.int16)]
     stains = (
         0.03 * noise(rng, cell=28) + 0.045 * noise(rng, cell=14) + 0.03 * noise(rng, cell=7)
-    )  # tells it from all others
+    )  # unlike those of all other castings
     mottle = stains + 0.014 * noise(rng, cell=1.6)
     return 1 + np.interp(radius, np.linspace(0, 1.1, 400), rings) + 0.20 * arcs + mottle
 
 
 def vanes(rng: np.random.Generator, outline: Outline, radius: Field) -> Field:
-    """Albedo that the edges of the curved vanes add to the dark of the cavity."""
+    """Return the albedo that the edges of the curved vanes add to the dark cavity."""
     depth = np.clip((radius - outline.hub) / (outline.cavity - outline.hub), 0, 1)
     behind = (6 * (grid().turn + rng.uniform()) + 2.6 * depth) % 1  # six vanes, each swept back
     inside = np.clip(8 * depth * np.sqrt(1 - depth) - 1, 0, 1)
@@ -73,7 +73,7 @@ def vanes(rng: np.random.Generator, outline: Outline, radius: Field) -> Field:
 
 
 class Blemish(NamedTuple):
-    """A mark that no inspector minds, because it is faint or has soft edges; there are any number of it."""
+    """A kind of mark that no inspector minds, because it is faint or has soft edges. A casting has any number of them."""
 
     mean_number: float
     across: tuple[float, float]
@@ -89,7 +89,7 @@ SPECK = Blemish(mean_number=4, across=(0.8, 1.4), along=(0.8, 1.4), tint=(-0.22,
 
 
 def blemishes(rng: np.random.Generator) -> Field:
-    """Factor about 1 of all harmless marks."""
+    """Return a factor about 1 with all harmless marks."""
     factor = np.ones((CANVAS, CANVAS), dtype=np.float32)
     for blemish in (STAIN, SCUFF, SPECK):
         for _ in range(rng.poisson(blemish.mean_number)):

@@ -1,4 +1,4 @@
-"""Plan: every file of a sample, decided before anything is drawn."""
+"""Plan: decide about every file of a sample before anything is drawn."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,12 +15,12 @@ from tasks.sources.synthetic.defects import KINDS, Defect, Difficulty, Kind
 Split = Literal["train", "test"]
 
 DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "medium", "easy", "hard", "medium")
-"""In turn over the defective castings; five, so that each of the six kinds meets all of them."""
+"""Taken in turn over the defective castings. They are five, so that each of the six kinds gets all of them."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One file, as a line of truth.csv tells it."""
+    """One file, as a row of truth.csv."""
 
     path: str
     """Inside the zip."""
@@ -35,7 +35,7 @@ class Row:
     copy_of: str = ""
     """Path of the original."""
     transform: str = ""
-    """How a copy was changed or a file damaged, a name in `faults`."""
+    """How a copy was changed or a file damaged, a name in `corruptions`."""
     fault: str = ""
     """shared_part, new_camera, corrupt, exact_copy or transformed_copy; empty for a file as it should be."""
 
@@ -58,25 +58,31 @@ class Shot(NamedTuple):
 
 
 def plan(sample: SampleSettings) -> list[Row]:
-    """The ordinary photographs, then the faults. Planting a fault changes no other file; only shared parts deal train out anew."""
+    """Return the rows of all files: the ordinary photographs, then the planted faults.
+
+    A planted fault changes no other file. Only shared parts also change how the photographs of train are shared out.
+    """
     rng = np.random.default_rng([sample.seed, 0])
-    tested, trained = divide(sample)
-    shared = tested[: round(sample.shared_parts * len(tested))]
+    test_parts, train_parts = divide(sample)
+    shared = test_parts[: round(sample.shared_parts * len(test_parts))]
     shots = [
-        *shots_of("test", tested, sample.test_images, rng),
-        *shots_of("train", shared + trained, sample.train_images, rng),
+        *shots_of("test", test_parts, sample.test_images, rng),
+        *shots_of("train", shared + train_parts, sample.train_images, rng),
     ]
-    shots = [shots[index] for index in rng.permutation(len(shots))]  # or the file names would tell the castings
+    shots = [
+        shots[index] for index in rng.permutation(len(shots))
+    ]  # otherwise the file names would reveal the castings
     shots = [
         shot._replace(fault="shared_part") if shot.split == "train" and shot.part in shared else shot for shot in shots
     ]
     shots += [
-        Shot("train", part, NEW_CAMERA.name, "new_camera") for part in islice(cycle(trained), sample.new_camera_images)
+        Shot("train", part, NEW_CAMERA.name, "new_camera")
+        for part in islice(cycle(train_parts), sample.new_camera_images)
     ]
     damages = islice(cycle(DAMAGES), sample.corrupt_files)
     shots += [
         Shot("train", part, CAMERAS[0].name, "corrupt", damage)
-        for damage, part in zip(damages, cycle(trained), strict=False)
+        for damage, part in zip(damages, cycle(train_parts), strict=False)
     ]
     numbers = {"def_front": count(), "ok_front": count()}
     rows = [row_of(shot, numbers) for shot in shots]
@@ -84,20 +90,20 @@ def plan(sample: SampleSettings) -> list[Row]:
 
 
 def divide(sample: SampleSettings) -> tuple[list[Part], list[Part]]:
-    """The castings for test and for train, in proportion to their photographs, defective and good ones in turn."""
+    """Return the castings for test and for train, in proportion to their photographs. Defective and good castings alternate."""
     parts = [Part(number, None if number % 2 else defect_of(number // 2)) for number in range(sample.parts)]
-    num_tested = round(sample.parts * sample.test_images / (sample.test_images + sample.train_images))
-    num_tested = min(max(num_tested, 2), sample.parts - 2)  # two in a row are one of each class
-    return parts[:num_tested], parts[num_tested:]
+    num_test_parts = round(sample.parts * sample.test_images / (sample.test_images + sample.train_images))
+    num_test_parts = min(max(num_test_parts, 2), sample.parts - 2)  # two in a row are one of each class
+    return parts[:num_test_parts], parts[num_test_parts:]
 
 
 def defect_of(turn: int) -> Defect:
-    """Kinds and difficulties in turn."""
+    """Return the defect of a defective casting: kinds and difficulties in turn."""
     return Defect(KINDS[turn % len(KINDS)], DIFFICULTIES[turn % len(DIFFICULTIES)])
 
 
 def shots_of(split: Split, parts: list[Part], num_shots: int, rng: np.random.Generator) -> Iterator[Shot]:
-    """`num_shots` photographs by any camera, at least one of each part while they last, of some parts many more."""
+    """Yield `num_shots` photographs by random cameras: at least one of each part while they last, and many more of some parts."""
     parts = parts[:num_shots]
     more = rng.multinomial(num_shots - len(parts), rng.dirichlet(np.full(len(parts), 4)))
     for part, extra in zip(parts, more, strict=True):
@@ -106,7 +112,7 @@ def shots_of(split: Split, parts: list[Part], num_shots: int, rng: np.random.Gen
 
 
 def row_of(shot: Shot, numbers: Mapping[str, Iterator[int]]) -> Row:
-    """The row of a photograph, its file named with the next number of its class."""
+    """Return the row of a photograph. The name of its file has the next number of its class."""
     label = "def_front" if shot.part.defect else "ok_front"
     kind, difficulty = shot.part.defect or ("", "")
     path = next_path(shot.split, label, numbers)
@@ -114,7 +120,7 @@ def row_of(shot: Shot, numbers: Mapping[str, Iterator[int]]) -> Row:
 
 
 def next_path(split: Split, label: str, numbers: Mapping[str, Iterator[int]]) -> str:
-    """A path as the published archive has it."""
+    """Return a path as in the published archive, with the next number of its class."""
     return (
         f"casting_data/casting_data/{split}/{label}/cast_{label.removesuffix('_front')}_0_{next(numbers[label])}.jpeg"
     )
@@ -123,7 +129,7 @@ def next_path(split: Split, label: str, numbers: Mapping[str, Iterator[int]]) ->
 def copies(
     rows: list[Row], sample: SampleSettings, numbers: Mapping[str, Iterator[int]], rng: np.random.Generator
 ) -> list[Row]:
-    """Train files that repeat test files: the exact ones, then the transformed ones, of other originals while they last."""
+    """Return the train files that repeat test files: exact copies, then transformed ones, of different originals while they last."""
     tests = [row for row in rows if "/test/" in row.path]
     originals = cycle([tests[index] for index in rng.permutation(len(tests))])
     changes = [("exact_copy", "")] * sample.exact_copies

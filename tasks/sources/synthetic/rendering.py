@@ -1,4 +1,4 @@
-"""Photographs: pictures of 300 x 300 that a camera set-up takes of a drawn casting."""
+"""Rendering: take photographs of 300 x 300 pixels of a drawn casting with a camera set-up."""
 
 import math
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ SIDE = 300
 
 @dataclass(frozen=True)
 class Photograph:
-    """A picture and where it shows a defect: uint8 (300, 300), grey 0 to 255, and bool (300, 300)."""
+    """A picture, uint8 (300, 300), gray 0 to 255, and the mask of its defect, bool (300, 300)."""
 
     pixels: np.ndarray
     defect: np.ndarray
 
 
 def photograph(surface: Surface, camera: Camera, rng: np.random.Generator) -> Photograph:
-    """The casting laid down at any angle under `camera`, nothing quite as the last time."""
+    """Photograph a casting at a random angle under `camera`. Light, pose, lens and noise vary each time."""
     spin = rng.uniform()
     light = camera.light + rng.normal(0, 0.03)
     lit, cover = shade(surface, camera, light - spin)
@@ -38,7 +38,7 @@ def photograph(surface: Surface, camera: Camera, rng: np.random.Generator) -> Ph
 
 
 def projection(camera: Camera, spin: float, rng: np.random.Generator) -> np.ndarray:
-    """float64 (3, 3): homogeneous pixels of the photograph to pixels of the drawing, for a pinhole camera."""
+    """Return the map from homogeneous pixels of the photograph to pixels of the drawing, float64 (3, 3), for a pinhole camera."""
     lean = math.radians(camera.tilt) * math.sqrt(rng.uniform())
     axis = rng.uniform(0, 2 * math.pi)
     pose = rotation(0, 1, axis) @ rotation(1, 2, lean) @ rotation(0, 1, 2 * math.pi * spin - axis)
@@ -52,7 +52,7 @@ def projection(camera: Camera, spin: float, rng: np.random.Generator) -> np.ndar
 
 
 def rotation(first: int, second: int, angle: float) -> np.ndarray:
-    """float64 (3, 3): turns the first axis towards the second by radians."""
+    """Return a matrix that turns the first axis towards the second by `angle` radians, float64 (3, 3)."""
     matrix = np.eye(3)
     matrix[[first, second], [first, second]] = math.cos(angle)
     matrix[[first, second], [second, first]] = -math.sin(angle), math.sin(angle)
@@ -60,7 +60,7 @@ def rotation(first: int, second: int, angle: float) -> np.ndarray:
 
 
 def warp(layers: np.ndarray, view: np.ndarray) -> np.ndarray:
-    """uint8 (CANVAS, CANVAS, 3) as the camera sees it, (300, 300, 3)."""
+    """Return layers of the drawing, uint8 (CANVAS, CANVAS, 3), as the camera sees them: uint8 (300, 300, 3)."""
     coefficients = (view / view[2, 2]).ravel()[:8].tolist()
     drawing = Image.fromarray(layers)
     return np.asarray(
@@ -69,7 +69,7 @@ def warp(layers: np.ndarray, view: np.ndarray) -> np.ndarray:
 
 
 def shade(surface: Surface, camera: Camera, light: float) -> tuple[Field, Field]:
-    """Grey levels of the casting lit from `light` (turns, as the drawing lies), and what it hides of the table."""
+    """Return the gray levels of the casting, lit from `light` (in turns of the drawing), and how much of the table it hides, 0 to 1."""
     cos, sin = math.cos(2 * math.pi * light), math.sin(2 * math.pi * light)
     right, down = surface.slopes
     radius = grid().radius
@@ -77,19 +77,19 @@ def shade(surface: Surface, camera: Camera, light: float) -> tuple[Field, Field]
     facing = 1 - 0.45 * (right * cos + down * sin)
     glare = 1 + surface.polish * sectors(camera, light)
     ring, bore = surface.outline.ring, surface.outline.bore
-    groove = edge(ring - radius - 0.028 * towards) * edge(radius - ring)  # in the shadow of the ring
+    groove = edge(ring - radius - 0.028 * towards) * edge(radius - ring)  # lies in the shadow of the ring
     wall = edge(radius - 0.05 * towards - bore) * edge(bore - radius)  # of the bore, where it faces the camera
     lit = camera.metal * surface.albedo * glare * facing * (1 - 0.6 * groove) * (1 - 0.6 * wall)
     return lit, np.maximum(surface.cover, wall)
 
 
 def edge(inside: Field) -> Field:
-    """1 where a distance (share of the rim) is positive, 0 where negative, smooth over a pixel."""
+    """Return 1 where a distance (as a share of the rim) is positive and 0 where it is negative, smooth over a pixel."""
     return np.clip(inside * RIM + 0.5, 0, 1)
 
 
 def sectors(camera: Camera, light: float) -> Field:
-    """Gain by angle of cut metal: it glares across its grooves, so in sectors, as a record does."""
+    """Return the gain of cut metal by angle. It glares across its grooves, and so in sectors, as a record does."""
     turns = np.arange(1024) / 1024
     gain = np.zeros(1024, dtype=np.float32)
     for lobe in camera.lobes:
@@ -99,9 +99,11 @@ def sectors(camera: Camera, light: float) -> Field:
 
 
 def table(camera: Camera, cover: np.ndarray, light: float, rng: np.random.Generator) -> np.ndarray:
-    """Grey levels of the background, float32 (300, 300): falling light, and the shadow of a casting with this cover."""
+    """Return the gray levels of the background, float32 (300, 300): uneven light, and the shadow of a casting with this cover."""
     down, right = -math.sin(2 * math.pi * light), -math.cos(2 * math.pi * light)  # where shadows fall
-    half = Image.fromarray((255 * cover).astype(np.uint8)).reduce(2)  # all of this is smooth, so half the size will do
+    half = Image.fromarray((255 * cover).astype(np.uint8)).reduce(
+        2
+    )  # all of this is smooth, so half the size is enough
     near = move(half.filter(ImageFilter.GaussianBlur(1.5)), 2 * right, 2 * down)
     far = move(half.filter(ImageFilter.GaussianBlur(6)), 4 * right, 4 * down)
     slope = np.linspace(-0.1, 0.1, SIDE // 2, dtype=np.float32)
@@ -111,7 +113,7 @@ def table(camera: Camera, cover: np.ndarray, light: float, rng: np.random.Genera
 
 
 def move(image: Image.Image, right: float, down: float) -> np.ndarray:
-    """A grey picture moved by pixels, 0 to 1; nothing comes in over the edge."""
+    """Move a gray picture by pixels, and return it as 0 to 1. The free edge is 0."""
     shift = (1, 0, -right, 0, 1, -down)
     return np.asarray(
         image.transform(image.size, Image.Transform.AFFINE, shift, Image.Resampling.BILINEAR)

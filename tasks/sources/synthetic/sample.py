@@ -1,4 +1,4 @@
-"""Sample: a drawn data set laid out as the published one, the faults asked for, and the truth about every file."""
+"""Sample: write a drawn data set with the layout of the published one, the requested faults, and the truth about every file."""
 
 import csv
 import os
@@ -22,24 +22,24 @@ from tasks.sources.synthetic.plan import Row, plan
 from tasks.sources.synthetic.rendering import photograph
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
-"""Date of every file: a zip that told today's would never be the same twice."""
+"""Date of every file: with the date of today, no two zips would be equal."""
 
 
 class File(NamedTuple):
-    """What a path holds, and a PNG of where its photograph shows the defect, if it does."""
+    """The content of a path, and a PNG that shows where the defect is in its photograph; None where it shows none."""
 
     content: bytes
     mask: bytes | None
 
 
 def write_sample(sample: SampleSettings, archive: Path, truth: Path) -> None:
-    """Writes the zip `archive`, and `truth/truth.csv` beside `truth/masks/STEM.png`.
+    """Write the zip `archive`, and `truth/truth.csv` beside `truth/masks/STEM.png`.
 
-    The same settings and library versions give the same bytes. A mask is grey, 300 x 300, 255 on the defect; each
-    sound photograph of a defective casting has one. A copy has none: its original's applies, changed as the copy was.
+    The same settings and library versions give the same bytes. A mask is gray, 300 x 300, 255 on the defect. Each
+    readable photograph of a defective casting has one. A copy has none: the mask of its original applies, changed as the copy was.
     """
     rows = plan(sample)
-    files = take([row for row in rows if not row.copy_of], sample.seed)
+    files = photograph_all([row for row in rows if not row.copy_of], sample.seed)
     for row in rows:
         if row.copy_of:
             original = files[row.copy_of].content
@@ -48,18 +48,18 @@ def write_sample(sample: SampleSettings, archive: Path, truth: Path) -> None:
     write_truth(truth, rows, files)
 
 
-def take(rows: list[Row], seed: int) -> dict[str, File]:
-    """The files of all these photographs, by path."""
+def photograph_all(rows: list[Row], seed: int) -> dict[str, File]:
+    """Draw and photograph the castings of these rows, and return the files by path."""
     by_part: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         by_part[row.part].append(row)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # numpy, scipy and Pillow let other threads run
-        done = pool.map(lambda part: take_part(part, seed), by_part.values())
-        return {path: file for files in done for path, file in files.items()}
+        files_of_parts = pool.map(lambda part_rows: take_part(part_rows, seed), by_part.values())
+        return {path: file for files in files_of_parts for path, file in files.items()}
 
 
 def take_part(rows: list[Row], seed: int) -> dict[str, File]:
-    """The photographs of one casting, which is drawn once, by path."""
+    """Draw one casting, photograph it for each row, and return the files by path."""
     part, kind, difficulty = rows[0].part, rows[0].defect, rows[0].difficulty
     rng = np.random.default_rng([seed, 1, part])
     casting = draw_casting(rng)
@@ -79,21 +79,21 @@ def take_part(rows: list[Row], seed: int) -> dict[str, File]:
 
 
 def png(mask: np.ndarray) -> bytes:
-    """A grey PNG of a bool mask, 255 where it holds."""
+    """Return a gray PNG of a bool mask, 255 where it is true."""
     file = BytesIO()
     Image.fromarray(mask.astype(np.uint8) * 255).save(file, format="PNG")
     return file.getvalue()
 
 
 def write_archive(archive: Path, files: dict[str, File]) -> None:
-    """The zip of all files in the order of their names, uncompressed: JPEGs do not shrink."""
+    """Write the zip of all files in the order of their names, uncompressed: JPEGs do not shrink."""
     with ZipFile(archive, mode="w", compression=ZIP_STORED) as target:
         for path in sorted(files):
             target.writestr(ZipInfo(path, date_time=LONG_AGO), files[path].content)
 
 
 def write_truth(truth: Path, rows: list[Row], files: dict[str, File]) -> None:
-    """truth.csv in the order of its paths, and the masks."""
+    """Write truth.csv in the order of its paths, and the masks."""
     masks = truth / "masks"
     masks.mkdir(parents=True, exist_ok=True)
     for path, file in files.items():

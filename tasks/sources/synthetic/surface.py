@@ -1,4 +1,4 @@
-"""Surface: what light meets on a drawn casting, and the canvas that all drawings share."""
+"""Surface: the properties of a drawn casting that the light meets, and the canvas that all drawings share."""
 
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -18,10 +18,10 @@ Field = np.ndarray
 
 
 class Grid(NamedTuple):
-    """Where each pixel lies."""
+    """The polar coordinates of each pixel."""
 
     radius: Field
-    """From the centre, in shares of the rim."""
+    """From the center, as a share of the rim."""
     turn: Field
     """Clockwise from the right, in turns, 0 to 1; then its cosine and sine."""
     cos: Field
@@ -29,7 +29,7 @@ class Grid(NamedTuple):
 
 
 class Outline(NamedTuple):
-    """Where an impeller steps: radii of the central hole, its hub, the cavity, the raised ring and the groove around that."""
+    """The radii at which an impeller steps: the central hole, its hub, the cavity, the raised ring and the groove around it."""
 
     bore: float
     hub: float
@@ -40,7 +40,7 @@ class Outline(NamedTuple):
 
 @dataclass(frozen=True)
 class Surface:
-    """What light meets on one casting, fields of CANVAS x CANVAS."""
+    """The properties of one casting that the light meets, as fields of CANVAS x CANVAS."""
 
     albedo: Field
     """Share of the light that comes back, 0 to 1."""
@@ -56,7 +56,7 @@ class Surface:
 
     @cached_property
     def slopes(self) -> tuple[Field, Field]:
-        """Rise of the height to the right and downwards, -1 to 1."""
+        """Return the rise of the height to the right and downwards, -1 to 1."""
         smooth = ndimage.gaussian_filter(self.height, sigma=0.8)
         down, right = np.gradient(smooth)
         return np.clip(right, -1, 1), np.clip(down, -1, 1)
@@ -64,7 +64,7 @@ class Surface:
 
 @cache
 def grid() -> Grid:
-    """The one grid of all drawings."""
+    """Return the grid that all drawings share."""
     offset = (np.arange(CANVAS, dtype=np.float32) - (CANVAS - 1) / 2) / RIM
     x, y = np.meshgrid(offset, offset)
     radius = np.hypot(x, y)
@@ -72,13 +72,13 @@ def grid() -> Grid:
 
 
 def local(radius: float, turn: float) -> tuple[Field, Field]:
-    """Distances in pixels from the point at `radius` and `turn`: outwards, and along the circle through it."""
+    """Return the distances in pixels from the point at `radius` and `turn`: outwards, and along the circle through it."""
     around = (grid().turn - turn + 0.5) % 1 - 0.5
     return (grid().radius - radius) * RIM, around * (2 * np.pi * radius * RIM)
 
 
 def noise(rng: np.random.Generator, cell: float) -> Field:
-    """Smooth noise of deviation about 1 whose bumps are about `cell` pixels wide."""
+    """Return smooth noise with a deviation of about 1 and bumps of about `cell` pixels."""
     side = max(4, round(CANVAS / cell))
     coarse = Image.fromarray(rng.standard_normal((side, side), dtype=np.float32))
     return np.asarray(coarse.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))

@@ -1,0 +1,206 @@
+"""Run: the model of `run.json`, which says what one run found. `reporting/run_json` fills and writes it, other rooms read it.
+
+A section that a file of an older run lacks is None, and so is a number that a run did not compute.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from tasks.records.results import Costs, Interval, Origin, Probe, Release
+
+SCHEMA_VERSION = 1  # grows when a key changes its meaning or goes; a new key alone does not count
+
+
+def as_pair(interval: object) -> object:
+    """Return an interval of a record as (low, high), and anything else as it is."""
+    return (interval.low, interval.high) if isinstance(interval, Interval) else interval
+
+
+Pair = Annotated[tuple[float, float], BeforeValidator(as_pair)]
+
+
+class Part(BaseModel):
+    """A part of `run.json`; keys of later versions are passed over."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True, use_attribute_docstrings=True, protected_namespaces=())
+
+
+class CodeState(Part):
+    """The checkout that ran."""
+
+    commit: str | None
+    """Commit with which the run began; None where there is no checkout."""
+    changed: bool | None
+    """Whether files differed from that commit."""
+
+
+class StepTime(Part):
+    """How a step went."""
+
+    cached: bool
+    """Whether an earlier result was used."""
+    seconds: float
+    key: str | None = None
+    """Name of the remembered result under `data/cache`."""
+
+
+class OriginFacts(Origin):
+    """What one origin brought."""
+
+    unsettled: int
+    """Files that were still being written, and wait for the next run."""
+
+
+class DatasetFacts(Part):
+    """The images of the run, and what the audit found about them. None: not known, or a run before the key came."""
+
+    source: str | None = None
+    source_identity: str | None = None
+    digest: str | None = None
+    """sha256 of the table of accepted images."""
+    splits_digest: str | None = None
+    """sha256 of the table with group and split of each image."""
+    images: int | None = None
+    """Accepted files, copies included."""
+    left_alone: int | None = None
+    """Images outside the class folders."""
+    by_split: dict[str, int] | None = None
+    by_class: dict[str, int] | None = None
+    by_origin: dict[str, int] | None = None
+    quarantined: int | None = None
+    """Refused files."""
+    exact_copies_across_splits: int | None = None
+    """Pairs between train and test as published, byte by byte."""
+    near_copies_across_splits: int | None = None
+    """Train images that are a changed copy of a published test image, and equal to none."""
+    copies_of_two_labels: int | None = None
+    held_back_from_training: int | None = None
+    """Train images that copy a test image, byte-identical ones included."""
+    different_images: int | None = None
+    rings: int | None = None
+    """Different images that show a ring."""
+    castings: int | None = None
+    castings_of_two_labels: int | None = None
+    castings_by_split: dict[str, int] | None = None
+    test_images_of_trained_castings: int | None = None
+    """Test images of a casting that trains or validates."""
+    published_test_images_of_trained_castings: int | None = None
+    copy_baseline_accuracy: float | None = None
+    """Share of test images whose most similar training thumbnail has their label."""
+    brightness_auc: float | None = None
+    shortcuts: dict[str, Probe] | None = None
+    """What brightness, border brightness and sharpness alone get right on the test."""
+    origins: list[OriginFacts] | None = None
+    corrections_unused: int | None = None
+
+
+class ModelFacts(Part):
+    """The trained network."""
+
+    name: str | None = None
+    chosen_because: str = ""
+    parameters: int | None = None
+    sha256: str | None = None
+    """Of the file of the network."""
+    weights_sha256: str | None = None
+    image_size: int | None = None
+    folder: str | None = None
+    """Digest of the model's folder under `artifacts/models`."""
+
+
+class TrainingFacts(Part):
+    """How the network was trained."""
+
+    epochs: int
+    kept_epoch: int
+    images: int
+    left_out: int
+    """Training images that show nothing by the network's view."""
+    wall_seconds: float
+    cpu_seconds: float
+    """Decoding, validation passes and child processes included, imports not."""
+    images_per_second: float
+    device: str
+    trained_with: str
+    resumed_from_epoch: int | None
+    started_from: str | None
+    """Digest of the model's folder whose weights were the first."""
+
+
+class CastingFacts(Part):
+    """The castings behind the counts of a score; intervals are over castings."""
+
+    defective: int
+    good: int
+    missed: int
+    refused: int
+    accuracy_interval: Pair | None
+    escape_rate_interval: Pair | None
+    false_reject_rate_interval: Pair | None
+
+
+class ScoreFacts(Part):
+    """How a set of images was judged. Counts are at the most likely class unless their name says `decided`."""
+
+    images: int
+    loss: float | None
+    accuracy: float | None
+    defects: int
+    missed_defects: int
+    good: int
+    false_rejects: int
+    escape_rate: float | None
+    escape_rate_interval: Pair | None
+    false_reject_rate: float | None
+    false_reject_rate_interval: Pair | None
+    auc: float | None
+    escapes_decided: int
+    rejects_decided: int
+    passed_decided: int
+    rejected_decided: int
+    reviews_decided: int
+    missed_at_threshold: int
+    rejects_at_threshold: int
+    costs: Costs | None
+    castings: CastingFacts | None
+
+
+class EvaluationFacts(Part):
+    """What validation and test say."""
+
+    test: ScoreFacts
+    validation: ScoreFacts
+    slices: dict[str, ScoreFacts]
+    """The test by origin."""
+    threshold: float
+    temperature: float
+    review_band: tuple[float, float] | None
+    review_reasons: dict[str, int]
+
+
+class ReleaseFacts(Release):
+    """What became of the model."""
+
+    cached: bool = Field(False, exclude=True)
+
+
+class RunJson(Part):
+    """What one run found."""
+
+    schema_version: int = 0
+    """0: a run before there was a number."""
+    run_id: str = ""
+    started: str = ""
+    """UTC, as ISO 8601."""
+    wall_seconds: float | None = None
+    versions: dict[str, str | None] = {}
+    code: CodeState | None = None
+    config: dict[str, Any] | None = None
+    """The settings, as their class wrote them then."""
+    steps: dict[str, StepTime] = {}
+    dataset: DatasetFacts | None = None
+    model: ModelFacts | None = None
+    training: TrainingFacts | None = None
+    evaluation: EvaluationFacts | None = None
+    release: ReleaseFacts | None = None
