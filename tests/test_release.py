@@ -245,7 +245,7 @@ def test_a_champion_that_cannot_be_had_just_now_stays_in_use(released, places, m
         raise OSError("503") if kept is mlflow_runs.LocalFiles else MlflowException("503")
 
     with monkeypatch.context() as patched, pytest.raises(ConnectionError, match="503"):
-        patched.setattr(mlflow_runs, "stored", kept)
+        patched.setattr(mlflow_runs, "files_at", kept)
         patched.setattr(mlflow_runs.shutil, "copyfile", unreachable)
         patched.setattr("mlflow.artifacts.download_artifacts", unreachable)
         released("bb", LAX, "run 2", champion=contrary)

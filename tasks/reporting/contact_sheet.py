@@ -16,9 +16,9 @@ INK, PALE, PAPER = "#22313f", "#5f7285", "#ffffff"
 
 
 class Tile(NamedTuple):
-    """A photograph, uint8 (height, width) or (height, width, 3), and what stands below it.
+    """A photograph, uint8 (height, width) or (height, width, 3), and the caption below it.
 
-    Its lines should not be longer than it is wide; `wrap` sees to that.
+    The lines of the caption should not be wider than the photograph; `wrap` makes such lines.
     """
 
     pixels: np.ndarray

@@ -51,11 +51,11 @@ def pictures(
     by_path = {row.path: row for row in rows}
     tested = [prediction for prediction in predictions if prediction.split == "test"]
     for gallery in galleries(tested, decision.classes):
-        shown = gallery.cases[:SHOWN]
-        painted = overlay_heatmap([by_path[prediction.path] for prediction in shown], network, decision, places)
-        tiles = [Tile(levels, caption(prediction)) for prediction, levels in zip(shown, painted, strict=True)]
+        first_cases = gallery.cases[:SHOWN]
+        painted = overlay_heatmap([by_path[prediction.path] for prediction in first_cases], network, decision, places)
+        tiles = [Tile(levels, caption(prediction)) for prediction, levels in zip(first_cases, painted, strict=True)]
         sheet_rows = [SheetRow("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)]
-        counted = f"{len(shown):,} of {len(gallery.cases):,} {gallery.what}, the worst of each casting first."
+        counted = f"{len(first_cases):,} of {len(gallery.cases):,} {gallery.what}, the worst of each casting first."
         yield Picture(gallery.name, gallery.title, counted, stack_pictures(legend(), sheet(sheet_rows, SIDE)))
 
 

@@ -51,6 +51,6 @@ def link(text: str, address: str) -> Markdown:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Markdown:
     """Return a table with one line of heads. Cells that are no Markdown are escaped."""
-    bar = "\\|"  # in code; other text has none
+    bar = "\\|"  # for a bar inside code; other text is escaped and has none
     lines = [[*map(escape, heads)], ["---"] * len(heads), *([*map(escape, row)] for row in rows)]
     return Markdown("\n".join(f"| {' | '.join(cell.replace('|', bar) for cell in line)} |" for line in lines))

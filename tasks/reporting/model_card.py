@@ -17,7 +17,7 @@ from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Sc
 from tasks.reporting import data_section, test_section
 from tasks.reporting.markdown import code, counts, number_of, of, table
 from tasks.settings.escaping import for_markdown, for_terminal
-from tasks.settings.settings import EvaluationSettings as Costs
+from tasks.settings.settings import EvaluationSettings
 
 FAILING = 12  # castings that are listed
 TAGS = ("visual-inspection", "defect-detection", "casting", "recast")
@@ -39,7 +39,7 @@ class Subject(NamedTuple):
     splits: Splits
     model: Model
     evaluation: Evaluation
-    costs: Costs
+    costs: EvaluationSettings
 
 
 class Evidence(NamedTuple):
@@ -116,7 +116,7 @@ def metrics(score: Score) -> list[dict[str, Any]]:
     ]
 
 
-def limits(decision: Decision, costs: Costs) -> str:
+def limits(decision: Decision, costs: EvaluationSettings) -> str:
     """Say for which costs the limits were chosen, and which parts go to a person whatever their probability."""
     outlier_limits = {"how the picture looks": decision.appearance, "what the network sees in it": decision.features}
     unlike = [
@@ -148,9 +148,9 @@ def failures(test: Sequence[Prediction], decision: Decision) -> str:
     if not wrong:
         return f"No test image of {len(rows):,} castings is decided wrongly without a person; that is no promise for others."
     heads = ("Casting", "Origin", "Test images", "Defects passed", "Good parts rejected", "For a person")
-    shown = [(group, origin, *map(str, (n, p, r, v))) for p, r, v, origin, group, n in wrong[:FAILING]]
+    cells = [(group, origin, *map(str, (n, p, r, v))) for p, r, v, origin, group, n in wrong[:FAILING]]
     more = f" {FAILING} are shown." if len(wrong) > FAILING else ""
-    return f"Of {len(rows):,} castings in the test, images of {len(wrong):,} are decided wrongly.{more}\n\n{table(heads, shown)}"
+    return f"Of {len(rows):,} castings in the test, images of {len(wrong):,} are decided wrongly.{more}\n\n{table(heads, cells)}"
 
 
 def images(subject: Subject) -> str:

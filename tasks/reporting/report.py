@@ -53,7 +53,7 @@ def before_training(records: PreTraining) -> list[Section]:
 
 
 def result(outcome: RunResult) -> str:
-    """Say whether the model came into use and why, and what it calls rightly on the test."""
+    """Say whether the model came into use and why, and how many test images it calls rightly."""
     release, test = outcome.release, outcome.evaluation.test
     earlier = (
         ""

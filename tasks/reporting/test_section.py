@@ -2,10 +2,10 @@
 
 from tasks.records.results import Evaluation, Interval, Score
 from tasks.reporting.markdown import code, of, table
-from tasks.settings.settings import EvaluationSettings as Costs
+from tasks.settings.settings import EvaluationSettings
 
 
-def test(evaluation: Evaluation, settings: Costs) -> str:
+def test(evaluation: Evaluation, settings: EvaluationSettings) -> str:
     """Return the section on the test, in all and by origin: the network's calls, the castings behind them, the decisions."""
     several = evaluation.slices if len(evaluation.slices) > 1 else {}
     scores: dict[str, Score] = {"all": evaluation.test, **{code(origin): score for origin, score in several.items()}}

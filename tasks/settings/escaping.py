@@ -51,7 +51,7 @@ def for_html(text: str) -> str:
 
 
 def for_markdown(text: str) -> str:
-    """Return `text` as running Markdown in which nothing is markup: what could be is written as a character reference.
+    """Return `text` as running Markdown in which nothing is markup: characters that could be become character references.
 
     Unlike a backslash, a reference is understood alike by all renderers, in cells of tables too.
     """

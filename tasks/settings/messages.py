@@ -69,7 +69,7 @@ def without_secrets() -> Iterator[None]:
 
 
 class Record(logging.LogRecord):
-    """A log record whose message is one line without secrets, and which shows no traceback for what a person mends."""
+    """A log record whose message is one line without secrets, and which shows no traceback for a fault that a person mends."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

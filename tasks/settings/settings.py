@@ -173,7 +173,7 @@ class Recipe(Settings):
 
     @property
     def view(self) -> ViewName:
-        """Return what the network sees of an image, as in `tasks.images.views`."""
+        """Return the view in which the network sees an image, a key of `tasks.images.views.VIEWS`."""
         return self.spec.view
 
 

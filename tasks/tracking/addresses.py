@@ -10,7 +10,7 @@ from tasks.settings.errors import BadInput
 
 
 class Address(NamedTuple):
-    """An address, with what was taken out of it."""
+    """An address without user and password, and the user and password that were in it."""
 
     plain: str
     """Without user and password."""

@@ -412,7 +412,7 @@ def fetch_model(number: int, inside: str, target: Path, places: Places) -> None:
 
 
 def runs_with_files(names: Collection[str], places: Places) -> list[str]:
-    """Return the ids of the MLflow runs of these runs of recast whose files were not removed. Open runs are left out."""
+    """Return the ids of the MLflow runs that belong to these runs of recast and still have their files. Open runs are left out."""
 
     def ask(client: "MlflowClient") -> list[str]:
         everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
