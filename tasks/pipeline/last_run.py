@@ -128,8 +128,9 @@ def facts_of(run: Path, name: str, kind: type[P]) -> P:
     try:
         return kind.model_validate(section_of(run, name))
     except ValidationError as error:
-        where = ".".join(map(str, (name, *error.errors()[0]["loc"])))
-        raise BadInput(f"{run / 'run.json'} is damaged: {where} is no {kind.__name__}. {advice_on(run)}") from error
+        first = error.errors()[0]
+        where = ".".join(map(str, (name, *first["loc"])))
+        raise BadInput(f"{run / 'run.json'} is damaged ({where}: {first['msg']}). {advice_on(run)}") from error
 
 
 def section_of(run: Path, name: str) -> dict[str, Any]:

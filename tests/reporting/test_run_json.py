@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from tasks.records.run import CodeState
 from tasks.reporting.report import before_training
 from tasks.reporting.run_json import PreTraining, code, fill_run_json, installed_version, new_run_id, write_run
 from tasks.settings.settings import Config, TrainingSettings
@@ -128,7 +129,7 @@ def test_the_numbers_are_those_of_the_records(told, outcome):
     assert (told["dataset"]["rings"], told["dataset"]["copies_of_two_labels"]) == (0, 0)
     assert told["started"] == "2026-11-22T16:15:00+00:00"
     assert told["wall_seconds"] == pytest.approx(12.345, abs=0.006)
-    assert told["steps"] == outcome.times
+    assert told["steps"] == {name: {"key": None, **time} for name, time in outcome.times.items()}
     assert told["model"]["sha256"] == outcome.model.file.sha256
     assert told["training"]["epochs"] == 3
     assert told["training"]["images"] == 48
@@ -249,15 +250,15 @@ def test_when_writing_fails_there_is_no_folder_and_latest_stays(outcome, places,
 def test_the_code_that_runs_is_named_by_its_commit(process, monkeypatch, tmp_path):
     monkeypatch.setattr("tasks.reporting.run_json.__file__", str(tmp_path / "outcome.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert code() == {"commit": None, "changed": None}, "no checkout"
+    assert code() == CodeState(commit=None, changed=None), "no checkout"
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
         subprocess.run([*git, *words], check=True)
     commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    assert code() == {"commit": commit, "changed": False}
+    assert code() == CodeState(commit=commit, changed=False)
     (tmp_path / "file").write_text("one")
     subprocess.run([*git, "add", "file"], check=True)
-    assert code() == {"commit": commit, "changed": True}
+    assert code() == CodeState(commit=commit, changed=True)
 
 
 @pytest.mark.parametrize(

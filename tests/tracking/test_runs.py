@@ -56,11 +56,12 @@ def test_the_page_of_a_run_is_where_it_is_shown(registered, tracked, monkeypatch
 
 
 def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registered, tracked, tmp_path):
-    told = facts(finished)
+    run_json = fill_run_json(finished)
+    told = run_json.model_dump(mode="json")
     folder = write_run(finished, "<html></html>")
     for _ in range(2):  # again after a crash it writes the same
         runs.finish(
-            tracked, told, finished.model.history, "**Kept**", {"prefect.flow_run_id": "77"}, folder, registered
+            tracked, run_json, finished.model.history, "**Kept**", {"prefect.flow_run_id": "77"}, folder, registered
         )
     run, client = run_of(tracked, registered), runs.client(registered)
     assert run.info.status == "FINISHED"
