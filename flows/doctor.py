@@ -87,7 +87,7 @@ def free_gb(place: Path) -> float:
 
 def inbox(places: Places) -> str:
     """Return how many images lie in the inbox, and what is left out of them, or why the inbox cannot be read."""
-    folder = places.data.absolute() / "inbox"
+    folder = places.inbox
     if not folder.is_dir():
         return f"none: {folder}"
     try:

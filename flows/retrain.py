@@ -141,7 +141,7 @@ def tell_verdict(decision: Release, places: Places) -> None:
 def announce(waiting: Release, places: Places) -> None:
     """Send the event that starts the deployment `approve`."""
     name, number = places.registered_name, waiting.version
-    absolute = Places(data=places.data.absolute(), artifacts=places.artifacts.absolute(), registered_model=name)
+    absolute = Places(data=places.data_root, artifacts=places.artifacts_root, registered_model=name)
     emit_event(
         "recast.challenger.waiting",
         resource={

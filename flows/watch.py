@@ -44,7 +44,7 @@ from tasks.pipeline.retention import is_running
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.reporting.drift_section import drift_section
 from tasks.reporting.label_section import label_section
-from tasks.reporting.markdown import of
+from tasks.reporting.markdown import out_of
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
@@ -131,7 +131,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
     settings = settings.with_model()
     places = settings.places
     places.data.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(places.data.absolute() / ".watching.lock"):
+    with exclusive_lock(places.data_root / ".watching.lock"):
         arrived = news(settings.fetch, places)
         model = in_use(places)
         if model and (queue := to_label(model, settings.fetch.settle_seconds, places)) is not None:
@@ -151,7 +151,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
 def describe_places(places: Places) -> str:
     """Return where runs are looked for, and of which registered model, if of one alone."""
     of_model = f" of {places.registered_model}" if places.registered_model else ""
-    return f"{places.artifacts.absolute()}{of_model}"
+    return f"{places.artifacts_root}{of_model}"
 
 
 def find_obstacle(arrived: News, before: Path | None, places: Places) -> str | None:
@@ -187,7 +187,7 @@ def concerns(run: FlowRun, places: Places) -> bool:
     A run that a schedule planned, perhaps for days ahead, does not count: nobody asked for it.
     """
     run_places = (run.parameters.get("config") or {}).get("places") or {}
-    own_places = {"data": str(places.data.absolute()), "artifacts": str(places.artifacts.absolute())}
+    own_places = {"data": str(places.data_root), "artifacts": str(places.artifacts_root)}
     # a relative path tells nothing: it depends on where the run starts
     other_places = [
         name for name in own_places if Path(path := run_places.get(name, "")).is_absolute() and path != own_places[name]
@@ -223,7 +223,7 @@ def report(arrived: News, why: str, drifts: tuple[Drift, ...]) -> str:
         return head
     escapes = sum(origin.escapes for origin in drifts)
     reviews = sum(origin.decisions.get("review", 0) for origin in drifts)
-    actions = f"pass {escapes:,} of the new defects and send {of(reviews, len(arrived.images))} images to a person"
+    actions = f"pass {escapes:,} of the new defects and send {out_of(reviews, len(arrived.images))} images to a person"
     return f"{head}\n\nThe model in use would {actions}.\n\n{drift_section(drifts)}"
 
 

@@ -26,7 +26,7 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
     junk = len(packed) - len(names)
     root = find_root(names, classes)
     files, left_alone = labeled_files(names, root, classes)
-    with scratch_beside(places.data.absolute() / "extracted") as room:
+    with scratch_beside(places.extracted) as room:
         unpacked = unpack(path, {file.name: file.path for file in files}, room)
         digests = {file.path: file.sha256 for file in unpacked}
         entries = [Entry(file.path, digests[file.path], file.label, file.split) for file in files]

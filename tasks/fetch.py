@@ -1,6 +1,7 @@
 """Fetch: brings the bytes of the source as one zip file under `data/archives`, whole or not at all."""
 
 import shutil
+from typing import Any
 
 from prefect import State, Task, task
 from prefect.client.schemas import TaskRun
@@ -17,7 +18,7 @@ from tasks.sources.locate import kaggle_archives
 from tasks.storage.files import File, move_into_place, open_for_reading, scratch_beside, sha256_of, store
 
 
-def is_network_trouble(task: Task, task_run: TaskRun, state: State) -> bool:
+def is_network_trouble(task: Task[..., Any], task_run: TaskRun, state: State) -> bool:
     """Return whether the step failed by a fault that may pass by itself: never a refusal, a wrong name or a full disk."""
     return isinstance(state.result(raise_on_failure=False), kaggle.Unavailable)
 
@@ -55,7 +56,7 @@ def draw(sample: SampleSettings, places: Places) -> File:
         write_sample,  # late: drawing needs SciPy, and a remembered sample does not
     )
 
-    with scratch_beside(places.data.absolute() / "archives" / "sample.zip") as scratch:
+    with scratch_beside(places.archives / "sample.zip") as scratch:
         write_sample(sample, scratch, truth=scratch.with_name("truth"))
         truth = scratch.with_name("truth")
         file = move_into_place(scratch, places, "data", "archives/sample.zip")
@@ -71,6 +72,6 @@ def download(source: Source, places: Places) -> File:
     for path in kaggle_archives(dataset, places):
         if path.stem.endswith(f"-{(digest := sha256_of(path))[:16]}"):
             return File(place="data", name=f"archives/{path.name}", sha256=digest)
-    target = places.data.absolute() / "archives" / f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version}.zip"
+    target = places.archives / f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version}.zip"
     kaggle.download(dataset, target)
     return move_into_place(target, places, "data", f"archives/{target.name}")

@@ -62,7 +62,7 @@ class Candidate(NamedTuple):
     places: Places
 
     @property
-    def alone(self) -> list[Rule]:
+    def own_rules(self) -> list[Rule]:
         """Return the rules about what the candidate shows by itself."""
         return [
             *promotion_rules.acceptance_rules(self.evaluation.test, self.acceptance),
@@ -88,7 +88,7 @@ def earlier_decision(candidate: Candidate) -> Release | None:
     places, digest = candidate.places, candidate.exports.digest
     champion = registry.champion(places)
     if champion and champion.model == digest:
-        return decision_of_champion(candidate.alone, champion, places)
+        return decision_of_champion(candidate.own_rules, champion, places)
     withdrawn = [version for version in registry.versions(places) if version.model == digest and version.withdrawn]
     if withdrawn:
         return keep_out(withdrawn[-1], withdrawn[-1].withdrawn or "", champion, places)
@@ -188,7 +188,7 @@ def decide(candidate: Candidate) -> Release:
     before = champion.number if champion else None
     tracked = runs.begin(candidate.question(champion), candidate.run_id, places)
     rival = ask_champion(champion, splits, candidate.evaluation, places) if champion else None
-    ruling = promotion_rules.decide(candidate.alone, rival, splits.classes, candidate.costs, acceptance)
+    ruling = promotion_rules.decide(candidate.own_rules, rival, splits.classes, candidate.costs, acceptance)
     unknown = bool(rival and rival.unknown_source)
     waits = unknown or acceptance.require_approval
     verdict: Verdict = "kept" if not ruling.promote else "waiting" if waits else "promoted"

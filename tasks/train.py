@@ -56,7 +56,7 @@ def training_folder(splits: Splits, plan: TrainingPlan, places: Places) -> Path:
     """
     start = plan.start.digest if plan.start else ""
     parts = splits.table.sha256, plan.recipe.model_dump_json(), start, code_digest(Path(__file__))
-    return places.data.absolute() / "training" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+    return places.data_root / "training" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def fit(learning: LoadedImages, watching: LoadedImages, plan: TrainingPlan, room: Path) -> "Fitted":

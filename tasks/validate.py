@@ -100,7 +100,7 @@ def copy_all(arrival: Arrival, missing: Sequence[tuple[Path, Entry]], places: Pl
     """
     if not missing:
         return
-    with scratch_beside(places.data.absolute() / "arriving") as room:
+    with scratch_beside(places.data_root / "arriving") as room:
         room.mkdir()
         for path, entry in missing:
             with open_for_reading(arrival.path):
@@ -164,7 +164,7 @@ def quarantine(refusals: Iterable[Refusal], places: Places) -> None:
     """Copy the refused files, sorted by reason, for people to look at."""
     for refusal in refusals:
         name = f"{refusal.sha256[:16]}-{Path(refusal.path).name[-40:]}"
-        target = places.data.absolute() / "quarantine" / refusal.code / name
+        target = places.quarantine / refusal.code / name
         if not target.exists():
             with scratch_beside(target) as scratch:
                 shutil.copyfile(stored_path(Entry(refusal.path, refusal.sha256), places), scratch)

@@ -487,7 +487,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     exports = foldered(model, evaluation, places)
     run_id = "20261122-161500-compact-1f3a"
     candidate = Candidate(splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id, places)
-    ruled = promotion_rules.decide(candidate.alone, None, splits.classes, config.evaluation, config.acceptance)
+    ruled = promotion_rules.decide(candidate.own_rules, None, splits.classes, config.evaluation, config.acceptance)
     return RunResult(
         run_id=run_id,
         started=datetime(2026, 11, 22, 16, 15, tzinfo=UTC),

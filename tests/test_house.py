@@ -96,3 +96,19 @@ def test_loading_the_flows_loads_no_heavy_library():
 def test_every_step_has_its_file_of_tests():
     for verb in VERBS:
         assert (ROOT / "tests" / f"test_{verb}.py").exists(), verb
+
+
+# Words that hide what a name holds or does: participles, question words, pronouns.
+HIDING = {
+    "told", "kept", "shown", "found", "made", "known", "learnt", "settled", "seen", "given", "asked", "chosen",
+    "taken", "begun", "obtained", "drawn", "ruled", "accepted", "planned", "mixed", "undecided", "taken_up",
+    "look_first", "one", "other", "some", "there", "whole", "alone", "of", "what", "which", "who", "whether", "how",
+    "lit", "warmth",
+}  # fmt: skip
+
+
+def test_no_public_name_hides_what_it_is():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                assert node.name not in HIDING, f"{named(path)}: {node.name}"

@@ -32,7 +32,7 @@ def find_corrections(classes: Classes, places: Places) -> Corrections:
 
     Raises BadInput as `parse` does.
     """
-    path = places.data.absolute() / NAME
+    path = places.data_root / NAME
     if not path.exists():
         return Corrections()
     content = read_bytes(path)

@@ -38,7 +38,7 @@ class PairedComparison(NamedTuple):
     p_dearer: float
     """Chance of costing so much more in all if each casting's difference were as likely the other way (sign flips, one-sided)."""
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return the comparison in one line, as a report shows it."""
         unit = "images" if self.castings is None else "castings"
         dearer = f" (p = {self.p_dearer:.2g} of so much more)" if self.candidate_cost > self.champion_cost else ""

@@ -89,7 +89,7 @@ def origin_rules(
     return [
         Rule(
             name=f"origin {origin} beside version {rival.number}",
-            figure=comparison.told(),
+            figure=comparison.summary(),
             limit=f"not dearer with p below {acceptance.significance:g}",
             kept=not comparison.worse(acceptance.significance),
         )
@@ -131,7 +131,7 @@ def decide(
     new = bool(rival.unseen) and not worse and learned_new_origins(rival, classes, costs)
     overall = Rule(
         name=f"beside version {number}",
-        figure=comparison.told(),
+        figure=comparison.summary(),
         limit=f"cheaper with p below {acceptance.significance:g}, or no worse in all and no dearer on origins that it alone learnt",
         kept=better or new,
     )
@@ -144,13 +144,13 @@ def decide(
             False, f"dearer than version {number} beyond noise, {summary(broken_rules(by_origin))}{left_out}", rules
         )
     if better:
-        return Ruling(True, f"better than version {number}: it {comparison.told()}{left_out}", rules)
+        return Ruling(True, f"better than version {number}: it {comparison.summary()}{left_out}", rules)
     if new:
         names = ", ".join(rival.unseen)
-        reason = f"it has learnt from {names}, which version {number} has never seen, and is no worse: it {comparison.told()}"
+        reason = f"it has learnt from {names}, which version {number} has never seen, and is no worse: it {comparison.summary()}"
         return Ruling(True, f"{reason}{left_out}", rules)
     how = "worse than" if worse else "no better beyond noise than"
-    return Ruling(False, f"{how} version {number}: it {comparison.told()}{left_out}", rules)
+    return Ruling(False, f"{how} version {number}: it {comparison.summary()}{left_out}", rules)
 
 
 def refer_to_person(alone: Sequence[Rule], rival: Champion) -> Ruling:

@@ -48,7 +48,7 @@ class Least(NamedTuple):
     pixels: int | None = None
     share: float = 1.0
 
-    def of(self, side: int) -> int:
+    def length_of(self, side: int) -> int:
         """Return the least length of a side of `side` pixels, in pixels."""
         return min(side, self.pixels or math.ceil(side * self.share))
 
@@ -120,7 +120,9 @@ def jpeg_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
     if problem := header_refusal(width, height, colors, max_megapixels):
         return problem
     refuse_costly_jpeg(content)
-    pixels = simplejpeg.decode_jpeg(content, colorspace="GRAY", min_height=least.of(height), min_width=least.of(width))
+    pixels = simplejpeg.decode_jpeg(
+        content, colorspace="GRAY", min_height=least.length_of(height), min_width=least.length_of(width)
+    )
     return Decoded(pixels[..., 0], width=width, height=height)
 
 
@@ -130,7 +132,7 @@ def png_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
     if problem := header_refusal(image.width, image.height, image.mode, max_megapixels):
         return problem
     gray = image.convert("L")
-    factor = min(side // least.of(side) for side in image.size)
+    factor = min(side // least.length_of(side) for side in image.size)
     return Decoded(np.asarray(gray.reduce(factor) if factor > 1 else gray), width=image.width, height=image.height)
 
 

@@ -47,7 +47,7 @@ def find_arrivals(fetch: FetchSettings, places: Places) -> tuple[Arrival, ...]:
     the functions below.
     """
     if fetch.arrivals is None:
-        folders = arrival_folders(places.data.absolute() / "inbox", fetch.classes)
+        folders = arrival_folders(places.inbox, fetch.classes)
     else:
         folders = given_folders([path.expanduser().absolute() for path in fetch.arrivals], fetch.classes)
     listed = {folder: usable_names(folder.path, fetch.classes) for folder in folders}

@@ -109,7 +109,7 @@ class WaitingImage(NamedTuple):
 
 def waiting_times(images: Sequence[NewImage], now: float, places: Places) -> list[WaitingImage]:
     """Return how long each image has waited, and keep that for the next look in `data/waiting.csv`, where there is `data`."""
-    path = places.data.absolute() / WAITING
+    path = places.data_root / WAITING
     earlier = {row.sha256: row for row in read_state(path, WaitingImage) if math.isfinite(row.waited + row.looked)}
     rows = [WaitingImage(image.sha256, seconds_waiting(image, earlier.get(image.sha256), now), now) for image in images]
     if (rows or earlier) and places.data.is_dir():
@@ -221,7 +221,7 @@ class Announcement(NamedTuple):
 
 def read_announcements(places: Places) -> list[Announcement]:
     """Return all announcements from these places, the newest last."""
-    rows = read_state(places.data.absolute() / ANNOUNCED, Announcement)
+    rows = read_state(places.data_root / ANNOUNCED, Announcement)
     return [announcement for announcement in rows if announcement.is_sound]
 
 
@@ -253,4 +253,4 @@ def remember(arrived: News, why: str, places: Places) -> None:
     """Note that these news were told."""
     latest = Announcement(arrived.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
     rows = [announcement._asdict() for announcement in (*read_announcements(places), latest)]
-    write_rows(places.data.absolute() / ANNOUNCED, rows, Announcement._fields)
+    write_rows(places.data_root / ANNOUNCED, rows, Announcement._fields)

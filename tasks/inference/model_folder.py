@@ -28,7 +28,7 @@ DECIDING = ("decision.json", "images.csv", NAMES["keras"], NAMES["litert"])
 
 def path(digest: str, places: Places) -> Path:
     """Return the folder of the model of this digest."""
-    return places.artifacts.absolute() / "models" / digest
+    return places.models / digest
 
 
 def identity(folder: Path) -> str:

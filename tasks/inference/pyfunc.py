@@ -1,7 +1,7 @@
 """Pyfunc: a released model as MLflow's `pyfunc` calls it, for `mlflow models serve` and `mlflow.pyfunc.load_model`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks.inference.predictor import Predictor
 
@@ -15,7 +15,7 @@ class PyfuncModel:
     def __init__(self, folder: Path):
         self.predictor = Predictor(folder)
 
-    def predict(self, table: "DataFrame", params: dict | None = None) -> "DataFrame":
+    def predict(self, table: "DataFrame", params: dict[str, Any] | None = None) -> "DataFrame":
         """Return a row for each image, in order: sha256, label, defect_probability, decision and reason.
 
         The column `image` of `table` holds the bytes of JPEG or PNG files.

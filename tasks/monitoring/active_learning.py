@@ -79,7 +79,7 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
 
     Return None where this model has listed these images in the table already. Files that are still being written wait.
     """
-    inbox, path = places.data.absolute() / "inbox", places.artifacts.absolute() / TABLE
+    inbox, path = places.inbox, places.artifacts_root / TABLE
     names = unlabeled_images(inbox, settle_seconds, places)
     digests = file_digests([inbox / name for name in names], places, MAX_BYTES)  # a larger one goes by its name
     contents = {

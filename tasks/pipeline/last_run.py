@@ -36,7 +36,7 @@ def runs(places: Places) -> Iterator[Run]:
 
     A run whose `run.json` cannot be read is passed over, and named on standard error.
     """
-    top = (places.artifacts.absolute() / "runs").resolve()
+    top = (places.runs).resolve()
     names = (path.parent.name for path in top.glob("*/run.json") if not path.parent.is_symlink())
     latest = [(top / LATEST).resolve()] if (top / LATEST / "run.json").is_file() else []
     others = (top / name for name in sorted(names, reverse=True) if not name.startswith("."))
@@ -113,7 +113,7 @@ def model_in_use(places: Places) -> str:
 def nothing_in_use(places: Places) -> str:
     """Say that the registered model that the places name has no version in use, and how one comes into use."""
     return (
-        f"no model is in use in {places.artifacts.absolute()} as {places.registered_name}: run flows/retrain.py first, or name "
+        f"no model is in use in {places.artifacts_root} as {places.registered_name}: run flows/retrain.py first, or name "
         "another by --places.registered_model"
     )
 
@@ -213,9 +213,7 @@ def merge_settings(settings: dict[str, Any], given: dict[str, Any]) -> dict[str,
 def with_absolute_paths(config: Config) -> Config:
     """Return the same settings with absolute paths, for a worker that starts in another folder."""
     places, arrivals = config.places, config.fetch.arrivals
-    absolute_places = places.model_copy(
-        update={"data": places.data.absolute(), "artifacts": places.artifacts.absolute()}
-    )
+    absolute_places = places.model_copy(update={"data": places.data_root, "artifacts": places.artifacts_root})
     source = config.fetch.source
     fetch = config.fetch.model_copy(update={
         "source": str(Path(source).expanduser().absolute()) if Path(source).expanduser().exists() else source,

@@ -67,7 +67,7 @@ def places_lock(places: Places, *, alone: bool = False) -> Iterator[None]:
     Raises BadInput while a run is under way, and where the places cannot be used.
     """
     check_writable(places)
-    folder = places.data.absolute()
+    folder = places.data_root
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".in-use.lock", "a") as lock:
         try:
@@ -110,7 +110,7 @@ def find_needed(keep_runs: int, places: Places) -> Needed:
 
     A run whose needs are not known stays.
     """
-    folder = places.artifacts.absolute() / "runs"
+    folder = places.runs
     names = sorted(path.parent.name for path in folder.glob("*/run.json") if not path.parent.is_symlink())
     by_run = {name: references for name in names if (references := references_of(folder / name))}
     damaged = frozenset(names) - by_run.keys()
@@ -137,7 +137,7 @@ def find_needed(keep_runs: int, places: Places) -> Needed:
 
 def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
     """Yield everything that can go; what refers to others comes first, so that an interruption never leaves a dangling reference."""
-    data, artifacts = places.data.absolute(), places.artifacts.absolute()
+    data = places.data_root
     for of_model in map(places.with_model, registered_models(places)):
         for version in registry.versions(of_model):
             stay = (of_model.registered_name, version.number) in stays.versions
@@ -148,10 +148,10 @@ def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
     for tracked in mlflow_runs.runs_with_files(stays.going, places):
         size = mlflow_runs.bytes_of_run(tracked, places)
         yield Garbage("files of runs in MLflow", size, partial(mlflow_runs.delete_run_files, tracked, places))
-    yield from folder_garbage("runs", artifacts / "runs", stays.runs | {"latest"})
-    yield from folder_garbage("models", artifacts / "models", stays.models)
-    yield from folder_garbage("remembered steps", data / "cache", stays.steps)
-    files = {name for key in stays.steps for name in named(data / "cache" / key)}
+    yield from folder_garbage("runs", places.runs, stays.runs | {"latest"})
+    yield from folder_garbage("models", places.models, stays.models)
+    yield from folder_garbage("remembered steps", places.cache, stays.steps)
+    files = {name for key in stays.steps for name in named(places.cache / key)}
     stems = {os.path.splitext(name)[0] for name in files}  # the true labels of a sample lie beside its archive
     for folder in MADE:
         for path in is_visible(data / folder):

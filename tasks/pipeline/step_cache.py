@@ -53,7 +53,7 @@ def as_text(value: Any) -> str:
     Steps take settings and records.
     """
     if isinstance(value, BaseModel):
-        report_only = value.told if isinstance(value, Record) else ()
+        report_only = value.report_only if isinstance(value, Record) else ()
         fields = [
             name for name, field in type(value).model_fields.items() if not field.exclude and name not in report_only
         ]
@@ -76,9 +76,9 @@ class RecordFolder(LocalFileSystem):
     _kind: type[Record] = PrivateAttr()
 
     @classmethod
-    def of(cls, step: Task[..., Any], places: Places) -> "RecordFolder":
+    def for_step(cls, step: Task[..., Any], places: Places) -> "RecordFolder":
         """Return the folder for the records of one step."""
-        folder = cls(basepath=str(places.data.absolute() / "cache"))
+        folder = cls(basepath=str(places.cache))
         folder._kind = step.fn.__annotations__["return"]
         return folder
 
@@ -140,7 +140,7 @@ class Steps:
         """Return the step with its records in these places, and without secrets in the errors that Prefect stores."""
         bound = step.with_options(result_serializer="json", **options)
         bound.fn = without_secrets()(step.fn)
-        bound.result_storage = RecordFolder.of(step, self.places)  # an option takes only what the server knows
+        bound.result_storage = RecordFolder.for_step(step, self.places)  # an option takes only what the server knows
         return bound
 
     def run(self, step: Task[..., R], *inputs: Any) -> tuple[R, bool, str | None]:

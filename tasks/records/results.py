@@ -23,7 +23,7 @@ class Record(BaseModel):
     """A result, frozen and stored as JSON, that can check whether the files that it names are unchanged."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
-    told: ClassVar[frozenset[str]] = frozenset()
+    report_only: ClassVar[frozenset[str]] = frozenset()
     """Fields that only people read: they decide nothing in a later step, and are in no cache key."""
 
     def files(self) -> Iterator[File]:
@@ -85,7 +85,7 @@ class Archive(Record):
 class ImageFolder(Record):
     """The images of the source under `data/images`, named by their content, with a listing of them."""
 
-    told: ClassVar[frozenset[str]] = frozenset({"files_found", "left_alone", "junk"})
+    report_only: ClassVar[frozenset[str]] = frozenset({"files_found", "left_alone", "junk"})
     listing: File
     classes: Classes
     files_found: int
@@ -139,7 +139,7 @@ class Origin(Record):
 class Manifest(Record):
     """The accepted images, a row each, and the refused ones with the reason."""
 
-    told: ClassVar[frozenset[str]] = frozenset(
+    report_only: ClassVar[frozenset[str]] = frozenset(
         {"refused", "corrected", "label_changes", "corrections_unused", "quarantined", "origins"}
     )
     table: File

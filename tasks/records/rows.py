@@ -79,7 +79,7 @@ def stored_path(image: Entry | Row, places: Places) -> Path:
 
 def images_root(places: Places) -> str:
     """Return the folder of all images, as text like `stored_name`: a path object for each of 100,000 images takes a second."""
-    return f"{places.data.absolute()}/images"
+    return f"{places.data_root}/images"
 
 
 def stored_name(image: Entry | Row) -> str:

@@ -3,7 +3,7 @@
 from tasks.dataset.corrections import Correction
 from tasks.dataset.labels import Corrected
 from tasks.records.results import Audit, Evaluation, Origin, Splits, Spread
-from tasks.reporting.markdown import code, counts, of, table
+from tasks.reporting.markdown import code, counts, out_of, table
 from tasks.reporting.run_json import PreTraining, unsettled_keys
 from tasks.storage.tables import read_table
 
@@ -51,7 +51,7 @@ def castings(audit: Audit, splits: Splits) -> str:
     """Say how many castings each split shows, and whether the training saw those of the test."""
     if audit.castings is None or splits.castings_by_split is None:
         return (
-            f"Castings are not told: a ring was found in {of(audit.rings, audit.contents)} different images. The others are grouped by "
+            f"Castings are not told: a ring was found in {out_of(audit.rings, audit.contents)} different images. The others are grouped by "
             "copies alone, so photographs of one part can lie on both sides of the split, and the accuracy may measure how well "
             "known parts are recognised."
         )
@@ -60,7 +60,7 @@ def castings(audit: Audit, splits: Splits) -> str:
     verdict = (
         "No test image shows a casting that the training saw: the figures are about new castings."
         if not trained
-        else f"{of(trained, tested)} test images show a casting that the training saw: for them the figures are about known castings. "
+        else f"{out_of(trained, tested)} test images show a casting that the training saw: for them the figures are about known castings. "
         "`--protocol grouped` judges by castings never seen."
     )
     mixed = audit.castings_of_two_labels

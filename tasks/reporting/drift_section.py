@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.monitoring.drift import Drift
-from tasks.reporting.markdown import code, counts, of, table
+from tasks.reporting.markdown import code, counts, out_of, table
 
 
 def drift_section(drifts: Sequence[Drift]) -> str:
@@ -31,7 +31,7 @@ def row_of(drift: Drift) -> tuple[str, ...]:
         code(drift.origin),
         counts({code(label): count for label, count in drift.by_class.items()}),
         ", ".join(sizes[:3]) + (" and others" if len(sizes) > 3 else ""),
-        of(drift.decisions.get("review", 0), total) + (f", mostly {why}" if why else ""),
+        out_of(drift.decisions.get("review", 0), total) + (f", mostly {why}" if why else ""),
         f"{drift.escapes:,}",
         f"{drift.refusals:,}",
         *(

@@ -15,7 +15,7 @@ def escape(text: str) -> str:
     return text if isinstance(text, Markdown) else for_markdown(text)
 
 
-def of(count: int, total: int) -> str:
+def out_of(count: int, total: int) -> str:
     """Return `1,234 of 5,678`."""
     return f"{count:,} of {total:,}"
 

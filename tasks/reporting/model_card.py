@@ -15,7 +15,7 @@ from tasks.images.views import describe
 from tasks.inference.decision import Decision
 from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Score, Splits
 from tasks.reporting import data_section, test_section
-from tasks.reporting.markdown import code, counts, number_of, of, table
+from tasks.reporting.markdown import code, counts, number_of, out_of, table
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.settings.settings import EvaluationSettings
 
@@ -189,7 +189,7 @@ def formats_table(formats: Mapping[str, Format]) -> str:
             f"{export.bytes / 1e6:.2f} MB",
             f"{export.milliseconds:.1f} ms",
             f"{export.max_difference:.1e}",
-            of(export.changed_decisions, export.images),
+            out_of(export.changed_decisions, export.images),
         )
         for name, export in formats.items()
     ]

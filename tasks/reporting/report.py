@@ -5,7 +5,7 @@ from typing import NamedTuple
 from tasks.images.views import describe
 from tasks.records.results import Figure, Release
 from tasks.reporting import data_section, test_section
-from tasks.reporting.markdown import bold, code, link, number_of, of, table
+from tasks.reporting.markdown import bold, code, link, number_of, out_of, table
 from tasks.reporting.run_json import PreTraining, RunResult
 from tasks.settings.escaping import for_markdown
 from tasks.tracking import runs
@@ -64,7 +64,8 @@ def result(outcome: RunResult) -> str:
         [
             f"**{headline(release)}**: {for_markdown(release.reason)}.{earlier}",
             f"The model `{outcome.model.name}` calls **{test.accuracy:.2%}** of {test.images:,} test images rightly. "
-            f"It misses {of(test.missed_defects, test.defects)} defects and refuses {of(test.false_rejects, test.good)} good parts.",
+            f"It misses {out_of(test.missed_defects, test.defects)} defects "
+            f"and refuses {out_of(test.false_rejects, test.good)} good parts.",
         ]
     )
 

@@ -208,7 +208,7 @@ def write_run(outcome: RunResult, page: str) -> Path:
     `page` is the report as HTML. Returns the folder.
     """
     places = outcome.config.places
-    runs = places.artifacts.absolute() / "runs"
+    runs = places.runs
     tables = {
         "predictions.csv": outcome.evaluation.predictions,
         "audit.csv": outcome.audit.pairs,

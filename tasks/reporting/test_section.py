@@ -1,7 +1,7 @@
 """Test section: the test in words and tables: the network's calls, the castings behind them, the decisions and their cost."""
 
 from tasks.records.results import Evaluation, Interval, Score
-from tasks.reporting.markdown import code, of, table
+from tasks.reporting.markdown import code, out_of, table
 from tasks.settings.settings import EvaluationSettings
 
 
@@ -45,9 +45,9 @@ def score_row(name: str, score: Score) -> tuple[str, ...]:
 
     def rate(count: int, total: int, share: float | None, interval: Interval | None) -> str:
         return (
-            f"{of(count, total)}: {share:.2%} ({interval.low:.2%} to {interval.high:.2%})"
+            f"{out_of(count, total)}: {share:.2%} ({interval.low:.2%} to {interval.high:.2%})"
             if share is not None and interval
-            else of(count, total)
+            else out_of(count, total)
         )
 
     return (
@@ -87,8 +87,8 @@ def decision_row(name: str, score: Score) -> tuple[str, ...]:
         f"{score.passed_decided:,}",
         f"{score.reviews_decided:,}",
         f"{score.rejected_decided:,}",
-        of(score.escapes_decided, score.defects),
-        of(score.rejects_decided, score.good),
+        out_of(score.escapes_decided, score.defects),
+        out_of(score.rejects_decided, score.good),
         f"{score.costs.decided:.3f}" if score.costs else "",
     )
 
@@ -103,8 +103,8 @@ def decisions(evaluation: Evaluation) -> str:
         else f"Parts at least {evaluation.threshold:.1%} probably defective are rejected; there is no review band."
     )
     unreviewed = (
-        f" If nobody looked, {evaluation.threshold:.1%} would be the limit: {of(test.missed_at_threshold, test.defects)} defects would "
-        f"pass, {of(test.rejects_at_threshold, test.good)} good parts would be rejected."
+        f" If nobody looked, {evaluation.threshold:.1%} would be the limit: {out_of(test.missed_at_threshold, test.defects)} defects would "
+        f"pass, {out_of(test.rejects_at_threshold, test.good)} good parts would be rejected."
     )
     cost = (
         f" An image costs {costs.decided:.3f} on average; to pass all would cost {costs.passing_all:.3f}, to reject all "

@@ -80,6 +80,7 @@ class Record(logging.LogRecord):
             self.exc_text = traceback_of(error)
 
     def getMessage(self) -> str:  # noqa: N802  as the standard library calls it
+        """Return the message, escaped."""
         return for_terminal(super().getMessage())
 
 

@@ -312,6 +312,51 @@ class Places(Settings):
     `recast` for all other sources."""
 
     @property
+    def data_root(self) -> Path:
+        """Return the absolute path of `data`; the field keeps what was given, so that a deployment holds on another machine too."""
+        return self.data.absolute()
+
+    @property
+    def artifacts_root(self) -> Path:
+        """Return the absolute path of `artifacts`."""
+        return self.artifacts.absolute()
+
+    @property
+    def inbox(self) -> Path:
+        """Return the user's folder of new images."""
+        return self.data_root / "inbox"
+
+    @property
+    def archives(self) -> Path:
+        """Return the folder of fetched archives."""
+        return self.data_root / "archives"
+
+    @property
+    def extracted(self) -> Path:
+        """Return the folder in which an archive is unpacked."""
+        return self.data_root / "extracted"
+
+    @property
+    def quarantine(self) -> Path:
+        """Return the folder with copies of refused files."""
+        return self.data_root / "quarantine"
+
+    @property
+    def cache(self) -> Path:
+        """Return the folder of remembered steps."""
+        return self.data_root / "cache"
+
+    @property
+    def runs(self) -> Path:
+        """Return the folder of finished runs."""
+        return self.artifacts_root / "runs"
+
+    @property
+    def models(self) -> Path:
+        """Return the folder of models, each named by its digest."""
+        return self.artifacts_root / "models"
+
+    @property
     def registered_name(self) -> str:
         """Return the name that is set, else that of all sources but the sample."""
         return self.registered_model or MODEL

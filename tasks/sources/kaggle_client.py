@@ -70,10 +70,12 @@ def client_class() -> type:
     class Api(KaggleApi):
         answer: "requests.Response | None" = None
 
-        def get_response_processor(self):
+        def get_response_processor(self) -> Any:
             return lambda response: setattr(self, "answer", response)
 
-        def download_file(self, response, outfile, http_client, quiet=True, resume=False, **_):
+        def download_file(
+            self, response: Any, outfile: str, http_client: Any, quiet: bool = True, resume: bool = False, **_: Any
+        ) -> None:
             # No retries by the client: they would use the old signed address, and replace the part by an error page.
             super().download_file(response, outfile, http_client, quiet, resume, max_retries=0, timeout=TIMEOUT)
 
@@ -86,7 +88,7 @@ def prepare_import() -> None:
     from requests.adapters import HTTPAdapter
 
     class Timeouts(HTTPAdapter):
-        def send(self, request, *args, timeout=None, **kwargs):
+        def send(self, request: Any, *args: Any, timeout: Any = None, **kwargs: Any) -> Any:
             return super().send(request, *args, timeout=timeout or TIMEOUT, **kwargs)  # type: ignore[misc]
 
     def start_session(client: Any) -> None:

@@ -92,8 +92,4 @@ def pin_version(dataset: DatasetVersion, places: Places) -> DatasetVersion:
 
 def kaggle_archives(dataset: DatasetVersion, places: Places) -> list[Path]:
     """Return the fetched zips of a data set's version, or of all its versions. The name of each ends with its digest."""
-    return sorted(
-        (places.data.absolute() / "archives").glob(
-            f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version or '*'}-*.zip"
-        )
-    )
+    return sorted((places.archives).glob(f"kaggle-{dataset.owner}-{dataset.slug}-v{dataset.version or '*'}-*.zip"))

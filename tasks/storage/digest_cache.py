@@ -110,7 +110,7 @@ def stored_digests(paths: list[bytes], places: Places) -> dict[tuple[bytes, str]
             digests.update({(path, state): sha256 for path, state, sha256 in connection.execute(statement, block)})
         return digests
 
-    return with_database(places.data.absolute() / NAME, TABLE, select)
+    return with_database(places.data_root / NAME, TABLE, select)
 
 
 def store_digests(read: dict[bytes, StatEntry], places: Places) -> None:
@@ -118,7 +118,7 @@ def store_digests(read: dict[bytes, StatEntry], places: Places) -> None:
     rows = [(path, entry.state, entry.sha256) for path, entry in read.items() if entry.state]
     if rows and places.data.is_dir():
         with_database(
-            places.data.absolute() / NAME,
+            places.data_root / NAME,
             TABLE,
             lambda connection: write_transaction(connection, "INSERT OR REPLACE INTO states VALUES (?, ?, ?)", rows),
         )

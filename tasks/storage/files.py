@@ -54,7 +54,7 @@ class File(BaseModel):
 
 def place_of(place: Place, places: Places) -> Path:
     """Return the absolute path of a place."""
-    return (places.data if place == "data" else places.artifacts).absolute()
+    return places.data_root if place == "data" else places.artifacts_root
 
 
 def find_damage(path: Path, digest: str) -> str | None:
@@ -113,7 +113,7 @@ def open_for_reading(path: Path) -> Iterator[None]:
 
 def check_writable(places: Places) -> None:
     """Raise BadInput unless both places are, or can become, folders that can be written to. Creates nothing."""
-    for name, place in (("data", places.data.absolute()), ("artifacts", places.artifacts.absolute())):
+    for name, place in (("data", places.data_root), ("artifacts", places.artifacts_root)):
         existing = next(path for path in (place, *place.parents) if path.exists())
         if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
             raise BadInput(
@@ -168,10 +168,10 @@ def delete_stale_scratch(places: Places) -> None:
     shared disk may have no locks. A date as far ahead counts as old too: it comes from a clock that was set back since.
     Never looks into the inbox, and follows no link out of the places.
     """
-    for room in places.data.absolute().glob("training/*"):
+    for room in places.data_root.glob("training/*"):
         if lies_below(room, places.data) and abs(age(room)) > MONTH:
             shutil.rmtree(room, ignore_errors=True)
-    for place in (places.data.absolute(), places.artifacts.absolute()):
+    for place in (places.data_root, places.artifacts_root):
         for room in [path for depth in ("", "*/") for path in place.glob(f"{depth}.*{SCRATCH}")]:
             if (
                 room.parent.name != "inbox"

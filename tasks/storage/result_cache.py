@@ -58,7 +58,7 @@ def read(kind: str, version: str, keys: list[str], places: Places) -> dict[str, 
         WHERE kind = ? AND version = ? AND typeof(value) = 'blob' AND key IN ({placeholders(keys)})
     """
     rows = with_database(
-        places.data.absolute() / NAME,
+        places.data_root / NAME,
         TABLE,
         lambda connection: connection.execute(statement, (kind, version, *keys)).fetchall(),
     )
@@ -69,7 +69,7 @@ def write(kind: str, version: str, values: dict[str, bytes], places: Places) -> 
     """Store the values, and replace those of other versions."""
     rows = [(kind, key, version, value, checksum_of(key, value)) for key, value in values.items()]
     with_database(
-        places.data.absolute() / NAME,
+        places.data_root / NAME,
         TABLE,
         lambda connection: write_transaction(connection, "INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?)", rows),
     )
@@ -93,12 +93,12 @@ def shrink(stands: Callable[[str, str], bool], places: Places) -> None:
         write_transaction(connection, "DELETE FROM kept WHERE kind = ? AND key = ?", rows)
         connection.execute("VACUUM")
 
-    with_database(places.data.absolute() / NAME, TABLE, remove)
+    with_database(places.data_root / NAME, TABLE, remove)
 
 
 def stale_rows(stands: Callable[[str, str], bool], places: Places) -> list[tuple[str, str, int]]:
     """Return kind, key and bytes of each value that does not stand."""
-    path = places.data.absolute() / NAME
+    path = places.data_root / NAME
     if not path.is_file():
         return []
     statement = "SELECT kind, key, length(value) FROM kept"

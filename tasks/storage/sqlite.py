@@ -1,10 +1,10 @@
 """SQLite: a small database of what can be computed again, so that a damaged one is replaced by a new one."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from contextlib import closing
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
@@ -47,7 +47,7 @@ def run_with_connection(path: Path, table: str, work: Callable[[sqlite3.Connecti
         return work(connection)
 
 
-def write_transaction(connection: sqlite3.Connection, statement: str, rows: list[tuple]) -> None:
+def write_transaction(connection: sqlite3.Connection, statement: str, rows: list[tuple[Any, ...]]) -> None:
     """Run the statement for each of the rows, all or none of them.
 
     It asks for the write lock at once, so that two writers never wait for each other.
@@ -57,7 +57,7 @@ def write_transaction(connection: sqlite3.Connection, statement: str, rows: list
     connection.execute("COMMIT")
 
 
-def placeholders(values: list) -> str:
+def placeholders(values: Sized) -> str:
     """Return the question marks that stand for the values in a statement."""
     return ",".join("?" * len(values))
 

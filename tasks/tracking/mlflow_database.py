@@ -51,7 +51,7 @@ Stamp = tuple[int, ...]
 
 def path_of(places: Places) -> Path:
     """Return the path of the database. Raises BadInput where MLflow cannot open a database of this path."""
-    path = places.artifacts.absolute() / "mlflow.db"
+    path = places.artifacts_root / "mlflow.db"
     try:
         spelled = str(path).encode()
     except UnicodeEncodeError:
@@ -71,7 +71,7 @@ def address(places: Places) -> str:
 
 def files_of(places: Places) -> Path:
     """Return the folder of the files that belong to the database."""
-    return places.artifacts.absolute() / "mlflow"
+    return places.artifacts_root / "mlflow"
 
 
 def stamp(places: Places) -> Stamp | None:
@@ -198,7 +198,7 @@ def require_schema(path: Path, schema: str) -> None:
 def require_nothing_lost(places: Places, state: str, was_used: bool) -> None:
     """Raise BadInput where the database has lost its content: it is in this state now, but files show that it was used."""
     if was_used:
-        path, folder = path_of(places), places.artifacts.absolute()
+        path, folder = path_of(places), places.artifacts_root
         models = len(is_visible(folder / "models"))
         raise BadInput(
             f"{path} is {state}, and {folder} holds what runs have made (models: {models:,}): which model is in use, and which "
@@ -209,13 +209,13 @@ def require_nothing_lost(places: Places, state: str, was_used: bool) -> None:
 
 def traces(places: Places) -> list[Path]:
     """Return files and folders that a run leaves only after it has made the database."""
-    folder = places.artifacts.absolute()
+    folder = places.artifacts_root
     return [*is_visible(folder / "models"), *is_visible(folder / "mlflow"), *folder.glob("runs/*/run.json")]
 
 
 def was_released(places: Places) -> bool:
     """Return whether files show that a version was registered."""
-    numbers = (version_of(run) for run in places.artifacts.absolute().glob("runs/*/run.json"))
+    numbers = (version_of(run) for run in places.artifacts_root.glob("runs/*/run.json"))
     return any(is_visible(files_of(places) / "models")) or any(number is not None for number in numbers)
 
 

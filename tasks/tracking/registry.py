@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -99,7 +99,7 @@ def unaliased_champions(places: Places) -> list[int]:
 def by_alias(alias: str, places: Places) -> Version | None:
     """Return the version that bears this alias; None where no version does."""
 
-    def ask(client: "MlflowClient") -> dict:
+    def ask(client: "MlflowClient") -> dict[str, Any]:
         return summary(client.get_model_version_by_alias(places.registered_name, alias)).model_dump(mode="json")
 
     answer = runs.cached_query(f"{alias} of {places.registered_name}", ask, None, places)
@@ -131,7 +131,7 @@ def version(number: int, places: Places) -> Version:
 def versions(places: Places) -> list[Version]:
     """Return all versions, in the order of their numbers."""
 
-    def ask(client: "MlflowClient") -> list[dict]:
+    def ask(client: "MlflowClient") -> list[dict[str, Any]]:
         answers, token = [], None
         while token != "":
             page = client.search_model_versions(f"name = '{places.registered_name}'", 1000, page_token=token)
@@ -139,7 +139,7 @@ def versions(places: Places) -> list[Version]:
             token = page.token or ""
         return [summary(answer).model_dump(mode="json") for answer in answers]
 
-    nothing: list[dict] = []
+    nothing: list[dict[str, Any]] = []
     stored = runs.cached_query(f"versions of {places.registered_name}", ask, nothing, places)
     return sorted(map(Version.model_validate, stored), key=lambda version: version.number)
 
@@ -158,7 +158,7 @@ def summary(answer: "ModelVersion") -> Version:
 @contextmanager
 def promotion_lock(places: Places) -> Iterator[None]:
     """Let one run of this machine decide at a time: a second one waits, and then sees the champion of the first."""
-    folder = places.artifacts.absolute()
+    folder = places.artifacts_root
     folder.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(folder / ".deciding.lock"):
         yield

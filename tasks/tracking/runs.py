@@ -160,7 +160,7 @@ def cached_query(question: str, ask: Callable[["MlflowClient"], T], nothing: T, 
     if (stamp := mlflow_database.stamp(places)) is None:
         return nothing
     state = list(stamp)
-    memo = places.artifacts.absolute() / "mlflow.answers.json"
+    memo = places.artifacts_root / "mlflow.answers.json"
     answers = read_answers(memo, state)
     if question not in answers:
         if not mlflow_database.check(places):
@@ -375,7 +375,7 @@ def keep_model(folder: Path, name: str, tracked: str, places: Places) -> tuple[s
     """
     mlflow_client = client(places)
     logged = mlflow_client.create_logged_model(experiment(places), name=name, source_run_id=tracked)
-    with scratch_beside(places.artifacts.absolute() / "model") as scratch:
+    with scratch_beside(places.artifacts_root / "model") as scratch:
         serve(folder, scratch, tracked, logged.model_id)
         mlflow_client.log_model_artifacts(logged.model_id, str(scratch))
         digest = tree_digest(scratch)

@@ -42,12 +42,15 @@ def fit(
     room: Path | None = None,
     start: Path | None = None,
 ) -> Fitted:
-    """Train a network on the images `learning`, with validation on the images `watching`.
+    """Train a network, and validate it after each epoch.
 
     The tutorial's networks keep their last epoch, as published. Others keep the epoch with the least validation loss of their
     last quarter.
 
     Args:
+        learning: Images to learn from.
+        watching: Images of validation.
+        recipe: What decides the weights, besides the images.
         each_epoch: Receives all epochs so far as each ends.
         room: Folder of the checkpoints, from which an interrupted training goes on; None keeps none.
         start: File of a network whose weights are the first ones; None: new weights.

@@ -29,7 +29,7 @@ def test_where_castings_are_not_known_images_count():
     unknown = [Pair(*(side._replace(group="") for side in pair)) for pair in pairs("reject", "pass", 2, each=4)]
     found = compare(unknown, Classes(), COSTS)
     assert (found.castings, found.cheaper) == (None, 8)
-    assert "costs less on 8 images and more on 0" in found.told()
+    assert "costs less on 8 images and more on 0" in found.summary()
 
 
 def test_decisions_that_cost_the_same_count_for_nobody():
@@ -56,10 +56,10 @@ def test_the_share_of_flips_that_cost_as_much_is_exact_for_a_few_castings(dearer
 def test_the_chance_of_a_dearer_figure_stands_behind_it():
     assert (
         compare(pairs("review", "reject", 5), Classes(), COSTS)
-        .told()
+        .summary()
         .endswith("instead of 0.000 (p = 0.031 of so much more)")
     )
-    assert compare(pairs("reject", "review", 5), Classes(), COSTS).told().endswith("0.000 an image instead of 0.200")
+    assert compare(pairs("reject", "review", 5), Classes(), COSTS).summary().endswith("0.000 an image instead of 0.200")
 
 
 def test_two_escapes_of_many_castings_are_noise():

@@ -312,14 +312,14 @@ def test_no_picture_becomes_smaller_than_asked(form, least, size):
     assert (found.width, found.height) == size
     assert found.pixels.dtype == np.uint8
     for side, before in zip(found.pixels.shape, whole.pixels.shape, strict=True):
-        assert least.of(before) <= side <= before
+        assert least.length_of(before) <= side <= before
     assert abs(float(found.pixels.mean()) - float(whole.pixels.mean())) <= 6, "it is the same picture"
 
 
 def test_sides_are_asked_for_in_pixels_or_as_a_share():
-    assert [WHOLE.of(side) for side in (1, 300)] == [1, 300]
-    assert [Least(75).of(side) for side in (300, 75, 40)] == [75, 75, 40]
-    assert [QUARTER.of(side) for side in (300, 301, 4, 1)] == [75, 76, 1, 1]
+    assert [WHOLE.length_of(side) for side in (1, 300)] == [1, 300]
+    assert [Least(75).length_of(side) for side in (300, 75, 40)] == [75, 75, 40]
+    assert [QUARTER.length_of(side) for side in (300, 301, 4, 1)] == [75, 76, 1, 1]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -76,7 +76,7 @@ ORIGIN = Origin(
 class Told(Record):
     """A record that says more than it decides."""
 
-    told = frozenset({"remark"})
+    report_only = frozenset({"remark"})
     count: int
     remark: str
 
@@ -202,7 +202,7 @@ KEY = "fetch-1"
 def store(places) -> ResultStore:
     """What Prefect makes for a step in these places, and asks about its record."""
     return ResultStore(
-        result_storage=RecordFolder.of(fetch, places), serializer=JSONSerializer(), cache_result_in_memory=False
+        result_storage=RecordFolder.for_step(fetch, places), serializer=JSONSerializer(), cache_result_in_memory=False
     )
 
 
@@ -219,7 +219,7 @@ def test_prefect_writes_a_record_and_reads_it_back(store, places, tmp_path):
     assert store.read(KEY).result == ARCHIVE
     assert json.loads(record_file(places).read_bytes())["metadata"]["serializer"] == JSONSerializer().model_dump()
     places.data.rename(tmp_path / "moved")
-    moved = RecordFolder.of(fetch, Places(data=tmp_path / "moved"))
+    moved = RecordFolder.for_step(fetch, Places(data=tmp_path / "moved"))
     assert store.model_copy(update={"result_storage": moved}).read(KEY).result == ARCHIVE
 
 
@@ -238,7 +238,7 @@ def test_class_folders_and_batches_may_be_called_as_prefect_marks_its_objects(pl
         table=ARCHIVE.file, refused=ARCHIVE.file, corrected=ARCHIVE.file, classes=Classes(), images=3, quarantined=0,
         corrections_unused=0, origins=(origin,),
     )  # fmt: skip
-    store = ResultStore(result_storage=RecordFolder.of(validate, places), serializer=JSONSerializer())
+    store = ResultStore(result_storage=RecordFolder.for_step(validate, places), serializer=JSONSerializer())
     store.write(record, key="validate-1")
     fresh = store.model_copy(update={"cache": default_cache()})
     assert fresh.read("validate-1").result == record

@@ -10,7 +10,7 @@ from tasks.dataset.corrections import Correction
 from tasks.dataset.labels import Corrected
 from tasks.records.results import Figure, Probe, Release, Rule
 from tasks.reporting import data_section
-from tasks.reporting.markdown import code, counts, of, table
+from tasks.reporting.markdown import code, counts, out_of, table
 from tasks.reporting.report import LEAK, Section, before_training, sections
 from tasks.reporting.test_section import score_row
 from tasks.settings.escaping import for_terminal
@@ -349,7 +349,7 @@ def test_pipes_are_escaped_and_every_row_has_its_cells():
 
 
 def test_numbers_have_separators_and_names_behind_them():
-    assert of(1_234, 56_789) == "1,234 of 56,789"
+    assert out_of(1_234, 56_789) == "1,234 of 56,789"
     assert counts({"train": 1_000, "test": 2}) == "1,000 train, 2 test"
     assert counts({}) == ""
 
