@@ -87,7 +87,7 @@ def rules(release: Release) -> str:
     """Return the table of the rules of the gate, in its order."""
     # The column that says which rule was broken stands first: Prefect's page cuts a wide table off on the right.
     rows = [("kept" if rule.kept else bold("broken"), rule.name, rule.figure, rule.limit) for rule in release.rules]
-    return table(("", "Rule", "PreTraining", "Allowed"), rows)
+    return table(("", "Rule", "Found", "Allowed"), rows)
 
 
 def training(outcome: RunResult) -> str:

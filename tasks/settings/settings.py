@@ -145,7 +145,7 @@ class Recipe(Settings):
 
     model: ModelName
     epochs: int | None
-    """None: as many as so many images need, by `trainer.passes`."""
+    """None: as many as so many images need, by `trainer.epoch_budget`."""
     image_size: int
     batch_size: int | None = None
     """This and the learning rate, if None, as `tasks.networks.tuning` says for the device."""
