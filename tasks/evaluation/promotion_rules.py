@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tasks.evaluation.comparison import Pair, compare
-from tasks.records.results import MAX_DIFFERENCE, Exports, Rule, Score
+from tasks.records.results import MAX_DIFFERENCE, Exports, Rule, RuleCode, Score
 from tasks.settings.settings import AcceptanceSettings, Classes, EvaluationSettings
 
-ACCEPTED = 3  # rules of `acceptance_rules`, which stand first
+ACCEPTANCE_CODES = ("escapes", "false_rejects", "reviews")  # rules of `acceptance_rules`
 
 
 class Champion(NamedTuple):
@@ -39,19 +39,20 @@ class Ruling(NamedTuple):
 
 def acceptance_rules(test: Score, acceptance: AcceptanceSettings) -> list[Rule]:
     """Return the limits that the decisions on the test images must keep to, whatever model is in use."""
-    counted = (
-        ("defects that escape", test.escapes_decided, test.defects, acceptance.max_escape_rate),
-        ("good parts rejected", test.rejects_decided, test.good, acceptance.max_false_reject_rate),
-        ("images for a person", test.reviews_decided, test.images, acceptance.max_review_rate),
+    counted: tuple[tuple[RuleCode, str, int, int, float], ...] = (
+        ("escapes", "defects that escape", test.escapes_decided, test.defects, acceptance.max_escape_rate),
+        ("false_rejects", "good parts rejected", test.rejects_decided, test.good, acceptance.max_false_reject_rate),
+        ("reviews", "images for a person", test.reviews_decided, test.images, acceptance.max_review_rate),
     )
     return [
         Rule(
+            code=code,
             name=name,
             figure=f"{count} of {total:,} ({share:.2%})",
             limit=f"at most {limit:.2%}",
             kept=share <= limit,
         )
-        for name, count, total, limit in counted
+        for code, name, count, total, limit in counted
         for share in [count / max(total, 1)]
     ]
 
@@ -62,20 +63,23 @@ def export_rules(exports: Exports, acceptance: AcceptanceSettings) -> list[Rule]
     for name, export in exports.formats.items():
         rules += [
             Rule(
+                code="export_decisions",
                 name=f"{name}, decisions changed",
                 figure=f"{export.changed_decisions} of {export.images:,}, probabilities by at most {export.max_difference:.1e}",
                 limit=f"none, probabilities by {MAX_DIFFERENCE:g}",
                 kept=export.alike,
             ),
-            limit_rule(f"{name}, size", export.bytes / 1e6, acceptance.max_megabytes, "MB"),
-            limit_rule(f"{name}, one image", export.milliseconds, acceptance.max_milliseconds, "ms"),
+            limit_rule("export_size", f"{name}, size", export.bytes / 1e6, acceptance.max_megabytes, "MB"),
+            limit_rule("export_latency", f"{name}, one image", export.milliseconds, acceptance.max_milliseconds, "ms"),
         ]
     return rules
 
 
-def limit_rule(name: str, figure: float, limit: float, unit: str) -> Rule:
+def limit_rule(code: RuleCode, name: str, figure: float, limit: float, unit: str) -> Rule:
     """Return the rule that a figure stays within its limit."""
-    return Rule(name=name, figure=f"{figure:.1f} {unit}", limit=f"at most {limit:g} {unit}", kept=figure <= limit)
+    return Rule(
+        code=code, name=name, figure=f"{figure:.1f} {unit}", limit=f"at most {limit:g} {unit}", kept=figure <= limit
+    )
 
 
 def origin_rules(
@@ -88,6 +92,7 @@ def origin_rules(
     comparisons = {origin: compare(pairs, classes, costs) for origin, pairs in sorted(by_origin.items())}
     return [
         Rule(
+            code="origin_beside_champion",
             name=f"origin {origin} beside version {rival.number}",
             figure=comparison.summary(),
             limit=f"not dearer with p below {acceptance.significance:g}",
@@ -116,7 +121,8 @@ def decide(
     if broken_rules(alone):
         return Ruling(False, summary(broken_rules(alone)), alone)
     if rival is None:
-        return Ruling(True, f"the first model, and it keeps to every limit: {summary(alone[:ACCEPTED])}", alone)
+        limits = [rule for rule in alone if rule.code in ACCEPTANCE_CODES]
+        return Ruling(True, f"the first model, and it keeps to every limit: {summary(limits)}", alone)
     number = rival.number
     if rival.unusable:
         return Ruling(True, f"it keeps to every limit, and version {number} cannot be used: {rival.unusable}", alone)
@@ -130,6 +136,7 @@ def decide(
     better, worse = comparison.better(acceptance.significance), comparison.worse(acceptance.significance)
     new = bool(rival.unseen) and not worse and learned_new_origins(rival, classes, costs)
     overall = Rule(
+        code="beside_champion",
         name=f"beside version {number}",
         figure=comparison.summary(),
         limit=f"cheaper with p below {acceptance.significance:g}, or no worse in all and no dearer on origins that it alone learnt",
@@ -159,6 +166,7 @@ def refer_to_person(alone: Sequence[Rule], rival: Champion) -> Ruling:
     Being better on one set of parts tells nothing about the other.
     """
     shared = Rule(
+        code="known_source",
         name=f"photographs of the source that version {rival.number} has learned from",
         figure=f"0 of {rival.unknown_source:,}",
         limit="one at least, else a person decides",

@@ -390,6 +390,12 @@ class Exports(Record):
     """The formats by name: `keras`, `litert` and `savedmodel`."""
 
 
+RuleCode = Literal[
+    "escapes", "false_rejects", "reviews", "export_decisions", "export_size", "export_latency",
+    "beside_champion", "origin_beside_champion", "known_source",
+]  # fmt: skip
+
+
 class Rule(Record):
     """One rule of the gate: the figure that was found, the limit, and whether the figure keeps to it."""
 
@@ -397,6 +403,8 @@ class Rule(Record):
     figure: str
     limit: str
     kept: bool
+    code: RuleCode | None = None
+    """What the rule is about, whatever words it uses; None: the decision is older than the codes."""
 
 
 class Release(Record):

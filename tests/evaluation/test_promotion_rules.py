@@ -10,7 +10,7 @@ from tasks.records.results import Exports, Format, Rule
 from tasks.settings.settings import AcceptanceSettings, Classes, EvaluationSettings
 
 COSTS, LIMITS = EvaluationSettings(), AcceptanceSettings()
-FINE = Rule(name="defects that escape", figure="0 of 10 (0.00%)", limit="at most 5.00%", kept=True)
+FINE = Rule(name="defects that escape", figure="0 of 10 (0.00%)", limit="at most 5.00%", kept=True, code="escapes")
 BAD = FINE.model_copy(update={"figure": "9 of 10 (90.00%)", "kept": False})
 
 
@@ -24,6 +24,11 @@ def test_the_first_model_needs_acceptance_alone():
     assert ruling.reason.startswith("the first model, and it keeps to every limit: defects that escape 0 of 10")
 
 
+def test_the_reason_of_the_first_model_names_its_limits_wherever_they_stand():
+    size = Rule(name="keras, size", figure="1.0 MB", limit="at most 200 MB", kept=True, code="export_size")
+    assert ruled(None, size, FINE).reason == ruled(None, FINE, size).reason == ruled(None, FINE).reason
+
+
 def test_a_limit_that_is_broken_ends_it_whatever_is_in_use():
     ruling = ruled(Champion(2, pairs("reject", "pass", 30)), FINE, BAD)
     assert not ruling.promote
@@ -35,6 +40,7 @@ def test_a_better_candidate_is_promoted_with_its_figures():
     assert ruling.promote
     assert ruling.reason.startswith("better than version 2: it costs less on 12 castings and more on 1 (p = 0.0034), ")
     assert [rule.name for rule in ruling.rules] == [FINE.name, "beside version 2", "origin base beside version 2"]
+    assert [rule.code for rule in ruling.rules] == ["escapes", "beside_champion", "origin_beside_champion"]
     assert all(rule.kept for rule in ruling.rules)
 
 
