@@ -473,6 +473,7 @@ def test_a_token_that_kaggle_refuses_is_named_as_the_credentials_in_use(
 
 
 def test_an_expired_login_is_bad_input_and_no_exit(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    kaggle_client.client_class()  # the first import of the client signs in too: it would meet the fault, and remove the login
     login = Path.home() / ".kaggle" / "credentials.json"
     login.parent.mkdir(parents=True)
     login.write_text(json.dumps({"refresh_token": TOKEN, "username": "alice"}))
