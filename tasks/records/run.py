@@ -5,19 +5,24 @@ A section that a file of an older run lacks is None, and so is a number that a r
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from tasks.records.results import Costs, Interval, Origin, Probe, Release
+from tasks.records.results import Castings, Interval, Origin, Probe, Release, Score
 
 SCHEMA_VERSION = 1  # grows when a key changes its meaning or goes; a new key alone does not count
 
 
-def as_pair(interval: object) -> object:
-    """Return an interval of a record as (low, high), and anything else as it is."""
-    return (interval.low, interval.high) if isinstance(interval, Interval) else interval
+def from_pair(interval: object) -> object:
+    """Return [low, high] as an interval, and anything else as it is."""
+    return dict(zip(("low", "high"), interval, strict=True)) if isinstance(interval, list | tuple) else interval
 
 
-Pair = Annotated[tuple[float, float], BeforeValidator(as_pair)]
+def to_pair(interval: Interval) -> tuple[float, float]:
+    """Return an interval as (low, high)."""
+    return interval.low, interval.high
+
+
+Pair = Annotated[Interval, BeforeValidator(from_pair), PlainSerializer(to_pair)]
 
 
 class Part(BaseModel):
@@ -128,41 +133,21 @@ class TrainingFacts(Part):
     """Digest of the model's folder whose weights were the first."""
 
 
-class CastingFacts(Part):
+class CastingFacts(Castings):
     """The castings behind the counts of a score; intervals are over castings."""
 
-    defective: int
-    good: int
-    missed: int
-    refused: int
+    model_config = ConfigDict(from_attributes=True)
     accuracy_interval: Pair | None
     escape_rate_interval: Pair | None
     false_reject_rate_interval: Pair | None
 
 
-class ScoreFacts(Part):
+class ScoreFacts(Score):
     """How a set of images was judged. Counts are at the most likely class unless their name says `decided`."""
 
-    images: int
-    loss: float | None
-    accuracy: float | None
-    defects: int
-    missed_defects: int
-    good: int
-    false_rejects: int
-    escape_rate: float | None
+    model_config = ConfigDict(from_attributes=True)
     escape_rate_interval: Pair | None
-    false_reject_rate: float | None
     false_reject_rate_interval: Pair | None
-    auc: float | None
-    escapes_decided: int
-    rejects_decided: int
-    passed_decided: int
-    rejected_decided: int
-    reviews_decided: int
-    missed_at_threshold: int
-    rejects_at_threshold: int
-    costs: Costs | None
     castings: CastingFacts | None
 
 
