@@ -17,7 +17,7 @@ from benchmarks import training
 from benchmarks.apart import apart
 from benchmarks.folds import counts, dealt, errors, intervals, sided, summary
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
-from tasks.evaluation.metrics import Prediction
+from tasks.records.rows import Prediction
 from tasks.settings.model_specs import ModelName
 from tasks.settings.settings import SplitSettings, TrainingSettings
 

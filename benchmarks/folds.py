@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from tasks.dataset.group_split import draw, leaders, share, strata
-from tasks.evaluation.metrics import Prediction, auc
-from tasks.records.rows import Row
+from tasks.evaluation.metrics import auc
+from tasks.records.rows import Prediction, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, SplitSettings
 

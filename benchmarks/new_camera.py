@@ -20,8 +20,7 @@ from benchmarks.apart import apart
 from benchmarks.folds import counts, dealt, errors, intervals, summary
 from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
 from tasks.dataset.group_split import assign, draw, leaders, strata
-from tasks.evaluation.metrics import Prediction
-from tasks.records.rows import BASE, Row
+from tasks.records.rows import BASE, Prediction, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import ChampionModel, SplitSettings, TrainingSettings
 

@@ -7,9 +7,8 @@ from contextlib import redirect_stdout
 from typing import NamedTuple
 
 from benchmarks.apart import peak_bytes
-from tasks.evaluation.metrics import Prediction
 from tasks.records.results import Evaluation, Model, Splits
-from tasks.records.rows import SPLITS, Row
+from tasks.records.rows import SPLITS, Prediction, Row
 from tasks.settings.settings import ChampionModel, Classes, Places, TrainingSettings
 from tasks.settings.settings import EvaluationSettings as Judging
 from tasks.storage.tables import read_table, store_table

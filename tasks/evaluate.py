@@ -6,7 +6,7 @@ import numpy as np
 from prefect import task
 
 from tasks.evaluation import costs
-from tasks.evaluation.metrics import Prediction, review_reasons, score
+from tasks.evaluation.metrics import review_causes, score
 from tasks.images.views import VIEWS
 from tasks.inference import out_of_distribution
 from tasks.inference.calibration import temperature
@@ -14,7 +14,7 @@ from tasks.inference.decision import Decision, Evidence
 from tasks.inference.scoring import collect_evidence, judge
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Evaluation, Model, Score, Splits
-from tasks.records.rows import Row, is_defect
+from tasks.records.rows import Prediction, Row, is_defect
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
 from tasks.settings.settings import EvaluationSettings as Settings
@@ -53,7 +53,7 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
         threshold=decision.threshold,
         temperature=decision.temperature,
         review_band=decision.review_band,
-        review_reasons=review_reasons(test),
+        review_causes=review_causes(test),
     )
 
 

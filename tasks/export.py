@@ -9,14 +9,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from prefect import task
 
-from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
 from tasks.images.appearance import appearance
 from tasks.inference import export_check, model_folder, runtimes
 from tasks.inference.decision import Verdict, read
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
-from tasks.records.rows import Row
+from tasks.records.rows import Prediction, Row
 from tasks.reporting.model_card import Evidence, Subject, card
 from tasks.settings.messages import say
 from tasks.settings.settings import EvaluationSettings as Costs

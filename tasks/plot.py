@@ -7,12 +7,11 @@ import numpy as np
 from prefect import task
 
 from tasks.dataset.duplicates import Copy
-from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
 from tasks.inference.decision import read
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
-from tasks.records.rows import Row, stored_path
+from tasks.records.rows import Prediction, Row, stored_path
 from tasks.reporting import error_gallery
 from tasks.reporting.audit_gallery import Picture, pictures
 from tasks.reporting.contact_sheet import SIDE, SheetRow, Tile, sheet, wrap

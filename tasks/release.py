@@ -9,11 +9,10 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.evaluation import promotion_rules
 from tasks.evaluation.comparison import Pair
-from tasks.evaluation.metrics import Prediction
 from tasks.inference import model_folder
 from tasks.inference.scoring import judge_by
-from tasks.records.results import Evaluation, Exports, Model, Release, Rule, Splits, Verdict
-from tasks.records.rows import BASE, Row
+from tasks.records.results import Evaluation, Exports, Model, Release, Rule, RulingCause, Splits, Verdict
+from tasks.records.rows import BASE, Prediction, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import MODEL, AcceptanceSettings, Places
@@ -91,7 +90,7 @@ def earlier_decision(candidate: Candidate) -> Release | None:
         return decision_of_champion(candidate.own_rules, champion, places)
     withdrawn = [version for version in registry.versions(places) if version.model == digest and version.withdrawn]
     if withdrawn:
-        return keep_out(withdrawn[-1], withdrawn[-1].withdrawn or "", champion, places)
+        return keep_out(withdrawn[-1], "taken_back_or_refused", withdrawn[-1].withdrawn or "", champion, places)
     decision = runs.decision(candidate.question(champion), places)
     return reuse_decision(decision, champion, places) if decision else None
 
@@ -111,6 +110,7 @@ def decision_of_champion(rules: Sequence[Rule], champion: registry.Version, plac
         reason=f"it is in use already, and by today's limits it would not be promoted: {promotion_rules.summary(broken)}"
         if broken
         else champion.reason,
+        cause="in_use" if broken else decision.cause if decision else None,
         version=champion.number,
         champion_before=champion.champion_before,
         decided_in=champion.run_id,
@@ -129,16 +129,21 @@ def reuse_decision(decision: Release, champion: registry.Version | None, places:
         return decision.model_copy(update={"cached": True})
     version = registry.version(decision.version, places)
     if decision.verdict == "promoted":
-        return keep_out(version, "a person replaced by another one", champion, places)
+        return keep_out(version, "replaced", "a person replaced by another one", champion, places)
     if registry.CHALLENGER not in version.aliases:
-        return keep_out(version, "waited for an answer until another one took its place", champion, places)
+        return keep_out(
+            version, "superseded", "waited for an answer until another one took its place", champion, places
+        )
     return decision.model_copy(update={"cached": True})
 
 
-def keep_out(version: registry.Version, why: str, champion: registry.Version | None, places: Places) -> Release:
+def keep_out(
+    version: registry.Version, cause: RulingCause, why: str, champion: registry.Version | None, places: Places
+) -> Release:
     """Return the decision to keep out a version that a person took back, refused or replaced: no run promotes it again."""
     return Release(
         verdict="kept",
+        cause=cause,
         reason=f"it is version {version.number}, which {why}; `{promote_command(version.number, places)}` "
         "brings it into use all the same",
         version=champion.number if champion else None,
@@ -195,6 +200,7 @@ def decide(candidate: Candidate) -> Release:
     number = register_candidate(candidate, tracked, ruling.reason, before).number if ruling.promote else before
     decision = Release(
         verdict=verdict,
+        cause=ruling.cause,
         reason=ruling.reason + (f"; {explain_choices(number, places)}" if unknown and ruling.promote else ""),
         version=number,
         champion_before=before,

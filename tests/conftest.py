@@ -273,17 +273,27 @@ def evaluation(places: Places, model: Model) -> Evaluation:
 
 def judged(places: Places, model: Model) -> Evaluation:
     from tasks.evaluation import metrics  # late, with SciPy: most tests need neither
-    from tasks.evaluation.metrics import Prediction
+    from tasks.records.rows import Prediction
 
     chances = {"def_front": [0.1, *[0.9] * 9], "ok_front": [0.8, 0.7, *[0.2] * 8]}
     decision = Decision(classes=Classes(), model="compact", network_sha256=model.file.sha256, view="raw", image_size=75)
     predictions = [
         Prediction(
-            f"{split}/{label}/{number}.jpeg", "cd" * 32, split, origin, label, "", chance, *decision.decide(chance)[:2]
-        )
+            f"{split}/{label}/{number}.jpeg",
+            "cd" * 32,
+            split,
+            origin,
+            label,
+            "",
+            chance,
+            verdict.decision,
+            verdict.reason,
+            verdict.cause,
+        )  # fmt: skip
         for split in ("validation", "test")
         for label in chances
         for number, (origin, chance) in enumerate(zip(["base", "line 2"] * 5, chances[label], strict=True))
+        for verdict in [decision.decide(chance)]
     ]
 
     def score(split: str, *origins: str) -> Score:
@@ -300,7 +310,7 @@ def judged(places: Places, model: Model) -> Evaluation:
         slices={origin: score("test", origin) for origin in ("base", "line 2")},
         threshold=decision.threshold,
         temperature=decision.temperature,
-        review_reasons={},
+        review_causes={},
     )
 
 
@@ -402,9 +412,9 @@ def untrained(tensorflow, process, once, photograph: Callable[..., bytes]) -> tu
 
 def export_untrained(photograph: Callable[..., bytes], top: Path) -> tuple:
     from tasks.evaluate import evaluate
-    from tasks.evaluation.metrics import Prediction
     from tasks.export import export
     from tasks.networks import networks
+    from tasks.records.rows import Prediction
     from tasks.storage.tables import read_table
 
     places = Places(data=top / "data", artifacts=top / "artifacts")
@@ -513,6 +523,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
         exports=exports,
         release=Release(
             verdict="kept",
+            cause=ruled.cause,
             reason=ruled.reason,
             version=None,
             champion_before=None,

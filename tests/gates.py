@@ -1,11 +1,11 @@
 """Gates: pairs of judgements for the tests of duels and of the gate."""
 
 from tasks.evaluation.comparison import Pair
-from tasks.evaluation.metrics import Prediction
+from tasks.records.rows import Prediction
 
 
 def judged(decision: str, label: str, group: str, origin: str = "base") -> Prediction:
-    return Prediction(f"{group}.jpeg", "aa", "test", origin, label, group, 0.5, decision, "")
+    return Prediction(f"{group}.jpeg", "aa", "test", origin, label, group, 0.5, decision, "", "between_limits")
 
 
 def pairs(candidate: str, champion: str, count: int, label: str = "def_front", origin: str = "base", each: int = 1):

@@ -17,8 +17,7 @@ from benchmarks import audit, by_casting, folds, input_pipeline, new_camera, pre
 from benchmarks.apart import apart, peak_bytes
 from benchmarks.prepared import Prepared
 from benchmarks.training import splits_of
-from tasks.evaluation.metrics import Prediction
-from tasks.records.rows import BASE, Row
+from tasks.records.rows import BASE, Prediction, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, SampleSettings, SplitSettings
 from tasks.sources.synthetic.cameras import NEW_CAMERA
@@ -52,7 +51,7 @@ def rows_of(images: list[int], label: str, origin: str = BASE) -> list[Row]:
 def judged(casting: str, label: str, chance: float, decision: str = "reject", number: int = 0) -> Prediction:
     return Prediction(
         path=f"{casting}/{number}", sha256=f"{casting}-{number}", split="test", origin=BASE, label=label, group=casting,
-        defect_probability=chance, decision=decision, reason="",
+        defect_probability=chance, decision=decision, reason="", cause="above_limit",
     )  # fmt: skip
 
 

@@ -5,12 +5,10 @@ import pytest
 from conftest import copied
 
 from tasks.evaluate import DOUBTFUL, evaluate, fit_decision
-from tasks.evaluation.metrics import Prediction
-from tasks.images.views import NO_RING
 from tasks.inference import runtimes
 from tasks.inference.decision import Evidence, read
 from tasks.inference.scoring import UNSEEN, collect_evidence, judge
-from tasks.records.rows import Row
+from tasks.records.rows import Prediction, Row
 from tasks.settings.settings import Classes, EvaluationSettings
 from tasks.storage.tables import read_table
 
@@ -57,7 +55,7 @@ def test_the_record_tells_what_the_decision_holds(judged, places):
     assert (evaluation.threshold, evaluation.temperature) == (decision.threshold, decision.temperature)
     assert evaluation.review_band == decision.review_band == pytest.approx((0.02, 0.8))
     assert decision.threshold == pytest.approx(1 / 11)
-    assert sum(evaluation.review_reasons.values()) == evaluation.test.reviews_decided
+    assert sum(evaluation.review_causes.values()) == evaluation.test.reviews_decided
     assert evaluation.test.castings is None, "no ring is found in these photographs"
 
 
@@ -67,7 +65,7 @@ def test_the_file_alone_decides_as_the_table_says(judged, places):
     decision = read(evaluation.decision.path(places))
     again = judge(rows, collect_evidence(runtimes.load(model.file.path(places)), rows, "raw", 32, places), decision)
     for one, other in zip(read_table(evaluation.predictions.path(places), Prediction), again, strict=True):
-        assert (one.decision, one.reason) == (other.decision, other.reason)
+        assert (one.decision, one.cause, one.reason) == (other.decision, other.cause, other.reason)
         assert one.defect_probability == pytest.approx(other.defect_probability, abs=1e-6)
 
 
@@ -94,7 +92,7 @@ def test_a_part_without_a_ring_goes_to_a_person_and_is_in_every_count(model):
     predictions = judge(rows, seen, decision)
     assert len(predictions) == 60
     lost = next(one for one in predictions if one.path == rows[number].path)
-    assert (lost.decision, lost.reason, lost.defect_probability) == ("review", NO_RING, UNSEEN)
+    assert (lost.decision, lost.cause, lost.defect_probability) == ("review", "no_ring", UNSEEN)
 
 
 def test_what_is_known_comes_from_train_and_validation_alone(model):

@@ -5,6 +5,7 @@ import errno
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -45,7 +46,7 @@ class Stub:
         for name, path in images:
             yield Answer(
                 path=for_utf8(name), sha256=sha256_of(path), label="ok_front", defect_probability=0.1, decision="pass", reason="",
-                model_version=1,
+                model_version=1, cause="below_limit",
             )  # fmt: skip
 
 
@@ -290,14 +291,15 @@ def test_the_flow_shows_what_a_person_should_look_at(prefect_server, station, pl
     assert "| `a\\|b'.jpeg` | `torn` |" in judge.report(done)
 
 
-def said_of(*names: str) -> bytes:
+def said_of(*names: str, columns: Sequence[str] = batch_scoring.COLUMNS) -> bytes:
     row = {"label": "ok_front", "defect_probability": 0.1, "decision": "pass", "reason": "sure", "model_version": 1}
+    row["cause"] = "below_limit"
     rows = [
         {**row, "path": name, "sha256": f"{number:064}", "judged": "2026-11-30T12:00:00+00:00"}
         for number, name in enumerate(names)
     ]
     with TemporaryDirectory() as folder:
-        write_rows(Path(folder, "table.csv"), rows, batch_scoring.COLUMNS)
+        write_rows(Path(folder, "table.csv"), rows, columns)
         return Path(folder, "table.csv").read_bytes()
 
 
@@ -348,6 +350,23 @@ def test_a_whole_table_is_read_as_it_is(tmp_path, capsys):
     assert batch_scoring.read(tmp_path / "none.csv") == []
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
     assert capsys.readouterr().out == ""
+
+
+def test_a_table_from_before_a_column_came_stays_and_is_written_with_it(tmp_path, capsys):
+    """Version 0.2.0 wrote no cause."""
+    table = tmp_path / "t.csv"
+    table.write_bytes(said_of("a.jpeg", "b.jpeg", columns=batch_scoring.FIRST_COLUMNS))
+    rows = batch_scoring.read(table)
+    assert [(row["path"], row["decision"], row["cause"]) for row in rows] == [
+        ("a.jpeg", "pass", ""),
+        ("b.jpeg", "pass", ""),
+    ]
+    write_rows(table, rows, batch_scoring.COLUMNS)
+    assert batch_scoring.read(table) == rows
+    assert capsys.readouterr().out == ""
+    table.write_bytes(said_of("a.jpeg", columns=batch_scoring.COLUMNS[:5]))
+    with pytest.raises(BadInput, match="is not a table of judged images"):
+        batch_scoring.read(table)
 
 
 def test_what_cannot_be_the_table_or_its_folder_is_told(tmp_path):

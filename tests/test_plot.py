@@ -9,10 +9,10 @@ from PIL import Image
 
 from tasks import plot as verb
 from tasks.dataset.duplicates import Copy
-from tasks.evaluation.metrics import Prediction, score
+from tasks.evaluation.metrics import score
 from tasks.inference.decision import Decision
 from tasks.records.results import Epoch
-from tasks.records.rows import Row
+from tasks.records.rows import Prediction, Row
 from tasks.settings.settings import Classes
 from tasks.settings.settings import EvaluationSettings as Settings
 from tasks.storage.files import store
@@ -57,7 +57,9 @@ def prediction(row: Row, *, wrongly: bool) -> Prediction:
     chance = 0.9 if (row.label == "def_front") != wrongly else 0.1
     decision = "reject" if chance > 0.5 else "pass"
     reason = f"defect probability {chance:.1%}, and the limit is 50.0%"
-    return Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, chance, decision, reason)
+    return Prediction(
+        row.path, row.sha256, row.split, row.origin, row.label, row.group, chance, decision, reason, "above_limit"
+    )
 
 
 def test_the_figures_are_drawn_and_can_be_read(drawn, places):

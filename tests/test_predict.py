@@ -54,11 +54,20 @@ def test_json_has_an_object_an_image_that_agrees_with_the_evaluation(ask, releas
     assert status == 0
     assert len(answers) == 16
     for answer in answers:
-        assert list(answer) == ["path", "sha256", "label", "defect_probability", "decision", "reason", "model_version"]
+        assert list(answer) == [
+            "path",
+            "sha256",
+            "label",
+            "defect_probability",
+            "decision",
+            "reason",
+            "model_version",
+            "cause",
+        ]
         assert answer["path"].startswith(str(tmp_path / "castings/test/"))
         assert answer["defect_probability"] == pytest.approx(judged[answer["sha256"]].defect_probability, abs=1e-6)
         assert answer["decision"] == judged[answer["sha256"]].decision
-        assert answer["reason"].partition(":")[0] == judged[answer["sha256"]].reason.partition(":")[0]
+        assert answer["cause"] == judged[answer["sha256"]].cause
         assert answer["model_version"] == 1
 
 
@@ -286,7 +295,7 @@ class Stub:
         for name, _ in images:
             yield Answer(
                 path=for_utf8(name), sha256="00", label="ok_front", defect_probability=0.1, decision="pass", reason="",
-                model_version=1,
+                model_version=1, cause="below_limit",
             )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tasks.evaluation.costs import cost
-from tasks.evaluation.metrics import Prediction
+from tasks.records.rows import Prediction
 from tasks.settings.settings import Classes, EvaluationSettings
 
 if TYPE_CHECKING:

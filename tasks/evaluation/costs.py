@@ -6,7 +6,7 @@ from tasks.records.results import Costs
 from tasks.settings.settings import Classes, EvaluationSettings
 
 if TYPE_CHECKING:
-    from tasks.evaluation.metrics import Prediction  # which counts by these costs
+    from tasks.records.rows import Prediction
 
 
 def threshold(costs: EvaluationSettings) -> float:

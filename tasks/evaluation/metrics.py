@@ -9,24 +9,8 @@ import numpy as np
 from tasks.evaluation.bootstrap import casting_intervals
 from tasks.evaluation.costs import mean_costs, threshold
 from tasks.records.results import Interval, Score
+from tasks.records.rows import Cause, Prediction
 from tasks.settings.settings import Classes, EvaluationSettings
-
-
-class Prediction(NamedTuple):
-    """The decision about one image, and what it is based on."""
-
-    path: str
-    sha256: str
-    split: str
-    origin: str
-    label: str
-    group: str
-    """sha256 of the casting's first image; empty where castings are not known."""
-    defect_probability: float
-    """Calibrated; 0.5 where the network could not see the part."""
-    decision: str
-    reason: str
-    """The cause, and after a colon what there is to say about this image."""
 
 
 class ErrorColumns(NamedTuple):
@@ -87,11 +71,9 @@ def decided_counts(predictions: Sequence[Prediction], classes: Classes) -> dict[
     }
 
 
-def review_reasons(predictions: Sequence[Prediction]) -> dict[str, int]:
+def review_causes(predictions: Sequence[Prediction]) -> dict[Cause, int]:
     """Count the images that go to a person, by cause, the most common first."""
-    counts = Counter(
-        prediction.reason.partition(":")[0] for prediction in predictions if prediction.decision == "review"
-    )
+    counts = Counter(prediction.cause for prediction in predictions if prediction.decision == "review")
     return dict(counts.most_common())
 
 

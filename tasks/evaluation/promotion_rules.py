@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tasks.evaluation.comparison import Pair, compare
-from tasks.records.results import MAX_DIFFERENCE, Exports, Rule, RuleCode, Score
+from tasks.records.results import MAX_DIFFERENCE, Exports, Rule, RuleCode, RulingCause, Score
 from tasks.settings.settings import AcceptanceSettings, Classes, EvaluationSettings
 
 ACCEPTANCE_CODES = ("escapes", "false_rejects", "reviews")  # rules of `acceptance_rules`
@@ -32,8 +32,9 @@ class Ruling(NamedTuple):
     """The verdict on a candidate, the reason for it, and the rules behind it."""
 
     promote: bool
+    cause: RulingCause
     reason: str
-    """One sentence."""
+    """The cause in one sentence, as people read it."""
     rules: Sequence[Rule]
 
 
@@ -83,17 +84,17 @@ def limit_rule(code: RuleCode, name: str, figure: float, limit: float, unit: str
 
 
 def origin_rules(
-    rival: Champion, classes: Classes, costs: EvaluationSettings, acceptance: AcceptanceSettings
+    champion: Champion, classes: Classes, costs: EvaluationSettings, acceptance: AcceptanceSettings
 ) -> list[Rule]:
     """Return one rule for each origin: the candidate does not cost significantly more on it."""
     by_origin: dict[str, list[Pair]] = defaultdict(list)
-    for pair in rival.pairs:
+    for pair in champion.pairs:
         by_origin[pair.candidate.origin].append(pair)
     comparisons = {origin: compare(pairs, classes, costs) for origin, pairs in sorted(by_origin.items())}
     return [
         Rule(
             code="origin_beside_champion",
-            name=f"origin {origin} beside version {rival.number}",
+            name=f"origin {origin} beside version {champion.number}",
             figure=comparison.summary(),
             limit=f"not dearer with p below {acceptance.significance:g}",
             kept=not comparison.worse(acceptance.significance),
@@ -103,8 +104,8 @@ def origin_rules(
 
 
 def decide(
-    alone: Sequence[Rule],
-    rival: Champion | None,
+    own_rules: Sequence[Rule],
+    champion: Champion | None,
     classes: Classes,
     costs: EvaluationSettings,
     acceptance: AcceptanceSettings,
@@ -112,79 +113,91 @@ def decide(
     """Decide whether the candidate is promoted.
 
     Args:
-        alone: Rules for the candidate itself, whatever model is in use.
-        rival: The model in use; None: no model is in use.
+        own_rules: Rules for the candidate itself, whatever model is in use.
+        champion: The model in use; None: no model is in use.
         classes: The two class names.
         costs: Costs of the decisions.
         acceptance: Limits and the level of significance.
     """
-    if broken_rules(alone):
-        return Ruling(False, summary(broken_rules(alone)), alone)
-    if rival is None:
-        limits = [rule for rule in alone if rule.code in ACCEPTANCE_CODES]
-        return Ruling(True, f"the first model, and it keeps to every limit: {summary(limits)}", alone)
-    number = rival.number
-    if rival.unusable:
-        return Ruling(True, f"it keeps to every limit, and version {number} cannot be used: {rival.unusable}", alone)
-    if rival.unknown_source:
-        return refer_to_person(alone, rival)
-    if not rival.pairs:
+    if broken := broken_rules(own_rules):
+        return Ruling(False, "rule_broken", summary(broken), own_rules)
+    if champion is None:
+        limits = [rule for rule in own_rules if rule.code in ACCEPTANCE_CODES]
         return Ruling(
-            False, f"version {number} has learnt from every test image, so nothing tells which is better", alone
+            True, "first_model", f"the first model, and it keeps to every limit: {summary(limits)}", own_rules
         )
-    comparison, by_origin = compare(rival.pairs, classes, costs), origin_rules(rival, classes, costs, acceptance)
+    if champion.unusable:
+        reason = f"it keeps to every limit, and version {champion.number} cannot be used: {champion.unusable}"
+        return Ruling(True, "champion_unusable", reason, own_rules)
+    if champion.unknown_source:
+        return refer_to_person(own_rules, champion)
+    if not champion.pairs:
+        reason = f"version {champion.number} has learned from every test image, so nothing tells which is better"
+        return Ruling(False, "nothing_to_compare", reason, own_rules)
+    return decide_beside(own_rules, champion, classes, costs, acceptance)
+
+
+def decide_beside(
+    own_rules: Sequence[Rule],
+    champion: Champion,
+    classes: Classes,
+    costs: EvaluationSettings,
+    acceptance: AcceptanceSettings,
+) -> Ruling:
+    """Decide by the costs of both models on the test images that the champion has not learned from.
+
+    The candidate is promoted if it is better, or if it learned new origins and is no worse. It must not be dearer on any origin.
+    """
+    comparison = compare(champion.pairs, classes, costs)
+    by_origin = origin_rules(champion, classes, costs, acceptance)
     better, worse = comparison.better(acceptance.significance), comparison.worse(acceptance.significance)
-    new = bool(rival.unseen) and not worse and learned_new_origins(rival, classes, costs)
+    new = bool(champion.unseen) and not worse and learned_new_origins(champion, classes, costs)
     overall = Rule(
         code="beside_champion",
-        name=f"beside version {number}",
+        name=f"beside version {champion.number}",
         figure=comparison.summary(),
-        limit=f"cheaper with p below {acceptance.significance:g}, or no worse in all and no dearer on origins that it alone learnt",
+        limit=f"cheaper with p below {acceptance.significance:g}, or no worse in all and no dearer on origins that it alone learned",
         kept=better or new,
     )
-    rules = [*alone, overall, *by_origin]
-    left_out = (
-        f"; {rival.left_out:,} test images that version {number} learnt from are left out" if rival.left_out else ""
-    )
-    if broken_rules(by_origin):
-        return Ruling(
-            False, f"dearer than version {number} beyond noise, {summary(broken_rules(by_origin))}{left_out}", rules
-        )
-    if better:
-        return Ruling(True, f"better than version {number}: it {comparison.summary()}{left_out}", rules)
-    if new:
-        names = ", ".join(rival.unseen)
-        reason = f"it has learnt from {names}, which version {number} has never seen, and is no worse: it {comparison.summary()}"
-        return Ruling(True, f"{reason}{left_out}", rules)
-    how = "worse than" if worse else "no better beyond noise than"
-    return Ruling(False, f"{how} version {number}: it {comparison.summary()}{left_out}", rules)
+    named, its = f"version {champion.number}", f"it {comparison.summary()}"
+    outcomes: tuple[tuple[object, RulingCause, str], ...] = (  # the first that holds decides
+        (dearer := broken_rules(by_origin), "dearer_on_origin", f"dearer than {named} beyond noise, {summary(dearer)}"),
+        (better, "better", f"better than {named}: {its}"),
+        (new, "new_origins", f"it has learned from {', '.join(champion.unseen)}, which {named} has never seen, and is no worse: {its}"),
+        (worse, "worse", f"worse than {named}: {its}"),
+        (True, "no_better", f"no better beyond noise than {named}: {its}"),
+    )  # fmt: skip
+    cause, reason = next((cause, reason) for holds, cause, reason in outcomes if holds)
+    if champion.left_out:
+        reason += f"; {champion.left_out:,} test images that {named} learned from are left out"
+    return Ruling(cause in ("better", "new_origins"), cause, reason, [*own_rules, overall, *by_origin])
 
 
-def refer_to_person(alone: Sequence[Rule], rival: Champion) -> Ruling:
+def refer_to_person(own_rules: Sequence[Rule], champion: Champion) -> Ruling:
     """Return a ruling that lets a person decide, because the two models know different parts.
 
     Being better on one set of parts tells nothing about the other.
     """
     shared = Rule(
         code="known_source",
-        name=f"photographs of the source that version {rival.number} has learned from",
-        figure=f"0 of {rival.unknown_source:,}",
+        name=f"photographs of the source that version {champion.number} has learned from",
+        figure=f"0 of {champion.unknown_source:,}",
         limit="one at least, else a person decides",
         kept=False,
     )
     reason = (
-        f"it keeps to every limit, but version {rival.number} has learned from none of the {rival.unknown_source:,} photographs of its "
-        "source, so that no comparison can tell whether it may take that place"
+        f"it keeps to every limit, but version {champion.number} has learned from none of the {champion.unknown_source:,} photographs "
+        "of its source, so that no comparison can tell whether it may take that place"
     )
-    return Ruling(True, reason, [*alone, shared])
+    return Ruling(True, "unknown_source", reason, [*own_rules, shared])
 
 
-def learned_new_origins(rival: Champion, classes: Classes, costs: EvaluationSettings) -> bool:
+def learned_new_origins(champion: Champion, classes: Classes, costs: EvaluationSettings) -> bool:
     """Return whether the candidate costs no more on the origins that it alone has learned from.
 
     If it costs more there, it did not learn them.
     """
-    comparison = compare([pair for pair in rival.pairs if pair.candidate.origin in rival.unseen], classes, costs)
+    comparison = compare([pair for pair in champion.pairs if pair.candidate.origin in champion.unseen], classes, costs)
     return comparison.candidate_cost <= comparison.champion_cost
 
 

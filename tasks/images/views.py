@@ -8,7 +8,6 @@ from PIL import Image
 
 from tasks.settings.model_specs import ViewName
 
-NO_RING = "no ring of a round part is found in it"
 RING_SHAPE = (96, 512, 2)  # of `rings.detail`
 GLANCE = 75  # pixels a side of the whole picture, whatever the network sees
 

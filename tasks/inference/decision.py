@@ -2,23 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tasks.images.appearance import remark
-from tasks.images.views import NO_RING
 from tasks.inference.calibration import probability
 from tasks.inference.out_of_distribution import FeatureGaussian, distances
+from tasks.records.rows import CAUSES, Cause, DecisionName
 from tasks.settings.errors import BadInput
 from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Classes
-
-DecisionName = Literal["pass", "review", "reject"]
-POOR_RING = "its ring is found poorly"
-UNLIKE = "unlike the training images"
-UNSURE = "the network is not sure"
 
 
 class Evidence(NamedTuple):
@@ -35,13 +30,19 @@ class Evidence(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """A decision about an image, with the reason."""
+    """A decision about an image, with its cause."""
 
     decision: DecisionName
+    cause: Cause
     reason: str
-    """The cause, and after a colon what there is to say about this image."""
+    """What there is to say about this image, as people read it."""
     probability: float | None = None
     """Of a defect; None where the network could not see the part."""
+
+
+def review(cause: Cause, detail: str = "", probability: float | None = None) -> Verdict:
+    """Send an image to a person; `detail` says what is special about this one."""
+    return Verdict("review", cause, f"{CAUSES[cause]}: {detail}" if detail else CAUSES[cause], probability)
 
 
 class Decision(BaseModel):
@@ -79,13 +80,13 @@ class Decision(BaseModel):
     def verdict(self, evidence: Evidence, chance: float, difference: str | None) -> Verdict:
         """Pass, review or reject one image, given its probability of a defect and how it differs from the training images, or None."""
         if np.isnan(evidence.residual):
-            return Verdict("review", NO_RING)
+            return review("no_ring")
         if not np.isfinite(chance):
-            return Verdict("review", f"{UNSURE}: it gives no number")
+            return review("no_number")
         if self.max_residual is not None and evidence.residual > self.max_residual:
             deviation = f"its rim is {evidence.residual:.2%} off an ellipse, and {self.max_residual:.2%} is the most"
-            return Verdict("review", f"{POOR_RING}: {deviation}")
-        return Verdict("review", f"{UNLIKE}: {difference}", chance) if difference else self.decide(chance)
+            return review("poor_ring", deviation)
+        return review("unlike_training", difference, chance) if difference else self.decide(chance)
 
     def differences(self, images: Sequence[Evidence]) -> list[str | None]:
         """Say how each image differs from the training images; None where it does not. Appearance comes before features."""
@@ -107,11 +108,11 @@ class Decision(BaseModel):
         chance_text = f"defect probability {chance:.1%}"
         if self.review_band and self.review_band[0] <= chance <= self.review_band[1]:
             low, high = self.review_band
-            return Verdict("review", f"{UNSURE}: {chance_text} lies between {low:.1%} and {high:.1%}", chance)
+            return review("between_limits", f"{chance_text} lies between {low:.1%} and {high:.1%}", chance)
         low, high = self.review_band or (self.threshold, self.threshold)
         if chance >= self.threshold:
-            return Verdict("reject", f"{chance_text} is at least the limit of {high:.1%}", chance)
-        return Verdict("pass", f"{chance_text} is below the limit of {low:.1%}", chance)
+            return Verdict("reject", "above_limit", f"{chance_text} is at least the limit of {high:.1%}", chance)
+        return Verdict("pass", "below_limit", f"{chance_text} is below the limit of {low:.1%}", chance)
 
     def most_likely(self, chance: float) -> tuple[str, float]:
         """Return the likelier class and its probability, given the probability of a defect."""

@@ -10,14 +10,14 @@ from pydantic import BaseModel, ConfigDict
 from tasks.images import loading
 from tasks.images.views import NetworkInput, shape
 from tasks.inference import runtimes
-from tasks.inference.decision import DecisionName, Evidence, Verdict, read
+from tasks.inference.decision import Evidence, Verdict, read, review
 from tasks.inference.model_folder import is_verified, verify
+from tasks.records.rows import Cause, DecisionName
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_utf8
 from tasks.storage.files import find_damage
 
 CHUNK = 128  # images in memory at a time
-UNREADABLE = "the image cannot be read"
 
 
 class Answer(BaseModel):
@@ -31,6 +31,7 @@ class Answer(BaseModel):
     decision: DecisionName
     reason: str
     model_version: int | None
+    cause: Cause
 
 
 class Predictor:
@@ -83,16 +84,18 @@ class Predictor:
         """Yield an answer for each loaded image, in order, under the names to show."""
         verdicts = iter(self.verdicts([image for image in seen if isinstance(image, loading.Readable)]))
         for name, image in zip(names, seen, strict=True):
-            verdict = (
-                next(verdicts)
-                if isinstance(image, loading.Readable)
-                else Verdict("review", f"{UNREADABLE}: {image.reason}")
-            )
+            verdict = next(verdicts) if isinstance(image, loading.Readable) else review("unreadable", image.reason)
             chance = verdict.probability
             yield Answer(
-                path=for_utf8(name), sha256=image.sha256, label=None if chance is None else self.decision.most_likely(chance)[0],
-                defect_probability=chance, decision=verdict.decision, reason=verdict.reason, model_version=self.version,
-            )  # fmt: skip
+                path=for_utf8(name),
+                sha256=image.sha256,
+                label=None if chance is None else self.decision.most_likely(chance)[0],
+                defect_probability=chance,
+                decision=verdict.decision,
+                reason=verdict.reason,
+                model_version=self.version,
+                cause=verdict.cause,
+            )
 
     def verdicts(self, seen: Sequence[loading.Readable]) -> list[Verdict]:
         """Decide about each readable image, in order."""

@@ -16,7 +16,7 @@ class PyfuncModel:
         self.predictor = Predictor(folder)
 
     def predict(self, table: "DataFrame", params: dict[str, Any] | None = None) -> "DataFrame":
-        """Return a row for each image, in order: sha256, label, defect_probability, decision and reason.
+        """Return a row for each image, in order: sha256, label, defect_probability, decision, reason and cause.
 
         The column `image` of `table` holds the bytes of JPEG or PNG files.
         """

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
 from tasks.inference import forward, model_folder
 from tasks.inference.decision import Decision, Evidence
 from tasks.inference.predictor import Predictor
 from tasks.inference.runtimes import Network
-from tasks.records.rows import Row
+from tasks.records.rows import Cause, DecisionName, Prediction, Row
 from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
@@ -33,13 +32,15 @@ def judge(rows: Sequence[Row], seen: Sequence[Evidence], decision: Decision) -> 
     predictions = []
     for row, verdict in zip(rows, decision.judge(seen), strict=True):
         chance = UNSEEN if verdict.probability is None else verdict.probability
-        predictions.append(prediction(row, chance, verdict.decision, verdict.reason))
+        predictions.append(prediction(row, chance, verdict.decision, verdict.reason, verdict.cause))
     return predictions
 
 
-def prediction(row: Row, chance: float, decision: str, reason: str) -> Prediction:
+def prediction(row: Row, chance: float, decision: DecisionName, reason: str, cause: Cause) -> Prediction:
     """Return the prediction for a row, given the probability of a defect."""
-    return Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, chance, decision, reason)
+    return Prediction(
+        row.path, row.sha256, row.split, row.origin, row.label, row.group, chance, decision, reason, cause
+    )
 
 
 def judge_by(digest: str, rows: Sequence[Row], places: Places) -> list[Prediction]:
@@ -56,7 +57,7 @@ def judge_by(digest: str, rows: Sequence[Row], places: Places) -> list[Predictio
         new_rows, decision = [by_content[sha256] for sha256 in contents], model().decision
         evidence = collect_evidence(model().network, new_rows, decision.view, decision.image_size, places)
         results = judge(new_rows, evidence, decision)
-        return [json.dumps([result.defect_probability, result.decision, result.reason]).encode() for result in results]
+        return [json.dumps(result[-4:]).encode() for result in results]
 
     answers = cached_map(
         f"judged by {digest}", code_digest(Path(__file__)), [row.sha256 for row in rows], judge_contents, places

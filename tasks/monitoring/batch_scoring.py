@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -30,7 +31,11 @@ from tasks.tracking import registry
 
 BLOCK = 4_096  # images after which the table is written again: a killed process loses no more
 DECISIONS = get_args(Answer.model_fields["decision"].annotation)
-COLUMNS = (*Answer.model_fields, "judged")
+FIRST_COLUMNS = (*list(Answer.model_fields)[:7], "judged")  # of the first tables
+COLUMNS = (
+    *FIRST_COLUMNS,
+    *list(Answer.model_fields)[7:],
+)  # a new column comes last, so that an older table is a narrower one
 Rows = list[dict[str, Any]]
 
 
@@ -126,8 +131,10 @@ def read(table: Path) -> Rows:
         return []
     except OSError as error:
         raise BadInput(f"{table} cannot be read ({error.strerror}): move it away, and all is judged again") from error
-    head, (first, end_of_line, _) = ",".join(COLUMNS).encode(), content.partition(b"\n")
-    if not (first.rstrip(b"\r") == head if end_of_line else head.startswith(first)):
+    first, end_of_line, _ = content.partition(b"\n")
+    head, cells = ",".join(COLUMNS).encode(), tuple(first.decode(errors="replace").rstrip("\r").split(","))
+    is_older = len(cells) >= len(FIRST_COLUMNS) and cells == COLUMNS[: len(cells)]
+    if not (is_older if end_of_line else head.startswith(first)):
         raise BadInput(f"{table} is not a table of judged images: its head is not {', '.join(COLUMNS)}; move it away")
     rows, damaged = whole_rows(content)
     if damaged:
@@ -151,14 +158,15 @@ def whole_rows(content: bytes) -> tuple[Rows, bool]:
         lines.extend([*map(from_csv, cells)] for cells in csv.reader(io.StringIO(text, newline="")))
     except csv.Error:  # a quote that never closes
         damaged = True
+    width = len(lines[0]) if lines else 0
     lines = lines[1 : -1 if damaged else None]
-    rows = [dict(zip(COLUMNS, cells, strict=True)) for cells in lines if is_whole(cells)]
+    rows = [dict(zip_longest(COLUMNS, cells, fillvalue="")) for cells in lines if is_whole(cells, width)]
     return rows, damaged or len(rows) != len(lines)
 
 
-def is_whole(cells: Sequence[str]) -> bool:
-    """Return whether the cells are those of a judged image."""
-    if len(cells) != len(COLUMNS) or any("\0" in cell or "\ufffd" in cell for cell in cells):
+def is_whole(cells: Sequence[str], width: int) -> bool:
+    """Return whether the cells are those of a judged image, in a table of this many columns."""
+    if len(cells) != width or any("\0" in cell or "\ufffd" in cell for cell in cells):
         return False
-    row = dict(zip(COLUMNS, cells, strict=True))
+    row = dict(zip(COLUMNS, cells, strict=False))
     return bool(row["path"] and re.fullmatch("([0-9a-f]{64})?", row["sha256"]) and row["decision"] in DECISIONS)

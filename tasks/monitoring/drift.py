@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.images.appearance import BRIGHTNESS, SHARPNESS
 from tasks.images.loading import Readable
-from tasks.inference.decision import Evidence, Verdict
+from tasks.inference.decision import Evidence, Verdict, review
 from tasks.inference.out_of_distribution import FeatureGaussian, distances
 from tasks.inference.predictor import CHUNK, Predictor
+from tasks.records.rows import Cause
 
 
 class Shift(BaseModel):
@@ -42,7 +43,7 @@ class Drift(BaseModel):
     """Median distance of what the network sees from what it knows, as a share of the most that counts as known; None: not learned."""
     decisions: dict[str, int]
     """Images that the model in use would pass, send to a person, reject."""
-    reasons: dict[str, int]
+    causes: dict[Cause, int]
     """Of those for a person, the most common first."""
     escapes: int
     """Defects, by their labels, that it would pass."""
@@ -73,7 +74,7 @@ def examine(paths: Sequence[Path], model: Predictor) -> list[JudgedImage]:
         judged += [
             JudgedImage(*next(verdicts), image.size)
             if isinstance(image, Readable)
-            else JudgedImage(Verdict("review", image.reason), None, None)
+            else JudgedImage(review("unreadable", image.reason), None, None)
             for image in images
         ]
     return judged
@@ -85,7 +86,7 @@ def drift(origin: str, labels: Sequence[str], judged: Sequence[JudgedImage], mod
     decisions = list(zip(labels, (image.verdict.decision for image in judged), strict=True))
     evidence = [image.evidence for image in judged if image.evidence]
     appearances = np.array([image.appearance for image in evidence])
-    reasons = Counter(image.verdict.reason.partition(":")[0] for image in judged if image.verdict.decision == "review")
+    causes = Counter(image.verdict.cause for image in judged if image.verdict.decision == "review")
     return Drift(
         origin=origin,
         by_class=dict(sorted(Counter(labels).items())),
@@ -97,7 +98,7 @@ def drift(origin: str, labels: Sequence[str], judged: Sequence[JudgedImage], mod
             known.features, [image.features for image in evidence if not np.isnan(image.residual)]
         ),
         decisions=dict(Counter(decision for _, decision in decisions)),
-        reasons=dict(reasons.most_common()),
+        causes=dict(causes.most_common()),
         escapes=decisions.count((known.classes.defect, "pass")),
         refusals=decisions.count((known.classes.good, "reject")),
     )

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.records import rows
+from tasks.records.rows import CAUSES, Cause
 from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Classes, Places, SampleSettings
 from tasks.storage.digest_cache import file_digests
@@ -343,8 +344,13 @@ class Evaluation(Record):
     threshold: float
     temperature: float
     review_band: tuple[float, float] | None = None
-    review_reasons: dict[str, int]
+    review_causes: dict[Cause, int]
     """Test images that go to a person, by cause, the most common first."""
+
+    @property
+    def review_reasons(self) -> dict[str, int]:
+        """Return `review_causes` in words."""
+        return {CAUSES[cause]: count for cause, count in self.review_causes.items()}
 
 
 class Figure(Record):
@@ -390,6 +396,10 @@ class Exports(Record):
     """The formats by name: `keras`, `litert` and `savedmodel`."""
 
 
+RulingCause = Literal[
+    "rule_broken", "first_model", "champion_unusable", "unknown_source", "nothing_to_compare", "dearer_on_origin", "better",
+    "new_origins", "worse", "no_better", "in_use", "taken_back_or_refused", "replaced", "superseded",
+]  # fmt: skip
 RuleCode = Literal[
     "escapes", "false_rejects", "reviews", "export_decisions", "export_size", "export_latency",
     "beside_champion", "origin_beside_champion", "known_source",
@@ -412,6 +422,8 @@ class Release(Record):
 
     verdict: Verdict
     reason: str
+    cause: RulingCause | None = None
+    """What the reason is about, whatever words it uses; None: the decision is older than the causes."""
     version: int | None
     champion_before: int | None
     decided_in: str

@@ -2,12 +2,26 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from tasks.settings.settings import Classes, Places
 
 BASE = "base"  # origin of the images of the source itself
 SPLITS = ("train", "validation", "test", "held_back")
+DecisionName = Literal["pass", "review", "reject"]
+Cause = Literal[
+    "unreadable", "no_ring", "no_number", "poor_ring", "unlike_training", "between_limits", "above_limit", "below_limit"
+]
+CAUSES: dict[Cause, str] = {  # each as people read it: a reason begins with it
+    "unreadable": "the image cannot be read",
+    "no_ring": "no ring of a round part is found in it",
+    "no_number": "the network gives no number",
+    "poor_ring": "its ring is found poorly",
+    "unlike_training": "unlike the training images",
+    "between_limits": "the network is not sure",
+    "above_limit": "a defect is likely",
+    "below_limit": "a defect is unlikely",
+}
 
 
 class Entry(NamedTuple):
@@ -70,6 +84,24 @@ class Refusal(NamedTuple):
     origin: str
     code: str
     reason: str
+
+
+class Prediction(NamedTuple):
+    """The decision about one image, and what it is based on."""
+
+    path: str
+    sha256: str
+    split: str
+    origin: str
+    label: str
+    group: str
+    """sha256 of the casting's first image; empty where castings are not known."""
+    defect_probability: float
+    """Calibrated; 0.5 where the network could not see the part."""
+    decision: DecisionName
+    reason: str
+    """What there is to say about this image, as people read it."""
+    cause: Cause
 
 
 def stored_path(image: Entry | Row, places: Places) -> Path:

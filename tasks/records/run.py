@@ -162,6 +162,9 @@ class EvaluationFacts(Part):
     temperature: float
     review_band: tuple[float, float] | None
     review_reasons: dict[str, int]
+    """Test images that go to a person, by cause in words, the most common first."""
+    review_causes: dict[str, int] = {}
+    """The same by the code of the cause, which stays when words change; empty: a run before there were codes."""
 
 
 class ReleaseFacts(Release):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tasks.monitoring.drift import Drift
+from tasks.records.rows import CAUSES
 from tasks.reporting.markdown import code, counts, out_of, table
 
 
@@ -25,7 +26,7 @@ def drift_section(drifts: Sequence[Drift]) -> str:
 def row_of(drift: Drift) -> tuple[str, ...]:
     """Return the cells of one origin."""
     total = sum(drift.by_class.values())
-    why = next(iter(drift.reasons), "")
+    why = next((CAUSES[cause] for cause in drift.causes), "")
     sizes = [*drift.sizes, "cannot be read"] if drift.unreadable else list(drift.sizes)
     return (
         code(drift.origin),

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tasks.evaluation.metrics import Prediction
 from tasks.images import loading
-from tasks.images.views import NO_RING, VIEWS
+from tasks.images.views import VIEWS
 from tasks.inference import heatmaps
-from tasks.inference.decision import POOR_RING, Decision
-from tasks.records.rows import Row, stored_path
+from tasks.inference.decision import Decision
+from tasks.records.rows import Prediction, Row, stored_path
 from tasks.reporting.audit_gallery import Picture
 from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, SheetRow, Tile, letters, sheet, stack_pictures, wrap
 from tasks.settings.settings import Classes, Places
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 ACROSS, SHOWN, SIDE = 4, 12, 228  # photographs in a row, in all; pixels of one
 FINE = 2  # a photograph is painted so many times larger than it is shown, so that lines are smooth
 ROUND = 0.08  # radius of the circle about the peak, as a share of the side of a photograph
+UNSEEN = ("no_ring", "poor_ring", "no_number")  # causes without a probability of a defect
 SAID = {"pass": "passed", "review": "for a person", "reject": "rejected"}
 
 
@@ -106,8 +106,7 @@ def worst_first(cases: Sequence[Prediction], classes: Classes) -> list[Predictio
 
 def caption(prediction: Prediction) -> str:
     """Return the label, the decision, the probability of a defect, and the reason. Without a good ring there is no probability."""
-    unseen = prediction.reason.partition(":")[0] in (NO_RING, POOR_RING)
-    chance = "" if unseen else f", {prediction.defect_probability:.1%}"
+    chance = "" if prediction.cause in UNSEEN else f", {prediction.defect_probability:.1%}"
     return (
         f"{wrap(f'{prediction.label}: {SAID[prediction.decision]}{chance}', SIDE, 1)}\n{wrap(prediction.reason, SIDE)}"
     )

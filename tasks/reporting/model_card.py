@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tasks.evaluation.metrics import Prediction
 from tasks.images.views import describe
 from tasks.inference.decision import Decision
 from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Score, Splits
+from tasks.records.rows import Prediction
 from tasks.reporting import data_section, test_section
 from tasks.reporting.markdown import code, counts, number_of, out_of, table
 from tasks.settings.escaping import for_markdown, for_terminal

@@ -54,7 +54,7 @@ def write_table(path: Path, rows: Iterable[NamedTuple], kind: type[NamedTuple]) 
 def read_table(path: Path, kind: type[Row]) -> list[Row]:
     """Return the rows of a file that `write_table` wrote, numbers as numbers. Raises ValueError where they are of another kind."""
     types: dict[str, Any] = get_type_hints(kind)
-    convert = [types[name] for name in kind._fields]
+    convert: list[Any] = [types[name] if types[name] in (int, float) else str for name in kind._fields]
     table = read_csv(path)
     if tuple(next(table, ())) != kind._fields:
         raise ValueError(f"{path} is not a table of {kind.__name__}: its header is not {', '.join(kind._fields)}")

@@ -8,16 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tasks.evaluation.metrics import Prediction, auc, exact_interval, log_loss, review_reasons, score
+from tasks.evaluation.metrics import auc, exact_interval, log_loss, review_causes, score
+from tasks.records.rows import Prediction
 from tasks.settings.settings import Classes, EvaluationSettings
 
 CLASSES, SETTINGS = Classes(), EvaluationSettings()
+CAUSES = {"pass": "below_limit", "review": "between_limits", "reject": "above_limit"}
 
 
 def judged(*parts: tuple[str, float, str]) -> list[Prediction]:
     labels = {"defect": CLASSES.defect, "good": CLASSES.good}
     return [
-        Prediction(f"{number}.jpeg", "", "test", "base", labels[label], "", chance, decision, f"{decision}ed: {chance}")
+        Prediction(f"{number}.jpeg", "", "test", "base", labels[label], "", chance, decision, "why", CAUSES[decision])
         for number, (label, chance, decision) in enumerate(parts)
     ]
 
@@ -52,9 +54,9 @@ def test_a_score_counts_as_a_person_would():
 
 
 def test_reasons_are_counted_by_cause_and_only_of_what_a_person_sees():
-    assert review_reasons(HAND) == {"reviewed": 2}
-    odd = HAND[2]._replace(reason="no ring")
-    assert list(review_reasons([odd, *HAND]).items()) == [("reviewed", 2), ("no ring", 1)]
+    assert review_causes(HAND) == {"between_limits": 2}
+    odd = HAND[2]._replace(cause="no_ring")
+    assert list(review_causes([odd, *HAND]).items()) == [("between_limits", 2), ("no_ring", 1)]
 
 
 def test_castings_are_counted_where_they_are_known():

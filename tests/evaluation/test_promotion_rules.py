@@ -21,7 +21,8 @@ def ruled(rival: Champion | None, *alone: Rule):
 def test_the_first_model_needs_acceptance_alone():
     ruling = ruled(None)
     assert ruling.promote
-    assert ruling.reason.startswith("the first model, and it keeps to every limit: defects that escape 0 of 10")
+    assert ruling.cause == "first_model"
+    assert "defects that escape 0 of 10" in ruling.reason
 
 
 def test_the_reason_of_the_first_model_names_its_limits_wherever_they_stand():
@@ -32,28 +33,29 @@ def test_the_reason_of_the_first_model_names_its_limits_wherever_they_stand():
 def test_a_limit_that_is_broken_ends_it_whatever_is_in_use():
     ruling = ruled(Champion(2, pairs("reject", "pass", 30)), FINE, BAD)
     assert not ruling.promote
-    assert ruling.reason == "defects that escape 9 of 10 (90.00%), at most 5.00%"
+    assert ruling.cause == "rule_broken"
+    assert "9 of 10 (90.00%), at most 5.00%" in ruling.reason
 
 
 def test_a_better_candidate_is_promoted_with_its_figures():
     ruling = ruled(Champion(2, pairs("reject", "pass", 12) + pairs("pass", "reject", 1)))
     assert ruling.promote
-    assert ruling.reason.startswith("better than version 2: it costs less on 12 castings and more on 1 (p = 0.0034), ")
+    assert ruling.cause == "better"
+    assert "costs less on 12 castings and more on 1 (p = 0.0034), " in ruling.reason
     assert [rule.name for rule in ruling.rules] == [FINE.name, "beside version 2", "origin base beside version 2"]
     assert [rule.code for rule in ruling.rules] == ["escapes", "beside_champion", "origin_beside_champion"]
     assert all(rule.kept for rule in ruling.rules)
 
 
 @pytest.mark.parametrize(
-    ("gains", "losses", "how"), [(5, 0, "no better beyond noise"), (0, 0, "no better beyond noise"), (0, 12, "worse")]
+    ("gains", "losses", "cause"), [(5, 0, "no_better"), (0, 0, "no_better"), (0, 12, "dearer_on_origin")]
 )
-def test_an_equal_or_a_worse_one_is_kept_out(gains, losses, how):
+def test_an_equal_or_a_worse_one_is_kept_out(gains, losses, cause):
     ruling = ruled(
         Champion(2, pairs("reject", "review", gains) + pairs("review", "reject", losses) + pairs("pass", "pass", 3))
     )
     assert not ruling.promote
-    expected = f"{how} than version 2" if how != "worse" else "dearer than version 2 beyond noise"
-    assert ruling.reason.startswith(expected)
+    assert ruling.cause == cause
     assert not ruling.rules[1].kept
 
 
@@ -62,16 +64,16 @@ def test_better_in_all_and_worse_in_one_origin_is_kept_out_by_name():
     lost = pairs("review", "reject", 8, origin="line 2")
     ruling = ruled(Champion(2, gained + lost))
     assert not ruling.promote
-    assert ruling.reason.startswith(
-        "dearer than version 2 beyond noise, origin line 2 beside version 2 costs less on 0 castings"
-    )
+    assert ruling.cause == "dearer_on_origin"
+    assert "origin line 2 beside version 2 costs less on 0 castings" in ruling.reason
     assert [rule.kept for rule in ruling.rules] == [True, True, True, False]
 
 
 def test_an_equal_one_that_learnt_a_new_origin_is_promoted_and_the_origin_named():
     ruling = ruled(Champion(2, pairs("reject", "review", 2, origin="line 2"), unseen=["line 2"]))
     assert ruling.promote
-    assert "it has learnt from line 2, which version 2 has never seen, and is no worse" in ruling.reason
+    assert ruling.cause == "new_origins"
+    assert "line 2, which version 2 has never seen" in ruling.reason
     assert not ruled(Champion(2, pairs("review", "reject", 12), unseen=["line 2"])).promote, "worse is worse"
 
 
@@ -83,7 +85,8 @@ def test_a_few_escapes_are_worse_however_many_looks_are_spared():
     assert not ruled(Champion(2, spared + escaped, unseen=["line 2"])).promote
     gained = pairs("reject", "pass", 12, origin="line 2")
     ruling = ruled(Champion(2, spared + escaped + gained))
-    assert ruling.reason.startswith("dearer than version 2 beyond noise, origin base beside version 2")
+    assert ruling.cause == "dearer_on_origin"
+    assert "origin base beside version 2" in ruling.reason
 
 
 def test_a_new_origin_that_was_not_learnt_is_no_reason():
@@ -94,19 +97,17 @@ def test_a_new_origin_that_was_not_learnt_is_no_reason():
 
 
 def test_what_the_champion_learnt_is_left_out_and_said():
-    assert (
-        "; 7 test images that version 2 learnt from are left out"
-        in ruled(Champion(2, pairs("pass", "pass", 3), 7)).reason
-    )
+    assert "; 7 test images that version 2 " in ruled(Champion(2, pairs("pass", "pass", 3), 7)).reason
     nothing = ruled(Champion(2, (), 7))
     assert not nothing.promote
-    assert "version 2 has learnt from every test image" in nothing.reason
+    assert nothing.cause == "nothing_to_compare"
 
 
 def test_a_champion_that_cannot_be_used_makes_way_for_what_keeps_to_the_limits():
     broken = Champion(2, unusable="its folder has changed")
     assert ruled(broken).promote
-    assert "version 2 cannot be used: its folder has changed" in ruled(broken).reason
+    assert ruled(broken).cause == "champion_unusable"
+    assert "its folder has changed" in ruled(broken).reason
     assert not ruled(broken, BAD).promote
 
 
@@ -139,9 +140,8 @@ def test_a_test_without_a_good_part_breaks_no_limit(evaluation):
 def test_a_model_in_use_that_knows_nothing_of_the_source_is_compared_by_nobody():
     ruling = ruled(Champion(3, pairs("reject", "pass", 12), unknown_source=800))
     assert ruling.promote
-    assert ruling.reason.startswith(
-        "it keeps to every limit, but version 3 has learned from none of the 800 photographs of"
-    )
+    assert ruling.cause == "unknown_source"
+    assert "version 3 has learned from none of the 800 photographs of" in ruling.reason
     assert [(rule.name, rule.figure, rule.kept) for rule in ruling.rules[1:]] == [
         ("photographs of the source that version 3 has learned from", "0 of 800", False)
     ]
@@ -149,8 +149,8 @@ def test_a_model_in_use_that_knows_nothing_of_the_source_is_compared_by_nobody()
 
 
 def test_a_ruling_says_yes_or_no_and_bears_its_rules():
-    assert ruled(None) == (True, ruled(None).reason, (FINE,))
-    assert ruled(None, FINE, BAD) == (False, ruled(None, FINE, BAD).reason, (FINE, BAD))
+    assert ruled(None) == (True, "first_model", ruled(None).reason, (FINE,))
+    assert ruled(None, FINE, BAD) == (False, "rule_broken", ruled(None, FINE, BAD).reason, (FINE, BAD))
     assert ruled(Champion(2, pairs("pass", "reject", 12))).promote is False
 
 
@@ -161,7 +161,7 @@ def test_the_limits_of_the_decisions_are_named(evaluation):
 
 def test_what_is_listed_in_a_reason_is_set_apart():
     learnt = Champion(2, pairs("reject", "review", 2, origin="line 2"), unseen=["line 2", "line 3"])
-    assert "it has learnt from line 2, line 3, which" in ruled(learnt).reason
+    assert "from line 2, line 3, which" in ruled(learnt).reason
     assert ruled(None, BAD, BAD).reason == "; ".join(["defects that escape 9 of 10 (90.00%), at most 5.00%"] * 2)
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tasks.images.views import NO_RING
-from tasks.inference.decision import POOR_RING, UNLIKE, UNSURE, Decision, Evidence, read
+from tasks.inference.decision import Decision, Evidence, read
 from tasks.inference.out_of_distribution import FeatureGaussian
+from tasks.records.rows import CAUSES
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
 
@@ -50,22 +50,28 @@ def test_the_reason_gives_the_numbers():
     assert PLAIN.decide(0.6).reason == "defect probability 60.0% is at least the limit of 50.0%"
     assert PLAIN.decide(0.4).reason == "defect probability 40.0% is below the limit of 50.0%"
     assert BANDED.decide(0.2).reason == "defect probability 20.0% is below the limit of 30.0%"
-    assert BANDED.decide(0.35).reason == f"{UNSURE}: defect probability 35.0% lies between 30.0% and 60.0%"
+    assert (
+        BANDED.decide(0.35).reason == "the network is not sure: defect probability 35.0% lies between 30.0% and 60.0%"
+    )
 
 
 @pytest.mark.parametrize("margin", [-9.0, 9.0])
 @pytest.mark.parametrize(
-    ("strange", "reason"),
+    ("strange", "cause", "detail"),
     [
-        ({"residual": np.nan}, NO_RING),
-        ({"residual": 0.005}, f"{POOR_RING}: its rim is 0.50% off an ellipse, and 0.40% is the most"),
-        ({"border": 231.0}, f"{UNLIKE}: a brighter border (231, where 100 is usual)"),
-        ({"feature": 140.0}, f"{UNLIKE}: what the network sees in it is 4.0 from what it knows, and 3.0 is the most"),
+        ({"residual": np.nan}, "no_ring", ""),
+        ({"residual": 0.005}, "poor_ring", ": its rim is 0.50% off an ellipse, and 0.40% is the most"),
+        ({"border": 231.0}, "unlike_training", ": a brighter border (231, where 100 is usual)"),
+        (
+            {"feature": 140.0},
+            "unlike_training",
+            ": what the network sees in it is 4.0 from what it knows, and 3.0 is the most",
+        ),
     ],
 )
-def test_what_was_not_seen_well_or_is_unlike_goes_to_a_person_however_sure_the_network(margin, strange, reason):
+def test_what_was_not_seen_well_or_is_unlike_goes_to_a_person_however_sure_the_network(margin, strange, cause, detail):
     (verdict,) = CAREFUL.judge([shown(margin, **strange)])
-    assert (verdict.decision, verdict.reason) == ("review", reason)
+    assert (verdict.decision, verdict.cause, verdict.reason) == ("review", cause, CAUSES[cause] + detail)
     assert (verdict.probability is None) == ("residual" in strange)
 
 
@@ -105,7 +111,7 @@ def test_a_decision_without_the_network_it_is_for_is_refused(tmp_path):
 def test_what_is_no_number_goes_to_a_person(broken):
     assert CAREFUL.judge([shown(**broken)])[0].decision == "review"
     assert PLAIN.judge([shown(margin=np.nan)])[0] == (
-        "review", f"{UNSURE}: it gives no number", None
+        "review", "no_number", CAUSES["no_number"], None
     )  # fmt: skip
 
 

@@ -4,11 +4,10 @@ import pytest
 from conftest import copied
 
 from tasks.evaluate import evaluate
-from tasks.evaluation.metrics import Prediction
 from tasks.export import export
 from tasks.inference import model_folder, scoring
 from tasks.inference.scoring import judge_by
-from tasks.records.rows import Row
+from tasks.records.rows import Prediction, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import EvaluationSettings, Places
 from tasks.storage.tables import read_table

@@ -37,7 +37,7 @@ def test_it_counts_what_predict_says(model, arrived):
     assert found.decisions == dict(Counter(said))
     assert found.escapes == pairs.count(("def_front", "pass"))
     assert found.refusals == pairs.count(("ok_front", "reject"))
-    assert sum(found.reasons.values()) == said.count("review")
+    assert sum(found.causes.values()) == said.count("review")
     assert found.unreadable == 1
     assert found.sizes == {"96 x 64": 11}
     assert found.review_share == said.count("review") / 12

@@ -2,17 +2,24 @@
 
 import numpy as np
 
-from tasks.evaluation.metrics import Prediction
-from tasks.inference.decision import NO_RING, UNLIKE, Decision
-from tasks.records.rows import Row
+from tasks.inference.decision import Decision
+from tasks.records.rows import Prediction, Row
 from tasks.reporting.contact_sheet import letters
 from tasks.reporting.error_gallery import SHOWN, SIDE, caption, galleries, pictures, worst_first
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
 
 
-def judged(name: str, label: str, chance: float, decision: str, group: str = "", reason: str = "why") -> Prediction:
-    return Prediction(f"test/{name}.jpeg", name, "test", "base", label, group, chance, decision, reason)
+def judged(
+    name: str,
+    label: str,
+    chance: float,
+    decision: str,
+    group: str = "",
+    reason: str = "why",
+    cause: str = "between_limits",
+) -> Prediction:
+    return Prediction(f"test/{name}.jpeg", name, "test", "base", label, group, chance, decision, reason, cause)
 
 
 def names(cases: list[Prediction]) -> list[str]:
@@ -65,9 +72,7 @@ def test_images_whose_casting_is_not_known_stand_each_for_themselves():
 
 
 def test_a_caption_names_label_decision_probability_and_reason_and_fits_below_the_photograph():
-    reason = (
-        f"{UNLIKE}: its border is brighter than that of 99 of 100 known images, and its mean is too, by four deviations"
-    )
+    reason = "unlike the training images: its border is brighter than that of 99 of 100 known images, and its mean is too, by 4 deviations"
     said = caption(judged("one", "def_front", 0.123, "review", reason=reason))
     first, *rest = said.split("\n")
     assert first == "def_front: for a person, 12.3%"
@@ -77,7 +82,7 @@ def test_a_caption_names_label_decision_probability_and_reason_and_fits_below_th
 
 
 def test_no_probability_is_told_of_a_part_that_was_not_seen():
-    assert caption(judged("one", "ok_front", 0.5, "review", reason=NO_RING)).startswith("ok_front: for a person\n")
+    assert caption(judged("one", "ok_front", 0.5, "review", cause="no_ring")).startswith("ok_front: for a person\n")
 
 
 def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, places):
@@ -86,7 +91,18 @@ def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, plac
     *_, splits = prepared(train=20, test=8)
     rows = read_table(splits.table.path(places), Row)
     predictions = [
-        Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, 0.05, "pass", "it looks well")
+        Prediction(
+            row.path,
+            row.sha256,
+            row.split,
+            row.origin,
+            row.label,
+            row.group,
+            0.05,
+            "pass",
+            "it looks well",
+            "below_limit",
+        )
         for row in rows
     ]
     decision = Decision(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=32)
@@ -106,7 +122,9 @@ def test_a_part_whose_ring_is_not_found_is_shown_without_heat(prepared, places):
     *_, splits = prepared(train=20, test=8)
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split == "test"][:2]
     predictions = [
-        Prediction(row.path, row.sha256, row.split, row.origin, row.label, row.group, 0.5, "review", NO_RING)
+        Prediction(
+            row.path, row.sha256, row.split, row.origin, row.label, row.group, 0.5, "review", "no ring", "no_ring"
+        )
         for row in rows
     ]
     decision = Decision(classes=Classes(), model="ring", network_sha256="", view="ring", image_size=512)

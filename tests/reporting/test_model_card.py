@@ -4,10 +4,10 @@ import pytest
 import yaml
 from nasty import NASTY
 
-from tasks.evaluation.metrics import Prediction
 from tasks.inference.decision import read
 from tasks.inference.out_of_distribution import FeatureGaussian
 from tasks.records.results import Format
+from tasks.records.rows import Prediction
 from tasks.reporting.model_card import Evidence, Subject, card, without_front_matter
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import EvaluationSettings
@@ -68,7 +68,7 @@ def test_it_names_what_it_was_learnt_from_by_digest(written, finished):
 
 def test_it_says_on_which_castings_it_fails(written):
     def row(casting, label, decision):
-        return Prediction("a", "cd" * 32, "test", "base", label, casting * 32, 0.5, decision, "")
+        return Prediction("a", "cd" * 32, "test", "base", label, casting * 32, 0.5, decision, "", "between_limits")
 
     test = [
         row("aa", "def_front", "pass"), row("aa", "def_front", "pass"), row("bb", "ok_front", "reject"),

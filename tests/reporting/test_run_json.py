@@ -35,11 +35,11 @@ CONTRACT = {
     "training": {
         "epochs", "images", "wall_seconds", "cpu_seconds", "images_per_second", "device", "resumed_from_epoch",
     },
-    "evaluation": {"test", "slices", "threshold", "review_band", "temperature", "review_reasons"},
+    "evaluation": {"test", "slices", "threshold", "review_band", "temperature", "review_reasons", "review_causes"},
     "evaluation.test": SCORE,
     "evaluation.slices.base": SCORE,
     "evaluation.slices.line 2": SCORE,
-    "release": {"verdict", "reason", "version", "champion_before", "decided_in"},
+    "release": {"verdict", "reason", "cause", "version", "champion_before", "decided_in"},
 }  # fmt: skip
 
 
@@ -186,6 +186,7 @@ def test_the_folder_of_a_run_holds_all_there_is_to_know(outcome, places):
         "defect_probability",
         "decision",
         "reason",
+        "cause",
     }
 
 

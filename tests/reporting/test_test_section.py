@@ -29,8 +29,8 @@ def test_the_rule_and_its_cost_are_told(outcome):
 
 
 def test_the_reasons_of_reviews_are_counted(outcome):
-    told = told_of(outcome, review_reasons={"the network is not sure": 1_200, "no ring": 2})
-    assert told.endswith("| the network is not sure | 1,200 |\n| no ring | 2 |")
+    told = told_of(outcome, review_causes={"between_limits": 1_200, "no_ring": 2})
+    assert told.endswith("| the network is not sure | 1,200 |\n| no ring of a round part is found in it | 2 |")
     assert told_of(outcome).endswith("No test image goes to a person.")
 
 
