@@ -22,7 +22,8 @@ from tasks.pipeline.local_auth import auth_file, local_auth
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
-from tasks.tracking import registry, runs
+from tasks.tracking import registry
+from tasks.tracking import connection
 
 LEAST = 12  # characters of a password, as MLflow wants it
 CONFIG = """\
@@ -43,16 +44,16 @@ class PagesArguments(Arguments):
 def serve() -> None:
     """Serve until Ctrl-C. Raises BadInput for a registry that is lost or broken, which MLflow would make anew."""
     asked = parse(PagesArguments, sys.argv[1:])
-    if (address := runs.server()) and address.startswith("http"):
+    if (address := connection.server()) and address.startswith("http"):
         raise BadInput("MLFLOW_TRACKING_URI names a server, which has pages of its own: open its address in a browser")
-    runs.prepare(asked.places)
+    connection.prepare(asked.places)
     if why := registry.out_of_use(resolve_model(asked.places)):
         print(why, file=sys.stderr)
     print(f"http://127.0.0.1:{asked.port} asks for the name and password in {auth_file()}", flush=True)
     exit_on_sigterm()
     with tempfile.TemporaryDirectory(prefix="recast-") as folder:
         words = f"server --app-name basic-auth --host 127.0.0.1 --port {asked.port} --workers 1".split()
-        environment = os.environ | closed(runs.address(asked.places), asked.port, Path(folder))
+        environment = os.environ | closed(connection.address(asked.places), asked.port, Path(folder))
         run_mlflow(words, environment)
 
 

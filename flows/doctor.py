@@ -28,7 +28,8 @@ from tasks.settings.redaction import redact
 from tasks.settings.settings import Places
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, left_out, look_through, shorten
-from tasks.tracking import registry, runs as mlflow_runs
+from tasks.tracking import registry
+from tasks.tracking import connection
 from tasks.tracking.addresses import split_address
 
 MAX_DIFFERENCE = 10.0  # seconds between two clocks: a worker looks for runs that often
@@ -57,7 +58,7 @@ def findings(places: Places) -> Iterator[tuple[str, str]]:
 def model(places: Places) -> str:
     """Return which version is in use, or what is wrong with the registry."""
     try:
-        mlflow_runs.require_usable(places)
+        connection.require_usable(places)
         places = resolve_model(places)
         champion = registry.champion(places)
     except (BadInput, ConnectionError) as error:

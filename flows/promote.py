@@ -25,6 +25,7 @@ from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import MODEL, Places
 from tasks.tracking import registry, runs
+from tasks.tracking import connection
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 
@@ -58,7 +59,7 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
     """
     if sum((version is not None, rollback, refuse is not None)) != 1:
         raise BadInput("say one thing: --version N, --rollback, --refuse N, or --list")
-    runs.require_usable(places)
+    connection.require_usable(places)
     places = resolve_model(places)
     with registry.promotion_lock(places):
         if rollback:

@@ -51,6 +51,7 @@ from tasks.sources.locate import locate
 from tasks.split import split
 from tasks.storage.files import delete_stale_scratch, check_writable
 from tasks.tracking import registry, runs
+from tasks.tracking import connection
 from tasks.train import train
 from tasks.training import warm_start, warm_up
 from tasks.validate import validate
@@ -84,7 +85,7 @@ def run_pipeline(config: Config) -> Release:
     delete_stale_scratch(config.places)
     step = Steps(config.places)
     source, arrivals, corrections = preflight(config)
-    runs.prepare(config.places)  # before there are models: then models without a database show that it was lost
+    connection.prepare(config.places)  # before there are models: then models without a database show that it was lost
 
     archive = step(fetch, source)
     folder = step(extract, archive, config.fetch.classes)
@@ -170,7 +171,7 @@ def preflight(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]
 
         require_gpu()
     check_writable(config.places)
-    runs.require_usable(config.places)
+    connection.require_usable(config.places)
     registry.champion(config.places)  # raises where its alias was removed: the candidate would count as the first model
     corrections = find_corrections(config.fetch.classes, config.places)
     return locate(config.fetch, config.places), find_arrivals(config.fetch, config.places), corrections

@@ -8,7 +8,7 @@ from conftest import put_into_use, run_folder, write_model_folder
 from flows import promote
 from tasks.settings.cli import exit_status
 from tasks.settings.errors import BadInput
-from tasks.tracking import registry, runs
+from tasks.tracking import connection, registry
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_version_whose_files_are_gone_does_not_come_into_use(two, say, places)
 
 
 def test_the_list_says_that_nothing_is_in_use_and_what_mends_it(two, say):
-    runs.client(two).delete_registered_model_alias("recast", "champion")
+    connection.client(two).delete_registered_model_alias("recast", "champion")
     status, said, _ = say("--list")
     assert status == 0
     assert said.splitlines()[-1].endswith(

@@ -20,7 +20,7 @@ from tasks.settings.settings import Places
 from tasks.storage import result_cache
 from tasks.storage.files import store
 from tasks.storage.tables import store_table
-from tasks.tracking import registry, runs
+from tasks.tracking import connection, registry, runs
 from tasks.tracking.registry import Version
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +33,7 @@ def ran(name: str, places, *, keys=(), model: str = "00", tracked: str | None = 
     steps = {f"step{number}": {"cached": False, "seconds": 1, "key": key} for number, key in enumerate(keys)}
     (folder / "run.json").write_text(json.dumps({"config": {}, "steps": steps, "model": {"folder": model}}))
     if tracked:
-        client = runs.client(places)
+        client = connection.client(places)
         client.log_text(tracked, "a page", "report.html")
         client.log_text(tracked, "a picture", "figures/found.txt")
         decided = Release(verdict="kept", reason="it is worse", version=None, champion_before=None, decided_in=name)
@@ -49,7 +49,7 @@ def history(empty_registry, places, once, capsys):
     def make(top: Path) -> tuple[Places, list[Version]]:
         places = Places(data=top / "data", artifacts=top / "artifacts")
         places.artifacts.mkdir()
-        shutil.copyfile(empty_registry, runs.embedded(places))
+        shutil.copyfile(empty_registry, connection.embedded(places))
         made = []
         for number in range(1, 5):
             folder = write_model_folder(f"model {number}", places)
@@ -62,7 +62,7 @@ def history(empty_registry, places, once, capsys):
 
     there, made = once("history", make)
     copied(there, places)
-    runs.prepare(places)
+    connection.prepare(places)
     assert "was moved or copied" in capsys.readouterr().err
     return made
 
@@ -98,7 +98,7 @@ def test_what_is_gone_is_told_and_its_story_stays(history, places):
     assert runs.decision_of_run(history[0].tracked, places).reason == "it is worse", (
         "the decision is no file of a report"
     )
-    client = runs.client(places)
+    client = connection.client(places)
     assert [one.path for one in client.list_artifacts(history[0].tracked)] == ["release.json"]
     assert len(client.list_artifacts(history[3].tracked)) == 3
 
@@ -133,14 +133,14 @@ def test_what_others_put_into_the_same_registry_stays(history, places):
     """A server is shared: runs whose folders lie on another machine are not this one's to prune."""
     folder = write_model_folder("of another machine", places)
     version = put_into_use(folder, places, "run-of-another")
-    runs.client(places).log_text(version.tracked, "a page", "report.html")
-    runs.client(places).set_terminated(version.tracked)
+    connection.client(places).log_text(version.tracked, "a page", "report.html")
+    connection.client(places).set_terminated(version.tracked)
     for number in (1, 2):  # so that it is neither in use nor was before
         registry.promote(number, registry.champion(places).number, places)
     retention.prune(1, places)
     assert registry.version(version.number, places).removed is None
     model_folder.read_back(registry.version(version.number, places), places)
-    assert [one.path for one in runs.client(places).list_artifacts(version.tracked)] == ["report.html"]
+    assert [one.path for one in connection.client(places).list_artifacts(version.tracked)] == ["report.html"]
 
 
 def test_the_last_run_stays_though_the_clock_was_set_back_before_it(history, places):

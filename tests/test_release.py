@@ -16,7 +16,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.settings import AcceptanceSettings, Classes
 from tasks.settings.settings import EvaluationSettings as Costs
 from tasks.storage.tables import read_table, store_table
-from tasks.tracking import registry
+from tasks.tracking import connection, registry, stored_files
 from tasks.tracking import runs as mlflow_runs
 
 LAX = AcceptanceSettings(max_escape_rate=1, max_false_reject_rate=1, max_review_rate=1)
@@ -238,18 +238,18 @@ def test_a_champion_whose_files_are_gone_makes_way(released, places):
     assert "the files of version 1 in sqlite" in decided.reason
 
 
-@pytest.mark.parametrize("kept", [mlflow_runs.LocalFiles, mlflow_runs.RemoteFiles])
+@pytest.mark.parametrize("kept", [stored_files.LocalFiles, stored_files.RemoteFiles])
 def test_a_champion_that_cannot_be_had_just_now_stays_in_use(released, places, monkeypatch, kept):
     """A store that does not answer is no reason to put anything into use unopposed."""
     released("aa", LAX)
     shutil.rmtree(places.artifacts / "models")
 
     def unreachable(*_: object, **__: object) -> None:
-        raise OSError("503") if kept is mlflow_runs.LocalFiles else MlflowException("503")
+        raise OSError("503") if kept is stored_files.LocalFiles else MlflowException("503")
 
     with monkeypatch.context() as patched, pytest.raises(ConnectionError, match="503"):
-        patched.setattr(mlflow_runs, "files_at", kept)
-        patched.setattr(mlflow_runs.shutil, "copyfile", unreachable)
+        patched.setattr(stored_files, "files_at", kept)
+        patched.setattr(stored_files.shutil, "copyfile", unreachable)
         patched.setattr("mlflow.artifacts.download_artifacts", unreachable)
         released("bb", LAX, "run 2", champion=contrary)
     assert registry.champion(places).number == 1
@@ -327,7 +327,7 @@ def test_a_crash_at_any_change_leaves_a_champion_and_the_next_run_ends_the_same(
     decided = released("bb", LAX, "run 3", champion=contrary)
     assert (decided.verdict, decided.version, decided.champion_before) == ("promoted", 2, 1)
     assert [(one.number, *one.aliases) for one in registry.versions(places)] == [(1, "previous"), (2, "champion")]
-    runs = mlflow_runs.client(places).search_runs([mlflow_runs.experiment(places)])
+    runs = connection.client(places).search_runs([mlflow_runs.experiment(places)])
     assert [run.data.tags.get(mlflow_runs.VERDICT) for run in runs] == ["promoted"] * 2, (
         "the open run was taken up again"
     )
@@ -411,7 +411,7 @@ def test_a_candidate_that_another_machine_overtook_is_decided_again(released, pl
     ]  # fmt: skip
     (overtook,) = (
         run
-        for run in mlflow_runs.client(places).search_runs([mlflow_runs.experiment(places)])
+        for run in connection.client(places).search_runs([mlflow_runs.experiment(places)])
         if run.info.status == "KILLED"
     )
     assert mlflow_runs.VERDICT not in overtook.data.tags
@@ -421,7 +421,7 @@ def test_a_candidate_that_another_machine_overtook_is_decided_again(released, pl
 
 def test_a_version_that_the_registry_does_not_give_back_is_not_promoted(released, places, monkeypatch):
     released("aa", LAX)
-    fetch = verb.runs.fetch_model
+    fetch = stored_files.fetch_model
 
     def damaged(number, digest, target, places):
         fetch(number, digest, target, places)
@@ -431,7 +431,7 @@ def test_a_version_that_the_registry_does_not_give_back_is_not_promoted(released
         monkeypatch.context() as patched,
         pytest.raises(BadInput, match="version 2 in sqlite.* have changed since they were"),
     ):
-        patched.setattr(verb.runs, "fetch_model", damaged)
+        patched.setattr(stored_files, "fetch_model", damaged)
         released("bb", LAX, "run 2", champion=contrary)
     assert registry.champion(places).number == 1
     assert released("bb", LAX, "run 3", champion=contrary).version == 2

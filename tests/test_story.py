@@ -11,6 +11,7 @@ from flows import predict, promote, prune
 from flows import retrain as flow
 from tasks.settings.cli import exit_status
 from tasks.settings.settings import Config
+from tasks.tracking import connection
 from tasks.tracking import runs as mlflow_runs
 
 LAX = {"max_escape_rate": 0.5, "max_false_reject_rate": 0.5, "max_review_rate": 1.0}  # few epochs make no good model
@@ -94,7 +95,7 @@ def tell(retrained, said, places) -> None:
 
     name = first["config"]["places"]["registered_model"]
     places = places.with_model(name)
-    client = mlflow_runs.client(places)
+    client = connection.client(places)
     runs = client.search_runs([mlflow_runs.experiment(places)], order_by=["attributes.start_time"])
     assert [(run.data.tags["recast.run"], run.data.tags["recast.verdict"], run.info.status) for run in runs] == [
         (facts["run_id"], verdict, "FINISHED")

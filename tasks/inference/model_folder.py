@@ -20,7 +20,7 @@ from tasks.settings.messages import warn
 from tasks.settings.settings import Places
 from tasks.storage.files import File, digest_of, erase, find_damage, publish, scratch_beside, sha256_of, tree_digest
 from tasks.storage.tables import read_table
-from tasks.tracking import registry, runs
+from tasks.tracking import connection, registry, runs, stored_files
 
 EXPORTS = "exports.json"
 DECIDING = ("decision.json", "images.csv", NAMES["keras"], NAMES["litert"])
@@ -133,7 +133,7 @@ def fetch_servable(version: registry.Version, target: Path, places: Places) -> N
 def fetch(version: registry.Version, inside: str, target: Path, places: Places) -> None:
     """Copy the registry's files of a version under `inside` to `target`. Raises BadInput where they are gone."""
     try:
-        runs.fetch_model(version.number, inside, target, places)
+        stored_files.fetch_model(version.number, inside, target, places)
     except (
         FileNotFoundError
     ) as error:  # other errors, such as that of a server that is down, pass: the files may still be there
@@ -149,7 +149,7 @@ def tampered_error(version: registry.Version, places: Places) -> BadInput:
 
 def version_in_words(version: registry.Version, places: Places) -> str:
     """Return the version's number and its registry, as messages name them."""
-    return f"version {version.number} in {runs.address(places)}"
+    return f"version {version.number} in {connection.address(places)}"
 
 
 def read(folder: Path) -> Exports | None:

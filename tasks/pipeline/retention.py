@@ -25,7 +25,7 @@ from tasks.settings.settings import Places
 from tasks.storage import result_cache
 from tasks.storage.files import File, check_writable, is_visible, lies_below, scratch_beside
 from tasks.storage.tables import column
-from tasks.tracking import registry
+from tasks.tracking import connection, registry, stored_files
 from tasks.tracking import runs as mlflow_runs
 
 MADE = ("archives", "decisions", "figures", "networks", "tables")  # folders of `data` whose files records name
@@ -142,12 +142,12 @@ def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
         for version in registry.versions(of_model):
             stay = (of_model.registered_name, version.number) in stays.versions
             if version.run_id in stays.going and not stay and not version.removed:
-                size = mlflow_runs.bytes_of_version(version.number, of_model)
-                shed = partial(mlflow_runs.delete_version_files, version.number, of_model)
+                size = stored_files.bytes_of_version(version.number, of_model)
+                shed = partial(stored_files.delete_version_files, version.number, of_model)
                 yield Garbage("files of versions in the registry", size, shed)
     for tracked in mlflow_runs.runs_with_files(stays.going, places):
-        size = mlflow_runs.bytes_of_run(tracked, places)
-        yield Garbage("files of runs in MLflow", size, partial(mlflow_runs.delete_run_files, tracked, places))
+        size = stored_files.bytes_of_run(tracked, places)
+        yield Garbage("files of runs in MLflow", size, partial(stored_files.delete_run_files, tracked, places))
     yield from folder_garbage("runs", places.runs, stays.runs | {"latest"})
     yield from folder_garbage("models", places.models, stays.models)
     yield from folder_garbage("remembered steps", places.cache, stays.steps)
@@ -231,7 +231,7 @@ def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tup
     Returns how many there are of each kind and how many bytes they have. Raises BadInput while a run is under way.
     """
     totals: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    mlflow_runs.require_usable(places)
+    connection.require_usable(places)
     for model in registered_models(places):
         registry.champion(places.with_model(model))  # raises where its alias was removed: its files would go
     with places_lock(places, alone=True), registry.promotion_lock(places):

@@ -16,7 +16,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import MODEL, Places
 from tasks.storage.files import exclusive_lock
-from tasks.tracking import runs
+from tasks.tracking import connection, queries, runs, stored_files
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -72,7 +72,7 @@ def out_of_use(places: Places) -> str:
     if by_alias(CHAMPION, places) or not (earlier := unaliased_champions(places)):
         return ""
     name, option = places.registered_name, model_option(places)
-    fault = f"no version of {name} is in use in {runs.address(places)}: the alias `{CHAMPION}` was removed"
+    fault = f"no version of {name} is in use in {connection.address(places)}: the alias `{CHAMPION}` was removed"
     if (last := last_intact(earlier, places)) is None:
         return (
             f"{fault}, and each version that was in use was taken back; `flows/promote.py --list{option}` shows all, "
@@ -102,7 +102,7 @@ def by_alias(alias: str, places: Places) -> Version | None:
     def ask(client: "MlflowClient") -> dict[str, Any]:
         return summary(client.get_model_version_by_alias(places.registered_name, alias)).model_dump(mode="json")
 
-    answer = runs.cached_query(f"{alias} of {places.registered_name}", ask, None, places)
+    answer = queries.cached_query(f"{alias} of {places.registered_name}", ask, None, places)
     return Version.model_validate(answer) if answer else None
 
 
@@ -123,7 +123,7 @@ def version(number: int, places: Places) -> Version:
         return match
     numbers = ", ".join(str(candidate.number) for candidate in candidates)
     raise BadInput(
-        f"there is no version {number} of {places.registered_name} in {runs.address(places)}: "
+        f"there is no version {number} of {places.registered_name} in {connection.address(places)}: "
         f"there {f'are {numbers}' if numbers else 'is none yet'}"
     )
 
@@ -140,7 +140,7 @@ def versions(places: Places) -> list[Version]:
         return [summary(answer).model_dump(mode="json") for answer in answers]
 
     nothing: list[dict[str, Any]] = []
-    stored = runs.cached_query(f"versions of {places.registered_name}", ask, nothing, places)
+    stored = queries.cached_query(f"versions of {places.registered_name}", ask, nothing, places)
     return sorted(map(Version.model_validate, stored), key=lambda version: version.number)
 
 
@@ -151,7 +151,7 @@ def summary(answer: "ModelVersion") -> Version:
     return Version(
         number=int(answer.version), model=tags.get(DIGEST, ""), run_id=tags.get(RUN, ""), reason=tags.get(REASON, ""),
         champion_before=int(before) if before else None, tracked=answer.run_id or "", withdrawn=tags.get(WITHDRAWN),
-        removed=tags.get(runs.REMOVED), stored=tags.get(STORED), aliases=tuple(answer.aliases),
+        removed=tags.get(stored_files.REMOVED), stored=tags.get(STORED), aliases=tuple(answer.aliases),
     )  # fmt: skip
 
 
@@ -173,8 +173,8 @@ def register(
     )
     if earlier:
         return earlier
-    client = runs.client(places)
-    if not runs.query(lambda client: client.get_registered_model(places.registered_name), None, places):
+    client = connection.client(places)
+    if not queries.query(lambda client: client.get_registered_model(places.registered_name), None, places):
         client.create_registered_model(places.registered_name)
     source, model_id, stored = runs.keep_model(folder, name, tracked, places)
     tags = {
@@ -191,12 +191,12 @@ def register(
 
 def adopt(number: int, run_id: str, places: Places) -> None:
     """Record which run's folder describes the version: the run that finished the work of a killed one."""
-    runs.client(places).set_model_version_tag(places.registered_name, str(number), RUN, run_id)
+    connection.client(places).set_model_version_tag(places.registered_name, str(number), RUN, run_id)
 
 
 def discard(number: int, places: Places) -> None:
     """Delete a version that never came into use, because another did meanwhile."""
-    runs.client(places).delete_model_version(places.registered_name, str(number))
+    connection.client(places).delete_model_version(places.registered_name, str(number))
 
 
 def promote(number: int, over: int | None, places: Places) -> None:
@@ -204,7 +204,7 @@ def promote(number: int, over: int | None, places: Places) -> None:
 
     Raises ChampionChanged when another version is in use.
     """
-    client, name = runs.client(places), places.registered_name
+    client, name = connection.client(places), places.registered_name
     current = by_alias(CHAMPION, places)
     if (current.number if current else None) != over:
         raise ChampionChanged
@@ -218,7 +218,7 @@ def promote(number: int, over: int | None, places: Places) -> None:
 
 def challenge(number: int, places: Places) -> None:
     """Let a version wait for a person's answer."""
-    runs.client(places).set_registered_model_alias(places.registered_name, CHALLENGER, str(number))
+    connection.client(places).set_registered_model_alias(places.registered_name, CHALLENGER, str(number))
 
 
 def rollback(reason: str, places: Places) -> tuple[Version, Version]:
@@ -231,17 +231,17 @@ def rollback(reason: str, places: Places) -> tuple[Version, Version]:
         raise BadInput(
             f"version {current.number} is the only one that can be used: promote another by --version, --list shows them"
             if current
-            else f"no model is in use in {runs.address(places)}: there is nothing to take back"
+            else f"no model is in use in {connection.address(places)}: there is nothing to take back"
         )
     withdraw(current.number, reason, places)
-    runs.client(places).set_registered_model_alias(places.registered_name, CHAMPION, str(earlier.number))
+    connection.client(places).set_registered_model_alias(places.registered_name, CHAMPION, str(earlier.number))
     sync_aliases(places)
     return earlier, current
 
 
 def withdraw(number: int, reason: str | None, places: Places) -> None:
     """Forbid that a run promotes this version again, for this reason. With None as reason, runs may promote it again."""
-    client, name = runs.client(places), places.registered_name
+    client, name = connection.client(places), places.registered_name
     if reason:
         client.set_model_version_tag(name, str(number), WITHDRAWN, for_terminal(reason))
     elif version(number, places).withdrawn:
@@ -259,7 +259,7 @@ def refuse(number: int, reason: str, places: Places) -> None:
 
 def sync_aliases(places: Places) -> None:
     """Set the other aliases to match the champion."""
-    client, name = runs.client(places), places.registered_name
+    client, name = connection.client(places), places.registered_name
     earlier, waiting, current = previous(places), by_alias(CHALLENGER, places), by_alias(CHAMPION, places)
     if earlier:
         client.set_registered_model_alias(name, PREVIOUS, str(earlier.number))
@@ -288,7 +288,8 @@ def recorded_champions(places: Places) -> list[int]:
         return client.get_registered_model(places.registered_name).tags.get(CHAMPIONS, "")
 
     return [
-        int(number) for number in runs.cached_query(f"champions of {places.registered_name}", ask, "", places).split()
+        int(number)
+        for number in queries.cached_query(f"champions of {places.registered_name}", ask, "", places).split()
     ]
 
 

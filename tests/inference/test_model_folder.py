@@ -162,7 +162,7 @@ def test_a_network_alone_is_no_model(tmp_path, exports, places):
 
 @pytest.fixture
 def stored(tmp_path):
-    """What MLflow stores of a version, as `tracker.serve` lays it out."""
+    """What MLflow stores of a version, as `runs.serve` lays it out."""
     folder = tmp_path / "stored"
     for name in ("MLmodel", "code/tasks/__init__.py", "code/tasks/inference/pyfunc.py", "data/ab/model.keras"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -174,7 +174,7 @@ def stored(tmp_path):
 def version(stored, monkeypatch):
     """A version of which the registry has `stored`."""
     monkeypatch.setattr(
-        model_folder.runs,
+        model_folder.stored_files,
         "fetch_model",
         lambda number, inside, target, places: shutil.copytree(stored, target, symlinks=True),
     )

@@ -1,6 +1,7 @@
 """Addresses: asked with user and password, shown without."""
 
 import base64
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -9,7 +10,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows import doctor
 from tasks.settings.errors import BadInput
-from tasks.tracking import registry, runs
+from tasks.tracking import connection, registry
 from tasks.tracking.addresses import split_address, status_of
 
 
@@ -88,7 +89,7 @@ def test_a_server_is_asked_with_the_credentials_of_its_address_or_of_a_variable(
 ):
     host, asked = listening
     credentials(URI=f"http://{user}{host}/", **variables)
-    runs.require_usable(places)
+    connection.require_usable(places)
     assert asked == [("/health", None), ("/api/2.0/mlflow/experiments/search", sent)]
 
 
@@ -97,7 +98,7 @@ def test_a_server_is_asked_with_the_credentials_of_its_address_or_of_a_variable(
 def test_credentials_that_a_server_refuses_are_told_before_any_work(listening, credentials, places, variables):
     host, _ = listening
     credentials(URI=f"http://{host}", **variables)
-    for ask in (runs.require_usable, registry.champion):
+    for ask in (connection.require_usable, registry.champion):
         with pytest.raises(BadInput, match=f"{host} lets nobody in .* MLFLOW_TRACKING_USERNAME") as error:
             ask(places)
         assert "hunter2" not in str(error.value)
@@ -124,8 +125,8 @@ def test_a_tracking_server_that_does_not_answer_is_told_without_its_password(mon
 
     credentials(URI="http://me:hunter2@127.0.0.1:9")
     for answer in (refuse, lambda *_: 503):
-        monkeypatch.setattr(runs, "status_of", answer)
-        for ask in (runs.require_usable, registry.champion):
+        monkeypatch.setattr(connection, "status_of", answer)
+        for ask in (connection.require_usable, registry.champion):
             with pytest.raises(ConnectionError) as error:
                 ask(places)
             assert str(error.value).startswith("no MLflow server answers at http://127.0.0.1:9 (MLFLOW_TRACKING_URI)")
@@ -134,6 +135,6 @@ def test_a_tracking_server_that_does_not_answer_is_told_without_its_password(mon
 
 def test_mlflow_gets_user_and_password_in_variables_and_the_address_without(credentials, places):
     credentials(URI="http://me:p%40ss@127.0.0.1:9")
-    assert runs.address(places) == "http://127.0.0.1:9"
-    assert runs.server() == "http://127.0.0.1:9"
-    assert [runs.os.environ[f"MLFLOW_TRACKING_{name}"] for name in ("USERNAME", "PASSWORD")] == ["me", "p@ss"]
+    assert connection.address(places) == "http://127.0.0.1:9"
+    assert connection.server() == "http://127.0.0.1:9"
+    assert [os.environ[f"MLFLOW_TRACKING_{name}"] for name in ("USERNAME", "PASSWORD")] == ["me", "p@ss"]

@@ -13,7 +13,7 @@ from tasks.records.results import Release
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config, Places
 from tasks.storage.files import tree_digest
-from tasks.tracking import registry, runs
+from tasks.tracking import connection, queries, registry, runs, stored_files
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_a_rollback_goes_back_to_what_was_in_use_before_and_on(three):
 
 
 def test_a_rollback_passes_over_versions_whose_files_were_removed(three):
-    runs.delete_version_files(2, three)
+    stored_files.delete_version_files(2, three)
     assert registry.rollback("was taken back", three)[0].number == 1
 
 
@@ -198,7 +198,7 @@ def test_what_was_taken_back_may_come_again_where_a_person_says_so(three):
 
 
 def test_a_version_that_somebody_made_by_hand_stops_no_question(three):
-    runs.client(three).create_model_version(three.registered_name, str(write_model_folder("four", three)))
+    connection.client(three).create_model_version(three.registered_name, str(write_model_folder("four", three)))
     made = registry.version(4, three)
     assert (made.model, made.run_id, made.reason, made.champion_before, made.tracked) == ("", "", "", None, "")
     assert registry.champion(three).number == 3
@@ -206,12 +206,12 @@ def test_a_version_that_somebody_made_by_hand_stops_no_question(three):
 
 def test_what_is_in_use_is_remembered(three, monkeypatch):
     assert registry.champion(three).number == 3
-    monkeypatch.setattr(runs, "query", lambda *_: pytest.fail("MLflow was asked again"))
+    monkeypatch.setattr(queries, "query", lambda *_: pytest.fail("MLflow was asked again"))
     assert registry.champion(three).number == 3
 
 
 def remove_alias(places: Places) -> None:
-    runs.client(places).delete_registered_model_alias(places.registered_name, registry.CHAMPION)
+    connection.client(places).delete_registered_model_alias(places.registered_name, registry.CHAMPION)
 
 
 COMMANDS = {
@@ -241,23 +241,23 @@ def test_every_command_says_what_brings_a_version_back_whose_alias_was_removed(t
 
 
 def test_every_command_says_what_to_restore_where_the_database_was_lost(three):
-    runs.embedded(three).unlink()
-    for command in [*COMMANDS.values(), runs.client]:
+    connection.embedded(three).unlink()
+    for command in [*COMMANDS.values(), connection.client]:
         with pytest.raises(
             BadInput, match=r"mlflow\.db is missing, and .* holds what runs have made .models: 3.*cp BACKUP/mlflow\.db"
         ):
             command(three)
     assert "cp BACKUP/mlflow.db" in doctor.model(three)
-    assert not runs.embedded(three).exists()
+    assert not connection.embedded(three).exists()
 
 
 def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(three):
     registry.withdraw(3, "was refused", three)
-    runs.client(three).delete_model_version(three.registered_name, "2")
+    connection.client(three).delete_model_version(three.registered_name, "2")
     remove_alias(three)
     with pytest.raises(BadInput, match="--version 1 --places.registered_model recast` brings the last one back"):
         registry.champion(three)
-    runs.delete_version_files(1, three)
+    stored_files.delete_version_files(1, three)
     with pytest.raises(
         BadInput,
         match="each version that was in use was taken back; `flows/promote.py --list --places.registered_model recast` shows all",
@@ -269,7 +269,7 @@ def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(thre
 
 def test_where_no_version_is_left_the_next_one_is_a_first_one(three):
     for number in "123":
-        runs.client(three).delete_model_version(three.registered_name, number)
+        connection.client(three).delete_model_version(three.registered_name, number)
     assert registry.champion(three) is None
     put_into_use(write_model_folder("four", three), three)
     assert (registry.champion_history(three), registry.previous(three)) == ([4], None)
@@ -285,7 +285,7 @@ def test_the_command_names_the_registered_model(three):
 
 
 def test_a_champion_that_was_deleted_is_told_too(three):
-    runs.client(three).delete_model_version(three.registered_name, "3")
+    connection.client(three).delete_model_version(three.registered_name, "3")
     with pytest.raises(BadInput, match="--version 2 --places.registered_model recast` brings the last one back"):
         registry.champion(three)
 

@@ -1,4 +1,4 @@
-"""Tracker: runs in MLflow as its users look for them, and answers that hold until the database changes."""
+"""Tracking: runs in MLflow as its users look for them, and answers that hold until the database changes."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from conftest import put_into_use, write_model_folder
 from tasks.records.results import Release
 from tasks.reporting.run_json import fill_run_json, write_run
 from tasks.settings.settings import Places
-from tasks.tracking import registry, runs
+from tasks.tracking import connection, queries, registry, runs, stored_files
 
 ROOT = Path(__file__).parents[2]
 KEPT = Release(verdict="kept", reason="no better", version=1, champion_before=1, decided_in="run 1")
@@ -24,7 +24,7 @@ def tracked(registered) -> str:
 
 
 def run_of(tracked: str, places: Places):
-    return runs.client(places).get_run(tracked)
+    return connection.client(places).get_run(tracked)
 
 
 def test_a_decision_is_found_again_by_its_question(registered, tracked):
@@ -40,7 +40,7 @@ def test_a_decision_is_found_again_by_its_question(registered, tracked):
 def test_an_open_run_is_taken_up_again_and_a_finished_one_is_not(registered, tracked):
     assert runs.begin("is it better", "run 2", registered) == tracked
     assert runs.is_running(tracked, registered)
-    runs.client(registered).set_terminated(tracked)
+    connection.client(registered).set_terminated(tracked)
     assert not runs.is_running(tracked, registered)
     assert runs.begin("is it better", "run 2", registered) != tracked
 
@@ -48,9 +48,11 @@ def test_an_open_run_is_taken_up_again_and_a_finished_one_is_not(registered, tra
 def test_the_page_of_a_run_is_where_it_is_shown(registered, tracked, monkeypatch):
     where = f"/#/experiments/{run_of(tracked, registered).info.experiment_id}/runs/{tracked}"
     assert runs.page_of(tracked, registered) == "http://127.0.0.1:5000" + where
-    monkeypatch.setattr(runs, "server", lambda: "https://mlflow.example/")
+    monkeypatch.setattr(connection, "server", lambda: "https://mlflow.example/")
     monkeypatch.setattr(
-        runs, "client", lambda places, known=runs.client_of(f"sqlite:///{runs.embedded(registered)}"): known
+        connection,
+        "client",
+        lambda places, known=connection.client_of(f"sqlite:///{connection.embedded(registered)}"): known,
     )
     assert runs.page_of(tracked, registered) == "https://mlflow.example" + where
 
@@ -63,7 +65,7 @@ def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registere
         runs.finish(
             tracked, run_json, finished.model.history, "**Kept**", {"prefect.flow_run_id": "77"}, folder, registered
         )
-    run, client = run_of(tracked, registered), runs.client(registered)
+    run, client = run_of(tracked, registered), connection.client(registered)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "run 1"
     assert run.data.metrics["evaluation.test.accuracy"] == told["evaluation"]["test"]["accuracy"]
@@ -84,7 +86,7 @@ def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registere
 
 
 def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(outcome, registered, tracked):
-    runs.client(registered).log_param(tracked, "training.model", "another")
+    connection.client(registered).log_param(tracked, "training.model", "another")
     runs.finish(tracked, fill_run_json(outcome), outcome.model.history, "", {}, write_run(outcome, ""), registered)
     assert run_of(tracked, registered).info.status == "FINISHED"
 
@@ -105,18 +107,18 @@ def test_a_copy_reads_and_removes_its_own_files_alone(registered, tmp_path):
     folder = write_model_folder("one", registered)
     version = put_into_use(folder, registered)
     for name in ("release.json", "report.html"):
-        runs.client(registered).log_text(version.tracked, "mine", name)
+        connection.client(registered).log_text(version.tracked, "mine", name)
     before = {path: path.read_bytes() for path in registered.artifacts.rglob("*") if path.is_file()}
     copy = Places(artifacts=tmp_path / "copy/100%41")
     shutil.copytree(registered.artifacts, copy.artifacts)
     for kept in (registered.artifacts / "mlflow").rglob("decision.json"):
         kept.write_text("the original's")
-    runs.fetch_model(1, f"data/{folder.name}", tmp_path / "read", copy)
+    stored_files.fetch_model(1, f"data/{folder.name}", tmp_path / "read", copy)
     assert (tmp_path / "read/decision.json").read_text() == "one"
-    assert runs.bytes_of_version(1, copy) > 0
-    runs.delete_version_files(1, copy)
-    runs.delete_run_files(version.tracked, copy)
-    assert runs.bytes_of_version(1, copy) == 0
+    assert stored_files.bytes_of_version(1, copy) > 0
+    stored_files.delete_version_files(1, copy)
+    stored_files.delete_run_files(version.tracked, copy)
+    assert stored_files.bytes_of_version(1, copy) == 0
     assert [one.name for one in (copy.artifacts / f"mlflow/{version.tracked}/artifacts").iterdir()] == ["release.json"]
     assert before.keys() == {path for path in registered.artifacts.rglob("*") if path.is_file()}
     assert registry.version(1, registered).removed is None
@@ -128,8 +130,8 @@ def test_a_link_in_a_folder_goes_and_what_it_leads_to_stays(registered, tracked,
     folder = registered.artifacts / f"mlflow/{tracked}/artifacts"
     folder.mkdir(parents=True)
     (folder / "linked").symlink_to(tmp_path / "another's")
-    assert runs.bytes_of_run(tracked, registered) == 0
-    runs.delete_run_files(tracked, registered)
+    assert stored_files.bytes_of_run(tracked, registered) == 0
+    stored_files.delete_run_files(tracked, registered)
     assert list(folder.iterdir()) == []
     assert (tmp_path / "another's/file").read_text() == "mine"
 
@@ -139,21 +141,21 @@ def test_a_database_is_made_whole_or_not_at_all(places, monkeypatch):
         Path(uri.removeprefix("sqlite:///")).write_bytes(b"SQLite format 3")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs, "client_of", killed)
+    monkeypatch.setattr(connection, "client_of", killed)
     with pytest.raises(KeyboardInterrupt):
-        runs.prepare(places)
+        connection.prepare(places)
     assert [path.name for path in places.artifacts.iterdir()] == []
 
 
 def test_what_a_server_keeps_is_neither_looked_at_nor_changed(registered, tracked, tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{runs.embedded(registered)}")
-    before = runs.embedded(registered).read_bytes()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{connection.embedded(registered)}")
+    before = connection.embedded(registered).read_bytes()
     elsewhere = Places(artifacts=tmp_path / "elsewhere")
     (elsewhere.artifacts / "models/aa").mkdir(parents=True)
-    runs.require_usable(elsewhere)
+    connection.require_usable(elsewhere)
     assert runs.experiment(elsewhere) == runs.experiment(registered)
     assert run_of(tracked, elsewhere).info.run_id == tracked
-    assert runs.embedded(registered).read_bytes() == before
+    assert connection.embedded(registered).read_bytes() == before
 
 
 def test_what_was_answered_is_told_without_mlflow_until_something_changes(registered, tmp_path):
@@ -190,9 +192,9 @@ def test_a_damaged_or_old_memory_is_no_memory(registered, damage):
 def test_a_memory_of_another_shape_is_no_memory(tmp_path, content):
     memo = tmp_path / "mlflow.answers.json"
     memo.write_bytes(content.encode("latin-1"))
-    assert runs.read_answers(memo, [1]) == {}
-    memo.write_text(json.dumps({"state": [1], "answers": {"a": 1}, "sha256": runs.answers_digest({"a": 1})}))
-    assert runs.read_answers(memo, [1]) == {"a": 1}
+    assert queries.read_answers(memo, [1]) == {}
+    memo.write_text(json.dumps({"state": [1], "answers": {"a": 1}, "sha256": queries.answers_digest({"a": 1})}))
+    assert queries.read_answers(memo, [1]) == {"a": 1}
 
 
 def test_a_registry_that_may_only_be_read_answers(registered, monkeypatch):
@@ -201,14 +203,14 @@ def test_a_registry_that_may_only_be_read_answers(registered, monkeypatch):
     def refuse(*_: object) -> None:
         raise PermissionError("read-only")
 
-    monkeypatch.setattr(runs, "write_whole", refuse)
+    monkeypatch.setattr(queries, "write_whole", refuse)
     assert registry.champion(registered).number == 1
 
 
 def test_a_server_that_does_not_answer_is_told_before_any_work(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     with pytest.raises(ConnectionError, match="no MLflow server answers at http://127.0.0.1:9 .MLFLOW_TRACKING_URI.: "):
-        runs.require_usable(Places())
+        connection.require_usable(Places())
 
 
 @pytest.mark.parametrize(
@@ -218,7 +220,7 @@ def test_a_server_that_does_not_answer_is_told_before_any_work(monkeypatch):
 )  # fmt: skip
 def test_damaged_answers_are_none_and_one_line_says_so(tmp_path, capsys, content):
     (tmp_path / "answers.json").write_bytes(content)
-    assert runs.read_answers(tmp_path / "answers.json", [1]) == {}
+    assert queries.read_answers(tmp_path / "answers.json", [1]) == {}
     told = capsys.readouterr()
     assert told.out == "", "it may be JSON for a program"
     assert told.err.startswith(f"{tmp_path / 'answers.json'} ")
@@ -228,10 +230,12 @@ def test_damaged_answers_are_none_and_one_line_says_so(tmp_path, capsys, content
 
 def test_answers_hold_for_the_state_in_which_they_were_given(tmp_path, capsys):
     answers = {"champion of recast": {"number": 1}, "versions": [1, 2]}
-    memo = {"state": [1], "answers": answers, "sha256": runs.answers_digest(answers)}
+    memo = {"state": [1], "answers": answers, "sha256": queries.answers_digest(answers)}
     (tmp_path / "answers.json").write_text(json.dumps(memo))
-    assert runs.read_answers(tmp_path / "answers.json", [1]) == answers
-    assert runs.read_answers(tmp_path / "answers.json", [2]) == runs.read_answers(tmp_path / "none.json", [1]) == {}
+    assert queries.read_answers(tmp_path / "answers.json", [1]) == answers
+    assert (
+        queries.read_answers(tmp_path / "answers.json", [2]) == queries.read_answers(tmp_path / "none.json", [1]) == {}
+    )
     assert capsys.readouterr().err == ""
 
 
@@ -246,8 +250,8 @@ def test_a_damaged_decision_counts_as_none_and_that_is_told_in_one_line(places, 
 
 def test_a_restored_database_answers_in_a_process_that_knew_the_lost_one(registered, tmp_path):
     put_into_use(write_model_folder("one", registered), registered)
-    shutil.copyfile(runs.embedded(registered), tmp_path / "backup.db")
+    shutil.copyfile(connection.embedded(registered), tmp_path / "backup.db")
     put_into_use(write_model_folder("two", registered), registered)
     assert registry.champion(registered).number == 2
-    (tmp_path / "backup.db").rename(runs.embedded(registered))
+    (tmp_path / "backup.db").rename(connection.embedded(registered))
     assert registry.champion(registered).number == 1
