@@ -6,9 +6,11 @@ It has the front matter of Hugging Face model cards, so that their tools read it
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tasks.images.views import describe
 from tasks.inference.decision import Decision
@@ -21,14 +23,9 @@ from tasks.settings.settings import EvaluationSettings
 
 FAILING = 12  # castings that are listed
 TAGS = ("visual-inspection", "defect-detection", "casting", "recast")
-LICENSE = (
-    "The weights were learnt from photographs, and whose they are decides what may be done with the weights: ask their owner. The "
-    "published casting data set is shown on Kaggle under CC BY-NC-ND 4.0, which allows no commercial use."
-)
-USE = """    python flows/predict.py FOLDER --file {folder}
-
-passes, rejects, or sends to a person, and says why. It is made for photographs like those below, one part an image; it does not say
-which defect a part has, and knows no other product."""
+CARD = Environment(
+    loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True
+).get_template("templates/model_card.md")  # escapes nothing: every value is finished Markdown
 
 
 class Subject(NamedTuple):
@@ -55,22 +52,20 @@ def card(subject: Subject, evidence: Evidence) -> str:
     """Return the card as Markdown: front matter, title, and a section each from use to license."""
     audit, splits, evaluation = subject.audit, subject.splits, subject.evaluation
     decision, test, formats, digest = evidence
-    parts = {
-        "Use": USE.format(folder=f"artifacts/models/{digest}"),
-        "Test": test_section.test(evaluation, subject.costs),
-        "Limits": limits(decision, subject.costs),
-        "What the figures mean": data_section.meaning(audit, splits, evaluation),
-        "Where it fails": failures(test, decision),
-        "Images": images(subject),
-        "Training": training(subject.model),
-        "Formats": formats_table(formats),
-        "Licence": LICENSE,
-    }
-    front = yaml.safe_dump(front_matter(subject), sort_keys=False, allow_unicode=True)
-    body = "\n\n".join(f"## {title}\n\n{text}" for title, text in parts.items())
-    classes = decision.classes
-    title = f"# {subject.model.name}: {code(classes.defect)} or {code(classes.good)}\n\nModel `{digest}`."
-    return f"---\n{front}---\n{title}\n\n{body}\n"
+    return CARD.render(
+        front_matter=yaml.safe_dump(front_matter(subject), sort_keys=False, allow_unicode=True),
+        model=subject.model.name,
+        defect=code(decision.classes.defect),
+        good=code(decision.classes.good),
+        digest=digest,
+        test=test_section.test(evaluation, subject.costs),
+        limits=limits(decision, subject.costs),
+        meaning=data_section.meaning(audit, splits, evaluation),
+        failures=failures(test, decision),
+        images=images(subject),
+        training=training(subject.model),
+        formats=formats_table(formats),
+    )
 
 
 def without_front_matter(card: str) -> str:

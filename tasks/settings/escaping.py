@@ -1,11 +1,11 @@
 """Escaping: makes text from outside harmless for the medium that shows it, with one function for each medium.
 
 Names of folders and files, labels, reasons, settings and texts in images are data. They may hold markup, formulas, control characters
-and secrets. The functions for text that people read hide secrets; a table keeps its text, and `from_csv` gives it back.
+and secrets. The functions for text that people read hide secrets; a table keeps its text, and `from_csv` gives it back. HTML is escaped
+by its templates (`tasks/reporting/html.py`).
 """
 
 import re
-from html import escape
 
 from tasks.settings.redaction import redact
 
@@ -43,11 +43,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-def for_html(text: str) -> str:
-    """Return `text` as HTML in which nothing is an element; for attributes in quotes too."""
-    return escape(for_terminal(text), quote=True)
 
 
 def for_markdown(text: str) -> str:

@@ -1,7 +1,8 @@
 """Code version: everything besides its inputs that decides a result, as text.
 
-That is the code of a file, the code of the nouns below it, and the versions of their libraries. Files are read and not imported, since
-importing a network would load TensorFlow. Comments and docstrings are left out, and so are the rooms that carry results and decide none.
+That is the code of a file, the code of the nouns below it, the templates that they name, and the versions of their libraries. Files are
+read and not imported, since importing a network would load TensorFlow. Comments and docstrings are left out, and so are the rooms that
+carry results and decide none.
 """
 
 import ast
@@ -27,13 +28,19 @@ def code_digest(module: Path) -> str:
 
 @cache
 def code_and_libraries(module: Path) -> tuple[str, ...]:
-    """Return the code of the file `module` and of the nouns below it, with the versions of the libraries that they import."""
+    """Return the code of the file `module` and of the nouns below it, with the versions of the libraries that they import.
+
+    A template counts as code where a file or another template that counts names it, as `templates/NAME`.
+    """
+    templates = [*ROOT.glob("tasks/*/templates/*")]
     code, libraries, unread = {}, set(), [module]
     while unread:
         path = unread.pop()
         if path in code or not path.is_file():
             continue
-        code[path], imports = code_and_imports(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        code[path], imports = (text, frozenset[str]()) if path in templates else code_and_imports(text)
+        unread += [template for template in templates if f"templates/{template.name}" in code[path]]
         for imported in imports:
             if imported.startswith("tasks.") and (imported in DECIDES or not imported.startswith(CARRIERS)):
                 unread.append(ROOT / f"{imported.replace('.', '/')}.py")

@@ -6,16 +6,22 @@ import re
 import shutil
 import socket
 import subprocess
+from collections import defaultdict
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import UndefinedError
 from markdown_it import MarkdownIt
 from nasty import NASTY
 
 from tasks.records.results import Figures, Rule
-from tasks.reporting.html import html, inline, markdown
+from tasks.reporting.html import PAGE, html, inline, markdown
 from tasks.reporting.report import Section, before_training, sections
+from tasks.settings.escaping import for_terminal
 from tasks.storage.files import store
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(2)">&amp;'
@@ -24,16 +30,20 @@ EVERY = "\n\n".join(NASTY)
 
 
 class Elements(HTMLParser):
-    """Every element of a page with its attributes, and whether all were closed."""
+    """Every element of a page with its attributes, and the text that follows each kind of them."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.text: defaultdict[str, str] = defaultdict(str)
         self.feed(page)
         self.close()
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.found.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.text[self.lasttag] += data
 
 
 @pytest.fixture
@@ -95,6 +105,36 @@ def test_no_element_attribute_or_address_comes_from_a_name(outcome, places):
     harmless = elements("harmless")
     for name in (*NASTY, EVERY):
         assert elements(name) == harmless, name
+
+
+def of_one_picture(name: str) -> Elements:
+    """A page on which everything from outside is called so."""
+    figure = SimpleNamespace(title=name, caption=name)
+    section = SimpleNamespace(title=name, markdown="", figures=[figure])
+    functions = {"as_html": str, "data_address": lambda figure: "data:"}
+    return Elements(PAGE.render(title=name, sections=[section], style="", style_digest="", **functions))
+
+
+@given(st.text(st.characters()) | st.sampled_from(NASTY))
+def test_a_name_is_text_in_an_element_and_in_an_attribute(name):
+    page, harmless = of_one_picture(name), of_one_picture("harmless")
+    shown = for_terminal(name)
+    assert [tag for tag, _ in page.found] == [tag for tag, _ in harmless.found]
+    (picture,) = (attributes for tag, attributes in page.found if tag == "img")
+    assert picture == {"src": "data:", "alt": shown}
+    for element in ("title", "p", "h2", "figcaption", "b"):
+        assert page.text[element] == harmless.text[element].replace("harmless", shown), element
+
+
+def test_a_page_shows_no_secret(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2-or-so")
+    page = of_one_picture("it is hunter2-or-so at http://me:hunter2@host/")
+    assert "hunter2" not in page.rawdata + str(page.found) + str(page.text)
+
+
+def test_a_value_that_the_page_lacks_is_an_error():
+    with pytest.raises(UndefinedError, match="style_digest"):
+        PAGE.render(title="")
 
 
 def test_a_browser_is_told_to_load_nothing_and_to_run_nothing(page):

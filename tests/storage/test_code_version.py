@@ -53,17 +53,24 @@ class House:
         self.write("measure", VERB)
         self.write("images/parts", NOUN)
         self.write("images/late", "from tasks.images import deep\n")
-        self.write("images/deep", "DEPTH = 1\n")
+        self.write("images/deep", "DEPTH = 1\nfrom tasks.images import page\n")
         self.write("images/stranger", "OTHER = 1\n")
         self.write("storage/shown", "def told():\n    return 1\n")
+        self.write("images/page", 'FILE = "templates/page.html"\n')
+        self.write("images/templates/page.html", '{% include "templates/line.html" %}\n')
+        self.write("images/templates/line.html", "A line.\n")
+        self.write("images/templates/stranger.html", "A line.\n")
 
     def write(self, name: str, text: str) -> None:
-        path = self.root / "tasks" / f"{name}.py"
+        path = self.path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
     def read(self, name: str) -> str:
-        return (self.root / "tasks" / f"{name}.py").read_text(encoding="utf-8")
+        return self.path(name).read_text(encoding="utf-8")
+
+    def path(self, name: str) -> Path:
+        return self.root / "tasks" / (name if "." in name else f"{name}.py")
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -90,10 +97,13 @@ def house(tmp_path, monkeypatch):
         ("images/parts", "len(np.array(rows))", "len(\n        np.array(rows),\n    )"),
         ("images/stranger", "OTHER = 1", "OTHER = 2"),
         ("storage/shown", "return 1", "return 2"),
+        ("images/templates/stranger.html", "A line.", "Other words."),
+        ("images/page", "\n", '\n"""It is not templates/stranger.html."""\n'),
     ],
     ids=[
         "a comment", "a docstring", "the verb's docstring", "a noun's docstring", "the docstring of a field",
         "the docstring of a class", "the layout", "a noun that is not used", "a room that carries results",
+        "a template that is not used", "a docstring that names it",
     ],
 )  # fmt: skip
 def test_what_decides_nothing_does_not_change_the_key(house, name, old, new):
@@ -113,9 +123,15 @@ def test_what_decides_nothing_does_not_change_the_key(house, name, old, new):
         ("images/deep", "DEPTH = 1", "DEPTH = 2"),
         ("images/deep", "DEPTH = 1", 'DEPTH = "1"'),
         ("images/deep", "DEPTH = 1", "DEPTH = 1\nimport scipy"),
+        ("images/page", "page.html", "stranger.html"),
+        ("images/templates/page.html", "{%", "Page: {%"),
+        ("images/templates/line.html", "A line.", "Other words."),
     ],
-    ids=["the verb", "a noun", "a field", "one more noun", "a noun of a noun", "a type", "one more library"],
-)
+    ids=[
+        "the verb", "a noun", "a field", "one more noun", "a noun of a noun", "a type", "one more library",
+        "another template", "a template", "a template of a template",
+    ],
+)  # fmt: skip
 def test_what_decides_a_result_changes_the_key(house, name, old, new):
     before = house.key
     assert old in house.read(name)
@@ -185,6 +201,12 @@ def test_a_noun_may_import_it_without_prefect():
     assert told.stdout == "False\n"
 
 
+def test_every_template_is_named_so_that_its_steps_count_it():
+    code = [path.read_text(encoding="utf-8") for path in (code_version.ROOT / "tasks").rglob("*.py")]
+    for template in code_version.ROOT.glob("tasks/*/templates/*"):
+        assert any(f'"templates/{template.name}"' in text for text in code), template.name
+
+
 STEPS = ("fetch", "extract", "validate", "audit", "split", "train", "evaluate", "plot", "export", "release")
 
 
@@ -219,6 +241,9 @@ def keys(tmp_path, monkeypatch):
         ("storage/files.py", set()),
         ("pipeline/step_cache.py", set()),
         ("reporting/html.py", set()),
+        ("reporting/templates/model_card.md", {"export"}),
+        ("reporting/templates/report.html", set()),
+        ("reporting/templates/report.css", set()),
     ],
 )
 def test_a_change_repeats_the_steps_that_it_affects(keys, tmp_path, file, repeated):
