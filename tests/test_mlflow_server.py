@@ -55,7 +55,7 @@ def test_a_server_elsewhere_has_pages_of_its_own(monkeypatch):
 def test_what_is_out_of_use_is_said_of_the_model_of_the_last_run(places, monkeypatch):
     asked = []
     monkeypatch.setattr("sys.argv", ["mlflow_server.py", "--artifacts", str(places.artifacts)])
-    monkeypatch.setattr(mlflow_server.runs, "prepare", lambda _: None)
+    monkeypatch.setattr(mlflow_server.connection, "prepare", lambda _: None)
     monkeypatch.setattr(mlflow_server, "resolve_model", lambda places: places.with_model("gears"))
     monkeypatch.setattr(mlflow_server.registry, "out_of_use", lambda places: asked.append(places.registered_name))
     monkeypatch.setattr(mlflow_server, "exit_on_sigterm", lambda: None)

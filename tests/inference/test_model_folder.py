@@ -227,7 +227,7 @@ def test_what_was_changed_in_the_registry_is_not_served(version, stored, places,
 def test_a_version_of_old_is_wrapped_anew_and_its_own_code_is_not_used(version, places, exports, tmp_path, monkeypatch):
     old = version.model_copy(update={"stored": None, "model": exports.digest})
     wrapped = []
-    monkeypatch.setattr(model_folder.runs, "fetch_model", lambda *_: pytest.fail("its code is fetched"))
+    monkeypatch.setattr(model_folder.stored_files, "fetch_model", lambda *_: pytest.fail("its code is fetched"))
     monkeypatch.setattr(model_folder.runs, "serve", lambda *given: wrapped.append(given))
     model_folder.fetch_servable(old, tmp_path / "copy", places)
     assert wrapped == [(model_folder.path(exports.digest, places), tmp_path / "copy", "")]
