@@ -26,8 +26,9 @@ from benchmarks.apart import apart, peak_bytes
 from benchmarks.photographs import photographs
 from benchmarks.prepared import room, validated, write
 from tasks.dataset.grouping import GroupHints, assign_groups
-from tasks.dataset.near_duplicates import SIDE, find_near_duplicates
-from tasks.images import rings
+from tasks.dataset.near_duplicates import find_near_duplicates
+from tasks.dataset.registration import SIDE
+from tasks.images import ring_search, rings
 from tasks.images.decoding import decode
 from tasks.images.views import square
 from tasks.records.results import Manifest
@@ -123,7 +124,7 @@ def unwrapped(grey: list[np.ndarray]) -> tuple[float, np.ndarray]:
     spent, strips = [], []
     for one in grey[:: max(1, len(grey) // RINGS)]:
         began = time.process_time()
-        ring = rings.find(one)
+        ring = ring_search.find(one)
         strips += [rings.unwrap(one, ring)] if ring else []
         spent.append(1e3 * (time.process_time() - began))
     return statistics.median(spent), np.stack(strips)
@@ -144,7 +145,7 @@ def measure(thumbnails: np.ndarray, strips: np.ndarray, images: int) -> dict:
         "images": images,
         "copies_seconds": copied - began,
         "castings_seconds": time.perf_counter() - copied,
-        "pairs": len(pairs.one),
+        "pairs": len(pairs.earlier),
         "castings": len({member.group for member in members}),
         "peak_mebibytes": peak_bytes() / 2**20,
     }

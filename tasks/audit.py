@@ -10,7 +10,7 @@ from prefect import task
 from tasks.dataset.duplicates import Copy, changed_copies, exact_copies
 from tasks.dataset.grouping import GroupHints, assign_groups
 from tasks.dataset.near_duplicates import Pairs, find_near_duplicates
-from tasks.images.thumbnails import thumbnails
+from tasks.images.loading import thumbnails
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Manifest
 from tasks.records.rows import BASE, Member, Row
@@ -100,7 +100,7 @@ def group_hints(
 ) -> Iterator[GroupHints]:
     """Yield what places each image in a group: its strip, unless the ring fits badly, and the surest of its earlier copies."""
     twins: list[tuple[int | None, float]] = [(None, 0.0)] * number
-    for earlier, later, score in zip(pairs.one, pairs.other, pairs.score, strict=True):
+    for earlier, later, score in zip(pairs.earlier, pairs.later, pairs.score, strict=True):
         if score > twins[later][1]:
             twins[later] = int(earlier), float(score)
     for strip, (twin, likeness) in zip(strips, twins, strict=True):

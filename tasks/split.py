@@ -10,7 +10,7 @@ from prefect import task
 from tasks.dataset.duplicates import Copy
 from tasks.dataset.group_split import assign
 from tasks.evaluation.baselines import lookup, shortcuts
-from tasks.images.thumbnails import thumbnails
+from tasks.images.loading import thumbnails
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Manifest, Splits
 from tasks.records.rows import SPLITS, Member, Row, is_defect

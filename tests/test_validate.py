@@ -250,7 +250,7 @@ def test_an_arriving_file_that_contradicts_a_label_is_set_aside(validated, datas
     manifest = validated(folder, arrival)
     (refusal,) = refusals_of(manifest, places)
     assert (refusal.origin, refusal.path, refusal.code) == ("line 2", "ok_front/twin.jpeg", "label_conflict")
-    assert refusal.reason == "labelled ok_front, but base/def_front/cast_0.jpeg has equal content as def_front"
+    assert refusal.reason == "labeled ok_front, but base/def_front/cast_0.jpeg has equal content as def_front"
     assert manifest.images == 8
 
 

@@ -50,11 +50,6 @@ def load_corrections(corrections: Corrections, classes: Classes) -> dict[str, Co
     return parse(content, corrections.path, classes)
 
 
-def read(path: Path, classes: Classes) -> dict[str, Correction]:
-    """Return the corrections of a file by sha256. Raises BadInput as `parse` does."""
-    return parse(read_bytes(path), path, classes)
-
-
 def read_bytes(path: Path) -> bytes:
     """Return the content of the file. Raises BadInput where it cannot be read."""
     try:
@@ -78,11 +73,14 @@ def parse(content: bytes, path: Path, classes: Classes) -> dict[str, Correction]
         for cells in table:
             if any(cell.strip() for cell in cells):
                 correction = correction_of(cells, path, table.line_num, classes)
-                if (
-                    earlier := corrections.setdefault(correction.sha256, correction)
-                ).correction != correction.correction:
-                    what = f"{correction.sha256} is to be {correction.correction!r}, but {earlier.correction!r} in an earlier line"
-                    raise correction_error(path, table.line_num, f"{what}: leave one of the two")
+                earlier = corrections.setdefault(correction.sha256, correction)
+                if earlier.correction != correction.correction:
+                    raise correction_error(
+                        path,
+                        table.line_num,
+                        f"{correction.sha256} is to be {correction.correction!r}, "
+                        f"but {earlier.correction!r} in an earlier line: leave one of the two",
+                    )
     except csv.Error as error:
         raise correction_error(path, table.line_num, f"{error}: every quote that opens must close") from error
     return corrections
@@ -100,8 +98,11 @@ def correction_of(cells: list[str], path: Path, line: int, classes: Classes) -> 
             path, line, f"{sha256[:80]!r} is no sha256, expected 64 hexadecimal digits, as a run's tables give them"
         )
     if correction not in (EXCLUDE, classes.defect, classes.good):
-        expected = f"{EXCLUDE!r}, {classes.defect!r} or {classes.good!r}"
-        raise correction_error(path, line, f"the correction is {correction[:80]!r}, expected {expected}")
+        raise correction_error(
+            path,
+            line,
+            f"the correction is {correction[:80]!r}, expected {EXCLUDE!r}, {classes.defect!r} or {classes.good!r}",
+        )
     if not why:
         raise correction_error(path, line, f"nothing says why {sha256} is corrected: write it into the third column")
     return Correction(sha256.lower(), correction, why)
@@ -112,9 +113,11 @@ def text_of(content: bytes, path: Path) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        what = f"byte 0x{content[error.start]:02X} is not UTF-8"
-        raise correction_error(path, line, f"{what}: save the table as UTF-8 (Excel: CSV UTF-8)") from error
+        raise correction_error(
+            path,
+            content.count(b"\n", 0, error.start) + 1,
+            f"byte 0x{content[error.start]:02X} is not UTF-8: save the table as UTF-8 (Excel: CSV UTF-8)",
+        ) from error
 
 
 def correction_error(path: Path, line: int, what: str) -> BadInput:

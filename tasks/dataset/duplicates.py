@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.dataset.near_duplicates import POSES, SIDE, Pairs
+from tasks.dataset.near_duplicates import POSES, Pairs
+from tasks.dataset.registration import SIDE
 from tasks.records.rows import Row
 
 LIGHTER = 0.03  # a smaller change of brightness is not mentioned
@@ -50,12 +51,11 @@ def exact_copies(rows: Sequence[Row]) -> list[Copy]:
 
 def changed_copies(images: Sequence[Row], pairs: Pairs) -> list[Copy]:
     """Return the pairs of near duplicates among `images` as copies, those of the highest score first. All contents differ."""
-    order = np.argsort(-pairs.score, kind="stable")
     return [
         copy(
             images[first], images[second], transform(images[first], images[second], pose, shift), round(float(score), 4)
         )
-        for first, second, pose, shift, score in zip(*(column[order] for column in pairs), strict=True)
+        for first, second, pose, shift, score in zip(*pairs.take(np.argsort(-pairs.score, kind="stable")), strict=True)
     ]
 
 

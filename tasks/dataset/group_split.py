@@ -26,14 +26,16 @@ def assign(rows: Sequence[Row], pairs: Iterable[Copy], splitting: SplitSettings)
     `published`: as it came. `grouped`, or where no test was published: by casting alone.
     Always: an arriving image that copies an earlier origin is held back, since it adds nothing.
     """
-    settled = fixed_splits(rows, pairs, splitting.protocol)
-    by_group = split_groups(rows, settled, splitting)
-    return [row._replace(split=side or by_group[row.group]) for row, side in zip(rows, settled, strict=True)]
+    fixed = fixed_splits(rows, pairs, splitting.protocol)
+    by_group = split_groups(rows, fixed, splitting)
+    return [row._replace(split=side or by_group[row.group]) for row, side in zip(rows, fixed, strict=True)]
 
 
 def fixed_splits(rows: Sequence[Row], pairs: Iterable[Copy], protocol: Protocol) -> list[str]:
     """Return the split of each row that copies or the published splits decide; empty for rows that follow their casting."""
-    alike, position = contents_alike(rows, pairs), positions(rows)
+    alike = contents_alike(rows, pairs)
+    # the place of each origin in the order: the source first, then the arrivals as they came
+    position = {origin: place for place, origin in enumerate(dict.fromkeys([BASE, *(row.origin for row in rows)]))}
     earliest: dict[str, int] = {}
     published: dict[str, set[str]] = {"test": set(), "validation": set()}
     for row in rows:
@@ -69,18 +71,18 @@ def published_split(row: Row, alike: set[str], published: Mapping[str, set[str]]
     return (row.published or "train") if published["validation"] else ""
 
 
-def split_groups(rows: Sequence[Row], settled: Sequence[str], splitting: SplitSettings) -> dict[str, str]:
-    """Return the split of every group, for those of its rows that are not settled.
+def split_groups(rows: Sequence[Row], fixed: Sequence[str], splitting: SplitSettings) -> dict[str, str]:
+    """Return the split of every group, for those of its rows that are not fixed.
 
     Arriving images of a casting of the source follow it: to train if any of it is there, else to validation, else to test.
     """
     fractions = {"test": splitting.test_fraction, "validation": splitting.validation_fraction}
     splits: dict[str, str] = {}
-    for (origin, _), groups in strata(rows, settled).items():
-        tested = origin == BASE and "test" in settled  # a published test leaves only validation to draw
+    for (origin, _), groups in strata(rows, fixed).items():
+        tested = origin == BASE and "test" in fixed  # a published test leaves only validation to draw
         splits |= draw(groups, {"validation": fractions["validation"]} if tested else fractions, splitting.seed)
     splits_of_rows = defaultdict(set)
-    for row, side in zip(rows, settled, strict=True):
+    for row, side in zip(rows, fixed, strict=True):
         splits_of_rows[row.group].add(side)
     for group, leader in leaders(rows).items():
         if group in splits:
@@ -92,11 +94,11 @@ def split_groups(rows: Sequence[Row], settled: Sequence[str], splitting: SplitSe
     return splits
 
 
-def strata(rows: Sequence[Row], settled: Sequence[str]) -> dict[tuple[str, str], list[str]]:
+def strata(rows: Sequence[Row], fixed: Sequence[str]) -> dict[tuple[str, str], list[str]]:
     """Return the groups to draw, by origin and label of their leaders: groups with an unsettled image of the leader's origin."""
     leader_of = leaders(rows)
     by_stratum: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-    for row, side in zip(rows, settled, strict=True):
+    for row, side in zip(rows, fixed, strict=True):
         leader = leader_of[row.group]
         if not side and row.origin == leader.origin:
             by_stratum[leader.origin, leader.label][row.group] = None
@@ -113,12 +115,12 @@ def draw(groups: Iterable[str], fractions: Mapping[str, float], seed: int) -> di
     left = list(groups)
     splits: dict[str, str] = {}
     enough = len(left) >= ENOUGH
-    for others, (purpose, fraction) in zip(range(len(fractions), 0, -1), fractions.items(), strict=True):
+    for purposes_left, (purpose, fraction) in zip(range(len(fractions), 0, -1), fractions.items(), strict=True):
         numbers = {group: share(group, purpose, seed) for group in left}
         left.sort(key=numbers.__getitem__)
         count = sum(number < fraction for number in numbers.values())
         if enough:
-            count = min(max(count, 1), len(left) - others)
+            count = min(max(count, 1), len(left) - purposes_left)
         splits |= dict.fromkeys(left[:count], purpose)
         left = left[count:]
     return splits | dict.fromkeys(left, "train")
@@ -135,11 +137,6 @@ def leaders(rows: Iterable[Row]) -> dict[str, Row]:
     for row in rows:
         first_rows.setdefault(row.group, row)
     return first_rows
-
-
-def positions(rows: Iterable[Row]) -> dict[str, int]:
-    """Return the place of each origin in the order: the source first, then the arrivals as they came."""
-    return {origin: number for number, origin in enumerate(dict.fromkeys([BASE, *(row.origin for row in rows)]))}
 
 
 def contents_alike(rows: Iterable[Row], pairs: Iterable[Copy]) -> dict[str, set[str]]:

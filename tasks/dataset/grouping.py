@@ -4,7 +4,7 @@ Marks are what is left of an unwrapped ring after everything is taken away that 
 turned grooves (each row's mean and slow change), glare (what whole columns have in common), and contrast.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -46,10 +46,10 @@ def spectra(strips: np.ndarray) -> np.ndarray:
     return np.fft.rfft(marks / norm, axis=2).astype(np.complex64)
 
 
-def correlate_marks(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Compute the greatest correlation of marks over all rotations, mirrored or not: float32 (one, other)."""
+def correlate_marks(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Compute the greatest correlation of marks over all rotations, mirrored or not: float32 (first, second)."""
     # laid out in memory as they are multiplied: else NumPy takes a loop of its own, which is many times slower
-    left, right = (np.ascontiguousarray(marks) for marks in (one.transpose(2, 0, 1), other.transpose(2, 1, 0)))
+    left, right = (np.ascontiguousarray(marks) for marks in (first.transpose(2, 0, 1), second.transpose(2, 1, 0)))
     turned, mirrored = (np.fft.irfft(way @ right, n=COLUMNS, axis=0).max(axis=0) for way in (left.conj(), left))
     return np.maximum(turned, mirrored).astype(np.float32)
 
@@ -65,42 +65,36 @@ class GroupHints(NamedTuple):
     """To the copy."""
 
 
-def assign_groups(contents: Sequence[str], known: Iterable[GroupHints], limit: float) -> list[Member]:
+def assign_groups(contents: Sequence[str], hints: Iterable[GroupHints], limit: float) -> list[Member]:
     """Return the group of every content, in their order.
 
     A content joins the group of its copy, else that of the most alike leader if the correlation is `limit` or more, else it leads its own.
     Later contents change nothing: a group is its leader and those that joined it, and two groups never become one.
     """
     members: list[Member] = []
-    leaders = Leaders()
-    for batch in in_batches(known, BLOCK):
-        ringed = {number: hints.strip for number, hints in enumerate(batch) if hints.strip is not None}
-        marks = dict(zip(ringed, spectra_of(list(ringed.values())), strict=True))
-        nearest = dict(zip(ringed, leaders.nearest(list(marks.values())), strict=True))
+    leaders: dict[int, np.ndarray] = {}
+    remaining = iter(hints)
+    while batch := list(islice(remaining, BLOCK)):
         first = len(members)
-        for number, hints in enumerate(batch):
-            content, leader, score = contents[first + number], *nearest.get(number, (-1, -1.0))
-            if hints.twin is not None:
-                members.append(Member(content, members[hints.twin].group, round(hints.likeness, 4), hints.residual))
+        strips = {place: hint.strip for place, hint in enumerate(batch, first) if hint.strip is not None}
+        marks = dict(zip(strips, spectra_of(list(strips.values())), strict=True))
+        nearest = dict(zip(strips, nearest_leaders(leaders, list(marks.values())), strict=True))
+        for place, hint in enumerate(batch, first):
+            content, leader, score = contents[place], *nearest.get(place, (-1, -1.0))
+            if hint.twin is not None:
+                members.append(Member(content, members[hint.twin].group, round(hint.likeness, 4), hint.residual))
             elif score >= limit:
-                members.append(Member(content, contents[leader], round(score, 4), hints.residual))
+                members.append(Member(content, contents[leader], round(score, 4), hint.residual))
             else:
-                members.append(Member(content, content, 1.0, hints.residual))
-                if number in marks:
-                    leaders.add(first + number, marks[number])
-                    later = [later_number for later_number in ringed if later_number > number]
-                    scores = scores_with(marks[number], [marks[later_number] for later_number in later])
-                    for later_number, score in zip(later, scores, strict=True):
-                        if score > nearest[later_number][1]:
-                            nearest[later_number] = (first + number, score)
+                members.append(Member(content, content, 1.0, hint.residual))
+                if place in marks:
+                    leaders[place] = marks[place]
+                    later = [later_place for later_place in strips if later_place > place]
+                    scores = scores_with(marks[place], [marks[later_place] for later_place in later])
+                    for later_place, score in zip(later, scores, strict=True):
+                        if score > nearest[later_place][1]:
+                            nearest[later_place] = (place, score)
     return members
-
-
-def in_batches(items: Iterable[GroupHints], size: int) -> Iterator[list[GroupHints]]:
-    """Yield the items in lists of up to `size`."""
-    remaining = iter(items)
-    while batch := list(islice(remaining, size)):
-        yield batch
 
 
 def spectra_of(strips: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -118,28 +112,17 @@ def scores_of(leaders: np.ndarray, marks: Sequence[np.ndarray]) -> list[np.ndarr
     return list(correlate_marks(leaders, np.stack(marks)).T)
 
 
-class Leaders:
-    """The marks of the first image of each casting so far."""
+def nearest_leaders(leaders: Mapping[int, np.ndarray], marks: Sequence[np.ndarray]) -> list[tuple[int, float]]:
+    """Return for each of the marks the place of the most alike leader, and how alike it is; -1 and -1 while there is no leader.
 
-    def __init__(self) -> None:
-        self.places: list[int] = []
-        self.marks: list[np.ndarray] = []
-
-    def add(self, place: int, marks: np.ndarray) -> None:
-        """Add the marks of a casting's first image, and the place of the image."""
-        self.places.append(place)
-        self.marks.append(marks)
-
-    def nearest(self, marks: Sequence[np.ndarray]) -> list[tuple[int, float]]:
-        """Return for each of the marks the place of the most alike leader, and how alike it is; -1 and -1 while there is no leader."""
-        if not self.places or not marks:
-            return [(-1, -1.0)] * len(marks)
-        best = [(-1, -1.0)] * len(marks)
-        for start in range(0, len(self.places), LEADERS):
-            leaders = np.stack(self.marks[start : start + LEADERS])
-            rows = map_chunks_in_threads(partial(scores_of, leaders), marks)
-            scores = np.stack(rows)
-            for number, leader in enumerate(scores.argmax(axis=1)):
-                if (score := float(scores[number, leader])) > best[number][1]:
-                    best[number] = (self.places[start + leader], score)
-        return best
+    `leaders` holds the marks of the first image of each casting so far, by the place of the image.
+    """
+    nearest = [(-1, -1.0)] * len(marks)
+    places = list(leaders)
+    for start in range(0, len(places), LEADERS):
+        block = np.stack([leaders[place] for place in places[start : start + LEADERS]])
+        for number, scores in enumerate(map_chunks_in_threads(partial(scores_of, block), marks)):
+            best = scores.argmax()
+            if (score := float(scores[best])) > nearest[number][1]:
+                nearest[number] = (places[start + best], score)
+    return nearest

@@ -11,7 +11,7 @@ from tasks.settings.escaping import for_terminal
 
 EXCLUDED = "excluded"  # code of a refusal that the user asked for
 CONFLICT = "label_conflict"
-SHOWN = 5  # conflicts in a message
+MOST_LISTED = 5  # conflicts in a message
 
 
 class Corrected(NamedTuple):
@@ -41,7 +41,7 @@ class DistinctRows(NamedTuple):
     conflicts: list[Refusal]
     changes: list[Correction]
     """The lines of `corrections.csv` that take the later labels of the conflicts, one a content."""
-    known: Counter[str]
+    repeats: Counter[str]
     """By origin, the files that repeat an image of an earlier one."""
 
 
@@ -69,7 +69,7 @@ def drop_repeats(rows: Sequence[Row]) -> DistinctRows:
     of one label stay. Raises BadInput for contradicting labels in the source.
     """
     first: dict[str, Row] = {}
-    settled = DistinctRows([], [], [], Counter())
+    distinct = DistinctRows([], [], [], Counter())
     changes: dict[str, Correction] = {}
     inside: dict[str, list[str]] = defaultdict(list)
     for row in rows:
@@ -77,21 +77,16 @@ def drop_repeats(rows: Sequence[Row]) -> DistinctRows:
         if row.label != leader.label and row.origin == BASE:
             inside[row.sha256].append(f"{leader.path} and {row.path}")
         elif row.label != leader.label:
-            settled.conflicts.append(conflict(row, leader))
+            reason = f"labeled {row.label}, but {leader.origin}/{leader.path} has equal content as {leader.label}"
+            distinct.conflicts.append(Refusal(row.path, row.sha256, row.origin, CONFLICT, reason))
             changes[row.sha256] = label_change(row, leader)
         elif row.origin != leader.origin:
-            settled.known[row.origin] += 1
+            distinct.repeats[row.origin] += 1
         else:
-            settled.rows.append(row)
+            distinct.rows.append(row)
     if inside:
         raise contradiction(inside, first)
-    return settled._replace(changes=list(changes.values()))
-
-
-def conflict(row: Row, leader: Row) -> Refusal:
-    """Return the refusal of an image whose content came earlier with the other label."""
-    reason = f"labelled {row.label}, but {leader.origin}/{leader.path} has equal content as {leader.label}"
-    return Refusal(row.path, row.sha256, row.origin, CONFLICT, reason)
+    return distinct._replace(changes=list(changes.values()))
 
 
 def label_change(later: Entry | Row, earlier: Entry | Row) -> Correction:
@@ -102,8 +97,8 @@ def label_change(later: Entry | Row, earlier: Entry | Row) -> Correction:
 
 def label_change_summary(changes: Sequence[Correction]) -> str:
     """Return one sentence that names the photographs whose label changed, and one that says how the later label is taken."""
-    named = "; ".join(for_terminal(change.why.removeprefix("label changed: ")) for change in changes[:SHOWN])
-    more = f"; and {len(changes) - SHOWN:,} more" if len(changes) > SHOWN else ""
+    named = "; ".join(for_terminal(change.why.removeprefix("label changed: ")) for change in changes[:MOST_LISTED])
+    more = f"; and {len(changes) - MOST_LISTED:,} more" if len(changes) > MOST_LISTED else ""
     line = f"{changes[0].sha256},{changes[0].correction},WHY"
     return (
         f"{len(changes):,} photographs came again with another label, and the earlier one holds: {named}{more}. Where the later one "
@@ -113,10 +108,10 @@ def label_change_summary(changes: Sequence[Correction]) -> str:
 
 def contradiction(inside: Mapping[str, Sequence[str]], first: Mapping[str, Row]) -> BadInput:
     """Return the error that lists the contradicting labels of the source, and a line that corrects the first of them."""
-    pairs = [f"{pair} (sha256 {sha256})" for sha256, pairs in inside.items() for pair in pairs]
     sha256 = next(iter(inside))
+    pairs = [f"{pair} (sha256 {content})" for content, pairs in inside.items() for pair in pairs]
     return BadInput(
-        f"{len(pairs)} pairs of equal files carry both labels: {'; '.join(pairs[:SHOWN])}. Remove the wrong one of each pair "
+        f"{len(pairs)} pairs of equal files carry both labels: {'; '.join(pairs[:MOST_LISTED])}. Remove the wrong one of each pair "
         f"from the source, or say which label holds in {NAME} in the data folder (first line {','.join(HEADER)}), by a line "
         f"for each content such as {sha256},{first[sha256].label},WHY"
     )

@@ -10,11 +10,11 @@ from tasks.records.rows import Entry, Refusal, Row
 
 
 def summarize_origins(
-    entries: Iterable[Entry], rows: Iterable[Row], refusals: Iterable[Refusal], known: Mapping[str, int]
+    entries: Iterable[Entry], rows: Iterable[Row], refusals: Iterable[Refusal], repeats: Mapping[str, int]
 ) -> tuple[Origin, ...]:
     """Return a record of each origin, in the order of the files.
 
-    The accepted, known and quarantined files of an origin are together all the files that it brought.
+    The accepted, repeated and quarantined files of an origin are together all the files that it brought.
     """
     files = Counter(entry.origin for entry in entries)
     quarantined = Counter(refusal.origin for refusal in refusals)
@@ -25,7 +25,7 @@ def summarize_origins(
         Origin(
             name=name,
             files_found=count,
-            known=known.get(name, 0),
+            known=repeats.get(name, 0),
             quarantined=quarantined[name],
             by_class=dict(sorted(Counter(row.label for row in accepted[name]).items())),
             sizes=dict(Counter(f"{row.width} x {row.height}" for row in accepted[name]).most_common()),

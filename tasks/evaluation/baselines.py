@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.dataset.near_duplicates import blocks
+from tasks.dataset.registration import blocks
 from tasks.evaluation.metrics import auc
 from tasks.records.results import Probe
 from tasks.records.rows import Row, is_defect

@@ -1,32 +1,22 @@
 """Appearance: plain statistics of whole pictures, which show whether and how a picture differs from others."""
 
-from typing import NamedTuple
-
 import numpy as np
 
 from tasks.images.statistics import laplacian
 from tasks.storage.parallel import map_chunks_in_threads
 
-
-class Statistic(NamedTuple):
-    """The words for a picture that has less, or more, of a statistic than usual."""
-
-    less: str
-    more: str
-
-
-STATISTICS = (
-    Statistic("a darker picture", "a brighter picture"),
-    Statistic("less contrast", "more contrast"),
-    Statistic("darker shadows", "brighter shadows"),
-    Statistic("darker dark greys", "brighter dark greys"),
-    Statistic("darker middle greys", "brighter middle greys"),
-    Statistic("darker light greys", "brighter light greys"),
-    Statistic("darker highlights", "brighter highlights"),
-    Statistic("a darker border", "a brighter border"),
-    Statistic("an evener border", "a more uneven border"),
-    Statistic("softer edges", "sharper edges"),
-    Statistic("less fine detail", "more fine detail"),
+STATISTICS = (  # the words for a picture that has less, and for one that has more, of a statistic than usual
+    ("a darker picture", "a brighter picture"),
+    ("less contrast", "more contrast"),
+    ("darker shadows", "brighter shadows"),
+    ("darker dark grays", "brighter dark grays"),
+    ("darker middle grays", "brighter middle grays"),
+    ("darker light grays", "brighter light grays"),
+    ("darker highlights", "brighter highlights"),
+    ("a darker border", "a brighter border"),
+    ("an evener border", "a more uneven border"),
+    ("softer edges", "sharper edges"),
+    ("less fine detail", "more fine detail"),
 )
 BRIGHTNESS, SHARPNESS = 0, 9  # places of the mean and of the gradient in STATISTICS
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -41,10 +31,7 @@ def appearance(pictures: np.ndarray) -> np.ndarray:
     """
     if not len(pictures):
         return np.empty((0, len(STATISTICS)))
-    rows: list[np.ndarray] = map_chunks_in_threads(
-        lambda chunk: list(appearance_of_chunk(np.stack(chunk))), list(pictures)
-    )
-    return np.stack(rows)
+    return np.stack(map_chunks_in_threads(lambda chunk: [*appearance_of_chunk(np.stack(chunk))], list(pictures)))
 
 
 def appearance_of_chunk(pictures: np.ndarray) -> np.ndarray:
@@ -82,14 +69,12 @@ def gradient(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def border(height: int, width: int) -> np.ndarray:
     """Return the mask of a picture's outermost tenth on each side, bool (height, width)."""
-    outside = np.ones((height, width), bool)
     y, x = -(-height // 10), -(-width // 10)
-    outside[y : height - y, x : width - x] = False
-    return outside
+    return np.pad(np.zeros((height - 2 * y, width - 2 * x), bool), [(y, y), (x, x)], constant_values=True)
 
 
 def remark(statistics: np.ndarray, usual: np.ndarray, spread: np.ndarray) -> str:
     """Say which statistic of a picture is furthest from the usual, (11,) each: `a brighter border (231, where 148 is usual)`."""
     furthest = int(np.argmax(np.abs(statistics - usual) / spread))
-    value, normal, words = statistics[furthest], usual[furthest], STATISTICS[furthest]
-    return f"{words.more if value > normal else words.less} ({value:.0f}, where {normal:.0f} is usual)"
+    value, normal, (less, more) = statistics[furthest], usual[furthest], STATISTICS[furthest]
+    return f"{more if value > normal else less} ({value:.0f}, where {normal:.0f} is usual)"

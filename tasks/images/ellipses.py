@@ -14,14 +14,14 @@ FAR = 2.5  # times the median distance is far off
 class Ellipse(NamedTuple):
     """The unit circle, stretched by a symmetric matrix and moved. Directions change as little as an ellipse allows."""
 
-    centre: np.ndarray
+    center: np.ndarray
     """float64 (2,): x, y."""
     root: np.ndarray
     """float64 (2, 2), symmetric, positive."""
 
     def points(self, number: int) -> np.ndarray:
         """Return float64 (2, number): the point of the ellipse for each direction of `circle(number)`."""
-        return self.centre[:, None] + self.root @ circle(number)
+        return self.center[:, None] + self.root @ circle(number)
 
     def size(self) -> float:
         """Return the radius of the circle of equal area."""
@@ -35,14 +35,14 @@ class Ellipse(NamedTuple):
             origin: x and y, which must lie inside the ellipse.
         """
         inverse = np.linalg.inv(self.root)
-        along, offset = inverse @ directions, inverse @ (self.centre - origin)
+        along, offset = inverse @ directions, inverse @ (self.center - origin)
         a, b = (along * along).sum(axis=0), offset @ along
         return (b + np.sqrt(np.maximum(b * b - a * (offset @ offset - 1), 0))) / a
 
     def inside(self, frame: "Ellipse") -> "Ellipse":
         """Return this ellipse in the outer coordinates. It is given in the coordinates in which `frame` is the unit circle."""
         left, lengths, _ = np.linalg.svd(frame.root @ self.root)
-        return Ellipse(frame.centre + frame.root @ self.centre, (left * lengths) @ left.T)
+        return Ellipse(frame.center + frame.root @ self.center, (left * lengths) @ left.T)
 
 
 @cache
@@ -68,11 +68,11 @@ def fit_conic(points: np.ndarray) -> Ellipse | None:
     lengths, axes = np.linalg.eigh(form)
     if lengths[0] <= ROUNDING * lengths[1]:
         return None
-    centre = -np.linalg.solve(form, [d, e]) / 2
-    level = 1 + centre @ form @ centre
+    center = -np.linalg.solve(form, [d, e]) / 2
+    level = 1 + center @ form @ center
     if level <= 0:
         return None
-    return Ellipse(centre, (axes * np.sqrt(level / lengths)) @ axes.T)
+    return Ellipse(center, (axes * np.sqrt(level / lengths)) @ axes.T)
 
 
 class Fit(NamedTuple):
@@ -102,7 +102,7 @@ def along_rays(distance: np.ndarray, usable: np.ndarray, least: float) -> Fit | 
     for _ in range(SETTLES):
         if counted.sum() < quarter or not (scaled := fit_conic(points[:, counted])):
             return None
-        ellipse = Ellipse(scaled.centre * scale, scaled.root * scale)
+        ellipse = Ellipse(scaled.center * scale, scaled.root * scale)
         off = np.abs(distance - ellipse.reach(circle(number))) / scale
         near = off < max(FAR * float(np.median(off[counted])), least)
         if (near == counted).all():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tasks.images.strips import ImageViews
 
 MAX_MEGAPIXELS = 40.0  # of an image that nobody has validated
+THUMBNAIL = 128  # pixels a side
 
 
 class InputBatch(NamedTuple):
@@ -62,8 +63,15 @@ def details_of(images: Sequence["ImageViews"]) -> list[tuple[float, np.ndarray |
     """Return the residual and the detail of the ring of each image; NaN and 0 where none was found."""
     from tasks.images.rings import detail
 
-    strips = [views.strip for views in images]
-    return [(strip.ring.residual, detail(strip.levels[None])[0]) if strip else (np.nan, 0) for strip in strips]
+    return [
+        (views.strip.ring.residual, detail(views.strip.levels[None])[0]) if views.strip else (np.nan, 0)
+        for views in images
+    ]
+
+
+def thumbnails(images: Sequence[Row], places: Places) -> np.ndarray:
+    """Return the thumbnail of each image, uint8 (images, 128, 128), gray 0-255: the whole image, averaged, aspect ratio not kept."""
+    return squares(images, THUMBNAIL, places, WHOLE)
 
 
 def squares(images: Sequence[Row], size: int, places: Places, least: Least | None = None) -> np.ndarray:
@@ -82,10 +90,9 @@ def squares(images: Sequence[Row], size: int, places: Places, least: Least | Non
     array = np.empty((len(images), size, size), np.uint8)
     if small.any():  # to cache these would save no time
         array[small] = load_named(names[small])
-    kind, version = f"square {size} of {least}", code_digest(Path(__file__))
     large = cached_map(
-        kind,
-        version,
+        f"square {size} of {least}",
+        code_digest(Path(__file__)),
         names[~small],
         lambda block: [levels.tobytes() for levels in load_named(block)],
         places,
@@ -103,11 +110,7 @@ def least_for(view: ViewName, size: int) -> Least:
 
 def load(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
     """Load files as squares, uint8 (images, size, size), in the order of `paths`. Raises BadInput when one cannot be read."""
-
-    def load_chunk(chunk: Sequence[Path]) -> list[np.ndarray]:
-        return [square(load_levels(path, least), size) for path in chunk]
-
-    levels: list[np.ndarray] = map_chunks_in_threads(load_chunk, paths) if paths else []
+    levels = map_chunks_in_threads(lambda chunk: [square(load_levels(path, least), size) for path in chunk], paths)
     return np.stack(levels) if levels else np.empty((0, size, size), np.uint8)
 
 
@@ -116,14 +119,19 @@ def load_levels(path: Path, least: Least) -> np.ndarray:
 
     The megapixels are not limited; the bytes of the file and the sides are.
     """
-    try:
-        content = read(path)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be read: {describe_error(error)}") from error
+    content = read_or_refuse(path)
     decoded = content if isinstance(content, Decoded) else decode(content, path.suffix, float("inf"), least)
     if decoded.pixels is None:
         raise BadInput(f"{path} cannot be read: {decoded.reason}")
     return decoded.pixels
+
+
+def read_or_refuse(path: Path) -> bytes | Decoded:
+    """Return the content of a file, or its refusal where it is too large or the system cannot read it, without the path."""
+    try:
+        return read(path)
+    except OSError as error:
+        return Decoded(None, "unreadable", error.strerror or str(error))
 
 
 class Readable(NamedTuple):
@@ -148,33 +156,20 @@ class Unreadable(NamedTuple):
 
 def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Readable | Unreadable]:
     """Load files that nobody has validated, in the order of `paths`."""
-
-    def see_chunk(chunk: Sequence[Path]) -> list[Readable | Unreadable]:
-        return [see(path, view, size) for path in chunk]
-
-    return map_chunks_in_threads(see_chunk, paths) if paths else []
+    return map_chunks_in_threads(lambda chunk: [see(path, view, size) for path in chunk], paths)
 
 
 def see(path: Path, view: ViewName, size: int) -> Readable | Unreadable:
     """Load a file that nobody has validated. One that is too large is not read in full, and is unreadable."""
-    try:
-        content = read(path)
-    except OSError as error:
-        return Unreadable(None, describe_error(error))
-    return (
-        Unreadable(None, content.reason)
-        if isinstance(content, Decoded)
-        else see_content(content, path.suffix, view, size)
-    )
+    content = read_or_refuse(path)
+    if isinstance(content, Decoded):
+        return Unreadable(None, content.reason)
+    return see_content(content, path.suffix, view, size)
 
 
 def see_all_contents(images: Sequence[object], view: ViewName, size: int) -> list[Readable | Unreadable]:
     """Decode images that arrive as bytes, in order."""
-
-    def see_chunk(chunk: Sequence[object]) -> list[Readable | Unreadable]:
-        return [see_sent(image, view, size) for image in chunk]
-
-    return map_chunks_in_threads(see_chunk, images) if images else []
+    return map_chunks_in_threads(lambda chunk: [see_sent(image, view, size) for image in chunk], images)
 
 
 def see_sent(image: object, view: ViewName, size: int) -> Readable | Unreadable:
@@ -196,8 +191,3 @@ def see_content(content: bytes, suffix: str, view: ViewName, size: int) -> Reada
     return Readable(
         sha256, VIEWS[view].see(decoded.pixels, size), square(decoded.pixels, GLANCE), (decoded.width, decoded.height)
     )
-
-
-def describe_error(error: OSError) -> str:
-    """Return the system's message of an error, without the path, or the text of the error where there is no such message."""
-    return error.strerror or str(error)

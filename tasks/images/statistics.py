@@ -23,21 +23,8 @@ MEASURED_AT_ONCE = 96_000  # pixels: fewer cost more calls, and more leave the p
 EXACT = 2**24  # float32 rounds whole numbers from here on
 
 
-class FileView(NamedTuple):
-    """The numbers of an image at a quarter of its sides, in gray levels of 255."""
-
-    brightness: float
-    """Mean."""
-    deviation: float
-    """Standard deviation."""
-    border: float
-    """Mean of the outermost tenth on each side."""
-    sharpness: float
-    """Root mean square of the Laplacian of four neighbors."""
-
-
 class ImageStats(NamedTuple):
-    """The measurements of a file. One with a code and a reason is no image."""
+    """The measurements of a file. One with a code and a reason is no image. The last four are gray levels at a quarter of the sides."""
 
     code: str = ""
     reason: str = ""
@@ -46,30 +33,27 @@ class ImageStats(NamedTuple):
     orientation: int = UPRIGHT
     """As Exif gives it, 1 to 8."""
     brightness: float = 0.0
-    """This and the rest as in `FileView`."""
+    """Mean."""
     deviation: float = 0.0
+    """Standard deviation."""
     border: float = 0.0
+    """Mean of the outermost tenth on each side."""
     sharpness: float = 0.0
-
-
-NO_VIEW = FileView(0.0, 0.0, 0.0, 0.0)
+    """Root mean square of the Laplacian of four neighbors."""
 
 
 def measure_files(names: Iterable[str], max_megapixels: float, places: Places) -> Iterator[ImageStats]:
     """Yield the measurements of stored files, in the order of `names`. A content that was measured before is not measured again."""
-    root = images_root(places)
 
     def make(new_names: list[str]) -> list[bytes]:
-        return [json.dumps(stats).encode() for stats in measure_uncached(root, new_names, max_megapixels)]
+        measured = measure_uncached(images_root(places), new_names, max_megapixels)
+        return [json.dumps(stats).encode() for stats in measured]
 
-    version = f"{code_digest(Path(__file__))} {max_megapixels}"
-    values = cached_map("look", version, names, make, places, block=MAX_BLOCK, lasting=is_about_the_file)
+    values = cached_map(
+        "look", f"{code_digest(Path(__file__))} {max_megapixels}", names, make, places, block=MAX_BLOCK,
+        lasting=lambda value: json.loads(value)[0] != NO_MEMORY,  # which is about the machine at that moment
+    )  # fmt: skip
     return (ImageStats(*json.loads(value)) for value in values)
-
-
-def is_about_the_file(value: bytes) -> bool:
-    """Return whether a measurement is about the file, and not about the machine at that moment."""
-    return json.loads(value)[0] != NO_MEMORY
 
 
 def measure_uncached(root: str, names: Sequence[str], max_megapixels: float) -> list[ImageStats]:
@@ -83,12 +67,7 @@ def measure_uncached(root: str, names: Sequence[str], max_megapixels: float) -> 
     views = iter(measure([decoded.pixels for decoded, _ in opened if decoded.pixels is not None]))
     return [
         ImageStats(
-            image.code,
-            image.reason,
-            image.width,
-            image.height,
-            turned,
-            *(NO_VIEW if image.pixels is None else next(views)),
+            image.code, image.reason, image.width, image.height, turned, *(() if image.pixels is None else next(views))
         )
         for image, turned in opened
     ]
@@ -125,9 +104,12 @@ def open_image(path: str, content: bytes | Decoded, max_megapixels: float) -> tu
     return decoded, UPRIGHT
 
 
-def measure(views: Sequence[np.ndarray]) -> list[FileView]:
-    """Measure views, uint8 (height, width), in order. Views of one size are measured together, which takes half the time."""
-    measured: dict[int, FileView] = {}
+def measure(views: Sequence[np.ndarray]) -> list[list[float]]:
+    """Return the last four numbers of `ImageStats` for each view, uint8 (height, width), in order.
+
+    Views of one size are measured together, which takes half the time.
+    """
+    measured = np.empty((len(views), 4))
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for number, view in enumerate(views):
         by_shape[view.shape].append(number)
@@ -135,12 +117,12 @@ def measure(views: Sequence[np.ndarray]) -> list[FileView]:
         step = max(1, MEASURED_AT_ONCE // max(1, views[numbers[0]].size))
         for start in range(0, len(numbers), step):
             chunk = numbers[start : start + step]
-            measured.update(zip(chunk, measure_equal(np.stack([views[number] for number in chunk])), strict=True))
-    return [measured[number] for number in range(len(views))]
+            measured[chunk] = measure_equal(np.stack([views[number] for number in chunk]))
+    return measured.tolist()
 
 
-def measure_equal(views: np.ndarray) -> list[FileView]:
-    """Measure views of one size, uint8 (views, height, width).
+def measure_equal(views: np.ndarray) -> np.ndarray:
+    """Return the four numbers of `measure`, float64 (views, 4), of views of one size, uint8 (views, height, width).
 
     Only whole numbers are summed, so that the results are equal on every machine: within a row in float32, over the rows in float64.
     """
@@ -160,7 +142,7 @@ def measure_equal(views: np.ndarray) -> list[FileView]:
         (total - inside) / (size - inner),
         np.sqrt(sum_of_squares(laplacian(levels)) / max(1, (height - 2) * (width - 2))),
     )
-    return [FileView(*row) for row in np.stack(numbers, axis=1).round(3).tolist()]
+    return np.stack(numbers, axis=1).round(3)
 
 
 def sum_of_squares(values: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from functools import partial
+from functools import cache, partial
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.images import rings
+from tasks.images import ring_search, rings
 from tasks.images.decoding import decode
 from tasks.images.ellipses import Ellipse
 from tasks.images.views import GLANCE, square
@@ -52,23 +52,20 @@ def strips(images: Sequence[Row], places: Places) -> Iterator[Strip | None]:
 def image_views(images: Sequence[Row], places: Places) -> Iterator[ImageViews]:
     """Yield the views of each image, in order. All processors work on new images."""
     with ExitStack() as stack:
-        pools: list[ProcessPoolExecutor] = []
+
+        @cache  # started when it is needed, and spawned: a fork of this process would hold the locks of its threads for ever
+        def pool() -> ProcessPoolExecutor:
+            return stack.enter_context(
+                ProcessPoolExecutor(count_processors(), mp_context=get_context("spawn"), initializer=leave_with_parent)
+            )
 
         def make(names: list[str]) -> list[bytes]:
             work = partial(make_views, images_root(places))
-            if len(names) < FEW or count_processors() == 1:
-                return list(map(work, names))
-            if not pools:  # spawned: a fork of this process would hold the locks of its threads for ever
-                pool = ProcessPoolExecutor(
-                    count_processors(), mp_context=get_context("spawn"), initializer=leave_with_parent
-                )
-                pools.append(stack.enter_context(pool))
-            return list(pools[0].map(work, names, chunksize=4))
+            few = len(names) < FEW or count_processors() == 1
+            return list(map(work, names) if few else pool().map(work, names, chunksize=4))
 
-        for value in cached_map(
-            "strip", code_digest(Path(__file__)), map(stored_name, images), make, places, block=MAX_BLOCK
-        ):
-            yield unpack(value)
+        version = code_digest(Path(__file__))
+        yield from map(unpack, cached_map("strip", version, map(stored_name, images), make, places, block=MAX_BLOCK))
 
 
 def leave_with_parent() -> None:
@@ -92,7 +89,7 @@ def make_views(root: str, name: str) -> bytes:
     decoded = decode(path.read_bytes(), path.suffix, max_megapixels=float("inf"))
     if decoded.pixels is None:
         raise BadInput(f"{path} cannot be read: {decoded.reason}")
-    ring = rings.find(decoded.pixels)
+    ring = ring_search.find(decoded.pixels)
     strip = Strip(ring, rings.unwrap(decoded.pixels, ring)) if ring else None
     return pack(ImageViews(square(decoded.pixels, GLANCE), strip))
 
@@ -103,7 +100,7 @@ def pack(views: ImageViews) -> bytes:
     if views.strip is None:
         return glance
     ring, levels = views.strip
-    ellipses = [number for ellipse in ring[:2] for number in (*ellipse.centre, *ellipse.root.ravel())]
+    ellipses = [number for ellipse in ring[:2] for number in (*ellipse.center, *ellipse.root.ravel())]
     return glance + np.array([*ellipses, ring.residual], np.float32).tobytes() + levels.tobytes()
 
 

@@ -52,17 +52,15 @@ def square(pixels: np.ndarray, size: int) -> np.ndarray:
     """Resize gray levels, uint8 (height, width), to (size, size): averaged when reduced, aspect ratio not kept."""
     if pixels.shape == (size, size):
         return pixels
-    reduced = min(pixels.shape) >= size
-    resampling = Image.Resampling.BOX if reduced else Image.Resampling.BILINEAR
+    resampling = Image.Resampling.BOX if min(pixels.shape) >= size else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(pixels).resize((size, size), resampling))
 
 
 def ring(pixels: np.ndarray, size: int) -> NetworkInput | None:
     """Return the detail of the unwrapped ring in gray levels uint8 (height, width): uint8 (96, 512, 2). None where no ring is found."""
-    from tasks.images import rings  # late: it needs SciPy, and `raw` does not
+    from tasks.images import ring_search, rings  # late: they need SciPy, and `raw` does not
 
-    part_ring = rings.find(pixels)
-    if not part_ring:
+    if not (part_ring := ring_search.find(pixels)):
         return None
     return NetworkInput(rings.detail(rings.unwrap(pixels, part_ring)[None])[0], part_ring.residual)
 

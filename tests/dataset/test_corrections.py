@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dataset.corrections import Correction, find_corrections, load_corrections, parse, read
+from tasks.dataset.corrections import Correction, find_corrections, load_corrections, parse
 from tasks.records.results import Corrections
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
@@ -41,7 +41,7 @@ def test_a_line_is_a_correction_of_one_content(path, places):
     }
     found = find_corrections(CLASSES, places)
     assert found.identity == hashlib.sha256(text.encode()).hexdigest()
-    assert load_corrections(found, CLASSES) == read(path, CLASSES) == expected
+    assert load_corrections(found, CLASSES) == parse(path.read_bytes(), path, CLASSES) == expected
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_line_is_a_correction_of_one_content(path, places):
 )
 def test_what_editors_and_spreadsheets_write_is_taken(path, content):
     path.write_bytes(content)
-    assert read(path, CLASSES) == {ONE: Correction(ONE, "exclude", "früh")}
+    assert parse(path.read_bytes(), path, CLASSES) == {ONE: Correction(ONE, "exclude", "früh")}
 
 
 def test_a_header_alone_corrects_nothing(path, places):
@@ -76,9 +76,9 @@ def test_a_header_alone_corrects_nothing(path, places):
 def test_other_class_names_are_expected_where_classes_have_them(path):
     classes = Classes(defect="cracked", good="sound")
     path.write_text(f"{HEADER}{ONE},cracked,seen under the lamp\n")
-    assert read(path, classes)[ONE].correction == "cracked"
+    assert parse(path.read_bytes(), path, classes)[ONE].correction == "cracked"
     with pytest.raises(BadInput, match="expected 'exclude', 'def_front' or 'ok_front'"):
-        read(path, CLASSES)
+        parse(path.read_bytes(), path, CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -155,10 +155,10 @@ def test_whatever_the_file_holds_the_answer_is_corrections_or_one_sentence(conte
 def test_a_class_with_an_accent_is_taken_in_either_form(path):
     path.write_text(f"{HEADER}{ONE},de\u0301faut,why\n", encoding="utf-8")
     classes = Classes(defect="d\u00e9faut", good="bon")
-    assert [one.correction for one in read(path, classes).values()] == ["d\u00e9faut"]
+    assert [one.correction for one in parse(path.read_bytes(), path, classes).values()] == ["d\u00e9faut"]
 
 
 def test_a_line_of_a_table_that_recast_wrote_is_read_as_meant(path, places):
     classes = Classes(defect="-ok", good="ok")
     write_table(path, [Correction(ONE, "-ok", "=why")], Correction)
-    assert read(path, classes) == {ONE: Correction(ONE, "-ok", "=why")}
+    assert parse(path.read_bytes(), path, classes) == {ONE: Correction(ONE, "-ok", "=why")}

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dataset.duplicates import Copy, changed_copies, exact_copies, transform
-from tasks.dataset.near_duplicates import POSES, SIDE, Pairs
+from tasks.dataset.near_duplicates import POSES, Pairs
+from tasks.dataset.registration import SIDE
 from tasks.records.rows import Row
 
 NAMES = [name for name, *_ in POSES]

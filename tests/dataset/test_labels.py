@@ -21,7 +21,7 @@ def test_of_two_arrivals_that_contradict_each_other_the_first_counts():
     settled = drop_repeats(rows)
     assert settled.rows == rows[:1]
     assert [(one.origin, one.path, one.code) for one in settled.conflicts] == [("june", "b", "label_conflict")]
-    assert settled.known == {"july": 1}
+    assert settled.repeats == {"july": 1}
 
 
 def test_equal_paths_of_two_origins_are_not_mixed_up():
@@ -64,7 +64,7 @@ def test_every_file_is_accepted_known_or_refused_and_no_content_has_two_labels(d
         labels = {(one.sha256, one.label) for one in rows if one.origin == BASE}
         assert len(labels) > len({content for content, _ in labels})
         return
-    assert len(settled.rows) + len(settled.conflicts) + settled.known.total() == len(rows)
+    assert len(settled.rows) + len(settled.conflicts) + settled.repeats.total() == len(rows)
     assert len({one.sha256: one.label for one in settled.rows}) == len(
         {(one.sha256, one.label) for one in settled.rows}
     )
@@ -72,7 +72,7 @@ def test_every_file_is_accepted_known_or_refused_and_no_content_has_two_labels(d
         {(one.sha256, one.origin) for one in settled.rows}
     )
     assert not any(one.origin == BASE for one in settled.conflicts)
-    assert not settled.known[BASE]
+    assert not settled.repeats[BASE]
 
 
 def test_corrections_apply_to_their_content_alone():
@@ -99,7 +99,7 @@ def test_corrections_apply_to_their_content_alone():
 
 def test_a_conflict_names_the_image_that_it_contradicts():
     (refused,) = drop_repeats([row("a", "x", "def_front", "may"), row("b", "x", "ok_front", "june")]).conflicts
-    assert refused.reason == "labelled ok_front, but may/a has equal content as def_front"
+    assert refused.reason == "labeled ok_front, but may/a has equal content as def_front"
 
 
 def test_of_conflicts_the_lines_are_given_that_take_the_later_labels():

@@ -7,19 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.dataset import near_duplicates
+from tasks.dataset import near_duplicates, registration
 from tasks.dataset.near_duplicates import (
     MANY,
     POSES,
-    SIDE,
     Pairs,
     apply_pose,
-    apply_shift,
     best_correlations,
     find_near_duplicates,
     low_frequencies,
-    register,
 )
+from tasks.dataset.registration import SIDE, apply_shift, register
 from tasks.images.views import square
 from tasks.settings.settings import AuditSettings
 from tasks.sources.synthetic.cameras import CAMERAS
@@ -101,7 +99,7 @@ def test_four_products_know_the_greatest_of_eight(seed, ones, others):
 def test_every_change_that_the_sample_plants_is_found_and_named(jpegs, name):
     for jpeg in jpegs[::5]:
         pairs = pairs_of([jpeg, TRANSFORMS[name](jpeg)])
-        assert (*pairs.one, *pairs.other) == (0, 1)
+        assert (*pairs.earlier, *pairs.later) == (0, 1)
         assert NAMES[pairs.pose[0]] == (name if name in NAMES else "")
         right, down = map(int, name.split()[1:]) if name.startswith("shift") else (0, 0)
         assert pairs.shift[0] * WIDTH / SIDE == pytest.approx([right, down], abs=0.5)
@@ -133,24 +131,25 @@ def test_light_and_quality_together_hide_no_copy(jpegs, gain, quality):
 
 
 def test_other_photographs_are_no_copies_though_they_show_the_same_casting(jpegs):
-    assert len(pairs_of(jpegs).one) == 0
+    assert len(pairs_of(jpegs).earlier) == 0
     again = [TRANSFORMS["turn 90"](jpeg) for jpeg in jpegs]
     pairs = pairs_of([*jpegs, *again])
-    assert list(zip(pairs.one, pairs.other, strict=True)) == [(n, n + len(jpegs)) for n in range(len(jpegs))]
+    assert list(zip(pairs.earlier, pairs.later, strict=True)) == [(n, n + len(jpegs)) for n in range(len(jpegs))]
 
 
 @pytest.mark.parametrize("first", ["none", "some", "all"])
 @pytest.mark.parametrize("block", [2, 7, 1_024])
 def test_every_pair_is_found_once_with_the_earlier_one_first(jpegs, first, block, monkeypatch):
-    for size in ("ASKED", "PIECE"):
+    for size in ("QUERIES", "PIECE"):
         monkeypatch.setattr(near_duplicates, size, block)
+    monkeypatch.setattr(registration, "PIECE", block)
     kinds = ["mirror", "turn 90", "brightness 0.85", "shift 3 -2"]
     copies = [TRANSFORMS[kind](jpeg) for kind in kinds for jpeg in jpegs[:3]]
     contents = [*jpegs[:3], *copies]
     named = {"none": np.zeros(15, bool), "some": np.arange(15) % 3 == 0, "all": np.ones(15, bool)}[first]
     pairs = find_near_duplicates(thumbnails(contents), named, LIMIT)
     expected = [(one, other) for one, other in combinations(range(15), 2) if one % 3 == other % 3]
-    assert list(zip(pairs.one, pairs.other, strict=True)) == expected
+    assert list(zip(pairs.earlier, pairs.later, strict=True)) == expected
 
 
 def test_a_score_is_of_the_pair_and_not_of_its_company(jpegs):
@@ -168,7 +167,7 @@ def test_among_many_copies_a_twin_of_the_first_is_still_found(jpegs):
         contents = [*plain[:place], far, *plain[place:]]
         first = np.arange(26) == place
         pairs = find_near_duplicates(thumbnails(contents), first, LIMIT)
-        both = zip(pairs.one.tolist(), pairs.other.tolist(), strict=True)
+        both = zip(pairs.earlier.tolist(), pairs.later.tolist(), strict=True)
         twins = {one + other - place for one, other in both if place in (one, other)}
         assert twins == set(range(26)) - {place}
 
@@ -176,18 +175,18 @@ def test_among_many_copies_a_twin_of_the_first_is_still_found(jpegs):
 def test_of_very_many_copies_some_are_listed_for_each(jpegs):
     contents = [encode(decode(jpegs[0]), quality) for quality in range(60, 95)]
     pairs = pairs_of(contents)
-    earlier = np.bincount(pairs.other, minlength=len(contents))
+    earlier = np.bincount(pairs.later, minlength=len(contents))
     assert list(earlier) == [min(number, MANY) for number in range(len(contents))]
-    assert (pairs.one < pairs.other).all()
+    assert (pairs.earlier < pairs.later).all()
 
 
 @pytest.mark.parametrize("level", [0, 7, 255])
 def test_an_even_picture_does_no_harm(jpegs, level):
     even = np.full((2, SIDE, SIDE), level, np.uint8)
-    assert len(find_near_duplicates(even, np.ones(2, bool), 0.6).one) == 0
+    assert len(find_near_duplicates(even, np.ones(2, bool), 0.6).earlier) == 0
     among = np.concatenate([even, thumbnails([jpegs[0], TRANSFORMS["mirror"](jpegs[0])]), even])
     pairs = find_near_duplicates(among, np.zeros(6, bool), LIMIT)
-    assert (*pairs.one, *pairs.other) == (2, 3)
+    assert (*pairs.earlier, *pairs.later) == (2, 3)
     assert np.isfinite(pairs.score).all()
     assert np.isfinite(pairs.shift).all()
 
@@ -226,5 +225,5 @@ def test_a_part_of_a_pixel_is_found_from_the_slopes(right, down):
 
 def test_the_pairs_that_are_taken_keep_their_numbers(jpegs):
     pairs = pairs_of([*jpegs[:2], *(TRANSFORMS["turn 90"](jpeg) for jpeg in jpegs[:2])])
-    last = pairs.take(pairs.one == 1)
-    assert (last.one.tolist(), last.other.tolist(), last.score.tolist()) == ([1], [3], [pairs.score[1]])
+    last = pairs.take(pairs.earlier == 1)
+    assert (last.earlier.tolist(), last.later.tolist(), last.score.tolist()) == ([1], [3], [pairs.score[1]])

@@ -12,10 +12,10 @@ ALL = np.ones(RAYS, bool)
 
 
 def ellipse(long: float, short: float, turn: float, away: float = 0.0, towards: float = 0.0) -> Ellipse:
-    """Half axes, the long one turned by radians; the centre `away` short axes from 0."""
+    """Half axes, the long one turned by radians; the center `away` short axes from 0."""
     axes = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    centre = away * short * np.array([np.cos(towards), np.sin(towards)])
-    return Ellipse(centre, axes @ np.diag([long, short]) @ axes.T)
+    center = away * short * np.array([np.cos(towards), np.sin(towards)])
+    return Ellipse(center, axes @ np.diag([long, short]) @ axes.T)
 
 
 ANGLES = st.floats(0, 6.28)
@@ -33,8 +33,8 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def apart(one: Ellipse, other: Ellipse) -> float:
     """How far the edges lie from each other at most, as a share of the size of the second."""
-    off = one.points(RAYS) - other.centre[:, None]
-    return float(np.abs(np.linalg.norm(off, axis=0) * (1 - other.reach(off, other.centre))).max()) / other.size()
+    off = one.points(RAYS) - other.center[:, None]
+    return float(np.abs(np.linalg.norm(off, axis=0) * (1 - other.reach(off, other.center))).max()) / other.size()
 
 
 @given(FORMS)
@@ -125,26 +125,26 @@ def test_points_that_lie_on_no_ellipse_give_none(points):
 
 @given(FORMS, ANGLES, st.floats(0, 0.9), ANGLES)
 def test_what_can_be_reached_from_inside_lies_on_the_edge(true, towards, out, where):
-    origin = true.centre + true.root @ (out * np.array([np.cos(where), np.sin(where)]))
+    origin = true.center + true.root @ (out * np.array([np.cos(where), np.sin(where)]))
     direction = np.array([[3 * np.cos(towards)], [3 * np.sin(towards)]])
     end = origin[:, None] + true.reach(direction, origin) * direction
-    assert np.linalg.norm(np.linalg.solve(true.root, end - true.centre[:, None])) == pytest.approx(1, abs=1e-9)
+    assert np.linalg.norm(np.linalg.solve(true.root, end - true.center[:, None])) == pytest.approx(1, abs=1e-9)
     assert true.reach(direction, origin) > 0
 
 
 @given(FORMS)
-def test_its_own_points_are_one_stride_away_from_the_centre(true):
+def test_its_own_points_are_one_stride_away_from_the_center(true):
     strides = true.root @ circle(60)
-    assert true.reach(strides, true.centre) == pytest.approx(np.ones(60))
-    assert true.points(60) == pytest.approx(true.centre[:, None] + strides)
+    assert true.reach(strides, true.center) == pytest.approx(np.ones(60))
+    assert true.points(60) == pytest.approx(true.center[:, None] + strides)
 
 
 @given(FORMS, FORMS)
 def test_an_ellipse_in_the_frame_of_another_lies_where_its_points_lie(inner, frame):
     outside = inner.inside(frame)
-    moved = frame.centre[:, None] + frame.root @ inner.points(RAYS)
-    off = moved - outside.centre[:, None]
-    assert outside.reach(off, outside.centre) == pytest.approx(np.ones(RAYS))
+    moved = frame.center[:, None] + frame.root @ inner.points(RAYS)
+    off = moved - outside.center[:, None]
+    assert outside.reach(off, outside.center) == pytest.approx(np.ones(RAYS))
     assert outside.size() == pytest.approx(inner.size() * frame.size())
     assert outside.root == pytest.approx(outside.root.T)
     assert np.linalg.eigvalsh(outside.root).min() > 0

@@ -12,6 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tasks.images.ellipses import Ellipse, circle
+from tasks.images.ring_search import find
 from tasks.images.rings import (
     FROM,
     STRIP_ANGLES,
@@ -19,7 +20,6 @@ from tasks.images.rings import (
     TO,
     Ring,
     detail,
-    find,
     from_strip,
     sample,
     to_strip,
@@ -50,9 +50,9 @@ def seen(view: np.ndarray, radius: float) -> Ellipse:
     back = np.linalg.inv(view)
     conic = back.T @ np.diag([1, 1, -(radius**2)]) @ back
     form = conic[:2, :2]
-    centre = -np.linalg.solve(form, conic[:2, 2])
-    lengths, axes = np.linalg.eigh(form / (centre @ form @ centre - conic[2, 2]))
-    return Ellipse(centre, (axes / np.sqrt(lengths)) @ axes.T)
+    center = -np.linalg.solve(form, conic[:2, 2])
+    lengths, axes = np.linalg.eigh(form / (center @ form @ center - conic[2, 2]))
+    return Ellipse(center, (axes / np.sqrt(lengths)) @ axes.T)
 
 
 def picture(view: np.ndarray, levels: Levels, side: int = SIDE, noise: float = 2.0, fine: int = 3) -> np.ndarray:
@@ -84,8 +84,8 @@ def mottled(seed: int) -> Levels:
 
 def apart(one: Ellipse, other: Ellipse) -> float:
     """How far the edges lie from each other at most, in pixels."""
-    off = one.points(90) - other.centre[:, None]
-    return float(np.abs(np.linalg.norm(off, axis=0) * (1 - other.reach(off, other.centre))).max())
+    off = one.points(90) - other.center[:, None]
+    return float(np.abs(np.linalg.norm(off, axis=0) * (1 - other.reach(off, other.center))).max())
 
 
 @pytest.mark.parametrize("hub", [0.3, 0.0], ids=["hub", "no hub"])
@@ -121,7 +121,7 @@ def test_a_picture_need_not_be_square():
     square = picture(view, plain(150))
     wide = np.pad(square, ((0, 0), (40, 60)), mode="edge")
     ring = find(wide)
-    assert apart(ring.rim, seen(view, 1)._replace(centre=seen(view, 1).centre + [40, 0])) < 0.5
+    assert apart(ring.rim, seen(view, 1)._replace(center=seen(view, 1).center + [40, 0])) < 0.5
 
 
 def test_flash_at_the_rim_moves_the_ring_little():
@@ -250,9 +250,9 @@ def best(one: np.ndarray, other: np.ndarray) -> float:
 def ignoring(pixels: np.ndarray, ring: Ring) -> np.ndarray:
     """The strip about the middle of the cavity, as if the camera saw the part from straight above."""
     rays = ring.rim.root @ circle(STRIP_ANGLES)
-    inner, outer = (ellipse.reach(rays, ring.cavity.centre) for ellipse in (ring.cavity, ring.rim))
+    inner, outer = (ellipse.reach(rays, ring.cavity.center) for ellipse in (ring.cavity, ring.rim))
     way = inner + (outer - inner) * np.linspace(FROM, TO, STRIP_RADII)[:, None]
-    return sample(pixels, ring.cavity.centre[:, None, None] + rays[:, None] * way).astype(np.uint8)
+    return sample(pixels, ring.cavity.center[:, None, None] + rays[:, None] * way).astype(np.uint8)
 
 
 @pytest.mark.parametrize("lean", [15, 25, 35])

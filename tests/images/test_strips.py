@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import simplejpeg
 
+from tasks.images import loading
 from tasks.images import strips as noun
-from tasks.images import thumbnails as small
 from tasks.images.ellipses import Ellipse
-from tasks.images.loading import load
-from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, find, unwrap
+from tasks.images.loading import THUMBNAIL, load, thumbnails
+from tasks.images.ring_search import find
+from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, unwrap
 from tasks.images.strips import FEW, ImageViews, Strip, image_views, make_views, pack, strips, unpack
-from tasks.images.thumbnails import SIDE, thumbnails
 from tasks.images.views import GLANCE, square
 from tasks.records.rows import images_root, stored_name, stored_path
 from tasks.settings.errors import BadInput
@@ -63,7 +63,7 @@ def test_views_survive_being_packed(pictures):
     assert np.array_equal(views.glance, glance)
     assert np.array_equal(views.strip.levels, strip.levels)
     for one, other in zip(views.strip.ring[:2], ring[:2], strict=True):
-        assert one.centre == pytest.approx(other.centre, rel=1e-6)
+        assert one.center == pytest.approx(other.center, rel=1e-6)
         assert one.root == pytest.approx(other.root, rel=1e-5)
     assert views.strip.ring.residual == pytest.approx(ring.residual, rel=1e-6)
     assert pack(views) == pack(ImageViews(glance, strip))
@@ -76,7 +76,7 @@ def test_no_number_of_a_strip_takes_the_place_of_another():
     )
     levels = np.arange(STRIP_RADII * STRIP_ANGLES).reshape(STRIP_RADII, STRIP_ANGLES).astype(np.uint8)
     back = unpack(pack(ImageViews(BLANK, Strip(Ring(cavity, rim, 0.5), levels)))).strip
-    numbers = [*back.ring.cavity.centre, *back.ring.cavity.root.ravel(), *back.ring.rim.centre]
+    numbers = [*back.ring.cavity.center, *back.ring.cavity.root.ravel(), *back.ring.rim.center]
     assert [*numbers, *back.ring.rim.root.ravel(), back.ring.residual] == [*range(1, 13), 0.5]
     assert np.array_equal(back.levels, levels)
 
@@ -96,7 +96,7 @@ def test_each_image_has_its_strip_in_order(places, shelved, pictures):
     found = list(strips(rows[::-1], places))[::-1]
     for strip, picture in zip(found, pictures, strict=True):
         ring = find(picture)
-        assert strip.ring.rim.centre == pytest.approx(ring.rim.centre, abs=0.3)  # the JPEG has changed it a little
+        assert strip.ring.rim.center == pytest.approx(ring.rim.center, abs=0.3)  # the JPEG has changed it a little
         assert np.corrcoef(strip.levels.ravel(), unwrap(picture, ring).ravel())[0, 1] > 0.99
 
 
@@ -158,7 +158,7 @@ def test_other_processes_find_the_same_bytes(places, shelved, pictures, photogra
     rows = shelved(*jpegs(pictures, FEW), photograph(1))
     with monkeypatch.context() as patched:
         patched.setattr(noun, "count_processors", lambda: 2)
-        patched.setattr(noun.rings, "find", None)  # in this process alone
+        patched.setattr(noun.ring_search, "find", None)  # in this process alone
         found = [pack(views) for views in image_views(rows, places)]
     assert found == [make_views(images_root(places), stored_name(row)) for row in rows]
     assert len(found[-1]) == GLANCE**2
@@ -175,7 +175,7 @@ def test_with_one_processor_no_process_is_started(places, shelved, pictures, ask
 def test_a_thumbnail_is_the_whole_image_averaged(places, shelved):
     board = np.kron(np.random.default_rng(0).integers(40, 215, (8, 8)), np.ones((32, 48))).astype(np.uint8)
     (found,) = thumbnails(shelved(encode(board, 95)), places)
-    assert (found.shape, found.dtype) == ((SIDE, SIDE), np.uint8)
+    assert (found.shape, found.dtype) == ((THUMBNAIL, THUMBNAIL), np.uint8)
     middles = found.reshape(8, 16, 8, 16)[:, 4:12, :, 4:12].mean(axis=(1, 3))
     assert middles == pytest.approx(board[16::32, 24::48].astype(float), abs=3)
 
@@ -184,14 +184,14 @@ def test_thumbnails_are_made_once_and_stand_in_order(places, shelved, pictures, 
     rows = shelved(*jpegs(pictures, 4))
     found = thumbnails(rows, places)
     calls = []
-    monkeypatch.setattr(small.loading, "load", lambda *asked: calls.append(asked))
+    monkeypatch.setattr(loading, "load", lambda *asked: calls.append(asked))
     assert np.array_equal(thumbnails([*rows[::-1], rows[2]], places), found[[3, 2, 1, 0, 2]])
     assert calls == []
     assert len({one.tobytes() for one in found}) == 4
 
 
 def test_no_image_has_no_thumbnail(places):
-    assert thumbnails([], places).shape == (0, SIDE, SIDE)
+    assert thumbnails([], places).shape == (0, THUMBNAIL, THUMBNAIL)
 
 
 WORKER = """

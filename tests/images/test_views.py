@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.images import rings
+from tasks.images import ring_search, rings
 from tasks.images.views import VIEWS, raw, ring, shape, square
 from tasks.sources.synthetic.cameras import CAMERAS
 from tasks.sources.synthetic.parts import draw_casting
@@ -64,7 +64,7 @@ def test_a_ring_is_unwrapped_to_one_size_always(casting):
 
 
 def test_a_ring_shows_the_detail_of_what_is_unwrapped(casting):
-    found = rings.find(casting)
+    found = ring_search.find(casting)
     sight = ring(casting, 512)
     assert sight.residual == found.residual
     assert np.array_equal(sight.levels, rings.detail(rings.unwrap(casting, found)[None])[0])

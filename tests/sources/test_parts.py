@@ -11,7 +11,8 @@ from scipy import ndimage
 
 from tasks.dataset import grouping as noun
 from tasks.dataset.grouping import GroupHints, assign_groups, correlate_marks, spectra
-from tasks.images.rings import find, unwrap
+from tasks.images.ring_search import find
+from tasks.images.rings import unwrap
 from tasks.records.rows import Member
 from tasks.settings.settings import AuditSettings
 from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
