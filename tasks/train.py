@@ -83,7 +83,7 @@ def record_of(fitted: "Fitted", learning: LoadedImages, plan: TrainingPlan, elap
     from tasks.networks import devices, networks
 
     network, recipe = fitted.network, plan.recipe
-    learned = {row.sha256 for row in learning.rows} | (plan.start.learnt if plan.start else set())
+    learned = {row.sha256 for row in learning.rows} | (plan.start.learned if plan.start else set())
     epochs = len(fitted.history) - (fitted.resumed_from_epoch or 0)
     return Model(
         file=store(lambda path: networks.save(network, path), places, "data", f"networks/{recipe.model}.keras"),

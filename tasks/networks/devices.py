@@ -1,6 +1,7 @@
 """Devices: name the devices that TensorFlow computes on and their class, and share work between several GPUs."""
 
 from functools import cache
+from typing import Any
 
 import tensorflow as tf
 
@@ -11,9 +12,12 @@ from tasks.settings.errors import BadInput
 
 def device() -> str:
     """Name the devices that TensorFlow computes on, for people."""
-    gpus = tf.config.list_physical_devices("GPU")
-    names = [tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus]
-    return ", ".join(names) or "CPU"
+    return ", ".join(details.get("device_name", "GPU") for details in gpu_details()) or "CPU"
+
+
+def gpu_details() -> list[dict[str, Any]]:
+    """Return what TensorFlow says of each GPU, as its `get_device_details` does."""
+    return [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
 
 
 def require_gpu() -> None:
@@ -35,15 +39,9 @@ def share_memory() -> None:
             return
 
 
-def make_deterministic() -> None:
-    """Make operations give equal results for equal inputs from now on, in the whole process. It cannot be undone."""
-    tf.config.experimental.enable_op_determinism()
-
-
 def device_class() -> DeviceClass:
     """Return the class of the devices that TensorFlow computes on: that of the least capable GPU, or `cpu` without one."""
-    gpus = tf.config.list_physical_devices("GPU")
-    abilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability") or (0, 0) for gpu in gpus]
+    abilities = [details.get("compute_capability") or (0, 0) for details in gpu_details()]
     return class_of(min(abilities, default=None))
 
 

@@ -25,31 +25,33 @@ def describe_gpus(machine: Machine) -> str:
     return f"none: {why}; until then training runs on the processors, which is right where no GPU is meant"
 
 
-def reasons(machine: Machine, seen: Probe, overlooked: bool) -> Iterator[str]:
+def reasons(machine: Machine, answer: Probe, overlooked: bool) -> Iterator[str]:
     """Yield each reason why TensorFlow sees no GPU, with what to do about it."""
-    if seen.failure:
-        yield f"TensorFlow fails while it lists its devices ({seen.failure})"
+    if answer.failure:
+        yield f"TensorFlow fails while it lists its devices ({answer.failure})"
         yield from library_reasons(machine, {}, overlooked)
-    elif seen.gpus:
+    elif answer.gpus:
         yield "a new process sees one: try again"
-    elif not seen.cuda:
+    elif not answer.cuda:
         yield "this TensorFlow is built without CUDA: install that of requirements-gpu.txt, on Linux"
     else:
         causes = [
-            *driver_reasons(machine, seen),
-            *old_driver_reasons(machine.driver, seen.cuda),
-            *library_reasons(machine, seen.faults, overlooked),
-            *(f"TensorFlow says: {line.rstrip('.')}" for line in seen.ignored),
+            *driver_reasons(machine, answer),
+            *old_driver_reasons(machine.driver, answer.cuda),
+            *library_reasons(machine, answer.faults, overlooked),
+            *(f"TensorFlow says: {line.rstrip('.')}" for line in answer.ignored),
         ]
         yield from causes or ["no reason found: see TensorFlow's own log, with TF_CPP_MIN_LOG_LEVEL=0"]
 
 
-def driver_reasons(machine: Machine, seen: Probe) -> Iterator[str]:
+def driver_reasons(machine: Machine, answer: Probe) -> Iterator[str]:
     """Yield what is wrong with NVIDIA's driver."""
     smi = f"nvidia-smi says: {machine.smi}" if machine.smi else ""
-    if DRIVER in seen.faults:
+    if DRIVER in answer.faults:
         signs = [
-            f"{DRIVER} is missing" if is_absent(seen.faults[DRIVER]) else f"{DRIVER}: {reason_of(seen.faults[DRIVER])}",
+            f"{DRIVER} is missing"
+            if is_absent(answer.faults[DRIVER])
+            else f"{DRIVER}: {reason_of(answer.faults[DRIVER])}",
             "" if machine.device_files else f"no {DEVICES}/nvidia*",
             "no nvidia-smi" if machine.smi is None else smi,
             "though an NVIDIA card is there" if machine.cards else "",
@@ -58,14 +60,14 @@ def driver_reasons(machine: Machine, seen: Probe) -> Iterator[str]:
             f"no NVIDIA driver ({', '.join(filter(None, signs))}): install it on the host; "
             "a container needs the NVIDIA Container Toolkit and `--gpus all` besides"
         )
-    elif "NO_DEVICE" in seen.start and machine.visible is not None:
+    elif "NO_DEVICE" in answer.start and machine.visible is not None:
         yield f"CUDA_VISIBLE_DEVICES is {machine.visible!r}, which leaves no GPU: unset it, or name one"
-    elif "NO_DEVICE" in seen.start:
-        yield f"the NVIDIA driver finds no GPU ({seen.start}): see `nvidia-smi -L`; a container needs `--gpus all`"
-    elif seen.start:
-        details = ", ".join(filter(None, (seen.start, smi)))
+    elif "NO_DEVICE" in answer.start:
+        yield f"the NVIDIA driver finds no GPU ({answer.start}): see `nvidia-smi -L`; a container needs `--gpus all`"
+    elif answer.start:
+        details = ", ".join(filter(None, (answer.start, smi)))
         yield f"the NVIDIA driver does not start ({details}): restart the machine; if that does not help, install it anew"
-    elif MANAGEMENT in seen.faults:
+    elif MANAGEMENT in answer.faults:
         yield (
             f"{MANAGEMENT} of the NVIDIA driver is missing: install the whole driver; "
             "a container needs NVIDIA_DRIVER_CAPABILITIES=compute,utility"

@@ -44,18 +44,15 @@ def package_folder(package: str) -> Path | None:
         return None
 
 
-def library_file(library: str) -> Path | None:
-    """Return the library's file where its package put it; None without the package or without the file."""
-    folder = package_folder(PACKAGES[library])
+def library_file(library: str, package: str | None = None) -> Path | None:
+    """Return the library's file in the folder of a package, by default its own; None without the package or without the file."""
+    folder = package_folder(package or PACKAGES[library])
     return folder / library if folder and (folder / library).exists() else None
 
 
 def searched_file(library: str) -> Path | None:
     """Return the library's file where TensorFlow's loader finds it; None if there is none."""
-    if library != OVERLOOKED:
-        return library_file(library)
-    folder = package_folder(SEARCHED)
-    return folder / library if folder and (folder / library).exists() else None
+    return library_file(library, SEARCHED if library == OVERLOOKED else None)
 
 
 def installed_packages() -> frozenset[str]:

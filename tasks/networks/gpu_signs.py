@@ -24,6 +24,7 @@ SMI_LIMIT = 20.0  # s; with a broken driver nvidia-smi may hang
 PCI, DEVICES = Path("/sys/bus/pci/devices"), Path("/dev")
 NVIDIA, DISPLAY = "0x10de", "0x03"  # vendor of a PCI device, and how the class of a graphics card begins
 LOG = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "dso_loader=1,cuda_diagnostics=1"}
+NOT_OPENED = r"Could not load dynamic library '(.+?)'; dlerror: (.+?)(?:; LD_LIBRARY_PATH: .*)?$"
 PROBE = """
 import ctypes, json, os, sys
 import tensorflow as tf
@@ -136,31 +137,20 @@ def probe() -> Probe:
     except subprocess.TimeoutExpired:
         return Probe(failure=f"no answer in {PROBE_LIMIT:g} s")
     if done.returncode:
-        return Probe(failure=describe_end(done.returncode, done.stderr))
+        end = f"exit status {done.returncode}" if done.returncode > 0 else signal.Signals(-done.returncode).name
+        return Probe(failure=": ".join([end, *done.stderr.strip().splitlines()[-1:]]))
     return read_probe(done.stdout, done.stderr)
-
-
-def describe_end(status: int, log: str) -> str:
-    """Say how a process failed: its exit status or the signal that ended it, and the last line that it wrote."""
-    end = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-    return ": ".join([end, *log.strip().splitlines()[-1:]])
 
 
 def read_probe(answer: str, log: str) -> Probe:
     """Read the process's answer and TensorFlow's log. Where both name a fault of a library, TensorFlow's log counts."""
     facts = json.loads(answer.splitlines()[-1])
     start = re.search(r"failed call to cuInit: (?:.*Failed call to cuInit: )?(.+)$", log, re.MULTILINE)
-    ignored = re.findall(r"\] (Ignoring visible gpu device .+)$", log, re.MULTILINE)
     return Probe(
         gpus=tuple(facts["gpus"]),
         cuda=facts["cuda"],
-        faults={**facts["faults"], **loader_faults(log)},
+        # the libraries that TensorFlow's loader could not open, each with what the system's loader said
+        faults={**facts["faults"], **dict(re.findall(NOT_OPENED, log, re.MULTILINE))},
         start=start[1] if start else "",
-        ignored=tuple(dict.fromkeys(ignored)),
+        ignored=tuple(dict.fromkeys(re.findall(r"\] (Ignoring visible gpu device .+)$", log, re.MULTILINE))),
     )
-
-
-def loader_faults(log: str) -> dict[str, str]:
-    """Return the libraries that TensorFlow's loader could not open, each with what the system's loader said."""
-    line = r"Could not load dynamic library '(.+?)'; dlerror: (.+?)(?:; LD_LIBRARY_PATH: .*)?$"
-    return dict(re.findall(line, log, re.MULTILINE))

@@ -17,7 +17,6 @@ from functools import partial
 from pathlib import Path
 
 import keras
-import numpy as np
 from keras import layers
 
 from tasks.images.views import shape
@@ -58,10 +57,7 @@ def classifier(network: keras.Model) -> keras.Model:
 
 def weights_digest(network: keras.Model) -> str:
     """Return the sha256 over the weights in order. It is equal for equal weights, which the digest of a saved file is not."""
-    digest = hashlib.sha256()
-    for weight in network.get_weights():
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights())).hexdigest()
 
 
 def summary(network: keras.Model) -> str:

@@ -19,21 +19,21 @@ class CheckpointCallback(keras.callbacks.Callback):
     def __init__(
         self,
         network: keras.Model,
-        settled: int,
+        first_compared: int,
         each_epoch: Callable[[Sequence[Epoch]], None],
         room: Path | None = None,
     ):
-        """Prepare to keep the best of the epochs from `settled` on, counted from 0.
+        """Prepare to keep the best of the epochs from `first_compared` on, counted from 0.
 
         `each_epoch` receives all epochs so far as each ends. `room` is the folder of the checkpoints; None keeps none.
         """
         super().__init__()
-        self.network, self.settled, self.each_epoch, self.room = network, settled, each_epoch, room
+        self.network, self.first_compared, self.each_epoch, self.room = network, first_compared, each_epoch, room
         self.history: list[Epoch] = []
         self.kept_epoch: int | None = None
-        self.kept: list[np.ndarray] = []
+        self.best_weights: list[np.ndarray] = []
 
-    def take_up(self, learner: keras.Model) -> int:
+    def resume(self, learner: keras.Model) -> int:
         """Resume the learner from the last checkpoint and return the number of epochs that it had finished; 0 without a usable one."""
         state = checkpoints.last(self.room) if self.room else None
         variables = training_variables(self.network, learner)
@@ -41,26 +41,19 @@ class CheckpointCallback(keras.callbacks.Callback):
             return 0  # no epoch was finished, or the device computed with another precision
         for variable, array in zip(variables, state.learner, strict=True):
             variable.assign(array)
-        self.history, self.kept_epoch, self.kept = list(state.history), state.kept_epoch, state.kept
+        self.history, self.kept_epoch, self.best_weights = list(state.history), state.kept_epoch, state.best_weights
         return len(self.history)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Record the epoch, keep its weights where it is the best, and save a checkpoint. Raises BadInput when a loss is not finite."""
         self.history.append(record(epoch + 1, logs))
-        if epoch >= self.settled and (self.kept_epoch is None or self.has_improved(self.kept_epoch)):
-            self.kept_epoch, self.kept = epoch + 1, self.network.get_weights()
+        losses = [finished.validation_loss for finished in self.history]
+        if epoch >= self.first_compared and (self.kept_epoch is None or losses[-1] < losses[self.kept_epoch - 1]):
+            self.kept_epoch, self.best_weights = epoch + 1, self.network.get_weights()
         if self.room:
             learner = [keras.ops.convert_to_numpy(item) for item in training_variables(self.network, self.model)]
-            checkpoints.save(State(tuple(self.history), learner, self.kept_epoch, self.kept), self.room)
+            checkpoints.save(State(tuple(self.history), learner, self.kept_epoch, self.best_weights), self.room)
         self.each_epoch(self.history)
-
-    def has_improved(self, kept_epoch: int) -> bool:
-        """Return whether the last epoch has a lower validation loss than the epoch `kept_epoch`, counted from 1."""
-        return self.history[-1].validation_loss < self.history[kept_epoch - 1].validation_loss
-
-    def restore(self) -> None:
-        """Give the network the weights that were kept."""
-        self.network.set_weights(self.kept)
 
 
 def training_variables(network: keras.Model, learner: keras.Model) -> list[keras.Variable]:

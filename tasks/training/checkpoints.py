@@ -17,7 +17,7 @@ from tasks.storage.files import publish, scratch_beside, sha256_of
 
 # Errors of reading an undamaged file that is not a state, such as one that holds pickled objects.
 NO_STATE = (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, BadZipFile)
-KEPT = 2  # files: the last one, and the one before it in case the last is damaged
+FILES_ON_DISK = 2  # of states: the last one, and the one before it in case the last is damaged
 
 
 class State(NamedTuple):
@@ -28,7 +28,7 @@ class State(NamedTuple):
     """Every variable: weights, random generators, optimizer."""
     kept_epoch: int | None
     """The best epoch so far, counted from 1; None before the epochs that are compared."""
-    kept: list[np.ndarray]
+    best_weights: list[np.ndarray]
     """Weights of that epoch."""
 
 
@@ -36,12 +36,12 @@ def save(state: State, room: Path) -> None:
     """Write the state to the folder, and delete all earlier states but the one before it."""
     facts = {"history": [epoch.model_dump() for epoch in state.history], "kept_epoch": state.kept_epoch}
     arrays = {"told": np.array(json.dumps(facts))}
-    for kind in ("learner", "kept"):
-        arrays |= {f"{kind}_{number}": array for number, array in enumerate(getattr(state, kind))}
+    for kind, variables in (("learner", state.learner), ("kept", state.best_weights)):
+        arrays |= {f"{kind}_{number}": array for number, array in enumerate(variables)}
     with scratch_beside(room / "state.npz") as scratch:
         np.savez(scratch, **arrays)  # type: ignore[arg-type]  # NumPy types every name as its own option
         publish(scratch, room / f"{len(state.history):04}-{sha256_of(scratch)[:16]}.npz")
-    for earlier in files(room)[:-KEPT]:
+    for earlier in files(room)[:-FILES_ON_DISK]:
         earlier.unlink(missing_ok=True)
 
 
@@ -70,5 +70,6 @@ def read(path: Path) -> State:
             count = sum(name.startswith(f"{kind}_") for name in bundle.files)
             return [bundle[f"{kind}_{number}"] for number in range(count)]
 
-        history = tuple(Epoch.model_validate(epoch) for epoch in facts["history"])
-        return State(history, arrays("learner"), facts["kept_epoch"], arrays("kept"))
+        return State(
+            tuple(map(Epoch.model_validate, facts["history"])), arrays("learner"), facts["kept_epoch"], arrays("kept")
+        )

@@ -42,33 +42,27 @@ def fit(
     room: Path | None = None,
     start: Path | None = None,
 ) -> Fitted:
-    """Train a network, and validate it after each epoch.
+    """Train a network on the images `learning`, and validate it on the images `watching` after each epoch.
 
     The tutorial's networks keep their last epoch, as published. Others keep the epoch with the least validation loss of their
-    last quarter.
-
-    Args:
-        learning: Images to learn from.
-        watching: Images of validation.
-        recipe: What decides the weights, besides the images.
-        each_epoch: Receives all epochs so far as each ends.
-        room: Folder of the checkpoints, from which an interrupted training goes on; None keeps none.
-        start: File of a network whose weights are the first ones; None: new weights.
+    last quarter. `each_epoch` receives all epochs so far as each ends. `room` is the folder of the checkpoints, from which an
+    interrupted training goes on; None keeps none. `start` is the file of a network whose weights are the first ones; None: new weights.
     """
     devices.share_memory()
     if recipe.deterministic:
-        devices.make_deterministic()
+        tf.config.experimental.enable_op_determinism()  # in the whole process; it cannot be undone
     tf.random.set_seed(recipe.seed)  # of the pipeline's operations; the network has its own
     epochs = epoch_budget(recipe, len(learning.labels))
     with devices.strategy().scope(), dtype_policy(recipe.precision):
         network = build_network(recipe, start)
         learner = compile_network(network, recipe, steps(learning, recipe.batch_size) * epochs)
-    settled = epochs - 1 if recipe.spec.reference else epochs * 3 // 4  # weights of large steps can be lucky once
-    keeper = CheckpointCallback(network, settled, each_epoch, room)
-    finished = keeper.take_up(learner)
+    # the first three quarters are not compared: weights of large steps can be lucky once
+    first_compared = epochs - 1 if recipe.spec.reference else epochs * 3 // 4
+    keeper = CheckpointCallback(network, first_compared, each_epoch, room)
+    finished = keeper.resume(learner)
     if finished < epochs:
         run_epochs(learner, learning, watching, recipe, range(finished, epochs), keeper)
-    keeper.restore()
+    network.set_weights(keeper.best_weights)
     return Fitted(to_float32(network, recipe), tuple(keeper.history), keeper.kept_epoch or epochs, finished or None)
 
 
@@ -97,7 +91,10 @@ def run_epochs(
             seed=recipe.seed,
             altered=None if recipe.spec.reference else recipe.view,
         ),
-        validation_data=labeled_batches(watching, recipe.batch_size),
+        validation_data=tf.data.Dataset.zip(
+            evaluation_batches(watching.pixels, batch_size=recipe.batch_size),
+            tf.data.Dataset.from_tensor_slices(watching.labels).batch(recipe.batch_size),
+        ),
         initial_epoch=epochs.start,
         epochs=epochs.stop,
         steps_per_epoch=steps(learning, recipe.batch_size),
@@ -176,9 +173,3 @@ def adamw_cosine(learning_rate: float, steps: int) -> keras.optimizers.Optimizer
         warmup_steps=rise,
     )
     return keras.optimizers.AdamW(learning_rate=schedule, weight_decay=0.02)
-
-
-def labeled_batches(examples: Examples, batch_size: int) -> tf.data.Dataset:
-    """Return (images, labels) batches in order, for validation."""
-    labels = tf.data.Dataset.from_tensor_slices(examples.labels).batch(batch_size)
-    return tf.data.Dataset.zip(evaluation_batches(examples.pixels, batch_size=batch_size), labels)

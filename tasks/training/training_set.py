@@ -40,13 +40,15 @@ def plan_training(rows: Sequence[Row], recipe: Recipe, places: Places) -> Traini
         if recipe.start_from != "scratch":
             say(f"train: from new weights, since {start}")
         return TrainingPlan(learning, watching, tuned, None)
-    mixed = warm_start.with_replay(learning, start.learnt, recipe.seed)
-    new = sum(row.sha256 not in start.learnt for row in mixed)
+    training_rows = warm_start.with_replay(learning, start.learned, recipe.seed)
+    new = sum(row.sha256 not in start.learned for row in training_rows)
     say(
-        f"train: continues from model {start.digest[:12]} with {new:,} new images and {len(mixed) - new:,} "
+        f"train: continues from model {start.digest[:12]} with {new:,} new images and {len(training_rows) - new:,} "
         f"of {len(learning) - new:,} old ones, in equal shares of old and new of each origin"
     )
-    return TrainingPlan(mixed, watching, shorten_for_warm_start(tuned, len(learning), len(mixed), len(watching)), start)
+    return TrainingPlan(
+        training_rows, watching, shorten_for_warm_start(tuned, len(learning), len(training_rows), len(watching)), start
+    )
 
 
 class LoadedImages(NamedTuple):
@@ -62,17 +64,17 @@ def load_examples(rows: Sequence[Row], plan: TrainingPlan, splits: Splits, place
 
     inputs = loading.load_inputs(rows, plan.recipe.view, plan.recipe.image_size, places)
     is_visible = ~np.isnan(inputs.residuals)
-    kept = [row for row, visible in zip(rows, is_visible, strict=True) if visible]
-    labels = np.array([is_defect(row, splits.classes) for row in kept], np.int32)
-    if omitted := len(rows) - len(kept):
+    visible_rows = [row for row, visible in zip(rows, is_visible, strict=True) if visible]
+    labels = np.array([is_defect(row, splits.classes) for row in visible_rows], np.int32)
+    if omitted := len(rows) - len(visible_rows):
         say(f"train: {omitted:,} of {len(rows):,} {rows[0].split} images show no ring and are left out")
         if len(set(labels)) < 2:
             raise BadInput(
-                f"a ring is found in {len(kept):,} of {len(rows):,} {rows[0].split} images, and none is left of one class: "
+                f"a ring is found in {len(visible_rows):,} of {len(rows):,} {rows[0].split} images, and none is left of one class: "
                 "the parts are not round, or no dark cavity is in their middle; take --model compact"
             )
-    levels = inputs.levels if kept == list(rows) else inputs.levels[is_visible]
-    return LoadedImages(Examples(levels, labels, strata(kept, plan, splits)), kept)
+    levels = inputs.levels if visible_rows == list(rows) else inputs.levels[is_visible]
+    return LoadedImages(Examples(levels, labels, strata(visible_rows, plan, splits)), visible_rows)
 
 
 def strata(rows: Sequence[Row], plan: TrainingPlan, splits: Splits) -> np.ndarray:
@@ -80,6 +82,6 @@ def strata(rows: Sequence[Row], plan: TrainingPlan, splits: Splits) -> np.ndarra
 
     All strata have equal shares of an epoch.
     """
-    learned = plan.start.learnt if plan.start else frozenset()
+    learned = plan.start.learned if plan.start else frozenset()
     origins = {origin: 2 * number for number, origin in enumerate(splits.by_origin)}
     return np.array([origins[row.origin] + (row.sha256 in learned) for row in rows], np.int32)

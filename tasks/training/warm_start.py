@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.inference import decision, model_folder
-from tasks.records.rows import Content, Row
+from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import ChampionModel, Places, Recipe
-from tasks.storage.tables import read_table
 from tasks.tracking import registry
 
 FEWEST_OLD = 1_000  # old images that are learned again beside few new ones: enough castings that none is forgotten
@@ -35,7 +34,7 @@ class WarmStart(NamedTuple):
     digest: str
     """Of the model's folder."""
     network: Path
-    learnt: frozenset[str]
+    learned: frozenset[str]
     """sha256 of each image that its weights were learned from, in its own training and in those before it."""
 
 
@@ -52,7 +51,7 @@ def choose_start(rows: Sequence[Row], recipe: Recipe, places: Places) -> WarmSta
         return "the model in use does not tell which images it was trained on"
     if fault := model_folder.difference(folder):
         return fault
-    learned = frozenset(content.sha256 for content in read_table(folder / "images.csv", Content))
+    learned = model_folder.training_digests(champion.digest, places)
     if overlap := sum(row.split != "train" and row.sha256 in learned for row in rows):
         return f"the model in use was trained on {overlap:,} images that now validate, test or are held back"
     if not has_equal_shapes(folder / "model.keras", recipe):

@@ -21,7 +21,7 @@ def state(epochs: int, kept_epoch: int | None = None) -> State:
 
 
 def same(one: State, other: State) -> bool:
-    for left, right in ((one.learner, other.learner), (one.kept, other.kept)):
+    for left, right in ((one.learner, other.learner), (one.best_weights, other.best_weights)):
         if [(a.dtype, a.shape, a.tobytes()) for a in left] != [(a.dtype, a.shape, a.tobytes()) for a in right]:
             return False
     return (one.history, one.kept_epoch) == (other.history, other.kept_epoch)
