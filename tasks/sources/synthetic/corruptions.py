@@ -5,6 +5,7 @@ from io import BytesIO
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 QUALITY = 90
 """JPEG quality of a copy that is encoded again, unless another one is given."""
@@ -15,8 +16,13 @@ Change = Callable[[bytes], bytes]
 
 def encode(pixels: np.ndarray, quality: int) -> bytes:
     """Return a baseline gray JPEG of pixels, uint8 (height, width)."""
+    return save(Image.fromarray(pixels), "JPEG", quality=quality)
+
+
+def save(image: Image.Image, image_format: str, **options: int) -> bytes:
+    """Return the file of an image in a format of Pillow, saved with Pillow's options."""
     file = BytesIO()
-    Image.fromarray(pixels).save(file, format="JPEG", quality=quality)
+    image.save(file, image_format, **options)
     return file.getvalue()
 
 
@@ -27,12 +33,8 @@ def decode(jpeg: bytes) -> np.ndarray:
 
 def turn(quarters: int, *, mirrored: bool) -> Change:
     """Return a change that mirrors left and right if `mirrored`, then turns by quarters counterclockwise."""
-
-    def change(jpeg: bytes) -> bytes:
-        pixels = decode(jpeg)
-        return encode(np.rot90(pixels[:, ::-1] if mirrored else pixels, quarters), QUALITY)
-
-    return change
+    step = -1 if mirrored else 1
+    return lambda jpeg: encode(np.rot90(decode(jpeg)[:, ::step], quarters), QUALITY)
 
 
 def relight(gain: float) -> Change:
@@ -42,13 +44,7 @@ def relight(gain: float) -> Change:
 
 def shifted(right: int, down: int) -> Change:
     """Return a change that moves the picture by pixels. The edge that it leaves is repeated."""
-
-    def change(jpeg: bytes) -> bytes:
-        pixels = decode(jpeg)
-        rows, columns = (np.arange(side) for side in pixels.shape)
-        return encode(pixels[np.clip(rows - down, 0, rows[-1])][:, np.clip(columns - right, 0, columns[-1])], QUALITY)
-
-    return change
+    return lambda jpeg: encode(ndimage.shift(decode(jpeg), (down, right), order=0, mode="nearest"), QUALITY)
 
 
 def requality(quality: int) -> Change:
@@ -93,18 +89,12 @@ def header_only(jpeg: bytes) -> bytes:
 
 def deep_png(jpeg: bytes) -> bytes:
     """Return the picture as a PNG of 16 bits."""
-    file = BytesIO()
-    Image.fromarray(decode(jpeg).astype(np.uint16) * 257).save(
-        file, format="PNG"
-    )  # 255 * 257 is the largest of 16 bits
-    return file.getvalue()
+    return save(Image.fromarray(decode(jpeg).astype(np.uint16) * 257), "PNG")  # 255 * 257 is the largest of 16 bits
 
 
 def cmyk_jpeg(jpeg: bytes) -> bytes:
     """Return the picture as a JPEG in CMYK, as a print shop stores it."""
-    file = BytesIO()
-    Image.fromarray(decode(jpeg)).convert("CMYK").save(file, format="JPEG", quality=QUALITY)
-    return file.getvalue()
+    return save(Image.fromarray(decode(jpeg)).convert("CMYK"), "JPEG", quality=QUALITY)
 
 
 def random_bytes(jpeg: bytes) -> bytes:

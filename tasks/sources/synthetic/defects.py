@@ -48,9 +48,8 @@ FINISHES: dict[Kind, Finish] = {
 def spoil(surface: Surface, defect: Defect, rng: np.random.Generator) -> Surface:
     """Return a copy of `surface` with the defect."""
     size = rng.uniform(*SIZES[defect.difficulty])
-    shape = SHAPES[defect.kind](surface, size, rng) * (
-        grid().radius > surface.outline.cavity
-    )  # a defect in the dark would not be visible
+    # nothing of it in the cavity: a defect in the dark would not be visible
+    shape = SHAPES[defect.kind](surface, size, rng) * (grid().radius > surface.outline.cavity)
     finish = FINISHES[defect.kind]
     grain = 0.8 * noise(rng, cell=7) + 0.6 * noise(rng, cell=2.5)
     rough = finish.albedo * np.clip(1 + finish.mottle * grain, 0.2, 4)
@@ -69,8 +68,7 @@ def changed_cover(surface: Surface, kind: Kind, shape: Field) -> Field:
     if kind == "flash":
         return np.maximum(surface.cover, shape)
     if kind == "chipped_edge":
-        outside = np.clip((grid().radius - 0.975) * RIM / 3, 0, 1)
-        return surface.cover * (1 - shape * outside)
+        return surface.cover * (1 - shape * np.clip((grid().radius - 0.975) * RIM / 3, 0, 1))
     return surface.cover
 
 
@@ -84,11 +82,8 @@ def blob(outward: Field, along: Field, size: float, rng: np.random.Generator) ->
 
 def blow_hole(surface: Surface, size: float, rng: np.random.Generator) -> Field:
     """Draw a gas bubble that the tool has cut open: a ragged pit with a smaller pit beside it."""
-    places = (
-        rng.uniform(0.72, 0.96),
-        rng.uniform(0.86, 0.96),
-        surface.outline.ring - 0.03,
-    )  # face, face near the rim, ring
+    # on the face, on the face near the rim, on the ring
+    places = (rng.uniform(0.72, 0.96), rng.uniform(0.86, 0.96), surface.outline.ring - 0.03)
     outward, along = local(places[rng.integers(len(places))], rng.uniform())
     small_pit = blob(outward - rng.uniform(-0.6, 0.6) * size, along - rng.uniform(-0.8, 0.8) * size, 0.45 * size, rng)
     return np.maximum(blob(outward, along, 0.8 * size, rng), small_pit)
@@ -109,9 +104,8 @@ def pinholes(surface: Surface, size: float, rng: np.random.Generator) -> Field:
 def scratch(surface: Surface, size: float, rng: np.random.Generator) -> Field:
     """Draw a curved furrow that crosses the tool marks."""
     outward, along = local(rng.uniform(0.78, 0.92), rng.uniform())
-    tilt = math.copysign(
-        rng.uniform(0.5, 1.4), rng.uniform(-1, 1)
-    )  # radians off the circle: along the circle it would look like a tool mark
+    # radians off the circle: along the circle it would look like a tool mark
+    tilt = math.copysign(rng.uniform(0.5, 1.4), rng.uniform(-1, 1))
     forward = along * math.cos(tilt) + outward * math.sin(tilt)
     sideways = outward * math.cos(tilt) - along * math.sin(tilt) - rng.uniform(-0.004, 0.004) * forward**2
     width = rng.uniform(1.5, 2.4) * np.clip(1.2 - np.abs(forward) / size, 0, 1)  # half width, thinner towards the ends

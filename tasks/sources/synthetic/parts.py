@@ -45,8 +45,8 @@ def skin(outline: Outline, radius: Field) -> Field:
 
 def relief(outline: Outline, radius: Field) -> Field:
     """Return the height in pixels: hub and ring stand out, the cavity lies deep, the face falls towards the rim."""
-    steep = step_function([outline.hub, outline.cavity, outline.ring, outline.groove], [4, -6, 4, -1, 0])(radius)
-    return steep - 8 * np.clip(radius - outline.groove, 0, None) ** 2
+    steps = step_function([outline.hub, outline.cavity, outline.ring, outline.groove], [4, -6, 4, -1, 0])
+    return steps(radius) - 8 * np.clip(radius - outline.groove, 0, None) ** 2
 
 
 def machining(rng: np.random.Generator, radius: Field) -> Field:
@@ -56,10 +56,8 @@ def machining(rng: np.random.Generator, radius: Field) -> Field:
         rng.standard_normal((200, 512), dtype=np.float32), sigma=(0.7, 12), mode=("nearest", "wrap")
     )
     arcs = brushed[(radius * 140).astype(np.int16).clip(0, 199), (grid().turn * 512).astype(np.int16)]
-    stains = (
-        0.03 * noise(rng, cell=28) + 0.045 * noise(rng, cell=14) + 0.03 * noise(rng, cell=7)
-    )  # unlike those of all other castings
-    mottle = stains + 0.014 * noise(rng, cell=1.6)
+    # the stains, which are the first three, are unlike those of all other castings
+    mottle = sum(strength * noise(rng, cell) for strength, cell in ((0.03, 28), (0.045, 14), (0.03, 7), (0.014, 1.6)))
     return 1 + np.interp(radius, np.linspace(0, 1.1, 400), rings) + 0.20 * arcs + mottle
 
 

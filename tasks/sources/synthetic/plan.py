@@ -1,6 +1,6 @@
 """Plan: decide about every file of a sample before anything is drawn."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, cycle, islice
 from typing import Literal, NamedTuple
@@ -67,22 +67,17 @@ def plan(sample: SampleSettings) -> list[Row]:
     shared = test_parts[: round(sample.shared_parts * len(test_parts))]
     shots = [
         *shots_of("test", test_parts, sample.test_images, rng),
-        *shots_of("train", shared + train_parts, sample.train_images, rng),
+        *shots_of("train", shared + train_parts, sample.train_images, rng, shared),
     ]
-    shots = [
-        shots[index] for index in rng.permutation(len(shots))
-    ]  # otherwise the file names would reveal the castings
-    shots = [
-        shot._replace(fault="shared_part") if shot.split == "train" and shot.part in shared else shot for shot in shots
-    ]
+    # otherwise the file names would reveal the castings
+    shots = [shots[index] for index in rng.permutation(len(shots))]
     shots += [
         Shot("train", part, NEW_CAMERA.name, "new_camera")
         for part in islice(cycle(train_parts), sample.new_camera_images)
     ]
-    damages = islice(cycle(DAMAGES), sample.corrupt_files)
     shots += [
         Shot("train", part, CAMERAS[0].name, "corrupt", damage)
-        for damage, part in zip(damages, cycle(train_parts), strict=False)
+        for damage, part in zip(islice(cycle(DAMAGES), sample.corrupt_files), cycle(train_parts), strict=False)
     ]
     numbers = {"def_front": count(), "ok_front": count()}
     rows = [row_of(shot, numbers) for shot in shots]
@@ -102,13 +97,18 @@ def defect_of(turn: int) -> Defect:
     return Defect(KINDS[turn % len(KINDS)], DIFFICULTIES[turn % len(DIFFICULTIES)])
 
 
-def shots_of(split: Split, parts: list[Part], num_shots: int, rng: np.random.Generator) -> Iterator[Shot]:
-    """Yield `num_shots` photographs by random cameras: at least one of each part while they last, and many more of some parts."""
+def shots_of(
+    split: Split, parts: list[Part], num_shots: int, rng: np.random.Generator, shared: Sequence[Part] = ()
+) -> Iterator[Shot]:
+    """Yield `num_shots` photographs by random cameras: at least one of each part while they last, and many more of some parts.
+
+    Those of a `shared` part have the fault that the other split shows it too.
+    """
     parts = parts[:num_shots]
     more = rng.multinomial(num_shots - len(parts), rng.dirichlet(np.full(len(parts), 4)))
     for part, extra in zip(parts, more, strict=True):
         for camera in rng.integers(len(CAMERAS), size=1 + extra):
-            yield Shot(split, part, CAMERAS[camera].name)
+            yield Shot(split, part, CAMERAS[camera].name, "shared_part" if part in shared else "")
 
 
 def row_of(shot: Shot, numbers: Mapping[str, Iterator[int]]) -> Row:

@@ -62,9 +62,10 @@ def rotation(first: int, second: int, angle: float) -> np.ndarray:
 def warp(layers: np.ndarray, view: np.ndarray) -> np.ndarray:
     """Return layers of the drawing, uint8 (CANVAS, CANVAS, 3), as the camera sees them: uint8 (300, 300, 3)."""
     coefficients = (view / view[2, 2]).ravel()[:8].tolist()
-    drawing = Image.fromarray(layers)
     return np.asarray(
-        drawing.transform((SIDE, SIDE), Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR)
+        Image.fromarray(layers).transform(
+            (SIDE, SIDE), Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BILINEAR
+        )
     )
 
 
@@ -101,9 +102,8 @@ def sectors(camera: Camera, light: float) -> Field:
 def table(camera: Camera, cover: np.ndarray, light: float, rng: np.random.Generator) -> np.ndarray:
     """Return the gray levels of the background, float32 (300, 300): uneven light, and the shadow of a casting with this cover."""
     down, right = -math.sin(2 * math.pi * light), -math.cos(2 * math.pi * light)  # where shadows fall
-    half = Image.fromarray((255 * cover).astype(np.uint8)).reduce(
-        2
-    )  # all of this is smooth, so half the size is enough
+    # all of this is smooth, so half the size is enough
+    half = Image.fromarray((255 * cover).astype(np.uint8)).reduce(2)
     near = move(half.filter(ImageFilter.GaussianBlur(1.5)), 2 * right, 2 * down)
     far = move(half.filter(ImageFilter.GaussianBlur(6)), 4 * right, 4 * down)
     slope = np.linspace(-0.1, 0.1, SIDE // 2, dtype=np.float32)

@@ -5,7 +5,6 @@ import os
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
@@ -15,7 +14,7 @@ from PIL import Image
 
 from tasks.settings.settings import SampleSettings
 from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
-from tasks.sources.synthetic.corruptions import DAMAGES, TRANSFORMS, encode
+from tasks.sources.synthetic.corruptions import DAMAGES, TRANSFORMS, encode, save
 from tasks.sources.synthetic.defects import Defect, spoil
 from tasks.sources.synthetic.parts import draw_casting
 from tasks.sources.synthetic.plan import Row, plan
@@ -80,9 +79,7 @@ def take_part(rows: list[Row], seed: int) -> dict[str, File]:
 
 def png(mask: np.ndarray) -> bytes:
     """Return a gray PNG of a bool mask, 255 where it is true."""
-    file = BytesIO()
-    Image.fromarray(mask.astype(np.uint8) * 255).save(file, format="PNG")
-    return file.getvalue()
+    return save(Image.fromarray(mask.astype(np.uint8) * 255), "PNG")
 
 
 def write_archive(archive: Path, files: dict[str, File]) -> None:

@@ -57,8 +57,7 @@ class Surface:
     @cached_property
     def slopes(self) -> tuple[Field, Field]:
         """Return the rise of the height to the right and downwards, -1 to 1."""
-        smooth = ndimage.gaussian_filter(self.height, sigma=0.8)
-        down, right = np.gradient(smooth)
+        down, right = np.gradient(ndimage.gaussian_filter(self.height, sigma=0.8))
         return np.clip(right, -1, 1), np.clip(down, -1, 1)
 
 
