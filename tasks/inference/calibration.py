@@ -28,8 +28,8 @@ def temperature(margins: np.ndarray, defect: np.ndarray) -> float:
     def loss(logarithm: float) -> float:
         return float(np.logaddexp(0, -signed / math.exp(logarithm)).sum()) + logarithm**2 / (2 * PRIOR**2)
 
-    low, high = map(math.log, BOUNDS)
-    return math.exp(minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6}).x)
+    bounds = tuple(map(math.log, BOUNDS))
+    return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x)
 
 
 def probability(margins: np.ndarray, temperature: float) -> np.ndarray:

@@ -68,14 +68,14 @@ class Decision(BaseModel):
     max_residual: float | None = None
     """A ring that fits worse than this share of its radius is not judged; None where there are no rings."""
 
-    def judge(self, found: Sequence[Evidence]) -> list[Verdict]:
+    def judge(self, images: Sequence[Evidence]) -> list[Verdict]:
         """Pass, review or reject each image. A person reviews a part that is not seen well or is unlike the training images."""
-        if not found:
+        if not images:
             return []
         with np.errstate(invalid="ignore"):  # a person reviews what is no number
-            chances = probability(np.array([evidence.margin for evidence in found]), self.temperature).tolist()
-            differences = self.differences(found)
-        return [self.verdict(*facts) for facts in zip(found, chances, differences, strict=True)]
+            chances = probability(np.array([evidence.margin for evidence in images]), self.temperature).tolist()
+            differences = self.differences(images)
+        return [self.verdict(*facts) for facts in zip(images, chances, differences, strict=True)]
 
     def verdict(self, evidence: Evidence, chance: float, difference: str | None) -> Verdict:
         """Pass, review or reject one image, given its probability of a defect and how it differs from the training images, or None."""

@@ -9,7 +9,7 @@ import os
 import statistics
 import subprocess
 import sys
-import time
+import timeit
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -75,20 +75,12 @@ def start_loaders(folder: Path, room: Path) -> Iterator[FormatLoaders]:
     with ExitStack() as stack:
         processes = []
         for names in GROUPS:
-            command = [
-                sys.executable,
-                "-m",
-                "tasks.inference.export_check",
-                str(folder),
-                str(room / LEVELS),
-                str(answers_path(room, names)),
-                *names,
-            ]
-            process = subprocess.Popen(
-                command, env={**os.environ, "PYTHONPATH": path}, text=True,
+            files = (folder, room / LEVELS, answers_path(room, names))
+            process = stack.enter_context(subprocess.Popen(
+                [sys.executable, "-m", "tasks.inference.export_check", *map(str, files), *names],
+                env={**os.environ, "PYTHONPATH": path}, text=True,
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            )  # fmt: skip
-            stack.enter_context(process)
+            ))  # fmt: skip
             stack.callback(process.kill)
             processes.append(process)
         yield FormatLoaders(folder, room, processes)
@@ -99,9 +91,9 @@ def answers_path(room: Path, names: Sequence[str]) -> Path:
     return room / f"{'-'.join(names)}.npz"
 
 
-def verdicts(said: Outputs, residuals: np.ndarray, appearances: np.ndarray, decision: Decision) -> list[Verdict]:
+def verdicts(outputs: Outputs, residuals: np.ndarray, appearances: np.ndarray, decision: Decision) -> list[Verdict]:
     """Decide about each image by the outputs of a format; residuals (images,) and appearances (images, 11) as in `Evidence`."""
-    columns = zip(said.margins.tolist(), said.features, appearances, residuals.tolist(), strict=True)
+    columns = zip(outputs.margins.tolist(), outputs.features, appearances, residuals.tolist(), strict=True)
     return decision.judge([Evidence(*facts) for facts in columns])
 
 
@@ -122,11 +114,7 @@ def main() -> None:
 
 def latency(network: runtimes.Network, level: np.ndarray) -> float:
     """Return the median number of seconds that the network takes for one image, `level` (1, height, width, planes)."""
-    durations = []
-    for _ in range(WARM + TIMED):
-        began = time.perf_counter()
-        network.predict_on_batch(level)
-        durations.append(time.perf_counter() - began)
+    durations = timeit.repeat(lambda: network.predict_on_batch(level), number=1, repeat=WARM + TIMED)
     return statistics.median(durations[WARM:])
 
 

@@ -87,7 +87,7 @@ def middle(local: np.ndarray, *, turning: bool) -> tuple[float, float]:
     return down, across - turn
 
 
-def onto(local: np.ndarray, ring: "Ring | None", shape: tuple[int, int], size: int) -> np.ndarray:
+def heat_over_photograph(local: np.ndarray, ring: "Ring | None", shape: tuple[int, int], size: int) -> np.ndarray:
     """Lay the map over its photograph of `shape` (height, width) pixels, drawn as a square.
 
     Returns float32 (size, size), -inf where the map says nothing. The map `local` is as in `peak`.

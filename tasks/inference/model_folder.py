@@ -7,7 +7,7 @@ differ each time they are made; `exports.json` lists all.
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
@@ -71,11 +71,8 @@ def first_change(folder: Path, listed: Exports | None) -> str | None:
     """Say which of the files that decide an answer is not as it is listed; None where the list does not tell."""
     digests = {PurePosixPath(file.name).name: file.sha256 for file in listed.contents} if listed else {}
     changes = (find_damage(folder / name, digests[name]) for name in DECIDING if name in digests)
-    added = (
-        f"{folder / name} was added"
-        for name in DECIDING
-        if digests and name not in digests and (folder / name).exists()
-    )
+    unlisted = (folder / name for name in DECIDING if digests and name not in digests)
+    added = (f"{file} was added" for file in unlisted if file.exists())
     return next(filter(None, (*changes, *added)), None)
 
 
@@ -106,7 +103,7 @@ def fetch_from_registry(version: registry.Version, places: Places) -> Iterator[P
     with scratch_beside(path(version.model, places)) as scratch:
         fetch(version, f"data/{version.model}", scratch, places)
         if difference(scratch):
-            raise tampered_error(version, places)
+            raise files_error(version, places)
         yield scratch
 
 
@@ -121,35 +118,25 @@ def fetch_servable(version: registry.Version, target: Path, places: Places) -> N
     fetch(version, "", target, places)
     for path in sorted(target.rglob("__pycache__"), reverse=True):
         erase(path)  # Python leaves them where a model was loaded, and would run them in place of the code
-    try:
-        digest = tree_digest(target)
-    except ValueError as link:
-        raise tampered_error(version, places) from link
-    if digest != version.stored:
-        raise tampered_error(version, places)
-    return None
+    with suppress(ValueError):  # a link among the files
+        if tree_digest(target) == version.stored:
+            return None
+    raise files_error(version, places)
 
 
 def fetch(version: registry.Version, inside: str, target: Path, places: Places) -> None:
     """Copy the registry's files of a version under `inside` to `target`. Raises BadInput where they are gone."""
     try:
         stored_files.fetch_model(version.number, inside, target, places)
-    except (
-        FileNotFoundError
-    ) as error:  # other errors, such as that of a server that is down, pass: the files may still be there
-        raise BadInput(f"the files of {version_in_words(version, places)} are gone: {error}") from error
+    except FileNotFoundError as error:  # others pass, as of a server that is down: the files may still be there
+        raise files_error(version, places, f"are gone: {error}") from error
 
 
-def tampered_error(version: registry.Version, places: Places) -> BadInput:
-    """Return the error for files of a version that have changed in the registry."""
-    return BadInput(
-        f"the files of {version_in_words(version, places)} have changed since they were released, and are not used"
-    )
-
-
-def version_in_words(version: registry.Version, places: Places) -> str:
-    """Return the version's number and its registry, as messages name them."""
-    return f"version {version.number} in {connection.address(places)}"
+def files_error(
+    version: registry.Version, places: Places, fault: str = "have changed since they were released, and are not used"
+) -> BadInput:
+    """Return the error for files of a version that are not in the registry as they were released."""
+    return BadInput(f"the files of version {version.number} in {connection.address(places)} {fault}")
 
 
 def read(folder: Path) -> Exports | None:
@@ -187,16 +174,16 @@ def store(scratch: Path, formats: dict[str, Format], places: Places) -> Exports:
     target = path(identity(scratch), places)
     if (stored := load_intact(target, places)) and all(entry.alike for entry in stored.formats.values()):
         return stored
-    files = sorted(path for path in scratch.rglob("*") if path.is_file())
     exports = Exports(
         digest=target.name,
         contents=tuple(
             File(
                 place="artifacts",
-                name=str(PurePosixPath("models", target.name, path.relative_to(scratch).as_posix())),
-                sha256=sha256_of(path),
+                name=f"models/{target.name}/{file.relative_to(scratch).as_posix()}",
+                sha256=sha256_of(file),
             )
-            for path in files
+            for file in sorted(scratch.rglob("*"))
+            if file.is_file()
         ),
         formats=formats,
     )

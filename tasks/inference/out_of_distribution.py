@@ -74,15 +74,15 @@ def fit_gaussian(points: np.ndarray) -> FeatureGaussian:
     )
 
 
-def distances(known: FeatureGaussian, points: np.ndarray) -> np.ndarray:
+def distances(gaussian: FeatureGaussian, points: np.ndarray) -> np.ndarray:
     """Return the Mahalanobis distance of each point from the middle of the cloud, float64 (points,)."""
-    standardized = (points - np.array(known.usual)) / np.array(known.spread)
+    standardized = (points - np.array(gaussian.usual)) / np.array(gaussian.spread)
     # No BLAS: its threads keep spinning for a while, and take processors from the network that sees the next images.
-    along = np.einsum("ij,kj->ik", standardized, np.array(known.directions))
+    along = np.einsum("ij,kj->ik", standardized, np.array(gaussian.directions))
     across = np.maximum((standardized**2).sum(axis=1) - (along**2).sum(axis=1), 0)
-    if len(known.directions) == len(known.usual):
+    if len(gaussian.directions) == len(gaussian.usual):
         across = np.zeros(len(points))  # no dimension is left across; only rounding would remain
-    return np.sqrt(((along / np.array(known.widths)) ** 2).sum(axis=1) + across / known.width_across**2)
+    return np.sqrt(((along / np.array(gaussian.widths)) ** 2).sum(axis=1) + across / gaussian.width_across**2)
 
 
 def round_numbers(number: float) -> float:

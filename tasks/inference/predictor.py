@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.images import loading
 from tasks.images.views import NetworkInput, shape
 from tasks.inference import runtimes
-from tasks.inference.decision import Evidence, Verdict, read, review
+from tasks.inference.decision import Evidence, read, review
 from tasks.inference.model_folder import is_verified, verify
 from tasks.records.rows import Cause, DecisionName
 from tasks.settings.errors import BadInput
@@ -70,20 +70,20 @@ class Predictor:
         """Yield an answer for each image, in order. An image comes as bytes; anything else counts as unreadable."""
         for start in range(0, len(images), CHUNK):
             chunk = images[start : start + CHUNK]
-            yield from self.answers([""] * len(chunk), self.see_contents(chunk))
+            loaded = loading.see_all_contents(chunk, self.decision.view, self.decision.image_size)
+            yield from self.answers([""] * len(chunk), loaded)
 
     def see(self, paths: Sequence[Path]) -> list[loading.Readable | loading.Unreadable]:
         """Load each file by the view of the network, in order."""
         return loading.see_all(paths, self.decision.view, self.decision.image_size)
 
-    def see_contents(self, images: Sequence[object]) -> list[loading.Readable | loading.Unreadable]:
-        """Load each image that comes as bytes by the view of the network, in order."""
-        return loading.see_all_contents(images, self.decision.view, self.decision.image_size)
-
-    def answers(self, names: Sequence[str], seen: Sequence[loading.Readable | loading.Unreadable]) -> Iterator[Answer]:
+    def answers(
+        self, names: Sequence[str], images: Sequence[loading.Readable | loading.Unreadable]
+    ) -> Iterator[Answer]:
         """Yield an answer for each loaded image, in order, under the names to show."""
-        verdicts = iter(self.verdicts([image for image in seen if isinstance(image, loading.Readable)]))
-        for name, image in zip(names, seen, strict=True):
+        evidence = self.evidence([image for image in images if isinstance(image, loading.Readable)])
+        verdicts = iter(self.decision.judge(evidence))
+        for name, image in zip(names, images, strict=True):
             verdict = next(verdicts) if isinstance(image, loading.Readable) else review("unreadable", image.reason)
             chance = verdict.probability
             yield Answer(
@@ -97,21 +97,17 @@ class Predictor:
                 cause=verdict.cause,
             )
 
-    def verdicts(self, seen: Sequence[loading.Readable]) -> list[Verdict]:
-        """Decide about each readable image, in order."""
-        return self.decision.judge(self.evidence(seen))
-
-    def evidence(self, seen: Sequence[loading.Readable]) -> list[Evidence]:
+    def evidence(self, images: Sequence[loading.Readable]) -> list[Evidence]:
         """Return the evidence for each readable image, in order."""
         from tasks.inference import forward
 
-        if not seen:
+        if not images:
             return []
         blank = NetworkInput(np.zeros(shape(self.decision.view, self.decision.image_size), np.uint8), np.nan)
-        inputs = [image.sight or blank for image in seen]
+        inputs = [image.sight or blank for image in images]
         return forward.evidence(
             self.network,
             np.stack([view.levels for view in inputs]),
             [view.residual for view in inputs],
-            np.stack([image.glance for image in seen]),
+            np.stack([image.glance for image in images]),
         )

@@ -27,13 +27,12 @@ def collect_evidence(
     return forward.evidence(network, inputs.levels, inputs.residuals, inputs.glances)
 
 
-def judge(rows: Sequence[Row], seen: Sequence[Evidence], decision: Decision) -> list[Prediction]:
+def judge(rows: Sequence[Row], images: Sequence[Evidence], decision: Decision) -> list[Prediction]:
     """Return a prediction for each row, in order."""
-    predictions = []
-    for row, verdict in zip(rows, decision.judge(seen), strict=True):
-        chance = UNSEEN if verdict.probability is None else verdict.probability
-        predictions.append(prediction(row, chance, verdict.decision, verdict.reason, verdict.cause))
-    return predictions
+    return [
+        prediction(row, UNSEEN if chance is None else chance, name, reason, cause)
+        for row, (name, cause, reason, chance) in zip(rows, decision.judge(images), strict=True)
+    ]
 
 
 def prediction(row: Row, chance: float, decision: DecisionName, reason: str, cause: Cause) -> Prediction:
@@ -49,15 +48,13 @@ def judge_by(digest: str, rows: Sequence[Row], places: Places) -> list[Predictio
     Raises BadInput when the model is needed and its folder is damaged.
     """
     by_content = {row.sha256: row for row in rows}
-    model = cache(
-        lambda: Predictor(model_folder.path(digest, places))
-    )  # loaded once, and only if there is something to judge
+    # loaded once, and only if there is something to judge
+    model = cache(lambda: Predictor(model_folder.path(digest, places)))
 
     def judge_contents(contents: list[str]) -> list[bytes]:
         new_rows, decision = [by_content[sha256] for sha256 in contents], model().decision
         evidence = collect_evidence(model().network, new_rows, decision.view, decision.image_size, places)
-        results = judge(new_rows, evidence, decision)
-        return [json.dumps(result[-4:]).encode() for result in results]
+        return [json.dumps(result[-4:]).encode() for result in judge(new_rows, evidence, decision)]
 
     answers = cached_map(
         f"judged by {digest}", code_digest(Path(__file__)), [row.sha256 for row in rows], judge_contents, places

@@ -141,7 +141,7 @@ def overlay_image(row: Row, heat: np.ndarray, gray: np.ndarray, ring: "Ring | No
     over the whole picture where that is None.
     """
     shape = row.height, row.width
-    image = Image.fromarray(heatmaps.paint(gray, heatmaps.onto(heat, ring, shape, len(gray))))
+    image = Image.fromarray(heatmaps.paint(gray, heatmaps.heat_over_photograph(heat, ring, shape, len(gray))))
     if heat.max() <= 0:
         return np.asarray(image)
     x, y = (

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.images.ellipses import Ellipse
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, from_strip
-from tasks.inference.heatmaps import FAINT, STRONG, contributions, maps, middle, onto, paint, peak
+from tasks.inference.heatmaps import FAINT, STRONG, contributions, heat_over_photograph, maps, middle, paint, peak
 from tasks.records.results import Corrections
 from tasks.records.rows import Member, Row
 from tasks.settings.settings import AuditSettings, FetchSettings, SampleSettings, TrainingSettings, ValidationSettings
@@ -71,7 +71,7 @@ def test_the_peak_of_a_ring_lies_where_its_cell_was_unwrapped_from(column):
 def test_the_heat_of_a_ring_is_greatest_at_its_peak_and_nowhere_off_the_strip(column):
     size = 240
     local = spot(6, column)
-    heat = onto(local, TURN, SHAPE, size)
+    heat = heat_over_photograph(local, TURN, SHAPE, size)
     row, across = np.unravel_index(heat.argmax(), heat.shape)
     x, y = peak(local, TURN, SHAPE)
     assert ((across + 0.5) / size * SHAPE[1] - 0.5, (row + 0.5) / size * SHAPE[0] - 0.5) == pytest.approx((x, y), abs=2)
@@ -82,7 +82,7 @@ def test_the_heat_of_a_ring_is_greatest_at_its_peak_and_nowhere_off_the_strip(co
 
 
 def test_the_heat_of_a_whole_picture_covers_all_of_it():
-    heat = onto(spot(4, 8, 10, 10), None, (200, 400), 100)
+    heat = heat_over_photograph(spot(4, 8, 10, 10), None, (200, 400), 100)
     assert heat.shape == (100, 100)
     assert np.isfinite(heat).all()
     assert 40 <= np.unravel_index(heat.argmax(), heat.shape)[0] < 50
@@ -174,5 +174,5 @@ def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
 
 
 def test_a_strip_is_cut_into_whole_cells():
-    """`peak` and `onto` take it that 12 x 64 places cover the strip from its first row to its last."""
+    """`peak` and `heat_over_photograph` take it that 12 x 64 places cover the strip from its first row to its last."""
     assert (STRIP_RADII % 12, STRIP_ANGLES % 64) == (0, 0)
