@@ -7,12 +7,12 @@ libraries failed in one way each.
 import json
 from pathlib import Path
 
-from tasks.networks.gpu_signs import Probe, read_probe
+from tasks.networks.gpu_signs import GpuProbe, read_probe
 
 FOLDER = Path(__file__).parent / "tensorflow_logs"
 
 
-def probed(failure: str, **answer: object) -> Probe:
+def probed(failure: str, **answer: object) -> GpuProbe:
     """Return what is read of the log of this failure."""
     told = {"gpus": [], "cuda": "12.5.1", "faults": {}} | answer
     log = (FOLDER / f"{failure.replace(' ', '_')}.txt").read_text(encoding="utf-8")

@@ -28,7 +28,7 @@ from conftest import free_port, until
 
 from deployments.up import descendants
 from tasks.pipeline.local_auth import local_auth
-from tasks.sources.synthetic.plan import Row
+from tasks.sources.synthetic.plan import TruthRow
 from tasks.sources.synthetic.sample import take_part
 
 ROOT = Path(__file__).parents[1]
@@ -212,7 +212,9 @@ def photographs(first: int, castings: int, each: int) -> dict[str, bytes]:
     for part in range(first, first + castings):
         label = "def_front" if part % 2 else "ok_front"
         defect = ("blow_hole", "easy") if part % 2 else ("", "")
-        rows = [Row(f"{label}/part_{part}_{shot}.jpeg", part, label, *defect, "new_camera") for shot in range(each)]
+        rows = [
+            TruthRow(f"{label}/part_{part}_{shot}.jpeg", part, label, *defect, "new_camera") for shot in range(each)
+        ]
         found |= {name: file.content for name, file in take_part(rows, 77).items()}
     return found
 

@@ -120,6 +120,6 @@ def text_of(content: bytes, path: Path) -> str:
         ) from error
 
 
-def correction_error(path: Path, line: int, what: str) -> BadInput:
+def correction_error(path: Path, line: int, fault: str) -> BadInput:
     """Return the error that names the file and the line, and says what is wrong there."""
-    return BadInput(f"{path}, line {line}: {what}")
+    return BadInput(f"{path}, line {line}: {fault}")

@@ -112,18 +112,18 @@ def draw(groups: Iterable[str], fractions: Mapping[str, float], seed: int) -> di
     groups, so more groups change no choice. Where there are enough groups, a purpose takes at least the group with the smallest number,
     and leaves one group for each other purpose and one for train.
     """
-    left = list(groups)
+    remaining = list(groups)
     splits: dict[str, str] = {}
-    enough = len(left) >= ENOUGH
+    enough = len(remaining) >= ENOUGH
     for purposes_left, (purpose, fraction) in zip(range(len(fractions), 0, -1), fractions.items(), strict=True):
-        numbers = {group: share(group, purpose, seed) for group in left}
-        left.sort(key=numbers.__getitem__)
+        numbers = {group: share(group, purpose, seed) for group in remaining}
+        remaining.sort(key=numbers.__getitem__)
         count = sum(number < fraction for number in numbers.values())
         if enough:
-            count = min(max(count, 1), len(left) - purposes_left)
-        splits |= dict.fromkeys(left[:count], purpose)
-        left = left[count:]
-    return splits | dict.fromkeys(left, "train")
+            count = min(max(count, 1), len(remaining) - purposes_left)
+        splits |= dict.fromkeys(remaining[:count], purpose)
+        remaining = remaining[count:]
+    return splits | dict.fromkeys(remaining, "train")
 
 
 def share(group: str, purpose: str, seed: int) -> float:

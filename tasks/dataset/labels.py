@@ -47,19 +47,19 @@ class DistinctRows(NamedTuple):
 
 def apply_corrections(entries: Iterable[Entry], corrections: Mapping[str, Correction]) -> CorrectedEntries:
     """Return the files with the labels that the corrections give them, without the files that they exclude."""
-    mended = CorrectedEntries([], [], [])
+    result = CorrectedEntries([], [], [])
     for entry in entries:
         correction = corrections.get(entry.sha256)
         if correction is None or correction.correction == entry.label:
-            mended.entries.append(entry)
+            result.entries.append(entry)
             continue
         now, why = correction.correction, correction.why
-        mended.corrected.append(Corrected(entry.path, entry.origin, entry.sha256, entry.label, now, why))
+        result.corrected.append(Corrected(entry.path, entry.origin, entry.sha256, entry.label, now, why))
         if now == EXCLUDE:
-            mended.withdrawn.append(Refusal(entry.path, entry.sha256, entry.origin, EXCLUDED, why))
+            result.withdrawn.append(Refusal(entry.path, entry.sha256, entry.origin, EXCLUDED, why))
         else:
-            mended.entries.append(entry._replace(label=now))
-    return mended
+            result.entries.append(entry._replace(label=now))
+    return result
 
 
 def drop_repeats(rows: Sequence[Row]) -> DistinctRows:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 SETTLES = 4  # rounds that leave out points far off; more rounds change nothing
-ORIGIN = np.zeros(2)
 ROUNDING = 1e-12  # of the largest value counts as 0: points on a line or a parabola, which processors round differently
 FAR = 2.5  # times the median distance is far off
 
@@ -27,12 +26,12 @@ class Ellipse(NamedTuple):
         """Return the radius of the circle of equal area."""
         return float(np.sqrt(np.linalg.det(self.root)))
 
-    def reach(self, directions: np.ndarray, origin: np.ndarray = ORIGIN) -> np.ndarray:
+    def reach(self, directions: np.ndarray, origin: np.ndarray | float = 0.0) -> np.ndarray:
         """Return how far each direction leads from `origin` to the ellipse, as float64 (n,) in lengths of the direction.
 
         Args:
             directions: (2, n).
-            origin: x and y, which must lie inside the ellipse.
+            origin: x and y, which must lie inside the ellipse; 0.0 is the origin of the coordinates.
         """
         inverse = np.linalg.inv(self.root)
         along, offset = inverse @ directions, inverse @ (self.center - origin)

@@ -106,10 +106,9 @@ class Decision(BaseModel):
     def decide(self, chance: float) -> Verdict:
         """Pass, review or reject by the probability of a defect alone, with the reason."""
         chance_text = f"defect probability {chance:.1%}"
-        if self.review_band and self.review_band[0] <= chance <= self.review_band[1]:
-            low, high = self.review_band
-            return review("between_limits", f"{chance_text} lies between {low:.1%} and {high:.1%}", chance)
         low, high = self.review_band or (self.threshold, self.threshold)
+        if self.review_band and low <= chance <= high:
+            return review("between_limits", f"{chance_text} lies between {low:.1%} and {high:.1%}", chance)
         if chance >= self.threshold:
             return Verdict("reject", "above_limit", f"{chance_text} is at least the limit of {high:.1%}", chance)
         return Verdict("pass", "below_limit", f"{chance_text} is below the limit of {low:.1%}", chance)

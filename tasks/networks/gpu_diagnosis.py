@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tasks.networks.gpu_libraries import OVERLOOKED, PACKAGES, is_overlooked
-from tasks.networks.gpu_signs import DEVICES, DRIVER, Machine, Probe, look_at_machine, probe
+from tasks.networks.gpu_signs import DEVICES, DRIVER, GpuProbe, Machine, look_at_machine, probe
 
 MANAGEMENT = "libnvidia-ml.so.1"
 """The driver's second library. Without it, TensorFlow uses no GPU and does not say why."""
@@ -25,7 +25,7 @@ def describe_gpus(machine: Machine) -> str:
     return f"none: {why}; until then training runs on the processors, which is right where no GPU is meant"
 
 
-def reasons(machine: Machine, answer: Probe, overlooked: bool) -> Iterator[str]:
+def reasons(machine: Machine, answer: GpuProbe, overlooked: bool) -> Iterator[str]:
     """Yield each reason why TensorFlow sees no GPU, with what to do about it."""
     if answer.failure:
         yield f"TensorFlow fails while it lists its devices ({answer.failure})"
@@ -44,7 +44,7 @@ def reasons(machine: Machine, answer: Probe, overlooked: bool) -> Iterator[str]:
         yield from causes or ["no reason found: see TensorFlow's own log, with TF_CPP_MIN_LOG_LEVEL=0"]
 
 
-def driver_reasons(machine: Machine, answer: Probe) -> Iterator[str]:
+def driver_reasons(machine: Machine, answer: GpuProbe) -> Iterator[str]:
     """Yield what is wrong with NVIDIA's driver."""
     smi = f"nvidia-smi says: {machine.smi}" if machine.smi else ""
     if DRIVER in answer.faults:
@@ -65,8 +65,10 @@ def driver_reasons(machine: Machine, answer: Probe) -> Iterator[str]:
     elif "NO_DEVICE" in answer.start:
         yield f"the NVIDIA driver finds no GPU ({answer.start}): see `nvidia-smi -L`; a container needs `--gpus all`"
     elif answer.start:
-        details = ", ".join(filter(None, (answer.start, smi)))
-        yield f"the NVIDIA driver does not start ({details}): restart the machine; if that does not help, install it anew"
+        yield (
+            f"the NVIDIA driver does not start ({', '.join(filter(None, (answer.start, smi)))}): "
+            "restart the machine; if that does not help, install it anew"
+        )
     elif MANAGEMENT in answer.faults:
         yield (
             f"{MANAGEMENT} of the NVIDIA driver is missing: install the whole driver; "

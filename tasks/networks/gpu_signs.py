@@ -64,7 +64,7 @@ class Machine:
 
 
 @dataclass(frozen=True)
-class Probe:
+class GpuProbe:
     """The answer of a separate process about TensorFlow and its libraries."""
 
     gpus: tuple[str, ...] = ()
@@ -126,27 +126,27 @@ def ask_smi() -> str | None:
     return (output or f"exit status {done.returncode}") if done.returncode else ""
 
 
-def probe() -> Probe:
+def probe() -> GpuProbe:
     """List TensorFlow's devices and open its libraries in a separate process. Takes some seconds."""
-    files = [str(searched_file(library) or library) for library in OPENED]
+    files = (str(searched_file(library) or library) for library in OPENED)
     command = [sys.executable, "-P", "-c", PROBE, *files]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=PROBE_LIMIT, env={**os.environ, **LOG}
         )
     except subprocess.TimeoutExpired:
-        return Probe(failure=f"no answer in {PROBE_LIMIT:g} s")
+        return GpuProbe(failure=f"no answer in {PROBE_LIMIT:g} s")
     if done.returncode:
         end = f"exit status {done.returncode}" if done.returncode > 0 else signal.Signals(-done.returncode).name
-        return Probe(failure=": ".join([end, *done.stderr.strip().splitlines()[-1:]]))
+        return GpuProbe(failure=": ".join([end, *done.stderr.strip().splitlines()[-1:]]))
     return read_probe(done.stdout, done.stderr)
 
 
-def read_probe(answer: str, log: str) -> Probe:
+def read_probe(answer: str, log: str) -> GpuProbe:
     """Read the process's answer and TensorFlow's log. Where both name a fault of a library, TensorFlow's log counts."""
     facts = json.loads(answer.splitlines()[-1])
     start = re.search(r"failed call to cuInit: (?:.*Failed call to cuInit: )?(.+)$", log, re.MULTILINE)
-    return Probe(
+    return GpuProbe(
         gpus=tuple(facts["gpus"]),
         cuda=facts["cuda"],
         # the libraries that TensorFlow's loader could not open, each with what the system's loader said

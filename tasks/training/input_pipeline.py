@@ -53,8 +53,8 @@ def training_batches(
 
     def gather(numbers: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         originals = tf.gather(images, numbers)
-        shown = alter(originals, seeds, len(members) > 1) if alter else tf.cast(originals, tf.float32)
-        return shown, tf.gather(classes, numbers)
+        inputs = alter(originals, seeds, len(members) > 1) if alter else tf.cast(originals, tf.float32)
+        return inputs, tf.gather(classes, numbers)
 
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch)
     return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

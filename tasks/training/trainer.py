@@ -152,14 +152,14 @@ def epoch_budget(recipe: Recipe, images: int) -> int:
     return recipe.epochs or min(100, max(recipe.spec.min_epochs, -(-recipe.spec.min_images // images)))
 
 
-def shorten_for_warm_start(recipe: TunedRecipe, images: int, shown: int, watched: int) -> TunedRecipe:
-    """Return the recipe of a training from good weights, with epochs of `shown` images instead of all training `images`.
+def shorten_for_warm_start(recipe: TunedRecipe, images: int, images_an_epoch: int, watched: int) -> TunedRecipe:
+    """Return the recipe of a training from good weights, with epochs of `images_an_epoch` instead of all training `images`.
 
     Unless the recipe sets their number, the epochs cost at most `start_share` of a training from new weights, but there is at
     least one. Validating an image, of which there are `watched`, costs a third of learning from one.
     """
     whole = epoch_budget(recipe, images) * (images + watched / 3)
-    epochs = recipe.start_epochs or max(1, int(recipe.start_share * whole / (shown + watched / 3)))
+    epochs = recipe.start_epochs or max(1, int(recipe.start_share * whole / (images_an_epoch + watched / 3)))
     return recipe.model_copy(update={"epochs": epochs, "learning_rate": recipe.learning_rate * recipe.start_rate})
 
 

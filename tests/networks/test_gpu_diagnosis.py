@@ -8,7 +8,7 @@ from gpu_logs import probed
 from tasks.networks import gpu_diagnosis
 from tasks.networks.gpu_diagnosis import old_driver_reasons, reasons
 from tasks.networks.gpu_libraries import OPENED, PACKAGES
-from tasks.networks.gpu_signs import Machine, Probe
+from tasks.networks.gpu_signs import GpuProbe, Machine
 
 ALL = frozenset(PACKAGES.values())
 HEALTHY = Machine(cards=1, device_files=True, smi="", packages=ALL, driver=12080)
@@ -119,14 +119,14 @@ def test_driver_and_libraries_are_told_together():
 
 
 def test_a_library_of_no_known_package_is_named():
-    seen = Probe(
+    seen = GpuProbe(
         cuda="12.5.1", faults={"libcudnn.so.9": "libz.so.1: cannot open shared object file: No such file or directory"}
     )
     assert [*reasons(HEALTHY, seen, overlooked=False)] == ["TensorFlow cannot open libz.so.1: install it"]
 
 
 def test_a_driver_that_cannot_be_opened_says_why():
-    seen = Probe(
+    seen = GpuProbe(
         cuda="12.5.1", faults={"libcuda.so.1": "/lib/libcuda.so.1: invalid ELF header"}, start="UNKNOWN ERROR (303)"
     )
     (reason,) = reasons(HEALTHY, seen, overlooked=False)
@@ -136,9 +136,9 @@ def test_a_driver_that_cannot_be_opened_says_why():
 @pytest.mark.parametrize(
     ("seen", "expected"),
     [
-        (Probe(failure="no answer in 120 s"), "TensorFlow fails while it lists its devices (no answer in 120 s)"),
-        (Probe(gpus=("NVIDIA H200",), cuda="12.5.1"), "a new process sees one: try again"),
-        (Probe(), "this TensorFlow is built without CUDA: "),
+        (GpuProbe(failure="no answer in 120 s"), "TensorFlow fails while it lists its devices (no answer in 120 s)"),
+        (GpuProbe(gpus=("NVIDIA H200",), cuda="12.5.1"), "a new process sees one: try again"),
+        (GpuProbe(), "this TensorFlow is built without CUDA: "),
     ],
 )
 def test_what_tensorflow_itself_is_comes_first(seen, expected):
@@ -157,7 +157,7 @@ LOST_REASONS = (
 
 
 def test_a_lost_library_is_named_where_tensorflow_sees_no_gpu_and_where_it_aborts():
-    started, *libraries = reasons(LOST, Probe(failure="Cannot load symbol cudnnGetProperty"), overlooked=False)
+    started, *libraries = reasons(LOST, GpuProbe(failure="Cannot load symbol cudnnGetProperty"), overlooked=False)
     assert started == "TensorFlow fails while it lists its devices (Cannot load symbol cudnnGetProperty)"
     assert "; ".join(libraries) == LOST_REASONS
     assert "; ".join(reasons(LOST, probed("nothing"), overlooked=False)) == LOST_REASONS
@@ -172,11 +172,11 @@ def test_a_library_that_is_lost_and_not_opened_is_named_once():
 @pytest.mark.parametrize(
     ("machine", "seen", "expected"),
     [
-        (HEALTHY, Probe(gpus=("NVIDIA H200", "NVIDIA L4"), cuda="12.5.1"), "NVIDIA H200, NVIDIA L4"),
-        (LOST, Probe(gpus=("NVIDIA H200",), cuda="12.5.1"), f"NVIDIA H200; {LOST_REASONS}"),
+        (HEALTHY, GpuProbe(gpus=("NVIDIA H200", "NVIDIA L4"), cuda="12.5.1"), "NVIDIA H200, NVIDIA L4"),
+        (LOST, GpuProbe(gpus=("NVIDIA H200",), cuda="12.5.1"), f"NVIDIA H200; {LOST_REASONS}"),
         (
             Machine(driver=11040),
-            Probe(gpus=("NVIDIA H200",), cuda="12.5.1"),
+            GpuProbe(gpus=("NVIDIA H200",), cuda="12.5.1"),
             "NVIDIA H200; the NVIDIA driver supports CUDA 11.4 and TensorFlow needs 12: "
             "install a driver for which nvidia-smi shows CUDA 12.0 or later",
         ),

@@ -8,7 +8,7 @@ from gpu_logs import probed
 
 from tasks.networks import gpu_signs
 from tasks.networks.gpu_libraries import OPENED
-from tasks.networks.gpu_signs import Machine, Probe
+from tasks.networks.gpu_signs import GpuProbe, Machine
 
 ABSENT = "cannot open shared object file: No such file or directory"
 
@@ -166,14 +166,14 @@ def test_the_driver_tells_its_version_or_there_is_none(monkeypatch):
 @pytest.mark.usefixtures("process")
 def test_a_tensorflow_that_does_not_start_is_told(code, expected, monkeypatch):
     monkeypatch.setattr(gpu_signs, "PROBE", code)
-    assert gpu_signs.probe() == Probe(failure=expected)
+    assert gpu_signs.probe() == GpuProbe(failure=expected)
 
 
 @pytest.mark.usefixtures("process")
 def test_a_tensorflow_that_hangs_is_left(monkeypatch):
     monkeypatch.setattr(gpu_signs, "PROBE", "while True: pass")
     monkeypatch.setattr(gpu_signs, "PROBE_LIMIT", 0.1)
-    assert gpu_signs.probe() == Probe(failure="no answer in 0.1 s")
+    assert gpu_signs.probe() == GpuProbe(failure="no answer in 0.1 s")
 
 
 @pytest.mark.usefixtures("process")

@@ -19,7 +19,7 @@ DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "medium", "easy", "hard", "mediu
 
 
 @dataclass(frozen=True)
-class Row:
+class TruthRow:
     """One file, as a row of truth.csv."""
 
     path: str
@@ -40,7 +40,7 @@ class Row:
     """shared_part, new_camera, corrupt, exact_copy or transformed_copy; empty for a file as it should be."""
 
 
-class Part(NamedTuple):
+class Casting(NamedTuple):
     """A casting and what is wrong with it, if anything."""
 
     number: int
@@ -51,13 +51,13 @@ class Shot(NamedTuple):
     """A photograph to take."""
 
     split: Split
-    part: Part
+    part: Casting
     camera: str
     fault: str = ""
     damage: str = ""
 
 
-def plan(sample: SampleSettings) -> list[Row]:
+def plan(sample: SampleSettings) -> list[TruthRow]:
     """Return the rows of all files: the ordinary photographs, then the planted faults.
 
     A planted fault changes no other file. Only shared parts also change how the photographs of train are shared out.
@@ -84,11 +84,13 @@ def plan(sample: SampleSettings) -> list[Row]:
     return rows + copies(rows, sample, numbers, rng)
 
 
-def divide(sample: SampleSettings) -> tuple[list[Part], list[Part]]:
+def divide(sample: SampleSettings) -> tuple[list[Casting], list[Casting]]:
     """Return the castings for test and for train, in proportion to their photographs. Defective and good castings alternate."""
-    parts = [Part(number, None if number % 2 else defect_of(number // 2)) for number in range(sample.parts)]
-    num_test_parts = round(sample.parts * sample.test_images / (sample.test_images + sample.train_images))
-    num_test_parts = min(max(num_test_parts, 2), sample.parts - 2)  # two in a row are one of each class
+    parts = [Casting(number, None if number % 2 else defect_of(number // 2)) for number in range(sample.parts)]
+    test_share = sample.test_images / (sample.test_images + sample.train_images)
+    num_test_parts = min(
+        max(round(sample.parts * test_share), 2), sample.parts - 2
+    )  # two in a row are one of each class
     return parts[:num_test_parts], parts[num_test_parts:]
 
 
@@ -98,7 +100,7 @@ def defect_of(turn: int) -> Defect:
 
 
 def shots_of(
-    split: Split, parts: list[Part], num_shots: int, rng: np.random.Generator, shared: Sequence[Part] = ()
+    split: Split, parts: list[Casting], num_shots: int, rng: np.random.Generator, shared: Sequence[Casting] = ()
 ) -> Iterator[Shot]:
     """Yield `num_shots` photographs by random cameras: at least one of each part while they last, and many more of some parts.
 
@@ -111,12 +113,14 @@ def shots_of(
             yield Shot(split, part, CAMERAS[camera].name, "shared_part" if part in shared else "")
 
 
-def row_of(shot: Shot, numbers: Mapping[str, Iterator[int]]) -> Row:
+def row_of(shot: Shot, numbers: Mapping[str, Iterator[int]]) -> TruthRow:
     """Return the row of a photograph. The name of its file has the next number of its class."""
     label = "def_front" if shot.part.defect else "ok_front"
     kind, difficulty = shot.part.defect or ("", "")
     path = next_path(shot.split, label, numbers)
-    return Row(path, shot.part.number, label, kind, difficulty, shot.camera, transform=shot.damage, fault=shot.fault)
+    return TruthRow(
+        path, shot.part.number, label, kind, difficulty, shot.camera, transform=shot.damage, fault=shot.fault
+    )
 
 
 def next_path(split: Split, label: str, numbers: Mapping[str, Iterator[int]]) -> str:
@@ -127,13 +131,13 @@ def next_path(split: Split, label: str, numbers: Mapping[str, Iterator[int]]) ->
 
 
 def copies(
-    rows: list[Row], sample: SampleSettings, numbers: Mapping[str, Iterator[int]], rng: np.random.Generator
-) -> list[Row]:
+    rows: list[TruthRow], sample: SampleSettings, numbers: Mapping[str, Iterator[int]], rng: np.random.Generator
+) -> list[TruthRow]:
     """Return the train files that repeat test files: exact copies, then transformed ones, of different originals while they last."""
     tests = [row for row in rows if "/test/" in row.path]
     originals = cycle([tests[index] for index in rng.permutation(len(tests))])
-    changes = [("exact_copy", "")] * sample.exact_copies
-    changes += [("transformed_copy", transform) for transform in islice(cycle(TRANSFORMS), sample.transformed_copies)]
+    transforms = islice(cycle(TRANSFORMS), sample.transformed_copies)
+    changes = [("exact_copy", "")] * sample.exact_copies + [("transformed_copy", transform) for transform in transforms]
     return [
         replace(row, path=next_path("train", row.label, numbers), copy_of=row.path, transform=transform, fault=fault)
         for (fault, transform), row in zip(changes, originals, strict=False)

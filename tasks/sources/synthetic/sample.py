@@ -17,14 +17,14 @@ from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.synthetic.corruptions import DAMAGES, TRANSFORMS, encode, save
 from tasks.sources.synthetic.defects import Defect, spoil
 from tasks.sources.synthetic.parts import draw_casting
-from tasks.sources.synthetic.plan import Row, plan
+from tasks.sources.synthetic.plan import TruthRow, plan
 from tasks.sources.synthetic.rendering import photograph
 
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 """Date of every file: with the date of today, no two zips would be equal."""
 
 
-class File(NamedTuple):
+class DrawnFile(NamedTuple):
     """The content of a path, and a PNG that shows where the defect is in its photograph; None where it shows none."""
 
     content: bytes
@@ -42,14 +42,14 @@ def write_sample(sample: SampleSettings, archive: Path, truth: Path) -> None:
     for row in rows:
         if row.copy_of:
             original = files[row.copy_of].content
-            files[row.path] = File(TRANSFORMS[row.transform](original) if row.transform else original, mask=None)
+            files[row.path] = DrawnFile(TRANSFORMS[row.transform](original) if row.transform else original, mask=None)
     write_archive(archive, files)
     write_truth(truth, rows, files)
 
 
-def photograph_all(rows: list[Row], seed: int) -> dict[str, File]:
+def photograph_all(rows: list[TruthRow], seed: int) -> dict[str, DrawnFile]:
     """Draw and photograph the castings of these rows, and return the files by path."""
-    by_part: dict[int, list[Row]] = defaultdict(list)
+    by_part: dict[int, list[TruthRow]] = defaultdict(list)
     for row in rows:
         by_part[row.part].append(row)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:  # numpy, scipy and Pillow let other threads run
@@ -57,7 +57,7 @@ def photograph_all(rows: list[Row], seed: int) -> dict[str, File]:
         return {path: file for files in files_of_parts for path, file in files.items()}
 
 
-def take_part(rows: list[Row], seed: int) -> dict[str, File]:
+def take_part(rows: list[TruthRow], seed: int) -> dict[str, DrawnFile]:
     """Draw one casting, photograph it for each row, and return the files by path."""
     part, kind, difficulty = rows[0].part, rows[0].defect, rows[0].difficulty
     rng = np.random.default_rng([seed, 1, part])
@@ -71,9 +71,9 @@ def take_part(rows: list[Row], seed: int) -> dict[str, File]:
         picture = photograph(casting, camera, rng)
         jpeg = encode(picture.pixels, camera.quality)
         if row.fault == "corrupt":
-            files[row.path] = File(DAMAGES[row.transform](jpeg), mask=None)
+            files[row.path] = DrawnFile(DAMAGES[row.transform](jpeg), mask=None)
         else:
-            files[row.path] = File(jpeg, mask=png(picture.defect) if kind else None)
+            files[row.path] = DrawnFile(jpeg, mask=png(picture.defect) if kind else None)
     return files
 
 
@@ -82,14 +82,14 @@ def png(mask: np.ndarray) -> bytes:
     return save(Image.fromarray(mask.astype(np.uint8) * 255), "PNG")
 
 
-def write_archive(archive: Path, files: dict[str, File]) -> None:
+def write_archive(archive: Path, files: dict[str, DrawnFile]) -> None:
     """Write the zip of all files in the order of their names, uncompressed: JPEGs do not shrink."""
     with ZipFile(archive, mode="w", compression=ZIP_STORED) as target:
         for path in sorted(files):
             target.writestr(ZipInfo(path, date_time=LONG_AGO), files[path].content)
 
 
-def write_truth(truth: Path, rows: list[Row], files: dict[str, File]) -> None:
+def write_truth(truth: Path, rows: list[TruthRow], files: dict[str, DrawnFile]) -> None:
     """Write truth.csv in the order of its paths, and the masks."""
     masks = truth / "masks"
     masks.mkdir(parents=True, exist_ok=True)
@@ -97,6 +97,6 @@ def write_truth(truth: Path, rows: list[Row], files: dict[str, File]) -> None:
         if file.mask:
             (masks / f"{Path(path).stem}.png").write_bytes(file.mask)
     with (truth / "truth.csv").open("w", newline="", encoding="utf-8") as target:
-        table = csv.DictWriter(target, fieldnames=[field.name for field in fields(Row)])
+        table = csv.DictWriter(target, fieldnames=[field.name for field in fields(TruthRow)])
         table.writeheader()
         table.writerows(asdict(row) for row in sorted(rows, key=lambda row: row.path))
