@@ -85,11 +85,9 @@ def split_groups(rows: Sequence[Row], fixed: Sequence[str], splitting: SplitSett
     for row, side in zip(rows, fixed, strict=True):
         splits_of_rows[row.group].add(side)
     for group, leader in leaders(rows).items():
-        if group in splits:
-            continue
-        if leader.origin == BASE:
+        if group not in splits and leader.origin == BASE:
             splits[group] = next((side for side in ("train", "validation") if side in splits_of_rows[group]), "test")
-        else:  # copies of earlier images led it, so that nothing of its origin is left to draw
+        elif group not in splits:  # copies of earlier images led it, so that nothing of its origin is left to draw
             splits |= draw([group], fractions, splitting.seed)
     return splits
 

@@ -29,9 +29,8 @@ def appearance(pictures: np.ndarray) -> np.ndarray:
         float64 (pictures, 11), in gray levels: mean, standard deviation, the five quantiles, mean and standard deviation of
         the outermost tenth on each side, and the root mean square of the gradient and of the Laplacian.
     """
-    if not len(pictures):
-        return np.empty((0, len(STATISTICS)))
-    return np.stack(map_chunks_in_threads(lambda chunk: [*appearance_of_chunk(np.stack(chunk))], list(pictures)))
+    rows = map_chunks_in_threads(lambda chunk: [*appearance_of_chunk(np.stack(chunk))], list(pictures))
+    return np.reshape(rows, (len(pictures), len(STATISTICS)))
 
 
 def appearance_of_chunk(pictures: np.ndarray) -> np.ndarray:

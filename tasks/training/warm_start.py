@@ -18,8 +18,7 @@ FEWEST_OLD = 1_000  # old images that are learned again beside few new ones: eno
 
 def in_use(places: Places) -> ChampionModel | None:
     """Return the model in use, from which a training may continue; None where there is none, or its folder cannot be used."""
-    version = registry.champion(places)
-    if version is None:
+    if (version := registry.champion(places)) is None:
         return None
     try:
         champion = decision.read(model_folder.ensure_local(version, places) / "decision.json")

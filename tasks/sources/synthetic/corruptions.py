@@ -71,45 +71,25 @@ TRANSFORMS: dict[str, Change] = {
 """The changes that make a copy differ from its original, by name."""
 
 
-def truncate(jpeg: bytes) -> bytes:
-    """Return the first half of the file, as after an upload that broke off."""
-    return jpeg[: len(jpeg) // 2]
-
-
 def zero_block(jpeg: bytes) -> bytes:
     """Replace a quarter of the file by zeros, as a lost disk block does."""
     start, stop = len(jpeg) // 2, len(jpeg) * 3 // 4
     return jpeg[:start] + bytes(stop - start) + jpeg[stop:]
 
 
-def header_only(jpeg: bytes) -> bytes:
-    """Return all before the marker that starts the scan: size and tables without a picture."""
-    return jpeg[: jpeg.index(b"\xff\xda")]
-
-
-def deep_png(jpeg: bytes) -> bytes:
-    """Return the picture as a PNG of 16 bits."""
-    return save(Image.fromarray(decode(jpeg).astype(np.uint16) * 257), "PNG")  # 255 * 257 is the largest of 16 bits
-
-
-def cmyk_jpeg(jpeg: bytes) -> bytes:
-    """Return the picture as a JPEG in CMYK, as a print shop stores it."""
-    return save(Image.fromarray(decode(jpeg)).convert("CMYK"), "JPEG", quality=QUALITY)
-
-
-def random_bytes(jpeg: bytes) -> bytes:
-    """Return random bytes, as many as the file has. Files of equal length give equal bytes."""
-    return np.random.default_rng(len(jpeg)).bytes(len(jpeg))
-
-
 DAMAGES: dict[str, Change] = {
     "empty": lambda jpeg: b"",
-    "truncated": truncate,
+    # the first half of the file, as after an upload that broke off
+    "truncated": lambda jpeg: jpeg[: len(jpeg) // 2],
     "html page": lambda jpeg: b"<!DOCTYPE html>\n<html><body><h1>403 Forbidden</h1></body></html>\n",
-    "png": deep_png,
-    "random bytes": random_bytes,
-    "header only": header_only,
+    # of 16 bits, of which 255 * 257 is the largest number
+    "png": lambda jpeg: save(Image.fromarray(decode(jpeg).astype(np.uint16) * 257), "PNG"),
+    # as many as the file has; files of equal length give equal bytes
+    "random bytes": lambda jpeg: np.random.default_rng(len(jpeg)).bytes(len(jpeg)),
+    # all before the marker that starts the scan: size and tables without a picture
+    "header only": lambda jpeg: jpeg[: jpeg.index(b"\xff\xda")],
     "zeroed block": zero_block,
-    "cmyk": cmyk_jpeg,
+    # as a print shop stores it
+    "cmyk": lambda jpeg: save(Image.fromarray(decode(jpeg)).convert("CMYK"), "JPEG", quality=QUALITY),
 }
 """The changes that make a file unreadable, though its name says JPEG, by name."""

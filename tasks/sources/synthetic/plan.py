@@ -117,10 +117,10 @@ def row_of(shot: Shot, numbers: Mapping[str, Iterator[int]]) -> TruthRow:
     """Return the row of a photograph. The name of its file has the next number of its class."""
     label = "def_front" if shot.part.defect else "ok_front"
     kind, difficulty = shot.part.defect or ("", "")
-    path = next_path(shot.split, label, numbers)
     return TruthRow(
-        path, shot.part.number, label, kind, difficulty, shot.camera, transform=shot.damage, fault=shot.fault
-    )
+        next_path(shot.split, label, numbers), shot.part.number, label, kind, difficulty, shot.camera,
+        transform=shot.damage, fault=shot.fault,
+    )  # fmt: skip
 
 
 def next_path(split: Split, label: str, numbers: Mapping[str, Iterator[int]]) -> str:

@@ -73,13 +73,9 @@ def take_part(rows: list[TruthRow], seed: int) -> dict[str, DrawnFile]:
         if row.fault == "corrupt":
             files[row.path] = DrawnFile(DAMAGES[row.transform](jpeg), mask=None)
         else:
-            files[row.path] = DrawnFile(jpeg, mask=png(picture.defect) if kind else None)
+            mask = save(Image.fromarray(picture.defect.astype(np.uint8) * 255), "PNG") if kind else None
+            files[row.path] = DrawnFile(jpeg, mask)
     return files
-
-
-def png(mask: np.ndarray) -> bytes:
-    """Return a gray PNG of a bool mask, 255 where it is true."""
-    return save(Image.fromarray(mask.astype(np.uint8) * 255), "PNG")
 
 
 def write_archive(archive: Path, files: dict[str, DrawnFile]) -> None:
