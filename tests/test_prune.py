@@ -19,6 +19,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage import result_cache
 from tasks.storage.files import store
+from tasks.storage.locks import places_lock
 from tasks.storage.tables import store_table
 from tasks.tracking import registry, runs
 from tasks.tracking.registry import Version
@@ -252,14 +253,14 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
 
 
 def test_while_a_run_is_under_way_nothing_goes(history, places):
-    code = "import sys; from tasks.settings.settings import Places; from tasks.pipeline.retention import places_lock\n"
+    code = "import sys; from tasks.settings.settings import Places; from tasks.storage.locks import places_lock\n"
     code += "with places_lock(Places(data=sys.argv[1])): print('on', flush=True); sys.stdin.read()"
     running = subprocess.Popen(
         [sys.executable, "-c", code, places.data], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with running:
         assert running.stdout.readline() == "on\n"
-        with retention.places_lock(places):
+        with places_lock(places):
             pass  # runs do not wait for each other
         with pytest.raises(BadInput, match="a run is using"):
             retention.prune(1, places)

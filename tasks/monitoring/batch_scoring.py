@@ -24,7 +24,8 @@ from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.sources.folder import is_image, left_out, look_through, readable
 from tasks.storage.digest_cache import file_digests
-from tasks.storage.files import exclusive_lock, write_whole
+from tasks.storage.files import write_whole
+from tasks.storage.locks import exclusive_lock
 from tasks.storage.tables import write_rows
 from tasks.tracking import registry
 

@@ -3,13 +3,12 @@
 In `data`, the records of kept runs say what stays, so that such a run, repeated, finds the result of every step.
 """
 
-import fcntl
 import json
 import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -23,7 +22,8 @@ from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.storage import result_cache
-from tasks.storage.files import File, check_writable, is_visible, lies_below, scratch_beside
+from tasks.storage.files import File, is_visible, lies_below, scratch_beside
+from tasks.storage.locks import places_lock
 from tasks.storage.tables import column
 from tasks.tracking import registry
 from tasks.tracking import runs as mlflow_runs
@@ -54,36 +54,6 @@ class Garbage(NamedTuple):
     remove: Callable[[], object]
     folder: Path | None = None
     """Where it lies; None where the registry deletes it."""
-
-
-class InUse(BadInput):
-    """A run is under way."""
-
-
-@contextmanager
-def places_lock(places: Places, *, alone: bool = False) -> Iterator[None]:
-    """Lock the two places. Runs share the lock; a call that deletes takes it `alone`.
-
-    Raises BadInput while a run is under way, and where the places cannot be used.
-    """
-    check_writable(places)
-    folder = places.data_root
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".in-use.lock", "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
-        except BlockingIOError:
-            raise InUse(f"a run is using {folder}: nothing is removed before it has ended") from None
-        yield
-
-
-def is_running(places: Places) -> bool:
-    """Return whether a run uses the places now."""
-    try:
-        with places_lock(places, alone=True):
-            return False
-    except InUse:
-        return True
 
 
 class RunReferences(NamedTuple):
@@ -234,7 +204,7 @@ def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tup
     mlflow_runs.require_usable(places)
     for model in registered_models(places):
         registry.champion(places.with_model(model))  # raises where its alias was removed: its files would go
-    with places_lock(places, alone=True), registry.promotion_lock(places):
+    with places_lock(places, exclusive=True), registry.promotion_lock(places):
         items = list(find_garbage(find_needed(keep_runs, places), places))
         for folder in sorted({str(item.folder) for item in items if leads_out(item, places)}):
             say(f"{folder} is a link out of the two places: what lies there is left alone")

@@ -28,16 +28,8 @@ from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import warn
 from tasks.settings.redaction import redact
 from tasks.settings.settings import Places
-from tasks.storage.files import (
-    erase,
-    exclusive_lock,
-    json_object,
-    lies_below,
-    publish,
-    scratch_beside,
-    tree_digest,
-    write_whole,
-)
+from tasks.storage.files import erase, json_object, lies_below, publish, scratch_beside, tree_digest, write_whole
+from tasks.storage.locks import exclusive_lock
 from tasks.tracking import mlflow_database
 from tasks.tracking.addresses import split_address, status_of
 
