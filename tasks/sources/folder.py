@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.images.decoding import FORMATS, MAX_BYTES, SUFFIXES
+from tasks.images.decoding import BY_SUFFIX, MAX_BYTES, SUFFIXES
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import Classes
@@ -47,7 +47,7 @@ class LabeledFile(NamedTuple):
 
 def is_image(name: str) -> bool:
     """Return whether the suffix of a name, in any case, is one that is read. The content is not read."""
-    return os.path.splitext(name)[1].lower() in FORMATS
+    return os.path.splitext(name)[1].lower() in BY_SUFFIX
 
 
 def other_formats(names: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate, takewhile
 from typing import NamedTuple
 
+from tasks.images.decoding import BY_SUFFIX
 from tasks.settings.escaping import for_terminal
 
 UNLABELLED = "unlabelled"  # folder of the inbox for images that nobody has labeled yet
@@ -62,7 +63,7 @@ SIDE_FILE_PATTERN = re.compile(
     # copies and downloads under way
     r"|.*\.(part|partial|filepart|crdownload|opdownload|fdmdownload|download|tmp|temp|crswap|aria2|incomplete|inprogress"
     r"|uploading|copying|pending|!ut|!qb|!bt|!sync|bc!|jc!|dctmp|swp|lock|lck)"
-    r"|.*\.(jpe?g|jpe|jfif|png)\.[0-9a-f]{6,8}",  # AWS, rclone
+    rf"|.*({'|'.join(map(re.escape, BY_SUFFIX))})\.[0-9a-f]{{6,8}}",  # AWS, rclone
     re.IGNORECASE,
 )
 
