@@ -1,6 +1,7 @@
 """Prune: what nothing needs goes, and is told; what is in use, was before, waits, or belongs to a kept run stays."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -268,6 +269,21 @@ def test_while_a_run_is_under_way_nothing_goes(history, places):
         running.communicate()
     assert (places.artifacts / "runs/run-1").is_dir()
     assert retention.prune(1, places), "the dead keep nobody waiting"
+
+
+def test_every_folder_of_data_that_a_record_names_is_looked_into(places):
+    texts = [path.read_text() for path in (ROOT / "tasks").rglob("*.py")]
+    stored = {name for text in texts for name in re.findall(r'"data"(?:, name=|, )f?"(\w+)/', text)}
+    assert stored == {folder.name for folder in places.recorded_folders()}
+
+
+def test_an_older_run_without_keys_of_its_steps_can_be_read(places):
+    ran("run-1", places, keys=["train-1"])
+    path = places.artifacts / "runs/run-1/run.json"
+    facts = json.loads(path.read_text())
+    facts["steps"]["fetch"] = {"cached": True, "seconds": 0.1}
+    path.write_text(json.dumps({**facts, "evaluation": {"a shape": "of an older run"}}))
+    assert retention.references_of(path.parent) == ("00", {"train-1"})
 
 
 def test_an_empty_place_has_nothing_to_remove(places, monkeypatch, capsys):

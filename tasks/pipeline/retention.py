@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from tasks.pipeline.last_run import last_run, model_of, registered_models, section_of
+from tasks.pipeline.last_run import last_run, model_of, registered_models, sections_of
 from tasks.pipeline.step_record import content_of
 from tasks.records.rows import images_root
 from tasks.settings.errors import BadInput
@@ -28,7 +28,6 @@ from tasks.storage.tables import column
 from tasks.tracking import registry
 from tasks.tracking import runs as mlflow_runs
 
-MADE = ("archives", "decisions", "figures", "networks", "tables")  # folders of `data` whose files records name
 DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -68,8 +67,8 @@ class RunReferences(NamedTuple):
 def references_of(run: Path) -> RunReferences | None:
     """Return what a run made and used, from `run.json`; where it is damaged None, and one line says so."""
     try:
-        steps = [step for step in section_of(run, "steps").values() if isinstance(step, dict)]
-        return RunReferences(model_of(run), frozenset(str(step["key"]) for step in steps if step.get("key")))
+        steps = sections_of(run, "steps").steps.values()
+        return RunReferences(model_of(run), frozenset(step.key for step in steps if step.key))
     except BadInput as damage:
         say(f"prune: {run.name} and its versions stay, for nobody knows what it needs: {damage}")
         return None
@@ -107,7 +106,6 @@ def find_needed(keep_runs: int, places: Places) -> Needed:
 
 def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
     """Yield everything that can go; what refers to others comes first, so that an interruption never leaves a dangling reference."""
-    data = places.data_root
     for of_model in map(places.with_model, registered_models(places)):
         for version in registry.versions(of_model):
             stay = (of_model.registered_name, version.number) in stays.versions
@@ -123,12 +121,12 @@ def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
     yield from folder_garbage("remembered steps", places.cache, stays.steps)
     files = {name for key in stays.steps for name in named(places.cache / key)}
     stems = {os.path.splitext(name)[0] for name in files}  # the true labels of a sample lie beside its archive
-    for folder in MADE:
-        for path in is_visible(data / folder):
-            stem = os.path.splitext(f"{folder}/{path.name}")[0]
+    for folder in places.recorded_folders():
+        for path in is_visible(folder):
+            stem = os.path.splitext(f"{folder.name}/{path.name}")[0]
             if stem not in stems and stem.removesuffix("-truth") not in stems:
                 yield path_garbage("files of steps", path)
-    yield from contents(stays, {data / name for name in files if name.startswith("tables/")}, places)
+    yield from contents(stays, {places.data_root / name for name in files if name.startswith("tables/")}, places)
 
 
 def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garbage]:
