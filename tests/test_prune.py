@@ -203,14 +203,14 @@ def remembered(key: str, places, *files) -> str:
 )
 def test_a_record_that_is_none_names_no_file(tmp_path, content):
     (tmp_path / "fetch-1").write_text(content)
-    assert list(retention.named(tmp_path / "fetch-1")) == []
+    assert list(retention.recorded_names(tmp_path / "fetch-1")) == []
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "tables/../../x.csv", "", 3, None, ["a"]])
 def test_a_record_names_no_file_outside_data(tmp_path, name):
     files = [{"place": "data", "name": one, "sha256": "ab"} for one in (name, "tables/a.csv")]
     (tmp_path / "split-1").write_text(json.dumps({"result": json.dumps({"data": {"files": files}})}))
-    assert list(retention.named(tmp_path / "split-1")) == ["tables/a.csv"]
+    assert list(retention.recorded_names(tmp_path / "split-1")) == ["tables/a.csv"]
 
 
 def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelved, photograph):
@@ -340,7 +340,7 @@ def test_while_a_table_is_damaged_no_image_goes(places, shelved, photograph, cap
     table.parent.mkdir()
     table.write_bytes(b"sha256\n\xff\n")
     nothing = retention.Needed(*[frozenset()] * 5)
-    assert list(retention.contents(nothing, {table}, places)) == []
+    assert list(retention.content_garbage(nothing, {table}, places)) == []
     assert capsys.readouterr().out.startswith(f"prune: all images stay: {table} is damaged")
     assert stored_path(row, places).exists()
 
@@ -351,7 +351,7 @@ def test_while_a_table_is_damaged_no_image_goes(places, shelved, photograph, cap
 )
 def test_a_damaged_record_of_a_step_names_no_files(tmp_path, content):
     (tmp_path / "record").write_text(content)
-    assert list(retention.named(tmp_path / "record")) == []
+    assert list(retention.recorded_names(tmp_path / "record")) == []
 
 
 def test_pruning_a_copy_leaves_the_original_as_it_is(history, places, tmp_path):

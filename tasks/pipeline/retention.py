@@ -22,7 +22,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.storage import result_cache
-from tasks.storage.files import File, is_visible, lies_below, scratch_beside
+from tasks.storage.files import File, lies_below, scratch_beside, visible_paths
 from tasks.storage.locks import places_lock
 from tasks.storage.tables import column
 from tasks.tracking import registry
@@ -119,17 +119,17 @@ def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
     yield from folder_garbage("runs", places.runs, stays.runs | {"latest"})
     yield from folder_garbage("models", places.models, stays.models)
     yield from folder_garbage("remembered steps", places.cache, stays.steps)
-    files = {name for key in stays.steps for name in named(places.cache / key)}
+    files = {name for key in stays.steps for name in recorded_names(places.cache / key)}
     stems = {os.path.splitext(name)[0] for name in files}  # the true labels of a sample lie beside its archive
     for folder in places.recorded_folders():
-        for path in is_visible(folder):
+        for path in visible_paths(folder):
             stem = os.path.splitext(f"{folder.name}/{path.name}")[0]
             if stem not in stems and stem.removesuffix("-truth") not in stems:
                 yield path_garbage("files of steps", path)
-    yield from contents(stays, {places.data_root / name for name in files if name.startswith("tables/")}, places)
+    yield from content_garbage(stays, {places.data_root / name for name in files if name.startswith("tables/")}, places)
 
 
-def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garbage]:
+def content_garbage(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garbage]:
     """Yield images that no kept table names, and results that were computed from them or by models that are gone."""
     try:
         alive = frozenset(sha256 for table in tables if table.is_file() for sha256 in column(table, "sha256"))
@@ -151,7 +151,7 @@ def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garba
 
 def folder_garbage(what: str, folder: Path, stay: frozenset[str]) -> Iterator[Garbage]:
     """Yield everything in the folder whose name is not in `stay`."""
-    return (path_garbage(what, path) for path in is_visible(folder) if path.name not in stay)
+    return (path_garbage(what, path) for path in visible_paths(folder) if path.name not in stay)
 
 
 def path_garbage(what: str, path: Path) -> Garbage:
@@ -175,7 +175,7 @@ def remove(path: Path) -> None:
         os.replace(path, scratch)
 
 
-def named(record: Path) -> Iterator[str]:
+def recorded_names(record: Path) -> Iterator[str]:
     """Yield the names of files under `data` that a step record names, whatever its class; none where it is no record."""
     try:
         record_data = json.loads(json.loads(content_of(record))["result"])

@@ -19,7 +19,7 @@ from tasks.sources.folder import (
     usable_files,
 )
 from tasks.sources.source import path_of, refuse_changed
-from tasks.storage.files import File, open_for_reading, sha256_of, store
+from tasks.storage.files import File, refuse_lost_files, sha256_of, store
 
 
 def recognizes(text: str) -> bool:
@@ -35,7 +35,7 @@ def identify(fetch: FetchSettings, places: Places) -> Source:
     files, elsewhere = labeled_files(names, find_root(names, fetch.classes), fetch.classes)
     say_left_out([f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
     say_left_out(left_out(sorted(set(names) - {file.name for file in files})))
-    with open_for_reading(path):
+    with refuse_lost_files(path):
         used, large = small_enough(path, [file.name for file in files])
         say_left_out(large)
         identity = listing_digest((name, sha256_of(path / name)) for name in used)
@@ -52,7 +52,7 @@ def bring(source: Source, places: Places) -> File:
     """Pack the files of the folder. Raises BadInput if they changed meanwhile."""
     assert source.path, "`identify` set it"
     path = source.path
-    with open_for_reading(path):
+    with refuse_lost_files(path):
         file = store(lambda archive: pack(path, source.names, archive), places, "data", "archives/folder.zip")
         identity = listing_digest((name, sha256_of(path / name)) for name in source.names)
     refuse_changed(source, identity)

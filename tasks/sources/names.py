@@ -101,7 +101,7 @@ def _is_side(part: str) -> bool:
     return part.startswith(".") or part.casefold() in SIDE_NAMES or bool(SIDE_PATTERN.fullmatch(part))
 
 
-def is_sound(names: Iterable[str]) -> Listing:
+def safe_names(names: Iterable[str]) -> Listing:
     """Split names into those that are safe in tables and on other disks, and a sentence for each file or folder to rename.
 
     When two names are one on some disks, the first in sorted order is kept.

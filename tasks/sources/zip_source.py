@@ -9,7 +9,7 @@ from tasks.settings.settings import FetchSettings, Places
 from tasks.sources.archive import members, refuse_contents
 from tasks.sources.folder import find_root, labeled_files
 from tasks.sources.source import path_of, refuse_changed
-from tasks.storage.files import File, open_for_reading, sha256_of, store
+from tasks.storage.files import File, refuse_lost_files, sha256_of, store
 
 
 def recognizes(text: str) -> bool:
@@ -23,7 +23,7 @@ def identify(fetch: FetchSettings, places: Places) -> Source:
     entries = {entry.filename: entry for entry in members(path)}
     files, _ = labeled_files(entries, find_root(entries, fetch.classes), fetch.classes)
     refuse_contents(path, [entries[file.name] for file in files])
-    with open_for_reading(path):
+    with refuse_lost_files(path):
         return Source(kind="zip", identity=sha256_of(path), name=for_terminal(path.name), path=path)
 
 
@@ -31,7 +31,7 @@ def bring(source: Source, places: Places) -> File:
     """Copy the zip. Raises BadInput if it changed meanwhile."""
     assert source.path, "`identify` set it"
     path = source.path
-    with open_for_reading(path):
+    with refuse_lost_files(path):
         file = store(lambda archive: shutil.copyfile(path, archive), places, "data", "archives/zip.zip")
     refuse_changed(source, file.sha256)
     return file

@@ -97,7 +97,7 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def open_for_reading(path: Path) -> Iterator[None]:
+def refuse_lost_files(path: Path) -> Iterator[None]:
     """Raise BadInput when a file or folder at or below `path` is lost while it is read. Other errors, such as a full disk, pass."""
     try:
         yield
@@ -115,7 +115,7 @@ def lies_below(path: Path, place: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place))
 
 
-def is_visible(folder: Path) -> list[Path]:
+def visible_paths(folder: Path) -> list[Path]:
     """Return the sorted paths in a folder, without hidden ones such as scratch; none where there is no folder."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
 
