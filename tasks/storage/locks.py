@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import UnixFileLock
-
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 
@@ -25,6 +23,8 @@ def exclusive_lock(path: Path) -> Iterator[None]:
     It is removed so that another user, who may not write a file of this one, can make it anew. A call that waited for the
     removed file takes the new one: `filelock` looks whether the file that it locked still has a name.
     """
+    from filelock import UnixFileLock  # late: an environment that serves a model locks nothing, and has no such library
+
     with UnixFileLock(path, fallback_to_soft=False):  # a soft lock would outlive a killed process
         try:
             yield
