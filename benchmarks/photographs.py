@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from zipfile import ZipFile
 
-from tasks.images.decoding import FORMATS
+from tasks.images.decoding import BY_SUFFIX, JPEG
 from tasks.settings.settings import Classes, SampleSettings
 from tasks.sources.archive import members
 from tasks.sources.folder import find_root, labeled_files, walk
@@ -27,7 +27,7 @@ def contents_of(source: Path) -> list[bytes]:
     """The JPEGs of the two class folders, each content once."""
     names = walk(source) if source.is_dir() else [member.filename for member in members(source)]
     taken = [file.name for file in labeled_files(names, find_root(names, Classes()), Classes())[0]]
-    jpegs = [name for name in taken if FORMATS.get(Path(name).suffix.lower()) == "JPEG"]
+    jpegs = [name for name in taken if BY_SUFFIX.get(Path(name).suffix.lower()) is JPEG]
     if source.is_dir():
         return list(dict.fromkeys((source / name).read_bytes() for name in jpegs))
     with ZipFile(source) as archive:

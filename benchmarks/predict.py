@@ -23,7 +23,7 @@ from benchmarks.apart import apart, seconds
 from benchmarks.prepared import Prepared, arguments, prepared, room, write
 from tasks.dataset.group_split import assign
 from tasks.images import loading
-from tasks.images.decoding import FORMATS
+from tasks.images.decoding import BY_SUFFIX, JPEG
 from tasks.inference.predictor import Predictor
 from tasks.records.rows import stored_path
 from tasks.settings.settings import SplitSettings, TrainingSettings
@@ -66,7 +66,7 @@ def made(data: Prepared, settings: TrainingSettings) -> Path:
 
 def jpegs(data: Prepared) -> list[Path]:
     paths = [stored_path(row, data.places) for row in data.rows]
-    return [path for path in paths if FORMATS[path.suffix] == "JPEG"]
+    return [path for path in paths if BY_SUFFIX[path.suffix] is JPEG]
 
 
 def measure(folder: Path, paths: Sequence[Path], singles: int) -> dict[str, float | str]:

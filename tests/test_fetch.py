@@ -7,12 +7,14 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
+from prefect.states import Failed
 
-from tasks.fetch import fetch
+from tasks.fetch import fetch, is_network_trouble
 from tasks.pipeline.step_cache import as_text
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import FetchSettings, SampleSettings
-from tasks.sources.locate import locate
+from tasks.sources import folder_source
+from tasks.sources.locate import KINDS, locate
 from tasks.sources.names import Listing
 from tasks.sources.synthetic import sample as drawing
 from tasks.storage.files import sha256_of
@@ -110,7 +112,7 @@ def test_when_fetching_fails_nothing_half_written_is_left(fetched, dataset, zipp
         target.write_bytes(b"half a zip")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tasks.fetch.pack", broken)
+    monkeypatch.setattr("tasks.sources.folder_source.pack", broken)
     monkeypatch.setattr(shutil, "copyfile", broken)
     monkeypatch.setattr(drawing, "write_sample", broken)
     with pytest.raises(OSError, match="No space"):
@@ -192,7 +194,7 @@ def test_a_source_that_its_disk_gives_up_is_told_in_one_line(zipped, places, mon
     def fails(*_: object) -> None:
         raise OSError(code, os.strerror(code), str(zipped))
 
-    monkeypatch.setattr("tasks.fetch.shutil.copyfile", fails)
+    monkeypatch.setattr("tasks.sources.zip_source.shutil.copyfile", fails)
     with pytest.raises(BadInput, match=f"{zipped} cannot be read any more .*start again when"):
         fetch.fn(source, places)
 
@@ -203,19 +205,48 @@ def test_a_full_disk_is_no_fault_of_the_source(zipped, places, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(zipped))
 
-    monkeypatch.setattr("tasks.fetch.shutil.copyfile", full)
+    monkeypatch.setattr("tasks.sources.zip_source.shutil.copyfile", full)
     with pytest.raises(OSError, match="No space"):
         fetch.fn(source, places)
 
 
 def test_a_file_that_vanishes_during_the_look_is_told_in_one_line(dataset, places, monkeypatch):
-    folder, listed = dataset({"": 2}), locate.__globals__["usable_files"]
+    folder, listed = dataset({"": 2}), folder_source.usable_files
 
     def usable(path: Path, listing: Listing) -> Listing:
         found = listed(path, listing)
         (folder / "ok_front/cast_1.jpeg").unlink()
         return found
 
-    monkeypatch.setitem(locate.__globals__, "usable_files", usable)
+    monkeypatch.setattr(folder_source, "usable_files", usable)
     with pytest.raises(BadInput, match=r"cast_1\.jpeg cannot be read any more"):
         locate(FetchSettings(source=str(folder)), places)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("sample", "sample"),
+        ("kaggle:acme/castings", "kaggle"),
+        ("kaggle:", "kaggle"),
+        ("castings", "folder"),
+        ("castings.zip", "zip"),
+    ],
+)
+def test_each_text_of_a_source_has_its_kind(zipped, monkeypatch, text, kind):
+    monkeypatch.chdir(zipped.parent)
+    (zipped.parent / "sample").mkdir()  # the word stands for the built-in one
+    assert next(name for name, source in KINDS.items() if source.recognizes(text)) == kind
+
+
+@pytest.mark.parametrize("text", ["castings.rar", "a" * 300, "kaggl:acme/castings"])
+def test_a_source_that_is_not_there_is_refused_with_the_forms_that_are_read(places, text):
+    with pytest.raises(BadInput, match=f"there is no source '{text}': give `sample`, a zip file, .*SLUG"):
+        locate(FetchSettings(source=text), places)
+
+
+@pytest.mark.parametrize(
+    ("fault", "tried"), [(ConnectionResetError("cut"), True), (BadInput("no"), False), (OSError(28, "full"), False)]
+)
+def test_only_a_fault_that_may_pass_by_itself_is_tried_again(fault, tried):
+    assert is_network_trouble(fetch, None, Failed(data=fault)) == tried

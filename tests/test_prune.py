@@ -1,6 +1,7 @@
 """Prune: what nothing needs goes, and is told; what is in use, was before, waits, or belongs to a kept run stays."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage import result_cache
 from tasks.storage.files import store
+from tasks.storage.locks import places_lock
 from tasks.storage.tables import store_table
 from tasks.tracking import connection, registry, runs
 from tasks.tracking.registry import Version
@@ -201,14 +203,14 @@ def remembered(key: str, places, *files) -> str:
 )
 def test_a_record_that_is_none_names_no_file(tmp_path, content):
     (tmp_path / "fetch-1").write_text(content)
-    assert list(retention.named(tmp_path / "fetch-1")) == []
+    assert list(retention.recorded_names(tmp_path / "fetch-1")) == []
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "tables/../../x.csv", "", 3, None, ["a"]])
 def test_a_record_names_no_file_outside_data(tmp_path, name):
     files = [{"place": "data", "name": one, "sha256": "ab"} for one in (name, "tables/a.csv")]
     (tmp_path / "split-1").write_text(json.dumps({"result": json.dumps({"data": {"files": files}})}))
-    assert list(retention.named(tmp_path / "split-1")) == ["tables/a.csv"]
+    assert list(retention.recorded_names(tmp_path / "split-1")) == ["tables/a.csv"]
 
 
 def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelved, photograph):
@@ -252,14 +254,14 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
 
 
 def test_while_a_run_is_under_way_nothing_goes(history, places):
-    code = "import sys; from tasks.settings.settings import Places; from tasks.pipeline.retention import places_lock\n"
+    code = "import sys; from tasks.settings.settings import Places; from tasks.storage.locks import places_lock\n"
     code += "with places_lock(Places(data=sys.argv[1])): print('on', flush=True); sys.stdin.read()"
     running = subprocess.Popen(
         [sys.executable, "-c", code, places.data], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with running:
         assert running.stdout.readline() == "on\n"
-        with retention.places_lock(places):
+        with places_lock(places):
             pass  # runs do not wait for each other
         with pytest.raises(BadInput, match="a run is using"):
             retention.prune(1, places)
@@ -267,6 +269,21 @@ def test_while_a_run_is_under_way_nothing_goes(history, places):
         running.communicate()
     assert (places.artifacts / "runs/run-1").is_dir()
     assert retention.prune(1, places), "the dead keep nobody waiting"
+
+
+def test_every_folder_of_data_that_a_record_names_is_looked_into(places):
+    texts = [path.read_text() for path in (ROOT / "tasks").rglob("*.py")]
+    stored = {name for text in texts for name in re.findall(r'"data"(?:, name=|, )f?"(\w+)/', text)}
+    assert stored == {folder.name for folder in places.recorded_folders()}
+
+
+def test_an_older_run_without_keys_of_its_steps_can_be_read(places):
+    ran("run-1", places, keys=["train-1"])
+    path = places.artifacts / "runs/run-1/run.json"
+    facts = json.loads(path.read_text())
+    facts["steps"]["fetch"] = {"cached": True, "seconds": 0.1}
+    path.write_text(json.dumps({**facts, "evaluation": {"a shape": "of an older run"}}))
+    assert retention.references_of(path.parent) == ("00", {"train-1"})
 
 
 def test_an_empty_place_has_nothing_to_remove(places, monkeypatch, capsys):
@@ -323,7 +340,7 @@ def test_while_a_table_is_damaged_no_image_goes(places, shelved, photograph, cap
     table.parent.mkdir()
     table.write_bytes(b"sha256\n\xff\n")
     nothing = retention.Needed(*[frozenset()] * 5)
-    assert list(retention.contents(nothing, {table}, places)) == []
+    assert list(retention.content_garbage(nothing, {table}, places)) == []
     assert capsys.readouterr().out.startswith(f"prune: all images stay: {table} is damaged")
     assert stored_path(row, places).exists()
 
@@ -334,7 +351,7 @@ def test_while_a_table_is_damaged_no_image_goes(places, shelved, photograph, cap
 )
 def test_a_damaged_record_of_a_step_names_no_files(tmp_path, content):
     (tmp_path / "record").write_text(content)
-    assert list(retention.named(tmp_path / "record")) == []
+    assert list(retention.recorded_names(tmp_path / "record")) == []
 
 
 def test_pruning_a_copy_leaves_the_original_as_it_is(history, places, tmp_path):

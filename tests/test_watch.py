@@ -20,8 +20,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from flows import watch as flow
 from tasks.inbox.news import Announcement, read_announcements
-from tasks.pipeline.retention import places_lock
 from tasks.settings.settings import Config, FetchSettings
+from tasks.storage.locks import places_lock
 from tasks.storage.tables import write_rows
 
 ROOT = Path(__file__).parents[1]

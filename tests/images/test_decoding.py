@@ -150,7 +150,8 @@ def test_no_name_speaks_to_the_terminal():
 
 
 def test_the_user_who_stops_the_run_is_not_taken_for_a_bad_file(monkeypatch):
-    monkeypatch.setitem(decoding.LEVELS, "JPEG", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    interrupted = decoding.JPEG._replace(levels=lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setitem(decoding.BY_SUFFIX, ".jpeg", interrupted)
     with pytest.raises(KeyboardInterrupt):
         decode(JPEG, ".jpeg", 40)
 
