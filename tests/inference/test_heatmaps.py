@@ -152,7 +152,7 @@ def test_the_own_map_of_a_ring_network_is_taken_as_it_is():
 @pytest.mark.usefixtures("tensorflow", "process")
 def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
     """A short form of `make heatmaps`."""
-    from benchmarks import heatmaps, prepared
+    from benchmarks import heatmaps, preparation
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
@@ -165,9 +165,9 @@ def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
     audited = audit.fn(manifest, AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}
     rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
-    data = prepared.Prepared(rows, [], settings.classes, places)
-    file = heatmaps.trained(data, TrainingSettings(model="ring", epochs=12))
-    found = heatmaps.table(heatmaps.judged(file, rows, places))["all"]
+    data = preparation.PreparedImages(rows, [], settings.classes, places)
+    file = heatmaps.train_network(data, TrainingSettings(model="ring", epochs=12))
+    found = heatmaps.summarize_groups(heatmaps.judge_defects(file, rows, places))["all"]
     assert found["defects"] >= 15
     assert found["detected"] >= found["defects"] / 2
     assert found["on_the_mask"] >= 0.8
