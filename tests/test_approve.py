@@ -59,7 +59,7 @@ def home(prefect_home, tmp_path):
         started["worker"] = start(*PREFECT, "worker", "start", "--pool", "recast-cpu")
         yield environment
     finally:
-        up.stop(started)
+        up.stop_processes(started)
         log.close()
 
 

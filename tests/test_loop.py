@@ -26,7 +26,7 @@ import yaml
 from composed import composed
 from conftest import free_port, until
 
-from deployments.up import descendants
+from deployments.up import find_descendants
 from tasks.pipeline.local_auth import local_auth
 from tasks.sources.synthetic.plan import Row
 from tasks.sources.synthetic.sample import take_part
@@ -302,7 +302,7 @@ def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
 def training(loop: Loop) -> tuple[int, list[int]]:
     """The numbers of the worker of the GPU pool, and of all that it has started."""
     (worker,) = [number for number, words in working_in(loop.room).items() if "recast-gpu" in words]
-    runs = [run.number for run in descendants({worker})]
+    runs = [run.number for run in find_descendants({worker})]
     assert runs, "it has a run"
     return worker, runs
 

@@ -77,4 +77,4 @@ def test_a_password_that_mlflow_would_not_take_is_told(tmp_path, monkeypatch):
     file.write_text("me:short")
     monkeypatch.setenv("RECAST_AUTH_FILE", str(file))
     with pytest.raises(BadInput, match=rf"the password in {file} has 5 characters, and MLflow takes 12 or more"):
-        mlflow_server.closed("sqlite://", 5000, tmp_path)
+        mlflow_server.protected_environment("sqlite://", 5000, tmp_path)
