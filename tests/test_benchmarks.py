@@ -1,4 +1,4 @@
-"""Benchmarks: castings stay whole in folds and intervals, processes are measured alone, and every benchmark runs on a tiny sample."""
+"""Benchmarks: castings stay whole in folds and intervals, work is measured in its own process, and each benchmark runs on a tiny sample."""
 
 import json
 import os
@@ -49,14 +49,14 @@ def rows_of(images: list[int], label: str, origin: str = BASE) -> list[Row]:
     ]  # fmt: skip
 
 
-def judged(casting: str, label: str, chance: float, decision: str = "reject", number: int = 0) -> Prediction:
+def make_prediction(casting: str, label: str, chance: float, decision: str = "reject", number: int = 0) -> Prediction:
     return Prediction(
         path=f"{casting}/{number}", sha256=f"{casting}-{number}", split="test", origin=BASE, label=label, group=casting,
         defect_probability=chance, decision=decision, reason="",
     )  # fmt: skip
 
 
-def known(tested: list[Prediction]) -> dict[str, str]:
+def castings_of(tested: list[Prediction]) -> dict[str, str]:
     return {one.sha256: one.group for one in tested}
 
 
@@ -99,21 +99,24 @@ def test_a_judged_casting_is_not_learnt_from_and_others_validate(defective, good
 
 def test_a_fold_is_counted_at_the_likelier_class_and_as_decided():
     tested = [
-        judged("a", DEFECT, 0.9), judged("a", DEFECT, 0.2, "pass", 1), judged("b", DEFECT, 0.4, "review"),
-        judged("c", GOOD, 0.1, "pass"), judged("c", GOOD, 0.8, "reject", 1),
+        make_prediction("a", DEFECT, 0.9), make_prediction("a", DEFECT, 0.2, "pass", 1), make_prediction("b", DEFECT, 0.4, "review"),
+        make_prediction("c", GOOD, 0.1, "pass"), make_prediction("c", GOOD, 0.8, "reject", 1),
     ]  # fmt: skip
-    found = folds.score_predictions(tested, known(tested), Classes())
+    found = folds.score_predictions(tested, castings_of(tested), Classes())
     assert found == {
         "accuracy": 0.4, "auc": pytest.approx(4 / 6), "images": 5, "castings": 3, "defects": 3, "missed_defects": 2, "good": 2,
         "false_rejects": 1, "passed_defects": 1, "rejected_good": 1, "reviews": 1,
     }  # fmt: skip
-    listed = folds.list_errors(tested, known(tested), Classes())
+    listed = folds.list_errors(tested, castings_of(tested), Classes())
     assert [(one["casting"], one["errors"], one["images"]) for one in listed] == [("a", 1, 2), ("b", 1, 1), ("c", 1, 2)]
 
 
 def test_the_casting_with_the_most_errors_is_listed_first():
-    tested = [judged("a", DEFECT, 0.1), *(judged("b", GOOD, 0.9, number=number) for number in range(3))]
-    listed = folds.list_errors(tested, known(tested), Classes())
+    tested = [
+        make_prediction("a", DEFECT, 0.1),
+        *(make_prediction("b", GOOD, 0.9, number=number) for number in range(3)),
+    ]
+    listed = folds.list_errors(tested, castings_of(tested), Classes())
     assert [(one["casting"], one["label"], one["first"]) for one in listed] == [
         ("b", GOOD, "b/0"),
         ("a", DEFECT, "a/0"),
@@ -126,14 +129,16 @@ def some_fold(repeats: int) -> list[Prediction]:
     chances = rng.uniform(0.6, 1, 12) - 0.6 * (np.arange(12) % 2 == 0)
     chances[[3, 8]] = 0.45, 0.7
     return [
-        judged(f"{casting}", (GOOD, DEFECT)[casting % 2], float(chance), number=number)
+        make_prediction(f"{casting}", (GOOD, DEFECT)[casting % 2], float(chance), number=number)
         for casting, chance in enumerate(chances)
         for number in range(repeats)
     ]  # fmt: skip
 
 
 def test_more_photographs_of_the_same_castings_narrow_no_interval():
-    found = [folds.bootstrap_intervals([some], known(some), Classes(), seed=0) for some in (some_fold(1), some_fold(5))]
+    found = [
+        folds.bootstrap_intervals([some], castings_of(some), Classes(), seed=0) for some in (some_fold(1), some_fold(5))
+    ]
     assert found[0]["accuracy_interval"] == pytest.approx(found[1]["accuracy_interval"])
     assert found[0]["auc_interval"] == pytest.approx(found[1]["auc_interval"])
     low, high = found[0]["accuracy_interval"]
@@ -143,13 +148,14 @@ def test_more_photographs_of_the_same_castings_narrow_no_interval():
 
 def test_what_is_judged_without_error_has_no_room_for_chance():
     tested = [one._replace(defect_probability=float(one.label == DEFECT)) for one in some_fold(2)]
-    found = folds.bootstrap_intervals([tested, tested], known(tested), Classes(), seed=0)
+    found = folds.bootstrap_intervals([tested, tested], castings_of(tested), Classes(), seed=0)
     assert found == {"accuracy_interval": [1, 1], "auc_interval": [1, 1]}
 
 
 def test_the_mean_over_folds_does_not_weigh_them_by_their_images():
     parts = [
-        folds.score_predictions(some, known(some), Classes()) for some in (some_fold(1), [judged("x", DEFECT, 0.9)])
+        folds.score_predictions(some, castings_of(some), Classes())
+        for some in (some_fold(1), [make_prediction("x", DEFECT, 0.9)])
     ]
     assert folds.average_folds(parts)["accuracy"] == pytest.approx((10 / 12 + 1) / 2)
     assert folds.average_folds(parts)["auc"] == parts[0]["auc"], "of the fold that has both labels"
@@ -207,14 +213,14 @@ def test_medians_and_ratios_are_of_the_same_figures():
     ] == pytest.approx(0.1)
 
 
-def own() -> tuple[int, int]:
+def process_and_peak() -> tuple[int, int]:
     return os.getpid(), peak_bytes()
 
 
 @pytest.mark.usefixtures("process")
 def test_work_apart_has_a_process_and_a_peak_of_its_own():
     ballast = np.ones(30_000_000)  # 240 MB
-    process, peak = run_isolated(own)
+    process, peak = run_isolated(process_and_peak)
     assert process != os.getpid()
     assert peak < ballast.nbytes < peak_bytes()
 
@@ -228,7 +234,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def arriving(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def arrivals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photographs of eight other castings from another camera set-up; which are called defective plays no part here."""
     top = tmp_path_factory.mktemp("arriving")
     for part in range(8):
@@ -339,8 +345,8 @@ def test_every_casting_is_judged_by_a_network_that_never_saw_it(run, capsys):
 
 
 @pytest.mark.long
-def test_a_new_camera_is_judged_before_and_after_it_was_seen(run, arriving):
-    found = run(new_camera, "--arrivals", arriving, "--models", "compact", "--folds", 2, "--draws", 1, "--epochs", 1)[
+def test_a_new_camera_is_judged_before_and_after_it_was_seen(run, arrivals):
+    found = run(new_camera, "--arrivals", arrivals, "--models", "compact", "--folds", 2, "--draws", 1, "--epochs", 1)[
         "compact"
     ]
     images = found["without_retraining"]["images"]

@@ -1,4 +1,4 @@
-"""Deployments: each names a flow that is there, with parameters that it takes; what a person has switched on the server stays so."""
+"""Deployments: each names an existing flow and parameters that it takes, and what a person switched on the server stays so."""
 
 import asyncio
 import signal
@@ -14,7 +14,7 @@ from uuid import UUID
 import aiosqlite
 import pytest
 import yaml
-from conftest import free_port, until
+from conftest import free_port, wait_until
 from prefect.client.orchestration import get_client
 from prefect.flows import load_flow_from_entrypoint
 from prefect.server.events.schemas.automations import EventTrigger
@@ -155,10 +155,10 @@ def test_a_worker_that_does_not_stop_is_killed_with_its_run(monkeypatch):
         run = int(worker.stdout.readline())
         up.stop_processes({"recast-gpu": worker})
         assert worker.returncode == -signal.SIGKILL
-        until(lambda: gone(run), 10, "the end of its run, which has a session of its own")
+        wait_until(lambda: is_gone(run), 10, "the end of its run, which has a session of its own")
 
 
-def gone(number: int) -> bool:
+def is_gone(number: int) -> bool:
     """Whether no process has this number; or one that nobody has asked how it ended, where there is no init to do so."""
     said = subprocess.run(["ps", "-o", "stat=", "-p", str(number)], capture_output=True, text=True, check=False).stdout
     return said.strip()[:1] in ("", "Z")
@@ -199,7 +199,7 @@ up.main()
 
 
 @contextmanager
-def starting(folder: Path, *by: str) -> Iterator[tuple[subprocess.Popen, int]]:
+def run_up(folder: Path, *by: str) -> Iterator[tuple[subprocess.Popen, int]]:
     """`make up`, which waits for a server that never answers; and the number of that server's process."""
     words = [*by, sys.executable, "-c", UP, "--port", str(free_port()), str(folder)]
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may themselves run below nohup
@@ -209,7 +209,7 @@ def starting(folder: Path, *by: str) -> Iterator[tuple[subprocess.Popen, int]]:
         signal.signal(signal.SIGHUP, before)
     with process:
         log = folder / "server.log"
-        until(lambda: log.exists() and log.read_text().endswith("\n"), 30, "the server")
+        wait_until(lambda: log.exists() and log.read_text().endswith("\n"), 30, "the server")
         try:
             yield process, int(log.read_text())
         finally:
@@ -219,16 +219,16 @@ def starting(folder: Path, *by: str) -> Iterator[tuple[subprocess.Popen, int]]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_is_up_goes_down(tmp_path, number):
     """By Ctrl-C, by systemd, with the terminal; also where a script in the background made it ignore Ctrl-C."""
-    with starting(tmp_path, "sh", "-c", 'trap "" INT; exec "$@"', "sh") as (process, server):
+    with run_up(tmp_path, "sh", "-c", 'trap "" INT; exec "$@"', "sh") as (process, server):
         process.send_signal(number)
         assert process.wait(30) == 0
-        assert gone(server)
+        assert is_gone(server)
 
 
 def test_what_is_up_stays_when_its_terminal_goes_and_nohup_was_said(tmp_path):
-    with starting(tmp_path, "nohup") as (process, server):
+    with run_up(tmp_path, "nohup") as (process, server):
         process.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1)
-        assert not gone(server)
-    assert process.returncode == 0 and gone(server)
+        assert not is_gone(server)
+    assert process.returncode == 0 and is_gone(server)

@@ -1,4 +1,4 @@
-"""Fuzz: no damaged file costs more than its own refusal, and one that did would be told."""
+"""Fuzz: no damaged file costs more than its own refusal, and the benchmark reports a file that does."""
 
 import json
 import sys

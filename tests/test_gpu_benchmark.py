@@ -127,7 +127,7 @@ def test_the_names_of_steps_say_what_differs():
     assert str(Combination("ring", 32, "tf32", xla=True, executions=8)) == "ring 32 tf32 XLA x8"
 
 
-def packed(train: int, validation: int = 1, test: int = 1, size: int = 50) -> Pack:
+def make_pack(train: int, validation: int = 1, test: int = 1, size: int = 50) -> Pack:
     number = train + validation + test
     contents = np.random.default_rng(0).integers(0, 256, number * size, np.uint8)
     sides = np.repeat([0, 1, 2], [train, validation, test]).astype(np.uint8)
@@ -135,7 +135,7 @@ def packed(train: int, validation: int = 1, test: int = 1, size: int = 50) -> Pa
 
 
 def test_a_pack_gives_back_the_files_of_each_split(tmp_path):
-    made = packed(3, 2, 1)
+    made = make_pack(3, 2, 1)
     assert gpu_images.write_pack(made, tmp_path / "folder") == (tmp_path / "folder" / "images.npz").stat().st_size
     found = gpu_images.read_pack(tmp_path / "folder")
     files = [found.files(split) for split in ("train", "validation", "test")]
@@ -144,7 +144,7 @@ def test_a_pack_gives_back_the_files_of_each_split(tmp_path):
 
 
 def test_fewer_images_of_a_pack_are_not_chosen_in_silence(tmp_path):
-    gpu_images.write_pack(packed(3), tmp_path)
+    gpu_images.write_pack(make_pack(3), tmp_path)
     with pytest.raises(BadInput, match="is packed, and --images 2 chooses while it is: give --images beside --prepare"):
         gpu_images.write_images(str(tmp_path), 2, tmp_path, lambda *_: None)
 
@@ -154,11 +154,11 @@ def test_a_pack_that_cannot_travel_is_refused_and_so_many_training_images_would_
     with pytest.raises(
         BadInput, match=r"the 1,002 images take 1\.0 MB, and 0 MB are allowed: with --images (\d+)"
     ) as found:
-        gpu_images.write_pack(packed(1_000, size=1_000), tmp_path)
+        gpu_images.write_pack(make_pack(1_000, size=1_000), tmp_path)
     assert list(tmp_path.iterdir()) == []
     fewer = int(str(found.value).split("--images ")[1].split()[0])
     assert 400 < fewer < 500
-    assert gpu_images.write_pack(packed(fewer, size=1_000), tmp_path) < 500_000
+    assert gpu_images.write_pack(make_pack(fewer, size=1_000), tmp_path) < 500_000
 
 
 @pytest.fixture(scope="module")
@@ -340,14 +340,14 @@ def test_a_run_that_is_interrupted_leaves_what_it_knows(tmp_path):
 
 
 @pytest.fixture
-def short(monkeypatch, tmp_path: Path) -> Callable[..., dict]:
+def run_short(monkeypatch, tmp_path: Path) -> Callable[..., dict]:
     """What the short form writes; `here` runs the parts in this process, to be sooner done."""
 
     def measured(*words: object, here: bool) -> dict:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
         monkeypatch.setattr(signal, "signal", lambda *_: None)  # of the process that runs the tests
         if here:
-            monkeypatch.setattr(supervisor, "supervise", direct)
+            monkeypatch.setattr(supervisor, "supervise", run_directly)
         given = ["gpu.py", "--short", "--minutes", "20", "--json", tmp_path / "told.json", *words]
         monkeypatch.setattr(sys, "argv", [str(word) for word in given])
         gpu.main()
@@ -356,17 +356,17 @@ def short(monkeypatch, tmp_path: Path) -> Callable[..., dict]:
     return measured
 
 
-def direct(part: Part, folder: Path, limit: float, note: Callable[[dict], None]) -> None:
+def run_directly(part: Part, folder: Path, limit: float, note: Callable[[dict], None]) -> None:
     part.work(supervisor.FigureTable(supervisor.rows_file(part.name, folder)).add)
     note({"figures": supervisor.read_figures(part.name, folder)})
 
 
-def test_the_short_form_measures_every_part(tensorflow, process, short, tmp_path):
+def test_the_short_form_measures_every_part(tensorflow, process, run_short, tmp_path):
     whole = {"ring": {"seconds": 50.0, "test_errors": 6, "missed_defects": 6, "epochs": 3}}
     earlier = {"parts": {f"whole {network}": {"figures": {network: found}} for network, found in whole.items()}}
     (tmp_path / "cpu.json").write_text(json.dumps(earlier))
     words = ["--parts", "device,prepare,whole,steps,input,xla", "--beside", tmp_path / "cpu.json"]
-    told = short(*words, here=True)
+    told = run_short(*words, here=True)
     parts = {name: part["figures"] for name, part in told["parts"].items()}
     assert list(parts) == ["device", "prepare", *TRAINED, "steps", "input", "xla"]
     assert parts["device"]["device"]["gpus"] == 0
@@ -424,8 +424,8 @@ def check_whole(figures: dict) -> None:
 
 
 @pytest.mark.long
-def test_short_trainings_are_killed_resumed_and_run_side_by_side(process, short):
-    told = short("--parts", "deterministic,pair", here=False)["parts"]
+def test_short_trainings_are_killed_resumed_and_run_side_by_side(process, run_short):
+    told = run_short("--parts", "deterministic,pair", here=False)["parts"]
     assert list(told) == ["prepare", "deterministic", "pair"]
     assert not any(part.keys() & {"error", "timed_out", "cut_off", "skipped"} for part in told.values())
     found = told["deterministic"]["figures"]

@@ -4,7 +4,7 @@ import base64
 
 import httpx
 import pytest
-from loopback import Served, serving
+from loopback import RunningServer, run_server
 
 from deployments import mlflow_server
 from deployments.mlflow_server import serve
@@ -23,14 +23,14 @@ ALIAS = "/api/2.0/mlflow/registered-models/alias"
 @pytest.fixture(scope="module")
 def pages(server, process, mlflow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
-    with serving(
+    with run_server(
         "deployments/mlflow_server.py", "/health", folder, MLFLOW_TRACKING_URI=f"sqlite:///{folder}/mlflow.db"
     ) as served:
         yield served
 
 
 @pytest.mark.long
-def test_nobody_is_answered_without_the_password(pages: Served):
+def test_nobody_is_answered_without_the_password(pages: RunningServer):
     wrong = {"Authorization": "Basic " + base64.b64encode(b"recast:wrong").decode()}
     with httpx.Client(base_url=pages.site, timeout=60) as client:
         for headers in ({}, wrong):

@@ -22,7 +22,7 @@ DEPLOYMENTS = yaml.safe_load((Path(__file__).parents[1] / "deployments/prefect.y
 RETRAIN = next(one for one in DEPLOYMENTS if one["name"] == "retrain")["work_pool"]["job_variables"]
 
 
-def rendered(kind, configuration, **more):
+def render_job(kind, configuration, **more):
     """What the worker has made of the pool's template and the deployment when it starts the run."""
     made = job_template(kind, ROOT)
     found = asyncio.run(configuration.from_template_and_values(made, RETRAIN | more, client=NOBODY))
@@ -39,7 +39,7 @@ def test_a_process_pool_takes_the_template_of_its_worker():
 
 def test_docker_runs_get_all_gpus_and_the_checkout_at_its_own_path():
     with temporary_settings({PREFECT_API_URL: "http://prefect.example:4200/api"}):
-        found = rendered("docker", DockerWorkerJobConfiguration)
+        found = render_job("docker", DockerWorkerJobConfiguration)
     worker = DockerWorker(work_pool_name=GPU_POOL)
     settings = worker._build_container_settings(docker_client=None, configuration=found)
     told = _create_container_args(settings | {"version": "1.43"})
@@ -79,7 +79,7 @@ def test_docker_runs_on_the_processors_ask_for_no_device():
 
 def pod(**more):
     """The pod, its container, and the environment of that by name."""
-    manifest = rendered("kubernetes", KubernetesWorkerJobConfiguration, **more).job_manifest
+    manifest = render_job("kubernetes", KubernetesWorkerJobConfiguration, **more).job_manifest
     found = manifest["spec"]["template"]["spec"]
     (container,) = found["containers"]
     return found, container, {one["name"]: one.get("value") for one in container["env"]}

@@ -1,4 +1,4 @@
-"""Heat maps: the peak lies where the evidence is, in the photograph itself, and the paint says how much of it there is."""
+"""Heat maps: the peak lies where the evidence is in the photograph, and the color shows how much evidence there is."""
 
 from typing import TYPE_CHECKING
 
@@ -100,7 +100,7 @@ def test_only_strong_evidence_is_painted_and_the_scale_is_fixed():
     assert pixels[2, 1] > pixels[3, 1], "yellow before red"
 
 
-def flattening(weights: np.ndarray) -> "keras.Model":
+def linear_network(weights: np.ndarray) -> "keras.Model":
     """A network whose margin is the sum of an image's levels times these weights, (8, 8)."""
     import keras  # late: most of these tests need no network
     from keras import layers
@@ -116,7 +116,7 @@ def flattening(weights: np.ndarray) -> "keras.Model":
 def test_contributions_add_up_to_the_margin_and_lie_where_it_comes_from():
     weights = np.zeros((8, 8), np.float32)
     weights[2, 5], weights[6, 1] = 0.01, -0.02
-    network = flattening(weights)
+    network = linear_network(weights)
     image = np.random.default_rng(0).integers(100, 255, (3, 8, 8, 1), np.uint8)
     image[:, 2, 5] = 100  # other places are brighter, which a mean over gradients would point at
     found = contributions(network, image)

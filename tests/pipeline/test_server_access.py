@@ -1,4 +1,4 @@
-"""Server access: local servers get the local password, and nobody else does."""
+"""Server access: local servers get the local password, and no other server does."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""Escaping: each name does nothing in any medium, and what a table holds comes back."""
+"""Escaping: a hostile name does nothing in any medium, and what a table holds comes back."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ ANYTHING = st.text(st.characters()) | st.text("=+-@\t\r\n;' a|,\"＝") | st.samp
 STARTS = "=+-@\t\r\n＝＋－＠"
 
 
-class Told(HTMLParser):
+class ParsedText(HTMLParser):
     """What an HTML parser makes of a text."""
 
     def __init__(self, page: str) -> None:
@@ -63,7 +63,7 @@ def test_what_is_harmless_is_shown_as_it_is():
 
 @given(ANYTHING)
 def test_in_html_a_name_is_text_in_an_element_and_in_an_attribute(name):
-    told = Told(f'<p title="{for_html(name)}">{for_html(name)}</p>')
+    told = ParsedText(f'<p title="{for_html(name)}">{for_html(name)}</p>')
     assert told.tags == [("p", [("title", for_terminal(name))])]
     assert told.text == for_terminal(name)
 
@@ -76,7 +76,7 @@ def test_in_running_markdown_a_name_is_text(head, name):
 
 @given(ANYTHING)
 def test_running_markdown_shows_the_name(name):
-    shown = Told(MARKDOWN.render(for_markdown(name))).text
+    shown = ParsedText(MARKDOWN.render(for_markdown(name))).text
     assert shown.split() == for_terminal(name).split()
 
 
