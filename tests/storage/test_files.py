@@ -1,4 +1,4 @@
-"""Files: whole or not at all, and known by their digest."""
+"""Files: each is written whole or not at all, and known by its digest."""
 
 import hashlib
 import os
