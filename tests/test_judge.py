@@ -355,7 +355,7 @@ def test_a_whole_table_is_read_as_it_is(tmp_path, capsys):
 def test_a_table_from_before_a_column_came_stays_and_is_written_with_it(tmp_path, capsys):
     """Version 0.2.0 wrote no cause."""
     table = tmp_path / "t.csv"
-    table.write_bytes(said_of("a.jpeg", "b.jpeg", columns=batch_scoring.FIRST_COLUMNS))
+    table.write_bytes(table_of("a.jpeg", "b.jpeg", columns=batch_scoring.FIRST_COLUMNS))
     rows = batch_scoring.read(table)
     assert [(row["path"], row["decision"], row["cause"]) for row in rows] == [
         ("a.jpeg", "pass", ""),
@@ -364,7 +364,7 @@ def test_a_table_from_before_a_column_came_stays_and_is_written_with_it(tmp_path
     write_rows(table, rows, batch_scoring.COLUMNS)
     assert batch_scoring.read(table) == rows
     assert capsys.readouterr().out == ""
-    table.write_bytes(said_of("a.jpeg", columns=batch_scoring.COLUMNS[:5]))
+    table.write_bytes(table_of("a.jpeg", columns=batch_scoring.COLUMNS[:5]))
     with pytest.raises(BadInput, match="is not a table of judged images"):
         batch_scoring.read(table)
 

@@ -286,7 +286,7 @@ def test_every_folder_of_data_that_a_record_names_is_looked_into(places):
 
 
 def test_an_older_run_without_keys_of_its_steps_can_be_read(places):
-    ran("run-1", places, keys=["train-1"])
+    write_run("run-1", places, keys=["train-1"])
     path = places.artifacts / "runs/run-1/run.json"
     facts = json.loads(path.read_text())
     facts["steps"]["fetch"] = {"cached": True, "seconds": 0.1}

@@ -111,7 +111,7 @@ def test_what_the_champion_learnt_is_left_out_and_said():
 def test_a_champion_that_cannot_be_used_makes_way_for_what_keeps_to_the_limits():
     broken = Champion(2, unusable="its folder has changed")
     assert decide(broken).promote
-    assert ruled(broken).cause == "champion_unusable"
+    assert decide(broken).cause == "champion_unusable"
     assert "its folder has changed" in decide(broken).reason
     assert not decide(broken, BAD).promote
 
