@@ -236,8 +236,8 @@ def test_a_file_that_vanishes_during_the_look_is_told_in_one_line(dataset, place
     ],
 )
 def test_each_text_of_a_source_has_its_kind(castings_zip, monkeypatch, text, kind):
-    monkeypatch.chdir(zipped.parent)
-    (zipped.parent / "sample").mkdir()  # the word stands for the built-in one
+    monkeypatch.chdir(castings_zip.parent)
+    (castings_zip.parent / "sample").mkdir()  # the word stands for the built-in one
     assert next(name for name, source in KINDS.items() if source.recognizes(text)) == kind
 
 
