@@ -14,9 +14,23 @@ from typing import get_args
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 from benchmarks import training
-from benchmarks.apart import apart
-from benchmarks.folds import counts, dealt, errors, intervals, sided, summary
-from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
+from benchmarks.folds import (
+    assign_folds,
+    average_folds,
+    bootstrap_intervals,
+    list_errors,
+    score_predictions,
+    split_by_fold,
+)
+from benchmarks.isolation import run_isolated
+from benchmarks.preparation import (
+    PreparedImages,
+    make_parser,
+    prepare_images,
+    split_names,
+    working_places,
+    write_figures,
+)
 from tasks.records.rows import Prediction
 from tasks.settings.model_specs import ModelName
 from tasks.settings.settings import SplitSettings, TrainingSettings
@@ -25,69 +39,74 @@ WORST = 12  # castings in the list of errors of a model
 
 
 def main() -> None:
-    parser = arguments(__doc__.split("\n")[0])
-    parser.add_argument("--models", type=names, default=["ring", "compact", "tutorial_dropout"])
+    """Measure each network, print its tables, and write the figures after each."""
+    parser = make_parser(__doc__.split("\n")[0])
+    parser.add_argument("--models", type=split_names, default=["ring", "compact", "tutorial_dropout"])
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0, help="of the folds, of validation and of training")
-    asked = parser.parse_args()
-    if unknown := set(asked.models) - set(get_args(ModelName)):
+    options = parser.parse_args()
+    if unknown := set(options.models) - set(get_args(ModelName)):
         parser.error(f"there is no {', '.join(sorted(unknown))}: choose of {', '.join(get_args(ModelName))}")
-    with room(asked.data) as places:
-        data = prepared(asked.source, (), places)
-        folds = dealt(data.rows, asked.folds, asked.seed)
+    with working_places(options.data) as places:
+        data = prepare_images(options.source, (), places)
+        folds = assign_folds(data.rows, options.folds, options.seed)
         figures = {}
-        for model in asked.models:
-            settings = {"model": model, "epochs": asked.epochs, "seed": asked.seed}
-            figures[model] = measure(data, folds, TrainingSettings.model_validate(settings))
-            show(model, figures[model])
-            write(figures, asked.json)  # what is known already outlives an interruption
+        for model in options.models:
+            settings = {"model": model, "epochs": options.epochs, "seed": options.seed}
+            figures[model] = measure_network(data, folds, TrainingSettings.model_validate(settings))
+            print_table(model, figures[model])
+            write_figures(figures, options.json)  # an interruption loses no finished network
 
 
-def measure(data: Prepared, folds: Sequence[set[str]], settings: TrainingSettings) -> dict:
-    """The figures of a model: in all, with intervals, and of each fold."""
+def measure_network(data: PreparedImages, folds: Sequence[set[str]], settings: TrainingSettings) -> dict:
+    """Return the figures of a network: in all, with intervals, and of each fold."""
     castings = {row.sha256: row.group for row in data.rows}
     tested: list[list[Prediction]] = []
-    found = []
+    by_fold = []
     for judged in folds:
-        rows = sided(data.rows, judged, SplitSettings(seed=settings.seed))
-        learnt = apart(training.learn, rows, data.classes, settings, data.places)
-        tested.append(learnt.tested)
-        found.append({
-            **counts(learnt.tested, castings, data.classes),
-            "errors": errors(learnt.tested, castings, data.classes),
-            "train_images": learnt.model.images,
-            "cpu_seconds": learnt.model.cpu_seconds,
+        rows = split_by_fold(data.rows, judged, SplitSettings(seed=settings.seed))
+        trained = run_isolated(training.train_and_evaluate, rows, data.classes, settings, data.places)
+        tested.append(trained.tested)
+        by_fold.append({
+            **score_predictions(trained.tested, castings, data.classes),
+            "errors": list_errors(trained.tested, castings, data.classes),
+            "train_images": trained.model.images,
+            "cpu_seconds": trained.model.cpu_seconds,
         })  # fmt: skip
-    return summary(found) | intervals(tested, castings, data.classes, settings.seed) | {"folds": found}
+    intervals = bootstrap_intervals(tested, castings, data.classes, settings.seed)
+    return average_folds(by_fold) | intervals | {"folds": by_fold}
 
 
-def show(model: str, figures: dict) -> None:
+def print_table(model: str, figures: dict) -> None:
+    """Print the scores of each fold, their means, and the castings with the most errors."""
     print(
         f"\n{model:<18}{'images':>8}{'castings':>10}{'accuracy':>10}{'AUC':>8}{'missed':>15}{'refused':>15}{'CPU, s':>9}"
     )
-    for number, one in enumerate(figures["folds"], start=1):
-        missed = f"{one['missed_defects']} of {one['defects']:,}"
-        refused = f"{one['false_rejects']} of {one['good']:,}"
+    for number, fold in enumerate(figures["folds"], start=1):
+        missed = f"{fold['missed_defects']} of {fold['defects']:,}"
+        refused = f"{fold['false_rejects']} of {fold['good']:,}"
         print(
-            f"fold {number:<13}{one['images']:>8,}{one['castings']:>10}{one['accuracy']:>10.4f}{number_or_none(one['auc']):>8}"
-            f"{missed:>15}{refused:>15}{one['cpu_seconds']:>9.0f}"
+            f"fold {number:<13}{fold['images']:>8,}{fold['castings']:>10}{fold['accuracy']:>10.4f}{format_score(fold['auc']):>8}"
+            f"{missed:>15}{refused:>15}{fold['cpu_seconds']:>9.0f}"
         )
-    accuracy, auc = (between(figures.get(f"{name}_interval")) for name in ("accuracy", "auc"))
-    print(f"mean accuracy {figures['accuracy']:.4f} {accuracy}; mean AUC {number_or_none(figures['auc'])} {auc}")
-    worst = sorted((one for part in figures["folds"] for one in part["errors"]), key=lambda one: -one["errors"])
-    for one in worst[:WORST]:
+    accuracy, auc = (format_interval(figures.get(f"{name}_interval")) for name in ("accuracy", "auc"))
+    print(f"mean accuracy {figures['accuracy']:.4f} {accuracy}; mean AUC {format_score(figures['auc'])} {auc}")
+    worst = sorted((row for fold in figures["folds"] for row in fold["errors"]), key=lambda row: -row["errors"])
+    for row in worst[:WORST]:
         print(
-            f"  {one['errors']:>4} of {one['images']:>4} {one['label']} of casting {one['casting']}, such as {one['first']}"
+            f"  {row['errors']:>4} of {row['images']:>4} {row['label']} of casting {row['casting']}, such as {row['first']}"
         )
     if len(worst) > WORST:
         print(f"  and {len(worst) - WORST} castings more with fewer errors")
 
 
-def number_or_none(value: float | None) -> str:
+def format_score(value: float | None) -> str:
+    """Return a score with four digits, or `none`."""
     return "none" if value is None else f"{value:.4f}"
 
 
-def between(ends: Sequence[float] | None) -> str:
+def format_interval(ends: Sequence[float] | None) -> str:
+    """Return the ends of an interval in brackets; an empty text where there is none."""
     return f"({ends[0]:.4f} to {ends[1]:.4f})" if ends else ""
 
 

@@ -1,4 +1,4 @@
-"""Folds: castings dealt into parts that are each judged by a network that never saw them, and what that says."""
+"""Folds: assign castings to folds, each judged by a network that never saw them, and score the folds."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -15,17 +15,17 @@ RESAMPLES = 1_000  # for an interval
 CONFIDENCE = 0.95
 
 
-def dealt(rows: Sequence[Row], number: int, seed: int) -> list[set[str]]:
-    """The castings in so many folds. Of each label the largest come first, each to the fold that has the fewest images of it.
+def assign_folds(rows: Sequence[Row], number: int, seed: int) -> list[set[str]]:
+    """Return the castings of each fold. The largest of each label come first, each to the fold with the fewest images of that label.
 
     Raises BadInput where a label has fewer castings than there are folds.
     """
-    led, images = leaders(rows), defaultdict[str, int](int)
+    leading_rows, images = leaders(rows), defaultdict[str, int](int)
     for row in rows:
         images[row.group] += 1
     folds: list[set[str]] = [set() for _ in range(number)]
-    for label in sorted({row.label for row in led.values()}):
-        castings = [group for group, leader in led.items() if leader.label == label]
+    for label in sorted({row.label for row in leading_rows.values()}):
+        castings = [group for group, leader in leading_rows.items() if leader.label == label]
         if len(castings) < number:
             raise BadInput(
                 f"{label} has {len(castings)} castings, {number} folds need as many: ask for fewer by --folds"
@@ -38,96 +38,119 @@ def dealt(rows: Sequence[Row], number: int, seed: int) -> list[set[str]]:
     return folds
 
 
-def sided(rows: Sequence[Row], judged: set[str], splitting: SplitSettings) -> list[Row]:
-    """The rows, with the castings of `judged` as their test; of the others some validate, by the rule of `split`."""
-    settled = ["test" if row.group in judged else "" for row in rows]
-    drawn: dict[str, str] = {}
-    for castings in strata(rows, settled).values():
-        drawn |= draw(castings, {"validation": splitting.validation_fraction}, splitting.seed)
-    return [row._replace(split=side or drawn[row.group]) for row, side in zip(rows, settled, strict=True)]
+def split_by_fold(rows: Sequence[Row], judged: set[str], splitting: SplitSettings) -> list[Row]:
+    """Return the rows with the castings of `judged` as their test. Some of the others validate, by the rule of `split`."""
+    fixed = ["test" if row.group in judged else "" for row in rows]
+    sides: dict[str, str] = {}
+    for castings in strata(rows, fixed).values():
+        sides |= draw(castings, {"validation": splitting.validation_fraction}, splitting.seed)
+    return [row._replace(split=side or sides[row.group]) for row, side in zip(rows, fixed, strict=True)]
 
 
-def counts(tested: Sequence[Prediction], castings: Mapping[str, str], classes: Classes) -> dict:
-    """How images were judged at the most likely class, and what was decided; `castings` names the casting of each content."""
-    defect = np.array([one.label == classes.defect for one in tested], bool)
-    chance = np.array([one.defect_probability for one in tested], float)
+def score_predictions(tested: Sequence[Prediction], castings: Mapping[str, str], classes: Classes) -> dict:
+    """Return scores and counts at the most likely class, and the counts of the decisions.
+
+    `castings` names the casting of each content.
+    """
+    defect = np.array([prediction.label == classes.defect for prediction in tested], bool)
+    probability = np.array([prediction.defect_probability for prediction in tested], float)
     return {
-        "accuracy": accuracy(defect, chance),
-        "auc": auc(defect, chance),
+        "accuracy": accuracy(defect, probability),
+        "auc": auc(defect, probability),
         "images": len(tested),
-        "castings": len({castings[one.sha256] for one in tested}),
+        "castings": len({castings[prediction.sha256] for prediction in tested}),
         "defects": int(defect.sum()),
-        "missed_defects": int(np.sum(defect & (chance < 0.5))),
+        "missed_defects": int(np.sum(defect & (probability < 0.5))),
         "good": int((~defect).sum()),
-        "false_rejects": int(np.sum(~defect & (chance >= 0.5))),
-        "passed_defects": sum(one.label == classes.defect and one.decision == "pass" for one in tested),
-        "rejected_good": sum(one.label != classes.defect and one.decision == "reject" for one in tested),
-        "reviews": sum(one.decision == "review" for one in tested),
+        "false_rejects": int(np.sum(~defect & (probability >= 0.5))),
+        "passed_defects": sum(
+            prediction.label == classes.defect and prediction.decision == "pass" for prediction in tested
+        ),
+        "rejected_good": sum(
+            prediction.label != classes.defect and prediction.decision == "reject" for prediction in tested
+        ),
+        "reviews": sum(prediction.decision == "review" for prediction in tested),
     }
 
 
-def errors(tested: Sequence[Prediction], castings: Mapping[str, str], classes: Classes) -> list[dict]:
-    """Castings of which an image was judged wrongly, those with the most errors first."""
-    seen: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
-    for one in tested:
-        seen[castings[one.sha256], one.label].append(one)
-    found = []
-    for (casting, label), images in seen.items():
-        wrong = [one for one in images if (one.defect_probability >= 0.5) != (label == classes.defect)]
+def list_errors(tested: Sequence[Prediction], castings: Mapping[str, str], classes: Classes) -> list[dict]:
+    """Return the castings with an image at the wrong most likely class, those with the most errors first."""
+    by_casting: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
+    for prediction in tested:
+        by_casting[castings[prediction.sha256], prediction.label].append(prediction)
+    rows = []
+    for (casting, label), images in by_casting.items():
+        wrong = [
+            prediction for prediction in images if (prediction.defect_probability >= 0.5) != (label == classes.defect)
+        ]
         if wrong:
-            found.append({
+            rows.append({
                 "casting": casting[:12], "label": label, "images": len(images), "errors": len(wrong), "first": wrong[0].path
             })  # fmt: skip
-    return sorted(found, key=lambda one: (-one["errors"], one["casting"]))
+    return sorted(rows, key=lambda row: (-row["errors"], row["casting"]))
 
 
-def summary(folds: Sequence[dict]) -> dict:
-    """Means over the folds of accuracy and AUC, and the errors in all."""
-    aucs = [one["auc"] for one in folds if one["auc"] is not None]
+def average_folds(folds: Sequence[dict]) -> dict:
+    """Return accuracy and AUC as means over the folds, and counts as sums."""
+    aucs = [fold["auc"] for fold in folds if fold["auc"] is not None]
     added = ("images", "castings", "missed_defects", "false_rejects", "passed_defects", "rejected_good", "reviews")
     return {
-        "accuracy": float(np.mean([one["accuracy"] for one in folds])),
+        "accuracy": float(np.mean([fold["accuracy"] for fold in folds])),
         "auc": float(np.mean(aucs)) if aucs else None,
-        **{name: sum(one[name] for one in folds) for name in added},
+        **{name: sum(fold[name] for fold in folds) for name in added},
     }
 
 
-def intervals(
+def bootstrap_intervals(
     folds: Sequence[Sequence[Prediction]], castings: Mapping[str, str], classes: Classes, seed: int
 ) -> dict[str, list[float]]:
-    """Intervals at 95 % of the mean accuracy and AUC over the folds, had the castings of each fold and label been others."""
+    """Return intervals at 95 % of the mean accuracy and AUC over the folds.
+
+    The castings of each fold and label are drawn anew, `RESAMPLES` times.
+    """
     rng = np.random.default_rng(seed)
-    parts = [arrays(tested, castings, classes) for tested in folds]
+    parts = [prediction_arrays(tested, castings, classes) for tested in folds]
     measures: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {"accuracy": accuracy, "auc": auc}
-    drawn: dict[str, list[float]] = {name: [] for name in measures}
+    resampled: dict[str, list[float]] = {name: [] for name in measures}
     for _ in range(RESAMPLES):
-        some = [
-            (defect[chosen], chance[chosen]) for defect, chance, units in parts for chosen in [resampled(units, rng)]
+        sample = [
+            (defect[numbers], probability[numbers])
+            for defect, probability, units in parts
+            for numbers in [resample(units, rng)]
         ]
         for name, measure in measures.items():
-            found = [value for part in some if (value := measure(*part)) is not None]
-            drawn[name] += [float(np.mean(found))] if found else []
+            values = [value for part in sample if (value := measure(*part)) is not None]
+            resampled[name] += [float(np.mean(values))] if values else []
     ends = [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)]  # percent
-    return {f"{name}_interval": np.percentile(values, ends).tolist() for name, values in drawn.items() if values}
+    return {f"{name}_interval": np.percentile(values, ends).tolist() for name, values in resampled.items() if values}
 
 
-def arrays(
+def prediction_arrays(
     tested: Sequence[Prediction], castings: Mapping[str, str], classes: Classes
 ) -> tuple[np.ndarray, np.ndarray, dict[bool, list[np.ndarray]]]:
-    """Whether each image shows a defect, its probability of one, and by label the images of each casting."""
+    """Return for each image whether it shows a defect and its probability of one, and by label the numbers of each casting's images.
+
+    bool and float (images,); by label, one int array for each casting.
+    """
     units: dict[bool, dict[str, list[int]]] = {True: defaultdict(list), False: defaultdict(list)}
-    for number, one in enumerate(tested):
-        units[one.label == classes.defect][castings[one.sha256]].append(number)
-    defect = np.array([one.label == classes.defect for one in tested], bool)
-    chance = np.array([one.defect_probability for one in tested], float)
-    return defect, chance, {label: [np.array(unit) for unit in one.values()] for label, one in units.items()}
+    for number, prediction in enumerate(tested):
+        units[prediction.label == classes.defect][castings[prediction.sha256]].append(number)
+    defect = np.array([prediction.label == classes.defect for prediction in tested], bool)
+    probability = np.array([prediction.defect_probability for prediction in tested], float)
+    return defect, probability, {label: [np.array(unit) for unit in group.values()] for label, group in units.items()}
 
 
-def resampled(units: Mapping[bool, Sequence[np.ndarray]], rng: np.random.Generator) -> np.ndarray:
-    """Images of as many castings of each label as there are, drawn with replacement."""
-    chosen = [some[number] for some in units.values() if some for number in rng.integers(len(some), size=len(some))]
-    return np.concatenate(chosen)
+def resample(units: Mapping[bool, Sequence[np.ndarray]], rng: np.random.Generator) -> np.ndarray:
+    """Return the numbers of the images of as many castings of each label as there are, drawn with replacement."""
+    drawn = [
+        castings[number]
+        for castings in units.values()
+        if castings
+        for number in rng.integers(len(castings), size=len(castings))
+    ]
+    return np.concatenate(drawn)
 
 
-def accuracy(defect: np.ndarray, chance: np.ndarray) -> float:
-    return float(np.mean((chance >= 0.5) == defect))
+def accuracy(defect: np.ndarray, probability: np.ndarray) -> float:
+    """Return the share of images whose most likely class is their label."""
+    return float(np.mean((probability >= 0.5) == defect))

@@ -8,7 +8,6 @@ with 1 for any exception that is no refusal, and for any file that takes too lon
 
 import argparse
 import io
-import json
 import random
 import struct
 import sys
@@ -24,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 import numpy as np
 from PIL import Image
 
+from benchmarks.preparation import write_figures
 from tasks.images.decoding import decode, orientation
 from tasks.images.file_structure import PNG_SIGNATURE, SEGMENT, jpeg_segments, png_chunk, png_chunks
 from tasks.images.loading import MAX_MEGAPIXELS, Unreadable, see_content
@@ -42,7 +42,7 @@ Random = random.Random
 
 
 class Format(NamedTuple):
-    """Files of one kind, and how they come apart."""
+    """Files of one kind, and how to take them to pieces."""
 
     name: str
     suffix: str
@@ -57,7 +57,7 @@ class Format(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What became of the files of one format."""
+    """The counts of the files of one format."""
 
     files: int
     accepted: int
@@ -71,48 +71,48 @@ class Figures(NamedTuple):
 
 
 def main() -> int:
+    """Look at damaged files of each format, print a table, and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--files", type=int, default=100_000, help="damaged files of each format")
     parser.add_argument("--seed", type=int, default=0, help="draws other damage")
     parser.add_argument("--seconds", type=float, default=5.0, help="processor time that a file may take")
     parser.add_argument("--json", type=Path, help="file for the figures")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     figures = {}
     print(f"{'format':<28}{'files':>9}{'accepted':>10}{'refused':>9}{'exceptions':>12}{'too slow':>10}{'slowest':>10}")
     for form in formats():
-        figures[form.name] = found = fuzz(form, asked.files, asked.seed, asked.seconds)
-        counts = (
-            f"{found.files:>9,}{found.accepted:>10,}{found.refused:>9,}{found.exceptions:>12,}{found.too_slow:>10,}"
-        )
-        print(f"{form.name:<28}{counts}{found.slowest_seconds:>8.3f} s", *found.failures, sep="\n  ", flush=True)
-        if asked.json:
-            asked.json.write_text(json.dumps({name: one._asdict() for name, one in figures.items()}, indent=2))
-    return int(any(one.exceptions or one.too_slow for one in figures.values()))
+        figures[form.name] = row = fuzz_format(form, options.files, options.seed, options.seconds)
+        counts = f"{row.files:>9,}{row.accepted:>10,}{row.refused:>9,}{row.exceptions:>12,}{row.too_slow:>10,}"
+        print(f"{form.name:<28}{counts}{row.slowest_seconds:>8.3f} s", *row.failures, sep="\n  ", flush=True)
+        write_figures({name: row._asdict() for name, row in figures.items()}, options.json)
+    return int(any(row.exceptions or row.too_slow for row in figures.values()))
 
 
-def fuzz(form: Format, files: int, seed: int, seconds: float) -> Figures:
+def fuzz_format(form: Format, files: int, seed: int, seconds: float) -> Figures:
     """Look at so many damaged files. The same seed gives the same files."""
-    accepted, spent, failures, slow = 0, 0.0, [], 0
+    accepted, slowest, failures, too_slow = 0, 0.0, [], 0
     for number in range(files):
-        content = damaged(form, Random(f"{seed} {form.name} {number}"))
+        content = damage_file(form, Random(f"{seed} {form.name} {number}"))
         began = time.thread_time()
         try:
             accepted += is_accepted(content, form.suffix)
         except Exception as error:
             failures.append(f"{number}: {type(error).__name__}: {error}")
-        took = time.thread_time() - began
-        spent, slow = max(spent, took), slow + (took > seconds)
+        seconds_taken = time.thread_time() - began
+        slowest, too_slow = max(slowest, seconds_taken), too_slow + (seconds_taken > seconds)
     refused = files - accepted - len(failures)
-    return Figures(files, accepted, refused, len(failures), slow, round(spent, 3), tuple(failures[:SHOWN]))
+    return Figures(files, accepted, refused, len(failures), too_slow, round(slowest, 3), tuple(failures[:SHOWN]))
 
 
 def is_accepted(content: bytes, suffix: str) -> bool:
-    """Look at a file as validation does, and as prediction does. Raises where they do, or give no reason."""
+    """Look at a file as validation and as prediction do, and return whether they accept it.
+
+    Raises whatever they raise, and ValueError where they differ or give no plain reason.
+    """
     decoded = decode(content, suffix, MAX_MEGAPIXELS, QUARTER)
     if not decoded.code:
         orientation(content)
-    seen = see_content(content, suffix, "raw", 75)
-    refused = isinstance(seen, Unreadable)
+    refused = isinstance(see_content(content, suffix, "raw", 75), Unreadable)
     if refused != bool(decoded.code):
         raise ValueError("validation and prediction differ")
     if refused and not (decoded.reason and decoded.reason.isprintable()):
@@ -120,36 +120,37 @@ def is_accepted(content: bytes, suffix: str) -> bool:
     return not refused
 
 
-def damaged(form: Format, rng: Random) -> bytes:
+def damage_file(form: Format, rng: Random) -> bytes:
     """Return a valid file after one to three kinds of damage."""
     content = rng.choice(form.files)
     if rng.random() < 0.2:
         content = form.resize(content, rng)
     if rng.random() < 0.5:
-        content = b"".join(edited(form.cut(content), form, rng))
+        content = b"".join(edit_pieces(form.cut(content), form, rng))
     for damage in rng.sample(DAMAGES, rng.choice((0, 0, 1, 1, 2))):
         content = damage(content, form, rng)
     return content
 
 
-def edited(pieces: list[bytes], form: Format, rng: Random) -> list[bytes]:
-    """Return segments or chunks of which one is left out, repeated, moved, taken from another file, or changed inside."""
-    place, other = rng.randrange(len(pieces)), rng.randrange(len(pieces))
-    piece = pieces.pop(place)
+def edit_pieces(pieces: list[bytes], form: Format, rng: Random) -> list[bytes]:
+    """Leave out, repeat, move or change one of the segments or chunks, or insert one of another file."""
+    position, target = rng.randrange(len(pieces)), rng.randrange(len(pieces))
+    piece = pieces.pop(position)
     kind = rng.randrange(5)
     if kind == 1:
-        return [*pieces[:place], *[piece] * rng.choice((2, 3, 300)), *pieces[place:]]
+        return [*pieces[:position], *[piece] * rng.choice((2, 3, 300)), *pieces[position:]]
     if kind == 2:
-        return [*pieces[:other], piece, *pieces[other:]]
+        return [*pieces[:target], piece, *pieces[target:]]
     if kind == 3:
-        return [*pieces[:place], piece, rng.choice(form.cut(rng.choice(form.files))), *pieces[place:]]
+        return [*pieces[:position], piece, rng.choice(form.cut(rng.choice(form.files))), *pieces[position:]]
     if kind == 4:
-        changed = form.mend(rng.choice((flipped, cut_off, zeroed))(piece, form, rng))
-        return [*pieces[:place], changed, *pieces[place:]]
+        changed = form.mend(rng.choice((flip_bits, truncate, overwrite))(piece, form, rng))
+        return [*pieces[:position], changed, *pieces[position:]]
     return pieces
 
 
-def flipped(content: bytes, form: Format, rng: Random) -> bytes:
+def flip_bits(content: bytes, form: Format, rng: Random) -> bytes:
+    """Flip up to 64 bits."""
     changed = bytearray(content)
     for _ in range(rng.choice((1, 1, 2, 8, 64))):
         if changed:
@@ -157,65 +158,67 @@ def flipped(content: bytes, form: Format, rng: Random) -> bytes:
     return bytes(changed)
 
 
-def cut_off(content: bytes, form: Format, rng: Random) -> bytes:
+def truncate(content: bytes, form: Format, rng: Random) -> bytes:
+    """Cut off the end."""
     return content[: rng.randrange(len(content) + 1)]
 
 
-def zeroed(content: bytes, form: Format, rng: Random) -> bytes:
+def overwrite(content: bytes, form: Format, rng: Random) -> bytes:
+    """Set a part to zeros, or to ones."""
     start, stop = sorted(rng.randrange(len(content) + 1) for _ in range(2))
     return content[:start] + bytes([rng.choice((0, 0, 255))]) * (stop - start) + content[stop:]
 
 
-def spliced(content: bytes, form: Format, rng: Random) -> bytes:
+def splice(content: bytes, form: Format, rng: Random) -> bytes:
     """Put a part of another file in the place of a part of this one."""
-    other = rng.choice(form.files)
+    donor = rng.choice(form.files)
     start, stop = sorted(rng.randrange(len(content) + 1) for _ in range(2))
-    first, last = sorted(rng.randrange(len(other) + 1) for _ in range(2))
-    return content[:start] + other[first:last] + content[stop:]
+    first, last = sorted(rng.randrange(len(donor) + 1) for _ in range(2))
+    return content[:start] + donor[first:last] + content[stop:]
 
 
-DAMAGES = (flipped, cut_off, zeroed, spliced)
+DAMAGES = (flip_bits, truncate, overwrite, splice)
 
 
 def formats() -> Iterator[Format]:
     """Yield each format that is read, with drawn files."""
     for name, progressive in (("JPEG baseline", False), ("JPEG progressive", True)):
-        files = tuple(drawn_jpegs(progressive))
-        yield Format(name, ".jpeg", files, cut_jpeg, lambda piece: piece, resized_jpeg)
+        files = tuple(draw_jpegs(progressive))
+        yield Format(name, ".jpeg", files, cut_jpeg, lambda piece: piece, resize_jpeg)
     for color in CHANNELS:
         for depth in DEPTHS.get(color, (8, 16)):
-            files = tuple(drawn_png(color, depth, interlaced) for interlaced in (False, True))
-            yield Format(f"PNG {color}, {depth} bits", ".png", files, cut_png, mended_chunk, resized_png)
+            files = tuple(draw_png(color, depth, interlaced) for interlaced in (False, True))
+            yield Format(f"PNG {color}, {depth} bits", ".png", files, cut_png, mend_chunk, resize_png)
 
 
-def drawn_jpegs(progressive: bool) -> Iterator[bytes]:
+def draw_jpegs(progressive: bool) -> Iterator[bytes]:
     """Yield JPEGs in gray and in color, with and without subsampling, restarts and Exif."""
     exif = Image.Exif()
     exif[0x0112] = 6
     restarts: Sequence[dict[str, object]] = ({}, {"restart_marker_blocks": 4, "exif": exif})
-    for mode, sampling, more in product(("L", "RGB"), (0, 2), restarts):
+    for mode, sampling, options in product(("L", "RGB"), (0, 2), restarts):
         file = io.BytesIO()
-        Image.fromarray(picture()).convert(mode).save(
-            file, "JPEG", quality=80, progressive=progressive, subsampling=sampling, **more
+        Image.fromarray(draw_picture()).convert(mode).save(
+            file, "JPEG", quality=80, progressive=progressive, subsampling=sampling, **options
         )
         yield file.getvalue()
 
 
-def picture() -> np.ndarray:
+def draw_picture() -> np.ndarray:
     """Return uint8 (height, width): a slope, noise, and a dark spot."""
     y, x = np.indices(SIZE[::-1])
     levels = 60 + 2 * x + np.random.default_rng(0).normal(0, 9, x.shape)
     return np.where(np.hypot(y - 20, x - 30) < 9, 20, levels).clip(0, 255).astype(np.uint8)
 
 
-def drawn_png(color: str, depth: int, interlaced: bool) -> bytes:
+def draw_png(color: str, depth: int, interlaced: bool) -> bytes:
     """Return a PNG with texts and Exif, written by hand: Pillow writes few depths, and no interlaced one."""
     number, samples = CHANNELS[color]
     passes = PASSES if interlaced else ((0, 0, 1, 1),)
     rows = b"".join(
-        bytes([line % 5]) + packed(levels, samples, depth)
+        bytes([line % 5]) + pack_row(levels, samples, depth)
         for left, top, across, down in passes
-        for line, levels in enumerate(picture()[top::down, left::across])
+        for line, levels in enumerate(draw_picture()[top::down, left::across])
     )
     palette = [(b"PLTE", bytes(range(256)) * 3), (b"tRNS", bytes(256))] if color == "palette" else []
     exif = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
@@ -227,7 +230,7 @@ def drawn_png(color: str, depth: int, interlaced: bool) -> bytes:
     return PNG_SIGNATURE + b"".join(png_chunk(kind, part) for kind, part in chunks)
 
 
-def packed(levels: np.ndarray, samples: int, depth: int) -> bytes:
+def pack_row(levels: np.ndarray, samples: int, depth: int) -> bytes:
     """Return the bytes of a row of gray levels uint8 (width,), each as so many samples of `depth` bits."""
     values = np.repeat(levels, samples)
     if depth == 16:
@@ -237,23 +240,27 @@ def packed(levels: np.ndarray, samples: int, depth: int) -> bytes:
 
 
 def cut_jpeg(content: bytes) -> list[bytes]:
+    """Return what stands before the segments, and the segments."""
     return cut_at(content, [body - SEGMENT.size for _, body in jpeg_segments(content)])
 
 
 def cut_png(content: bytes) -> list[bytes]:
+    """Return the signature and the chunks."""
     chunks = [png_chunk(kind, data) for kind, data in png_chunks(content)]
     return [PNG_SIGNATURE, *chunks]
 
 
-def cut_at(content: bytes, places: list[int]) -> list[bytes]:
-    return [content[start:stop] for start, stop in zip([0, *places], [*places, len(content)], strict=True)]
+def cut_at(content: bytes, positions: list[int]) -> list[bytes]:
+    """Return the pieces between these positions."""
+    return [content[start:stop] for start, stop in zip([0, *positions], [*positions, len(content)], strict=True)]
 
 
-def mended_chunk(piece: bytes) -> bytes:
+def mend_chunk(piece: bytes) -> bytes:
+    """Return a chunk with the right checksum; a piece that is too short for one as it is."""
     return png_chunk(piece[4:8], piece[8:-4]) if len(piece) >= 12 else piece
 
 
-def resized_jpeg(content: bytes, rng: Random) -> bytes:
+def resize_jpeg(content: bytes, rng: Random) -> bytes:
     """Change height, width, precision, components or sampling of the frame, or the interval of restarts."""
     frame = next(body for marker, body in jpeg_segments(content) if 0xC0 <= marker <= 0xC2)
     changed = bytearray(content)
@@ -264,7 +271,7 @@ def resized_jpeg(content: bytes, rng: Random) -> bytes:
     return bytes(changed)
 
 
-def resized_png(content: bytes, rng: Random) -> bytes:
+def resize_png(content: bytes, rng: Random) -> bytes:
     """Change width, height, depth, color type or another number of the header, with a true checksum."""
     signature, header, *rest = cut_png(content)
     changed = bytearray(header[8:-4])

@@ -1,4 +1,4 @@
-"""Device of `benchmarks/gpu.py`: what all its parts are told, what TensorFlow computes on, and its ceilings."""
+"""Device of `benchmarks/gpu.py`: the job of all parts, what TensorFlow computes on, and its ceilings."""
 
 import os
 import platform
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmarks.apart import peak_bytes, seconds
 from benchmarks.gpu_images import write_images
-from benchmarks.limited import Emit, Stop, first_line
+from benchmarks.isolation import peak_bytes, wall_seconds
+from benchmarks.supervisor import Emit, Stop, first_line
 from tasks.settings.model_specs import ModelName
 from tasks.storage.parallel import count_processors
 
@@ -56,7 +56,7 @@ class Sizes(NamedTuple):
 
 
 class Job(NamedTuple):
-    """What all parts are told."""
+    """What every part is given."""
 
     gpu: bool
     sizes: Sizes
@@ -70,13 +70,13 @@ class Job(NamedTuple):
     """Figures of whole trainings elsewhere, by network."""
 
 
-def prepare(job: Job, emit: Emit) -> None:
+def prepare_images(job: Job, emit: Emit) -> None:
     """Make the images that the other parts learn from."""
     write_images(job.source, job.images, job.folder, emit)
 
 
 def set_up(job: Job) -> None:
-    """Load TensorFlow. Raises Stop when a GPU was asked for and it sees none."""
+    """Load TensorFlow. Raises Stop where a GPU is asked for and TensorFlow sees none."""
     import tensorflow as tf
 
     from tasks.networks import devices, gpu_diagnosis
@@ -88,20 +88,21 @@ def set_up(job: Job) -> None:
     devices.share_memory()
 
 
-def device(job: Job, emit: Emit) -> None:
-    """Say what TensorFlow computes on, and measure its ceilings."""
+def measure_device(job: Job, emit: Emit) -> None:
+    """Describe what TensorFlow computes on, and measure its ceilings."""
     set_up(job)
-    emit("device", hardware())
-    emit("versions", versions())
+    emit("device", describe_hardware())
+    emit("versions", library_versions())
     for precision in job.sizes.precisions:
-        emit(f"product {precision}", attempt(partial(product, job.sizes.product, precision, job.sizes.least)))
-    emit("copy", attempt(partial(copy, job.sizes.copied, job.sizes.least)))
+        emit(f"product {precision}", attempt(partial(measure_product, job.sizes.product, precision, job.sizes.least)))
+    emit("copy", attempt(partial(measure_copy, job.sizes.copied, job.sizes.least)))
     if job.gpu:
-        emit("copy to the device", attempt(partial(sent, job.sizes.copied, job.sizes.least)))
-        emit("loaded", {"libraries": ", ".join(loaded(Path("/proc/self/maps").read_text()))})
+        emit("copy to the device", attempt(partial(measure_transfer, job.sizes.copied, job.sizes.least)))
+        emit("loaded", {"libraries": ", ".join(nvidia_libraries(Path("/proc/self/maps").read_text()))})
 
 
-def hardware() -> dict[str, object]:
+def describe_hardware() -> dict[str, object]:
+    """Return the device, its driver and memory, and the processors."""
     import tensorflow as tf
 
     from tasks.networks import devices
@@ -113,23 +114,24 @@ def hardware() -> dict[str, object]:
         "name": devices.device(),
         "gpus": len(gpus),
         "compute_capability": ".".join(map(str, details.get("compute_capability", ()))) or None,
-        **nvidia_smi("driver_version", "memory.total"),
+        **query_nvidia_smi("driver_version", "memory.total"),
         "processors": count_processors(),
         "memory_mb": memory,
     }
 
 
-def nvidia_smi(*asked: str) -> dict[str, str]:
+def query_nvidia_smi(*properties: str) -> dict[str, str]:
     """Return what the driver's tool says of the first GPU; nothing where there is no such tool, or it has no answer."""
     if not shutil.which("nvidia-smi"):
         return {}
-    command = ["nvidia-smi", f"--query-gpu={','.join(asked)}", "--format=csv,noheader"]
+    command = ["nvidia-smi", f"--query-gpu={','.join(properties)}", "--format=csv,noheader"]
     lines = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout.splitlines()
     values = lines[0].split(", ") if lines else []
-    return dict(zip((name.replace(".", "_") for name in asked), values, strict=False))
+    return dict(zip((name.replace(".", "_") for name in properties), values, strict=False))
 
 
-def versions() -> dict[str, object]:
+def library_versions() -> dict[str, object]:
+    """Return the versions of Python and the libraries, and of CUDA and cuDNN for which TensorFlow was built."""
     import keras
     import tensorflow as tf
 
@@ -144,14 +146,14 @@ def versions() -> dict[str, object]:
     }
 
 
-def loaded(maps: str) -> list[str]:
-    """Return NVIDIA's libraries in a process's map of its memory."""
+def nvidia_libraries(maps: str) -> list[str]:
+    """Return the NVIDIA libraries in a process's map of its memory."""
     return sorted(set(re.findall(r"lib(?:cu|nv)[\w.-]*\.so[\d.]*", maps)))
 
 
 @contextmanager
-def arithmetic(precision: str) -> Iterator[None]:
-    """Compute by a precision's policy, for networks made inside, and in TF32 or not."""
+def use_precision(precision: str) -> Iterator[None]:
+    """Compute by a precision's policy, for networks that are built inside, and in TF32 or not."""
     import tensorflow as tf
 
     from tasks.training import trainer
@@ -167,13 +169,13 @@ def arithmetic(precision: str) -> Iterator[None]:
 
 
 def median_seconds(work: Callable[[int], object], least: float) -> float:
-    """Return the seconds of one of the repetitions that `work` does in a row and waits for, in rounds of at least so many seconds."""
+    """Return the seconds of one repetition. `work` repeats in a row and waits for the result, in rounds of at least `least` seconds."""
     work(2)
-    times = min(1_000, max(2, round(2 * least / seconds(partial(work, 2)))))
-    return statistics.median(seconds(partial(work, times)) for _ in range(ROUNDS)) / times
+    times = min(1_000, max(2, round(2 * least / wall_seconds(partial(work, 2)))))
+    return statistics.median(wall_seconds(partial(work, times)) for _ in range(ROUNDS)) / times
 
 
-def product(size: int, precision: str, least: float) -> dict[str, float]:
+def measure_product(size: int, precision: str, least: float) -> dict[str, float]:
     """Measure the product of two square matrices."""
     import tensorflow as tf
 
@@ -187,12 +189,12 @@ def product(size: int, precision: str, least: float) -> dict[str, float]:
             result = tf.matmul(result, right)
         return tf.reduce_sum(result)
 
-    with arithmetic(precision):
-        spent = median_seconds(lambda times: repeat(tf.constant(times)).numpy(), least)
-    return {"size": size, "milliseconds": 1e3 * spent, "teraflops": 2 * size**3 / spent / 1e12}
+    with use_precision(precision):
+        elapsed = median_seconds(lambda times: repeat(tf.constant(times)).numpy(), least)
+    return {"size": size, "milliseconds": 1e3 * elapsed, "teraflops": 2 * size**3 / elapsed / 1e12}
 
 
-def copy(numbers: int, least: float) -> dict[str, float]:
+def measure_copy(numbers: int, least: float) -> dict[str, float]:
     """Measure how fast memory is read and written at once."""
     import tensorflow as tf
 
@@ -205,11 +207,11 @@ def copy(numbers: int, least: float) -> dict[str, float]:
             result = result + 1.0
         return result[-1]
 
-    spent = median_seconds(lambda times: repeat(tf.constant(times)).numpy(), least)
-    return {"megabytes": 4 * numbers / 1e6, "milliseconds": 1e3 * spent, "gb_per_second": 8 * numbers / spent / 1e9}
+    elapsed = median_seconds(lambda times: repeat(tf.constant(times)).numpy(), least)
+    return {"megabytes": 4 * numbers / 1e6, "milliseconds": 1e3 * elapsed, "gb_per_second": 8 * numbers / elapsed / 1e9}
 
 
-def sent(numbers: int, least: float) -> dict[str, float]:
+def measure_transfer(numbers: int, least: float) -> dict[str, float]:
     """Measure how fast arrays of the host come to the device."""
     import tensorflow as tf
 
@@ -221,8 +223,8 @@ def sent(numbers: int, least: float) -> dict[str, float]:
             with tf.device("/GPU:0"):
                 tf.identity(host)[-1].numpy()
 
-    spent = median_seconds(send, least)
-    return {"megabytes": 4 * numbers / 1e6, "milliseconds": 1e3 * spent, "gb_per_second": 4 * numbers / spent / 1e9}
+    elapsed = median_seconds(send, least)
+    return {"megabytes": 4 * numbers / 1e6, "milliseconds": 1e3 * elapsed, "gb_per_second": 4 * numbers / elapsed / 1e9}
 
 
 def attempt(measure: Callable[[], dict]) -> dict:
@@ -233,7 +235,7 @@ def attempt(measure: Callable[[], dict]) -> dict:
         return {"error": first_line(error)}
 
 
-def peak(job: Job) -> float:
+def peak_memory(job: Job) -> float:
     """Return the most bytes in use at once: on the GPU since the learner was made, else of this process so far."""
     import tensorflow as tf
 

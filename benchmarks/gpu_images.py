@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmarks.limited import Emit
-from benchmarks.prepared import Prepared, prepared, room
+from benchmarks.preparation import PreparedImages, prepare_images, working_places
+from benchmarks.supervisor import Emit
 from tasks.dataset.group_split import assign
 from tasks.records.rows import SPLITS, Row, is_defect, stored_path
 from tasks.settings.errors import BadInput
@@ -47,21 +47,23 @@ class Pack(NamedTuple):
     splits: np.ndarray
     """uint8 (images,), a place in `SPLITS`."""
 
-    def files(self, side: str) -> list[bytes]:
+    def files(self, split: str) -> list[bytes]:
+        """Return the files of a split."""
         starts = np.concatenate([[0], self.ends[:-1]])
-        chosen = np.flatnonzero(self.splits == SPLITS.index(side))
-        return [self.contents[starts[number] : self.ends[number]].tobytes() for number in chosen]
+        numbers = np.flatnonzero(self.splits == SPLITS.index(split))
+        return [self.contents[starts[number] : self.ends[number]].tobytes() for number in numbers]
 
 
 @contextmanager
-def split(source: str | None, most: int | None) -> Iterator[Prepared]:
+def split_source(source: str | None, most: int | None) -> Iterator[PreparedImages]:
     """Yield the images of a source as `cleaned` splits them, with at most so many of training, until their files are removed."""
-    with room(None) as places:
-        data = prepared(source, (), places)
-        yield data._replace(rows=chosen(assign(data.rows, data.copies, SplitSettings()), most))
+    with working_places(None) as places:
+        data = prepare_images(source, (), places)
+        yield data._replace(rows=select_rows(assign(data.rows, data.copies, SplitSettings()), most))
 
 
-def pack(data: Prepared) -> Pack:
+def pack_images(data: PreparedImages) -> Pack:
+    """Return the photographs of the rows, packed."""
     files = [stored_path(row, data.places).read_bytes() for row in data.rows]
     return Pack(
         np.frombuffer(b"".join(files), np.uint8),
@@ -71,14 +73,14 @@ def pack(data: Prepared) -> Pack:
     )
 
 
-def chosen(rows: Sequence[Row], most: int | None) -> list[Row]:
-    """Return what trains, validates and tests; of the first at most so many rows, evenly spread."""
+def select_rows(rows: Sequence[Row], most: int | None) -> list[Row]:
+    """Return the rows that train, validate and test. Of those that train, at most `most`, evenly spread."""
     sides = {side: [row for row in rows if row.split == side] for side in SPLITS}
-    return [*spread(sides["train"], most), *sides["validation"], *sides["test"]]
+    return [*spread_evenly(sides["train"], most), *sides["validation"], *sides["test"]]
 
 
-def spread(rows: Sequence, most: int | None) -> list:
-    """Return at most so many of the rows, evenly spread."""
+def spread_evenly(rows: Sequence, most: int | None) -> list:
+    """Return at most `most` of the rows, evenly spread."""
     number = min(len(rows), most or len(rows))
     return [rows[place * len(rows) // number] for place in range(number)]
 
@@ -100,34 +102,35 @@ def write_pack(packed: Pack, folder: Path) -> int:
 
 
 def read_pack(folder: Path) -> Pack:
+    """Read the file that `write_pack` wrote."""
     with np.load(folder / PACKED, allow_pickle=False) as arrays:
         return Pack(**{name: arrays[name] for name in Pack._fields})
 
 
 def write_images(source: str | None, most: int | None, folder: Path, emit: Emit) -> None:
-    """Write what each network sees of a source, or of what lies packed in it; without one, of a few drawn castings."""
+    """Write what each network sees of a source, or of a pack that lies in it; without a source, of a few drawn castings."""
     if source and (Path(source) / PACKED).exists():
         if most:
             raise BadInput(
                 f"{source} is packed, and --images {most} chooses while it is: give --images beside --prepare"
             )
-        return write_arrays(partial(seen_of_pack, read_pack(Path(source))), folder, emit)
+        return write_arrays(partial(load_pack, read_pack(Path(source))), folder, emit)
     if not source:
         from tasks.sources.synthetic.sample import write_sample
 
         source = str(folder / "sample.zip")
         write_sample(SMALL, Path(source), truth=folder / "truth")
-    with split(source, most) as data:
-        write_arrays(partial(seen_of_rows, data), folder, emit)
+    with split_source(source, most) as data:
+        write_arrays(partial(load_rows, data), folder, emit)
     return None
 
 
-def write_arrays(seen: Callable[[str, Recipe], tuple[np.ndarray, np.ndarray]], folder: Path, emit: Emit) -> None:
-    """Write the images and labels that are seen of each split by each network."""
+def write_arrays(load: Callable[[str, Recipe], tuple[np.ndarray, np.ndarray]], folder: Path, emit: Emit) -> None:
+    """Write the images and labels of each split for each network."""
     for network in sorted(NETWORKS, key=lambda network: network == "ring"):  # which takes longest
         began, counts = time.perf_counter(), {}
         for side in ("train", "validation", "test"):
-            pixels, labels = seen(side, TrainingSettings.model_validate({"model": network}).recipe())
+            pixels, labels = load(side, TrainingSettings.model_validate({"model": network}).recipe())
             if not len(labels):
                 raise BadInput(f"{network} sees nothing on the {side} images: take another --source")
             counts[side] = len(labels)
@@ -135,44 +138,47 @@ def write_arrays(seen: Callable[[str, Recipe], tuple[np.ndarray, np.ndarray]], f
         emit(network, {**counts, "seconds": time.perf_counter() - began})
 
 
-def seen_of_rows(data: Prepared, side: str, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    """Return what is seen of a split, uint8 (images, height, width, planes), and the labels; rings are those of the audit."""
+def load_rows(data: PreparedImages, side: str, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Return a split as the network sees it, uint8 (images, height, width, planes), and its labels, uint8 (images,).
+
+    Rings are those of the audit. Images that show no ring are left out where the network needs one.
+    """
     from tasks.images.loading import load_inputs
 
     rows = [row for row in data.rows if row.split == side]
-    found = load_inputs(rows, recipe.view, recipe.image_size, data.places)
-    shown = ~np.isnan(found.residuals)
-    return found.levels[shown], np.array([is_defect(row, data.classes) for row in rows], np.uint8)[shown]
+    inputs = load_inputs(rows, recipe.view, recipe.image_size, data.places)
+    visible = ~np.isnan(inputs.residuals)
+    return inputs.levels[visible], np.array([is_defect(row, data.classes) for row in rows], np.uint8)[visible]
 
 
-def seen_of_pack(packed: Pack, side: str, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+def load_pack(packed: Pack, side: str, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     """Return the same of packed images, by all processors where they are many."""
     from tasks.images.strips import FEW, leave_with_parent
     from tasks.storage.parallel import count_processors
 
-    files, look = packed.files(side), partial(levels_of, view=recipe.view, size=recipe.image_size)
+    files, load = packed.files(side), partial(load_levels, view=recipe.view, size=recipe.image_size)
     if len(files) < FEW:
-        levels = list(map(look, files))
+        levels = list(map(load, files))
     else:
         with ProcessPoolExecutor(count_processors(), get_context("spawn"), leave_with_parent) as pool:
-            levels = list(pool.map(look, files, chunksize=16))
-    shown = np.array([one is not None for one in levels], bool)
-    pixels = [one for one in levels if one is not None]
-    return np.array(pixels, np.uint8), packed.labels[packed.splits == SPLITS.index(side)][shown]
+            levels = list(pool.map(load, files, chunksize=16))
+    visible = np.array([image is not None for image in levels], bool)
+    pixels = [image for image in levels if image is not None]
+    return np.array(pixels, np.uint8), packed.labels[packed.splits == SPLITS.index(side)][visible]
 
 
-def levels_of(content: bytes, view: str, size: int) -> np.ndarray | None:
+def load_levels(content: bytes, view: str, size: int) -> np.ndarray | None:
     """Return a photograph as a network sees it, uint8 (height, width, planes); None where the view shows nothing."""
     from tasks.images.loading import Unreadable, see_sent
 
-    found = see_sent(content, view, size)  # type: ignore[arg-type]  # a recipe's view
-    if isinstance(found, Unreadable):
-        raise BadInput(f"an image cannot be read: {found.reason}")
-    return found.sight.levels if found.sight else None
+    result = see_sent(content, view, size)  # type: ignore[arg-type]  # a recipe's view
+    if isinstance(result, Unreadable):
+        raise BadInput(f"an image cannot be read: {result.reason}")
+    return result.sight.levels if result.sight else None
 
 
-def examples(folder: Path, network: ModelName, side: str, most: int | None = None) -> "Examples":
-    """Return the images that `write_arrays` wrote, or at most so many of them. Raises BadInput where it did not get so far."""
+def load_examples(folder: Path, network: ModelName, side: str, most: int | None = None) -> "Examples":
+    """Return the images that `write_arrays` wrote, at most `most` of them. Raises BadInput where it has not written them."""
     path = folder / f"{network}-{side}.npz"
     if not path.exists():
         raise BadInput(f"there are no {side} images for {network}: see what became of the part `prepare`")
@@ -180,5 +186,5 @@ def examples(folder: Path, network: ModelName, side: str, most: int | None = Non
         pixels, labels = arrays["pixels"], arrays["labels"].astype(np.int32)
     from tasks.training.input_pipeline import Examples  # late: with TensorFlow
 
-    shown = spread(range(len(labels)), most)
-    return Examples(pixels[shown] if most else pixels, labels[shown], np.zeros(len(shown), np.int32))
+    numbers = spread_evenly(range(len(labels)), most)
+    return Examples(pixels[numbers] if most else pixels, labels[numbers], np.zeros(len(numbers), np.int32))

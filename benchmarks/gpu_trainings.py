@@ -1,4 +1,4 @@
-"""Trainings of `benchmarks/gpu.py`: whole ones, killed ones, and two on one card."""
+"""Trainings of `benchmarks/gpu.py`: measure whole ones, killed ones, and two on one card."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.apart import apart
-from benchmarks.gpu_device import Job, nvidia_smi, peak, set_up
-from benchmarks.gpu_images import examples
-from benchmarks.limited import Emit
+from benchmarks.gpu_device import Job, peak_memory, query_nvidia_smi, set_up
+from benchmarks.gpu_images import load_examples
+from benchmarks.isolation import run_isolated
+from benchmarks.supervisor import Emit
 from tasks.networks.tuning import tune_recipe
 from tasks.settings.model_specs import ModelName
 from tasks.settings.settings import TrainingSettings
@@ -29,15 +29,15 @@ KILLED_AFTER = 2  # epochs
 
 def count_errors(logits: np.ndarray, labels: np.ndarray) -> dict[str, int]:
     """Return the errors at the likelier class: logits (images, 2), good then defect; labels 1 for a defect."""
-    called = logits.argmax(1)
-    missed, refused = int(np.sum(labels > called)), int(np.sum(labels < called))
+    predicted = logits.argmax(1)
+    missed, refused = int(np.sum(labels > predicted)), int(np.sum(labels < predicted))
     return {
         "test_images": len(labels), "test_errors": missed + refused, "missed_defects": missed, "false_rejects": refused
     }  # fmt: skip
 
 
-def pace(ends: Sequence[float]) -> dict[str, object]:
-    """Return the figures of a training whose epochs ended so many seconds after its beginning."""
+def epoch_figures(ends: Sequence[float]) -> dict[str, object]:
+    """Return the figures of a training, from the seconds after its beginning at which its epochs ended."""
     later = [end - before for before, end in zip(ends, ends[1:], strict=False)]
     return {
         "epochs": len(ends),
@@ -46,8 +46,8 @@ def pace(ends: Sequence[float]) -> dict[str, object]:
     }
 
 
-def beside(earlier: dict) -> dict[str, object]:
-    """Return the figures of the same training elsewhere, as they stand beside those of this one."""
+def earlier_figures(earlier: dict) -> dict[str, object]:
+    """Return the figures of the same training on another machine, under names that stand beside those of this one."""
     return {
         f"{name}_there": earlier.get(name) for name in ("seconds", "test_errors", "missed_defects") if name in earlier
     }
@@ -58,14 +58,14 @@ def train_network(
     settings: TrainingSettings,
     most: int | None,
     each: Callable[[list[float]], None],
-    room: Path | None = None,
+    folder: Path | None = None,
 ) -> tuple["keras.Model", dict]:
-    """Train as recast does. Returns the network and its figures; `each` is told when the epochs so far have ended.
+    """Train as recast does. Return the network and its figures; `each` is called with the ends of the epochs so far.
 
-    `start_seconds` are those until TensorFlow and the images are there, which are in no other figure.
+    `start_seconds` are those until TensorFlow and the images are loaded. They are in no other figure.
     """
     started, recipe, ends = time.perf_counter(), settings.recipe(), list[float]()
-    learning, watching = (examples(job.folder, recipe.model, split, most) for split in ("train", "validation"))
+    learning, watching = (load_examples(job.folder, recipe.model, split, most) for split in ("train", "validation"))
     set_up(job)
     from tasks.networks import devices, networks
     from tasks.training import trainer
@@ -76,61 +76,61 @@ def train_network(
         ends.append(time.perf_counter() - began)
         each(ends)
 
-    fitted = trainer.fit(learning, watching, tune_recipe(recipe, devices.device_class()), note, room)
-    figures: dict = {"start_seconds": began - started, "seconds": time.perf_counter() - began, **pace(ends)}
+    fitted = trainer.fit(learning, watching, tune_recipe(recipe, devices.device_class()), note, folder)
+    figures: dict = {"start_seconds": began - started, "seconds": time.perf_counter() - began, **epoch_figures(ends)}
     digest = networks.weights_digest(fitted.network)[:16]
-    figures |= {"peak_mb": peak(job) / 1e6, "resumed_from_epoch": fitted.resumed_from_epoch, "digest": digest}
+    figures |= {"peak_mb": peak_memory(job) / 1e6, "resumed_from_epoch": fitted.resumed_from_epoch, "digest": digest}
     return fitted.network, figures
 
 
-def short(job: Job, deterministic: bool, room: Path | None = None, killed_after: int | None = None) -> dict:
-    """Train a network for a few epochs; the process is killed after one of them, if one is named."""
+def train_short(job: Job, deterministic: bool, folder: Path | None = None, killed_after: int | None = None) -> dict:
+    """Train a network for a few epochs. The process is killed after `killed_after` of them, unless that is None."""
 
     def each(ends: Sequence[float]) -> None:
         if len(ends) == killed_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
     settings = TrainingSettings(model=job.sizes.trained, epochs=job.sizes.epochs, deterministic=deterministic)
-    return train_network(job, settings, job.sizes.images, each, room)[1]
+    return train_network(job, settings, job.sizes.images, each, folder)[1]
 
 
-def deterministic(job: Job, emit: Emit) -> None:
-    """Train freely, and in deterministic mode: killed and resumed, and twice left alone."""
-    emit("free", apart(short, job, False))
-    room = job.folder / "killed"
+def measure_determinism(job: Job, emit: Emit) -> None:
+    """Train freely, and in deterministic mode: killed and resumed, and twice without interruption."""
+    emit("free", run_isolated(train_short, job, False))
+    folder = job.folder / "killed"
     try:
-        apart(short, job, True, room, KILLED_AFTER)
+        run_isolated(train_short, job, True, folder, KILLED_AFTER)
     except BrokenProcessPool:  # as it should be
         emit("killed", {"killed_after_epochs": KILLED_AFTER})
-    emit("equal digests", apart(compared, job, emit, room))
+    emit("equal digests", run_isolated(compare_digests, job, emit, folder))
 
 
-def compared(job: Job, emit: Emit, room: Path) -> dict[str, bool]:
-    """Train as nobody interrupts it, go on with the training that was killed in another process, and train once more."""
+def compare_digests(job: Job, emit: Emit, folder: Path) -> dict[str, bool]:
+    """Train without interruption, resume the training that was killed in another process, and train once more."""
     digests = []
-    for name, place in (("deterministic", None), ("killed and resumed", room), ("deterministic again", None)):
-        figures = short(job, True, place)
+    for name, checkpoints in (("deterministic", None), ("killed and resumed", folder), ("deterministic again", None)):
+        figures = train_short(job, True, checkpoints)
         emit(name, figures)
         digests.append(figures["digest"])
     return {"resumed": digests[1] == digests[0], "twice": digests[2] == digests[0]}
 
 
-def pair(job: Job, emit: Emit) -> None:
+def measure_pair(job: Job, emit: Emit) -> None:
     """Train alone, then two side by side on one card."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        (first, alone, together), (other, beside_it) = pool.map(one_of_two, [job] * 2, range(2))
+        (first, alone, together), (second, beside_it) = pool.map(train_side_by_side, [job] * 2, range(2))
     emit("first of two", {**first, "alone_seconds_an_epoch": alone, "side_by_side_seconds_an_epoch": together})
-    emit("second of two", {**other, "side_by_side_seconds_an_epoch": beside_it})
-    emit("both", {"work_to_alone": work_to_alone(alone, together, beside_it)})
+    emit("second of two", {**second, "side_by_side_seconds_an_epoch": beside_it})
+    emit("both", {"work_to_alone": relative_throughput(alone, together, beside_it)})
 
 
-def work_to_alone(alone: float, *together: float) -> float:
-    """Return how many times as much gets done side by side, from the seconds of an epoch."""
+def relative_throughput(alone: float, *together: float) -> float:
+    """Return how many times as much gets done side by side as alone, from the seconds of an epoch."""
     return sum(alone / seconds for seconds in together)
 
 
-def one_of_two(job: Job, number: int) -> list:
-    """Train beside another process. Returns the figures, and the seconds of an epoch: of the first alone and then of both together."""
+def train_side_by_side(job: Job, number: int) -> list:
+    """Train beside another process. Return the figures, and the seconds of an epoch: for the first alone, and for both together."""
     epochs, spans, began, used = job.sizes.epochs, list[float](), 0.0, dict[str, str]()
     meetings = [["warm"], ["alone"], []] if number == 0 else [["warm", "alone"], []]
 
@@ -142,9 +142,9 @@ def one_of_two(job: Job, number: int) -> list:
         if periods:
             spans.append((time.perf_counter() - began) / epochs)
         if meetings[periods] == ["alone"]:
-            used.update(nvidia_smi("memory.used"))  # of the card, while both hold theirs
+            used.update(query_nvidia_smi("memory.used"))  # of the card, while both hold theirs
         for stage in meetings[periods]:
-            meet(job.folder, stage, number)
+            wait_for_other(job.folder, stage, number)
         began = time.perf_counter()
 
     settings = TrainingSettings(model=job.sizes.trained, epochs=1 + epochs * (len(meetings) - 1))
@@ -152,8 +152,8 @@ def one_of_two(job: Job, number: int) -> list:
     return [{"peak_mb": figures["peak_mb"], **used}, *spans]
 
 
-def meet(folder: Path, stage: str, number: int, patience: float = 300) -> None:
-    """Wait until the other of two processes is as far. Raises TimeoutError when it takes too long."""
+def wait_for_other(folder: Path, stage: str, number: int, patience: float = 300) -> None:
+    """Wait until the other of two processes is as far. Raises TimeoutError where it takes longer than `patience` seconds."""
     (folder / f"{stage}-{number}").touch()
     until = time.monotonic() + patience
     while not (folder / f"{stage}-{1 - number}").exists():
@@ -164,11 +164,11 @@ def meet(folder: Path, stage: str, number: int, patience: float = 300) -> None:
 
 def train_whole(job: Job, emit: Emit, network: ModelName) -> None:
     """Train as the recipe says, and judge the test."""
-    there = beside(job.beside.get(network, {}))
+    earlier = earlier_figures(job.beside.get(network, {}))
     settings = TrainingSettings(model=network, epochs=job.sizes.whole)
-    learner, figures = train_network(job, settings, None, lambda ends: emit(network, pace(ends)))
+    learner, figures = train_network(job, settings, None, lambda ends: emit(network, epoch_figures(ends)))
     from tasks.training.input_pipeline import evaluation_batches
 
-    test = examples(job.folder, network, "test")
-    found = learner.predict(evaluation_batches(test.pixels, batch_size=64), verbose=0)
-    emit(network, {**figures, **count_errors(found["logits"], test.labels), **there})
+    test = load_examples(job.folder, network, "test")
+    outputs = learner.predict(evaluation_batches(test.pixels, batch_size=64), verbose=0)
+    emit(network, {**figures, **count_errors(outputs["logits"], test.labels), **earlier})

@@ -20,7 +20,7 @@ from PIL import Image
 from scipy import ndimage
 
 from benchmarks import training
-from benchmarks.prepared import Prepared, prepared, room, write
+from benchmarks.preparation import PreparedImages, prepare_images, working_places, write_figures
 from tasks.dataset.group_split import assign
 from tasks.images import loading
 from tasks.images.strips import strips
@@ -45,6 +45,7 @@ class Defect(NamedTuple):
 
 
 def main() -> None:
+    """Judge the drawn sample by a network, print how far its peaks lie from the defects, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", default="ring", help="which to train")
     parser.add_argument("--epochs", type=int, help="passes over the training images; else as the recipe says")
@@ -53,85 +54,93 @@ def main() -> None:
         "--data", type=Path, help="folder where prepared images are kept for another call; else none are"
     )
     parser.add_argument("--json", type=Path, help="file for the figures")
-    asked = parser.parse_args()
-    with room(asked.data) as places:
-        data = prepared("sample", (), places)
-        settings = TrainingSettings.model_validate({"model": asked.model, "epochs": asked.epochs})
-        file = asked.file or trained(data, settings)
-        figures = table(judged(file, data.rows, places))
-    for name, shares in figures.items():
-        print(f"{name:<15}" + "".join(f"{key.replace('_', ' ')} {value:<8.3g}" for key, value in shares.items()))
-    write(figures, asked.json)
+    options = parser.parse_args()
+    with working_places(options.data) as places:
+        data = prepare_images("sample", (), places)
+        settings = TrainingSettings.model_validate({"model": options.model, "epochs": options.epochs})
+        file = options.file or train_network(data, settings)
+        figures = summarize_groups(judge_defects(file, data.rows, places))
+    for name, group in figures.items():
+        print(f"{name:<15}" + "".join(f"{key.replace('_', ' ')} {value:<8.3g}" for key, value in group.items()))
+    write_figures(figures, options.json)
 
 
-def trained(data: Prepared, settings: TrainingSettings) -> Path:
-    """The file of a network that is trained now."""
+def train_network(data: PreparedImages, settings: TrainingSettings) -> Path:
+    """Return the file of a network that is trained now."""
     rows = assign(data.rows, data.copies, SplitSettings())
-    return training.learn(rows, data.classes, settings, data.places).model.file.path(data.places)
+    return training.train_and_evaluate(rows, data.classes, settings, data.places).model.file.path(data.places)
 
 
-def judged(file: Path, rows: Sequence[Row], places: Places) -> list[Defect]:
-    """All photographs of the published test that have a mask, by the network of a file."""
+def judge_defects(file: Path, rows: Sequence[Row], places: Places) -> list[Defect]:
+    """Judge all photographs of the published test that have a mask, by the network of a file."""
     from tasks.inference.forward import forward
     from tasks.networks import networks
 
     network = networks.load(file)
     view = MODEL_SPECS[network.name].view
-    truth = masks(places)
-    known = [row for row in rows if row.published == "test" and Path(row.path).stem in truth]
-    seen = loading.load_inputs(known, view, network.input_shape[1], places).levels
-    margins, _ = forward(network, seen)
-    away = distances(network, seen, known, [truth[Path(row.path).stem].mask for row in known], places)
+    truth = read_truth(places)
+    masked = [row for row in rows if row.published == "test" and Path(row.path).stem in truth]
+    levels = loading.load_inputs(masked, view, network.input_shape[1], places).levels
+    margins, _ = forward(network, levels)
+    distances = peak_distances(network, levels, masked, [truth[Path(row.path).stem].mask for row in masked], places)
     return [
         Defect(*truth[Path(row.path).stem][:2], distance if margin >= 0 else None)
-        for row, margin, distance in zip(known, margins, away, strict=True)
+        for row, margin, distance in zip(masked, margins, distances, strict=True)
     ]
 
 
-def distances(
-    network: "keras.Model", seen: np.ndarray, rows: Sequence[Row], paths: Sequence[Path], places: Places
+def peak_distances(
+    network: "keras.Model", levels: np.ndarray, rows: Sequence[Row], paths: Sequence[Path], places: Places
 ) -> Iterator[float]:
-    """From each image's peak to the nearest pixel of its mask, in pixels."""
+    """Yield the distance from each image's peak to the nearest pixel of its mask, in pixels."""
     from tasks.inference import heatmaps
 
-    ringed = strips(rows, places) if VIEWS[MODEL_SPECS[network.name].view].needs_ring else [None] * len(rows)
-    for path, row, strip, local in zip(paths, rows, ringed, heatmaps.maps(network, seen), strict=True):
+    unwrapped = strips(rows, places) if VIEWS[MODEL_SPECS[network.name].view].needs_ring else [None] * len(rows)
+    for path, row, strip, heat in zip(paths, rows, unwrapped, heatmaps.maps(network, levels), strict=True):
         with Image.open(path) as mask:
-            away = ndimage.distance_transform_edt(np.asarray(mask) == 0)
-        x, y = heatmaps.peak(local, strip.ring if strip else None, (row.height, row.width))
-        yield float(away[min(max(round(y), 0), row.height - 1), min(max(round(x), 0), row.width - 1)])
+            distances = ndimage.distance_transform_edt(np.asarray(mask) == 0)
+        x, y = heatmaps.peak(heat, strip.ring if strip else None, (row.height, row.width))
+        yield float(distances[min(max(round(y), 0), row.height - 1), min(max(round(x), 0), row.width - 1)])
 
 
 class Truth(NamedTuple):
+    """A drawn defect, and the picture that marks its pixels."""
+
     kind: str
     difficulty: str
     mask: Path
 
 
-def masks(places: Places) -> dict[str, Truth]:
-    """The truth about each defective photograph of the drawn sample, by the stem of its name."""
-    found = sorted(places.data.glob("archives/sample-*-truth"))
-    if len(found) != 1:
-        raise BadInput(f"{len(found)} drawn samples lie in {places.data / 'archives'}, expected 1: give a fresh --data")
-    with open(found[0] / "truth.csv", newline="", encoding="utf-8") as lines:
+def read_truth(places: Places) -> dict[str, Truth]:
+    """Return the truth about each defective photograph of the drawn sample, by the stem of its name."""
+    folders = sorted(places.data.glob("archives/sample-*-truth"))
+    if len(folders) != 1:
+        raise BadInput(
+            f"{len(folders)} drawn samples lie in {places.data / 'archives'}, expected 1: give a fresh --data"
+        )
+    with open(folders[0] / "truth.csv", newline="", encoding="utf-8") as lines:
         stems = {Path(line["path"]).stem: line for line in csv.DictReader(lines)}
-    paths = (found[0] / "masks").glob("*.png")
+    paths = (folders[0] / "masks").glob("*.png")
     return {path.stem: Truth(stems[path.stem]["defect"], stems[path.stem]["difficulty"], path) for path in paths}
 
 
-def table(defects: Sequence[Defect]) -> dict[str, dict[str, float]]:
-    """Counts, the share of the detected whose peak lies on the mask grown by 10 px, and the median distance: all, then by what they are."""
+def summarize_groups(defects: Sequence[Defect]) -> dict[str, dict[str, float]]:
+    """Return the figures of all defects, of each kind, and of each difficulty."""
     groups = defaultdict(list)
     for defect in defects:
         for name in ("all", defect.kind, defect.difficulty):
             groups[name].append(defect)
-    return {name: shares([one.distance for one in some]) for name, some in groups.items()}
+    return {name: summarize_distances([defect.distance for defect in group]) for name, group in groups.items()}
 
 
-def shares(away: Sequence[float | None]) -> dict[str, float]:
-    detected = np.array([one for one in away if one is not None])
+def summarize_distances(distances: Sequence[float | None]) -> dict[str, float]:
+    """Return counts, the share of detected defects whose peak lies on the mask grown by 10 px, and the median distance in pixels.
+
+    `distances` holds None for a defect that the network calls good.
+    """
+    detected = np.array([distance for distance in distances if distance is not None])
     return {
-        "defects": len(away),
+        "defects": len(distances),
         "detected": len(detected),
         "on_the_mask": float(np.mean(detected <= NEAR)) if len(detected) else float("nan"),
         "median_distance": float(np.median(detected)) if len(detected) else float("nan"),

@@ -16,9 +16,16 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 from benchmarks import training
-from benchmarks.apart import apart
-from benchmarks.folds import counts, dealt, errors, intervals, summary
-from benchmarks.prepared import Prepared, arguments, names, prepared, room, write
+from benchmarks.folds import assign_folds, average_folds, bootstrap_intervals, list_errors, score_predictions
+from benchmarks.isolation import run_isolated
+from benchmarks.preparation import (
+    PreparedImages,
+    make_parser,
+    prepare_images,
+    split_names,
+    working_places,
+    write_figures,
+)
 from tasks.dataset.group_split import assign, draw, leaders, strata
 from tasks.records.rows import BASE, Prediction, Row
 from tasks.settings.errors import BadInput
@@ -29,137 +36,146 @@ FEW = 2  # castings of each label, as there are soon after a camera was changed
 
 
 def main() -> None:
-    parser = arguments(__doc__.split("\n")[0])
-    parser.add_argument("--arrivals", type=Path, action="append", required=True, help="folder of new labelled images")
-    parser.add_argument("--models", type=names, default=["ring", "compact"])
+    """Measure each network, print its table, and write the figures after each."""
+    parser = make_parser(__doc__.split("\n")[0])
+    parser.add_argument("--arrivals", type=Path, action="append", required=True, help="folder of new labeled images")
+    parser.add_argument("--models", type=split_names, default=["ring", "compact"])
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--draws", type=int, default=3, help="so many choices of the few castings")
     parser.add_argument("--seed", type=int, default=0, help="of folds, draws, validation and training")
-    asked = parser.parse_args()
-    with room(asked.data) as places:
-        data = prepared(asked.source, asked.arrivals, places)
+    options = parser.parse_args()
+    with working_places(options.data) as places:
+        data = prepare_images(options.source, options.arrivals, places)
         figures = {}
-        for model in asked.models:
-            settings = TrainingSettings.model_validate({"model": model, "epochs": asked.epochs, "seed": asked.seed})
-            figures[model] = measure(data, settings, asked.folds, asked.draws)
-            show(model, figures[model])
-            write(figures, asked.json)
+        for model in options.models:
+            settings = TrainingSettings.model_validate({"model": model, "epochs": options.epochs, "seed": options.seed})
+            figures[model] = measure_network(data, settings, options.folds, options.draws)
+            print_table(model, figures[model])
+            write_figures(figures, options.json)
 
 
-def measure(data: Prepared, settings: TrainingSettings, folds: int, draws: int) -> dict:
-    """The figures of a model in each of the cases."""
-    base, own = divided(data, SplitSettings(seed=settings.seed))
-    alone = trained(data, base + sent(own, dict.fromkeys(castings(own), "test")), settings)
-    champion = training.exported(alone, data.places)
-    few = [sent(own, chosen(own, settings.seed, draw)) for draw in range(draws)]
+def measure_network(data: PreparedImages, settings: TrainingSettings, folds: int, draws: int) -> dict:
+    """Return the figures of a network: trained without the arrivals, on all folds of them but one, and on a few of their castings."""
+    base, arrivals = split_origins(data, SplitSettings(seed=settings.seed))
+    only_tested = with_splits(arrivals, dict.fromkeys(list_castings(arrivals), "test"))
+    baseline = train_isolated(data, base + only_tested, settings)
+    champion = training.export_model(baseline, data.places)
+    few = [with_splits(arrivals, draw_few_castings(arrivals, settings.seed, draw)) for draw in range(draws)]
     continuing = settings.model_copy(update={"start_from": "champion"})
-    anew = [trained(data, base + some, settings) for some in few]
-    continued = [trained(data, base + some, continuing, champion) for some in few]
+    anew = [train_isolated(data, base + rows, settings) for rows in few]
+    continued = [train_isolated(data, base + rows, continuing, champion) for rows in few]
     return {
-        "without_retraining": told(alone, data),
-        "by_folds": by_folds(data, base, own, settings, folds),
-        "with_few": means([told(one, data) for one in anew]),
+        "without_retraining": training_figures(baseline, data),
+        "by_folds": measure_folds(data, base, arrivals, settings, folds),
+        "with_few": average_draws([training_figures(trained, data) for trained in anew]),
         "with_few_continued": {
-            **means([told(one, data) for one in continued]),
-            "cpu_to_with_few": sum(one.model.cpu_seconds for one in continued)
-            / sum(one.model.cpu_seconds for one in anew),
+            **average_draws([training_figures(trained, data) for trained in continued]),
+            "cpu_to_with_few": sum(trained.model.cpu_seconds for trained in continued)
+            / sum(trained.model.cpu_seconds for trained in anew),
         },
     }
 
 
-def divided(data: Prepared, splitting: SplitSettings) -> tuple[list[Row], list[Row]]:
-    """The rows of the source, split as ever, and those of the arrivals that show castings of their own.
+def split_origins(data: PreparedImages, splitting: SplitSettings) -> tuple[list[Row], list[Row]]:
+    """Return the rows of the source, split as ever, and the arrivals whose castings the source does not show.
 
-    Photographs of castings that the source shows, and copies, are left out: they would be known by heart.
+    Copies, and photographs of castings that the source shows, are left out: the network would know them by heart.
     """
     rows = assign(data.rows, data.copies, splitting)
     base = [row for row in rows if row.origin == BASE]
-    known = {row.group for row in base}
+    base_castings = {row.group for row in base}
     return base, [
-        row for row in rows if row.origin != BASE and row.split != "held_back" and row.group not in known
+        row for row in rows if row.origin != BASE and row.split != "held_back" and row.group not in base_castings
     ]  # fmt: skip
 
 
-def castings(rows: Sequence[Row], label: str = "") -> list[str]:
-    """Those that the rows show, of one label if it is named."""
+def list_castings(rows: Sequence[Row], label: str = "") -> list[str]:
+    """Return the castings of the rows; only those of one label where it is named."""
     return [group for group, leader in leaders(rows).items() if label in ("", leader.label)]
 
 
-def sent(rows: Sequence[Row], sides: Mapping[str, str]) -> list[Row]:
-    """The rows, each with the split of its casting."""
+def with_splits(rows: Sequence[Row], sides: Mapping[str, str]) -> list[Row]:
+    """Return the rows, each with the split of its casting."""
     return [row._replace(split=sides[row.group]) for row in rows]
 
 
-def chosen(own: Sequence[Row], seed: int, draw: int) -> dict[str, str]:
-    """The split of each casting where a few of each label train. Raises BadInput where none would be left to judge."""
-    sides = dict.fromkeys(castings(own), "test")
-    for label in sorted({row.label for row in own}):
-        there = sorted(castings(own, label))
-        if len(there) <= FEW:
-            raise BadInput(f"the arrivals show {len(there)} castings of {label}, more than {FEW} are needed")
-        sides |= dict.fromkeys(random.Random(f"{seed} {draw} {label}").sample(there, FEW), "train")
+def draw_few_castings(arrivals: Sequence[Row], seed: int, draw: int) -> dict[str, str]:
+    """Return the split of each casting, where a few of each label train. Raises BadInput where none would be left to judge."""
+    sides = dict.fromkeys(list_castings(arrivals), "test")
+    for label in sorted({row.label for row in arrivals}):
+        castings = sorted(list_castings(arrivals, label))
+        if len(castings) <= FEW:
+            raise BadInput(f"the arrivals show {len(castings)} castings of {label}, more than {FEW} are needed")
+        sides |= dict.fromkeys(random.Random(f"{seed} {draw} {label}").sample(castings, FEW), "train")
     return sides
 
 
-def by_folds(data: Prepared, base: list[Row], own: list[Row], settings: TrainingSettings, number: int) -> dict:
-    """Every casting of the arrivals judged by a network that learnt from the other folds."""
-    learnt = []
-    for judged in dealt(own, number, settings.seed):
+def measure_folds(
+    data: PreparedImages, base: list[Row], arrivals: list[Row], settings: TrainingSettings, number: int
+) -> dict:
+    """Judge every casting of the arrivals by a network that learned from the other folds, and return the figures."""
+    trainings = []
+    for judged in assign_folds(arrivals, number, settings.seed):
         sides = dict.fromkeys(judged, "test")
-        others = [row for row in own if row.group not in judged]
-        for some in strata(others, [""] * len(others)).values():
-            sides |= draw(some, {"validation": SplitSettings().validation_fraction}, settings.seed)
-        learnt.append(trained(data, base + sent(own, sides), settings))
-    folds = [told(one, data) for one in learnt]
-    tested = [arrived(one.tested) for one in learnt]
-    groups = {row.sha256: row.group for row in own}
+        others = [row for row in arrivals if row.group not in judged]
+        for stratum in strata(others, [""] * len(others)).values():
+            sides |= draw(stratum, {"validation": SplitSettings().validation_fraction}, settings.seed)
+        trainings.append(train_isolated(data, base + with_splits(arrivals, sides), settings))
+    folds = [training_figures(trained, data) for trained in trainings]
+    tested = [select_arrivals(trained.tested) for trained in trainings]
+    groups = {row.sha256: row.group for row in arrivals}
     return {
-        **summary(folds),
-        **intervals(tested, groups, data.classes, settings.seed),
-        "published_test_accuracy": float(np.mean([one["published_test_accuracy"] for one in folds])),
+        **average_folds(folds),
+        **bootstrap_intervals(tested, groups, data.classes, settings.seed),
+        "published_test_accuracy": float(np.mean([fold["published_test_accuracy"] for fold in folds])),
         "folds": folds,
     }
 
 
-def trained(
-    data: Prepared, rows: list[Row], settings: TrainingSettings, champion: ChampionModel | None = None
-) -> training.Learnt:
-    return apart(training.learn, rows, data.classes, settings, data.places, champion)
+def train_isolated(
+    data: PreparedImages, rows: list[Row], settings: TrainingSettings, champion: ChampionModel | None = None
+) -> training.TrainedModel:
+    """Train and evaluate in a process of its own."""
+    return run_isolated(training.train_and_evaluate, rows, data.classes, settings, data.places, champion)
 
 
-def arrived(tested: Sequence[Prediction]) -> list[Prediction]:
-    return [one for one in tested if one.origin != BASE]
+def select_arrivals(tested: Sequence[Prediction]) -> list[Prediction]:
+    """Return the predictions about arrivals."""
+    return [prediction for prediction in tested if prediction.origin != BASE]
 
 
-def told(learnt: training.Learnt, data: Prepared) -> dict:
-    """The figures of one training, on the arrivals that it judged and on the published test."""
+def training_figures(trained: training.TrainedModel, data: PreparedImages) -> dict:
+    """Return the figures of one training, on the arrivals that it judged and on the published test."""
     groups = {row.sha256: row.group for row in data.rows}
-    published = counts([one for one in learnt.tested if one.origin == BASE], groups, data.classes)
+    arrivals = select_arrivals(trained.tested)
+    base = [prediction for prediction in trained.tested if prediction.origin == BASE]
+    published = score_predictions(base, groups, data.classes)
     return {
-        **counts(arrived(learnt.tested), groups, data.classes),
-        "errors": errors(arrived(learnt.tested), groups, data.classes),
+        **score_predictions(arrivals, groups, data.classes),
+        "errors": list_errors(arrivals, groups, data.classes),
         **{f"published_test_{name}": published[name] for name in PUBLISHED},
-        "cpu_seconds": learnt.model.cpu_seconds,
+        "cpu_seconds": trained.model.cpu_seconds,
     }
 
 
-def means(draws: Sequence[dict]) -> dict:
-    """Means over the draws, and all of them."""
+def average_draws(draws: Sequence[dict]) -> dict:
+    """Return means over the draws, and the figures of each draw."""
     names = ("accuracy", "auc", "published_test_accuracy", "cpu_seconds")
-    return {name: float(np.mean([one[name] for one in draws])) for name in names} | {"draws": list(draws)}
+    return {name: float(np.mean([figures[name] for figures in draws])) for name in names} | {"draws": list(draws)}
 
 
-def show(model: str, figures: dict) -> None:
+def print_table(model: str, figures: dict) -> None:
+    """Print the scores of each case, and what they mean for the line."""
     print(f"\n{model:<22}{'accuracy':>10}{'AUC':>8}{'published':>11}")
-    for name, one in figures.items():
+    for name, case in figures.items():
         print(
-            f"{name.replace('_', ' '):<22}{one['accuracy']:>10.4f}{one['auc']:>8.4f}{one['published_test_accuracy']:>11.4f}"
+            f"{name.replace('_', ' '):<22}{case['accuracy']:>10.4f}{case['auc']:>8.4f}{case['published_test_accuracy']:>11.4f}"
         )
-    alone, continued = figures["without_retraining"], figures["with_few_continued"]
+    baseline, continued = figures["without_retraining"], figures["with_few_continued"]
     print(
-        f"without retraining, of {alone['defects']} defects {alone['passed_defects']} are passed; to review go "
-        f"{alone['reviews']} of {alone['images']} arrivals and {alone['published_test_reviews']} of "
-        f"{alone['published_test_images']} published test images"
+        f"without retraining, of {baseline['defects']} defects {baseline['passed_defects']} are passed; to review go "
+        f"{baseline['reviews']} of {baseline['images']} arrivals and {baseline['published_test_reviews']} of "
+        f"{baseline['published_test_images']} published test images"
     )
     print(f"continuing takes {continued['cpu_to_with_few']:.2f} of the CPU seconds of new weights")
 

@@ -8,8 +8,8 @@ play no part in the time.
 
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +19,11 @@ import numpy as np
 import simplejpeg
 
 from benchmarks import training, tutorial
-from benchmarks.apart import apart, seconds
-from benchmarks.prepared import Prepared, arguments, prepared, room, write
+from benchmarks.isolation import run_isolated, wall_seconds
+from benchmarks.preparation import PreparedImages, make_parser, prepare_images, working_places, write_figures
 from tasks.dataset.group_split import assign
 from tasks.images import loading
-from tasks.images.decoding import FORMATS
+from tasks.images.decoding import BY_SUFFIX, JPEG
 from tasks.inference.predictor import Predictor
 from tasks.records.rows import stored_path
 from tasks.settings.settings import SplitSettings, TrainingSettings
@@ -36,60 +36,65 @@ ROUNDS = 3  # of a folder; medians are taken
 
 
 def main() -> None:
-    parser = arguments(__doc__.split("\n")[0])
+    """Measure the model of the options, print the figures, and write them."""
+    parser = make_parser(__doc__.split("\n")[0])
     parser.add_argument(
         "--model", default="compact", help="which to train; `--epochs 1` is enough, it takes no longer to ask"
     )
     parser.add_argument("--file", type=Path, help="folder of a model, or the model.keras in it, instead")
     parser.add_argument("--images", type=int, help="at most so many of a folder")
     parser.add_argument("--singles", type=int, default=100, help="images that are asked for one at a time")
-    asked = parser.parse_args()
-    with room(asked.data) as places:
-        data = prepared(asked.source, (), places)
-        if asked.file:
-            folder = asked.file if asked.file.is_dir() else asked.file.parent
+    options = parser.parse_args()
+    with working_places(options.data) as places:
+        data = prepare_images(options.source, (), places)
+        if options.file:
+            folder = options.file if options.file.is_dir() else options.file.parent
         else:
-            folder = made(data, TrainingSettings.model_validate({"model": asked.model, "epochs": asked.epochs}))
-        figures = apart(measure, folder, jpegs(data)[: asked.images], asked.singles)
+            settings = TrainingSettings.model_validate({"model": options.model, "epochs": options.epochs})
+            folder = train_model(data, settings)
+        figures = run_isolated(measure, folder, jpeg_paths(data)[: options.images], options.singles)
     for name, value in figures.items():
-        shown = f"{value:>12,.3f}".removesuffix(".000") if isinstance(value, int | float) else f"  {value}"
-        print(f"{name.replace('_', ' '):<34}{shown}")
-    write(figures, asked.json)
+        cell = f"{value:>12,.3f}".removesuffix(".000") if isinstance(value, int | float) else f"  {value}"
+        print(f"{name.replace('_', ' '):<34}{cell}")
+    write_figures(figures, options.json)
 
 
-def made(data: Prepared, settings: TrainingSettings) -> Path:
-    """The folder of a model that is trained now."""
+def train_model(data: PreparedImages, settings: TrainingSettings) -> Path:
+    """Return the folder of a model that is trained now."""
     rows = assign(data.rows, data.copies, SplitSettings())
-    learnt = apart(training.learn, rows, data.classes, settings, data.places)
-    return data.places.artifacts.absolute() / "models" / training.exported(learnt, data.places).digest
+    trained = run_isolated(training.train_and_evaluate, rows, data.classes, settings, data.places)
+    return data.places.artifacts.absolute() / "models" / training.export_model(trained, data.places).digest
 
 
-def jpegs(data: Prepared) -> list[Path]:
+def jpeg_paths(data: PreparedImages) -> list[Path]:
+    """Return the files of the JPEGs."""
     paths = [stored_path(row, data.places) for row in data.rows]
-    return [path for path in paths if FORMATS[path.suffix] == "JPEG"]
+    return [path for path in paths if BY_SUFFIX[path.suffix] is JPEG]
 
 
 def measure(folder: Path, paths: Sequence[Path], singles: int) -> dict[str, float | str]:
-    """Milliseconds of one image, images per second of a folder, and what limits that."""
-    predictor, network = Predictor(folder), tutorial.sequential()
-    some = list(paths[:singles])
-    ours, theirs = medians(
-        some, lambda path: list(predictor.judge([(path.name, path)])), lambda path: ask(network, path)
+    """Return milliseconds of one image, images per second of a folder, and what limits that."""
+    predictor, network = Predictor(folder), tutorial.build_network()
+    single_paths = list(paths[:singles])
+    milliseconds, tutorial_milliseconds = median_milliseconds(
+        single_paths,
+        lambda path: list(predictor.judge([(path.name, path)])),
+        lambda path: predict_as_tutorial(network, path),
     )
     named = [(path.name, path) for path in paths]
-    pictures = np.repeat(seen(predictor, paths[:1]), len(paths), axis=0)
+    pictures = np.repeat(load_levels(predictor, paths[:1]), len(paths), axis=0)
     rates = {
-        "folder": rate(paths, lambda: list(predictor.judge(named))),
-        "bare_decoder": rate(paths, lambda: map_chunks_in_threads(decode, paths)),
-        "network_alone": rate(paths, lambda: alone(predictor, pictures)),
+        "folder": images_per_second(paths, lambda: list(predictor.judge(named))),
+        "bare_decoder": images_per_second(paths, lambda: map_chunks_in_threads(decode_only, paths)),
+        "network_alone": images_per_second(paths, lambda: run_network(predictor, pictures)),
     }
     limit = min(rates["bare_decoder"] / 2, rates["network_alone"])
     return {
         "model": predictor.decision.model,
         "processors": count_processors(),
-        "single_milliseconds": ours,
-        "tutorial_single_milliseconds": theirs,
-        "tutorial_to_single": theirs / ours,
+        "single_milliseconds": milliseconds,
+        "tutorial_single_milliseconds": tutorial_milliseconds,
+        "tutorial_to_single": tutorial_milliseconds / milliseconds,
         "images": len(paths),
         **{f"{name}_per_second": value for name, value in rates.items()},
         "folder_to_lower_limit": rates["folder"] / limit,
@@ -97,19 +102,17 @@ def measure(folder: Path, paths: Sequence[Path], singles: int) -> dict[str, floa
     }
 
 
-def medians(paths: Sequence[Path], *ways: Callable[[Path], object]) -> list[float]:
-    """Milliseconds that an image takes each way, in turn; the first image, which compiles, is not counted."""
-    spent: list[list[float]] = [[] for _ in ways]
+def median_milliseconds(paths: Sequence[Path], *ways: Callable[[Path], object]) -> list[float]:
+    """Return the median milliseconds of an image for each of the ways, taken in turn. The first image, which compiles, is not counted."""
+    milliseconds: list[list[float]] = [[] for _ in ways]
     for path in [paths[0], *paths]:
-        for way, times in zip(ways, spent, strict=True):
-            began = time.perf_counter()
-            way(path)
-            times.append(1e3 * (time.perf_counter() - began))
-    return [statistics.median(times[1:]) for times in spent]
+        for way, times in zip(ways, milliseconds, strict=True):
+            times.append(1e3 * wall_seconds(partial(way, path)))
+    return [statistics.median(times[1:]) for times in milliseconds]
 
 
-def ask(network: "keras.Model", path: Path) -> np.ndarray:
-    """The tutorial's answer to one image: the probabilities of both classes."""
+def predict_as_tutorial(network: "keras.Model", path: Path) -> np.ndarray:
+    """Return the tutorial's answer to one image: float (2,), the probabilities of both classes."""
     import keras
 
     image = keras.utils.load_img(path, target_size=(tutorial.SIDE, tutorial.SIDE))
@@ -117,27 +120,27 @@ def ask(network: "keras.Model", path: Path) -> np.ndarray:
     return np.asarray(keras.ops.softmax(logits[0]))
 
 
-def rate(paths: Sequence[Path], work: Callable[[], object]) -> float:
-    """Images per second."""
-    return len(paths) / statistics.median(seconds(work) for _ in range(ROUNDS))
+def images_per_second(paths: Sequence[Path], work: Callable[[], object]) -> float:
+    """Return the images per second of `work`, which takes all paths: the median of `ROUNDS`."""
+    return len(paths) / statistics.median(wall_seconds(work) for _ in range(ROUNDS))
 
 
-def decode(paths: Sequence[Path]) -> list[tuple[int, ...]]:
-    """What there is to do at the least: each file is read and decoded, and nothing is looked at."""
+def decode_only(paths: Sequence[Path]) -> list[tuple[int, ...]]:
+    """Read and decode each file, and return the shapes: the least work that there is."""
     return [simplejpeg.decode_jpeg(path.read_bytes(), colorspace="GRAY").shape for path in paths]
 
 
-def seen(predictor: Predictor, paths: Sequence[Path]) -> np.ndarray:
-    """Images as the network sees them, uint8 (n, height, width, planes). Raises ValueError when one shows nothing."""
-    found = loading.see_all(paths, predictor.decision.view, predictor.decision.image_size)
-    sights = [one.sight for one in found if isinstance(one, loading.Readable) and one.sight]
-    if len(sights) < len(paths):
+def load_levels(predictor: Predictor, paths: Sequence[Path]) -> np.ndarray:
+    """Return images as the network sees them, uint8 (n, height, width, planes). Raises ValueError when one shows nothing."""
+    results = loading.see_all(paths, predictor.decision.view, predictor.decision.image_size)
+    inputs = [result.sight for result in results if isinstance(result, loading.Readable) and result.sight]
+    if len(inputs) < len(paths):
         raise ValueError("the first image shows nothing by the view of the model: take another source")
-    return np.stack([sight.levels for sight in sights])
+    return np.stack([picture.levels for picture in inputs])
 
 
-def alone(predictor: Predictor, pictures: np.ndarray) -> None:
-    """The network's work, on images in memory."""
+def run_network(predictor: Predictor, pictures: np.ndarray) -> None:
+    """Run the network on images in memory."""
     from tasks.inference import forward
 
     forward.forward(predictor.network, pictures)

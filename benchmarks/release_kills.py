@@ -20,6 +20,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
+
+from benchmarks.preparation import write_figures
+from tasks.settings.settings import SAMPLE_MODEL, Places
+
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ["--fetch.sample.parts", "60", "--fetch.sample.train_images", "300", "--fetch.sample.test_images", "120"]
 LAX = [f"--acceptance.{name}=1" for name in ("max_escape_rate", "max_false_reject_rate", "max_review_rate")]
@@ -28,55 +33,53 @@ TRAINED = "train: unchanged, remembered"  # what the run says when its training 
 
 
 def main() -> None:
+    """Run a series of kills, write its figures, and exit with 1 where a release did not end as it should."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=15, help="of the better model; the first one has one")
     parser.add_argument("--seed", type=int, default=0, help="draws the moments")
     parser.add_argument("--json", type=Path, help="file for the figures")
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as room:
-        figures = series(arguments.kills, arguments.epochs, random.Random(arguments.seed), Path(room))
-    if arguments.json:
-        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    if figures["ended"] < arguments.kills:
-        raise SystemExit(
-            f"{arguments.kills - figures['ended']} of {arguments.kills} releases did not end as they should"
-        )
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        figures = run_series(options.kills, options.epochs, random.Random(options.seed), Path(scratch))
+    write_figures(figures, options.json)
+    if figures["ended"] < options.kills:
+        raise SystemExit(f"{options.kills - figures['ended']} of {options.kills} releases did not end as they should")
 
 
-def series(kills: int, epochs: int, moments: random.Random, room: Path) -> dict[str, Any]:
-    """So many kills of a release; each is told as a row of a table."""
-    retrain(room, "first", 1)  # it sends all to a person, so that the better one is better on any processor
-    shutil.copytree(room / "first", room / "whole", symlinks=True)
-    retrain(room, "whole", epochs)  # its steps are remembered from here on
-    if answer(room, "whole") != 2:
+def run_series(kills: int, epochs: int, moments: random.Random, folder: Path) -> dict[str, Any]:
+    """Kill `kills` releases, and call each run again. Print a row of a table for each."""
+    retrain(folder, "first", 1)  # it sends all to a person, so that the better one is better on any processor
+    shutil.copytree(folder / "first", folder / "whole", symlinks=True)
+    retrain(folder, "whole", epochs)  # its steps are remembered from here on
+    if answering_version(folder, "whole") != 2:
         raise SystemExit("the better model was not put into use: give more --epochs")
-    seconds = window(room, epochs, float("inf"))
+    seconds = run_and_kill(folder, epochs, float("inf"))
     trials: list[dict[str, Any]] = []
     print(f"from the end of training to the end of the run: {seconds:.1f} s")
     print(f"{'kill':>4} {'after, s':>9}  in use then  in use after the next run")
     for number in range(1, kills + 1):
         moment = moments.uniform(0, seconds)
-        window(room, epochs, moment)
-        then = answer(room, "trial")
-        retrain(room, "trial", epochs)
-        after, made = answer(room, "trial"), versions(room, "trial")
-        ended = then in (1, 2) and (after, made) == (2, 2)
-        trials.append({"moment": moment, "then": then, "after": after, "versions": made, "ended": ended})
-        print(f"{number:>4} {moment:>9.2f}  version {then}    version {after} of {made}", flush=True)
-    well = sum(trial["ended"] for trial in trials)
-    print(f"{well} of {kills}: the model in use answered, and the next run put version 2 into use")
-    return {"kills": kills, "ended": well, "seconds": seconds, "trials": trials}
+        run_and_kill(folder, epochs, moment)
+        then = answering_version(folder, "trial")
+        retrain(folder, "trial", epochs)
+        after, number_of_versions = answering_version(folder, "trial"), count_versions(folder, "trial")
+        ended = then in (1, 2) and (after, number_of_versions) == (2, 2)
+        trials.append({"moment": moment, "then": then, "after": after, "versions": number_of_versions, "ended": ended})
+        print(f"{number:>4} {moment:>9.2f}  version {then}    version {after} of {number_of_versions}", flush=True)
+    complete = sum(trial["ended"] for trial in trials)
+    print(f"{complete} of {kills}: the model in use answered, and the next run put version 2 into use")
+    return {"kills": kills, "ended": complete, "seconds": seconds, "trials": trials}
 
 
-def window(room: Path, epochs: int, moment: float) -> float:
-    """A release in new places, killed so many seconds after its training; the seconds that it had."""
-    shutil.rmtree(room / "trial", ignore_errors=True)
-    shutil.copytree(room / "first", room / "trial", symlinks=True)
-    command = words(room, "trial", epochs)
+def run_and_kill(folder: Path, epochs: int, moment: float) -> float:
+    """Release in new places, and kill the run so many seconds after its training. Return the seconds that it had."""
+    shutil.rmtree(folder / "trial", ignore_errors=True)
+    shutil.copytree(folder / "first", folder / "trial", symlinks=True)
+    command = retrain_command(folder, "trial", epochs)
     with subprocess.Popen(
         command,
-        env=surroundings(room),
+        env=retrain_environment(folder),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -97,39 +100,44 @@ def window(room: Path, epochs: int, moment: float) -> float:
         return time.perf_counter() - began
 
 
-def words(room: Path, artifacts: str, epochs: int) -> list[str]:
-    places = ["--data", str(room / "data"), "--artifacts", str(room / artifacts)]
+def retrain_command(folder: Path, artifacts: str, epochs: int) -> list[str]:
+    """Return the command of a run with these artifacts."""
+    places = ["--data", str(folder / "data"), "--artifacts", str(folder / artifacts)]
     return [sys.executable, str(ROOT / "flows/retrain.py"), *SETTINGS, "--epochs", str(epochs), *places]
 
 
-def surroundings(room: Path) -> dict[str, str]:
-    return {**os.environ, "PREFECT_HOME": str(room / "prefect")}
+def retrain_environment(folder: Path) -> dict[str, str]:
+    """Return the environment of a run, with a Prefect home of its own."""
+    return {**os.environ, "PREFECT_HOME": str(folder / "prefect")}
 
 
-def retrain(room: Path, artifacts: str, epochs: int) -> None:
-    """A run that is left alone."""
-    said = subprocess.run(
-        words(room, artifacts, epochs), env=surroundings(room), capture_output=True, text=True, check=False
+def retrain(folder: Path, artifacts: str, epochs: int) -> None:
+    """Run to the end. Raises SystemExit where the run fails."""
+    ended = subprocess.run(
+        retrain_command(folder, artifacts, epochs),
+        env=retrain_environment(folder),
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    if said.returncode:
-        raise SystemExit(f"a run that was left alone failed:\n{said.stdout}{said.stderr}")
+    if ended.returncode:
+        raise SystemExit(f"a run that was left alone failed:\n{ended.stdout}{ended.stderr}")
 
 
-def answer(room: Path, artifacts: str) -> int | None:
-    """The version that answers for an image; None where none does."""
-    image = min((room / "data/images").rglob("*.jpeg"))
-    places = ["--data", str(room / "data"), "--artifacts", str(room / artifacts)]
+def answering_version(folder: Path, artifacts: str) -> int | None:
+    """Return the version that answers for an image; None where none does."""
+    image = min((folder / "data/images").rglob("*.jpeg"))
+    places = ["--data", str(folder / "data"), "--artifacts", str(folder / artifacts)]
     command = [sys.executable, str(ROOT / "flows/predict.py"), str(image), "--json", *places]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
-    return json.loads(said.stdout)[0]["model_version"] if said.returncode == 0 else None
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    return json.loads(ended.stdout)[0]["model_version"] if ended.returncode == 0 else None
 
 
-def versions(room: Path, artifacts: str) -> int:
-    sys.path.insert(0, str(ROOT))
-    from tasks.settings.settings import SAMPLE_MODEL, Places
+def count_versions(folder: Path, artifacts: str) -> int:
+    """Return how many versions are registered with these artifacts."""
     from tasks.tracking import registry
 
-    places = Places(data=room / "data", artifacts=room / artifacts, registered_model=SAMPLE_MODEL)
+    places = Places(data=folder / "data", artifacts=folder / artifacts, registered_model=SAMPLE_MODEL)
     return len(registry.versions(places))
 
 

@@ -1,4 +1,4 @@
-"""Training: a network fitted to the rows that train, and what it says of those that test, by the steps themselves."""
+"""Training: fit a network to the rows that train, and judge those that test, by the steps themselves."""
 
 import sys
 from collections import Counter
@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import NamedTuple
 
-from benchmarks.apart import peak_bytes
+from benchmarks.isolation import peak_bytes
 from tasks.records.results import Evaluation, Model, Splits
 from tasks.records.rows import SPLITS, Prediction, Row
-from tasks.settings.settings import ChampionModel, Classes, Places, TrainingSettings
-from tasks.settings.settings import EvaluationSettings as Judging
+from tasks.settings.settings import ChampionModel, Classes, EvaluationSettings, Places, TrainingSettings
 from tasks.storage.tables import read_table, store_table
 
 
-class Learnt(NamedTuple):
+class TrainedModel(NamedTuple):
     """A trained model, how it judged, and the most memory that the training process took."""
 
     splits: Splits
@@ -24,40 +23,41 @@ class Learnt(NamedTuple):
     peak_bytes: int
 
 
-def learn(
+def train_and_evaluate(
     rows: Sequence[Row],
     classes: Classes,
     training: TrainingSettings,
     places: Places,
     champion: ChampionModel | None = None,
-) -> Learnt:
-    """Trains on the rows, from `champion` if it is given, and judges their test. The words of the steps go to standard error."""
+) -> TrainedModel:
+    """Train on the rows, from `champion` if it is given, and judge their test. What the steps print goes to standard error."""
     from tasks.evaluate import evaluate
     from tasks.images import strips  # noqa: F401  with SciPy: imports are not timed
     from tasks.train import train
 
     with redirect_stdout(sys.stderr):
-        splits = splits_of(rows, classes, places)
+        splits = make_splits(rows, classes, places)
         model = train.fn(splits, training.recipe(champion=champion), places)
         peak = peak_bytes()
-        evaluation = evaluate.fn(splits, model, Judging(), places)
+        evaluation = evaluate.fn(splits, model, EvaluationSettings(), places)
     predictions = read_table(evaluation.predictions.path(places), Prediction)
-    return Learnt(splits, model, evaluation, [one for one in predictions if one.split == "test"], peak)
+    tested = [prediction for prediction in predictions if prediction.split == "test"]
+    return TrainedModel(splits, model, evaluation, tested, peak)
 
 
-def exported(learnt: Learnt, places: Places) -> ChampionModel:
-    """The model in its folder below `artifacts`, as one that is in use."""
+def export_model(trained: TrainedModel, places: Places) -> ChampionModel:
+    """Write the model into its folder below `artifacts`, as one that is in use."""
     from tasks.export import export_to_folder
 
     with redirect_stdout(sys.stderr):
-        digest = export_to_folder(learnt.splits, learnt.model, learnt.evaluation, lambda _: "", places).digest
+        digest = export_to_folder(trained.splits, trained.model, trained.evaluation, lambda _: "", places).digest
     return ChampionModel.model_validate({
-        "digest": digest, "model": learnt.model.name, "image_size": learnt.model.image_size
+        "digest": digest, "model": trained.model.name, "image_size": trained.model.image_size
     })  # fmt: skip
 
 
-def splits_of(rows: Sequence[Row], classes: Classes, places: Places) -> Splits:
-    """The rows as `split` hands them on; what it measures besides is not known."""
+def make_splits(rows: Sequence[Row], classes: Classes, places: Places) -> Splits:
+    """Return the rows as `split` hands them on. What it measures besides is not known."""
     by_split = Counter(row.split for row in rows)
     return Splits(
         table=store_table("splits", rows, Row, places),

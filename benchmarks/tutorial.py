@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.apart import peak_bytes
+from benchmarks.isolation import peak_bytes
 from tasks.training.stopwatch import Elapsed
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ VALIDATION = 0.2
 SEEDS = {"training": 123, "validation": 200}
 
 
-def learn(folder: Path, defect: str, seed: int, epochs: int | None) -> dict:
-    """The figures of one training on `folder/train`, judged on `folder/test`. Imports and judging are not timed."""
+def train(folder: Path, defect: str, seed: int, epochs: int | None) -> dict:
+    """Train on `folder/train`, judge `folder/test`, and return the figures. Imports and judging are not timed."""
     import keras
     import tensorflow  # noqa: F401  it loads most of itself late
 
@@ -33,33 +33,33 @@ def learn(folder: Path, defect: str, seed: int, epochs: int | None) -> dict:
         began = Elapsed.now()
         parts = [
             keras.utils.image_dataset_from_directory(
-                folder / "train", validation_split=VALIDATION, subset=subset, seed=drawn,
+                folder / "train", validation_split=VALIDATION, subset=subset, seed=validation_seed,
                 image_size=(SIDE, SIDE), batch_size=BATCH,
             )
-            for subset, drawn in SEEDS.items()
+            for subset, validation_seed in SEEDS.items()
         ]  # fmt: skip
-        network = sequential()
+        network = build_network()
         network.compile(
             optimizer="adam",
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
         )
         network.fit(parts[0], validation_data=parts[1], epochs=epochs or EPOCHS, verbose=0)
-        spent, peak = Elapsed.now() - began, peak_bytes()
-        errors = mistakes(network, folder, defect)
+        elapsed, peak = Elapsed.now() - began, peak_bytes()
+        errors = count_errors(network, folder, defect)
     images = (epochs or EPOCHS) * len(parts[0].file_paths)
     return {
-        "wall_seconds": spent.wall,
-        "cpu_seconds": spent.cpu,
-        "images_per_second": images / spent.wall,
+        "wall_seconds": elapsed.wall,
+        "cpu_seconds": elapsed.cpu,
+        "images_per_second": images / elapsed.wall,
         "peak_memory_mb": peak / 1e6,
         "parameters": network.count_params(),
         **errors,
     }
 
 
-def sequential() -> "keras.Model":
-    """Its network with dropout: logits of two classes from float32 (batch, 300, 300, 3), 0-255."""
+def build_network() -> "keras.Model":
+    """Build its network with dropout: logits of two classes from float32 (batch, 300, 300, 3), 0-255."""
     from keras import layers, models
 
     blocks = [
@@ -71,8 +71,8 @@ def sequential() -> "keras.Model":
     return models.Sequential([layers.Input((SIDE, SIDE, 3)), layers.Rescaling(1 / 255), *blocks, *head])
 
 
-def mistakes(network: "keras.Model", folder: Path, defect: str) -> dict:
-    """Accuracy and errors on the test images, each judged once."""
+def count_errors(network: "keras.Model", folder: Path, defect: str) -> dict:
+    """Return accuracy and errors on the test images, each judged once."""
     import keras
 
     test = keras.utils.image_dataset_from_directory(

@@ -1,6 +1,6 @@
 """Automations: what the server does by itself when a run falls silent, crashes or fails, and when a model is kept out again.
 
-They look at the runs of recast's flows alone, by hand or of a deployment; a server knows a flow by its name.
+They watch the runs of recast's flows alone, by hand or of a deployment: a server knows a flow by its name.
 RECAST_ALERTS, the address of a webhook that takes {"text": ...} (Slack, Mattermost, Teams), switches the alerts on.
 """
 
@@ -26,8 +26,11 @@ BLOCK = "recast-alerts"
 ALERTS = FAILURES, KEPT_OUT = "recast-failures-are-told", "recast-kept-out-again-is-told"
 
 
-def silent_runs_crash() -> AutomationCore:
-    """Worker and run may die together; then nobody else says that the run is over, and its place stays taken."""
+def silent_run_automation() -> AutomationCore:
+    """Return the automation that counts a silent run as crashed.
+
+    Worker and run may die together. Then nobody else says that the run is over, and its place stays taken.
+    """
     return AutomationCore(
         name="recast-silent-runs-crash",
         description="A run that gave no sign of life for three beats counts as crashed.",
@@ -39,11 +42,11 @@ def silent_runs_crash() -> AutomationCore:
     )  # fmt: skip
 
 
-def crashed_trainings_go_on(deployment: UUID) -> AutomationCore:
-    """The same run is scheduled again: its steps are remembered, and its training goes on after the last finished epoch.
+def restart_automation(deployment: UUID) -> AutomationCore:
+    """Return the automation that schedules a crashed training again: its steps are cached, and it goes on after the last finished epoch.
 
-    Of a run that dies and leaves its worker, the worker tells twice, a second apart and in other words; the second report undoes
-    what answered the first, so each is answered.
+    Where a run dies and its worker does not, the worker reports twice, a second apart and in other words. The second report undoes
+    the answer to the first, so each report is answered.
     """
     return AutomationCore(
         name="recast-crashed-trainings-go-on",
@@ -57,8 +60,8 @@ def crashed_trainings_go_on(deployment: UUID) -> AutomationCore:
     )  # fmt: skip
 
 
-def failures_are_told(block: UUID) -> AutomationCore:
-    """Once, and not with each look at an inbox that cannot be read."""
+def failure_alert(block: UUID) -> AutomationCore:
+    """Return the alert about a run that failed or crashed: once an hour, and not with each look at an inbox that cannot be read."""
     return AutomationCore(
         name=FAILURES,
         description="Somebody hears of a run that failed or crashed; of others of its deployment not within the hour.",
@@ -74,8 +77,11 @@ def failures_are_told(block: UUID) -> AutomationCore:
     )  # fmt: skip
 
 
-def kept_out_again_is_told(block: UUID) -> AutomationCore:
-    """One model that is no better is everyday; two in a row say that new images do not help, or that a limit cannot be kept."""
+def kept_out_alert(block: UUID) -> AutomationCore:
+    """Return the alert about two models in a row that were kept out.
+
+    One model that is no better is everyday. Two in a row say that new images do not help, or that a limit cannot be kept.
+    """
     return AutomationCore(
         name=KEPT_OUT,
         description="Somebody hears of two models that were kept out within two weeks.",
@@ -91,10 +97,10 @@ def kept_out_again_is_told(block: UUID) -> AutomationCore:
     )  # fmt: skip
 
 
-def wanted(client: SyncPrefectClient) -> Iterator[AutomationCore]:
-    """All that this server should have."""
-    yield silent_runs_crash()
-    yield crashed_trainings_go_on(client.read_deployment_by_name("retrain/retrain").id)
+def make_automations(client: SyncPrefectClient) -> Iterator[AutomationCore]:
+    """Yield all automations that this server should have. The alerts need RECAST_ALERTS, which becomes a block of the server."""
+    yield silent_run_automation()
+    yield restart_automation(client.read_deployment_by_name("retrain/retrain").id)
     if address := os.environ.get("RECAST_ALERTS"):
         block = CustomWebhookNotificationBlock(
             name=BLOCK,
@@ -102,28 +108,28 @@ def wanted(client: SyncPrefectClient) -> Iterator[AutomationCore]:
             secrets=SecretDict({"address": address}),
             json_data={"text": "{{subject}}\n{{body}}"},
         )
-        saved = block.save(BLOCK, overwrite=True)
-        assert isinstance(saved, UUID)
-        yield failures_are_told(saved)
-        yield kept_out_again_is_told(saved)
+        block_id = block.save(BLOCK, overwrite=True)
+        assert isinstance(block_id, UUID)
+        yield failure_alert(block_id)
+        yield kept_out_alert(block_id)
 
 
-def apply(client: SyncPrefectClient) -> list[str]:
-    """Brings the server to what is wanted, by name: what is there is changed, and nothing is there twice. Returns the names.
+def apply_automations(client: SyncPrefectClient) -> list[str]:
+    """Bring the automations of the server up to date, by name, each of them once. Return the names.
 
-    What a person has disabled stays so; alerts go when nobody is told any more.
+    What a person has disabled stays disabled. Alerts are removed where RECAST_ALERTS is not set.
     """
     names = []
-    for automation in wanted(client):
-        there = client.read_automations_by_name(automation.name)
-        for double in there[1:]:
-            client.delete_automation(double.id)
-        if there:
-            client.update_automation(there[0].id, automation.model_copy(update={"enabled": there[0].enabled}))
+    for automation in make_automations(client):
+        existing = client.read_automations_by_name(automation.name)
+        for duplicate in existing[1:]:
+            client.delete_automation(duplicate.id)
+        if existing:
+            client.update_automation(existing[0].id, automation.model_copy(update={"enabled": existing[0].enabled}))
         else:
             client.create_automation(automation)
         names.append(automation.name)
     for name in set(ALERTS) - set(names):
-        for one in client.read_automations_by_name(name):
-            client.delete_automation(one.id)
+        for alert in client.read_automations_by_name(name):
+            client.delete_automation(alert.id)
     return names

@@ -1,4 +1,4 @@
-"""MLflow process: a command of MLflow's that runs until it ends, and ends with the process that started it."""
+"""MLflow process: run a command of MLflow's until it ends, and end it with the process that started it."""
 
 import signal
 import subprocess

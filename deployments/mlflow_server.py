@@ -21,6 +21,7 @@ from tasks.pipeline.last_run import resolve_model
 from tasks.pipeline.local_auth import auth_file, local_auth
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
+from tasks.settings.messages import say, warn
 from tasks.settings.settings import Places
 from tasks.tracking import registry
 from tasks.tracking import connection
@@ -43,22 +44,25 @@ class PagesArguments(Arguments):
 
 def serve() -> None:
     """Serve until Ctrl-C. Raises BadInput for a registry that is lost or broken, which MLflow would make anew."""
-    asked = parse(PagesArguments, sys.argv[1:])
+    arguments = parse(PagesArguments, sys.argv[1:])
     if (address := connection.server()) and address.startswith("http"):
         raise BadInput("MLFLOW_TRACKING_URI names a server, which has pages of its own: open its address in a browser")
-    connection.prepare(asked.places)
-    if why := registry.out_of_use(resolve_model(asked.places)):
-        print(why, file=sys.stderr)
-    print(f"http://127.0.0.1:{asked.port} asks for the name and password in {auth_file()}", flush=True)
+    connection.prepare(arguments.places)
+    if notice := registry.out_of_use(resolve_model(arguments.places)):
+        warn(notice)
+    say(f"http://127.0.0.1:{arguments.port} asks for the name and password in {auth_file()}")
+    sys.stdout.flush()  # before what the server prints
     exit_on_sigterm()
     with tempfile.TemporaryDirectory(prefix="recast-") as folder:
-        words = f"server --app-name basic-auth --host 127.0.0.1 --port {asked.port} --workers 1".split()
-        environment = os.environ | closed(connection.address(asked.places), asked.port, Path(folder))
+        words = f"server --app-name basic-auth --host 127.0.0.1 --port {arguments.port} --workers 1".split()
+        environment = os.environ | protected_environment(
+            connection.address(arguments.places), arguments.port, Path(folder)
+        )
         run_mlflow(words, environment)
 
 
-def closed(registry: str, port: int, folder: Path) -> dict[str, str]:
-    """Return the environment of a server that knows one user and asks anew with each start; no secret is in an argument.
+def protected_environment(registry: str, port: int, folder: Path) -> dict[str, str]:
+    """Return the environment of a server that knows one user and asks again after each start. No secret is in an argument.
 
     Raises BadInput for a password that MLflow would not take.
     """

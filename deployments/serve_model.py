@@ -1,4 +1,4 @@
-"""Serve model: a version answers on a port of this machine, by `mlflow models serve`.
+"""Serve model: answer for a version on a port of this machine, by `mlflow models serve`.
 
 python deployments/serve_model.py [--version N] [--port 5001]
 
@@ -20,6 +20,7 @@ from tasks.inference import model_folder
 from tasks.pipeline.last_run import nothing_in_use, resolve_model
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
+from tasks.settings.messages import warn
 from tasks.settings.settings import Places
 from tasks.tracking import registry
 
@@ -34,17 +35,17 @@ class ServeArguments(Arguments):
 
 def main() -> None:
     """Serve a checked copy of the version. Raises BadInput where none is in use, or where its files have changed."""
-    asked = parse(ServeArguments, sys.argv[1:])
-    places = resolve_model(asked.places)
-    version = registry.version(asked.version, places) if asked.version else registry.champion(places)
+    arguments = parse(ServeArguments, sys.argv[1:])
+    places = resolve_model(arguments.places)
+    version = registry.version(arguments.version, places) if arguments.version else registry.champion(places)
     if version is None:
         raise BadInput(nothing_in_use(places))
     exit_on_sigterm()
-    with TemporaryDirectory(prefix="recast-served-") as room:  # nobody else may write there
-        model = Path(room, "model")
+    with TemporaryDirectory(prefix="recast-served-") as scratch:  # nobody else may write there
+        model = Path(scratch, "model")
         model_folder.fetch_servable(version, model, places)
-        print(f"version {version.number}, {version.model[:12]}, on http://127.0.0.1:{asked.port}", file=sys.stderr)
-        serve(model, asked.port)
+        warn(f"version {version.number}, {version.model[:12]}, on http://127.0.0.1:{arguments.port}")
+        serve(model, arguments.port)
 
 
 def serve(model: Path, port: int) -> None:

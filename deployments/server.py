@@ -26,6 +26,7 @@ from aiosqlite.cursor import Cursor
 
 from tasks.pipeline.local_auth import auth_file, local_auth
 from tasks.settings.cli import exit_status
+from tasks.settings.messages import say
 
 T = TypeVar("T")
 
@@ -46,8 +47,8 @@ def close_failed_cursors() -> None:
     Cursor._execute = execute  # type: ignore[assignment,method-assign]
 
 
-def closed(host: str, port: str) -> dict[str, str]:
-    """Return the environment of a server that answers to those alone who know the password; what is set already stays."""
+def protected_environment(host: str, port: str) -> dict[str, str]:
+    """Return the environment of a server that answers only to those who know the password. What is set already stays."""
     pages = ",".join(f"http://{name}:{port}" for name in dict.fromkeys((host, "127.0.0.1", "localhost")))
     return {
         # An empty one would let everybody in who sends an empty password.
@@ -63,8 +64,8 @@ def serve() -> None:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--host", default=os.environ.get("PREFECT_SERVER_API_HOST", "127.0.0.1"))
     parser.add_argument("--port", default=os.environ.get("PREFECT_SERVER_API_PORT", "4200"))
-    asked, others = parser.parse_known_args()
-    os.environ |= closed(asked.host, asked.port)
+    options, other_words = parser.parse_known_args()
+    os.environ |= protected_environment(options.host, options.port)
     # Late: it imports Prefect, which now reads these settings.
     from tasks.pipeline.server_access import protect_database, require_database
 
@@ -72,8 +73,9 @@ def serve() -> None:
     require_database()
     if sys.version_info < (3, 12):
         close_failed_cursors()
-    print(f"The pages ask for the name and password in {auth_file()}", flush=True)
-    sys.argv = ["prefect", "server", "start", *others]
+    say(f"The pages ask for the name and password in {auth_file()}")
+    sys.stdout.flush()  # before what the server prints
+    sys.argv = ["prefect", "server", "start", *other_words]
     runpy.run_module("prefect", run_name="__main__", alter_sys=True)
 
 

@@ -1,4 +1,4 @@
-"""Up: a Prefect server with its deployments and a worker for each pool on this machine, until Ctrl-C or the terminal's end.
+"""Up: run a Prefect server, its deployments and a worker for each pool on this machine, until Ctrl-C or the terminal's end.
 
 python deployments/up.py [--port 4200]
 """
@@ -25,6 +25,7 @@ import tasks  # noqa: F401, I001  no proxy on the way to its own server
 
 from tasks.pipeline.local_auth import auth_file, local_auth
 from tasks.settings.cli import exit_status
+from tasks.settings.messages import say
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT / "data" / "logs"
@@ -42,6 +43,7 @@ class Interrupted(Exception):
 
 
 def main() -> None:
+    """Start all, and stop all when a signal arrives or the server ends."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--port", type=int, default=4200, help="of the server")
     port = parser.parse_args().port
@@ -51,23 +53,23 @@ def main() -> None:
     # Set anew, for what a script starts in the background ignores SIGINT, and so would a worker, which then never stops.
     for number in SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup is meant
-            signal.signal(number, interrupt)
+            signal.signal(number, raise_interrupted)
     LOGS.mkdir(parents=True, exist_ok=True, mode=0o700)
-    LOGS.chmod(0o700)  # they may hold what is nobody else's business
+    LOGS.chmod(0o700)  # logs may hold what others must not read
     started: dict[str, subprocess.Popen[bytes]] = {}
     with tempfile.TemporaryDirectory(prefix="recast-", ignore_cleanup_errors=True) as scratch:
         try:
             run(port, scratch, started)
         except Interrupted:
-            print("stopping")
+            say("stopping")
         finally:
             for number in SIGNALS:
-                signal.signal(number, signal.SIG_IGN)  # who presses Ctrl-C twice is to find nothing left running either
-            stop(started)
+                signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave a process running
+            stop_processes(started)
 
 
 def run(port: int, scratch: str, started: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Starts all, and a worker that died again; ends with the server."""
+    """Start all processes, and each worker again when it dies. Exits with an error when the server ends."""
     site = f"http://127.0.0.1:{port}"
     auth = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or local_auth()
     environment = {
@@ -80,40 +82,42 @@ def run(port: int, scratch: str, started: dict[str, subprocess.Popen[bytes]]) ->
         "PREFECT_API_AUTH_STRING": auth,
         "TMPDIR": scratch,  # a worker makes `runner_storage` there, which in /tmp may be another user's
     }
-    started["server"] = start("server", environment, *SERVER)
-    print(f"starting a Prefect server on {site} ...", flush=True)
-    until_it_answers(f"{site}/api/health", started["server"])
-    started["deploy"] = start("deploy", environment, sys.executable, str(ROOT / "deployments/deploy.py"))
+    started["server"] = start_process("server", environment, *SERVER)
+    say(f"starting a Prefect server on {site} ...")
+    sys.stdout.flush()  # into a log or a pipe too, for somebody waits there
+    wait_for_server(f"{site}/api/health", started["server"])
+    started["deploy"] = start_process("deploy", environment, sys.executable, str(ROOT / "deployments/deploy.py"))
     if started["deploy"].wait():
         sys.exit(f"error: the deployments could not be brought to the server; {LOGS / 'deploy.log'} says why")
-    print(
-        f"  runs, artifacts and forms   {site}\n"
-        f"  the pages ask for           the name and password in {auth_file()}\n"
-        f"  new images go into          {ROOT / 'data' / 'inbox'}/BATCH/CLASS/\n"
-        f"  the command line joins in   export PREFECT_API_URL={site}/api PREFECT_API_AUTH_STRING=$(cat {shlex.quote(str(auth_file()))})\n"
-        f"  logs                        {LOGS}\n"
+    say(
+        f"  runs, artifacts and forms   {site}",
+        f"  the pages ask for           the name and password in {auth_file()}",
+        f"  new images go into          {ROOT / 'data' / 'inbox'}/BATCH/CLASS/",
+        f"  the command line joins in   export PREFECT_API_URL={site}/api PREFECT_API_AUTH_STRING=$(cat {shlex.quote(str(auth_file()))})",
+        f"  logs                        {LOGS}",
         "Ctrl-C stops all of it.",
-        flush=True,
     )
-    again = {pool: Again() for pool in WORKERS}
+    sys.stdout.flush()
+    backoffs = {pool: Backoff() for pool in WORKERS}
     while started["server"].poll() is None:
         for pool, words in WORKERS.items():
-            if (pool not in started or started[pool].poll() is not None) and again[pool].due(time.monotonic()):
+            if (pool not in started or started[pool].poll() is not None) and backoffs[pool].due(time.monotonic()):
                 if pool in started:
-                    print(f"the worker of {pool} has ended, and is started again; {LOGS / pool}.log", flush=True)
-                started[pool] = start(pool, environment, *PREFECT, "worker", "start", "--pool", pool, *words)
+                    say(f"the worker of {pool} has ended, and is started again; {LOGS / pool}.log")
+                    sys.stdout.flush()
+                started[pool] = start_process(pool, environment, *PREFECT, "worker", "start", "--pool", pool, *words)
         time.sleep(1)
     sys.exit(f"error: the server has ended; {LOGS / 'server.log'} says why")
 
 
-class Again:
-    """When what has ended is started again: at once if it lived, else from time to time, each time twice as long after."""
+class Backoff:
+    """The time of the next start of a process: at once if it lived long, else after a wait that doubles each time."""
 
     def __init__(self) -> None:
         self.started, self.wait = -math.inf, SHORTEST
 
     def due(self, now: float) -> bool:
-        """Whether it is time; then it counts as started."""
+        """Return whether it is time to start the process. If so, it counts as started."""
         since = now - self.started
         if since < self.wait:
             return False
@@ -121,16 +125,20 @@ class Again:
         return True
 
 
-def start(name: str, environment: dict[str, str], *words: str) -> subprocess.Popen[bytes]:
-    """In a session of its own: Ctrl-C reaches this process alone, which stops them in order."""
+def start_process(name: str, environment: dict[str, str], *words: str) -> subprocess.Popen[bytes]:
+    """Start a process whose output goes to its log.
+
+    It has a session of its own: Ctrl-C reaches this process alone, which stops the others in order.
+    """
     with open(LOGS / f"{name}.log", "ab") as log:
         os.fchmod(log.fileno(), 0o600)
         return subprocess.Popen(words, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
-def until_it_answers(address: str, server: subprocess.Popen[bytes]) -> None:
-    last = time.monotonic() + STARTED
-    while server.poll() is None and time.monotonic() < last:
+def wait_for_server(address: str, server: subprocess.Popen[bytes]) -> None:
+    """Wait until the server answers. Exits with an error where it ends or does not answer in time."""
+    deadline = time.monotonic() + STARTED
+    while server.poll() is None and time.monotonic() < deadline:
         try:
             urllib.request.urlopen(address, timeout=2).close()
         except OSError:
@@ -140,10 +148,13 @@ def until_it_answers(address: str, server: subprocess.Popen[bytes]) -> None:
     sys.exit(f"error: the server does not answer; {LOGS / 'server.log'} says why")
 
 
-def stop(started: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Workers first, that they can tell the server what they left. Who has not ended in time is killed, and so are the runs it left."""
-    living = {process.pid for process in started.values() if process.poll() is None}
-    below = descendants(living)  # now: of who loses its parent nobody knows whose it was
+def stop_processes(started: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Stop all processes, the workers first, so that they can tell the server which runs they leave.
+
+    A process that does not end in time is killed, and so are the runs that it leaves.
+    """
+    running = {process.pid for process in started.values() if process.poll() is None}
+    children = find_descendants(running)  # now: a process that loses its parent cannot be found afterwards
     for process in reversed(started.values()):
         process.terminate()
         try:
@@ -151,35 +162,38 @@ def stop(started: dict[str, subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    for one in below & processes().keys():
+    for child in children & list_processes().keys():
         with contextlib.suppress(ProcessLookupError):
-            os.kill(one.number, signal.SIGKILL)
+            os.kill(child.number, signal.SIGKILL)
 
 
 class Process(NamedTuple):
+    """A process of this machine."""
+
     number: int
     began: str
-    """Numbers are given again."""
+    """Tells it from a later process with the same number."""
 
 
-def processes() -> dict[Process, int]:
-    """Those of this machine, and the number of the parent of each; none where `ps` is missing, as in a slim container."""
+def list_processes() -> dict[Process, int]:
+    """Return the processes of this machine, and the number of the parent of each; none where `ps` is missing, as in a slim container."""
     if not shutil.which("ps"):
         return {}
-    said = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,lstart="], capture_output=True, text=True, check=True).stdout
-    rows = (line.split(maxsplit=2) for line in said.splitlines())
+    output = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,lstart="], capture_output=True, text=True, check=True).stdout
+    rows = (line.split(maxsplit=2) for line in output.splitlines())
     return {Process(int(number), began): int(parent) for number, parent, began in rows}
 
 
-def descendants(above: set[int]) -> set[Process]:
-    """All that these started, and that those started, in whatever session: a flow run has its own."""
-    found, parents = set[Process](), processes()
-    while more := {one for one, parent in parents.items() if parent in above} - found:
-        found, above = found | more, {one.number for one in more}
-    return found
+def find_descendants(numbers: set[int]) -> set[Process]:
+    """Return all processes that these started, and that those started, in whatever session: a flow run has its own."""
+    descendants, parents = set[Process](), list_processes()
+    while children := {process for process, parent in parents.items() if parent in numbers} - descendants:
+        descendants, numbers = descendants | children, {process.number for process in children}
+    return descendants
 
 
-def interrupt(number: int, frame: FrameType | None) -> None:
+def raise_interrupted(number: int, frame: FrameType | None) -> None:
+    """Raise Interrupted for a signal."""
     raise Interrupted
 
 

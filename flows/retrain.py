@@ -34,7 +34,6 @@ from tasks.fetch import fetch
 from tasks.inbox.arrivals import find_arrivals
 from tasks.inbox.news import not_yet_used
 from tasks.inference import model_folder
-from tasks.pipeline.retention import places_lock
 from tasks.pipeline.server_access import require_database
 from tasks.pipeline.step_cache import Steps
 from tasks.plot import plot
@@ -49,7 +48,8 @@ from tasks.settings.redaction import redact
 from tasks.settings.settings import Config, Places, Recipe
 from tasks.sources.locate import locate
 from tasks.split import split
-from tasks.storage.files import delete_stale_scratch, check_writable
+from tasks.storage.files import delete_stale_scratch
+from tasks.storage.locks import check_writable, places_lock
 from tasks.tracking import registry, runs
 from tasks.tracking import connection
 from tasks.train import train

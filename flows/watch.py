@@ -40,7 +40,6 @@ from tasks.inference.predictor import Predictor
 from tasks.monitoring.active_learning import to_label
 from tasks.monitoring.drift import Drift, drift, examine
 from tasks.pipeline.last_run import with_last_settings, last_config, last_run, own_model, with_absolute_paths
-from tasks.pipeline.retention import is_running
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.reporting.drift_section import drift_section
 from tasks.reporting.label_section import label_section
@@ -50,7 +49,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.settings.messages import say, warn, without_secrets
 from tasks.settings.settings import Config, Places
-from tasks.storage.files import exclusive_lock, check_writable
+from tasks.storage.locks import check_writable, exclusive_lock, is_running
 from tasks.tracking import registry
 
 authenticate_or_exit()  # by the local password, where the server is on this machine

@@ -22,7 +22,7 @@ from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, ValidationSettings
 from tasks.sources.folder import listing_digest
 from tasks.storage.digest_cache import file_digests
-from tasks.storage.files import open_for_reading, publish, scratch_beside, sha256_of
+from tasks.storage.files import publish, refuse_lost_files, scratch_beside, sha256_of
 from tasks.storage.tables import read_table, store_table
 
 
@@ -103,7 +103,7 @@ def copy_all(arrival: Arrival, missing: Sequence[tuple[Path, Entry]], places: Pl
     with scratch_beside(places.data_root / "arriving") as room:
         room.mkdir()
         for path, entry in missing:
-            with open_for_reading(arrival.path):
+            with refuse_lost_files(arrival.path):
                 shutil.copyfile(path, room / entry.sha256)
             if sha256_of(room / entry.sha256) != entry.sha256:
                 raise changed_error(arrival)

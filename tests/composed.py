@@ -1,4 +1,4 @@
-"""Composed: the services of deployments/compose.yaml as processes of this machine, by the same commands, environments and health checks.
+"""Composed: run the services of deployments/compose.yaml as processes of this machine, by the same commands and health checks.
 
 What a container brings is stood in for: PostgreSQL by the distribution's package, names of hosts by 127.0.0.1 and free ports.
 """
@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from conftest import free_port, until
+from conftest import free_port, wait_until
 from postgresql import postgresql
 
 INSTALLED = Path(sysconfig.get_path("scripts"))
@@ -21,7 +21,7 @@ FILE = Path(__file__).parents[1] / "deployments/compose.yaml"
 WORKER_PORT = "8080"  # of the health check, the same in every container
 
 
-def compose(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_compose(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """What Docker Compose says of the file, which for this needs no Docker, with these variables and no others."""
     command = [INSTALLED / "docker-compose", "--file", FILE, "--profile", "*", "config", *words]
     environment = {"PATH": os.environ["PATH"], **variables}
@@ -30,7 +30,7 @@ def compose(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def services(**variables: str) -> dict[str, Any]:
     """The services as Compose understands them; of each what is not given is left out."""
-    said = compose("--format", "json", **variables)
+    said = run_compose("--format", "json", **variables)
     assert said.returncode == 0 and not said.stderr, said.stderr
     told = json.loads(said.stdout)
     for one in told["services"].values():
@@ -92,7 +92,7 @@ class Composed:
             if wanted["condition"] == "service_completed_successfully":
                 assert self.running[other].wait(360) == 0, self.log(other)
             elif other != "postgres":
-                until(lambda other=other: self.healthy(other), 360, f"{other}'s health")
+                wait_until(lambda other=other: self.healthy(other), 360, f"{other}'s health")
         for config in self.services[service].get("configs", []):
             content = config["content"].replace(":////tmp/", f":///{self.scratch}/")
             Path(self.folders[config["target"]]).write_text(content, encoding="utf-8")
@@ -128,7 +128,7 @@ class Composed:
 
 
 @contextmanager
-def composed(room: Path, scratch: Path, *services: str, **given: str) -> Iterator[Composed]:
+def running_services(room: Path, scratch: Path, *services: str, **given: str) -> Iterator[Composed]:
     """These services of the project in `room`, all healthy, with PostgreSQL."""
     with ExitStack() as stack:
         port = stack.enter_context(postgresql("recast", given["POSTGRES_PASSWORD"], "prefect", "mlflow"))
@@ -140,5 +140,5 @@ def composed(room: Path, scratch: Path, *services: str, **given: str) -> Iterato
             found.start(service)
         for service in services:
             if "healthcheck" in found.services[service]:
-                until(lambda service=service: found.healthy(service), 360, f"{service}'s health")
+                wait_until(lambda service=service: found.healthy(service), 360, f"{service}'s health")
         yield found

@@ -1,4 +1,4 @@
-"""Fixtures: two places in a temporary folder, small photographs, and a Prefect server for those who ask for one."""
+"""Fixtures: two places in a temporary folder, small photographs, models, a registry, and a Prefect server."""
 
 import hashlib
 import io
@@ -149,7 +149,7 @@ def places(tmp_path: Path) -> Places:
     return Places(data=tmp_path / "data", artifacts=tmp_path / "artifacts")
 
 
-def copied(made: Places, places: Places) -> None:
+def copy_places(made: Places, places: Places) -> None:
     """Puts all that a fixture of a module made into a test's own places, which it may spoil."""
     for there, here in ((made.data, places.data), (made.artifacts, places.artifacts)):
         if there.exists():
@@ -208,7 +208,7 @@ def write_dataset(
 
 
 @pytest.fixture
-def shelved(places: Places) -> Callable[..., list[Row]]:
+def store_images(places: Places) -> Callable[..., list[Row]]:
     """Puts contents of pictures of `side` pixels on the shelf and gives their rows."""
 
     def put(*contents: bytes, side: int = 300) -> list[Row]:
@@ -225,7 +225,7 @@ def shelved(places: Places) -> Callable[..., list[Row]]:
 
 
 @pytest.fixture
-def extracted(places: Places) -> Callable[..., ImageFolder]:
+def extract_source(places: Places) -> Callable[..., ImageFolder]:
     """Fetches a folder or a zip and extracts it, as a run does before it looks at an image."""
     from tasks.extract import extract
     from tasks.fetch import fetch
@@ -240,10 +240,10 @@ def extracted(places: Places) -> Callable[..., ImageFolder]:
 @pytest.fixture
 def model(places: Places) -> Model:
     """A record of a training that never was; its file holds no network."""
-    return trained(places)
+    return make_model(places)
 
 
-def trained(places: Places) -> Model:
+def make_model(places: Places) -> Model:
     return Model(
         file=store(lambda path: path.write_bytes(b"weights"), places, "data", "networks/compact.keras"),
         name="compact",
@@ -268,10 +268,10 @@ def trained(places: Places) -> Model:
 @pytest.fixture
 def evaluation(places: Places, model: Model) -> Evaluation:
     """Ten test images of each class, of the source and of one arrival; one defect is missed and two good parts are refused."""
-    return judged(places, model)
+    return make_evaluation(places, model)
 
 
-def judged(places: Places, model: Model) -> Evaluation:
+def make_evaluation(places: Places, model: Model) -> Evaluation:
     from tasks.evaluation import metrics  # late, with SciPy: most tests need neither
     from tasks.records.rows import Prediction
 
@@ -405,7 +405,7 @@ def training(tensorflow, once, photograph: Callable[..., bytes]) -> Training:
 
 
 @pytest.fixture(scope="session")
-def untrained(tensorflow, process, once, photograph: Callable[..., bytes]) -> tuple:
+def untrained_exports(tensorflow, process, once, photograph: Callable[..., bytes]) -> tuple:
     """(exports of a small model, its table of predictions by sha256, folder of all); untrained, which answers as quickly."""
     return once("untrained", partial(export_untrained, photograph))
 
@@ -433,16 +433,16 @@ def export_untrained(photograph: Callable[..., bytes], top: Path) -> tuple:
 
 
 @pytest.fixture
-def released(untrained: tuple, registered: Places, places: Places, tmp_path: Path) -> tuple:
+def released(untrained_exports: tuple, registered: Places, places: Places, tmp_path: Path) -> tuple:
     """(exports, predictions by sha256) of the model in use as version 1."""
-    exports, judged, top = untrained
-    copied(Places(data=top / "data", artifacts=top / "artifacts"), places)
+    exports, judged, top = untrained_exports
+    copy_places(Places(data=top / "data", artifacts=top / "artifacts"), places)
     shutil.copytree(top / "castings", tmp_path / "castings")
     put_into_use(model_folder.path(exports.digest, places), places)
     return exports, judged
 
 
-def foldered(model: Model, evaluation: Evaluation, places: Places) -> Exports:
+def write_untrained_model(model: Model, evaluation: Evaluation, places: Places) -> Exports:
     """The folder of a model that was never trained; its LiteRT file says so."""
     with scratch_beside(model_folder.path("model", places)) as scratch:
         scratch.mkdir()
@@ -476,8 +476,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
 
     top = tmp_path_factory.mktemp("finished")
     places = Places(data=top / "data", artifacts=top / "artifacts")
-    model = trained(places)
-    evaluation = judged(places, model)
+    model = make_model(places)
+    evaluation = make_evaluation(places, model)
     folder = write_dataset(top, photograph, {"train": 24, "test": 6})
     (folder / "train/ok_front/copy.jpeg").write_bytes((folder / "test/ok_front/cast_0.jpeg").read_bytes())
     (folder / "train/ok_front/broken.jpeg").write_bytes(photograph(999)[:-2])
@@ -494,7 +494,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     audited = audit.fn(manifest, config.audit, places)
     splits = split.fn(manifest, audited, config.splitting, places)
     picture = store(lambda path: path.write_bytes(photograph(form="PNG")), places, "data", "figures/figure.png")
-    exports = foldered(model, evaluation, places)
+    exports = write_untrained_model(model, evaluation, places)
     run_id = "20261122-161500-compact-1f3a"
     candidate = Candidate(splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id, places)
     ruled = promotion_rules.decide(candidate.own_rules, None, splits.classes, config.evaluation, config.acceptance)
@@ -534,7 +534,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
 
 
 @pytest.fixture(scope="session")
-def migrated(once) -> Path:
+def migrated_database(once) -> Path:
     """The database of a Prefect server before anything is in it; making one takes 4 s of an idle machine, copying it none."""
 
     def make(top: Path) -> Path:
@@ -556,21 +556,21 @@ def migrated(once) -> Path:
 
 
 @pytest.fixture
-def prefect_home(migrated: Path, tmp_path: Path) -> Path:
+def prefect_home(migrated_database: Path, tmp_path: Path) -> Path:
     """A PREFECT_HOME of the test's own, with a migrated database, for a server that the test starts."""
     (tmp_path / "prefect").mkdir()
-    shutil.copyfile(migrated, tmp_path / "prefect/prefect.db")
+    shutil.copyfile(migrated_database, tmp_path / "prefect/prefect.db")
     return tmp_path / "prefect"
 
 
 @pytest.fixture(scope="session")
-def prefect_server(server, process, migrated, tmp_path_factory) -> Iterator[None]:
+def prefect_server(server, process, migrated_database, tmp_path_factory) -> Iterator[None]:
     """A real server on a new database, one for each process of the tests; starting it takes seconds, so nobody gets it unasked."""
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
     from prefect.testing import utilities
 
     folder = tmp_path_factory.mktemp("prefect")
-    shutil.copyfile(migrated, folder / "prefect-test.db")
+    shutil.copyfile(migrated_database, folder / "prefect-test.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(utilities, "mkdtemp", lambda: str(folder))
         with (
@@ -587,7 +587,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def until(reached: Callable[[], object], seconds: float, what: str) -> None:
+def wait_until(reached: Callable[[], object], seconds: float, what: str) -> None:
     """Waits until it is so; fails when that takes longer than it may."""
     end = time.monotonic() + seconds
     while not reached():

@@ -1,4 +1,4 @@
-"""Guard: pytest plugin that fails a test which uses what its marks do not name.
+"""Guard: a pytest plugin that fails a test which uses something that its marks do not name.
 
 Only the main thread is watched: other threads may still serve an earlier test.
 """
@@ -61,7 +61,7 @@ def note_event(event: str, arguments: tuple) -> None:
         GUARD.note("server", f"the port {arguments[1]}")
 
 
-def noting_imports(load: Callable[..., object]) -> Callable[..., object]:
+def wrap_import(load: Callable[..., object]) -> Callable[..., object]:
     """Wrap `__import__`, which a late import calls even where the module is loaded already."""
 
     def noting(name: str, globals=None, locals=None, fromlist=(), level=0):
@@ -79,7 +79,7 @@ def noting_imports(load: Callable[..., object]) -> Callable[..., object]:
     return noting
 
 
-def noting_start(start: Callable[..., None]) -> Callable[..., None]:
+def wrap_start(start: Callable[..., None]) -> Callable[..., None]:
     """Wrap the start of a process of `multiprocessing`, of which no audit hook is told."""
 
     def noting(self: multiprocessing.process.BaseProcess) -> None:
@@ -91,8 +91,8 @@ def noting_start(start: Callable[..., None]) -> Callable[..., None]:
 
 def pytest_configure() -> None:
     sys.addaudithook(note_event)
-    builtins.__import__ = noting_imports(builtins.__import__)
-    multiprocessing.process.BaseProcess.start = noting_start(multiprocessing.process.BaseProcess.start)
+    builtins.__import__ = wrap_import(builtins.__import__)
+    multiprocessing.process.BaseProcess.start = wrap_start(multiprocessing.process.BaseProcess.start)
 
 
 @pytest.hookimpl(wrapper=True)

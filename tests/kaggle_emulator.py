@@ -1,4 +1,4 @@
-"""Kaggle emulator: the part of Kaggle that a download needs, on 127.0.0.1, for the unmodified client `kaggle`.
+"""Kaggle emulator: answer like the part of Kaggle that a download needs, on 127.0.0.1, for the unmodified client `kaggle`.
 
     from kaggle_emulator import Emulator, Fault
 
@@ -135,7 +135,7 @@ class Emulator:
             return self.stored(request)
         if request.route == "IntrospectToken":
             active = self.authorization in (None, f"Bearer {request.body.get('token')}")
-            return as_json({"active": active, "username": "alice"}) if active else refusal(HTTPStatus.BAD_REQUEST)
+            return json_answer({"active": active, "username": "alice"}) if active else refusal(HTTPStatus.BAD_REQUEST)
         if self.authorization not in (None, request.headers["Authorization"]):
             return refusal(HTTPStatus.UNAUTHORIZED if request.headers["Authorization"] else HTTPStatus.FORBIDDEN)
         name = f"{request.body.get('ownerSlug')}/{request.body.get('datasetSlug')}"
@@ -143,7 +143,7 @@ class Emulator:
         if versions is None:
             return refusal(HTTPStatus.NOT_FOUND)
         if request.route == "GetDataset":
-            return as_json(described(name, versions))
+            return json_answer(describe_dataset(name, versions))
         asked = request.body.get("datasetVersionNumber", max(versions, default=0))
         if request.route != "DownloadDataset" or asked not in versions:
             return refusal(HTTPStatus.NOT_FOUND)
@@ -214,9 +214,9 @@ class Handler(BaseHTTPRequestHandler):
         planned = emulator.faults[route]
         fault = planned.popleft() if planned else Fault()
         if fault.status is None:
-            self.send(spoilt(emulator.answer(request), fault), fault)
+            self.send(apply_fault(emulator.answer(request), fault), fault)
         else:
-            self.send(spoilt(Answer(fault.status, {}, fault.body or b""), fault), fault)
+            self.send(apply_fault(Answer(fault.status, {}, fault.body or b""), fault), fault)
 
     def send(self, answer: Answer, fault: Fault) -> None:
         """The answer, up to where the fault interrupts it. One request a connection, so that none outlives its answer."""
@@ -248,7 +248,7 @@ class Handler(BaseHTTPRequestHandler):
         raise ConnectionAbortedError
 
 
-def spoilt(answer: Answer, fault: Fault) -> Answer:
+def apply_fault(answer: Answer, fault: Fault) -> Answer:
     """The answer with the fault's headers and bytes."""
     body = answer.body if fault.body is None else fault.body
     if fault.corrupt:
@@ -257,7 +257,7 @@ def spoilt(answer: Answer, fault: Fault) -> Answer:
     return Answer(answer.status, {name: value for name, value in headers.items() if name not in fault.without}, body)
 
 
-def published(version: int) -> datetime:
+def publication_date(version: int) -> datetime:
     """A day later for each version."""
     return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=version)
 
@@ -268,28 +268,28 @@ def storage_headers(content: bytes, version: int) -> dict[str, str]:
         "Content-Type": "application/zip",
         "Accept-Ranges": "bytes",
         "ETag": f'"{md5.hexdigest()}"',
-        "Last-Modified": format_datetime(published(version), usegmt=True),
+        "Last-Modified": format_datetime(publication_date(version), usegmt=True),
         "x-goog-hash": f"crc32c=AAAAAA==,md5={base64.b64encode(md5.digest()).decode()}",
     }
 
 
-def described(name: str, versions: dict[int, bytes]) -> dict[str, Any]:
+def describe_dataset(name: str, versions: dict[int, bytes]) -> dict[str, Any]:
     """A data set as GetDataset tells of it; without versions it has no current one."""
     if not versions:
         return {"ref": name, "versions": []}
-    dates = {number: f"{published(number):%Y-%m-%dT%H:%M:%S}.1234567Z" for number in versions}
+    dates = {number: f"{publication_date(number):%Y-%m-%dT%H:%M:%S}.1234567Z" for number in versions}
     listed = [{"versionNumber": number, "creationDate": date, "status": "READY"} for number, date in dates.items()]
     newest = max(versions)
     current = {"currentVersionNumber": newest, "lastUpdated": dates[newest], "totalBytes": len(versions[newest])}
     return {"ref": name, "versions": listed} | current
 
 
-def as_json(value: dict[str, Any], status: int = HTTPStatus.OK) -> Answer:
+def json_answer(value: dict[str, Any], status: int = HTTPStatus.OK) -> Answer:
     return Answer(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
 
 
 def refusal(status: HTTPStatus) -> Answer:
-    return as_json({"code": status.value, "message": status.phrase}, status)
+    return json_answer({"code": status.value, "message": status.phrase}, status)
 
 
 def foreign_settings() -> list[str]:

@@ -1,4 +1,4 @@
-"""Marks: pytest plugin that marks each test by what it uses.
+"""Marks: a pytest plugin that marks each test by what it uses.
 
 A test bears `tensorflow`, `mlflow`, `server` or `process` if it uses a fixture of that name, or if its code, its fixtures or the helpers
 in `tests/` that they call name a module that needs it. `real` comes from the fixtures of real data. `long` alone is set by hand.

@@ -1,4 +1,4 @@
-"""Names that do harm in one medium or another, for the tests of all media."""
+"""Nasty names: names that do harm in one medium or another, for the tests of all media."""
 
 NASTY = [
     "![x](http://evil.example/x.png)",

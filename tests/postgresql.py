@@ -1,4 +1,4 @@
-"""PostgreSQL: a server of the distribution's package, in a folder of its own, for a test that needs one."""
+"""PostgreSQL: run a server of the distribution's package, in a folder of its own, for a test that needs one."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import free_port, until
+from conftest import free_port, wait_until
 
 
 def programs() -> Path:
@@ -60,7 +60,7 @@ def postgresql(user: str, password: str, *databases: str) -> Iterator[int]:
             server = subprocess.Popen([there / "postgres", *words], cwd=folder, stdout=log, stderr=log, **as_user)
         try:
             ready = [there / "pg_isready", "--quiet", "--host=127.0.0.1", f"--port={port}"]
-            until(lambda: subprocess.run(ready, check=False).returncode == 0, 60, "PostgreSQL")
+            wait_until(lambda: subprocess.run(ready, check=False).returncode == 0, 60, "PostgreSQL")
             for database in databases:
                 subprocess.run(
                     [there / "createdb", "--host=127.0.0.1", f"--port={port}", f"--username={user}", database],

@@ -1,4 +1,4 @@
-"""Approval: a challenger's event starts a run that is suspended, holds no worker, and does what a person answers. All of it real."""
+"""Approve: a waiting challenger starts a suspended run that holds no worker, and the run does what a person answers. All of it real."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import free_port, put_into_use, until, write_model_folder
+from conftest import free_port, put_into_use, wait_until, write_model_folder
 
 from deployments import up
 from tasks.settings.settings import Places
@@ -50,7 +50,7 @@ def home(prefect_home, tmp_path):
 
     started = {"server": start(*up.SERVER, "--port", str(port))}
     try:
-        until(lambda: answers(f"{address}/health"), 300, "the server")
+        wait_until(lambda: answers(f"{address}/health"), 300, "the server")
         for words in (
             ("work-pool", "create", "recast-cpu", "--type", "process"),
             ("--no-prompt", "deploy", "--name", "approve", "--prefect-file", "deployments/prefect.yaml"),
@@ -59,7 +59,7 @@ def home(prefect_home, tmp_path):
         started["worker"] = start(*PREFECT, "worker", "start", "--pool", "recast-cpu")
         yield environment
     finally:
-        up.stop(started)
+        up.stop_processes(started)
         log.close()
 
 
@@ -71,7 +71,7 @@ def answers(address: str) -> bool:
     return True
 
 
-def resumed(environment: dict[str, str], answer: dict) -> bool:
+def resume_run(environment: dict[str, str], answer: dict) -> bool:
     """Whether a suspended run was there and took the answer."""
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -96,10 +96,10 @@ def test_a_challenger_comes_into_use_when_a_person_says_so(home, registered):
 
     words = [sys.executable, "-c", ANNOUNCE, str(registered.data), str(registered.artifacts)]
     subprocess.run(words, cwd=ROOT, env=home, check=True)
-    until(lambda: resumed(home, {"promote": True, "reason": "looks right"}), 300, "the question")
+    wait_until(lambda: resume_run(home, {"promote": True, "reason": "looks right"}), 300, "the question")
     # The champion comes first, and the other aliases follow it: the worker may be seen between the two.
     settled = {"champion": 2, "previous": 1}
-    until(lambda: aliases(registered) == settled, 300, f"the promotion, with the aliases {settled}")
+    wait_until(lambda: aliases(registered) == settled, 300, f"the promotion, with the aliases {settled}")
 
 
 def aliases(places: Places) -> dict[str, int]:

@@ -24,21 +24,21 @@ def shape(markdown: str) -> list[str]:
     return [kind for kind in found if kind not in ("text", "text_special")]
 
 
-def judged(name: str) -> str:
+def judge_report(name: str) -> str:
     rows = [{"path": f"{name}x", "decision": "review", "reason": f"{name}x"}]
     return judge.report(BatchResult(Path(f"/tmp/{name}"), rows, 0, []))
 
 
-def arrived(name: str) -> str:
+def watch_report(name: str) -> str:
     return watch.report(None, f"{name}x", ())
 
 
-def asked(name: str) -> str:
+def promotion_question(name: str) -> str:
     version = Version(number=2, model="ab", run_id=f"{name}x", reason=f"{name}x", champion_before=1, tracked="")
     return promote.question(version, None)
 
 
-@pytest.mark.parametrize("shown", [judged, arrived, asked])
+@pytest.mark.parametrize("shown", [judge_report, watch_report, promotion_question])
 def test_no_name_is_markup_in_an_artifact(monkeypatch, shown):
     def decided(name: str) -> Release:
         rules = (Rule(name=name, figure=name, limit=name, kept=True),)

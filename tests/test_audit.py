@@ -1,4 +1,4 @@
-"""Audit: what repeats, what shows one casting, and what of both lies on two sides of the published split."""
+"""Audit: repeated images and images of one casting are found, and those on both sides of the published split."""
 
 import csv
 import hashlib
@@ -48,7 +48,7 @@ class Image:
 
 
 @pytest.fixture
-def audited(places) -> Callable[..., Audit]:
+def audit_images(places) -> Callable[..., Audit]:
     """Puts images on the shelf and audits them."""
 
     def run(*images: Image, auditing: AuditSettings = AuditSettings()) -> Audit:
@@ -87,7 +87,7 @@ def parts() -> list[list[bytes]]:
     return found
 
 
-def test_pairs_between_train_and_test_are_counted_and_no_others(audited, pairs, photograph):
+def test_pairs_between_train_and_test_are_counted_and_no_others(audit_images, pairs, photograph):
     one, two, three, four = (photograph(seed) for seed in range(4))
     published = [
         (one, "train"), (one, "train"), (one, "test"),
@@ -95,15 +95,15 @@ def test_pairs_between_train_and_test_are_counted_and_no_others(audited, pairs, 
         (three, "validation"), (three, "test"),
         (four, "train"),
     ]  # fmt: skip
-    record = audited(*(Image(content, name) for content, name in published))
+    record = audit_images(*(Image(content, name) for content, name in published))
     assert record.exact_copies_across_splits == 2
     assert (record.near_copies_across_splits, record.copies_of_two_labels) == (0, 0)
     assert len(pairs(record)) == 3 + 3 + 1
     assert {pair.transform for pair in pairs(record)} == {"equal"}
 
 
-def test_parts_that_are_not_round_have_copies_and_no_castings(audited, members, photograph, capsys):
-    record = audited(*(Image(photograph(seed)) for seed in range(6)))
+def test_parts_that_are_not_round_have_copies_and_no_castings(audit_images, members, photograph, capsys):
+    record = audit_images(*(Image(photograph(seed)) for seed in range(6)))
     assert (record.rings, record.castings) == (0, None)
     assert (record.castings_of_two_labels, record.published_test_images_of_trained_castings) == (None, None)
     assert all(member.group == member.sha256 for member in members(record))
@@ -115,9 +115,11 @@ def test_parts_that_are_not_round_have_copies_and_no_castings(audited, members, 
 
 
 @pytest.mark.parametrize("name", ["turn 90", "mirror, turn 180", "brightness 0.85"])
-def test_a_changed_copy_of_a_test_image_is_found_in_train_whatever_it_shows(audited, pairs, members, photograph, name):
+def test_a_changed_copy_of_a_test_image_is_found_in_train_whatever_it_shows(
+    audit_images, pairs, members, photograph, name
+):
     contents = [photograph(seed, size=(96, 96)) for seed in range(8)]
-    record = audited(*(Image(content, "test") for content in contents), Image(TRANSFORMS[name](contents[5])))
+    record = audit_images(*(Image(content, "test") for content in contents), Image(TRANSFORMS[name](contents[5])))
     (pair,) = pairs(record)
     assert (pair.path, pair.copy_path, pair.across()) == ("test/005.jpeg", "train/008.jpeg", True)
     assert pair.transform == (name if "turn" in name else "encoded again")  # the rows here tell one brightness of all
@@ -126,10 +128,10 @@ def test_a_changed_copy_of_a_test_image_is_found_in_train_whatever_it_shows(audi
     assert members(record)[8].alike == pair.score
 
 
-def test_photographs_of_one_casting_are_one_group(audited, members, pairs, parts, capsys):
+def test_photographs_of_one_casting_are_one_group(audit_images, members, pairs, parts, capsys):
     images = [Image(content, "test" if part == 2 else "train") for part in (0, 1, 2, 0) for content in parts[part][:2]]
     images[6:] = [Image(content, "test", BAD) for content in parts[0][2:]]
-    record = audited(*images)
+    record = audit_images(*images)
     groups = [member.group for member in members(record)]
     assert len(set(groups)) == record.castings == 3
     assert groups[0] == groups[1] == groups[6] == groups[7]
@@ -142,55 +144,55 @@ def test_photographs_of_one_casting_are_one_group(audited, members, pairs, parts
     ) in capsys.readouterr().out
 
 
-def test_castings_are_told_where_nearly_all_images_show_a_ring(audited, parts, photograph):
+def test_castings_are_told_where_nearly_all_images_show_a_ring(audit_images, parts, photograph):
     images = [Image(content) for part in parts for content in part[:3]]
-    assert audited(*images, Image(photograph(1))).castings == 3 + 1
-    assert audited(*images, Image(photograph(1)), Image(photograph(2))).castings is None
+    assert audit_images(*images, Image(photograph(1))).castings == 3 + 1
+    assert audit_images(*images, Image(photograph(1)), Image(photograph(2))).castings is None
     lenient = AuditSettings(min_ring_share=0.8)
-    assert audited(*images, Image(photograph(1)), Image(photograph(2)), auditing=lenient).castings == 5
+    assert audit_images(*images, Image(photograph(1)), Image(photograph(2)), auditing=lenient).castings == 5
 
 
-def test_without_an_image_nothing_is_told(audited, pairs, members):
-    record = audited()
+def test_without_an_image_nothing_is_told(audit_images, pairs, members):
+    record = audit_images()
     assert (pairs(record), members(record), record.castings, record.rings) == ([], [], None, 0)
 
 
-def test_a_ring_that_fits_badly_is_none(audited, parts):
+def test_a_ring_that_fits_badly_is_none(audit_images, parts):
     strict = AuditSettings(max_ring_residual=1e-6)
-    record = audited(*(Image(content) for content in parts[0]), auditing=strict)
+    record = audit_images(*(Image(content) for content in parts[0]), auditing=strict)
     assert (record.rings, record.castings) == (0, None)
 
 
-def test_copies_that_are_called_differently_are_counted(audited, photograph):
+def test_copies_that_are_called_differently_are_counted(audit_images, photograph):
     contents = [photograph(seed, size=(96, 96)) for seed in range(3)]
     turned = [TRANSFORMS["turn 180"](content) for content in contents]
     labels = [GOOD, BAD, GOOD, GOOD, GOOD, BAD]
-    record = audited(*(Image(content, label=label) for content, label in zip([*contents, *turned], labels, strict=True)))  # fmt: skip
+    record = audit_images(*(Image(content, label=label) for content, label in zip([*contents, *turned], labels, strict=True)))  # fmt: skip
     assert record.copies_of_two_labels == 2
     assert record.near_copies_across_splits == 0
 
 
-def test_what_was_found_is_said(audited, photograph, capsys):
+def test_what_was_found_is_said(audit_images, photograph, capsys):
     one, two = (photograph(seed, size=(96, 96)) for seed in range(2))
-    audited(Image(one, "test"), Image(two, "test"), Image(one), Image(TRANSFORMS["mirror"](two)))
+    audit_images(Image(one, "test"), Image(two, "test"), Image(one), Image(TRANSFORMS["mirror"](two)))
     assert (
         "audit: between train and test as published 1 pairs of equal files, "
         "and 1 more train images that are changed copies of test images"
     ) in capsys.readouterr().out
 
 
-def test_an_equal_file_counts_as_equal_only(audited, photograph):
+def test_an_equal_file_counts_as_equal_only(audit_images, photograph):
     """It is a changed copy of the other copy as well."""
     one = photograph(1, size=(96, 96))
-    record = audited(Image(one, "test"), Image(TRANSFORMS["turn 90"](one), "test"), Image(one))
+    record = audit_images(Image(one, "test"), Image(TRANSFORMS["turn 90"](one), "test"), Image(one))
     assert (record.exact_copies_across_splits, record.near_copies_across_splits) == (1, 0)
 
 
-def test_an_arrival_changes_no_earlier_group_and_no_count_of_the_published(audited, members, parts):
+def test_an_arrival_changes_no_earlier_group_and_no_count_of_the_published(audit_images, members, parts):
     base = [Image(content, name) for part in parts[:2] for content, name in zip(part, ["train", "test"] * 2, strict=True)]  # fmt: skip
     new = [*parts[0][:1], TRANSFORMS["turn 90"](parts[1][0]), *parts[2]]
-    before = audited(*base)
-    after = audited(*base, *(Image(content, "", origin="line 2") for content in new))
+    before = audit_images(*base)
+    after = audit_images(*base, *(Image(content, "", origin="line 2") for content in new))
     assert members(after)[:8] == members(before)
     assert after.castings == before.castings + 1
     same = "exact_copies_across_splits", "near_copies_across_splits", "published_test_images_of_trained_castings"
@@ -198,16 +200,16 @@ def test_an_arrival_changes_no_earlier_group_and_no_count_of_the_published(audit
     assert len(members(after)) == 8 + 1 + 4, "a content that is known already has its group"
 
 
-def test_a_step_that_is_repeated_gives_the_same_record(audited, parts, places):
+def test_a_step_that_is_repeated_gives_the_same_record(audit_images, parts, places):
     images = [Image(content) for part in parts for content in part[:2]]
-    first = audited(*images)
-    assert audited(*images) == first
+    first = audit_images(*images)
+    assert audit_images(*images) == first
     (places.data / "kept.sqlite").unlink()
-    assert audited(*images) == first
+    assert audit_images(*images) == first
 
 
-def test_the_record_knows_its_files(audited, parts, places):
-    record = audited(*(Image(content) for content in parts[0]))
+def test_the_record_knows_its_files(audit_images, parts, places):
+    record = audit_images(*(Image(content) for content in parts[0]))
     assert record.damage(places) is None
     record.groups.path(places).write_text("")
     assert "has changed" in record.damage(places)
@@ -278,7 +280,7 @@ SAMPLE = SampleSettings(
 )
 
 
-class Planted:
+class PlantedSample:
     """A sample with planted faults, audited, and the truth about each file."""
 
     def __init__(self, places: Places) -> None:
@@ -291,47 +293,47 @@ class Planted:
         self.members = {member.sha256: member for member in read_table(self.record.groups.path(places), Member)}
         (truth,) = places.data.glob("archives/sample-*-truth/truth.csv")
         with open(truth, newline="") as opened:
-            self.truth = {short(line["path"]): line for line in csv.DictReader(opened)}
+            self.truth = {short_path(line["path"]): line for line in csv.DictReader(opened)}
 
     def shown(self, path: str) -> str:
         """The photograph that a file shows."""
-        return short(self.truth[path]["copy_of"]) or path
+        return short_path(self.truth[path]["copy_of"]) or path
 
     def part(self, path: str) -> str:
         return self.truth[path]["part"]
 
 
-def short(path: str) -> str:
+def short_path(path: str) -> str:
     """Below the data root."""
     return path.removeprefix("casting_data/casting_data/")
 
 
 @pytest.fixture(scope="module")
-def planted(process, tmp_path_factory: pytest.TempPathFactory) -> Planted:
+def planted_sample(process, tmp_path_factory: pytest.TempPathFactory) -> PlantedSample:
     top: Path = tmp_path_factory.mktemp("planted")
-    return Planted(Places(data=top / "data", artifacts=top / "artifacts"))
+    return PlantedSample(Places(data=top / "data", artifacts=top / "artifacts"))
 
 
-def test_every_planted_copy_is_found_and_no_other(planted):
-    listed = {frozenset((pair.path, pair.copy_path)) for pair in planted.pairs}
+def test_every_planted_copy_is_found_and_no_other(planted_sample):
+    listed = {frozenset((pair.path, pair.copy_path)) for pair in planted_sample.pairs}
     files = defaultdict(list)
-    for path in planted.truth:
-        files[planted.shown(path)].append(path)
+    for path in planted_sample.truth:
+        files[planted_sample.shown(path)].append(path)
     true = {frozenset(two) for several in files.values() for two in combinations(several, 2)}
     assert len(true) >= 66
     assert len(listed & true) / len(true) >= 0.99
     assert len(listed & true) / len(listed) >= 0.99
-    copies = [path for path, line in planted.truth.items() if line["copy_of"]]
+    copies = [path for path, line in planted_sample.truth.items() if line["copy_of"]]
     with_its_own = {path for pair in listed & true for path in pair}
     assert sum(path in with_its_own for path in copies) / len(copies) >= 0.99
 
 
-def test_what_was_done_to_a_copy_is_named(planted):
-    told = {(pair.path, pair.copy_path): pair.transform for pair in planted.pairs}
+def test_what_was_done_to_a_copy_is_named(planted_sample):
+    told = {(pair.path, pair.copy_path): pair.transform for pair in planted_sample.pairs}
     wrong = []
-    for path, line in planted.truth.items():
+    for path, line in planted_sample.truth.items():
         if line["copy_of"]:
-            said, done = told.get((short(line["copy_of"]), path), ""), line["transform"]
+            said, done = told.get((short_path(line["copy_of"]), path), ""), line["transform"]
             kind, _, number = done.rpartition(" ")
             if kind == "brightness":
                 found = re.fullmatch(r"brightness ([0-9.]+)", said)
@@ -342,10 +344,10 @@ def test_what_was_done_to_a_copy_is_named(planted):
     assert wrong == []
 
 
-def test_photographs_of_one_part_are_one_group(planted):
-    contents = {row.sha256: row.path for row in planted.rows}.items()
-    groups = [planted.members[sha256].group for sha256, _ in contents]
-    parts = [planted.part(path) for _, path in contents]
+def test_photographs_of_one_part_are_one_group(planted_sample):
+    contents = {row.sha256: row.path for row in planted_sample.rows}.items()
+    groups = [planted_sample.members[sha256].group for sha256, _ in contents]
+    parts = [planted_sample.part(path) for _, path in contents]
     together, true = (np.triu(np.equal.outer(names, names), 1) for names in (np.array(groups), np.array(parts)))
     assert (together & true).sum() / true.sum() >= 0.99
     assert (together & true).sum() / together.sum() >= 0.99
@@ -354,16 +356,16 @@ def test_photographs_of_one_part_are_one_group(planted):
         for name in set(groups)
     )
     assert most / len(groups) >= 0.99
-    assert planted.record.castings == SAMPLE.parts
+    assert planted_sample.record.castings == SAMPLE.parts
 
 
-def test_the_numbers_are_those_of_the_truth(planted):
-    record, truth = planted.record, planted.truth
+def test_the_numbers_are_those_of_the_truth(planted_sample):
+    record, truth = planted_sample.record, planted_sample.truth
     kinds = Counter(line["fault"] for line in truth.values())
     assert record.exact_copies_across_splits == kinds["exact_copy"] == 10
     assert record.near_copies_across_splits == kinds["transformed_copy"] == 56
     assert (record.copies_of_two_labels, record.castings_of_two_labels) == (0, 0)
-    assert record.rings == len({row.sha256 for row in planted.rows}) == len(truth) - 10
-    trained = {planted.part(path) for path in truth if path.startswith("train")}
-    expected = sum(path.startswith("test") and planted.part(path) in trained for path in truth)
+    assert record.rings == len({row.sha256 for row in planted_sample.rows}) == len(truth) - 10
+    trained = {planted_sample.part(path) for path in truth if path.startswith("train")}
+    expected = sum(path.startswith("test") and planted_sample.part(path) in trained for path in truth)
     assert record.published_test_images_of_trained_castings == expected

@@ -1,4 +1,4 @@
-"""Benchmarks: castings stay whole in folds and intervals, processes are measured alone, and every benchmark runs on a tiny sample."""
+"""Benchmarks: castings stay whole in folds and intervals, work is measured in its own process, and each benchmark runs on a tiny sample."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import audit, by_casting, folds, input_pipeline, new_camera, predict, time_to_accuracy
-from benchmarks.apart import apart, peak_bytes
-from benchmarks.prepared import Prepared
-from benchmarks.training import splits_of
+from benchmarks.isolation import peak_bytes, run_isolated
+from benchmarks.preparation import PreparedImages
+from benchmarks.training import make_splits
 from tasks.records.rows import BASE, Prediction, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, SampleSettings, SplitSettings
@@ -48,14 +48,14 @@ def rows_of(images: list[int], label: str, origin: str = BASE) -> list[Row]:
     ]  # fmt: skip
 
 
-def judged(casting: str, label: str, chance: float, decision: str = "reject", number: int = 0) -> Prediction:
+def make_prediction(casting: str, label: str, chance: float, decision: str = "reject", number: int = 0) -> Prediction:
     return Prediction(
         path=f"{casting}/{number}", sha256=f"{casting}-{number}", split="test", origin=BASE, label=label, group=casting,
         defect_probability=chance, decision=decision, reason="", cause="above_limit",
     )  # fmt: skip
 
 
-def known(tested: list[Prediction]) -> dict[str, str]:
+def castings_of(tested: list[Prediction]) -> dict[str, str]:
     return {one.sha256: one.group for one in tested}
 
 
@@ -65,25 +65,25 @@ MANY = st.lists(st.integers(1, 30), min_size=4, max_size=20)
 @given(MANY, MANY, st.integers(2, 4), st.integers(0, 9))
 def test_every_casting_lies_whole_in_one_fold_and_labels_are_spread_evenly(defective, good, number, seed):
     rows = rows_of(defective, DEFECT) + rows_of(good, GOOD)
-    parts = folds.dealt(rows, number, seed)
+    parts = folds.assign_folds(rows, number, seed)
     assert Counter(group for part in parts for group in part) == Counter({row.group for row in rows})
     for label, sizes in ((DEFECT, defective), (GOOD, good)):
         images = [sum(row.group in part and row.label == label for row in rows) for part in parts]
         assert min(images) > 0
         assert max(images) - min(images) <= max(sizes), "one casting more would even it out"
-    assert folds.dealt(rows[::-1], number, seed) == parts
+    assert folds.assign_folds(rows[::-1], number, seed) == parts
 
 
 def test_folds_that_would_lack_a_label_are_refused():
     with pytest.raises(BadInput, match=f"{GOOD} has 2 castings, 3 folds need as many"):
-        folds.dealt(rows_of([3] * 5, DEFECT) + rows_of([3] * 2, GOOD), 3, 0)
+        folds.assign_folds(rows_of([3] * 5, DEFECT) + rows_of([3] * 2, GOOD), 3, 0)
 
 
 @given(MANY, MANY, st.integers(0, 9))
 def test_a_judged_casting_is_not_learnt_from_and_others_validate(defective, good, seed):
     rows = rows_of(defective, DEFECT) + rows_of(good, GOOD)
-    part = folds.dealt(rows, 2, seed)[0]
-    split = folds.sided(rows, part, SplitSettings(seed=seed))
+    part = folds.assign_folds(rows, 2, seed)[0]
+    split = folds.split_by_fold(rows, part, SplitSettings(seed=seed))
     assert {row.group for row in split if row.split == "test"} == part
     assert [row._replace(split="") for row in split] == rows
     sides = defaultdict(set)
@@ -98,21 +98,24 @@ def test_a_judged_casting_is_not_learnt_from_and_others_validate(defective, good
 
 def test_a_fold_is_counted_at_the_likelier_class_and_as_decided():
     tested = [
-        judged("a", DEFECT, 0.9), judged("a", DEFECT, 0.2, "pass", 1), judged("b", DEFECT, 0.4, "review"),
-        judged("c", GOOD, 0.1, "pass"), judged("c", GOOD, 0.8, "reject", 1),
+        make_prediction("a", DEFECT, 0.9), make_prediction("a", DEFECT, 0.2, "pass", 1), make_prediction("b", DEFECT, 0.4, "review"),
+        make_prediction("c", GOOD, 0.1, "pass"), make_prediction("c", GOOD, 0.8, "reject", 1),
     ]  # fmt: skip
-    found = folds.counts(tested, known(tested), Classes())
+    found = folds.score_predictions(tested, castings_of(tested), Classes())
     assert found == {
         "accuracy": 0.4, "auc": pytest.approx(4 / 6), "images": 5, "castings": 3, "defects": 3, "missed_defects": 2, "good": 2,
         "false_rejects": 1, "passed_defects": 1, "rejected_good": 1, "reviews": 1,
     }  # fmt: skip
-    listed = folds.errors(tested, known(tested), Classes())
+    listed = folds.list_errors(tested, castings_of(tested), Classes())
     assert [(one["casting"], one["errors"], one["images"]) for one in listed] == [("a", 1, 2), ("b", 1, 1), ("c", 1, 2)]
 
 
 def test_the_casting_with_the_most_errors_is_listed_first():
-    tested = [judged("a", DEFECT, 0.1), *(judged("b", GOOD, 0.9, number=number) for number in range(3))]
-    listed = folds.errors(tested, known(tested), Classes())
+    tested = [
+        make_prediction("a", DEFECT, 0.1),
+        *(make_prediction("b", GOOD, 0.9, number=number) for number in range(3)),
+    ]
+    listed = folds.list_errors(tested, castings_of(tested), Classes())
     assert [(one["casting"], one["label"], one["first"]) for one in listed] == [
         ("b", GOOD, "b/0"),
         ("a", DEFECT, "a/0"),
@@ -125,14 +128,16 @@ def some_fold(repeats: int) -> list[Prediction]:
     chances = rng.uniform(0.6, 1, 12) - 0.6 * (np.arange(12) % 2 == 0)
     chances[[3, 8]] = 0.45, 0.7
     return [
-        judged(f"{casting}", (GOOD, DEFECT)[casting % 2], float(chance), number=number)
+        make_prediction(f"{casting}", (GOOD, DEFECT)[casting % 2], float(chance), number=number)
         for casting, chance in enumerate(chances)
         for number in range(repeats)
     ]  # fmt: skip
 
 
 def test_more_photographs_of_the_same_castings_narrow_no_interval():
-    found = [folds.intervals([some], known(some), Classes(), seed=0) for some in (some_fold(1), some_fold(5))]
+    found = [
+        folds.bootstrap_intervals([some], castings_of(some), Classes(), seed=0) for some in (some_fold(1), some_fold(5))
+    ]
     assert found[0]["accuracy_interval"] == pytest.approx(found[1]["accuracy_interval"])
     assert found[0]["auc_interval"] == pytest.approx(found[1]["auc_interval"])
     low, high = found[0]["accuracy_interval"]
@@ -142,20 +147,23 @@ def test_more_photographs_of_the_same_castings_narrow_no_interval():
 
 def test_what_is_judged_without_error_has_no_room_for_chance():
     tested = [one._replace(defect_probability=float(one.label == DEFECT)) for one in some_fold(2)]
-    found = folds.intervals([tested, tested], known(tested), Classes(), seed=0)
+    found = folds.bootstrap_intervals([tested, tested], castings_of(tested), Classes(), seed=0)
     assert found == {"accuracy_interval": [1, 1], "auc_interval": [1, 1]}
 
 
 def test_the_mean_over_folds_does_not_weigh_them_by_their_images():
-    parts = [folds.counts(some, known(some), Classes()) for some in (some_fold(1), [judged("x", DEFECT, 0.9)])]
-    assert folds.summary(parts)["accuracy"] == pytest.approx((10 / 12 + 1) / 2)
-    assert folds.summary(parts)["auc"] == parts[0]["auc"], "of the fold that has both labels"
-    assert folds.summary(parts)["images"] == 13
+    parts = [
+        folds.score_predictions(some, castings_of(some), Classes())
+        for some in (some_fold(1), [make_prediction("x", DEFECT, 0.9)])
+    ]
+    assert folds.average_folds(parts)["accuracy"] == pytest.approx((10 / 12 + 1) / 2)
+    assert folds.average_folds(parts)["auc"] == parts[0]["auc"], "of the fold that has both labels"
+    assert folds.average_folds(parts)["images"] == 13
 
 
 def test_rows_are_handed_on_as_split_does(places):
-    rows = folds.sided(rows_of([4] * 6, DEFECT) + rows_of([4] * 6, GOOD), set(), SplitSettings())
-    splits = splits_of(rows, Classes(), places)
+    rows = folds.split_by_fold(rows_of([4] * 6, DEFECT) + rows_of([4] * 6, GOOD), set(), SplitSettings())
+    splits = make_splits(rows, Classes(), places)
     assert read_table(splits.table.path(places), Row) == rows
     assert splits.by_split["train"] + splits.by_split["validation"] == splits.images == 48
     assert splits.castings_by_split["train"] + splits.castings_by_split["validation"] == 12
@@ -164,7 +172,7 @@ def test_rows_are_handed_on_as_split_does(places):
 def test_photographs_of_castings_that_the_source_shows_are_not_judged_as_new(places):
     base, own = rows_of([4] * 3, DEFECT) + rows_of([4] * 3, GOOD), rows_of([3] * 4, GOOD, "line 2")
     old = [row(900 + number, base[0].group, DEFECT, "line 2") for number in range(2)]
-    found, new = new_camera.divided(Prepared([*base, *old, *own], [], Classes(), places), SplitSettings())
+    found, new = new_camera.split_origins(PreparedImages([*base, *old, *own], [], Classes(), places), SplitSettings())
     assert [one.path for one in found] == [one.path for one in base]
     assert [one.path for one in new] == [one.path for one in own]
     assert {one.split for one in found if one.published == "test"} == {"test"}
@@ -172,46 +180,46 @@ def test_photographs_of_castings_that_the_source_shows_are_not_judged_as_new(pla
 
 def test_few_castings_are_two_of_each_label_and_others_in_another_draw():
     own = rows_of([3] * 6, DEFECT, "line 2") + rows_of([3] * 6, GOOD, "line 2")
-    draws = [new_camera.chosen(own, 0, draw) for draw in range(5)]
+    draws = [new_camera.draw_few_castings(own, 0, draw) for draw in range(5)]
     for sides in draws:
         labels = Counter(one.label for one in own if sides[one.group] == "train")
         assert labels == {DEFECT: 6, GOOD: 6}
         assert set(sides.values()) == {"train", "test"}
     assert len({tuple(sides.items()) for sides in draws}) > 1
     with pytest.raises(BadInput, match=f"2 castings of {GOOD}, more than 2 are needed"):
-        new_camera.chosen(rows_of([3] * 6, DEFECT) + rows_of([3] * 2, GOOD), 0, 0)
+        new_camera.draw_few_castings(rows_of([3] * 6, DEFECT) + rows_of([3] * 2, GOOD), 0, 0)
 
 
 def test_the_tutorial_finds_the_published_folders(places, tmp_path):
     rows = rows_of([4, 4], DEFECT) + rows_of([4], GOOD)
-    folder = time_to_accuracy.laid_out(Prepared(rows, [], Classes(), places), tmp_path / "files")
+    folder = time_to_accuracy.link_class_folders(PreparedImages(rows, [], Classes(), places), tmp_path / "files")
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*.jpeg")}
     assert found == {row.path for row in rows}
     unpublished = [row._replace(published="") for row in rows]
     with pytest.raises(BadInput, match="no folder test/"):
-        time_to_accuracy.laid_out(Prepared(unpublished, [], Classes(), places), tmp_path / "other")
+        time_to_accuracy.link_class_folders(PreparedImages(unpublished, [], Classes(), places), tmp_path / "other")
 
 
 def test_medians_and_ratios_are_of_the_same_figures():
     trainings = [
         dict.fromkeys(time_to_accuracy.WIDTHS, value) | {"test_errors": value * 2} for value in (1.0, 8.0, 3.0)
     ]
-    found = time_to_accuracy.medians(trainings)
+    found = time_to_accuracy.median_figures(trainings)
     assert (found["cpu_seconds"], found["test_errors"], found["mean_test_errors"]) == (3, 6, 8)
     assert found["trainings"] == trainings
-    assert time_to_accuracy.ratios(found, {**found, "cpu_seconds": 30})["to_tutorial"]["cpu_seconds"] == pytest.approx(
-        0.1
-    )
+    assert time_to_accuracy.tutorial_ratios(found, {**found, "cpu_seconds": 30})["to_tutorial"][
+        "cpu_seconds"
+    ] == pytest.approx(0.1)
 
 
-def own() -> tuple[int, int]:
+def process_and_peak() -> tuple[int, int]:
     return os.getpid(), peak_bytes()
 
 
 @pytest.mark.usefixtures("process")
 def test_work_apart_has_a_process_and_a_peak_of_its_own():
     ballast = np.ones(30_000_000)  # 240 MB
-    process, peak = apart(own)
+    process, peak = run_isolated(process_and_peak)
     assert process != os.getpid()
     assert peak < ballast.nbytes < peak_bytes()
 
@@ -225,7 +233,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def arriving(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def arrivals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Photographs of eight other castings from another camera set-up; which are called defective plays no part here."""
     top = tmp_path_factory.mktemp("arriving")
     for part in range(8):
@@ -241,8 +249,8 @@ def run(tensorflow, process, sample: Path, tmp_path_factory, tmp_path: Path, mon
     """What a benchmark writes about the sample; all of it in this process, to be sooner done."""
 
     def measured(benchmark, *words: object) -> dict:
-        if hasattr(benchmark, "apart"):
-            monkeypatch.setattr(benchmark, "apart", lambda work, *inputs: work(*inputs))
+        if hasattr(benchmark, "run_isolated"):
+            monkeypatch.setattr(benchmark, "run_isolated", lambda work, *inputs: work(*inputs))
         told, data = tmp_path / "told.json", tmp_path_factory.getbasetemp() / "benchmarked"
         given = ["benchmark", "--source", sample, "--data", data, "--json", told, *words]
         monkeypatch.setattr(sys, "argv", [str(word) for word in given])
@@ -336,8 +344,8 @@ def test_every_casting_is_judged_by_a_network_that_never_saw_it(run, capsys):
 
 
 @pytest.mark.long
-def test_a_new_camera_is_judged_before_and_after_it_was_seen(run, arriving):
-    found = run(new_camera, "--arrivals", arriving, "--models", "compact", "--folds", 2, "--draws", 1, "--epochs", 1)[
+def test_a_new_camera_is_judged_before_and_after_it_was_seen(run, arrivals):
+    found = run(new_camera, "--arrivals", arrivals, "--models", "compact", "--folds", 2, "--draws", 1, "--epochs", 1)[
         "compact"
     ]
     images = found["without_retraining"]["images"]

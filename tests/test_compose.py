@@ -1,4 +1,4 @@
-"""The containers: Compose and hadolint take the files, and what these name is there: options, settings, files, pools, healths."""
+"""Compose: Compose and hadolint accept the files, and the options, settings, files, pools and health checks that they name exist."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_hadolint_has_nothing_to_say():
 def test_nothing_starts_without_its_passwords(missing):
     for variables in ({}, {missing: ""}):
         others = {name: value for name, value in PASSWORDS.items() if name != missing}
-        said = composed.compose("--quiet", **others, **variables)
+        said = composed.run_compose("--quiet", **others, **variables)
         assert said.returncode != 0 and f"required variable {missing} is missing" in said.stderr
 
 
@@ -61,7 +61,7 @@ def test_no_password_is_written_down(services):
 
 def test_the_example_names_each_variable_and_no_other(tmp_path):
     named = set(re.findall(r"^#?([A-Z_]+)=", (HERE / "example.env").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    used = {line.split()[0] for line in composed.compose("--variables", **PASSWORDS).stdout.splitlines()[1:]}
+    used = {line.split()[0] for line in composed.run_compose("--variables", **PASSWORDS).stdout.splitlines()[1:]}
     text = (HERE / "compose.yaml").read_text(encoding="utf-8")
     handed_on = set(re.findall(r"^ +([A-Z_]+): *(?:#.*)?$", text, flags=re.MULTILINE))
     assert named == used | handed_on | {"COMPOSE_FILE", "COMPOSE_PROFILES"}
@@ -123,7 +123,7 @@ def test_the_image_is_made_of_files_that_are_there(services):
     sources = {source for line in instructions("COPY") for source in line.split()[:-1]}
     for source in (sources - {"${LOCK}"}) | locks:
         assert (ROOT / source).exists(), source
-        assert not ignored(source), f"{source} is kept from the image by .dockerignore"
+        assert not is_ignored(source), f"{source} is kept from the image by .dockerignore"
     command = json.loads(instructions("CMD")[-1])
     assert (ROOT / command[1]).exists()
 
@@ -132,10 +132,10 @@ def test_the_image_is_made_of_files_that_are_there(services):
     "kept_out", ["data", "artifacts", ".venv", ".git", "tests", ".env", "deployments/.env", "tasks/records/__pycache__"]
 )
 def test_the_image_takes_nothing_else(kept_out):
-    assert ignored(kept_out)
+    assert is_ignored(kept_out)
 
 
-def ignored(path: str) -> bool:
+def is_ignored(path: str) -> bool:
     """As Docker reads .dockerignore, as far as this one goes: the last line that fits the path or a folder above decides."""
     places = [path, *map(str, PurePosixPath(path).parents)]
     out = False

@@ -1,4 +1,4 @@
-"""Deployments: each names a flow that is there, with parameters that it takes; what a person has switched on the server stays so."""
+"""Deployments: each names an existing flow and parameters that it takes, and what a person switched on the server stays so."""
 
 import asyncio
 import signal
@@ -14,7 +14,7 @@ from uuid import UUID
 import aiosqlite
 import pytest
 import yaml
-from conftest import free_port, until
+from conftest import free_port, wait_until
 from prefect.client.orchestration import get_client
 from prefect.flows import load_flow_from_entrypoint
 from prefect.server.events.schemas.automations import EventTrigger
@@ -22,8 +22,8 @@ from prefect.server.events.schemas.events import RelatedResource, Resource
 from prefect.settings import PREFECT_API_URL, Settings
 
 from deployments import up
-from deployments.automations import ALERTS, BEAT, FLOWS, apply, failures_are_told, silent_runs_crash
-from deployments.deploy import POOLS, bring, deploy
+from deployments.automations import ALERTS, BEAT, FLOWS, apply_automations, failure_alert, silent_run_automation
+from deployments.deploy import POOLS, deploy_flows, ensure_pool
 from deployments.server import close_failed_cursors
 
 ROOT = Path(__file__).parents[1]
@@ -62,14 +62,14 @@ def test_no_look_cancels_another():
 def test_runs_give_the_signs_of_life_that_the_automation_waits_for(deployment):
     told = deployment["work_pool"]["job_variables"]["env"]
     assert told["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(BEAT)
-    assert silent_runs_crash().trigger.within.total_seconds() == 3 * BEAT
+    assert silent_run_automation().trigger.within.total_seconds() == 3 * BEAT
 
 
 def test_runs_by_hand_give_them_too():
     assert Settings().flows.heartbeat_frequency == BEAT
 
 
-@pytest.mark.parametrize("automation", [silent_runs_crash(), failures_are_told(UUID(int=0))], ids=lambda one: one.name)
+@pytest.mark.parametrize("automation", [silent_run_automation(), failure_alert(UUID(int=0))], ids=lambda one: one.name)
 def test_automations_leave_the_runs_of_others_alone(automation):
     """As the server matches a run by hand, which has a flow and no deployment."""
     trigger = EventTrigger.model_validate(automation.trigger.model_dump())
@@ -90,7 +90,7 @@ def client(prefect_server, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())  # for processes
     with get_client(sync_client=True) as found:
         for pool in POOLS:
-            bring(found, pool, "process", "no image")
+            ensure_pool(found, pool, "process", "no image")
         yield found
 
 
@@ -110,10 +110,10 @@ def test_deploying_again_leaves_what_a_person_switched(client, monkeypatch):
     last = {"config": {"fetch": {"source": "{{ castings }}.zip"}}}
     monkeypatch.setenv("RECAST_ALERTS", "http://127.0.0.1:1/")
     monkeypatch.setattr("deployments.deploy.form_settings", lambda _: last)
-    deploy(client, ROOT)
+    deploy_flows(client, ROOT)
     assert form() == last, "the form of `retrain` begins as the last run"
     monkeypatch.setattr("deployments.deploy.form_settings", lambda _: None)
-    apply(client)
+    apply_automations(client)
     assert active() == {"monthly": False, "five-minutely": True, "weekly": True}
     first = automations()
     assert set(ALERTS) < set(first) and all(first.values())
@@ -128,15 +128,15 @@ def test_deploying_again_leaves_what_a_person_switched(client, monkeypatch):
     for name in disabled:
         client.pause_automation(client.read_automations_by_name(name)[0].id)
 
-    deploy(client, ROOT)
-    apply(client)
+    deploy_flows(client, ROOT)
+    apply_automations(client)
     assert active() == {"monthly": True, "five-minutely": False, "weekly": True}
     assert form() == last, "where no run is known here"
     assert client.read_deployment(batch.id).paused
     assert automations() == first | dict.fromkeys(disabled, False)
 
     monkeypatch.delenv("RECAST_ALERTS")
-    apply(client)
+    apply_automations(client)
     assert automations().keys() == first.keys() - set(ALERTS), "nobody is told any more"
 
 
@@ -153,12 +153,12 @@ def test_a_worker_that_does_not_stop_is_killed_with_its_run(monkeypatch):
     monkeypatch.setattr(up, "STOPPED", 0.2)
     with subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE, text=True) as worker:
         run = int(worker.stdout.readline())
-        up.stop({"recast-gpu": worker})
+        up.stop_processes({"recast-gpu": worker})
         assert worker.returncode == -signal.SIGKILL
-        until(lambda: gone(run), 10, "the end of its run, which has a session of its own")
+        wait_until(lambda: is_gone(run), 10, "the end of its run, which has a session of its own")
 
 
-def gone(number: int) -> bool:
+def is_gone(number: int) -> bool:
     """Whether no process has this number; or one that nobody has asked how it ended, where there is no init to do so."""
     said = subprocess.run(["ps", "-o", "stat=", "-p", str(number)], capture_output=True, text=True, check=False).stdout
     return said.strip()[:1] in ("", "Z")
@@ -182,7 +182,7 @@ def test_a_statement_that_fails_leaves_no_cursor_open(monkeypatch, tmp_path):
 
 
 def test_a_worker_that_dies_at_once_is_started_less_and_less_often():
-    again = up.Again()
+    again = up.Backoff()
     starts = [second for second in range(300) if again.due(float(second))]
     assert starts == [0, 1, 3, 7, 15, 31, 63, 123, 183, 243]
     assert again.due(600.0) and again.due(601.0), "after it has lived, at once"
@@ -199,7 +199,7 @@ up.main()
 
 
 @contextmanager
-def starting(folder: Path, *by: str) -> Iterator[tuple[subprocess.Popen, int]]:
+def run_up(folder: Path, *by: str) -> Iterator[tuple[subprocess.Popen, int]]:
     """`make up`, which waits for a server that never answers; and the number of that server's process."""
     words = [*by, sys.executable, "-c", UP, "--port", str(free_port()), str(folder)]
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may themselves run below nohup
@@ -209,7 +209,7 @@ def starting(folder: Path, *by: str) -> Iterator[tuple[subprocess.Popen, int]]:
         signal.signal(signal.SIGHUP, before)
     with process:
         log = folder / "server.log"
-        until(lambda: log.exists() and log.read_text().endswith("\n"), 30, "the server")
+        wait_until(lambda: log.exists() and log.read_text().endswith("\n"), 30, "the server")
         try:
             yield process, int(log.read_text())
         finally:
@@ -219,16 +219,16 @@ def starting(folder: Path, *by: str) -> Iterator[tuple[subprocess.Popen, int]]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_what_is_up_goes_down(tmp_path, number):
     """By Ctrl-C, by systemd, with the terminal; also where a script in the background made it ignore Ctrl-C."""
-    with starting(tmp_path, "sh", "-c", 'trap "" INT; exec "$@"', "sh") as (process, server):
+    with run_up(tmp_path, "sh", "-c", 'trap "" INT; exec "$@"', "sh") as (process, server):
         process.send_signal(number)
         assert process.wait(30) == 0
-        assert gone(server)
+        assert is_gone(server)
 
 
 def test_what_is_up_stays_when_its_terminal_goes_and_nohup_was_said(tmp_path):
-    with starting(tmp_path, "nohup") as (process, server):
+    with run_up(tmp_path, "nohup") as (process, server):
         process.send_signal(signal.SIGHUP)
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1)
-        assert not gone(server)
-    assert process.returncode == 0 and gone(server)
+        assert not is_gone(server)
+    assert process.returncode == 0 and is_gone(server)

@@ -1,4 +1,4 @@
-"""Doctor: what lies in the inbox is told, and one thing that is in the way ends no other."""
+"""Doctor: it reports what lies in the inbox, and one obstacle does not end the other checks."""
 
 import errno
 import os

@@ -1,8 +1,8 @@
-"""Evaluate: every validation and test image judged once, and every figure taken from that table."""
+"""Evaluate: every validation and test image is judged once, and every figure comes from that table."""
 
 import numpy as np
 import pytest
-from conftest import copied
+from conftest import copy_places
 
 from tasks.evaluate import DOUBTFUL, evaluate, fit_decision
 from tasks.inference import runtimes
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
 @pytest.fixture
-def judged(training, places):
-    copied(training.places, places)
+def evaluated(training, places):
+    copy_places(training.places, places)
     splits, model = training.splits, training.model
     return splits, model, evaluate.fn(splits, model, EvaluationSettings(), places)
 
 
-def test_each_validation_and_test_image_is_judged_once(judged, places):
-    splits, _, evaluation = judged
+def test_each_validation_and_test_image_is_judged_once(evaluated, places):
+    splits, _, evaluation = evaluated
     predictions = read_table(evaluation.predictions.path(places), Prediction)
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("validation", "test")]
     assert [(one.origin, one.path, one.sha256, one.label, one.split) for one in predictions] == [
@@ -32,8 +32,8 @@ def test_each_validation_and_test_image_is_judged_once(judged, places):
     assert all(0 <= one.defect_probability <= 1 for one in predictions)
 
 
-def test_the_scores_are_those_of_the_table(judged, places):
-    splits, _, evaluation = judged
+def test_the_scores_are_those_of_the_table(evaluated, places):
+    splits, _, evaluation = evaluated
     test = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
     right = sum((one.defect_probability >= 0.5) == (one.label == splits.classes.defect) for one in test)
     assert evaluation.test.images == len(test) == 16
@@ -41,16 +41,16 @@ def test_the_scores_are_those_of_the_table(judged, places):
     assert evaluation.slices == {"base": evaluation.test}
 
 
-def test_the_decision_names_the_network_it_belongs_to(judged, places):
-    splits, model, evaluation = judged
+def test_the_decision_names_the_network_it_belongs_to(evaluated, places):
+    splits, model, evaluation = evaluated
     decision = read(evaluation.decision.path(places))
     assert decision.network_sha256 == model.file.sha256
     assert decision.classes == splits.classes
     assert (decision.view, decision.image_size) == ("raw", 32)
 
 
-def test_the_record_tells_what_the_decision_holds(judged, places):
-    _, _, evaluation = judged
+def test_the_record_tells_what_the_decision_holds(evaluated, places):
+    _, _, evaluation = evaluated
     decision = read(evaluation.decision.path(places))
     assert (evaluation.threshold, evaluation.temperature) == (decision.threshold, decision.temperature)
     assert evaluation.review_band == decision.review_band == pytest.approx((0.02, 0.8))
@@ -59,8 +59,8 @@ def test_the_record_tells_what_the_decision_holds(judged, places):
     assert evaluation.test.castings is None, "no ring is found in these photographs"
 
 
-def test_the_file_alone_decides_as_the_table_says(judged, places):
-    splits, model, evaluation = judged
+def test_the_file_alone_decides_as_the_table_says(evaluated, places):
+    splits, model, evaluation = evaluated
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("validation", "test")]
     decision = read(evaluation.decision.path(places))
     again = judge(rows, collect_evidence(runtimes.load(model.file.path(places)), rows, "raw", 32, places), decision)

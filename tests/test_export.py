@@ -1,4 +1,4 @@
-"""Export: the network in every format decides as it was judged, loaded in a clean process; what does not is told."""
+"""Export: the network decides in every format as it was judged, loaded in a clean process, and a difference is reported."""
 
 import shutil
 import subprocess
@@ -6,7 +6,7 @@ import subprocess
 import keras
 import numpy as np
 import pytest
-from conftest import copied
+from conftest import copy_places
 
 from tasks import export as verb
 from tasks.evaluate import evaluate
@@ -20,11 +20,11 @@ pytestmark = pytest.mark.usefixtures("tensorflow", "process")
 
 
 @pytest.fixture(scope="module")
-def trained(training, process, tmp_path_factory):
+def shared_export(training, process, tmp_path_factory):
     """(what `export` is given, exports, places) of a small training, never changed by a test."""
     top = tmp_path_factory.mktemp("trained")
     places = Places(data=top / "data", artifacts=top / "artifacts")
-    copied(training.places, places)
+    copy_places(training.places, places)
     settings = EvaluationSettings(review_cost=0.9)  # few go to a person, so most are decided
     evaluation = evaluate.fn(training.splits, training.model, settings, places)
     judged = *training.records, evaluation, settings
@@ -32,15 +32,15 @@ def trained(training, process, tmp_path_factory):
 
 
 @pytest.fixture
-def own(trained, places):
+def own_export(shared_export, places):
     """The same with places of the test's own."""
-    *records, made = trained
-    copied(made, places)
+    *records, made = shared_export
+    copy_places(made, places)
     return *records, places
 
 
-def test_the_folder_holds_every_format_and_all_that_prediction_needs(trained):
-    (*_, model, _, _), exports, places = trained
+def test_the_folder_holds_every_format_and_all_that_prediction_needs(shared_export):
+    (*_, model, _, _), exports, places = shared_export
     folder = model_folder.path(exports.digest, places)
     there = sorted(path.name for path in folder.iterdir())
     expected = ["README.md", "decision.json", "exports.json", "images.csv", "model.keras", "model.tflite", "savedmodel"]
@@ -51,8 +51,8 @@ def test_the_folder_holds_every_format_and_all_that_prediction_needs(trained):
     assert find_damage(folder / "model.keras", model.file.sha256) is None
 
 
-def test_every_format_decides_all_validation_images_as_judged(trained):
-    (_, _, splits, *_), exports, _ = trained
+def test_every_format_decides_all_validation_images_as_judged(shared_export):
+    (_, _, splits, *_), exports, _ = shared_export
     assert set(exports.formats) == set(runtimes.NAMES)
     for one in exports.formats.values():
         assert one.images == splits.by_split["validation"] > 0
@@ -63,8 +63,8 @@ def test_every_format_decides_all_validation_images_as_judged(trained):
         assert one.milliseconds > 0
 
 
-def test_the_same_model_is_the_same_folder_and_a_damaged_one_is_put_right(own):
-    judged, exports, places = own
+def test_the_same_model_is_the_same_folder_and_a_damaged_one_is_put_right(own_export):
+    judged, exports, places = own_export
     folder = model_folder.path(exports.digest, places)
     (folder / "model.tflite").write_bytes(b"")
     again = export.fn(*judged, places)
@@ -74,7 +74,7 @@ def test_the_same_model_is_the_same_folder_and_a_damaged_one_is_put_right(own):
     assert [path.name for path in (places.artifacts / "models").iterdir()] == [exports.digest]
 
 
-def altered(network: keras.Model, fault: str) -> keras.Model:
+def alter_network(network: keras.Model, fault: str) -> keras.Model:
     """The network with one weight changed, or as if grey levels went in that were rescaled already."""
     if fault == "one weight":
         kernel, bias = network.get_layer("logits").get_weights()
@@ -85,11 +85,11 @@ def altered(network: keras.Model, fault: str) -> keras.Model:
 
 
 @pytest.mark.parametrize("fault", ["one weight", "input scale"])
-def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own, monkeypatch, capsys, fault):
-    judged, _, places = own
+def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own_export, monkeypatch, capsys, fault):
+    judged, _, places = own_export
     write = runtimes.write
     with monkeypatch.context() as patched:
-        patched.setattr(runtimes, "write", lambda network, scratch: write(altered(network, fault), scratch))
+        patched.setattr(runtimes, "write", lambda network, scratch: write(alter_network(network, fault), scratch))
         broken = export.fn(*judged, places)
     for name in ("litert", "savedmodel"):
         assert broken.formats[name].changed_decisions > 0
@@ -98,8 +98,8 @@ def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own, monke
     assert "DOES NOT ANSWER AS JUDGED" in capsys.readouterr().out
 
 
-def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(own, monkeypatch):
-    judged, exports, places = own
+def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(own_export, monkeypatch):
+    judged, exports, places = own_export
     shutil.rmtree(model_folder.path(exports.digest, places))
     write = runtimes.write
 
@@ -113,8 +113,8 @@ def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(
     assert list((places.artifacts / "models").iterdir()) == []
 
 
-def test_when_copying_fails_no_folder_can_be_seen_and_no_process_is_left(own, monkeypatch):
-    judged, exports, places = own
+def test_when_copying_fails_no_folder_can_be_seen_and_no_process_is_left(own_export, monkeypatch):
+    judged, exports, places = own_export
     shutil.rmtree(model_folder.path(exports.digest, places))
     begun, start = [], subprocess.Popen
 

@@ -19,12 +19,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import gpu, gpu_device, gpu_images, gpu_steps, gpu_trainings, limited
-from benchmarks.apart import apart
+from benchmarks import gpu, gpu_device, gpu_images, gpu_steps, gpu_trainings, supervisor
 from benchmarks.gpu_device import Job
 from benchmarks.gpu_images import NETWORKS, Pack
 from benchmarks.gpu_steps import Combination
-from benchmarks.limited import Emit, Part
+from benchmarks.isolation import run_isolated
+from benchmarks.supervisor import Emit, Part
 from tasks.images.views import shape
 from tasks.networks import gpu_diagnosis
 from tasks.records.rows import SPLITS, Row
@@ -52,38 +52,38 @@ TRAINED = [f"whole {network}" for network in NETWORKS]
 
 def test_the_operations_of_a_step_are_those_of_products_forward_and_twice_as_many_back():
     convolution, dense = ((3, 3, 2, 8), (10, 20, 8)), ((100, 5), (5,))
-    assert gpu_steps.operations([convolution]) == 3 * 2 * (3 * 3 * 2) * (10 * 20 * 8)
-    assert gpu_steps.operations([dense]) == 3 * 2 * 100 * 5
-    assert gpu_steps.operations([convolution, dense]) == 3 * 2 * (18 * 1_600 + 500)
+    assert gpu_steps.count_operations([convolution]) == 3 * 2 * (3 * 3 * 2) * (10 * 20 * 8)
+    assert gpu_steps.count_operations([dense]) == 3 * 2 * 100 * 5
+    assert gpu_steps.count_operations([convolution, dense]) == 3 * 2 * (18 * 1_600 + 500)
 
 
 def test_the_rates_of_a_step_follow_from_its_seconds():
-    rates = gpu_steps.rates(batch=32, seconds=0.004, work=10**9, ceiling=400.0)
+    rates = gpu_steps.step_figures(batch=32, seconds=0.004, work=10**9, ceiling=400.0)
     assert rates == pytest.approx(
         {"milliseconds": 4, "images_per_second": 8_000, "teraflops": 8, "share_of_ceiling": 0.02}
     )
-    assert gpu_steps.rates(32, 0.004, 10**9, None)["share_of_ceiling"] is None
+    assert gpu_steps.step_figures(32, 0.004, 10**9, None)["share_of_ceiling"] is None
 
 
 def test_compiling_pays_from_the_step_at_which_its_time_is_gained():
     plain, compiled = ({"milliseconds": 8.0, "first_seconds": 3.0}, {"milliseconds": 4.0, "first_seconds": 15.0})
-    assert gpu_steps.pays_from(plain, compiled) == 3_000
-    assert gpu_steps.pays_from(compiled, plain) is None, "it gains nothing"
-    assert gpu_steps.pays_from({}, compiled) is gpu_steps.pays_from(plain, {"error": "no memory"}) is None
+    assert gpu_steps.break_even_step(plain, compiled) == 3_000
+    assert gpu_steps.break_even_step(compiled, plain) is None, "it gains nothing"
+    assert gpu_steps.break_even_step({}, compiled) is gpu_steps.break_even_step(plain, {"error": "no memory"}) is None
 
 
 def test_waiting_is_what_a_step_takes_longer_than_from_memory():
-    assert gpu_steps.waiting(8.0, 2.0) == {"share_of_waiting": 0.75}
-    assert gpu_steps.waiting(None, 2.0) == gpu_steps.waiting(8.0, None) == {}, "one of them failed"
+    assert gpu_steps.waiting_share(8.0, 2.0) == {"share_of_waiting": 0.75}
+    assert gpu_steps.waiting_share(None, 2.0) == gpu_steps.waiting_share(8.0, None) == {}, "one of them failed"
 
 
 def test_the_pace_of_a_training_leaves_out_its_first_epoch():
-    assert gpu_trainings.pace([20, 22, 25, 27]) == {
+    assert gpu_trainings.epoch_figures([20, 22, 25, 27]) == {
         "epochs": 4,
         "first_epoch_seconds": 20,
         "seconds_an_epoch": 2,
     }
-    assert gpu_trainings.pace([20])["seconds_an_epoch"] is None
+    assert gpu_trainings.epoch_figures([20])["seconds_an_epoch"] is None
 
 
 def test_errors_are_counted_at_the_likelier_class():
@@ -97,18 +97,18 @@ def test_errors_are_counted_at_the_likelier_class():
 
 
 def test_two_trainings_do_as_much_as_one_where_each_takes_twice_as_long():
-    assert gpu_trainings.work_to_alone(3.0, 6.0, 6.0) == 1
-    assert gpu_trainings.work_to_alone(3.0, 3.0, 4.0) == 1.75
+    assert gpu_trainings.relative_throughput(3.0, 6.0, 6.0) == 1
+    assert gpu_trainings.relative_throughput(3.0, 3.0, 4.0) == 1.75
 
 
 def test_libraries_are_named_as_they_are_loaded():
     maps = "7f r-xp 0 /x/nvidia/cudnn/lib/libcudnn.so.9\n7f r-xp 0 /x/libcublasLt.so.12.9\n7f r--p 0 /x/libcudnn.so.9\n7f /usr/libc.so.6"
-    assert gpu_device.loaded(maps) == ["libcublasLt.so.12.9", "libcudnn.so.9"]
+    assert gpu_device.nvidia_libraries(maps) == ["libcublasLt.so.12.9", "libcudnn.so.9"]
 
 
 @pytest.mark.parametrize("sizes", [gpu.GPU, gpu.CPU, gpu.SHORT])
 def test_every_step_is_planned_once_and_the_first_batch_size_first(sizes):
-    steps, compiled = (gpu_steps.plan(sizes, xla) for xla in (False, True))
+    steps, compiled = (gpu_steps.plan_steps(sizes, xla) for xla in (False, True))
     assert len({*steps, *compiled}) == len(steps) + len(compiled)
     first = len(sizes.networks) * (len(sizes.precisions) + len(sizes.executions))
     assert {one.batch for one in steps[:first]} == {sizes.batches[0]}
@@ -127,7 +127,7 @@ def test_the_names_of_steps_say_what_differs():
     assert str(Combination("ring", 32, "tf32", xla=True, executions=8)) == "ring 32 tf32 XLA x8"
 
 
-def packed(train: int, validation: int = 1, test: int = 1, size: int = 50) -> Pack:
+def make_pack(train: int, validation: int = 1, test: int = 1, size: int = 50) -> Pack:
     number = train + validation + test
     contents = np.random.default_rng(0).integers(0, 256, number * size, np.uint8)
     sides = np.repeat([0, 1, 2], [train, validation, test]).astype(np.uint8)
@@ -135,7 +135,7 @@ def packed(train: int, validation: int = 1, test: int = 1, size: int = 50) -> Pa
 
 
 def test_a_pack_gives_back_the_files_of_each_split(tmp_path):
-    made = packed(3, 2, 1)
+    made = make_pack(3, 2, 1)
     assert gpu_images.write_pack(made, tmp_path / "folder") == (tmp_path / "folder" / "images.npz").stat().st_size
     found = gpu_images.read_pack(tmp_path / "folder")
     files = [found.files(split) for split in ("train", "validation", "test")]
@@ -144,7 +144,7 @@ def test_a_pack_gives_back_the_files_of_each_split(tmp_path):
 
 
 def test_fewer_images_of_a_pack_are_not_chosen_in_silence(tmp_path):
-    gpu_images.write_pack(packed(3), tmp_path)
+    gpu_images.write_pack(make_pack(3), tmp_path)
     with pytest.raises(BadInput, match="is packed, and --images 2 chooses while it is: give --images beside --prepare"):
         gpu_images.write_images(str(tmp_path), 2, tmp_path, lambda *_: None)
 
@@ -154,11 +154,11 @@ def test_a_pack_that_cannot_travel_is_refused_and_so_many_training_images_would_
     with pytest.raises(
         BadInput, match=r"the 1,002 images take 1\.0 MB, and 0 MB are allowed: with --images (\d+)"
     ) as found:
-        gpu_images.write_pack(packed(1_000, size=1_000), tmp_path)
+        gpu_images.write_pack(make_pack(1_000, size=1_000), tmp_path)
     assert list(tmp_path.iterdir()) == []
     fewer = int(str(found.value).split("--images ")[1].split()[0])
     assert 400 < fewer < 500
-    assert gpu_images.write_pack(packed(fewer, size=1_000), tmp_path) < 500_000
+    assert gpu_images.write_pack(make_pack(fewer, size=1_000), tmp_path) < 500_000
 
 
 @pytest.fixture(scope="module")
@@ -170,8 +170,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_packed_images_are_those_of_the_source_and_seen_as_the_pipeline_sees_them(sample):
-    with gpu_images.split(str(sample), None) as data:
-        packed = gpu_images.pack(data)
+    with gpu_images.split_source(str(sample), None) as data:
+        packed = gpu_images.pack_images(data)
         with zipfile.ZipFile(sample) as archive:
             images = {archive.read(name) for name in archive.namelist() if name.endswith("jpeg")}
         assert {file for side in ("train", "validation", "test") for file in packed.files(side)} == images
@@ -179,8 +179,8 @@ def test_packed_images_are_those_of_the_source_and_seen_as_the_pipeline_sees_the
             sum(row.split == side for row in data.rows) for side in ("train", "validation", "test")
         ]
         for network in ("ring", "compact"):
-            recipe = gpu_steps.recipe_of(network, 32)
-            here, there = gpu_images.seen_of_rows(data, "test", recipe), gpu_images.seen_of_pack(packed, "test", recipe)
+            recipe = gpu_steps.make_recipe(network, 32)
+            here, there = gpu_images.load_rows(data, "test", recipe), gpu_images.load_pack(packed, "test", recipe)
             assert here[0].shape == (8, *shape(recipe.view, recipe.image_size))
             np.testing.assert_array_equal(here[0], there[0])
             np.testing.assert_array_equal(here[1], there[1])
@@ -189,15 +189,15 @@ def test_packed_images_are_those_of_the_source_and_seen_as_the_pipeline_sees_the
 
 @given(st.integers(1, 50), st.integers(1, 60))
 def test_fewer_training_images_are_evenly_spread(number, most):
-    found = gpu_images.spread(range(number), most)
+    found = gpu_images.spread_evenly(range(number), most)
     assert len(found) == min(number, most)
     assert np.ptp(np.diff([*found, number + found[0]])) <= 1
-    assert gpu_images.spread(range(number), None) == [*range(number)]
+    assert gpu_images.spread_evenly(range(number), None) == [*range(number)]
 
 
 def test_only_training_images_are_left_out():
     rows = [Row(f"{side}{number}", "", "", "", "", 1, 1, 0, 0, 0, "", side) for side in SPLITS for number in range(4)]
-    found = gpu_images.chosen(rows, 2)
+    found = gpu_images.select_rows(rows, 2)
     assert [row.path for row in found if row.split == "train"] == ["train0", "train2"]
     assert [row for row in found if row.split != "train"] == [
         row for row in rows if row.split in ("validation", "test")
@@ -205,10 +205,10 @@ def test_only_training_images_are_left_out():
 
 
 def test_parts_are_chosen_by_how_their_names_begin_and_bring_the_images_that_they_need(tmp_path):
-    parts = gpu.parts_of(Job(False, gpu.SHORT, tmp_path))
+    parts = gpu.make_parts(Job(False, gpu.SHORT, tmp_path))
 
     def names(*asked: str) -> list[str]:
-        return [part.name for part in gpu.chosen(parts, asked)]
+        return [part.name for part in gpu.select_parts(parts, asked)]
 
     assert names() == [part.name for part in parts]
     assert names("device", "xla") == ["device", "xla"]
@@ -220,10 +220,10 @@ def test_parts_are_chosen_by_how_their_names_begin_and_bring_the_images_that_the
 
 def test_time_that_a_part_leaves_is_shared_among_the_others():
     parts = [Part(name, quick, weight, least=20) for name, weight in (("a", 1), ("b", 1), ("c", 2))]
-    assert limited.limit_of(100, parts) == 25
-    assert limited.limit_of(95, parts[1:]) == pytest.approx(95 / 3)
-    assert limited.limit_of(30, parts) == 20, "with less it would tell nothing"
-    assert limited.limit_of(30, parts[2:]) == 30
+    assert supervisor.time_limit(100, parts) == 25
+    assert supervisor.time_limit(95, parts[1:]) == pytest.approx(95 / 3)
+    assert supervisor.time_limit(30, parts) == 20, "with less it would tell nothing"
+    assert supervisor.time_limit(30, parts[2:]) == 30
 
 
 def quick(emit: Emit) -> None:
@@ -233,7 +233,7 @@ def quick(emit: Emit) -> None:
 
 def slow(lock: Path, emit: Emit) -> None:
     emit("so far", {"epochs": 1})
-    apart(hold, lock, emit)
+    run_isolated(hold, lock, emit)
 
 
 def hold(lock: Path, emit: Emit) -> None:
@@ -249,7 +249,7 @@ def fail(emit: Emit) -> None:
 
 
 def stop(emit: Emit) -> None:
-    raise limited.Stop("there is no GPU")
+    raise supervisor.Stop("there is no GPU")
 
 
 def die(emit: Emit) -> None:
@@ -263,11 +263,11 @@ def test_a_part_that_exceeds_its_limit_or_fails_is_told_and_the_others_run(tmp_p
     until = time.monotonic() + 4_000
 
     def monotonic() -> float:  # a thousand seconds later as soon as the slow part has told all
-        return time.monotonic() + 1_000 * ("in a process of its own" in limited.figures_of("slow", tmp_path))
+        return time.monotonic() + 1_000 * ("in a process of its own" in supervisor.read_figures("slow", tmp_path))
 
-    monkeypatch.setattr(limited, "time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(supervisor, "time", SimpleNamespace(monotonic=monotonic))
     parts = [Part(name, work, weight=1 if name == "slow" else 4) for name, work in works.items()]
-    results = limited.run(parts, tmp_path, until, lambda known: published.append(json.dumps(known)))
+    results = supervisor.run_parts(parts, tmp_path, until, lambda known: published.append(json.dumps(known)))
     assert results["quick"].keys() == {"seconds", "limit_seconds", "figures"}
     assert results["quick"]["figures"] == {"a": {"seconds": 2.5}}
     assert results["fails"]["error"] == "ValueError: no such thing"
@@ -286,7 +286,7 @@ def test_a_part_that_exceeds_its_limit_or_fails_is_told_and_the_others_run(tmp_p
 
 def test_parts_without_time_are_skipped_with_the_reason(tmp_path):
     parts = [Part("first", quick), Part("second", quick, least=3)]
-    assert limited.run(parts, tmp_path, time.monotonic() - 1, dict) == {
+    assert supervisor.run_parts(parts, tmp_path, time.monotonic() - 1, dict) == {
         "first": {"skipped": "0.0 s are left, and it needs 1 at least"},
         "second": {"skipped": "0.0 s are left, and it needs 3 at least"},
     }
@@ -296,16 +296,18 @@ def test_parts_without_time_are_skipped_with_the_reason(tmp_path):
 def test_no_other_part_runs_where_one_finds_nothing_to_measure(tmp_path):
     known: dict = {}
     with pytest.raises(BadInput, match="^there is no GPU$"):
-        limited.run([Part("device", stop), Part("quick", quick)], tmp_path, time.monotonic() + 600, known.update)
+        supervisor.run_parts(
+            [Part("device", stop), Part("quick", quick)], tmp_path, time.monotonic() + 600, known.update
+        )
     assert known["quick"] == {"skipped": "the run ended before"}
 
 
 def test_half_a_line_of_a_killed_part_is_no_figure(tmp_path):
-    table = limited.Table(limited.lines_of("part", tmp_path))
+    table = supervisor.FigureTable(supervisor.rows_file("part", tmp_path))
     table.add("whole", {"seconds": 1.0})
-    with open(limited.lines_of("part", tmp_path), "a") as file:
+    with open(supervisor.rows_file("part", tmp_path), "a") as file:
         file.write('["half", {"sec')
-    assert limited.figures_of("part", tmp_path) == {"whole": {"seconds": 1.0}}
+    assert supervisor.read_figures("part", tmp_path) == {"whole": {"seconds": 1.0}}
 
 
 def test_a_gpu_that_tensorflow_does_not_see_is_told_with_what_to_do(tensorflow, tmp_path, monkeypatch):
@@ -313,13 +315,15 @@ def test_a_gpu_that_tensorflow_does_not_see_is_told_with_what_to_do(tensorflow, 
 
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     monkeypatch.setattr(gpu_diagnosis, "why_no_gpu", lambda: "`make gpu` installs what is missing")
-    with pytest.raises(limited.Stop, match=r"sees no GPU: `make gpu` .*; or measure the processors with --device cpu"):
+    with pytest.raises(
+        supervisor.Stop, match=r"sees no GPU: `make gpu` .*; or measure the processors with --device cpu"
+    ):
         gpu_device.set_up(Job(True, gpu.GPU, tmp_path))
 
 
 def test_parts_without_images_say_which_part_failed(tmp_path):
     with pytest.raises(BadInput, match="no train images for ring: see what became of the part `prepare`"):
-        gpu_images.examples(tmp_path, "ring", "train")
+        gpu_images.load_examples(tmp_path, "ring", "train")
 
 
 @pytest.mark.usefixtures("process")
@@ -336,14 +340,14 @@ def test_a_run_that_is_interrupted_leaves_what_it_knows(tmp_path):
 
 
 @pytest.fixture
-def short(monkeypatch, tmp_path: Path) -> Callable[..., dict]:
+def run_short(monkeypatch, tmp_path: Path) -> Callable[..., dict]:
     """What the short form writes; `here` runs the parts in this process, to be sooner done."""
 
     def measured(*words: object, here: bool) -> dict:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
         monkeypatch.setattr(signal, "signal", lambda *_: None)  # of the process that runs the tests
         if here:
-            monkeypatch.setattr(limited, "supervise", direct)
+            monkeypatch.setattr(supervisor, "supervise", run_directly)
         given = ["gpu.py", "--short", "--minutes", "20", "--json", tmp_path / "told.json", *words]
         monkeypatch.setattr(sys, "argv", [str(word) for word in given])
         gpu.main()
@@ -352,26 +356,26 @@ def short(monkeypatch, tmp_path: Path) -> Callable[..., dict]:
     return measured
 
 
-def direct(part: Part, folder: Path, limit: float, note: Callable[[dict], None]) -> None:
-    part.work(limited.Table(limited.lines_of(part.name, folder)).add)
-    note({"figures": limited.figures_of(part.name, folder)})
+def run_directly(part: Part, folder: Path, limit: float, note: Callable[[dict], None]) -> None:
+    part.work(supervisor.FigureTable(supervisor.rows_file(part.name, folder)).add)
+    note({"figures": supervisor.read_figures(part.name, folder)})
 
 
-def test_the_short_form_measures_every_part(tensorflow, process, short, tmp_path):
+def test_the_short_form_measures_every_part(tensorflow, process, run_short, tmp_path):
     whole = {"ring": {"seconds": 50.0, "test_errors": 6, "missed_defects": 6, "epochs": 3}}
     earlier = {"parts": {f"whole {network}": {"figures": {network: found}} for network, found in whole.items()}}
     (tmp_path / "cpu.json").write_text(json.dumps(earlier))
     words = ["--parts", "device,prepare,whole,steps,input,xla", "--beside", tmp_path / "cpu.json"]
-    told = short(*words, here=True)
+    told = run_short(*words, here=True)
     parts = {name: part["figures"] for name, part in told["parts"].items()}
     assert list(parts) == ["device", "prepare", *TRAINED, "steps", "input", "xla"]
     assert parts["device"]["device"]["gpus"] == 0
     check_ceilings(parts["device"])
     assert parts["prepare"]["ring"]["test"] == 16
     for name in ("steps", "xla"):
-        check_steps(parts[name], gpu_steps.plan(gpu.SHORT, name == "xla"), parts["device"])
+        check_steps(parts[name], gpu_steps.plan_steps(gpu.SHORT, name == "xla"), parts["device"])
     plain, compiled = parts["steps"]["ring 2 float32"], parts["xla"]["ring 2 float32 XLA"]
-    assert compiled["pays_from_step"] == gpu_steps.pays_from(plain, compiled)
+    assert compiled["pays_from_step"] == gpu_steps.break_even_step(plain, compiled)
     check_input(parts["input"])
     for network in NETWORKS:
         check_whole(parts[f"whole {network}"][network])
@@ -420,8 +424,8 @@ def check_whole(figures: dict) -> None:
 
 
 @pytest.mark.long
-def test_short_trainings_are_killed_resumed_and_run_side_by_side(process, short):
-    told = short("--parts", "deterministic,pair", here=False)["parts"]
+def test_short_trainings_are_killed_resumed_and_run_side_by_side(process, run_short):
+    told = run_short("--parts", "deterministic,pair", here=False)["parts"]
     assert list(told) == ["prepare", "deterministic", "pair"]
     assert not any(part.keys() & {"error", "timed_out", "cut_off", "skipped"} for part in told.values())
     found = told["deterministic"]["figures"]

@@ -1,4 +1,4 @@
-"""The rules of the house: what loads what, what may be read, and what a file may be called. `lint-imports` checks who imports whom."""
+"""House rules: what loads what, what may be read, and how files and functions are named. `lint-imports` checks who imports whom."""
 
 import ast
 import subprocess
@@ -9,10 +9,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 VERBS = {path.stem for path in (ROOT / "tasks").glob("*.py")} - {"__init__"}
 FILES = sorted(path for folder in ("flows", "tasks") for path in (ROOT / folder).rglob("*.py"))
+ALL_FILES = [
+    *FILES,
+    *sorted(path for folder in ("benchmarks", "deployments") for path in (ROOT / folder).rglob("*.py")),
+]
 
 
 def imports(path: Path) -> set[str]:
-    """Modules that the file imports; what stands under TYPE_CHECKING is for the type checker alone."""
+    """Return the modules that the file imports; what stands under TYPE_CHECKING is for the type checker alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     skipped = {
         node
@@ -20,18 +24,18 @@ def imports(path: Path) -> set[str]:
         if isinstance(branch, ast.If) and "TYPE_CHECKING" in ast.dump(branch.test)
         for node in ast.walk(branch)
     }
-    found = set()
+    modules = set()
     for node in ast.walk(tree):
         if node in skipped:
             continue
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+            modules |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return modules
 
 
-def named(path: Path) -> str:
+def relative_name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
@@ -45,19 +49,19 @@ UNSAFE = {"allow_pickle=True", "safe_mode=False", "weights_only=False"}
 
 def calls(path: Path) -> set[str]:
     """Return what the file calls, `name` or `module.name`, and the constants that it hands over, as `name=value`."""
-    found = set()
+    names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
-            found |= {ast.unparse(node.func)} if isinstance(node.func, ast.Name | ast.Attribute) else set()
-            found |= {
+            names |= {ast.unparse(node.func)} if isinstance(node.func, ast.Name | ast.Attribute) else set()
+            names |= {
                 f"{word.arg}={word.value.value}" for word in node.keywords if isinstance(word.value, ast.Constant)
             }
-    return found
+    return names
 
 
 def test_no_file_that_is_read_could_run_code():
-    for path in [*FILES, *(ROOT / "deployments").glob("*.py")]:
-        assert not {module.split(".")[0] for module in imports(path)} & RUNS_CODE, named(path)
+    for path in ALL_FILES:
+        assert not {module.split(".")[0] for module in imports(path)} & RUNS_CODE, relative_name(path)
         assert not calls(path) & {
             "eval",
             "exec",
@@ -66,7 +70,7 @@ def test_no_file_that_is_read_could_run_code():
             "yaml.load",
             "importlib.import_module",
             *UNSAFE,
-        }, named(path)
+        }, relative_name(path)
 
 
 def test_the_contracts_name_every_room():
@@ -89,8 +93,8 @@ def test_no_room_is_called_by_what_it_is_not_about():
 def test_loading_the_flows_loads_no_heavy_library():
     heavy = "tensorflow", "keras", "ai_edge_litert", "matplotlib", "mlflow", "kaggle", "scipy"
     code = f"import sys, flows.retrain, flows.predict; print(*[name for name in {heavy!r} if name in sys.modules])"
-    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert found.stdout.split() == []
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []
 
 
 def test_every_step_has_its_file_of_tests():
@@ -103,12 +107,18 @@ HIDING = {
     "told", "kept", "shown", "found", "made", "known", "learnt", "settled", "seen", "given", "asked", "chosen",
     "taken", "begun", "obtained", "drawn", "ruled", "accepted", "planned", "mixed", "undecided", "taken_up",
     "look_first", "one", "other", "some", "there", "whole", "alone", "of", "what", "which", "who", "whether", "how",
-    "lit", "warmth",
+    "lit", "warmth", "said", "sent", "fed", "dealt", "sided", "judged", "trained", "arrived", "divided", "changed",
+    "apart", "beside", "altering", "wanted",
 }  # fmt: skip
 
 
 def test_no_public_name_hides_what_it_is():
-    for path in FILES:
+    for path in ALL_FILES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                assert node.name not in HIDING, f"{named(path)}: {node.name}"
+                assert node.name not in HIDING, f"{relative_name(path)}: {node.name}"
+
+
+def test_every_file_says_what_it_is_for():
+    for path in ALL_FILES:
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), relative_name(path)

@@ -1,4 +1,4 @@
-"""Judge: a folder that fills is judged as it grows, each content once by a version; the table is whole and only grows."""
+"""Judge: a growing folder is judged as it grows, each content once by a version, and the table is whole and only grows."""
 
 import csv
 import errno
@@ -51,7 +51,7 @@ class Stub:
 
 
 @pytest.fixture
-def judged(places, tmp_path, monkeypatch, photograph):
+def judge_files(places, tmp_path, monkeypatch, photograph):
     """Judges these files, {name in bytes: content or None for a photograph}, of a folder by a model that passes all."""
     version = mock.Mock(number=1, model="0" * 64)
     monkeypatch.setattr(batch_scoring, "Predictor", Stub)
@@ -68,31 +68,31 @@ def judged(places, tmp_path, monkeypatch, photograph):
 
 
 @pytest.mark.parametrize("name", [b"a\xff.jpeg", b"a\n.jpeg", b"x\xfe/a.jpeg", b"a\x1b[2J.jpeg"])
-def test_a_photograph_of_an_odd_name_is_judged_once_as_all_others(judged, name):
-    done = judged({b"1.jpeg": None, name: None})
+def test_a_photograph_of_an_odd_name_is_judged_once_as_all_others(judge_files, name):
+    done = judge_files({b"1.jpeg": None, name: None})
     shown = os.fsdecode(name).encode(errors="backslashreplace").decode()
     assert {row["path"] for row in done.rows} == {"1.jpeg", shown}
     assert {row["path"] for row in rows_of(done.table)} == {"1.jpeg", shown}
-    assert judged({}).rows == []
+    assert judge_files({}).rows == []
     assert judge.summary_line(done).isprintable()
 
 
-def test_a_folder_of_an_odd_name_is_judged(judged):
-    done = judged({b"1.jpeg": None}, os.fsdecode(b"line\xff"))
+def test_a_folder_of_an_odd_name_is_judged(judge_files):
+    done = judge_files({b"1.jpeg": None}, os.fsdecode(b"line\xff"))
     assert len(done.rows) == 1
     assert judge.summary_line(done).isprintable()
 
 
-def test_what_is_not_judged_is_counted_and_named_each_time(judged):
+def test_what_is_not_judged_is_counted_and_named_each_time(judge_files):
     files = {b"1.bmp": b"x", b"2.BMP": b"x", b"3.tiff": b"x", b"@eaDir/1.jpeg": b"x", b"Thumbs.db": b"x"}
     left = "left out: 3 files of other formats: 2 .bmp (1.bmp, 2.BMP), 1 .tiff (3.tiff); read are .jfif, .jpe, .jpeg, .jpg, .png"
     for _ in range(2):
-        assert judge.summary_line(judged(files)) == f"nothing new; {left}"
-    done = judged({b"1.jfif": None, b"2.jpe": None})
+        assert judge.summary_line(judge_files(files)) == f"nothing new; {left}"
+    done = judge_files({b"1.jfif": None, b"2.jpe": None})
     assert judge.summary_line(done) == f"new images: 2; 2 pass, 0 review, 0 reject; {left}; {done.table}"
 
 
-def test_a_folder_or_a_photograph_that_may_not_be_read_is_told_and_stops_no_other(judged, tmp_path, monkeypatch):
+def test_a_folder_or_a_photograph_that_may_not_be_read_is_told_and_stops_no_other(judge_files, tmp_path, monkeypatch):
     scan = os.scandir
 
     def refusing(path):
@@ -103,15 +103,15 @@ def test_a_folder_or_a_photograph_that_may_not_be_read_is_told_and_stops_no_othe
     with monkeypatch.context() as patched:
         patched.setattr(os, "scandir", refusing)
         patched.setattr(os, "access", lambda path, how: not str(path).endswith("2.jpeg"))
-        done = judged({b"1.jpeg": None, b"2.jpeg": None, b"shut/3.jpeg": None})
+        done = judge_files({b"1.jpeg": None, b"2.jpeg": None, b"shut/3.jpeg": None})
     assert [row["path"] for row in done.rows] == ["1.jpeg"]
     said = judge.summary_line(done)
     assert f"left out: {tmp_path}/line 1/shut cannot be read (Permission denied)" in said
     assert f"left out: {tmp_path}/line 1/2.jpeg cannot be read by this user" in said
-    assert [row["path"] for row in judged({}).rows] == ["2.jpeg", "shut/3.jpeg"]
+    assert [row["path"] for row in judge_files({}).rows] == ["2.jpeg", "shut/3.jpeg"]
 
 
-def test_a_folder_that_may_not_be_looked_at_is_bad_input(judged, monkeypatch):
+def test_a_folder_that_may_not_be_looked_at_is_bad_input(judge_files, monkeypatch):
     look = os.stat
 
     def refusing(path, *args, **named):
@@ -121,12 +121,12 @@ def test_a_folder_that_may_not_be_looked_at_is_bad_input(judged, monkeypatch):
 
     monkeypatch.setattr(os, "stat", refusing)
     with pytest.raises(BadInput, match="there is no folder"):
-        judged({})
+        judge_files({})
 
 
-def test_a_photograph_that_breaks_off_while_it_is_read_is_told_and_stops_no_other(judged, monkeypatch):
+def test_a_photograph_that_breaks_off_while_it_is_read_is_told_and_stops_no_other(judge_files, monkeypatch):
     monkeypatch.setattr(batch_scoring, "file_digests", lambda *_: [None, "00" * 32])
-    done = judged({b"1.jpeg": None, b"2.jpeg": None})
+    done = judge_files({b"1.jpeg": None, b"2.jpeg": None})
     assert [row["path"] for row in done.rows] == ["2.jpeg"]
     assert "left out: 1.jpeg could not be read, or was taken away" in judge.summary_line(done)
 
@@ -291,7 +291,7 @@ def test_the_flow_shows_what_a_person_should_look_at(prefect_server, station, pl
     assert "| `a\\|b'.jpeg` | `torn` |" in judge.report(done)
 
 
-def said_of(*names: str, columns: Sequence[str] = batch_scoring.COLUMNS) -> bytes:
+def table_of(*names: str, columns: Sequence[str] = batch_scoring.COLUMNS) -> bytes:
     row = {"label": "ok_front", "defect_probability": 0.1, "decision": "pass", "reason": "sure", "model_version": 1}
     row["cause"] = "below_limit"
     rows = [
@@ -303,7 +303,7 @@ def said_of(*names: str, columns: Sequence[str] = batch_scoring.COLUMNS) -> byte
         return Path(folder, "table.csv").read_bytes()
 
 
-WHOLE = said_of("a.jpeg", 'b, "c".jpeg', "d.jpeg")
+WHOLE = table_of("a.jpeg", 'b, "c".jpeg', "d.jpeg")
 
 
 @pytest.mark.parametrize("cut", [0, 10, 130, len(WHOLE) - 40, len(WHOLE) - 10, len(WHOLE) - 1])
@@ -355,7 +355,7 @@ def test_a_whole_table_is_read_as_it_is(tmp_path, capsys):
 def test_a_table_from_before_a_column_came_stays_and_is_written_with_it(tmp_path, capsys):
     """Version 0.2.0 wrote no cause."""
     table = tmp_path / "t.csv"
-    table.write_bytes(said_of("a.jpeg", "b.jpeg", columns=batch_scoring.FIRST_COLUMNS))
+    table.write_bytes(table_of("a.jpeg", "b.jpeg", columns=batch_scoring.FIRST_COLUMNS))
     rows = batch_scoring.read(table)
     assert [(row["path"], row["decision"], row["cause"]) for row in rows] == [
         ("a.jpeg", "pass", ""),
@@ -364,7 +364,7 @@ def test_a_table_from_before_a_column_came_stays_and_is_written_with_it(tmp_path
     write_rows(table, rows, batch_scoring.COLUMNS)
     assert batch_scoring.read(table) == rows
     assert capsys.readouterr().out == ""
-    table.write_bytes(said_of("a.jpeg", columns=batch_scoring.COLUMNS[:5]))
+    table.write_bytes(table_of("a.jpeg", columns=batch_scoring.COLUMNS[:5]))
     with pytest.raises(BadInput, match="is not a table of judged images"):
         batch_scoring.read(table)
 

@@ -1,4 +1,4 @@
-"""Kills: a training or a release that is killed at a random moment ends as one that is left alone, in short."""
+"""Kills: a training or a release that is killed at a random moment ends as an uninterrupted one. The short form."""
 
 import json
 import subprocess

@@ -23,10 +23,10 @@ from uuid import uuid4
 import httpx
 import pytest
 import yaml
-from composed import composed
-from conftest import free_port, until
+from composed import running_services
+from conftest import free_port, wait_until
 
-from deployments.up import descendants
+from deployments.up import find_descendants
 from tasks.pipeline.local_auth import local_auth
 from tasks.sources.synthetic.plan import TruthRow
 from tasks.sources.synthetic.sample import take_part
@@ -125,26 +125,26 @@ def alerts() -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture
-def watched() -> bool:
+def is_watched() -> bool:
     return True
 
 
 @pytest.fixture
 def loop(
-    request: pytest.FixtureRequest, prefect_home: Path, tmp_path: Path, alerts: tuple[str, list[str]], watched: bool
+    request: pytest.FixtureRequest, prefect_home: Path, tmp_path: Path, alerts: tuple[str, list[str]], is_watched: bool
 ) -> Iterator[Loop]:
     """The loop, on a small sample that it looks at every few seconds, or not at all unless it is watched. Nothing is left of it."""
     room = tmp_path / "recast"
     for name in ("flows", "tasks", "deployments"):
         shutil.copytree(ROOT / name, room / name, ignore=shutil.ignore_patterns("__pycache__"))
-    quicken(room / "deployments/prefect.yaml", watched)
+    quicken(room / "deployments/prefect.yaml", is_watched)
     begun = {"make up": by_up, "compose.yaml": by_compose}[getattr(request, "param", "make up")]
     with begun(room, tmp_path, alerts[0]) as environment:
         yield Loop(room, {**os.environ, "PYTHONPATH": str(room), **environment}, alerts[1])
-    until(lambda: not working_in(room), 10, f"the end of all of {working_in(room)}")
+    wait_until(lambda: not processes_in(room), 10, f"the end of all of {processes_in(room)}")
 
 
-def working_in(room: Path) -> dict[int, str]:
+def processes_in(room: Path) -> dict[int, str]:
     """The command lines of the processes that are in this folder, by number."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
@@ -166,7 +166,7 @@ def by_up(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
-        until(lambda: b"Ctrl-C" in (scratch / "up.log").read_bytes() or up.poll() is not None, 480, "make up")
+        wait_until(lambda: b"Ctrl-C" in (scratch / "up.log").read_bytes() or up.poll() is not None, 480, "make up")
         assert up.poll() is None, (scratch / "up.log").read_text()
         yield environment | {"PREFECT_API_AUTH_STRING": local_auth()}  # as `make up` says, for Prefect's own commands
     finally:
@@ -183,7 +183,7 @@ def by_compose(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, st
     """As deployments/compose.yaml starts it: on PostgreSQL, with a server of MLflow's, behind a password."""
     services = "server", "mlflow", "deploy", "worker-cpu", "worker-without-gpu"
     passwords = {"POSTGRES_PASSWORD": "one", "RECAST_AUTH": "recast:another", "MLFLOW_PASSWORD": "a third one, longer"}
-    with composed(room, scratch, *services, **passwords, RECAST_ALERTS=webhook) as found:
+    with running_services(room, scratch, *services, **passwords, RECAST_ALERTS=webhook) as found:
         worker = found.environment("worker-cpu")
         asked = httpx.get(f"{worker['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search")
         assert asked.status_code == 401, "MLflow answers those who know its password"
@@ -194,13 +194,13 @@ def by_compose(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, st
         }
 
 
-def quicken(file: Path, watched: bool) -> None:
+def quicken(file: Path, is_watched: bool) -> None:
     """As a user sets it up: another source, other times."""
     told = yaml.safe_load(file.read_text())
     by_name = {one["name"]: one for one in told["deployments"]}
     by_name["watch"]["schedules"][0] = {"interval": EVERY, "slug": "often"}
     for schedule in by_name["watch"]["schedules"]:
-        schedule["active"] = watched
+        schedule["active"] = is_watched
     by_name["watch"]["parameters"] = WATCHED
     by_name["retrain"]["triggers"][0] |= {"within": TOGETHER, "schedule_after": TOGETHER}
     file.write_text(yaml.safe_dump(told))
@@ -228,12 +228,12 @@ def deliver(files: dict[str, bytes], folder: Path) -> None:
     scratch.rename(folder)
 
 
-def completed(loop: Loop, count: int) -> bool:
+def has_completed(loop: Loop, count: int) -> bool:
     assert not {"Failed", "Crashed"} & set(loop.states())
     return loop.states().count("Completed") >= count
 
 
-def right(loop: Loop, folder: Path) -> int:
+def count_right_decisions(loop: Loop, folder: Path) -> int:
     """Of photographs that nobody trained on, those that are passed or rejected as they should be."""
     said = json.loads(loop.python("flows/predict.py", str(folder), "--json"))
     should = {"def_front": "reject", "ok_front": "pass"}
@@ -242,19 +242,19 @@ def right(loop: Loop, folder: Path) -> int:
 
 @pytest.mark.long
 def test_arrivals_that_come_together_ask_for_one_run(loop):
-    until(lambda: completed(loop, 1), 600, "the first training")
+    wait_until(lambda: has_completed(loop, 1), 600, "the first training")
     for number in range(5):
         deliver(photographs(100 + 10 * number, 10, 2), loop.room / f"data/inbox/line-3-{number}")
         time.sleep(1)
-    until(lambda: len(loop.trainings()) == 2, EVERY + 60, "the run that the five ask for")
-    until(lambda: completed(loop, 2), 600, "the training on the five")
+    wait_until(lambda: len(loop.trainings()) == 2, EVERY + 60, "the run that the five ask for")
+    wait_until(lambda: has_completed(loop, 2), 600, "the training on the five")
     assert loop.python("flows/watch.py", "--once").endswith(NOTHING)
     assert loop.states() == ["Completed"] * 2, "the five asked for one run"
 
     event = loop.events()[-1]
     for name in (event["id"], str(uuid4())):
         loop.post("events", [{**event, "id": name, "occurred": now()}])
-    until(lambda: completed(loop, 3), 300, "the run of an event that is delivered again")
+    wait_until(lambda: has_completed(loop, 3), 300, "the run of an event that is delivered again")
     *_, first, again = loop.runs()
     assert again["release"]["version"] == first["release"]["version"], "it finds nothing new"
     assert again["model"]["folder"] == first["model"]["folder"]
@@ -264,20 +264,20 @@ def test_arrivals_that_come_together_ask_for_one_run(loop):
 @pytest.mark.parametrize("loop", ["make up", pytest.param("compose.yaml", marks=pytest.mark.long)], indirect=True)
 def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
     """What `watch` asks for first, an arrival from a new camera set-up, and a run by hand that was asked for meanwhile."""
-    until(lambda: completed(loop, 1), 600, "the first training")
+    wait_until(lambda: has_completed(loop, 1), 600, "the first training")
     (first,) = loop.runs()
     assert first["release"]["verdict"] == "promoted"
     deliver(photographs(1_000, 10, 2), tmp_path / "held out")
-    before = right(loop, tmp_path / "held out")
+    before = count_right_decisions(loop, tmp_path / "held out")
 
     inbox = loop.room / "data/inbox"
     inbox.mkdir(exist_ok=True)
     deliver(photographs(0, 10, 3), inbox / "line-2")
-    until(lambda: loop.states()[1:] == ["Running"], EVERY + 120, "the run that the arrival asks for")
+    wait_until(lambda: loop.states()[1:] == ["Running"], EVERY + 120, "the run that the arrival asks for")
     assert list((tmp_path / "prefect/concurrency_leases").glob("*-*.json")), "its place outlives the server"
     by_hand = json.dumps(WATCHED["config"])
     loop.python("-m", "prefect", "deployment", "run", "retrain/retrain", "--param", f"config={by_hand}")
-    until(lambda: completed(loop, 3), 600, "the training on what arrived, and the run that waited")
+    wait_until(lambda: has_completed(loop, 3), 600, "the training on what arrived, and the run that waited")
     _, run, waited = loop.trainings()
     assert waited["created"] < run["end_time"] <= waited["start_time"], "one at a time"
     second = loop.runs()[1]
@@ -289,7 +289,7 @@ def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
     assert len(json.loads(shown["epochs"])) == second["training"]["epochs"], "a row an epoch"
     assert shown["card"].startswith(f"# ring: `def_front` or `ok_front`\n\nModel `{second['model']['folder']}`")
     assert {"data", "learning", "test", "rules-of-release", "result"} <= shown.keys()
-    assert right(loop, tmp_path / "held out") > before
+    assert count_right_decisions(loop, tmp_path / "held out") > before
 
     mondays = [due for due in loop.scheduled("watch") if (due.weekday(), due.hour, due.minute) == (0, 3, 0)]
     assert mondays, "the weekly look is due"
@@ -301,10 +301,10 @@ def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
     assert len(loop.trainings()) == 3
 
 
-def training(loop: Loop) -> tuple[int, list[int]]:
+def training_processes(loop: Loop) -> tuple[int, list[int]]:
     """The numbers of the worker of the GPU pool, and of all that it has started."""
-    (worker,) = [number for number, words in working_in(loop.room).items() if "recast-gpu" in words]
-    runs = [run.number for run in descendants({worker})]
+    (worker,) = [number for number, words in processes_in(loop.room).items() if "recast-gpu" in words]
+    runs = [run.number for run in find_descendants({worker})]
     assert runs, "it has a run"
     return worker, runs
 
@@ -317,26 +317,26 @@ def kill(*numbers: int) -> float:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("watched", [False])
+@pytest.mark.parametrize("is_watched", [False])
 def test_a_training_that_is_killed_goes_on_by_itself(loop):
     def learnt(epoch: int) -> bool:
         return any((loop.room / "data/training").glob(f"*/{epoch:04}-*.npz"))
 
     loop.python("-m", "prefect", "deployment", "run", "retrain/retrain", "--param", f"config={json.dumps(KILLED)}")
-    until(lambda: learnt(3), 480, "the first epochs")
-    worker, runs = training(loop)
+    wait_until(lambda: learnt(3), 480, "the first epochs")
+    worker, runs = training_processes(loop)
     killed = kill(worker, *runs)
-    until(lambda: "Running" not in loop.states(), 360, "the server's noticing that worker and run are gone")
+    wait_until(lambda: "Running" not in loop.states(), 360, "the server's noticing that worker and run are gone")
     noticed = time.monotonic() - killed
-    until(lambda: "Running" in loop.states(), 300, "the run's going on")
+    wait_until(lambda: "Running" in loop.states(), 300, "the run's going on")
     print(f"killed; noticed after {noticed:.0f} s, goes on after {time.monotonic() - killed:.0f} s")
 
-    until(lambda: learnt(6), 300, "the next epochs")
-    _, runs = training(loop)
+    wait_until(lambda: learnt(6), 300, "the next epochs")
+    _, runs = training_processes(loop)
     killed = kill(*runs)
-    until(lambda: loop.trainings()[0]["run_count"] == 3, 300, "the run's going on, whose worker lived")
+    wait_until(lambda: loop.trainings()[0]["run_count"] == 3, 300, "the run's going on, whose worker lived")
     print(f"killed alone; goes on after {time.monotonic() - killed:.0f} s")
-    until(lambda: completed(loop, 1), 600, "the training")
+    wait_until(lambda: has_completed(loop, 1), 600, "the training")
     (run,) = loop.runs()
     assert run["training"]["resumed_from_epoch"] >= 4
     assert len(loop.trainings()) == 1, "the same run, not another one"
@@ -347,7 +347,7 @@ def test_a_training_that_is_killed_goes_on_by_itself(loop):
         model = {"prefect.resource.id": "recast.model.recast"}
         kept = {"event": "recast.model.kept", "resource": model, "payload": {"reason": f"no better, {number}"}}
         loop.post("events", [{**kept, "id": str(uuid4()), "occurred": now()}])
-    until(lambda: len(loop.alerts) == 2, 180, "the alert of a model that is kept out again")
+    wait_until(lambda: len(loop.alerts) == 2, 180, "the alert of a model that is kept out again")
     assert loop.alerts[1] == "recast: a model was kept out again\nno better, 1"
 
 

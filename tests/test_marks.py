@@ -10,12 +10,12 @@ import pytest
 from guard import GUARD
 
 
-def bearing(*names: str) -> SimpleNamespace:
+def item_with_marks(*names: str) -> SimpleNamespace:
     """As much of a test as the guard asks: its marks."""
     return SimpleNamespace(iter_markers=lambda: [SimpleNamespace(name=name) for name in names])
 
 
-def asking(function, *fixtures: str) -> SimpleNamespace:
+def item_of(function, *fixtures: str) -> SimpleNamespace:
     """As much of a test as the search for marks asks."""
     return SimpleNamespace(obj=function, fixturenames=fixtures, _fixtureinfo=SimpleNamespace(name2fixturedefs={}))
 
@@ -63,7 +63,7 @@ def by_a_late_import() -> None:
     ids=["a helper's lambda", "a method of a class", "a late import", "fixtures", "nothing"],
 )
 def test_marks_are_found_by_what_a_test_names_and_what_that_names(function, fixtures, found):
-    assert marks.marks_of_test(asking(function, *fixtures)) == found
+    assert marks.marks_of_test(item_of(function, *fixtures)) == found
 
 
 def open_a_port() -> None:
@@ -89,14 +89,14 @@ def load_a_network() -> None:
 )
 def test_what_a_test_takes_without_its_mark_fails_it(tensorflow, server, process, take, mark, says):
     missing = pytest.raises(pytest.fail.Exception, match=f"{says}.* \\(mark `{mark}`\\)")
-    with missing, GUARD.over(bearing("long")):
+    with missing, GUARD.over(item_with_marks("long")):
         take()
-    with GUARD.over(bearing(mark)):
+    with GUARD.over(item_with_marks(mark)):
         take()
 
 
 def test_a_test_that_fails_by_itself_says_why_and_no_more():
-    with pytest.raises(ZeroDivisionError), GUARD.over(bearing()):
+    with pytest.raises(ZeroDivisionError), GUARD.over(item_with_marks()):
         open_a_port()
         raise ZeroDivisionError
 

@@ -4,7 +4,7 @@ import base64
 
 import httpx
 import pytest
-from loopback import Served, serving
+from loopback import RunningServer, run_server
 
 from deployments import mlflow_server
 from deployments.mlflow_server import serve
@@ -23,14 +23,14 @@ ALIAS = "/api/2.0/mlflow/registered-models/alias"
 @pytest.fixture(scope="module")
 def pages(server, process, mlflow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow")
-    with serving(
+    with run_server(
         "deployments/mlflow_server.py", "/health", folder, MLFLOW_TRACKING_URI=f"sqlite:///{folder}/mlflow.db"
     ) as served:
         yield served
 
 
 @pytest.mark.long
-def test_nobody_is_answered_without_the_password(pages: Served):
+def test_nobody_is_answered_without_the_password(pages: RunningServer):
     wrong = {"Authorization": "Basic " + base64.b64encode(b"recast:wrong").decode()}
     with httpx.Client(base_url=pages.site, timeout=60) as client:
         for headers in ({}, wrong):
@@ -77,4 +77,4 @@ def test_a_password_that_mlflow_would_not_take_is_told(tmp_path, monkeypatch):
     file.write_text("me:short")
     monkeypatch.setenv("RECAST_AUTH_FILE", str(file))
     with pytest.raises(BadInput, match=rf"the password in {file} has 5 characters, and MLflow takes 12 or more"):
-        mlflow_server.closed("sqlite://", 5000, tmp_path)
+        mlflow_server.protected_environment("sqlite://", 5000, tmp_path)

@@ -1,4 +1,4 @@
-"""Plot: pictures that are what their captions say, drawn without a screen."""
+"""Plot: each picture shows what its caption says, drawn without a screen."""
 
 import io
 
@@ -28,7 +28,7 @@ def epochs(*losses):
 
 
 @pytest.fixture
-def drawn(prepared, places, model, evaluation):
+def steps_before_plot(prepared, places, model, evaluation):
     """The steps before `plot`, with a network that has learnt nothing and a table in which every third test image is called wrongly."""
     from tasks.networks import networks
 
@@ -62,8 +62,8 @@ def prediction(row: Row, *, wrongly: bool) -> Prediction:
     )
 
 
-def test_the_figures_are_drawn_and_can_be_read(drawn, places):
-    figures = verb.plot.fn(*drawn, places).figures
+def test_the_figures_are_drawn_and_can_be_read(steps_before_plot, places):
+    figures = verb.plot.fn(*steps_before_plot, places).figures
     assert [figure.name for figure in figures] == ["samples", "learning", "confusion", "mistakes", "found"]
     for figure in figures:
         with Image.open(figure.file.path(places)) as picture:
@@ -71,8 +71,8 @@ def test_the_figures_are_drawn_and_can_be_read(drawn, places):
         assert figure.file.path(places).stat().st_size < 300_000, "the Prefect UI keeps figures in its database"
 
 
-def test_what_the_audit_found_is_shown_before_what_was_learnt(drawn, places):
-    audited, splits, *rest = drawn
+def test_what_the_audit_found_is_shown_before_what_was_learnt(steps_before_plot, places):
+    audited, splits, *rest = steps_before_plot
     rows = read_table(splits.table.path(places), Row)
     one, other = (next(row for row in rows if row.published == name) for name in ("train", "test"))
     known = (getattr(row, name) for row in (one, other) for name in ("path", "sha256", "origin", "published"))
@@ -91,8 +91,8 @@ def test_what_the_audit_found_is_shown_before_what_was_learnt(drawn, places):
     assert verb.plot.fn(audited, splits, *rest, places).figures == figures
 
 
-def test_the_same_figures_have_the_same_bytes(drawn, places):
-    assert verb.plot.fn(*drawn, places) == verb.plot.fn(*drawn, places)
+def test_the_same_figures_have_the_same_bytes(steps_before_plot, places):
+    assert verb.plot.fn(*steps_before_plot, places) == verb.plot.fn(*steps_before_plot, places)
 
 
 def test_overfitting_is_told_when_validation_rises_and_training_falls():

@@ -13,8 +13,8 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 from prefect_docker.worker import DockerWorker, DockerWorkerJobConfiguration
 from prefect_kubernetes.worker import KubernetesWorkerJobConfiguration
 
-from deployments.deploy import CPU_POOL, GPU_POOL, POOLS, kind_of
-from deployments.pools import TYPES, template
+from deployments.deploy import CPU_POOL, GPU_POOL, POOLS, pool_type
+from deployments.pools import POOL_TYPES, job_template
 
 ROOT = Path("/srv/recast")
 NOBODY = object()  # no template refers to a block or a variable of the server, so it is not asked
@@ -22,16 +22,16 @@ DEPLOYMENTS = yaml.safe_load((Path(__file__).parents[1] / "deployments/prefect.y
 RETRAIN = next(one for one in DEPLOYMENTS if one["name"] == "retrain")["work_pool"]["job_variables"]
 
 
-def rendered(kind, configuration, **more):
+def render_job(kind, configuration, **more):
     """What the worker has made of the pool's template and the deployment when it starts the run."""
-    made = template(kind, ROOT)
+    made = job_template(kind, ROOT)
     found = asyncio.run(configuration.from_template_and_values(made, RETRAIN | more, client=NOBODY))
     found.prepare_for_flow_run(FlowRun(flow_id=uuid4(), name="a-training", deployment_id=uuid4()))
     return found
 
 
 def test_a_process_pool_takes_the_template_of_its_worker():
-    assert template("process", ROOT) == {}
+    assert job_template("process", ROOT) == {}
     own = ProcessWorker.get_default_base_job_template()
     found = asyncio.run(ProcessJobConfiguration.from_template_and_values(own, RETRAIN, client=NOBODY))
     assert found.env == RETRAIN["env"]
@@ -39,7 +39,7 @@ def test_a_process_pool_takes_the_template_of_its_worker():
 
 def test_docker_runs_get_all_gpus_and_the_checkout_at_its_own_path():
     with temporary_settings({PREFECT_API_URL: "http://prefect.example:4200/api"}):
-        found = rendered("docker", DockerWorkerJobConfiguration)
+        found = render_job("docker", DockerWorkerJobConfiguration)
     worker = DockerWorker(work_pool_name=GPU_POOL)
     settings = worker._build_container_settings(docker_client=None, configuration=found)
     told = _create_container_args(settings | {"version": "1.43"})
@@ -65,7 +65,7 @@ def test_docker_runs_get_all_gpus_and_the_checkout_at_its_own_path():
 def test_docker_runs_find_the_registry_of_who_deployed(monkeypatch, given, shown, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
     monkeypatch.setenv("KAGGLE_API_TOKEN", "secret")
-    env = template("docker", ROOT)["variables"]["properties"]["env"]["default"]
+    env = job_template("docker", ROOT)["variables"]["properties"]["env"]["default"]
     assert env == {"HOME": "/tmp"} | ({"MLFLOW_TRACKING_URI": shown} if shown else {}), (
         "and no secret: a template is shown"
     )
@@ -73,13 +73,13 @@ def test_docker_runs_find_the_registry_of_who_deployed(monkeypatch, given, shown
 
 
 def test_docker_runs_on_the_processors_ask_for_no_device():
-    made = template("docker", ROOT, gpu=False)
+    made = job_template("docker", ROOT, gpu=False)
     assert made["variables"]["properties"]["container_create_kwargs"]["default"]["device_requests"] == []
 
 
 def pod(**more):
     """The pod, its container, and the environment of that by name."""
-    manifest = rendered("kubernetes", KubernetesWorkerJobConfiguration, **more).job_manifest
+    manifest = render_job("kubernetes", KubernetesWorkerJobConfiguration, **more).job_manifest
     found = manifest["spec"]["template"]["spec"]
     (container,) = found["containers"]
     return found, container, {one["name"]: one.get("value") for one in container["env"]}
@@ -112,12 +112,12 @@ def test_a_deployment_may_ask_for_more_gpus_of_another_node():
 
 
 def test_pods_that_need_no_gpu_go_to_any_node():
-    variables = template("kubernetes", ROOT, gpu=False)["variables"]["properties"]
+    variables = job_template("kubernetes", ROOT, gpu=False)["variables"]["properties"]
     assert variables["gpu_count"]["default"] == 0
     assert variables["node_selector"]["default"] == {}
 
 
-@pytest.mark.parametrize("asked", [*TYPES, None])
+@pytest.mark.parametrize("asked", [*POOL_TYPES, None])
 def test_what_needs_no_gpu_is_in_no_container_on_a_host_of_its_own(asked):
-    kinds = {pool: kind_of(pool, asked) for pool in POOLS}
+    kinds = {pool: pool_type(pool, asked) for pool in POOLS}
     assert kinds == {GPU_POOL: asked, CPU_POOL: "process" if asked == "docker" else asked}

@@ -8,15 +8,19 @@ import shutil
 import subprocess
 import sys
 import warnings
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
 from conftest import put_into_use, run_folder, write_model_folder
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from flows import predict
 from tasks.inference.predictor import Answer
 from tasks.settings.cli import exit_status
 from tasks.settings.escaping import for_utf8
+from tasks.tracking.runs import SERVING
 
 ROOT = Path(__file__).parents[1]
 
@@ -272,6 +276,38 @@ def test_mlflow_serves_the_model_in_use_and_it_answers_as_predict_does(ask, rele
     assert answers.loc[1, "decision"] == "review"
     assert answers.loc[1, "reason"].startswith("the image cannot be read")
     assert answers.loc[2, "reason"].startswith("the image cannot be read: NoneType was sent")
+
+
+def test_a_served_model_needs_no_library_but_those_that_are_stored_with_it(released, places, tmp_path):
+    """A server of models installs these, and MLflow, and nothing else of recast's."""
+    code = """
+import sys
+from pathlib import Path
+from tasks.images.loading import see_content
+from tasks.inference.predictor import Predictor
+content = Path(sys.argv[2]).read_bytes()
+list(Predictor(Path(sys.argv[1])).judge_contents([content]))
+see_content(content, ".jpeg", "ring", 512)
+print(*{name.partition(".")[0] for name in sys.modules})
+"""
+    photograph = next((tmp_path / "castings/test").rglob("*.jpeg"))
+    command = [sys.executable, "-c", code, places.artifacts / "models" / released[0].digest, photograph]
+    loaded = set(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split())
+    stored, unread = set(), [*SERVING]
+    while unread:
+        name = canonicalize_name(unread.pop())
+        if name not in stored:
+            stored.add(name)
+            needed = [Requirement(line) for line in requires(name) or ()]
+            unread += [need.name for need in needed if need.marker is None or need.marker.evaluate({"extra": ""})]
+    distributions = {
+        canonicalize_name(name)
+        for module, names in packages_distributions().items()
+        if module in loaded and not module.startswith("_")
+        for name in names
+    }
+    optional = {"charset-normalizer"}  # NumPy takes it where it is there
+    assert distributions - stored - optional == set()
 
 
 def test_a_folder_is_answered_as_a_table(ask, released, tmp_path):

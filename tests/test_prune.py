@@ -1,13 +1,14 @@
-"""Prune: what nothing needs goes, and is told; what is in use, was before, waits, or belongs to a kept run stays."""
+"""Prune: it removes and reports what nothing needs, and leaves what is in use, was in use before, waits, or belongs to a kept run."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import copied, put_into_use, write_model_folder
+from conftest import copy_places, put_into_use, write_model_folder
 
 from flows import prune as flow
 from flows.promote import versions_table
@@ -19,6 +20,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage import result_cache
 from tasks.storage.files import store
+from tasks.storage.locks import places_lock
 from tasks.storage.tables import store_table
 from tasks.tracking import connection, registry, runs
 from tasks.tracking.registry import Version
@@ -26,7 +28,7 @@ from tasks.tracking.registry import Version
 ROOT = Path(__file__).parents[1]
 
 
-def ran(name: str, places, *, keys=(), model: str = "00", tracked: str | None = None) -> None:
+def write_run(name: str, places, *, keys=(), model: str = "00", tracked: str | None = None) -> None:
     """A run's folder as far as pruning reads it, and its files in MLflow."""
     folder = places.artifacts / "runs" / name
     folder.mkdir(parents=True)
@@ -54,30 +56,30 @@ def history(empty_registry, places, once, capsys):
         for number in range(1, 5):
             folder = write_model_folder(f"model {number}", places)
             version = put_into_use(folder, places, f"run-{number}")
-            ran(f"run-{number}", places, model=folder.name, tracked=version.tracked)
+            write_run(f"run-{number}", places, model=folder.name, tracked=version.tracked)
             made.append(version)
         tracked = runs.begin("another question", "run-5", places)
-        ran("run-5", places, model=write_model_folder("model 5", places).name, tracked=tracked)
+        write_run("run-5", places, model=write_model_folder("model 5", places).name, tracked=tracked)
         return places, made
 
     there, made = once("history", make)
-    copied(there, places)
+    copy_places(there, places)
     connection.prepare(places)
     assert "was moved or copied" in capsys.readouterr().err
     return made
 
 
-def left(folder: Path) -> set[str]:
+def file_names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
 def test_what_is_in_use_was_before_or_is_of_a_kept_run_stays(history, places):
     found = retention.prune(1, places)
-    assert left(places.artifacts / "runs") == {"run-3", "run-4", "run-5"}, (
+    assert file_names(places.artifacts / "runs") == {"run-3", "run-4", "run-5"}, (
         "the newest, and those of champion and previous"
     )
     expected = {history[2].model, history[3].model, write_model_folder("model 5", places).name}
-    assert left(places.artifacts / "models") == expected
+    assert file_names(places.artifacts / "models") == expected
     assert found["runs"][0] == found["models"][0] == found["files of versions in the registry"][0] == 2
     assert all(size > 0 for _, size in found.values())
     assert registry.champion(places).number == 4
@@ -109,12 +111,12 @@ def test_what_a_model_of_another_name_needs_stays_and_what_it_needs_no_longer_go
     for number in range(1, 5):
         folder = write_model_folder(f"toy {number}", places)
         version = put_into_use(folder, toys, f"run-0{number}")
-        ran(f"run-0{number}", places, model=folder.name, tracked=version.tracked)
+        write_run(f"run-0{number}", places, model=folder.name, tracked=version.tracked)
     retention.prune(1, places)
     for of in (places, toys):
         assert [bool(one.removed) for one in registry.versions(of)] == [True, True, False, False]
         assert model_folder.path(registry.champion(of).model, places).is_dir()
-    assert left(places.artifacts / "runs") == {"run-03", "run-04", "run-3", "run-4", "run-5"}
+    assert file_names(places.artifacts / "runs") == {"run-03", "run-04", "run-3", "run-4", "run-5"}
     assert retention.prune(1, toys) == {}
 
 
@@ -123,10 +125,10 @@ def test_a_version_that_waits_stays(history, places):
     tracked = runs.begin("it waits", "run-0", places)
     version = registry.register(waiting, "compact", tracked, "run-0", "it is better", 4, places)
     registry.challenge(version.number, places)
-    ran("run-0", places, model=waiting.name, tracked=tracked)
+    write_run("run-0", places, model=waiting.name, tracked=tracked)
     retention.prune(1, places)
     assert waiting.is_dir()
-    assert "run-0" in left(places.artifacts / "runs")
+    assert "run-0" in file_names(places.artifacts / "runs")
 
 
 def test_what_others_put_into_the_same_registry_stays(history, places):
@@ -144,10 +146,10 @@ def test_what_others_put_into_the_same_registry_stays(history, places):
 
 
 def test_the_last_run_stays_though_the_clock_was_set_back_before_it(history, places):
-    ran("run-0", places, model=write_model_folder("model 0", places).name)
+    write_run("run-0", places, model=write_model_folder("model 0", places).name)
     (places.artifacts / "runs/latest").symlink_to("run-0")
     retention.prune(1, places)
-    assert {"run-0", "run-5", "latest"} <= left(places.artifacts / "runs")
+    assert {"run-0", "run-5", "latest"} <= file_names(places.artifacts / "runs")
     assert model_folder.path(write_model_folder("model 0", places).name, places).is_dir()
 
 
@@ -187,7 +189,7 @@ def test_who_is_interrupted_leaves_nothing_that_lacks_a_part_and_the_next_call_e
     assert retention.prune(1, places) == {}
 
 
-def remembered(key: str, places, *files) -> str:
+def write_step_record(key: str, places, *files) -> str:
     """A step's record as Prefect keeps it."""
     folder = places.data / "cache"
     folder.mkdir(parents=True, exist_ok=True)
@@ -201,21 +203,21 @@ def remembered(key: str, places, *files) -> str:
 )
 def test_a_record_that_is_none_names_no_file(tmp_path, content):
     (tmp_path / "fetch-1").write_text(content)
-    assert list(retention.named(tmp_path / "fetch-1")) == []
+    assert list(retention.recorded_names(tmp_path / "fetch-1")) == []
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "tables/../../x.csv", "", 3, None, ["a"]])
 def test_a_record_names_no_file_outside_data(tmp_path, name):
     files = [{"place": "data", "name": one, "sha256": "ab"} for one in (name, "tables/a.csv")]
     (tmp_path / "split-1").write_text(json.dumps({"result": json.dumps({"data": {"files": files}})}))
-    assert list(retention.named(tmp_path / "split-1")) == ["tables/a.csv"]
+    assert list(retention.recorded_names(tmp_path / "split-1")) == ["tables/a.csv"]
 
 
-def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelved, photograph):
+def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, store_images, photograph):
     def network(text):
         return store(lambda path: path.write_text(text), places, "data", "networks/compact.keras")
 
-    rows = shelved(photograph(1), photograph(2), photograph(3))
+    rows = store_images(photograph(1), photograph(2), photograph(3))
     first, second = (store_table("manifest", some, Row, places) for some in (rows[:2], rows[1:]))
     old, new, archive = (
         network("old"),
@@ -230,12 +232,20 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
     (places.data / "inbox/ok_front").mkdir(parents=True)
     (places.data / "inbox/ok_front/a.jpeg").write_bytes(b"mine")
     (places.data / "corrections.csv").write_text("mine")
-    ran("run-1", places, keys=[remembered("validate-1", places, first), remembered("train-1", places, old)])
-    ran("run-2", places, keys=[remembered("validate-2", places, second, archive), remembered("train-2", places, new)])
+    write_run(
+        "run-1",
+        places,
+        keys=[write_step_record("validate-1", places, first), write_step_record("train-1", places, old)],
+    )
+    write_run(
+        "run-2",
+        places,
+        keys=[write_step_record("validate-2", places, second, archive), write_step_record("train-2", places, new)],
+    )
     found = retention.prune(1, places)
-    assert left(places.data / "cache") == {"validate-2", "train-2"}
-    assert left(places.data / "networks") == {Path(new.name).name}
-    assert left(places.data / "archives") == {Path(archive.name).name, Path(archive.name).stem + "-truth"}
+    assert file_names(places.data / "cache") == {"validate-2", "train-2"}
+    assert file_names(places.data / "networks") == {Path(new.name).name}
+    assert file_names(places.data / "archives") == {Path(archive.name).name, Path(archive.name).stem + "-truth"}
     assert [stored_path(row, places).exists() for row in rows] == [False, True, True]
     assert found["images"][0] == 1
     assert found["results by content"][1] == 2, "one strip of an image, and one answer of a model"
@@ -252,14 +262,14 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, shelve
 
 
 def test_while_a_run_is_under_way_nothing_goes(history, places):
-    code = "import sys; from tasks.settings.settings import Places; from tasks.pipeline.retention import places_lock\n"
+    code = "import sys; from tasks.settings.settings import Places; from tasks.storage.locks import places_lock\n"
     code += "with places_lock(Places(data=sys.argv[1])): print('on', flush=True); sys.stdin.read()"
     running = subprocess.Popen(
         [sys.executable, "-c", code, places.data], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with running:
         assert running.stdout.readline() == "on\n"
-        with retention.places_lock(places):
+        with places_lock(places):
             pass  # runs do not wait for each other
         with pytest.raises(BadInput, match="a run is using"):
             retention.prune(1, places)
@@ -267,6 +277,21 @@ def test_while_a_run_is_under_way_nothing_goes(history, places):
         running.communicate()
     assert (places.artifacts / "runs/run-1").is_dir()
     assert retention.prune(1, places), "the dead keep nobody waiting"
+
+
+def test_every_folder_of_data_that_a_record_names_is_looked_into(places):
+    texts = [path.read_text() for path in (ROOT / "tasks").rglob("*.py")]
+    stored = {name for text in texts for name in re.findall(r'"data"(?:, name=|, )f?"(\w+)/', text)}
+    assert stored == {folder.name for folder in places.recorded_folders()}
+
+
+def test_an_older_run_without_keys_of_its_steps_can_be_read(places):
+    write_run("run-1", places, keys=["train-1"])
+    path = places.artifacts / "runs/run-1/run.json"
+    facts = json.loads(path.read_text())
+    facts["steps"]["fetch"] = {"cached": True, "seconds": 0.1}
+    path.write_text(json.dumps({**facts, "evaluation": {"a shape": "of an older run"}}))
+    assert retention.references_of(path.parent) == ("00", {"train-1"})
 
 
 def test_an_empty_place_has_nothing_to_remove(places, monkeypatch, capsys):
@@ -289,16 +314,16 @@ def test_the_command_says_what_and_how_much(history, places, monkeypatch, capsys
 
 
 @pytest.fixture
-def empty(monkeypatch):
+def unused_registry(monkeypatch):
     """A registry in which nothing is, without MLflow."""
     monkeypatch.setattr(registry, "versions", lambda places: [])
     monkeypatch.setattr(registry, "previous", lambda places: None)
 
 
 @pytest.mark.parametrize("content", ["", '{"steps": {"a"', "null", "[]", "{}", '{"model": {"folder": 5}, "steps": {}}'])
-def test_a_run_that_is_damaged_stays_and_stops_no_other(places, empty, capsys, content):
+def test_a_run_that_is_damaged_stays_and_stops_no_other(places, unused_registry, capsys, content):
     for number in (1, 2, 3, 4):
-        ran(f"run-{number}", places, keys=[f"train-{number}"], model=f"{number}")
+        write_run(f"run-{number}", places, keys=[f"train-{number}"], model=f"{number}")
     (places.artifacts / "runs/run-4/run.json").write_text(content)
     stays = retention.find_needed(2, places)
     assert (stays.runs, stays.going) == ({"run-2", "run-3", "run-4"}, {"run-1"})
@@ -308,8 +333,8 @@ def test_a_run_that_is_damaged_stays_and_stops_no_other(places, empty, capsys, c
     assert said.count("\n") == 1
 
 
-def test_the_versions_of_a_damaged_run_stay(places, empty, monkeypatch):
-    ran("run-1", places)
+def test_the_versions_of_a_damaged_run_stay(places, unused_registry, monkeypatch):
+    write_run("run-1", places)
     (places.artifacts / "runs/run-1/run.json").write_text("{")
     version = registry.Version(number=1, model="ab", run_id="run-1", reason="", champion_before=None, tracked="")
     monkeypatch.setattr(registry, "versions", lambda places: [version])
@@ -317,13 +342,13 @@ def test_the_versions_of_a_damaged_run_stay(places, empty, monkeypatch):
     assert ({number for _, number in stays.versions}, stays.models) == ({1}, {"ab"})
 
 
-def test_while_a_table_is_damaged_no_image_goes(places, shelved, photograph, capsys):
-    (row,) = shelved(photograph(1))
+def test_while_a_table_is_damaged_no_image_goes(places, store_images, photograph, capsys):
+    (row,) = store_images(photograph(1))
     table = places.data / "tables/splits.csv"
     table.parent.mkdir()
     table.write_bytes(b"sha256\n\xff\n")
     nothing = retention.Needed(*[frozenset()] * 5)
-    assert list(retention.contents(nothing, {table}, places)) == []
+    assert list(retention.content_garbage(nothing, {table}, places)) == []
     assert capsys.readouterr().out.startswith(f"prune: all images stay: {table} is damaged")
     assert stored_path(row, places).exists()
 
@@ -334,7 +359,7 @@ def test_while_a_table_is_damaged_no_image_goes(places, shelved, photograph, cap
 )
 def test_a_damaged_record_of_a_step_names_no_files(tmp_path, content):
     (tmp_path / "record").write_text(content)
-    assert list(retention.named(tmp_path / "record")) == []
+    assert list(retention.recorded_names(tmp_path / "record")) == []
 
 
 def test_pruning_a_copy_leaves_the_original_as_it_is(history, places, tmp_path):
@@ -343,7 +368,7 @@ def test_pruning_a_copy_leaves_the_original_as_it_is(history, places, tmp_path):
     shutil.copytree(places.artifacts, copy.artifacts, symlinks=True)
     found = retention.prune(1, copy)
     assert found["runs"][0] == found["models"][0] == found["files of versions in the registry"][0] == 2
-    assert left(copy.artifacts / "runs") == {"run-3", "run-4", "run-5"}
+    assert file_names(copy.artifacts / "runs") == {"run-3", "run-4", "run-5"}
     assert {path: path.stat().st_mtime_ns for path in places.artifacts.rglob("*")} == before
 
 
@@ -351,10 +376,10 @@ def test_what_a_link_leads_to_is_left_alone_and_said(history, places, tmp_path, 
     for name in ("models", "runs"):
         shutil.move(places.artifacts / name, tmp_path / f"outside {name}")
         (places.artifacts / name).symlink_to(tmp_path / f"outside {name}")
-    before = left(tmp_path / "outside models"), left(tmp_path / "outside runs")
+    before = file_names(tmp_path / "outside models"), file_names(tmp_path / "outside runs")
     found = retention.prune(1, places)
     assert set(found) == {"files of versions in the registry", "files of runs in MLflow"}
-    assert (left(tmp_path / "outside models"), left(tmp_path / "outside runs")) == before
+    assert (file_names(tmp_path / "outside models"), file_names(tmp_path / "outside runs")) == before
     assert f"{places.artifacts / 'models'} is a link out of the two places" in capsys.readouterr().out
 
 

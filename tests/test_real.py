@@ -53,7 +53,7 @@ def test_the_published_archive_is_seen_through(prefect_server, real_archive, rea
     assert 0.975 <= data["copy_baseline_accuracy"] <= 1
     assert 0.8 <= data["brightness_auc"] <= 0.95
     rows = table(places, "splits", data["splits_digest"], Row)
-    assert mixed(rows) == [16]
+    assert defective_counts(rows) == [16]
     assert facts["evaluation"]["test"]["accuracy"] >= 0.97
     assert facts["release"]["verdict"] == "promoted"
     page = (places.artifacts / "runs/latest/report.html").read_text()
@@ -63,7 +63,7 @@ def test_the_published_archive_is_seen_through(prefect_server, real_archive, rea
     )
 
 
-def mixed(rows: list[Row]) -> list[int]:
+def defective_counts(rows: list[Row]) -> list[int]:
     """How many images of each casting with both labels are called defective."""
     labels = defaultdict(Counter)
     for row in rows:

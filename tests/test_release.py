@@ -1,4 +1,4 @@
-"""Release: promoted or kept, decided once, with the rules and the figures that decided it."""
+"""Release: a model is promoted or kept out, once, with the rules and the figures that decided it."""
 
 import hashlib
 import shutil
@@ -36,16 +36,16 @@ def candidate(registered):
 
 
 @pytest.fixture
-def tested(evaluation, places):
+def predictions_of_test(evaluation, places):
     return [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
 
 
 @pytest.fixture
-def splits(tested, places):
+def splits(predictions_of_test, places):
     """The rows behind the predictions."""
     rows = [
         Row(one.path, f"{number:064x}", one.label, one.origin, "", 48, 48, 0, 0, 0, "", "test")
-        for number, one in enumerate(tested)
+        for number, one in enumerate(predictions_of_test)
     ]
     rows += [rows[0]._replace(sha256="ff" * 32, split="train"), rows[1]._replace(sha256="ee" * 32, split="train")]
     return Splits(
@@ -55,7 +55,7 @@ def splits(tested, places):
 
 
 @pytest.fixture
-def released(evaluation, splits, model, places, tested, candidate, monkeypatch):
+def released(evaluation, splits, model, places, predictions_of_test, candidate, monkeypatch):
     """One defect of ten escapes, two good parts of ten are rejected; what is in use judges as `champion` says, or alike."""
 
     def run(
@@ -69,7 +69,7 @@ def released(evaluation, splits, model, places, tested, candidate, monkeypatch):
     ):
         def judged(digest, rows, places):
             kept = {row.path for row in rows}
-            return [one if champion is None else champion(one) for one in tested if one.path in kept]
+            return [one if champion is None else champion(one) for one in predictions_of_test if one.path in kept]
 
         monkeypatch.setattr(verb, "judge_by", judged)
         monkeypatch.setattr(verb.model_folder, "training_digests", lambda digest, places: frozenset(learnt))
@@ -156,10 +156,10 @@ def test_images_that_the_champion_learnt_from_are_left_out(released):
     assert "; 15 test images that version 1 " in decided.reason
 
 
-def test_a_candidate_that_learnt_a_new_origin_takes_the_place_of_an_equal_champion(released, tested):
+def test_a_candidate_that_learnt_a_new_origin_takes_the_place_of_an_equal_champion(released, predictions_of_test):
     released("aa", LAX)
-    known = next(one for one in tested if one.origin == "base")
-    assert known is tested[0], "the first training row of the fixture is of the source"
+    known = next(one for one in predictions_of_test if one.origin == "base")
+    assert known is predictions_of_test[0], "the first training row of the fixture is of the source"
     decided = released("bb", LAX, "run 2", learnt=["ff" * 32])
     assert decided.verdict == "promoted"
     assert decided.cause == "new_origins"

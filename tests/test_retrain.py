@@ -1,4 +1,4 @@
-"""Retrain: the whole sentence on a real server, what it remembers, and what it refuses."""
+"""Retrain: the whole flow on a real server, what it caches, and what it refuses."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import Touch, copied, write_dataset
+from conftest import Touch, copy_places, write_dataset
 from kaggle_emulator import Emulator
 from prefect.settings import PREFECT_API_URL
 
@@ -36,7 +36,7 @@ LOOSE = {"max_escape_rate": 1, "max_false_reject_rate": 1, "max_review_rate": 1}
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory, photograph) -> Path:
+def castings_zip(tmp_path_factory, photograph) -> Path:
     """Photographs in the published layout, one of the test also in train, and unsplit others beside them."""
     top = tmp_path_factory.mktemp("packed")
     folder = write_dataset(top, photograph, {"train": 24, "test": 8}, name="casting_data/casting_data")
@@ -47,29 +47,29 @@ def packed(tmp_path_factory, photograph) -> Path:
 
 
 @pytest.fixture
-def archive(packed, tmp_path) -> Path:
-    return shutil.copyfile(packed, tmp_path / "castings.zip")
+def archive(castings_zip, tmp_path) -> Path:
+    return shutil.copyfile(castings_zip, tmp_path / "castings.zip")
 
 
 @pytest.fixture(scope="module")
-def trained(packed, prefect_server, tensorflow, empty_registry, once) -> Places:
+def trained_places(castings_zip, prefect_server, tensorflow, empty_registry, once) -> Places:
     """Places where the archive was trained on once."""
 
     def make(top: Path) -> Places:
         places = Places(data=top / "data", artifacts=top / "artifacts")
         places.artifacts.mkdir()
         shutil.copyfile(empty_registry, places.artifacts / "mlflow.db")
-        retrained(packed, places)
+        retrain_briefly(castings_zip, places)
         return places
 
     return once("retrained", make)
 
 
 @pytest.fixture
-def first(trained, archive, places) -> dict:
+def first_run(trained_places, archive, places) -> dict:
     """`run.json` of the first run on the archive; its places are a copy of those where it was done."""
-    copied(trained, places)
-    return last(places)
+    copy_places(trained_places, places)
+    return last_run(places)
 
 
 @pytest.fixture
@@ -77,31 +77,31 @@ def run(prefect_server, tensorflow, registered, places):
     """Runs the flow and returns its `run.json`."""
 
     def run(source: Path | str, *, into=places, **sections: dict) -> dict:
-        retrained(source, into, **sections)
-        return last(into)
+        retrain_briefly(source, into, **sections)
+        return last_run(into)
 
     return run
 
 
-def retrained(source: Path | str, places: Places, **sections: dict) -> None:
+def retrain_briefly(source: Path | str, places: Places, **sections: dict) -> None:
     sections["training"] = {"epochs": 1, "image_size": 32, **sections.get("training", {})}
     sections["splitting"] = {"validation_fraction": 0.3, **sections.get("splitting", {})}
     sections["fetch"] = {"source": str(source), **sections.get("fetch", {})}
     flow.retrain(Config.model_validate({**sections, "places": places}))
 
 
-def last(places: Places) -> dict:
+def last_run(places: Places) -> dict:
     return json.loads((places.artifacts / "runs/latest/run.json").read_text())
 
 
-def made(facts: dict) -> list[str]:
+def steps_run(facts: dict) -> list[str]:
     """The steps that were not remembered."""
     return [name for name, step in facts["steps"].items() if not step["cached"]]
 
 
-def test_a_run_leaves_all_that_it_promises(first, places):
-    assert list(first["steps"]) == STEPS == made(first)
-    data = first["dataset"]
+def test_a_run_leaves_all_that_it_promises(first_run, places):
+    assert list(first_run["steps"]) == STEPS == steps_run(first_run)
+    data = first_run["dataset"]
     assert (
         data["images"],
         data["left_alone"],
@@ -110,7 +110,7 @@ def test_a_run_leaves_all_that_it_promises(first, places):
     ) == (65, 6, 1, 1)
     for sums in ("by_split", "by_class", "by_origin"):
         assert sum(data[sums].values()) == 65
-    assert first["evaluation"]["test"]["images"] == 16
+    assert first_run["evaluation"]["test"]["images"] == 16
     folder = places.artifacts / "runs/latest"
     names = {path.relative_to(folder.resolve()).as_posix() for path in folder.resolve().rglob("*") if path.is_file()}
     pictures = {f"figures/{name}" for name in ("samples.jpeg", "learning.png", "confusion.png", "leak.jpeg")}
@@ -118,7 +118,7 @@ def test_a_run_leaves_all_that_it_promises(first, places):
     tables = {f"{name}.csv" for name in ("predictions", "audit", "splits", "castings", "quarantine", "corrections")}
     assert names - cases == {"run.json", "report.html", "model.txt"} | tables | pictures
     assert names & cases, "every defect is found, sent to a person, or a mistake"
-    model = places.artifacts / "models" / first["model"]["folder"]
+    model = places.artifacts / "models" / first_run["model"]["folder"]
     assert {path.name for path in model.iterdir()} == {
         "model.keras",
         "README.md",
@@ -128,29 +128,29 @@ def test_a_run_leaves_all_that_it_promises(first, places):
         "model.tflite",
         "savedmodel",
     }
-    assert first["model"]["name"] == "compact"
-    assert first["model"]["chosen_because"] == "images of 32 x 32 pixels were asked for"
+    assert first_run["model"]["name"] == "compact"
+    assert first_run["model"]["chosen_because"] == "images of 32 x 32 pixels were asked for"
     assert not list(places.data.glob("training/*"))
 
 
-def test_what_has_not_changed_is_remembered_wherever_it_lies(run, first, archive, places, tmp_path):
+def test_what_has_not_changed_is_remembered_wherever_it_lies(run, first_run, archive, places, tmp_path):
     renamed = archive.rename(tmp_path / "another name.zip")
     renamed.touch()
     again = run(renamed)
-    assert made(again) == []
+    assert steps_run(again) == []
     moved = places.model_copy(update={"data": tmp_path / "moved/data", "artifacts": tmp_path / "moved/artifacts"})
     shutil.copytree(places.data, moved.data)
     shutil.copytree(places.artifacts, moved.artifacts, symlinks=True)
     elsewhere = run(renamed, into=moved)
-    assert made(elsewhere) == []
-    assert elsewhere["model"] == first["model"]
-    assert elsewhere["training"] == first["training"]
+    assert steps_run(elsewhere) == []
+    assert elsewhere["model"] == first_run["model"]
+    assert elsewhere["training"] == first_run["training"]
 
 
-def test_a_setting_repeats_its_step_and_what_follows_alone(run, first, archive):
-    assert made(run(archive, training={"epochs": 2}))[:3] == ["train", "evaluate", "plot"]
-    assert made(run(archive, evaluation={"confidence": 0.9}))[0] == "evaluate"
-    assert not set(made(run(archive, acceptance={"max_escape_rate": 1}))) - {"release"}
+def test_a_setting_repeats_its_step_and_what_follows_alone(run, first_run, archive):
+    assert steps_run(run(archive, training={"epochs": 2}))[:3] == ["train", "evaluate", "plot"]
+    assert steps_run(run(archive, evaluation={"confidence": 0.9}))[0] == "evaluate"
+    assert not set(steps_run(run(archive, acceptance={"max_escape_rate": 1}))) - {"release"}
 
 
 @pytest.mark.parametrize("deleted", [0, 1])
@@ -161,7 +161,7 @@ def test_a_setting_repeats_its_step_and_what_follows_alone(run, first, archive):
         ("artifacts/models/*/model.keras", "data/tables/manifest-*.csv"),
     ],
 )
-def test_a_file_that_was_harmed_is_said_and_made_again(run, first, archive, tmp_path, patterns, deleted, caplog):
+def test_a_file_that_was_harmed_is_said_and_made_again(run, first_run, archive, tmp_path, patterns, deleted, caplog):
     """Of two files of different steps one is deleted, and the other one is changed."""
     victims = [sorted(tmp_path.glob(pattern))[0] for pattern in patterns]
     before = [victim.read_bytes() for victim in victims]
@@ -176,7 +176,7 @@ def test_a_file_that_was_harmed_is_said_and_made_again(run, first, archive, tmp_
 
 
 def test_a_record_that_was_forged_runs_nothing_and_is_said_and_made_again(
-    run, first, archive, places, tmp_path, caplog
+    run, first_run, archive, places, tmp_path, caplog
 ):
     fired = tmp_path / "fired"
     pickled = base64.encodebytes(pickle.dumps(Touch(fired))).decode()
@@ -189,10 +189,10 @@ def test_a_record_that_was_forged_runs_nothing_and_is_said_and_made_again(
         (record,) = places.data.glob(f"cache/{step}-*")
         record.write_text(json.dumps(content))
     caplog.clear()
-    assert made(run(archive)) == list(contents)
+    assert steps_run(run(archive)) == list(contents)
     said = [message for message in caplog.messages if "made again" in message]
     assert [message.partition(":")[0] for message in said] == list(contents)
-    assert made(run(archive)) == []
+    assert steps_run(run(archive)) == []
 
 
 def test_other_photographs_run_by_settings_alone(run, dataset):
@@ -206,7 +206,7 @@ def test_other_photographs_run_by_settings_alone(run, dataset):
     assert all(facts["dataset"]["by_split"][name] > 4 for name in ("train", "validation", "test"))
 
 
-def test_the_inbox_is_an_origin_with_a_slice_of_its_own(run, first, archive, dataset):
+def test_the_inbox_is_an_origin_with_a_slice_of_its_own(run, first_run, archive, dataset):
     batch = dataset({"": 20}, name="data/inbox/line-2", first_seed=500)
     facts = run(archive, fetch={"settle_seconds": 0})
     assert facts["dataset"]["by_origin"] == {"base": 65, "line-2": 40}
@@ -215,41 +215,41 @@ def test_the_inbox_is_an_origin_with_a_slice_of_its_own(run, first, archive, dat
 
 
 @pytest.fixture
-def promoted(run, first, archive) -> dict:
+def second_run(run, first_run, archive) -> dict:
     """`run.json` of a second run, which lets the first model come into use."""
     return run(archive, acceptance=LOOSE)
 
 
 def test_a_run_that_continues_from_the_model_in_use_is_remembered_although_it_changes_that_model(
-    run, promoted, archive, dataset
+    run, second_run, archive, dataset
 ):
     dataset({"": 20}, name="data/inbox/line-2", first_seed=500)
     going_on = {"fetch": {"settle_seconds": 0}, "acceptance": LOOSE, "training": {"start_from": "champion", "seed": 5}}
     second = run(archive, **going_on)
-    assert (second["training"]["started_from"], second["release"]["version"]) == (promoted["model"]["folder"], 2)
-    assert made(run(archive, **going_on)) == []
+    assert (second["training"]["started_from"], second["release"]["version"]) == (second_run["model"]["folder"], 2)
+    assert steps_run(run(archive, **going_on)) == []
 
 
-def test_drawn_parts_take_no_other_s_place(run, promoted, places):
+def test_drawn_parts_take_no_other_s_place(run, second_run, places):
     drawn = {"sample": {"parts": 16, "train_images": 64, "test_images": 16}}
     toy = run("sample", fetch=drawn, acceptance=LOOSE)
     assert (toy["release"]["verdict"], toy["release"]["version"]) == ("promoted", 1)
     assert toy["config"]["places"]["registered_model"] == "recast-sample"
     insisted = run("sample", into=places.with_model("recast"), fetch=drawn, acceptance=LOOSE)
     assert (insisted["release"]["verdict"], insisted["release"]["champion_before"]) == ("waiting", 1)
-    assert made(insisted) == ["release"]
+    assert steps_run(insisted) == ["release"]
     assert [registry.champion(places.with_model(name)).number for name in ("recast", "recast-sample")] == [1, 1]
     assert registry.champion(resolve_model(places)).run_id != toy["run_id"]
 
 
-def test_a_kaggle_data_set_is_a_source_like_others(run, first, archive, monkeypatch, tmp_path):
+def test_a_kaggle_data_set_is_a_source_like_others(run, first_run, archive, monkeypatch, tmp_path):
     with Emulator(datasets={"alice/castings": {1: archive.read_bytes()}}) as kaggle:
         kaggle.serve(monkeypatch, tmp_path)
         facts = run("kaggle:alice/castings")
         assert facts["dataset"]["source"] == "kaggle:alice/castings/1"
         assert facts["dataset"]["images"] == 65
         downloads = len(kaggle.requests)
-        assert made(run("kaggle:alice/castings")) == []
+        assert steps_run(run("kaggle:alice/castings")) == []
         assert len(kaggle.requests) == downloads + 1, "the version is asked, nothing more"
     offline = run("kaggle:alice/castings")
     assert offline["dataset"]["source"] == "kaggle:alice/castings/1"
@@ -266,7 +266,7 @@ def test_bad_images_end_the_run_in_one_line_and_leave_no_run(run, dataset, place
         assert not record.exc_info, record.getMessage()
 
 
-def broken(tmp_path: Path, archive: Path, fault: str) -> list[str]:
+def broken_arguments(tmp_path: Path, archive: Path, fault: str) -> list[str]:
     """Arguments that are wrong in one way."""
     path = tmp_path / "wrong.zip"
     if fault == "cut zip":
@@ -305,7 +305,13 @@ def test_a_missing_gpu_is_one_line_and_leaves_nothing(tensorflow, tmp_path, arch
 
 
 def ends_in_one_line(fault, tmp_path, archive, monkeypatch, capsys):
-    words = [*broken(tmp_path, archive, fault), "--data", str(tmp_path / "d"), "--artifacts", str(tmp_path / "a")]
+    words = [
+        *broken_arguments(tmp_path, archive, fault),
+        "--data",
+        str(tmp_path / "d"),
+        "--artifacts",
+        str(tmp_path / "a"),
+    ]
     monkeypatch.setattr(sys, "argv", ["retrain.py", *words])
     monkeypatch.setattr(flow, "retrain", lambda config: pytest.fail("the flow, and so a server, was started"))
     assert exit_status(flow.main) == 2
@@ -352,7 +358,7 @@ def test_a_run_that_leaves_no_model_in_use_does_not_read_as_success(verdict, ver
         assert "--help lists those of --acceptance" in said
 
 
-def gone(group: int, within: float) -> bool:
+def is_gone(group: int, within: float) -> bool:
     """Whether no process of the group is left after so many seconds."""
     end = time.monotonic() + within
     while time.monotonic() < end:
@@ -380,7 +386,7 @@ def test_ctrl_c_ends_a_run_and_its_server_at_once(archive, registered, places, p
                 os.killpg(run.pid, signal.SIGINT)
         assert run.wait(timeout=15) == 1, lines
     assert any("interrupted; what was finished is kept" in line for line in lines)
-    assert gone(run.pid, within=10)
+    assert is_gone(run.pid, within=10)
     assert not (places.artifacts / "runs").exists()
 
 
@@ -403,7 +409,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_first_and_a_failure_does_not_keep
     assert seen == [signal.SIG_IGN, 1]
 
 
-def test_an_unchanged_run_from_the_shell_loads_no_network(run, first, archive, places, tmp_path):
+def test_an_unchanged_run_from_the_shell_loads_no_network(run, first_run, archive, places, tmp_path):
     """As a user starts it, from another folder."""
     run(archive)  # MLflow is asked again where its database was copied to
     words = ["--epochs", "1", "--image-size", "32", "--splitting.validation_fraction", "0.3"]
@@ -415,9 +421,9 @@ def test_an_unchanged_run_from_the_shell_loads_no_network(run, first, archive, p
         capture_output=True,
         text=True,
     )
-    assert again.returncode == (0 if first["release"]["version"] else 1), again.stderr
+    assert again.returncode == (0 if first_run["release"]["version"] else 1), again.stderr
     loaded = {line.rpartition("|")[2].strip() for line in again.stderr.splitlines() if line.startswith("import time:")}
     assert "tasks.train" in loaded
     assert {"tensorflow", "keras", "matplotlib", "scipy"} & loaded == set()
-    assert last(places)["run_id"] != first["run_id"]
-    assert made(last(places)) == []
+    assert last_run(places)["run_id"] != first_run["run_id"]
+    assert steps_run(last_run(places)) == []

@@ -8,7 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from conftest import free_port, until
+from conftest import free_port, wait_until
 
 from deployments import serve_model
 from tasks.settings.cli import exit_status
@@ -84,7 +84,7 @@ def test_the_model_in_use_answers_by_mlflow_and_no_tampered_code_is_run(server, 
     request = urllib.request.Request(f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"})
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as serving:
         try:
-            until(lambda: answers(f"http://127.0.0.1:{port}/ping"), 120, "MLflow's server")
+            wait_until(lambda: answers(f"http://127.0.0.1:{port}/ping"), 120, "MLflow's server")
             with urllib.request.urlopen(request, timeout=60) as answer:
                 assert json.load(answer)["predictions"][0]["decision"] in ("pass", "review", "reject")
         finally:

@@ -1,4 +1,4 @@
-"""Server: who does not know the password can read and start nothing, from this machine or from a page in its browser."""
+"""Server: without the password nobody can read or start anything, from this machine or from a page in its browser."""
 
 import base64
 import json
@@ -15,7 +15,7 @@ from uuid import UUID
 
 import httpx
 import pytest
-from loopback import Served, serving
+from loopback import RunningServer, run_server
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
@@ -35,11 +35,11 @@ PULL_STEPS = [{"prefect.deployments.steps.run_shell_script": {"script": "env"}}]
 
 
 @pytest.fixture(scope="module")
-def prefect(server, process, migrated, tmp_path_factory) -> Iterator[Served]:
+def prefect(server, process, migrated_database, tmp_path_factory) -> Iterator[RunningServer]:
     """`make serve`."""
     home = tmp_path_factory.mktemp("prefect")
-    shutil.copyfile(migrated, home / "prefect.db")
-    with serving("deployments/server.py", "/api/ready", home, PREFECT_HOME=str(home)) as served:
+    shutil.copyfile(migrated_database, home / "prefect.db")
+    with run_server("deployments/server.py", "/api/ready", home, PREFECT_HOME=str(home)) as served:
         yield served
 
 

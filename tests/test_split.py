@@ -1,4 +1,4 @@
-"""Split: every row once, no content or casting on two sides, and no draw that a later image changes."""
+"""Split: every row appears once, no content or casting lies on two sides, and a later image changes no draw."""
 
 import random
 from collections import Counter, defaultdict
@@ -114,7 +114,7 @@ def test_every_row_is_in_one_split_and_nothing_else_about_it_changes(case):
     assert {one.split for one in assigned} <= set(SPLITS)
 
 
-def lying(rows: Iterable[Row], key: str) -> dict[str, set[str]]:
+def splits_by(rows: Iterable[Row], key: str) -> dict[str, set[str]]:
     """The splits of every content or group; what is held back lies nowhere."""
     found = defaultdict(set)
     for one in rows:
@@ -128,26 +128,26 @@ def test_no_content_lies_on_two_sides(case):
     rows = case.assigned()
     if case.splitting.protocol == "published" and case.obeyed():  # which leaves the source as it came
         rows = [one for one in rows if one.origin != BASE]
-    assert all(len(splits) == 1 for splits in lying(rows, "sha256").values())
+    assert all(len(splits) == 1 for splits in splits_by(rows, "sha256").values())
 
 
 @given(CASES)
 def test_without_a_published_test_no_casting_lies_on_two_sides(case):
     if not case.obeyed():
-        assert all(len(splits) == 1 for splits in lying(case.assigned(), "group").values())
+        assert all(len(splits) == 1 for splits in splits_by(case.assigned(), "group").values())
 
 
 @given(CASES)
 def test_no_casting_trains_and_validates(case):
     if not case.obeyed() or all(published != "validation" for _, published in case.base):
-        assert not any({"train", "validation"} <= splits for splits in lying(case.assigned(), "group").values())
+        assert not any({"train", "validation"} <= splits for splits in splits_by(case.assigned(), "group").values())
 
 
 @given(CASES)
 def test_no_casting_that_arrived_trains_and_judges(case):
     led_by_base = {one.group for one in case.rows() if one.origin == BASE}
     arrived = [one for one in case.assigned() if one.group not in led_by_base]
-    assert all(len(splits) == 1 for splits in lying(arrived, "group").values())
+    assert all(len(splits) == 1 for splits in splits_by(arrived, "group").values())
 
 
 @given(CASES)
@@ -203,7 +203,7 @@ def test_the_published_splits_are_kept(case):
 @given(CASES)
 def test_an_arrival_of_a_known_casting_follows_it(case):
     rows = case.assigned()
-    of_base = lying([one for one in rows if one.origin == BASE], "group")
+    of_base = splits_by([one for one in rows if one.origin == BASE], "group")
     led_by_base = {one.group for one in rows if one.origin == BASE}
     for one in rows:
         if one.origin != BASE and one.group in led_by_base and one.split != "held_back":
@@ -221,7 +221,7 @@ def test_new_origins_move_nothing(case, data):
 @given(CASES, st.data())
 def test_an_origin_that_grows_moves_no_image_from_train_to_a_split_that_judges(case, data):
     """Where the stratum was large enough, and the new images take no image of a later origin out of it."""
-    after = grown(case, data)
+    after = grow_case(case, data)
     trained = {one.group for one in case.assigned() if one.split == "train"}
     large = {
         group
@@ -238,7 +238,7 @@ def test_an_origin_that_grows_moves_no_image_from_train_to_a_split_that_judges(c
             assert now[one.origin, one.sha256, one.published] not in JUDGING
 
 
-def grown(case: Case, data: st.DataObject) -> Case:
+def grow_case(case: Case, data: st.DataObject) -> Case:
     """The case with more images in one origin: of new castings, or of those that this origin and earlier ones have."""
     origin = data.draw(st.integers(0, len(case.arrivals)))
     known = [content for content, _ in case.base] + [c for batch in case.arrivals[:origin] for c in batch]
@@ -297,14 +297,14 @@ BOTH = st.fixed_dictionaries({"test": st.floats(0.01, 0.49), "validation": st.fl
 FRACTIONS = st.one_of(BOTH, st.fixed_dictionaries({"validation": st.floats(0.01, 0.49)}))
 
 
-def trained(groups: Iterable[str], fractions: Mapping[str, float]) -> set[str]:
+def training_groups(groups: Iterable[str], fractions: Mapping[str, float]) -> set[str]:
     return {group for group, side in draw(groups, fractions, 0).items() if side == "train"}
 
 
 @given(NAMES, NAMES, FRACTIONS)
 def test_more_castings_take_none_out_of_train(before, more, fractions):
-    if len(before) >= 3 and len(first := trained(before, fractions)) >= 2:
-        assert first <= trained({*before, *more}, fractions)
+    if len(before) >= 3 and len(first := training_groups(before, fractions)) >= 2:
+        assert first <= training_groups({*before, *more}, fractions)
 
 
 @given(NAMES, FRACTIONS)

@@ -1,4 +1,4 @@
-"""The story of a registry: first model, nothing new, a better one, a worse one, taken back, and who answers meanwhile."""
+"""Story of a registry: a first model, nothing new, a better one, a worse one, one taken back, and which version answers meanwhile."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ LAX = {"max_escape_rate": 0.5, "max_false_reject_rate": 0.5, "max_review_rate": 
 
 
 @pytest.fixture
-def retrained(prefect_server, tensorflow, registered, places):
+def retrain_on(prefect_server, tensorflow, registered, places):
     def run(fetch: dict, model: str, epochs: int, seed: int = 0) -> dict:
         """`run.json` of a run on these images."""
         settings = {
@@ -34,7 +34,7 @@ def retrained(prefect_server, tensorflow, registered, places):
 
 
 @pytest.fixture
-def said(places, monkeypatch, capsys):
+def run_command(places, monkeypatch, capsys):
     """What a command prints."""
 
     def run(command, *words: str) -> str:
@@ -48,17 +48,17 @@ def said(places, monkeypatch, capsys):
     return run
 
 
-def test_a_registry_from_the_first_model_to_a_rollback(retrained, said, places):
+def test_a_registry_from_the_first_model_to_a_rollback(retrain_on, run_command, places):
     fetch = {"sample": {"parts": 60, "train_images": 300, "test_images": 120}}
-    tell(partial(retrained, fetch, "ring"), said, places)
+    tell(partial(retrain_on, fetch, "ring"), run_command, places)
 
 
 @pytest.mark.long
-def test_a_registry_from_the_first_model_to_a_rollback_on_the_archive(real_archive, retrained, said, places):
-    tell(partial(retrained, {"source": str(real_archive)}, "compact"), said, places)
+def test_a_registry_from_the_first_model_to_a_rollback_on_the_archive(real_archive, retrain_on, run_command, places):
+    tell(partial(retrain_on, {"source": str(real_archive)}, "compact"), run_command, places)
 
 
-def tell(retrained, said, places) -> None:
+def tell(retrain_on, run_command, places) -> None:
     """The story, as `retrained` trains for so many epochs."""
 
     def answering() -> int:
@@ -66,29 +66,29 @@ def tell(retrained, said, places) -> None:
         with open(places.artifacts / "runs/latest/predictions.csv", encoding="utf-8") as file:
             part = next(row for row in csv.DictReader(file) if row["split"] == "test" and row["label"] == "def_front")
         (image,) = places.data.glob(f"images/*/{part['sha256']}*")
-        return json.loads(said(predict, str(image), "--json"))[0]["model_version"]
+        return json.loads(run_command(predict, str(image), "--json"))[0]["model_version"]
 
-    first = retrained(1)  # it sends all to a person, so that the better one is better on any processor
+    first = retrain_on(1)  # it sends all to a person, so that the better one is better on any processor
     assert (first["release"]["verdict"], first["release"]["version"]) == ("promoted", 1)
     assert answering() == 1
 
-    same = retrained(1)
+    same = retrain_on(1)
     assert all(step["cached"] for step in same["steps"].values())
     assert same["release"] == first["release"]
 
-    better = retrained(15)
+    better = retrain_on(15)
     assert (better["release"]["verdict"], better["release"]["version"]) == ("promoted", 2)
     assert better["release"]["reason"].startswith("better than version 1: it costs less on")
     assert answering() == 2
 
-    worse = retrained(1, seed=1)
+    worse = retrain_on(1, seed=1)
     assert (worse["release"]["verdict"], worse["release"]["version"]) == ("kept", 2)
     assert worse["release"]["reason"].startswith("dearer than version 2 beyond noise")
     assert answering() == 2
 
-    said(promote, "--rollback", "--reason", "a try")
+    run_command(promote, "--rollback", "--reason", "a try")
     assert answering() == 1
-    unchanged = retrained(15)
+    unchanged = retrain_on(15)
     assert (unchanged["release"]["verdict"], unchanged["release"]["version"]) == ("kept", 1)
     assert "it is version 2, which was taken back: a try" in unchanged["release"]["reason"]
     assert answering() == 1
@@ -107,10 +107,10 @@ def tell(retrained, said, places) -> None:
     assert int(client.get_model_version_by_alias(name, "champion").version) == 1
     assert client.get_model_version(name, "2").tags["recast.withdrawn"] == "was taken back: a try"
 
-    went = said(prune, "--keep-runs", "1")
+    went = run_command(prune, "--keep-runs", "1")
     assert " 2 runs, " in went, "one that changed nothing, and the worse one"
     assert " images, " not in went
-    again = retrained(15)
+    again = retrain_on(15)
     assert all(step["cached"] for step in again["steps"].values())
     assert again["release"] == unchanged["release"]
     assert answering() == 1

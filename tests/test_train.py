@@ -1,10 +1,10 @@
-"""Train: the weights are a function of the images, the recipe and nothing else; the best epoch is the one kept."""
+"""Train: images and recipe alone decide the weights, and the best epoch is kept."""
 
 from operator import attrgetter
 from types import SimpleNamespace
 
 import pytest
-from conftest import foldered
+from conftest import write_untrained_model
 
 from tasks import train as verb
 from tasks.records.results import Epoch
@@ -122,10 +122,10 @@ def test_the_images_that_were_learnt_from_are_listed(prepared, places):
     assert listed == sorted({row.sha256 for row in rows if row.split == "train"})
 
 
-def released(model, splits, places) -> Recipe:
+def continuing_recipe(model, splits, places) -> Recipe:
     """The recipe that continues from this model, which is in use as if it had been judged."""
     decision = store(lambda path: path.write_text("{}"), places, "data", "decisions/decision.json")
-    exports = foldered(model, SimpleNamespace(decision=decision), places)
+    exports = write_untrained_model(model, SimpleNamespace(decision=decision), places)
     champion = ChampionModel(digest=exports.digest, model=model.name, image_size=model.image_size)
     return TrainingSettings(image_size=32, start_from="champion", seed=4).recipe(champion=champion)
 
@@ -138,7 +138,7 @@ def test_training_continues_from_the_model_in_use(prepared, places, monkeypatch,
     first = [row for row in rows if row.split != "train" or row.sha256 < sorted(train_rows, key=sha256)[20].sha256]
     table = store_table("splits", first, Row, places)
     before = train.fn(splits.model_copy(update={"table": table}), recipe(epochs=8), places)
-    going_on = released(before, splits, places)
+    going_on = continuing_recipe(before, splits, places)
     capsys.readouterr()
     model = train.fn(splits, going_on, places)
     said = capsys.readouterr().out

@@ -25,10 +25,10 @@ LENIENT = ValidationSettings(max_bad_fraction=1)
 
 
 @pytest.fixture
-def validated(places, extracted):
+def validate_folder(places, extract_source):
     def run(folder: Path, *arriving: Path, validation: ValidationSettings = LENIENT) -> Manifest:
         new = find_arrivals(FetchSettings(arrivals=arriving, settle_seconds=0), places)
-        return validate.fn(extracted(folder), new, find_corrections(Classes(), places), validation, places)
+        return validate.fn(extract_source(folder), new, find_corrections(Classes(), places), validation, places)
 
     return run
 
@@ -46,7 +46,7 @@ def correct(places):
 
 
 @pytest.fixture
-def decoded(monkeypatch) -> list[bytes]:
+def decoded_contents(monkeypatch) -> list[bytes]:
     """The contents that are decoded."""
     found: list[bytes] = []
 
@@ -74,8 +74,8 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int, int]]:
     }
 
 
-def test_every_good_image_is_a_row(validated, dataset, places, photograph):
-    manifest = validated(dataset({"train": 3, "test": 2}, size=(60, 48)))
+def test_every_good_image_is_a_row(validate_folder, dataset, places, photograph):
+    manifest = validate_folder(dataset({"train": 3, "test": 2}, size=(60, 48)))
     rows = rows_of(manifest, places)
     assert manifest.images == len(rows) == 10
     assert manifest.quarantined == 0
@@ -90,8 +90,8 @@ def test_every_good_image_is_a_row(validated, dataset, places, photograph):
 
 
 @pytest.mark.parametrize(("suffix", "mode"), [(".jpeg", "RGB"), (".png", "RGBA"), (".png", "P"), (".png", "L")])
-def test_colour_palette_and_transparency_are_taken(validated, dataset, suffix, mode):
-    assert validated(dataset({"": 2}, suffix=suffix, mode=mode)).images == 4
+def test_colour_palette_and_transparency_are_taken(validate_folder, dataset, suffix, mode):
+    assert validate_folder(dataset({"": 2}, suffix=suffix, mode=mode)).images == 4
 
 
 BAD = {
@@ -111,13 +111,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_file_is_set_aside_with_its_reason(validated, dataset, places, photograph, monkeypatch, name):
+def test_a_bad_file_is_set_aside_with_its_reason(validate_folder, dataset, places, photograph, monkeypatch, name):
     make, code = BAD[name]
     monkeypatch.setattr(decoding, "MAX_BYTES", 60_000)
     folder = dataset({"": 2})
     content = make(photograph)
     (folder / "ok_front" / name).write_bytes(content)
-    manifest = validated(folder, validation=ValidationSettings(max_bad_fraction=1, max_megapixels=0.1))
+    manifest = validate_folder(folder, validation=ValidationSettings(max_bad_fraction=1, max_megapixels=0.1))
     assert (manifest.images, manifest.quarantined) == (4, 1)
     (refusal,) = refusals_of(manifest, places)
     assert (refusal.path, refusal.origin, refusal.code) == (f"ok_front/{name}", "base", code)
@@ -126,71 +126,71 @@ def test_a_bad_file_is_set_aside_with_its_reason(validated, dataset, places, pho
     assert copy.read_bytes() == content
 
 
-def test_a_blank_image_is_set_aside(validated, dataset, places):
+def test_a_blank_image_is_set_aside(validate_folder, dataset, places):
     folder = dataset({"": 2})
     Image.new("L", (48, 48), 130).save(folder / "ok_front" / "blank.png")
-    (refusal,) = refusals_of(validated(folder), places)
+    (refusal,) = refusals_of(validate_folder(folder), places)
     assert refusal.code == "blank"
     assert refusal.reason.startswith("its grey levels deviate by 0.00, at least 2 is expected")
-    assert validated(folder, validation=ValidationSettings(max_bad_fraction=1, min_deviation=0)).quarantined == 0
+    assert validate_folder(folder, validation=ValidationSettings(max_bad_fraction=1, min_deviation=0)).quarantined == 0
 
 
-def test_the_least_side_is_a_setting(validated, dataset, places):
+def test_the_least_side_is_a_setting(validate_folder, dataset, places):
     folder = dataset({"": 2}, size=(48, 32))
-    assert validated(folder).quarantined == 0
+    assert validate_folder(folder).quarantined == 0
     with pytest.raises(BadInput, match=r"48 x 32 pixels, at least 33 a side are expected"):
-        validated(folder, validation=ValidationSettings(min_side=33))
+        validate_folder(folder, validation=ValidationSettings(min_side=33))
 
 
-def test_a_picture_that_viewers_turn_is_used_as_stored_and_counted(validated, dataset, places, capsys):
+def test_a_picture_that_viewers_turn_is_used_as_stored_and_counted(validate_folder, dataset, places, capsys):
     folder = dataset({"": 2})
     picture = Image.open(folder / "ok_front/cast_0.jpeg")
     exif = picture.getexif()
     exif[decoding.EXIF_ORIENTATION] = 6
     picture.save(folder / "ok_front/turned.jpeg", exif=exif)
-    assert validated(folder).images == 5
+    assert validate_folder(folder).images == 5
     said = "validate: 1 images of base are shown turned by viewers (EXIF orientation); they are used as stored"
     assert said in capsys.readouterr().out.splitlines()
 
 
-def test_only_new_files_are_decoded(validated, dataset, places, decoded):
+def test_only_new_files_are_decoded(validate_folder, dataset, places, decoded_contents):
     folder, arrival = dataset({"": 3}), dataset({"": 2}, name="line 2", first_seed=50)
-    first = validated(folder)
-    assert len(decoded) == 6
-    validated(folder, arrival)
-    assert len(decoded) == 10
-    assert validated(folder) == first
-    assert len(decoded) == 10
+    first = validate_folder(folder)
+    assert len(decoded_contents) == 6
+    validate_folder(folder, arrival)
+    assert len(decoded_contents) == 10
+    assert validate_folder(folder) == first
+    assert len(decoded_contents) == 10
 
 
-def test_settings_that_judge_a_picture_decode_none_again(validated, dataset, decoded):
+def test_settings_that_judge_a_picture_decode_none_again(validate_folder, dataset, decoded_contents):
     folder = dataset({"": 3})
-    validated(folder)
-    validated(folder, validation=ValidationSettings(min_deviation=1, min_side=16, max_bad_fraction=0.2))
-    assert len(decoded) == 6
-    validated(folder, validation=ValidationSettings(max_megapixels=1))
-    assert len(decoded) == 12, "it guards the decoding"
+    validate_folder(folder)
+    validate_folder(folder, validation=ValidationSettings(min_deviation=1, min_side=16, max_bad_fraction=0.2))
+    assert len(decoded_contents) == 6
+    validate_folder(folder, validation=ValidationSettings(max_megapixels=1))
+    assert len(decoded_contents) == 12, "it guards the decoding"
 
 
-def test_equal_files_are_decoded_once(validated, dataset, decoded):
+def test_equal_files_are_decoded_once(validate_folder, dataset, decoded_contents):
     folder = dataset({"": 3})
     for number in range(5):
         shutil.copyfile(folder / "ok_front/cast_0.jpeg", folder / f"ok_front/copy_{number}.jpeg")
-    assert validated(folder).images == 11
-    assert len(decoded) == 6
+    assert validate_folder(folder).images == 11
+    assert len(decoded_contents) == 6
 
 
-def test_a_very_long_name_can_be_set_aside(validated, dataset, places):
+def test_a_very_long_name_can_be_set_aside(validate_folder, dataset, places):
     folder = dataset({"": 2})
     (folder / "ok_front" / f"{'ü' * 120}.jpeg").write_bytes(b"no image")
-    assert validated(folder).quarantined == 1
+    assert validate_folder(folder).quarantined == 1
 
 
-def test_names_that_need_care_come_through(validated, dataset, places, photograph):
+def test_names_that_need_care_come_through(validate_folder, dataset, places, photograph):
     folder = dataset({"": 2})
     for number, name in enumerate(['a,b"c.jpeg', " leading.jpeg", "Größe 1|2.jpeg", "=1+1.jpeg"]):
         (folder / "ok_front" / name).write_bytes(photograph(100 + number))
-    manifest = validated(folder)
+    manifest = validate_folder(folder)
     assert {Path(row.path).name for row in rows_of(manifest, places)} >= {
         'a,b"c.jpeg',
         " leading.jpeg",
@@ -198,17 +198,17 @@ def test_names_that_need_care_come_through(validated, dataset, places, photograp
     }
 
 
-def test_nothing_outside_is_changed(validated, dataset, places):
+def test_nothing_outside_is_changed(validate_folder, dataset, places):
     folder, arrival = dataset({"train": 2, "test": 2}), dataset({"": 2}, name="line 2", first_seed=50)
     (arrival / "ok_front" / "broken.jpeg").write_bytes(b"no image")
     before = snapshot(folder), snapshot(arrival)
-    validated(folder, arrival)
+    validate_folder(folder, arrival)
     assert (snapshot(folder), snapshot(arrival)) == before
 
 
-def test_an_arrival_is_an_origin_of_its_own_and_is_copied(validated, dataset, places):
+def test_an_arrival_is_an_origin_of_its_own_and_is_copied(validate_folder, dataset, places):
     folder, arrival = dataset({"": 2}), dataset({"": 2}, name="line 2", first_seed=50)
-    manifest = validated(folder, arrival)
+    manifest = validate_folder(folder, arrival)
     rows = [row for row in rows_of(manifest, places) if row.origin == "line 2"]
     assert [(row.path, row.published) for row in rows] == [
         (f"{label}/cast_{number}.jpeg", "") for label in ("def_front", "ok_front") for number in (0, 1)
@@ -218,22 +218,22 @@ def test_an_arrival_is_an_origin_of_its_own_and_is_copied(validated, dataset, pl
     assert manifest.damage(places) is None
 
 
-def test_a_damaged_copy_of_an_arrival_is_noticed_and_made_again(validated, dataset, places):
+def test_a_damaged_copy_of_an_arrival_is_noticed_and_made_again(validate_folder, dataset, places):
     folder, arrival = dataset({"": 2}), dataset({"": 2}, name="line 2", first_seed=50)
-    manifest = validated(folder, arrival)
+    manifest = validate_folder(folder, arrival)
     row = next(row for row in rows_of(manifest, places) if row.origin == "line 2")
     copy = stored_path(row, places)
     copy.write_bytes(b"overwritten")
     assert manifest.damage(places) == f"{copy} has changed"
-    assert validated(folder, arrival) == manifest
+    assert validate_folder(folder, arrival) == manifest
     assert manifest.damage(places) is None
 
 
-def test_equal_files_with_both_labels_in_the_source_end_the_run_and_the_way_out_is_told(validated, dataset):
+def test_equal_files_with_both_labels_in_the_source_end_the_run_and_the_way_out_is_told(validate_folder, dataset):
     folder = dataset({"train": 2, "test": 2})
     (folder / "test/ok_front/twin.jpeg").write_bytes((folder / "train/def_front/cast_0.jpeg").read_bytes())
     with pytest.raises(BadInput) as told:
-        validated(folder)
+        validate_folder(folder)
     assert "1 pairs of equal files carry both labels" in str(told.value)
     assert "test/ok_front/twin.jpeg" in str(told.value)
     assert "train/def_front/cast_0.jpeg" in str(told.value)
@@ -244,21 +244,21 @@ def test_equal_files_with_both_labels_in_the_source_end_the_run_and_the_way_out_
     )
 
 
-def test_an_arriving_file_that_contradicts_a_label_is_set_aside(validated, dataset, places):
+def test_an_arriving_file_that_contradicts_a_label_is_set_aside(validate_folder, dataset, places):
     folder, arrival = dataset({"": 2}), dataset({"": 2}, name="line 2", first_seed=50)
     (arrival / "ok_front/twin.jpeg").write_bytes((folder / "def_front/cast_0.jpeg").read_bytes())
-    manifest = validated(folder, arrival)
+    manifest = validate_folder(folder, arrival)
     (refusal,) = refusals_of(manifest, places)
     assert (refusal.origin, refusal.path, refusal.code) == ("line 2", "ok_front/twin.jpeg", "label_conflict")
     assert refusal.reason == "labeled ok_front, but base/def_front/cast_0.jpeg has equal content as def_front"
     assert manifest.images == 8
 
 
-def test_an_arrival_that_repeats_known_images_adds_nothing(validated, dataset, places, capsys):
+def test_an_arrival_that_repeats_known_images_adds_nothing(validate_folder, dataset, places, capsys):
     folder, arrival = dataset({"": 2}), dataset({"": 3}, name="line 2", first_seed=50)
     for label in ("def_front", "ok_front"):
         shutil.copyfile(folder / label / "cast_0.jpeg", arrival / label / "again.jpeg")
-    manifest = validated(folder, arrival)
+    manifest = validate_folder(folder, arrival)
     assert (manifest.images, manifest.quarantined) == (10, 0)
     assert not [row for row in rows_of(manifest, places) if row.path.endswith("again.jpeg")]
     assert [(one.name, one.files_found, one.known) for one in manifest.origins] == [("base", 4, 0), ("line 2", 8, 2)]
@@ -266,16 +266,18 @@ def test_an_arrival_that_repeats_known_images_adds_nothing(validated, dataset, p
     assert said in capsys.readouterr().out.splitlines()
 
 
-def test_an_arrival_of_nothing_but_known_images_is_no_error(validated, dataset, places):
+def test_an_arrival_of_nothing_but_known_images_is_no_error(validate_folder, dataset, places):
     folder, arrival = dataset({"": 2}), dataset({"": 2}, name="line 2")  # equal seeds, equal bytes
-    manifest = validated(folder, arrival)
+    manifest = validate_folder(folder, arrival)
     assert manifest.images == 4
     base, line = manifest.origins
     assert (line.known, line.by_class, line.sizes, line.brightness, line.sharpness) == (4, {}, {}, None, None)
     assert base.brightness
 
 
-def test_every_file_of_an_origin_is_accepted_known_or_quarantined(validated, dataset, places, photograph, correct):
+def test_every_file_of_an_origin_is_accepted_known_or_quarantined(
+    validate_folder, dataset, places, photograph, correct
+):
     folder = dataset({"train": 2, "test": 2}, size=(60, 48))
     arrival = dataset({"": 3}, name="line 2", first_seed=50)
     (arrival / "ok_front/broken.jpeg").write_bytes(b"no image")
@@ -283,7 +285,7 @@ def test_every_file_of_an_origin_is_accepted_known_or_quarantined(validated, dat
     shutil.copyfile(folder / "train/ok_front/cast_0.jpeg", arrival / "ok_front/again.jpeg")
     shutil.copyfile(folder / "train/ok_front/cast_1.jpeg", arrival / "def_front/against.jpeg")
     correct((arrival / "def_front/cast_0.jpeg", "exclude"))
-    manifest = validated(folder, arrival)
+    manifest = validate_folder(folder, arrival)
     base, line = manifest.origins
     assert (base.files_found, base.known, base.quarantined) == (8, 0, 0)
     assert (base.by_class, base.sizes) == ({"def_front": 4, "ok_front": 4}, {"60 x 48": 8})
@@ -302,12 +304,14 @@ def corrected_of(manifest: Manifest, places) -> list[Corrected]:
     return read_table(manifest.corrected.path(places), Corrected)
 
 
-def test_an_excluded_image_is_listed_and_not_copied_to_the_bad_ones(validated, dataset, places, correct, decoded):
+def test_an_excluded_image_is_listed_and_not_copied_to_the_bad_ones(
+    validate_folder, dataset, places, correct, decoded_contents
+):
     folder = dataset({"": 3})
     victim = folder / "ok_front/cast_1.jpeg"
     shutil.copyfile(victim, folder / "ok_front/copy.jpeg")
     correct((victim, "exclude"))
-    manifest = validated(folder, validation=ValidationSettings(max_bad_fraction=0))
+    manifest = validate_folder(folder, validation=ValidationSettings(max_bad_fraction=0))
     assert (manifest.images, manifest.quarantined, manifest.corrections_unused) == (5, 2, 0)
     sha256 = sha256_of(victim)
     assert refusals_of(manifest, places) == [
@@ -318,26 +322,26 @@ def test_an_excluded_image_is_listed_and_not_copied_to_the_bad_ones(validated, d
         for name in ("cast_1", "copy")
     ]
     assert not (places.data / "quarantine").exists()
-    assert victim.read_bytes() not in decoded
+    assert victim.read_bytes() not in decoded_contents
 
 
-def test_excluded_files_do_not_end_a_run_however_many_and_make_no_others_tolerable(validated, dataset, correct):
+def test_excluded_files_do_not_end_a_run_however_many_and_make_no_others_tolerable(validate_folder, dataset, correct):
     folder = dataset({"": 10})
     bad = [folder / f"ok_front/bad_{number}.jpeg" for number in range(4)]
     for number, path in enumerate(bad):
         path.write_bytes(b"no image %d" % number)
     correct(*((path, "exclude") for path in bad))
-    assert validated(folder, validation=ValidationSettings()).quarantined == 4
+    assert validate_folder(folder, validation=ValidationSettings()).quarantined == 4
     correct(*((path, "exclude") for path in bad[:2]))
     with pytest.raises(BadInput, match=r"2 of 22 files of base cannot be used"):
-        validated(folder, validation=ValidationSettings())
+        validate_folder(folder, validation=ValidationSettings())
 
 
-def test_a_label_is_mended_wherever_the_content_occurs(validated, dataset, places, correct):
+def test_a_label_is_mended_wherever_the_content_occurs(validate_folder, dataset, places, correct):
     folder, arrival = dataset({"": 3}), dataset({"": 1}, name="line 2", first_seed=50)
     wrong = arrival / "def_front/cast_0.jpeg"
     correct((wrong, "ok_front"), (folder / "def_front/cast_0.jpeg", "def_front"))
-    manifest = validated(folder, arrival)
+    manifest = validate_folder(folder, arrival)
     rows = {(row.origin, row.path): row.label for row in rows_of(manifest, places)}
     assert rows["line 2", "def_front/cast_0.jpeg"] == "ok_front"
     assert Counter(rows.values()) == {"def_front": 3, "ok_front": 5}
@@ -347,55 +351,55 @@ def test_a_label_is_mended_wherever_the_content_occurs(validated, dataset, place
 
 
 @pytest.mark.parametrize("label", ["def_front", "ok_front"])
-def test_both_kinds_of_conflict_are_mended_without_touching_the_files(validated, dataset, places, correct, label):
+def test_both_kinds_of_conflict_are_mended_without_touching_the_files(validate_folder, dataset, places, correct, label):
     folder, arrival = dataset({"train": 2, "test": 2}), dataset({"": 2}, name="line 2", first_seed=50)
     inside, across = folder / "train/def_front/cast_0.jpeg", folder / "train/def_front/cast_1.jpeg"
     shutil.copyfile(inside, folder / "test/ok_front/twin.jpeg")
     shutil.copyfile(across, arrival / "ok_front/twin.jpeg")
     correct((inside, label), (across, label))
-    manifest = validated(folder, arrival)
+    manifest = validate_folder(folder, arrival)
     assert manifest.quarantined == 0
     labels = {row.label for row in rows_of(manifest, places) if row.sha256 in (sha256_of(inside), sha256_of(across))}
     assert labels == {label}
     assert manifest.origins[1].known == 1
 
 
-def test_excluding_a_contradictory_content_settles_it_too(validated, dataset, correct):
+def test_excluding_a_contradictory_content_settles_it_too(validate_folder, dataset, correct):
     folder = dataset({"train": 2, "test": 2})
     shutil.copyfile(folder / "train/def_front/cast_0.jpeg", folder / "test/ok_front/twin.jpeg")
     correct((folder / "test/ok_front/twin.jpeg", "exclude"))
-    assert validated(folder).images == 7
+    assert validate_folder(folder).images == 7
 
 
-def test_corrections_of_other_images_are_counted_and_said(validated, dataset, correct, capsys):
+def test_corrections_of_other_images_are_counted_and_said(validate_folder, dataset, correct, capsys):
     folder, other = dataset({"": 2}), dataset({"": 1}, name="other", first_seed=70)
     correct(
         (other / "ok_front/cast_0.jpeg", "exclude"),
         (other / "def_front/cast_0.jpeg", "ok_front"),
         (folder / "ok_front/cast_0.jpeg", "def_front"),
     )
-    assert validated(folder).corrections_unused == 2
+    assert validate_folder(folder).corrections_unused == 2
     said = "validate: 1 files corrected; 2 corrections are of images that this run does not have"
     assert said in capsys.readouterr().out.splitlines()
 
 
-def test_without_corrections_and_novelties_one_line_is_said(validated, dataset, capsys):
-    validated(dataset({"": 2}))
+def test_without_corrections_and_novelties_one_line_is_said(validate_folder, dataset, capsys):
+    validate_folder(dataset({"": 2}))
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("validate: ")]
     assert said == ["validate: 4 images accepted, 0 quarantined"]
 
 
-def test_corrections_that_changed_since_they_were_looked_at_end_the_run(extracted, dataset, places, correct):
+def test_corrections_that_changed_since_they_were_looked_at_end_the_run(extract_source, dataset, places, correct):
     folder = dataset({"": 2})
     correct((folder / "ok_front/cast_0.jpeg", "def_front"))
     looked = find_corrections(Classes(), places)
     correct((folder / "ok_front/cast_1.jpeg", "def_front"))
     with pytest.raises(BadInput, match=r"corrections\.csv changed while it was read"):
-        validate.fn(extracted(folder), (), looked, LENIENT, places)
+        validate.fn(extract_source(folder), (), looked, LENIENT, places)
 
 
-def test_an_arrival_that_changed_since_it_was_looked_at_ends_the_run(extracted, dataset, places, photograph):
-    images, arrival = extracted(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
+def test_an_arrival_that_changed_since_it_was_looked_at_ends_the_run(extract_source, dataset, places, photograph):
+    images, arrival = extract_source(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
     new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), places)
     (arrival / "ok_front/later.jpeg").write_bytes(photograph(60))
     assert validate.fn(images, new, Corrections(), LENIENT, places).images == 8, "what came later is not looked at"
@@ -408,9 +412,9 @@ def test_an_arrival_that_changed_since_it_was_looked_at_ends_the_run(extracted, 
 
 
 def test_a_file_that_changes_while_it_is_copied_ends_the_run_and_is_not_kept(
-    extracted, dataset, places, photograph, monkeypatch
+    extract_source, dataset, places, photograph, monkeypatch
 ):
-    images, arrival = extracted(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
+    images, arrival = extract_source(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
     new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), places)
     before = snapshot(places.data / "images")
 
@@ -423,7 +427,7 @@ def test_a_file_that_changes_while_it_is_copied_ends_the_run_and_is_not_kept(
     assert snapshot(places.data / "images") == before
 
 
-def test_too_many_bad_files_end_the_run_and_the_first_is_named(validated, dataset):
+def test_too_many_bad_files_end_the_run_and_the_first_is_named(validate_folder, dataset):
     folder = dataset({"": 10})
     for name in ("a.jpeg", "b.jpeg"):
         (folder / "ok_front" / name).write_bytes(b"")
@@ -431,7 +435,7 @@ def test_too_many_bad_files_end_the_run_and_the_first_is_named(validated, datase
         BadInput,
         match=r"2 of 22 files of base cannot be used, at most 5\.0% may be so; the first: ok_front/a\.jpeg \(the file has no bytes\)",
     ):
-        validated(folder, validation=ValidationSettings())
+        validate_folder(folder, validation=ValidationSettings())
 
 
 @pytest.mark.parametrize(("bad", "ends"), [(5, False), (6, True)])
@@ -455,15 +459,15 @@ def test_a_good_source_does_not_make_up_for_a_bad_arrival():
     refuse_too_many_bad(entries, bad[:1], ValidationSettings())  # one file does not stop a small batch
 
 
-def test_a_class_of_which_nothing_is_left_ends_the_run(validated, dataset):
+def test_a_class_of_which_nothing_is_left_ends_the_run(validate_folder, dataset):
     folder = dataset({"": 1})
     (folder / "def_front/cast_0.jpeg").write_bytes(b"no image")
     with pytest.raises(BadInput, match="no usable image of def_front is left"):
-        validated(folder)
+        validate_folder(folder)
 
 
-def test_when_the_disk_is_full_no_half_copy_is_left(extracted, dataset, places, monkeypatch):
-    images = extracted(dataset({"": 2}))
+def test_when_the_disk_is_full_no_half_copy_is_left(extract_source, dataset, places, monkeypatch):
+    images = extract_source(dataset({"": 2}))
     folder = dataset({"": 1}, name="line 2", first_seed=50)
     arriving = find_arrivals(FetchSettings(arrivals=(folder,), settle_seconds=0), places)
     before = snapshot(places.data / "images")
@@ -479,7 +483,7 @@ def test_when_the_disk_is_full_no_half_copy_is_left(extracted, dataset, places, 
 
 
 @pytest.fixture
-def mended(dataset):
+def moved_labels(dataset):
     """(source, a delivery, the same delivery again): of its ten photographs four lie in the other class folder."""
     may = dataset({"": 5}, name="may", first_seed=50)
     june = Path(shutil.copytree(may, may.parent / "june"))
@@ -496,10 +500,10 @@ def labels_of(manifest, places) -> dict[str, set[str]]:
     return labels
 
 
-def test_a_delivery_that_comes_again_with_mended_labels_is_no_damage(validated, mended, places, capsys):
-    folder, may, june = mended
-    manifest = validated(folder, may, june, validation=ValidationSettings())
-    assert labels_of(manifest, places) == labels_of(validated(folder, may), places), (
+def test_a_delivery_that_comes_again_with_mended_labels_is_no_damage(validate_folder, moved_labels, places, capsys):
+    folder, may, june = moved_labels
+    manifest = validate_folder(folder, may, june, validation=ValidationSettings())
+    assert labels_of(manifest, places) == labels_of(validate_folder(folder, may), places), (
         "the earlier labels hold, one a photograph"
     )
     line = manifest.origins[2]
@@ -512,38 +516,38 @@ def test_a_delivery_that_comes_again_with_mended_labels_is_no_damage(validated, 
     assert f"all such lines: {manifest.label_changes.path(places)}" in said
 
 
-def test_the_lines_that_are_named_take_the_later_labels(validated, mended, places):
-    folder, may, june = mended
-    lines = validated(folder, may, june).label_changes.path(places)
+def test_the_lines_that_are_named_take_the_later_labels(validate_folder, moved_labels, places):
+    folder, may, june = moved_labels
+    lines = validate_folder(folder, may, june).label_changes.path(places)
     shutil.copyfile(lines, places.data / "corrections.csv")
-    manifest = validated(folder, may, june)
+    manifest = validate_folder(folder, may, june)
     expected = {sha256_of(path): {path.parent.name} for path in june.rglob("*.jpeg")}
     assert labels_of(manifest, places).items() >= expected.items()
     assert (manifest.quarantined, len(corrected_of(manifest, places))) == (0, 4)
     assert manifest.label_changes is None
 
 
-def test_of_two_labels_in_one_delivery_one_is_learned_and_both_are_named(validated, dataset, places):
+def test_of_two_labels_in_one_delivery_one_is_learned_and_both_are_named(validate_folder, dataset, places):
     folder, arrival = dataset({"": 2}), dataset({"": 4}, name="line 2", first_seed=50)
     for number in range(3):
         shutil.copyfile(arrival / f"def_front/cast_{number}.jpeg", arrival / f"ok_front/twin_{number}.jpeg")
-    manifest = validated(folder, arrival, validation=ValidationSettings())
+    manifest = validate_folder(folder, arrival, validation=ValidationSettings())
     assert all(len(labels) == 1 for labels in labels_of(manifest, places).values())
     assert len(read_table(manifest.label_changes.path(places), Correction)) == 3
 
 
-def test_mended_labels_do_not_make_damage_tolerable(validated, mended):
-    folder, may, june = mended
+def test_mended_labels_do_not_make_damage_tolerable(validate_folder, moved_labels):
+    folder, may, june = moved_labels
     for name in ("a.jpeg", "b.jpeg"):
         (june / "ok_front" / name).write_bytes(b"")
     with pytest.raises(BadInput, match=r"2 of 12 files of june cannot be used"):
-        validated(folder, may, june, validation=ValidationSettings())
+        validate_folder(folder, may, june, validation=ValidationSettings())
 
 
 def test_an_arriving_file_that_vanishes_before_it_is_copied_ends_the_run_in_one_line(
-    extracted, dataset, places, monkeypatch
+    extract_source, dataset, places, monkeypatch
 ):
-    images, arrival = extracted(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
+    images, arrival = extract_source(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
     new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), places)
     read = verb.contents
 

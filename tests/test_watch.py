@@ -1,4 +1,4 @@
-"""Watch: tells what is enough, once, whoever dies when; says what it waits for; and needs no TensorFlow for it."""
+"""Watch: it announces enough new images once, whatever dies meanwhile, says what it waits for, and loads no TensorFlow for it."""
 
 import json
 import shutil
@@ -20,8 +20,8 @@ from prefect.exceptions import PrefectHTTPStatusError
 
 from flows import watch as flow
 from tasks.inbox.news import Announcement, read_announcements
-from tasks.pipeline.retention import places_lock
 from tasks.settings.settings import Config, FetchSettings
+from tasks.storage.locks import places_lock
 from tasks.storage.tables import write_rows
 
 ROOT = Path(__file__).parents[1]
@@ -47,13 +47,13 @@ def look(config, capsys):
 
 
 @pytest.fixture
-def settled(config, monkeypatch):
+def only_new_arrival(config, monkeypatch):
     """As after a run on the same source: only the arrival is new."""
     real = flow.news
     monkeypatch.setattr(flow, "news", lambda *words: real(*words)._replace(another_source=False))
 
 
-def sent(config: Config) -> list:
+def events_of(config: Config) -> list:
     """The events of new images of this test's arrival that the server knows."""
     from prefect.client.orchestration import get_client
     from prefect.events.filters import EventFilter, EventNameFilter
@@ -63,13 +63,13 @@ def sent(config: Config) -> list:
     return [one for one in page.events if one.payload["config"]["places"]["data"] == str(config.places.data)]
 
 
-def test_too_few_are_waited_for(look, settled, config):
+def test_too_few_are_waited_for(look, only_new_arrival, config):
     asked, said, _ = look(least=7)
     assert not asked
     assert said == "watch: new images: 6, waiting for 7\n"
 
 
-def test_what_is_new_is_shown_and_told_once(look, settled, config, prefect_server):
+def test_what_is_new_is_shown_and_told_once(look, only_new_arrival, config, prefect_server):
     asked, said, shown = look(least=6)
     assert asked
     assert said.splitlines() == [
@@ -78,7 +78,7 @@ def test_what_is_new_is_shown_and_told_once(look, settled, config, prefect_serve
     ]
     assert shown["arrivals"].startswith("New images: 6, enough are 6.\n\nThe model in use would pass ")
     assert "| `line 2` |" in shown["arrivals"]
-    (event,) = sent(config)
+    (event,) = events_of(config)
     assert event.payload["new_images"] == 6
     assert event.payload["drift"][0]["by_class"] == {"def_front": 3, "ok_front": 3}
     asked_for = Config.model_validate(event.payload["config"])
@@ -100,7 +100,7 @@ def an_hour_later(config: Config) -> None:
     write_rows(config.places.data / "announced.csv", rows, Announcement._fields)
 
 
-def test_what_no_run_came_of_is_told_again(look, settled, config, prefect_server):
+def test_what_no_run_came_of_is_told_again(look, only_new_arrival, config, prefect_server):
     assert look()[0]
     assert not look()[0]
     an_hour_later(config)
@@ -109,10 +109,12 @@ def test_what_no_run_came_of_is_told_again(look, settled, config, prefect_server
     assert said.endswith("watch: a retraining is asked for, the 2. time for these news\n")
     assert not look()[0]
     assert len(read_announcements(config.places)) == 2
-    assert len({event.id for event in sent(config)}) == 2
+    assert len({event.id for event in events_of(config)}) == 2
 
 
-def test_who_dies_between_the_event_and_the_note_tells_it_once(look, settled, config, prefect_server, monkeypatch):
+def test_who_dies_between_the_event_and_the_note_tells_it_once(
+    look, only_new_arrival, config, prefect_server, monkeypatch
+):
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
@@ -123,18 +125,18 @@ def test_who_dies_between_the_event_and_the_note_tells_it_once(look, settled, co
                 look()
         assert look()[0]
         assert len(read_announcements(config.places)) == number
-        assert len(sent(config)) == number
+        assert len(events_of(config)) == number
         an_hour_later(config)
 
 
-def test_where_the_notes_are_lost_it_is_told_again_later(look, settled, config, prefect_server):
+def test_where_the_notes_are_lost_it_is_told_again_later(look, only_new_arrival, config, prefect_server):
     assert look()[0]
     (config.places.data / "announced.csv").unlink()
     assert look()[0]
-    assert len(sent(config)) == 1, "the server has that one"
+    assert len(events_of(config)) == 1, "the server has that one"
     an_hour_later(config)
     assert look()[0]
-    assert len(sent(config)) == 2
+    assert len(events_of(config)) == 2
 
 
 @pytest.fixture
@@ -172,7 +174,7 @@ def of_places(config: Config) -> dict:
         ("Paused", "PAUSED"),
     ],
 )
-def test_while_a_run_waits_no_other_is_asked_for(look, settled, config, run_of_retrain, state, kind):
+def test_while_a_run_waits_no_other_is_asked_for(look, only_new_arrival, config, run_of_retrain, state, kind):
     run = run_of_retrain(state, kind, of_places(config))
     asked, said, shown = look()
     assert not asked
@@ -182,15 +184,15 @@ def test_while_a_run_waits_no_other_is_asked_for(look, settled, config, run_of_r
     )
     assert not shown
     assert read_announcements(config.places) == []
-    assert sent(config) == []
+    assert events_of(config) == []
 
 
-def test_a_run_whose_places_nobody_knows_may_be_the_one(look, settled, config, run_of_retrain):
+def test_a_run_whose_places_nobody_knows_may_be_the_one(look, only_new_arrival, config, run_of_retrain):
     run_of_retrain("Late", "SCHEDULED", {"places": {"data": "data"}})
     assert not look()[0]
 
 
-def test_for_more_images_no_second_run_waits(look, settled, config, run_of_retrain, photograph):
+def test_for_more_images_no_second_run_waits(look, only_new_arrival, config, run_of_retrain, photograph):
     assert look()[0]
     run_of_retrain("Late", "SCHEDULED", of_places(config))
     (config.fetch.arrivals[0] / "ok_front/another.jpeg").write_bytes(photograph(77))
@@ -201,7 +203,7 @@ def test_for_more_images_no_second_run_waits(look, settled, config, run_of_retra
     assert len(read_announcements(config.places)) == 1
 
 
-def test_what_failed_or_has_other_places_is_not_waited_for(look, settled, config, run_of_retrain, tmp_path):
+def test_what_failed_or_has_other_places_is_not_waited_for(look, only_new_arrival, config, run_of_retrain, tmp_path):
     run_of_retrain("Failed", "FAILED", of_places(config))
     run_of_retrain("Cancelled", "CANCELLED", of_places(config))
     run_of_retrain("Late", "SCHEDULED", {"places": {"data": str(tmp_path / "other")}})
@@ -214,7 +216,9 @@ def test_a_run_that_a_schedule_makes_was_asked_for_by_nobody(config):
     assert not flow.concerns(run.model_copy(update={"auto_scheduled": True}), config.places)
 
 
-def test_an_event_that_the_server_does_not_take_is_not_noted(look, settled, config, prefect_server, monkeypatch):
+def test_an_event_that_the_server_does_not_take_is_not_noted(
+    look, only_new_arrival, config, prefect_server, monkeypatch
+):
     monkeypatch.setattr(flow, "emit_event", lambda *_, **__: None)
     monkeypatch.setattr(flow, "PATIENCE", 0.0)
     with pytest.raises(ConnectionError, match="has not taken the event"):
@@ -222,7 +226,7 @@ def test_an_event_that_the_server_does_not_take_is_not_noted(look, settled, conf
     assert read_announcements(config.places) == []
 
 
-def test_without_a_server_it_says_what_to_do(look, settled, config):
+def test_without_a_server_it_says_what_to_do(look, only_new_arrival, config):
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: None}):
@@ -233,14 +237,14 @@ def test_without_a_server_it_says_what_to_do(look, settled, config):
     assert read_announcements(config.places) == []
 
 
-def test_while_a_run_is_under_way_nothing_is_asked(look, settled, config):
+def test_while_a_run_is_under_way_nothing_is_asked(look, only_new_arrival, config):
     with places_lock(config.places):
         asked, said, _ = look()
     assert not asked
     assert "a run is under way, and what it leaves is asked for after it" in said
 
 
-def test_what_a_run_leaves_that_ends_during_a_look_is_seen_by_the_next(look, settled, config, monkeypatch):
+def test_what_a_run_leaves_that_ends_during_a_look_is_seen_by_the_next(look, only_new_arrival, config, monkeypatch):
     before = flow.in_use
 
     def meanwhile(places):
@@ -265,7 +269,7 @@ def test_another_source_is_enough(look):
     assert said.startswith("watch: the source is sample now\n")
 
 
-def test_images_without_a_label_are_listed(look, settled, config, photograph):
+def test_images_without_a_label_are_listed(look, only_new_arrival, config, photograph):
     waiting = config.places.data / "inbox/unlabelled"
     waiting.mkdir(parents=True)
     (waiting / "a.jpeg").write_bytes(photograph(5))
@@ -275,7 +279,7 @@ def test_images_without_a_label_are_listed(look, settled, config, photograph):
     assert "to-label" not in look(least=7)[2]
 
 
-def test_when_the_last_of_them_has_a_label_the_list_is_cleared(look, settled, config, photograph):
+def test_when_the_last_of_them_has_a_label_the_list_is_cleared(look, only_new_arrival, config, photograph):
     waiting = config.places.data / "inbox/unlabelled/a.jpeg"
     assert "to-label" not in look(least=7)[2], "there was none to clear"
     waiting.parent.mkdir(parents=True)
@@ -299,7 +303,7 @@ def test_a_command_that_looks_once(config, places, tmp_path):
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_damaged_model_does_not_keep_it_from_asking(look, settled, config, prefect_server, released):
+def test_a_damaged_model_does_not_keep_it_from_asking(look, only_new_arrival, config, prefect_server, released):
     exports, _ = released
     (config.places.artifacts / "models" / exports.digest / "decision.json").write_text("{}")
     shutil.rmtree(config.places.artifacts / "mlflow")

@@ -4,6 +4,7 @@ import io
 import math
 import os
 import stat
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +15,6 @@ from tasks.images.file_structure import PNG_SIGNATURE, png_chunks, png_picture, 
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 
-SIGNATURES = {"JPEG": b"\xff\xd8\xff", "PNG": PNG_SIGNATURE}
-FORMATS = {".jfif": "JPEG", ".jpe": "JPEG", ".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG"}
-SUFFIXES = ", ".join(FORMATS)  # for messages
 READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"} | {"Gray", "YCbCr"}  # 8 bits a channel at most, gray or color
 MAX_BYTES = 64 * 2**20  # as `zip_checks.Caps` allows a file in an archive; a photograph of 40 megapixels has some 20 MB
 MAX_SIDE = 65_500  # pixels: libjpeg reads no more, and a PNG of 40 million rows of one pixel takes seconds
@@ -56,8 +54,21 @@ class Least(NamedTuple):
 WHOLE = Least()
 
 
+class ImageFormat(NamedTuple):
+    """A format that is read: a row of `FORMATS`."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    signature: bytes
+    """The first bytes of every file."""
+    levels: Callable[[bytes, float, Least], Decoded]
+    """Returns the gray levels of a content of at most so many megapixels, or its refusal. An error of the decoder is a refusal too."""
+    exif: Callable[[bytes], Mapping[int, object]]
+    """Returns the Exif of a content by the numbers of the tags; empty where there is none."""
+
+
 def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WHOLE) -> Decoded:
-    """Return the gray levels of a JPEG or PNG, decoded in full: a file that lacks its last bytes is refused.
+    """Return the gray levels of an image file, decoded in full: a file that lacks its last bytes is refused.
 
     Cheap and safe checks come first, before memory is allocated or a decoder begins: sizes in bytes and pixels, scans and chunks.
     JPEG is decoded in simplejpeg's strict mode, since ordinary decoders pass most damage inside the picture.
@@ -65,7 +76,7 @@ def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WH
     file is still read, so the same damage is found: only the transform is a smaller one.
     An error of a decoder, of any kind, becomes the refusal of this file: it must not stop the others.
     """
-    image_format = FORMATS.get(suffix.lower())
+    image_format = BY_SUFFIX.get(suffix.lower())
     if image_format is None:
         ends = for_terminal(suffix) or "nothing"
         return Decoded(None, "not_an_image", f"its name ends in {ends}, expected one of {SUFFIXES}")
@@ -73,14 +84,14 @@ def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WH
         return Decoded(None, "empty", "the file has no bytes")
     if problem := too_large(len(content)):
         return problem
-    if not content.startswith(SIGNATURES[image_format]):
-        return Decoded(None, "signature", f"the content does not begin like a {image_format} file")
+    if not content.startswith(image_format.signature):
+        return Decoded(None, "signature", f"the content does not begin like a {image_format.name} file")
     try:
-        return LEVELS[image_format](content, max_megapixels, least)
+        return image_format.levels(content, max_megapixels, least)
     except BadInput as costly:
         return Decoded(None, "costly", str(costly))
     except UnidentifiedImageError:  # its message holds an address, another in every run
-        return Decoded(None, "undecodable", f"its header is not one of a {image_format} file")
+        return Decoded(None, "undecodable", f"its header is not one of a {image_format.name} file")
     except MemoryError:
         return Decoded(None, NO_MEMORY, "there is too little free memory to decode it: free some, and try again")
     except Exception as error:
@@ -136,9 +147,6 @@ def png_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
     return Decoded(np.asarray(gray.reduce(factor) if factor > 1 else gray), width=image.width, height=image.height)
 
 
-LEVELS = {"JPEG": jpeg_levels, "PNG": png_levels}
-
-
 def header_refusal(width: int, height: int, mode: str, max_megapixels: float) -> Decoded | None:
     """Return the refusal of an image that should not be decoded, or None; `mode` is Pillow's, or the color space of a JPEG."""
     if max(width, height) > MAX_SIDE:
@@ -156,23 +164,36 @@ def header_refusal(width: int, height: int, mode: str, max_megapixels: float) ->
 
 def orientation(content: bytes) -> int:
     """Return how viewers turn the picture by Exif, 1 to 8: 3 is upside down, 6 is a quarter turn. `decode` does not turn it."""
-    is_png = content.startswith(PNG_SIGNATURE)
-    if (b"eXIf" not in content) if is_png else (content.find(b"Exif\0\0", 0, EXIF_WITHIN) < 0):
-        return UPRIGHT  # by far the most files end here, and Pillow takes a while to open one
     try:
-        turned = (exif_of_png if is_png else exif_of_jpeg)(content).get(EXIF_ORIENTATION)
+        turned = format_of(content).exif(content).get(EXIF_ORIENTATION)
     except Exception:  # Pillow raises many kinds for broken Exif, which says nothing about the picture
         return UPRIGHT
     return turned if isinstance(turned, int) and 1 <= turned <= 8 else UPRIGHT
 
 
-def exif_of_jpeg(content: bytes) -> Image.Exif:
+def format_of(content: bytes) -> ImageFormat:
+    """Return the format that the content begins like, be it by four bytes; JPEG for any other content, which `decode` then refuses."""
+    return next((row for row in FORMATS if content.startswith(row.signature[:4])), JPEG)
+
+
+def jpeg_exif(content: bytes) -> Mapping[int, object]:
     """Return the Exif of a JPEG."""
+    if content.find(b"Exif\0\0", 0, EXIF_WITHIN) < 0:
+        return {}  # by far the most files end here, and Pillow takes a while to open one
     return Image.open(io.BytesIO(content), formats=["JPEG"]).getexif()
 
 
-def exif_of_png(content: bytes) -> Image.Exif:
+def png_exif(content: bytes) -> Mapping[int, object]:
     """Return the Exif of a PNG. The other chunks are not read: their texts may be large when unpacked."""
+    if b"eXIf" not in content:
+        return {}
     exif = Image.Exif()
     exif.load(bytes(next((data for kind, data in png_chunks(content) if kind == b"eXIf"), b"")))
     return exif
+
+
+JPEG = ImageFormat("JPEG", (".jfif", ".jpe", ".jpeg", ".jpg"), b"\xff\xd8\xff", jpeg_levels, jpeg_exif)
+PNG = ImageFormat("PNG", (".png",), PNG_SIGNATURE, png_levels, png_exif)
+FORMATS = (JPEG, PNG)
+BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
+SUFFIXES = ", ".join(BY_SUFFIX)  # for messages

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tasks.images.decoding import SIGNATURES, WHOLE, Decoded, Least, decode, read, too_large
+from tasks.images.decoding import FORMATS, WHOLE, Decoded, Least, decode, format_of, read, too_large
 from tasks.images.views import GLANCE, VIEWS, NetworkInput, shape, square
 from tasks.records.rows import Row, images_root, stored_name
 from tasks.settings.errors import BadInput
@@ -173,13 +173,14 @@ def see_all_contents(images: Sequence[object], view: ViewName, size: int) -> lis
 
 
 def see_sent(image: object, view: ViewName, size: int) -> Readable | Unreadable:
-    """Decode an image that arrives as bytes: as a PNG where it begins like one, else as a JPEG."""
+    """Decode an image that arrives as bytes, in the format that it begins like."""
     if not isinstance(image, bytes | bytearray | memoryview):
-        return Unreadable(None, f"{type(image).__name__} was sent, expected the bytes of a JPEG or PNG file")
+        formats = " or ".join(row.name for row in FORMATS)
+        return Unreadable(None, f"{type(image).__name__} was sent, expected the bytes of a {formats} file")
     if problem := too_large(len(image)):
         return Unreadable(None, problem.reason)
     content = bytes(image)
-    return see_content(content, ".png" if content.startswith(SIGNATURES["PNG"][:4]) else ".jpeg", view, size)
+    return see_content(content, format_of(content).suffixes[0], view, size)
 
 
 def see_content(content: bytes, suffix: str, view: ViewName, size: int) -> Readable | Unreadable:

@@ -1,7 +1,5 @@
 """Arrivals: folders of new labeled images, each an origin of its own."""
 
-import os
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -26,10 +24,10 @@ from tasks.sources.folder import (
     usable_files,
     walk,
 )
-from tasks.sources.names import Listing, casefold_name, compose, name_fault
-from tasks.storage.digest_cache import file_digests, state_of, unchanged
+from tasks.sources.names import UNLABELLED, Listing, casefold_name, compose, name_fault
+from tasks.sources.settling import settled_files
+from tasks.storage.digest_cache import file_digests
 
-UNLABELLED = "unlabelled"
 INBOX = "inbox"  # origin of class folders that lie directly in the inbox
 
 
@@ -86,21 +84,6 @@ def arrival(folder: Folder, names: list[str], settled: set[str], places: Places)
         names=settled_names,
         unsettled=unsettled,
     )
-
-
-def settled_files(paths: Sequence[str], seconds: float, places: Places) -> set[str]:
-    """Return those of `paths` (absolute) that are the same at two looks, `seconds` apart. Wait once, and only for new files.
-
-    A file that an earlier look read, and that is as it was then, has had both looks. No clock decides: that of a camera, of a
-    file server or of this machine may be wrong, and may be set while a file waits.
-    """
-    if not seconds:
-        return set(paths)
-    settled = unchanged(paths, places)
-    before = {path: state_of(os.fsencode(path)) for path in paths if path not in settled}
-    if before:
-        time.sleep(seconds)
-    return settled | {path for path, state in before.items() if state and state_of(os.fsencode(path)) == state}
 
 
 def identity(folder: Path, names: Sequence[str], places: Places) -> str:

@@ -11,10 +11,9 @@ from typing import NamedTuple
 from tasks.dataset.corrections import find_corrections, load_corrections
 from tasks.dataset.labels import CONFLICT, EXCLUDED, apply_corrections, label_change, label_change_summary
 from tasks.inbox.arrivals import contents, files, find_arrivals
-from tasks.pipeline.last_run import facts_of, last_run
+from tasks.pipeline.last_run import last_run, sections_of
 from tasks.records.results import Arrival, Source
 from tasks.records.rows import BASE, Entry
-from tasks.records.run import DatasetFacts
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import FetchSettings, Places
@@ -183,8 +182,9 @@ def used_by(run: Path) -> UsedData:
     """Return what a run used. Raises BadInput where its files are damaged."""
     images = list(columns(run / "splits.csv", "path", "sha256", "label", "origin"))
     refusals = columns(run / "quarantine.csv", "sha256", "code")
+    dataset = sections_of(run, "dataset").dataset
     return UsedData(
-        source=facts_of(run, "dataset", DatasetFacts).source_identity,
+        source=dataset.source_identity if dataset else None,
         images=frozenset((sha256, label) for _, sha256, label, _ in images),
         source_images=tuple(Entry(path, sha256, label) for path, sha256, label, origin in images if origin == BASE),
         refused=frozenset(sha256 for sha256, code in refusals if code not in DECIDED_ANEW),

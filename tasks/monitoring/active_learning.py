@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images.decoding import MAX_BYTES
-from tasks.inbox.arrivals import UNLABELLED, settled_files
 from tasks.inference.decision import Decision
 from tasks.inference.out_of_distribution import distances
 from tasks.inference.predictor import Predictor
@@ -16,7 +15,8 @@ from tasks.settings.escaping import for_utf8
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.sources.folder import is_image, readable, shorten, walk
-from tasks.sources.names import Listing
+from tasks.sources.names import UNLABELLED, Listing
+from tasks.sources.settling import settled_files
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.tables import read_state, write_rows
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from tasks.images.decoding import MAX_BYTES
-from tasks.inbox.arrivals import settled_files
 from tasks.inference import model_folder
 from tasks.inference.predictor import Answer, Predictor
 from tasks.settings.errors import BadInput
@@ -24,8 +23,10 @@ from tasks.settings.escaping import for_terminal, for_utf8, from_csv
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.sources.folder import is_image, left_out, look_through, readable
+from tasks.sources.settling import settled_files
 from tasks.storage.digest_cache import file_digests
-from tasks.storage.files import exclusive_lock, write_whole
+from tasks.storage.files import write_whole
+from tasks.storage.locks import exclusive_lock
 from tasks.storage.tables import write_rows
 from tasks.tracking import registry
 

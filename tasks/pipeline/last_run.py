@@ -6,11 +6,11 @@ Runs of the built-in sample count only where there are no others.
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from tasks.records.run import ModelFacts, Part
+from tasks.records.run import RunJson
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import warn
 from tasks.settings.settings import MODEL, SAMPLE, SAMPLE_MODEL, Config, Places, default_model
@@ -18,7 +18,6 @@ from tasks.storage.files import json_object
 from tasks.tracking import registry
 
 LATEST = "latest"
-P = TypeVar("P", bound=Part)
 
 
 class Run(NamedTuple):
@@ -55,7 +54,7 @@ def warn_once(line: str) -> None:
 
 def read_run(folder: Path) -> Run:
     """Return the source and the registered model of a run, from its folder. Raises BadInput where it is damaged."""
-    config = section_of(folder, "config")
+    config = sections_of(folder, "config").config or {}
     try:
         source = (config.get("fetch") or {}).get("source", "")
         # Before the sample had a model name of its own, its runs wrote the name that all other sources use.
@@ -123,25 +122,23 @@ def registered_models(places: Places) -> list[str]:
     return sorted({places.registered_name, MODEL, SAMPLE_MODEL, *(run.model for run in runs(places))})
 
 
-def facts_of(run: Path, name: str, kind: type[P]) -> P:
-    """Return a section of `run.json` as a model. Raises BadInput where the file or the section is damaged."""
-    try:
-        return kind.model_validate(section_of(run, name))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, (name, *first["loc"])))
-        raise BadInput(f"{run / 'run.json'} is damaged ({where}: {first['msg']}). {advice_on(run)}") from error
+def sections_of(run: Path, *names: str) -> RunJson:
+    """Return these sections of `run.json` and no others, so that the shape of the others, in an older run, does not matter.
 
-
-def section_of(run: Path, name: str) -> dict[str, Any]:
-    """Return a section of `run.json`. Raises BadInput where the file or the section is damaged."""
+    Raises BadInput where the file or one of the sections is missing or damaged.
+    """
     try:
-        section = json_object(run / "run.json").get(name)
+        content = json_object(run / "run.json")
     except BadInput as damage:
         raise BadInput(f"{damage}. {advice_on(run)}") from damage
-    if not isinstance(section, dict):
-        raise BadInput(f"{run / 'run.json'} is damaged (it has no section {name!r}). {advice_on(run)}")
-    return section
+    if missing := [name for name in names if not isinstance(content.get(name), dict)]:
+        raise BadInput(f"{run / 'run.json'} is damaged (it has no section {missing[0]!r}). {advice_on(run)}")
+    try:
+        return RunJson.model_validate({name: content[name] for name in names})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{run / 'run.json'} is damaged ({where}: {first['msg']}). {advice_on(run)}") from error
 
 
 def advice_on(run: Path) -> str:
@@ -151,7 +148,8 @@ def advice_on(run: Path) -> str:
 
 def model_of(run: Path) -> str:
     """Return the digest of the folder of the model that a run made. Raises BadInput where `run.json` does not hold it."""
-    digest = facts_of(run, "model", ModelFacts).folder
+    model = sections_of(run, "model").model
+    digest = model.folder if model else None
     if digest is None or not digest.isalnum():
         raise BadInput(f"{run / 'run.json'} is damaged: its model is {digest!r}, expected the digest of a folder")
     return digest
@@ -161,7 +159,7 @@ def last_config(places: Places) -> Config | None:
     """Return the settings of the last run; None where there was no run. Raises BadInput when one of them no longer exists."""
     run = last_run(places)
     try:
-        return Config.model_validate(section_of(run, "config")) if run else None
+        return Config.model_validate(sections_of(run, "config").config) if run else None
     except ValidationError as error:
         where = ".".join(map(str, error.errors()[0]["loc"]))
         raise BadInput(

@@ -3,32 +3,31 @@
 In `data`, the records of kept runs say what stays, so that such a run, repeated, finds the result of every step.
 """
 
-import fcntl
 import json
 import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from tasks.pipeline.last_run import last_run, model_of, registered_models, section_of
+from tasks.pipeline.last_run import last_run, model_of, registered_models, sections_of
 from tasks.pipeline.step_record import content_of
 from tasks.records.rows import images_root
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.storage import result_cache
-from tasks.storage.files import File, check_writable, is_visible, lies_below, scratch_beside
+from tasks.storage.files import File, lies_below, scratch_beside, visible_paths
+from tasks.storage.locks import places_lock
 from tasks.storage.tables import column
 from tasks.tracking import connection, registry, stored_files
 from tasks.tracking import runs as mlflow_runs
 
-MADE = ("archives", "decisions", "figures", "networks", "tables")  # folders of `data` whose files records name
 DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -56,36 +55,6 @@ class Garbage(NamedTuple):
     """Where it lies; None where the registry deletes it."""
 
 
-class InUse(BadInput):
-    """A run is under way."""
-
-
-@contextmanager
-def places_lock(places: Places, *, alone: bool = False) -> Iterator[None]:
-    """Lock the two places. Runs share the lock; a call that deletes takes it `alone`.
-
-    Raises BadInput while a run is under way, and where the places cannot be used.
-    """
-    check_writable(places)
-    folder = places.data_root
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".in-use.lock", "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
-        except BlockingIOError:
-            raise InUse(f"a run is using {folder}: nothing is removed before it has ended") from None
-        yield
-
-
-def is_running(places: Places) -> bool:
-    """Return whether a run uses the places now."""
-    try:
-        with places_lock(places, alone=True):
-            return False
-    except InUse:
-        return True
-
-
 class RunReferences(NamedTuple):
     """The model that a run made, and the steps that it was made of."""
 
@@ -98,8 +67,8 @@ class RunReferences(NamedTuple):
 def references_of(run: Path) -> RunReferences | None:
     """Return what a run made and used, from `run.json`; where it is damaged None, and one line says so."""
     try:
-        steps = [step for step in section_of(run, "steps").values() if isinstance(step, dict)]
-        return RunReferences(model_of(run), frozenset(str(step["key"]) for step in steps if step.get("key")))
+        steps = sections_of(run, "steps").steps.values()
+        return RunReferences(model_of(run), frozenset(step.key for step in steps if step.key))
     except BadInput as damage:
         say(f"prune: {run.name} and its versions stay, for nobody knows what it needs: {damage}")
         return None
@@ -137,7 +106,6 @@ def find_needed(keep_runs: int, places: Places) -> Needed:
 
 def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
     """Yield everything that can go; what refers to others comes first, so that an interruption never leaves a dangling reference."""
-    data = places.data_root
     for of_model in map(places.with_model, registered_models(places)):
         for version in registry.versions(of_model):
             stay = (of_model.registered_name, version.number) in stays.versions
@@ -151,17 +119,17 @@ def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
     yield from folder_garbage("runs", places.runs, stays.runs | {"latest"})
     yield from folder_garbage("models", places.models, stays.models)
     yield from folder_garbage("remembered steps", places.cache, stays.steps)
-    files = {name for key in stays.steps for name in named(places.cache / key)}
+    files = {name for key in stays.steps for name in recorded_names(places.cache / key)}
     stems = {os.path.splitext(name)[0] for name in files}  # the true labels of a sample lie beside its archive
-    for folder in MADE:
-        for path in is_visible(data / folder):
-            stem = os.path.splitext(f"{folder}/{path.name}")[0]
+    for folder in places.recorded_folders():
+        for path in visible_paths(folder):
+            stem = os.path.splitext(f"{folder.name}/{path.name}")[0]
             if stem not in stems and stem.removesuffix("-truth") not in stems:
                 yield path_garbage("files of steps", path)
-    yield from contents(stays, {data / name for name in files if name.startswith("tables/")}, places)
+    yield from content_garbage(stays, {places.data_root / name for name in files if name.startswith("tables/")}, places)
 
 
-def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garbage]:
+def content_garbage(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garbage]:
     """Yield images that no kept table names, and results that were computed from them or by models that are gone."""
     try:
         alive = frozenset(sha256 for table in tables if table.is_file() for sha256 in column(table, "sha256"))
@@ -183,7 +151,7 @@ def contents(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garba
 
 def folder_garbage(what: str, folder: Path, stay: frozenset[str]) -> Iterator[Garbage]:
     """Yield everything in the folder whose name is not in `stay`."""
-    return (path_garbage(what, path) for path in is_visible(folder) if path.name not in stay)
+    return (path_garbage(what, path) for path in visible_paths(folder) if path.name not in stay)
 
 
 def path_garbage(what: str, path: Path) -> Garbage:
@@ -207,7 +175,7 @@ def remove(path: Path) -> None:
         os.replace(path, scratch)
 
 
-def named(record: Path) -> Iterator[str]:
+def recorded_names(record: Path) -> Iterator[str]:
     """Yield the names of files under `data` that a step record names, whatever its class; none where it is no record."""
     try:
         record_data = json.loads(json.loads(content_of(record))["result"])
@@ -234,7 +202,7 @@ def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tup
     connection.require_usable(places)
     for model in registered_models(places):
         registry.champion(places.with_model(model))  # raises where its alias was removed: its files would go
-    with places_lock(places, alone=True), registry.promotion_lock(places):
+    with places_lock(places, exclusive=True), registry.promotion_lock(places):
         items = list(find_garbage(find_needed(keep_runs, places), places))
         for folder in sorted({str(item.folder) for item in items if leads_out(item, places)}):
             say(f"{folder} is a link out of the two places: what lies there is left alone")

@@ -45,7 +45,8 @@ class Record(BaseModel):
 class Source(Record):
     """The source of the images, with its identity. The name and the path are in no cache key."""
 
-    kind: Literal["sample", "zip", "folder", "kaggle"]
+    kind: str
+    """A key of `tasks.sources.locate.KINDS`."""
     identity: str
     """sha256 of a zip, digest of a folder's listing, `OWNER/SLUG/N` of Kaggle, the settings of a sample."""
     sample: SampleSettings | None = None

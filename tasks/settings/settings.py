@@ -3,7 +3,7 @@
 import unicodedata
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -300,6 +300,19 @@ class AcceptanceSettings(Settings):
     """What passes all rules waits as challenger until a person promotes it: flows/promote.py."""
 
 
+class PlaceFolder:
+    """A folder with a fixed name below one of the two places. As an attribute of `Places`, it is an absolute path."""
+
+    def __init__(self, root: Literal["data_root", "artifacts_root"], *, recorded: bool = False) -> None:
+        self.root, self.recorded = root, recorded
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, places: "Places", owner: type) -> Path:
+        return Path(getattr(places, self.root), self.name)
+
+
 class Places(Settings):
     """The two folders, relative ones from the current folder, and the name in the registry."""
 
@@ -311,6 +324,18 @@ class Places(Settings):
     """Name in MLflow of the model that versions are of, and of the experiment; unset: `recast-sample` for the built-in sample,
     `recast` for all other sources."""
 
+    inbox: ClassVar = PlaceFolder("data_root")  # the user's new images
+    archives: ClassVar = PlaceFolder("data_root", recorded=True)  # fetched sources
+    extracted: ClassVar = PlaceFolder("data_root")  # where an archive is unpacked
+    quarantine: ClassVar = PlaceFolder("data_root")  # copies of refused files
+    tables: ClassVar = PlaceFolder("data_root", recorded=True)
+    networks: ClassVar = PlaceFolder("data_root", recorded=True)
+    decisions: ClassVar = PlaceFolder("data_root", recorded=True)
+    figures: ClassVar = PlaceFolder("data_root", recorded=True)
+    cache: ClassVar = PlaceFolder("data_root")  # remembered steps
+    runs: ClassVar = PlaceFolder("artifacts_root")  # finished runs
+    models: ClassVar = PlaceFolder("artifacts_root")  # each named by its digest
+
     @property
     def data_root(self) -> Path:
         """Return the absolute path of `data`; the field keeps what was given, so that a deployment holds on another machine too."""
@@ -321,40 +346,10 @@ class Places(Settings):
         """Return the absolute path of `artifacts`."""
         return self.artifacts.absolute()
 
-    @property
-    def inbox(self) -> Path:
-        """Return the user's folder of new images."""
-        return self.data_root / "inbox"
-
-    @property
-    def archives(self) -> Path:
-        """Return the folder of fetched archives."""
-        return self.data_root / "archives"
-
-    @property
-    def extracted(self) -> Path:
-        """Return the folder in which an archive is unpacked."""
-        return self.data_root / "extracted"
-
-    @property
-    def quarantine(self) -> Path:
-        """Return the folder with copies of refused files."""
-        return self.data_root / "quarantine"
-
-    @property
-    def cache(self) -> Path:
-        """Return the folder of remembered steps."""
-        return self.data_root / "cache"
-
-    @property
-    def runs(self) -> Path:
-        """Return the folder of finished runs."""
-        return self.artifacts_root / "runs"
-
-    @property
-    def models(self) -> Path:
-        """Return the folder of models, each named by its digest."""
-        return self.artifacts_root / "models"
+    def recorded_folders(self) -> list[Path]:
+        """Return the folders of `data` whose files records name."""
+        folders = [(name, folder) for name, folder in vars(Places).items() if isinstance(folder, PlaceFolder)]
+        return [getattr(self, name) for name, folder in folders if folder.recorded]
 
     @property
     def registered_name(self) -> str:

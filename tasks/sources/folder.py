@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.images.decoding import FORMATS, MAX_BYTES, SUFFIXES
+from tasks.images.decoding import BY_SUFFIX, MAX_BYTES, SUFFIXES
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import Classes
-from tasks.sources.names import Listing, compose, is_junk, is_sound
+from tasks.sources.names import Listing, compose, is_junk, safe_names
 
 SPLITS = frozenset({"test", "train", "validation"})
 ARCHIVES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
@@ -47,7 +47,7 @@ class LabeledFile(NamedTuple):
 
 def is_image(name: str) -> bool:
     """Return whether the suffix of a name, in any case, is one that is read. The content is not read."""
-    return os.path.splitext(name)[1].lower() in FORMATS
+    return os.path.splitext(name)[1].lower() in BY_SUFFIX
 
 
 def other_formats(names: Iterable[str]) -> str:
@@ -135,10 +135,8 @@ def readable(folder: Path, listing: Listing) -> Listing:
 def usable_files(folder: Path, listing: Listing) -> Listing:
     """Return the listing of `folder` with the files among its faults that cannot be used for their rights or their names."""
     names, faults = readable(folder, listing)
-    sound_names = is_sound(names)
-    return Listing(
-        sound_names.names, faults + [f"{for_terminal(str(folder))}: {fault}" for fault in sound_names.faults]
-    )
+    safe = safe_names(names)
+    return Listing(safe.names, faults + [f"{for_terminal(str(folder))}: {fault}" for fault in safe.faults])
 
 
 def small_enough(folder: Path, names: Sequence[str]) -> Listing:

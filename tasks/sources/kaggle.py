@@ -15,7 +15,8 @@ from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.sources.kaggle_client import Damaged, Unavailable, connect
 from tasks.sources.kaggle_credentials import credentials
-from tasks.storage.files import exclusive_lock, publish
+from tasks.storage.files import publish
+from tasks.storage.locks import exclusive_lock
 
 __all__ = ["DatasetVersion", "Unavailable", "credentials", "download", "latest_version"]
 

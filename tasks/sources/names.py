@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate, takewhile
 from typing import NamedTuple
 
+from tasks.images.decoding import BY_SUFFIX
 from tasks.settings.escaping import for_terminal
 
+UNLABELLED = "unlabelled"  # folder of the inbox for images that nobody has labeled yet
 MAX_DEPTH = 12  # parts of a name
 MAX_PART = 255  # bytes of one part, as most file systems have it
 MAX_NAME = 1_024  # bytes
@@ -61,7 +63,7 @@ SIDE_FILE_PATTERN = re.compile(
     # copies and downloads under way
     r"|.*\.(part|partial|filepart|crdownload|opdownload|fdmdownload|download|tmp|temp|crswap|aria2|incomplete|inprogress"
     r"|uploading|copying|pending|!ut|!qb|!bt|!sync|bc!|jc!|dctmp|swp|lock|lck)"
-    r"|.*\.(jpe?g|jpe|jfif|png)\.[0-9a-f]{6,8}",  # AWS, rclone
+    rf"|.*({'|'.join(map(re.escape, BY_SUFFIX))})\.[0-9a-f]{{6,8}}",  # AWS, rclone
     re.IGNORECASE,
 )
 
@@ -99,7 +101,7 @@ def _is_side(part: str) -> bool:
     return part.startswith(".") or part.casefold() in SIDE_NAMES or bool(SIDE_PATTERN.fullmatch(part))
 
 
-def is_sound(names: Iterable[str]) -> Listing:
+def safe_names(names: Iterable[str]) -> Listing:
     """Split names into those that are safe in tables and on other disks, and a sentence for each file or folder to rename.
 
     When two names are one on some disks, the first in sorted order is kept.

@@ -1,7 +1,6 @@
 """Files: written whole or not at all, named by their own digest, and found again by it."""
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -9,7 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -18,9 +17,9 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import Places
+from tasks.storage.locks import is_held, scratch_lock
 
 SCRATCH = ".scratch"  # ends the name of a folder for unfinished files
-HELD = ".held"  # file in such a folder that is locked while the process that made it lives
 LOST = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EIO, errno.ESTALE)
 DAY, MONTH = 86_400, 30 * 86_400  # seconds
 Place = Literal["data", "artifacts"]
@@ -98,7 +97,7 @@ def json_object(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def open_for_reading(path: Path) -> Iterator[None]:
+def refuse_lost_files(path: Path) -> Iterator[None]:
     """Raise BadInput when a file or folder at or below `path` is lost while it is read. Other errors, such as a full disk, pass."""
     try:
         yield
@@ -111,22 +110,12 @@ def open_for_reading(path: Path) -> Iterator[None]:
         ) from error
 
 
-def check_writable(places: Places) -> None:
-    """Raise BadInput unless both places are, or can become, folders that can be written to. Creates nothing."""
-    for name, place in (("data", places.data_root), ("artifacts", places.artifacts_root)):
-        existing = next(path for path in (place, *place.parents) if path.exists())
-        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-            raise BadInput(
-                f"--{name} {place} cannot be used: {existing} is {'not writable' if existing.is_dir() else 'no folder'}"
-            )
-
-
 def lies_below(path: Path, place: Path) -> bool:
     """Return whether the path lies in the place, whatever links lead there."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place))
 
 
-def is_visible(folder: Path) -> list[Path]:
+def visible_paths(folder: Path) -> list[Path]:
     """Return the sorted paths in a folder, without hidden ones such as scratch; none where there is no folder."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
 
@@ -183,18 +172,6 @@ def delete_stale_scratch(places: Places) -> None:
                 shutil.rmtree(room, ignore_errors=True)
 
 
-def is_held(room: Path) -> bool:
-    """Return whether a living process works in a scratch folder."""
-    try:
-        with open(room / HELD, "r+") as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:  # locked, or of another user
-        return True
-    return False
-
-
 def age(path: Path) -> float:
     """Return the seconds since `path` was changed, by the present clock: below 0 where its date lies ahead, 0 where it is gone."""
     try:
@@ -212,9 +189,7 @@ def scratch_beside(target: Path) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     room = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.stem[:40]}.", suffix=SCRATCH))
     try:
-        with open(room / HELD, "w") as held:
-            with suppress(OSError):  # a disk without locks has the age of the folder
-                fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with scratch_lock(room):
             yield room / target.name
     finally:
         shutil.rmtree(room, ignore_errors=True)
@@ -236,21 +211,3 @@ def sync(path: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
-
-
-@contextmanager
-def exclusive_lock(lock: Path) -> Iterator[None]:
-    """Keep other calls out, in any process, through the file `lock`, which is removed at the end.
-
-    The system drops the locks of dead processes, so a killed process keeps nobody waiting.
-    """
-    while True:
-        with open(lock, "w") as opened:
-            fcntl.flock(opened, fcntl.LOCK_EX)
-            if os.fstat(opened.fileno()).st_nlink == 0:
-                continue  # removed by the call that this one waited for
-            try:
-                yield
-            finally:
-                lock.unlink()
-            return

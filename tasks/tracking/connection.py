@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from tasks.settings.errors import BadInput
 from tasks.settings.redaction import redact
 from tasks.settings.settings import Places
-from tasks.storage.files import exclusive_lock, publish, scratch_beside
+from tasks.storage.files import publish, scratch_beside
+from tasks.storage.locks import exclusive_lock
 from tasks.tracking import mlflow_database
 from tasks.tracking.addresses import split_address, status_of
 

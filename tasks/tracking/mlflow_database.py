@@ -20,7 +20,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.machine_faults import machine_fault
 from tasks.settings.messages import warn
 from tasks.settings.settings import Places
-from tasks.storage.files import is_visible, lies_below
+from tasks.storage.files import lies_below, visible_paths
 from tasks.storage.migrations import schemas
 
 MAGIC = b"SQLite format 3\0"
@@ -199,7 +199,7 @@ def require_nothing_lost(places: Places, state: str, was_used: bool) -> None:
     """Raise BadInput where the database has lost its content: it is in this state now, but files show that it was used."""
     if was_used:
         path, folder = path_of(places), places.artifacts_root
-        models = len(is_visible(folder / "models"))
+        models = len(visible_paths(folder / "models"))
         raise BadInput(
             f"{path} is {state}, and {folder} holds what runs have made (models: {models:,}): which model is in use, and which "
             f"were taken back, is not known; {restore_advice(path)}; if a server knows it, set MLFLOW_TRACKING_URI; to begin anew "
@@ -210,13 +210,13 @@ def require_nothing_lost(places: Places, state: str, was_used: bool) -> None:
 def traces(places: Places) -> list[Path]:
     """Return files and folders that a run leaves only after it has made the database."""
     folder = places.artifacts_root
-    return [*is_visible(folder / "models"), *is_visible(folder / "mlflow"), *folder.glob("runs/*/run.json")]
+    return [*visible_paths(folder / "models"), *visible_paths(folder / "mlflow"), *folder.glob("runs/*/run.json")]
 
 
 def was_released(places: Places) -> bool:
     """Return whether files show that a version was registered."""
     numbers = (version_of(run) for run in places.artifacts_root.glob("runs/*/run.json"))
-    return any(is_visible(files_of(places) / "models")) or any(number is not None for number in numbers)
+    return any(visible_paths(files_of(places) / "models")) or any(number is not None for number in numbers)
 
 
 def version_of(run: Path) -> object:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import MODEL, Places
-from tasks.storage.files import exclusive_lock
+from tasks.storage.locks import exclusive_lock
 from tasks.tracking import connection, queries, runs, stored_files
 
 if TYPE_CHECKING:

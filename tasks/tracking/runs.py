@@ -28,7 +28,15 @@ RUN, QUESTION, VERDICT = "recast.run", "recast.question", "recast.verdict"  # ta
 NOTE = "mlflow.note.content"  # shown as the run's description
 TASKS = Path(__file__).parents[1]  # stored with each model, so that MLflow can load it where recast is not installed
 PAGES = "http://127.0.0.1:5000"  # of `make mlflow`
-SERVING = ("ai-edge-litert", "numpy", "pillow", "pydantic", "simplejpeg")  # libraries that judging an image needs
+SERVING = (
+    "ai-edge-litert",
+    "numpy",
+    "pillow",
+    "pydantic",
+    "rich",
+    "scipy",
+    "simplejpeg",
+)  # libraries that judging an image needs
 
 
 def begin(question: str, run_id: str, places: Places) -> str:

@@ -1,4 +1,4 @@
-"""Corrections: what the user writes is read as meant, and what cannot be meant is named with its line."""
+"""Corrections: the user's file is read as the user means it, and each error in it is named with its line."""
 
 import codecs
 import hashlib

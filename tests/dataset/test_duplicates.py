@@ -1,4 +1,4 @@
-"""Copies: every pair of one photograph, the earlier first, and in words what turns it into the other."""
+"""Duplicates: every pair of copies of one photograph is named, the earlier first, with words for what turns it into the other."""
 
 from itertools import combinations
 

@@ -1,4 +1,4 @@
-"""Labels: of equal contents the first image counts, and what contradicts it is refused or mended."""
+"""Labels: of equal contents the first image counts, and a contradiction is refused or corrected."""
 
 import pytest
 from hypothesis import given

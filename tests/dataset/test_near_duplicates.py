@@ -1,4 +1,4 @@
-"""Likeness: one photograph is known again however it was turned, lit, moved or encoded, and nothing else is."""
+"""Near duplicates: a photograph is found again however it was turned, lit, moved or encoded, and no other photograph is."""
 
 from itertools import combinations
 
@@ -32,7 +32,7 @@ NAMES = [name for name, *_ in POSES]
 JPEGs = list[bytes]
 
 
-def taken() -> JPEGs:
+def draw_photographs() -> JPEGs:
     """Photographs of three castings, each by every camera and twice by the first."""
     found = []
     for part in range(3):
@@ -44,22 +44,22 @@ def taken() -> JPEGs:
 
 @pytest.fixture(scope="module")
 def jpegs() -> JPEGs:
-    return taken()
+    return draw_photographs()
 
 
 def thumbnails(jpegs: JPEGs) -> np.ndarray:
     return np.stack([square(decode(jpeg), SIDE) for jpeg in jpegs])
 
 
-def pairs_of(jpegs: JPEGs, limit: float = LIMIT) -> Pairs:
+def find_pairs(jpegs: JPEGs, limit: float = LIMIT) -> Pairs:
     return find_near_duplicates(thumbnails(jpegs), np.zeros(len(jpegs), bool), limit)
 
 
-def asymmetric(seed: int = 0, side: int = 6) -> np.ndarray:
+def asymmetric_picture(seed: int = 0, side: int = 6) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (side, side), np.uint8)
 
 
-def by_name(picture: np.ndarray, name: str) -> np.ndarray:
+def pose_by_name(picture: np.ndarray, name: str) -> np.ndarray:
     """What the words say: mirrored left and right, if at all, then turned anticlockwise."""
     if "mirror" in name:
         picture = picture[:, ::-1]
@@ -72,16 +72,16 @@ def test_the_poses_are_those_of_the_sample_and_the_upright_one():
 
 @pytest.mark.parametrize(("pose", "name"), list(enumerate(NAMES)), ids=lambda value: str(value))
 def test_a_pose_does_what_its_name_says(pose, name):
-    picture = asymmetric()
-    assert np.array_equal(apply_pose(picture[None], np.array([pose]))[0], by_name(picture, name))
+    picture = asymmetric_picture()
+    assert np.array_equal(apply_pose(picture[None], np.array([pose]))[0], pose_by_name(picture, name))
     if name:  # and what the sample calls so; JPEG changes the levels a little
-        smooth = np.kron(asymmetric(side=4), np.ones((16, 16), np.uint8))
+        smooth = np.kron(asymmetric_picture(side=4), np.ones((16, 16), np.uint8))
         drawn = decode(TRANSFORMS[name](encode(smooth, 95)))
-        assert np.abs(drawn.astype(float) - by_name(smooth, name)).mean() < 4
+        assert np.abs(drawn.astype(float) - pose_by_name(smooth, name)).mean() < 4
 
 
 def test_the_eight_poses_are_eight():
-    pictures = np.stack([asymmetric()] * 8)
+    pictures = np.stack([asymmetric_picture()] * 8)
     assert len({picture.tobytes() for picture in apply_pose(pictures, np.arange(8))}) == 8
 
 
@@ -98,7 +98,7 @@ def test_four_products_know_the_greatest_of_eight(seed, ones, others):
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_every_change_that_the_sample_plants_is_found_and_named(jpegs, name):
     for jpeg in jpegs[::5]:
-        pairs = pairs_of([jpeg, TRANSFORMS[name](jpeg)])
+        pairs = find_pairs([jpeg, TRANSFORMS[name](jpeg)])
         assert (*pairs.earlier, *pairs.later) == (0, 1)
         assert NAMES[pairs.pose[0]] == (name if name in NAMES else "")
         right, down = map(int, name.split()[1:]) if name.startswith("shift") else (0, 0)
@@ -109,14 +109,14 @@ def test_every_change_that_the_sample_plants_is_found_and_named(jpegs, name):
 @pytest.mark.parametrize("down", [-3, -1, 0, 3])
 def test_a_shift_is_found_to_half_a_pixel(jpegs, right, down):
     for jpeg in jpegs[2::5]:
-        pairs = pairs_of([jpeg, moved(right, down)(jpeg)])
+        pairs = find_pairs([jpeg, moved(right, down)(jpeg)])
         assert pairs.shift[0] * WIDTH / SIDE == pytest.approx([right, down], abs=0.5)
 
 
 @pytest.mark.parametrize("pose", range(8), ids=lambda pose: NAMES[pose] or "upright")
 def test_a_shift_is_told_as_it_is_after_the_turn(jpegs, pose):
-    turned = encode(np.ascontiguousarray(by_name(decode(jpegs[1]), NAMES[pose])), 90)
-    pairs = pairs_of([jpegs[1], moved(3, -2)(turned)])
+    turned = encode(np.ascontiguousarray(pose_by_name(decode(jpegs[1]), NAMES[pose])), 90)
+    pairs = find_pairs([jpegs[1], moved(3, -2)(turned)])
     assert NAMES[pairs.pose[0]] == NAMES[pose]
     assert pairs.shift[0] * WIDTH / SIDE == pytest.approx([3, -2], abs=0.5)
 
@@ -126,14 +126,14 @@ def test_a_shift_is_told_as_it_is_after_the_turn(jpegs, pose):
 def test_light_and_quality_together_hide_no_copy(jpegs, gain, quality):
     for jpeg in jpegs[::4]:
         turned = TRANSFORMS["mirror, turn 270"](jpeg)
-        pairs = pairs_of([jpeg, requality(quality)(relight(gain)(turned))])
+        pairs = find_pairs([jpeg, requality(quality)(relight(gain)(turned))])
         assert [NAMES[pose] for pose in pairs.pose] == ["mirror, turn 270"]
 
 
 def test_other_photographs_are_no_copies_though_they_show_the_same_casting(jpegs):
-    assert len(pairs_of(jpegs).earlier) == 0
+    assert len(find_pairs(jpegs).earlier) == 0
     again = [TRANSFORMS["turn 90"](jpeg) for jpeg in jpegs]
-    pairs = pairs_of([*jpegs, *again])
+    pairs = find_pairs([*jpegs, *again])
     assert list(zip(pairs.earlier, pairs.later, strict=True)) == [(n, n + len(jpegs)) for n in range(len(jpegs))]
 
 
@@ -155,7 +155,7 @@ def test_every_pair_is_found_once_with_the_earlier_one_first(jpegs, first, block
 def test_a_score_is_of_the_pair_and_not_of_its_company(jpegs):
     """To the last bit: or a new image could change the table of copies, and with it every later step."""
     several = [jpegs[0], *jpegs[5:12], TRANSFORMS["turn 180"](jpegs[0]), *jpegs[1:4]]
-    alone, among = pairs_of([several[0], several[8]]), pairs_of(several)
+    alone, among = find_pairs([several[0], several[8]]), find_pairs(several)
     assert [column.tolist() for column in among[2:]] == [column.tolist() for column in alone[2:]]
 
 
@@ -174,7 +174,7 @@ def test_among_many_copies_a_twin_of_the_first_is_still_found(jpegs):
 
 def test_of_very_many_copies_some_are_listed_for_each(jpegs):
     contents = [encode(decode(jpegs[0]), quality) for quality in range(60, 95)]
-    pairs = pairs_of(contents)
+    pairs = find_pairs(contents)
     earlier = np.bincount(pairs.later, minlength=len(contents))
     assert list(earlier) == [min(number, MANY) for number in range(len(contents))]
     assert (pairs.earlier < pairs.later).all()
@@ -224,6 +224,6 @@ def test_a_part_of_a_pixel_is_found_from_the_slopes(right, down):
 
 
 def test_the_pairs_that_are_taken_keep_their_numbers(jpegs):
-    pairs = pairs_of([*jpegs[:2], *(TRANSFORMS["turn 90"](jpeg) for jpeg in jpegs[:2])])
+    pairs = find_pairs([*jpegs[:2], *(TRANSFORMS["turn 90"](jpeg) for jpeg in jpegs[:2])])
     last = pairs.take(pairs.earlier == 1)
     assert (last.earlier.tolist(), last.later.tolist(), last.score.tolist()) == ([1], [3], [pairs.score[1]])

@@ -1,4 +1,4 @@
-"""Baselines: a look-up knows a photograph in any pose and light, a shortcut is learnt from train, and noise teaches neither."""
+"""Baselines: a look-up finds a photograph in any pose and light, a shortcut is learned from train, and neither learns from noise."""
 
 import zipfile
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ PICTURES = RANDOM.integers(0, 256, (40, 64, 64), np.uint8)
 POSES = [(turns, mirrored) for mirrored in (False, True) for turns in range(4)]
 
 
-def posed(pictures: np.ndarray, turns: int, mirrored: bool) -> np.ndarray:
+def apply_pose(pictures: np.ndarray, turns: int, mirrored: bool) -> np.ndarray:
     turned = np.rot90(pictures, turns, axes=(1, 2))
     return turned[:, :, ::-1] if mirrored else turned
 
 
 @pytest.mark.parametrize(("turns", "mirrored"), POSES)
 def test_a_turned_mirrored_or_relit_copy_is_known(turns, mirrored):
-    relit = np.clip(0.6 * posed(PICTURES, turns, mirrored) + 50, 0, 255).astype(np.uint8)
+    relit = np.clip(0.6 * apply_pose(PICTURES, turns, mirrored) + 50, 0, 255).astype(np.uint8)
     assert lookup(PICTURES, np.arange(40), relit).tolist() == list(range(40))
 
 
@@ -34,7 +34,7 @@ def test_noise_is_known_no_better_than_by_chance():
     assert np.mean(lookup(known, labels, asked) == truth) == pytest.approx(0.5, abs=0.1)  # 5 standard deviations
 
 
-def by_one_and_one(known: np.ndarray, labels: Sequence[int], asked: np.ndarray) -> list[int]:
+def look_up_pairwise(known: np.ndarray, labels: Sequence[int], asked: np.ndarray) -> list[int]:
     """What a look-up gives, a pair and a pose at a time."""
     small = [thumbnails.reshape(-1, 32, 2, 32, 2).mean(axis=(2, 4)) for thumbnails in (known, asked)]
     return [
@@ -45,7 +45,7 @@ def by_one_and_one(known: np.ndarray, labels: Sequence[int], asked: np.ndarray) 
                 ])
             )
         ]
-        for poses in (np.concatenate([posed(other[None], *pose) for pose in POSES]) for other in small[1])
+        for poses in (np.concatenate([apply_pose(other[None], *pose) for pose in POSES]) for other in small[1])
     ]  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def test_it_is_what_comparing_one_by_one_gives(monkeypatch, count, asked):
     monkeypatch.setattr("tasks.evaluation.baselines.ASKED", 6)
     known, others = PICTURES[:count], RANDOM.integers(0, 256, (asked, 64, 64), np.uint8)
     labels = RANDOM.integers(0, 2, count)
-    assert lookup(known, labels, others).tolist() == by_one_and_one(known, labels, others)
+    assert lookup(known, labels, others).tolist() == look_up_pairwise(known, labels, others)
 
 
 def test_an_even_picture_is_like_no_other_and_breaks_nothing():
@@ -64,13 +64,13 @@ def test_an_even_picture_is_like_no_other_and_breaks_nothing():
     assert lookup(PICTURES, np.arange(40), even).tolist() == [0]
 
 
-def photographed(number: int, defect: bool, **quantities: float) -> Row:
+def make_row(number: int, defect: bool, **quantities: float) -> Row:
     label = "def_front" if defect else "ok_front"
     seen = {"brightness": 120.0, "border": 110.0, "sharpness": 9.0, **quantities}
     return Row(f"{number}.jpeg", f"{number}", label, "base", "", 48, 48, **seen)
 
 
-def drawn(count: int, seed: int, shift: float, quantity: str = "brightness") -> list[Row]:
+def draw_rows(count: int, seed: int, shift: float, quantity: str = "brightness") -> list[Row]:
     """Rows of chance; the quantity of defects is `shift` standard deviations higher."""
     random = np.random.default_rng(seed)
     rows = []
@@ -78,14 +78,14 @@ def drawn(count: int, seed: int, shift: float, quantity: str = "brightness") -> 
         defect = bool(random.integers(2))
         light = dict(zip(("brightness", "border", "sharpness"), random.normal(100, 10, 3), strict=True))
         light[quantity] += 10 * shift * defect
-        rows.append(photographed(number, defect, **light))
+        rows.append(make_row(number, defect, **light))
     return rows
 
 
 @pytest.mark.parametrize("quantity", ["brightness", "border", "sharpness"])
 @pytest.mark.parametrize("shift", [-8, 8])
 def test_a_quantity_that_gives_the_class_away_is_found_alone_and_among_others(quantity, shift):
-    probes = shortcuts(drawn(400, 1, shift, quantity), drawn(400, 2, shift, quantity), Classes())
+    probes = shortcuts(draw_rows(400, 1, shift, quantity), draw_rows(400, 2, shift, quantity), Classes())
     for name, probe in probes.items():
         if name in (quantity, "together"):
             assert probe.accuracy > 0.99
@@ -95,22 +95,20 @@ def test_a_quantity_that_gives_the_class_away_is_found_alone_and_among_others(qu
 
 
 def test_where_nothing_gives_the_class_away_nothing_is_found():
-    for probe in shortcuts(drawn(2_000, 3, 0), drawn(2_000, 4, 0), Classes()).values():
+    for probe in shortcuts(draw_rows(2_000, 3, 0), draw_rows(2_000, 4, 0), Classes()).values():
         assert probe.auc == pytest.approx(0.5, abs=0.06)  # nearly 5 standard deviations
         assert probe.accuracy == pytest.approx(0.5, abs=0.06)
 
 
 def test_what_train_teaches_the_wrong_way_round_is_no_shortcut():
-    assert shortcuts(drawn(400, 5, 3), drawn(400, 6, -3), Classes())["brightness"].auc < 0.1
+    assert shortcuts(draw_rows(400, 5, 3), draw_rows(400, 6, -3), Classes())["brightness"].auc < 0.1
 
 
 def test_a_class_of_middling_light_is_found():
     def lit(seed: int) -> list[Row]:
         random = np.random.default_rng(seed)
         return [
-            photographed(
-                number, defect, brightness=100 + (0 if defect else random.choice([-30, 30])) + random.normal(0, 3)
-            )
+            make_row(number, defect, brightness=100 + (0 if defect else random.choice([-30, 30])) + random.normal(0, 3))
             for number in range(300)
             for defect in (number % 2 == 0,)
         ]
@@ -119,21 +117,21 @@ def test_a_class_of_middling_light_is_found():
 
 
 def test_equal_values_tell_nothing():
-    rows = [photographed(number, number % 3 == 0) for number in range(30)]
+    rows = [make_row(number, number % 3 == 0) for number in range(30)]
     for probe in shortcuts(rows, rows, Classes()).values():
         assert probe.auc == 0.5
         assert probe.accuracy == pytest.approx(2 / 3)  # the more common class
 
 
 def test_a_test_of_one_class_has_no_auc():
-    rows = drawn(60, 9, 1)
+    rows = draw_rows(60, 9, 1)
     probes = shortcuts(rows, [one for one in rows if one.label == "ok_front"], Classes())
     assert all(probe.auc is None for probe in probes.values())
 
 
 def test_the_same_rows_give_the_same_probes():
-    assert shortcuts(drawn(300, 1, 1), drawn(300, 2, 1), Classes()) == shortcuts(
-        drawn(300, 1, 1), drawn(300, 2, 1), Classes()
+    assert shortcuts(draw_rows(300, 1, 1), draw_rows(300, 2, 1), Classes()) == shortcuts(
+        draw_rows(300, 1, 1), draw_rows(300, 2, 1), Classes()
     )
 
 

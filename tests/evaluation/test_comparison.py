@@ -1,7 +1,7 @@
-"""Duels: a casting counts once, by how much its photographs cost; noise is told from a difference."""
+"""Comparison: a casting counts once, by the cost of its photographs, and the test tells noise from a difference."""
 
 import pytest
-from gates import pairs
+from gates import make_pairs
 from scipy import stats
 
 from tasks.evaluation import comparison
@@ -12,34 +12,34 @@ COSTS = EvaluationSettings()
 
 
 def test_a_casting_counts_once_however_many_photographs_show_it():
-    found = compare(pairs("reject", "pass", 5, each=20), Classes(), COSTS)
+    found = compare(make_pairs("reject", "pass", 5, each=20), Classes(), COSTS)
     assert (found.images, found.castings, found.cheaper, found.dearer) == (100, 5, 5, 0)
     assert found.p == pytest.approx(stats.binomtest(5, 5).pvalue)
     assert not found.better(0.05), "five castings may fall so by chance"
 
 
 def test_a_casting_counts_for_the_model_that_cost_less_on_all_its_photographs():
-    both = [one for pair in (pairs("reject", "pass", 1), pairs("pass", "reject", 1)) for one in pair]
+    both = [one for pair in (make_pairs("reject", "pass", 1), make_pairs("pass", "reject", 1)) for one in pair]
     one_casting = [Pair(*(side._replace(group="x") for side in pair)) for pair in both]
     found = compare(one_casting, Classes(), COSTS)
     assert (found.castings, found.cheaper, found.dearer) == (1, 0, 0), "what one photograph saves the other costs"
 
 
 def test_where_castings_are_not_known_images_count():
-    unknown = [Pair(*(side._replace(group="") for side in pair)) for pair in pairs("reject", "pass", 2, each=4)]
+    unknown = [Pair(*(side._replace(group="") for side in pair)) for pair in make_pairs("reject", "pass", 2, each=4)]
     found = compare(unknown, Classes(), COSTS)
     assert (found.castings, found.cheaper) == (None, 8)
     assert "costs less on 8 images and more on 0" in found.summary()
 
 
 def test_decisions_that_cost_the_same_count_for_nobody():
-    found = compare(pairs("review", "review", 10) + pairs("pass", "pass", 10), Classes(), COSTS)
+    found = compare(make_pairs("review", "review", 10) + make_pairs("pass", "pass", 10), Classes(), COSTS)
     assert (found.cheaper, found.dearer, found.p) == (0, 0, 1.0)
     assert found.candidate_cost == found.champion_cost == pytest.approx((10 * 0.2 + 10 * 10) / 20)
 
 
 def test_many_small_gains_do_not_buy_a_few_escapes():
-    found = compare(pairs("reject", "review", 30) + pairs("pass", "review", 2), Classes(), COSTS)
+    found = compare(make_pairs("reject", "review", 30) + make_pairs("pass", "review", 2), Classes(), COSTS)
     assert found.p < 0.05
     assert found.cheaper > found.dearer
     assert not found.better(0.05), "two escapes cost more than thirty looks"
@@ -55,15 +55,19 @@ def test_the_share_of_flips_that_cost_as_much_is_exact_for_a_few_castings(dearer
 
 def test_the_chance_of_a_dearer_figure_stands_behind_it():
     assert (
-        compare(pairs("review", "reject", 5), Classes(), COSTS)
+        compare(make_pairs("review", "reject", 5), Classes(), COSTS)
         .summary()
         .endswith("instead of 0.000 (p = 0.031 of so much more)")
     )
-    assert compare(pairs("reject", "review", 5), Classes(), COSTS).summary().endswith("0.000 an image instead of 0.200")
+    assert (
+        compare(make_pairs("reject", "review", 5), Classes(), COSTS)
+        .summary()
+        .endswith("0.000 an image instead of 0.200")
+    )
 
 
 def test_two_escapes_of_many_castings_are_noise():
-    found = compare(pairs("reject", "review", 16) + pairs("pass", "reject", 2), Classes(), COSTS)
+    found = compare(make_pairs("reject", "review", 16) + make_pairs("pass", "reject", 2), Classes(), COSTS)
     assert found.candidate_cost > found.champion_cost
     assert not found.worse(0.05)
 

@@ -1,7 +1,7 @@
-"""Costs: the decision is the one that is expected to cost least, at every probability."""
+"""Costs: the decision is the one with the least expected cost, at every probability."""
 
 import pytest
-from gates import judged
+from gates import make_prediction
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -51,7 +51,7 @@ def test_costs_are_means_over_all_images():
 @pytest.mark.parametrize(("decision", "defect", "good"), [("review", 0.5, 0.5), ("pass", 50, 0), ("reject", 0, 2)])
 def test_each_decision_has_its_cost(decision, defect, good):
     classes = Classes()
-    spent = [cost(judged(decision, label, "a"), classes, DEAR) for label in (classes.defect, classes.good)]
+    spent = [cost(make_prediction(decision, label, "a"), classes, DEAR) for label in (classes.defect, classes.good)]
     assert spent == [defect, good]
 
 

@@ -1,4 +1,4 @@
-"""Metrics: against numbers counted by hand and published intervals."""
+"""Metrics: they agree with numbers counted by hand and with published intervals."""
 
 import math
 
@@ -16,7 +16,7 @@ CLASSES, SETTINGS = Classes(), EvaluationSettings()
 CAUSES = {"pass": "below_limit", "review": "between_limits", "reject": "above_limit"}
 
 
-def judged(*parts: tuple[str, float, str]) -> list[Prediction]:
+def make_predictions(*parts: tuple[str, float, str]) -> list[Prediction]:
     labels = {"defect": CLASSES.defect, "good": CLASSES.good}
     return [
         Prediction(f"{number}.jpeg", "", "test", "base", labels[label], "", chance, decision, "why", CAUSES[decision])
@@ -24,7 +24,7 @@ def judged(*parts: tuple[str, float, str]) -> list[Prediction]:
     ]
 
 
-HAND = judged(
+HAND = make_predictions(
     ("defect", 0.9, "reject"),
     ("defect", 0.5, "reject"),
     ("defect", 0.4, "review"),
@@ -67,8 +67,8 @@ def test_castings_are_counted_where_they_are_known():
 
 
 def test_a_defect_at_one_half_counts_as_found():
-    assert score(judged(("defect", 0.5, "reject")), CLASSES, SETTINGS).missed_defects == 0
-    assert score(judged(("good", 0.5, "reject")), CLASSES, SETTINGS).false_rejects == 1
+    assert score(make_predictions(("defect", 0.5, "reject")), CLASSES, SETTINGS).missed_defects == 0
+    assert score(make_predictions(("good", 0.5, "reject")), CLASSES, SETTINGS).false_rejects == 1
 
 
 def test_the_defect_is_the_class_that_the_settings_name():
@@ -94,7 +94,7 @@ def test_what_cannot_be_computed_is_none():
 
 
 def test_a_sure_mistake_has_a_finite_loss():
-    found = score(judged(("defect", 0.0, "pass"), ("good", 1.0, "reject")), CLASSES, SETTINGS)
+    found = score(make_predictions(("defect", 0.0, "pass"), ("good", 1.0, "reject")), CLASSES, SETTINGS)
     assert found.loss == pytest.approx(-math.log(1e-15))
     assert log_loss(np.array([True]), np.array([1.0])) == 0
 

@@ -1,7 +1,7 @@
-"""Gate: each rule has a figure and a limit; better counts only beyond noise, and by casting."""
+"""Promotion rules: each rule has a figure and a limit, and a better model counts only beyond noise, by casting."""
 
 import pytest
-from gates import pairs
+from gates import make_pairs
 
 from tasks.evaluation import promotion_rules
 from tasks.evaluation.comparison import compare
@@ -14,12 +14,12 @@ FINE = Rule(name="defects that escape", figure="0 of 10 (0.00%)", limit="at most
 BAD = FINE.model_copy(update={"figure": "9 of 10 (90.00%)", "kept": False})
 
 
-def ruled(rival: Champion | None, *alone: Rule):
+def decide(rival: Champion | None, *alone: Rule):
     return promotion_rules.decide(alone or (FINE,), rival, Classes(), COSTS, LIMITS)
 
 
 def test_the_first_model_needs_acceptance_alone():
-    ruling = ruled(None)
+    ruling = decide(None)
     assert ruling.promote
     assert ruling.cause == "first_model"
     assert "defects that escape 0 of 10" in ruling.reason
@@ -27,18 +27,18 @@ def test_the_first_model_needs_acceptance_alone():
 
 def test_the_reason_of_the_first_model_names_its_limits_wherever_they_stand():
     size = Rule(name="keras, size", figure="1.0 MB", limit="at most 200 MB", kept=True, code="export_size")
-    assert ruled(None, size, FINE).reason == ruled(None, FINE, size).reason == ruled(None, FINE).reason
+    assert decide(None, size, FINE).reason == decide(None, FINE, size).reason == decide(None, FINE).reason
 
 
 def test_a_limit_that_is_broken_ends_it_whatever_is_in_use():
-    ruling = ruled(Champion(2, pairs("reject", "pass", 30)), FINE, BAD)
+    ruling = decide(Champion(2, make_pairs("reject", "pass", 30)), FINE, BAD)
     assert not ruling.promote
     assert ruling.cause == "rule_broken"
     assert "9 of 10 (90.00%), at most 5.00%" in ruling.reason
 
 
 def test_a_better_candidate_is_promoted_with_its_figures():
-    ruling = ruled(Champion(2, pairs("reject", "pass", 12) + pairs("pass", "reject", 1)))
+    ruling = decide(Champion(2, make_pairs("reject", "pass", 12) + make_pairs("pass", "reject", 1)))
     assert ruling.promote
     assert ruling.cause == "better"
     assert "costs less on 12 castings and more on 1 (p = 0.0034), " in ruling.reason
@@ -51,8 +51,13 @@ def test_a_better_candidate_is_promoted_with_its_figures():
     ("gains", "losses", "cause"), [(5, 0, "no_better"), (0, 0, "no_better"), (0, 12, "dearer_on_origin")]
 )
 def test_an_equal_or_a_worse_one_is_kept_out(gains, losses, cause):
-    ruling = ruled(
-        Champion(2, pairs("reject", "review", gains) + pairs("review", "reject", losses) + pairs("pass", "pass", 3))
+    ruling = decide(
+        Champion(
+            2,
+            make_pairs("reject", "review", gains)
+            + make_pairs("review", "reject", losses)
+            + make_pairs("pass", "pass", 3),
+        )
     )
     assert not ruling.promote
     assert ruling.cause == cause
@@ -60,9 +65,9 @@ def test_an_equal_or_a_worse_one_is_kept_out(gains, losses, cause):
 
 
 def test_better_in_all_and_worse_in_one_origin_is_kept_out_by_name():
-    gained = pairs("reject", "pass", 40)
-    lost = pairs("review", "reject", 8, origin="line 2")
-    ruling = ruled(Champion(2, gained + lost))
+    gained = make_pairs("reject", "pass", 40)
+    lost = make_pairs("review", "reject", 8, origin="line 2")
+    ruling = decide(Champion(2, gained + lost))
     assert not ruling.promote
     assert ruling.cause == "dearer_on_origin"
     assert "origin line 2 beside version 2 costs less on 0 castings" in ruling.reason
@@ -70,45 +75,45 @@ def test_better_in_all_and_worse_in_one_origin_is_kept_out_by_name():
 
 
 def test_an_equal_one_that_learnt_a_new_origin_is_promoted_and_the_origin_named():
-    ruling = ruled(Champion(2, pairs("reject", "review", 2, origin="line 2"), unseen=["line 2"]))
+    ruling = decide(Champion(2, make_pairs("reject", "review", 2, origin="line 2"), unseen=["line 2"]))
     assert ruling.promote
     assert ruling.cause == "new_origins"
     assert "line 2, which version 2 has never seen" in ruling.reason
-    assert not ruled(Champion(2, pairs("review", "reject", 12), unseen=["line 2"])).promote, "worse is worse"
+    assert not decide(Champion(2, make_pairs("review", "reject", 12), unseen=["line 2"])).promote, "worse is worse"
 
 
 def test_a_few_escapes_are_worse_however_many_looks_are_spared():
-    found = compare(pairs("reject", "review", 30) + pairs("pass", "reject", 6), Classes(), COSTS)
+    found = compare(make_pairs("reject", "review", 30) + make_pairs("pass", "reject", 6), Classes(), COSTS)
     assert found.cheaper > found.dearer
     assert found.worse(0.05)
-    spared, escaped = pairs("reject", "review", 30), pairs("pass", "reject", 6)
-    assert not ruled(Champion(2, spared + escaped, unseen=["line 2"])).promote
-    gained = pairs("reject", "pass", 12, origin="line 2")
-    ruling = ruled(Champion(2, spared + escaped + gained))
+    spared, escaped = make_pairs("reject", "review", 30), make_pairs("pass", "reject", 6)
+    assert not decide(Champion(2, spared + escaped, unseen=["line 2"])).promote
+    gained = make_pairs("reject", "pass", 12, origin="line 2")
+    ruling = decide(Champion(2, spared + escaped + gained))
     assert ruling.cause == "dearer_on_origin"
     assert "origin base beside version 2" in ruling.reason
 
 
 def test_a_new_origin_that_was_not_learnt_is_no_reason():
-    lost = pairs("reject", "review", 2, label="ok_front", origin="line 2", each=9)
+    lost = make_pairs("reject", "review", 2, label="ok_front", origin="line 2", each=9)
     assert not compare(lost, Classes(), COSTS).worse(0.05), "two castings are noise"
-    assert not ruled(Champion(2, lost, unseen=["line 2"])).promote
-    assert ruled(Champion(2, pairs("reject", "pass", 2, origin="line 2"), unseen=["line 2"])).promote
+    assert not decide(Champion(2, lost, unseen=["line 2"])).promote
+    assert decide(Champion(2, make_pairs("reject", "pass", 2, origin="line 2"), unseen=["line 2"])).promote
 
 
 def test_what_the_champion_learnt_is_left_out_and_said():
-    assert "; 7 test images that version 2 " in ruled(Champion(2, pairs("pass", "pass", 3), 7)).reason
-    nothing = ruled(Champion(2, (), 7))
+    assert "; 7 test images that version 2 " in decide(Champion(2, make_pairs("pass", "pass", 3), 7)).reason
+    nothing = decide(Champion(2, (), 7))
     assert not nothing.promote
     assert nothing.cause == "nothing_to_compare"
 
 
 def test_a_champion_that_cannot_be_used_makes_way_for_what_keeps_to_the_limits():
     broken = Champion(2, unusable="its folder has changed")
-    assert ruled(broken).promote
-    assert ruled(broken).cause == "champion_unusable"
-    assert "its folder has changed" in ruled(broken).reason
-    assert not ruled(broken, BAD).promote
+    assert decide(broken).promote
+    assert decide(broken).cause == "champion_unusable"
+    assert "its folder has changed" in decide(broken).reason
+    assert not decide(broken, BAD).promote
 
 
 def exports(**changed) -> Exports:
@@ -138,20 +143,20 @@ def test_a_test_without_a_good_part_breaks_no_limit(evaluation):
 
 
 def test_a_model_in_use_that_knows_nothing_of_the_source_is_compared_by_nobody():
-    ruling = ruled(Champion(3, pairs("reject", "pass", 12), unknown_source=800))
+    ruling = decide(Champion(3, make_pairs("reject", "pass", 12), unknown_source=800))
     assert ruling.promote
     assert ruling.cause == "unknown_source"
     assert "version 3 has learned from none of the 800 photographs of" in ruling.reason
     assert [(rule.name, rule.figure, rule.kept) for rule in ruling.rules[1:]] == [
         ("photographs of the source that version 3 has learned from", "0 of 800", False)
     ]
-    assert not ruled(Champion(3, unknown_source=800), FINE, BAD).promote, "a bad model waits for nobody"
+    assert not decide(Champion(3, unknown_source=800), FINE, BAD).promote, "a bad model waits for nobody"
 
 
 def test_a_ruling_says_yes_or_no_and_bears_its_rules():
-    assert ruled(None) == (True, "first_model", ruled(None).reason, (FINE,))
-    assert ruled(None, FINE, BAD) == (False, "rule_broken", ruled(None, FINE, BAD).reason, (FINE, BAD))
-    assert ruled(Champion(2, pairs("pass", "reject", 12))).promote is False
+    assert decide(None) == (True, "first_model", decide(None).reason, (FINE,))
+    assert decide(None, FINE, BAD) == (False, "rule_broken", decide(None, FINE, BAD).reason, (FINE, BAD))
+    assert decide(Champion(2, make_pairs("pass", "reject", 12))).promote is False
 
 
 def test_the_limits_of_the_decisions_are_named(evaluation):
@@ -160,9 +165,9 @@ def test_the_limits_of_the_decisions_are_named(evaluation):
 
 
 def test_what_is_listed_in_a_reason_is_set_apart():
-    learnt = Champion(2, pairs("reject", "review", 2, origin="line 2"), unseen=["line 2", "line 3"])
-    assert "from line 2, line 3, which" in ruled(learnt).reason
-    assert ruled(None, BAD, BAD).reason == "; ".join(["defects that escape 9 of 10 (90.00%), at most 5.00%"] * 2)
+    learnt = Champion(2, make_pairs("reject", "review", 2, origin="line 2"), unseen=["line 2", "line 3"])
+    assert "from line 2, line 3, which" in decide(learnt).reason
+    assert decide(None, BAD, BAD).reason == "; ".join(["defects that escape 9 of 10 (90.00%), at most 5.00%"] * 2)
 
 
 def test_a_share_at_its_limit_is_kept_and_one_beyond_is_not(evaluation):
@@ -186,7 +191,9 @@ def test_a_share_at_its_limit_is_kept_and_one_beyond_is_not(evaluation):
 
 
 def test_a_new_origin_on_which_both_cost_the_same_is_learnt():
-    assert ruled(Champion(2, pairs("pass", "pass", 3, label="ok_front", origin="line 2"), unseen=["line 2"])).promote
+    assert decide(
+        Champion(2, make_pairs("pass", "pass", 3, label="ok_front", origin="line 2"), unseen=["line 2"])
+    ).promote
 
 
 def test_a_format_at_its_limits_is_kept():

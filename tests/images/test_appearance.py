@@ -1,4 +1,4 @@
-"""Appearance: statistics of a picture against numbers worked out by hand, and words for what is odd about it."""
+"""Appearance: the statistics of a picture agree with numbers worked out by hand, and words name what is odd about it."""
 
 import numpy as np
 import pytest

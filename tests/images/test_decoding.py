@@ -1,4 +1,4 @@
-"""Decoding: grey levels of every ordinary picture, and a reason for every other file."""
+"""Decoding: every ordinary picture gives its gray levels, and every other file a reason."""
 
 import io
 import os
@@ -32,13 +32,13 @@ QUARTER = Least(share=1 / 4)
 NOISE = np.random.default_rng(7).integers(0, 256, (40, 30), np.uint8)
 
 
-def encoded(picture: np.ndarray | Image.Image, form: str, **options: object) -> bytes:
+def encode(picture: np.ndarray | Image.Image, form: str, **options: object) -> bytes:
     file = io.BytesIO()
     (Image.fromarray(picture) if isinstance(picture, np.ndarray) else picture).save(file, format=form, **options)
     return file.getvalue()
 
 
-JPEG, PNG = encoded(NOISE, "JPEG", quality=90), encoded(NOISE, "PNG")
+JPEG, PNG = encode(NOISE, "JPEG", quality=90), encode(NOISE, "PNG")
 
 
 def png_of_size(width: int, height: int) -> bytes:
@@ -69,8 +69,8 @@ def test_a_png_gives_the_very_levels_that_were_put_in():
 
 def test_transparency_plays_no_part():
     colours = Image.fromarray(NOISE).convert("P")
-    palette = encoded(colours, "PNG", transparency=bytes(range(256)))
-    see_through = encoded(np.stack([NOISE] * 3 + [np.zeros_like(NOISE)], axis=-1), "PNG")
+    palette = encode(colours, "PNG", transparency=bytes(range(256)))
+    see_through = encode(np.stack([NOISE] * 3 + [np.zeros_like(NOISE)], axis=-1), "PNG")
     assert np.array_equal(decode(palette, ".png", 40).pixels, np.asarray(colours.convert("L")))
     assert np.array_equal(decode(see_through, ".png", 40).pixels, NOISE)
 
@@ -98,8 +98,8 @@ def test_the_case_of_the_suffix_does_not_matter(suffix):
         (PNG[: len(PNG) // 2], ".png", "undecodable"),
         (PNG[:200] + b"\0" + PNG[201:], ".png", "undecodable"),
         (PNG[:-13] + bytes([PNG[-13] ^ 1]) + PNG[-12:], ".png", "undecodable"),
-        (encoded(NOISE.astype(np.uint16) * 257, "PNG"), ".png", "mode"),
-        (encoded(Image.fromarray(NOISE).convert("CMYK"), "JPEG"), ".jpeg", "mode"),
+        (encode(NOISE.astype(np.uint16) * 257, "PNG"), ".png", "mode"),
+        (encode(Image.fromarray(NOISE).convert("CMYK"), "JPEG"), ".jpeg", "mode"),
     ],
     ids=[
         "no bytes", "a web page", "a PNG named JPEG", "a JPEG named PNG", "another suffix", "no suffix",
@@ -117,7 +117,7 @@ def test_what_is_no_whole_picture_is_refused_with_a_code(content, suffix, code):
     assert " at 0x" not in decoded.reason
 
 
-def forbidden(*_: object, **__: object) -> None:
+def fail_if_decoded(*_: object, **__: object) -> None:
     pytest.fail("it was decoded")
 
 
@@ -150,7 +150,8 @@ def test_no_name_speaks_to_the_terminal():
 
 
 def test_the_user_who_stops_the_run_is_not_taken_for_a_bad_file(monkeypatch):
-    monkeypatch.setitem(decoding.LEVELS, "JPEG", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    interrupted = decoding.JPEG._replace(levels=lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setitem(decoding.BY_SUFFIX, ".jpeg", interrupted)
     with pytest.raises(KeyboardInterrupt):
         decode(JPEG, ".jpeg", 40)
 
@@ -169,15 +170,15 @@ def test_a_warning_of_the_decoder_neither_refuses_nor_shows_up():
 
 @pytest.mark.parametrize("size", [(1, 40_000_000), (40_000_000, 1), (MAX_SIDE + 1, 1), (2**31 - 1, 1)])
 def test_a_picture_of_an_endless_side_is_refused_before_it_is_decoded(monkeypatch, size):
-    monkeypatch.setattr(Image.Image, "convert", forbidden)
+    monkeypatch.setattr(Image.Image, "convert", fail_if_decoded)
     decoded = decode(png_of_size(*size), ".png", float("inf"))
     assert decoded.code == "side"
     assert decoded.reason == f"{size[0]} x {size[1]} pixels, at most 65,500 a side are read: cut it up"
 
 
 def test_a_costly_file_is_refused_before_it_is_decoded(monkeypatch):
-    monkeypatch.setattr(simplejpeg, "decode_jpeg", forbidden)
-    monkeypatch.setattr(Image, "open", forbidden)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", fail_if_decoded)
+    monkeypatch.setattr(Image, "open", fail_if_decoded)
     comments = JPEG[:2] + b"\xff\xfe\0\2" * 5_000 + JPEG[2:]
     texts = PNG[:33] + png_chunk(b"tEXt", b"a\0b") * 5_000 + PNG[33:]
     for content, suffix in ((comments, ".jpeg"), (texts, ".png")):
@@ -219,8 +220,8 @@ def test_every_damage_that_the_sample_plants_is_refused(photograph, damage):
 
 @pytest.mark.parametrize("size", [(8_000, 5_001), (10_000, 10_000), (20_000, 20_000), (30_000, 30_000)])
 def test_a_picture_over_the_cap_is_refused_before_it_is_decoded(monkeypatch, size):
-    monkeypatch.setattr(Image.Image, "convert", forbidden)
-    monkeypatch.setattr(simplejpeg, "decode_jpeg", forbidden)
+    monkeypatch.setattr(Image.Image, "convert", fail_if_decoded)
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", fail_if_decoded)
     for content, suffix in ((png_of_size(*size), ".png"), (jpeg_of_size(*size), ".jpeg")):
         decoded = decode(content, suffix, 40)
         assert decoded.code == "megapixels"
@@ -240,29 +241,29 @@ def test_inks_are_refused_by_the_color_space_in_the_header(monkeypatch, mode):
     assert decode(JPEG, ".jpeg", 40).reason == f"color mode {mode}, expected 8-bit gray or RGB"
 
 
-def turned(form: str, value: object) -> bytes:
+def encode_turned(form: str, value: object) -> bytes:
     exif = Image.Exif()
     exif[EXIF_ORIENTATION] = value
-    return encoded(NOISE, form, exif=exif)
+    return encode(NOISE, form, exif=exif)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 @pytest.mark.parametrize(("value", "found"), [(1, 1), (3, 3), (6, 6), (8, 8), (0, 1), (9, 1)])
 def test_the_orientation_that_viewers_apply_is_found_and_not_applied(form, value, found):
-    content = turned(form, value)
+    content = encode_turned(form, value)
     assert orientation(content) == found
     assert decode(content, f".{form.lower()}", 40).pixels.shape == NOISE.shape
 
 
 def test_without_exif_or_with_a_broken_one_a_picture_is_as_stored():
     assert orientation(JPEG) == orientation(PNG) == orientation(b"") == 1
-    content = turned("JPEG", 6)
+    content = encode_turned("JPEG", 6)
     start = content.index(b"Exif\0\0") + 6
     assert orientation(content[:start] + b"\xff" * 8 + content[start + 8 :]) == 1
 
 
 def test_the_exif_of_a_png_is_found_beside_texts_that_would_fill_the_memory():
-    content = turned("PNG", 6)
+    content = encode_turned("PNG", 6)
     bombs = png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**21)))
     assert orientation(content[:33] + bombs + content[33:]) == 6
 
@@ -294,7 +295,7 @@ def test_no_damage_whatever_ends_in_an_error(picture, changes, cut):
 @pytest.mark.parametrize(("form", "mode"), [("JPEG", "L"), ("JPEG", "RGB"), ("PNG", "L"), ("PNG", "P")])
 def test_a_quarter_of_the_size_is_the_mean_of_four_by_four(size, form, mode):
     smooth = Image.fromarray(NOISE).resize(size, Image.Resampling.BICUBIC).convert(mode)
-    content, suffix = encoded(smooth, form), f".{form.lower()}"
+    content, suffix = encode(smooth, form), f".{form.lower()}"
     whole, quarter = decode(content, suffix, 40), decode(content, suffix, 40, QUARTER)
     assert (quarter.width, quarter.height) == (whole.width, whole.height) == size
     expected = np.asarray(Image.fromarray(whole.pixels).reduce(4)).astype(int)
@@ -307,7 +308,7 @@ def test_a_quarter_of_the_size_is_the_mean_of_four_by_four(size, form, mode):
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 def test_no_picture_becomes_smaller_than_asked(form, least, size):
     smooth = Image.fromarray(NOISE).resize(size, Image.Resampling.BICUBIC)
-    content, suffix = encoded(smooth, form), f".{form.lower()}"
+    content, suffix = encode(smooth, form), f".{form.lower()}"
     whole, found = decode(content, suffix, 40), decode(content, suffix, 40, least)
     assert (found.width, found.height) == size
     assert found.pixels.dtype == np.uint8
@@ -326,5 +327,5 @@ def test_sides_are_asked_for_in_pixels_or_as_a_share():
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"quality": 30}], ids=str)
 def test_at_a_quarter_of_the_size_the_same_damage_is_found(photograph, damage, options):
     picture = Image.open(io.BytesIO(photograph(size=(300, 300))))
-    content = DAMAGES[damage](encoded(picture, "JPEG", **options))
+    content = DAMAGES[damage](encode(picture, "JPEG", **options))
     assert decode(content, ".jpeg", 40, QUARTER) == decode(content, ".jpeg", 40)

@@ -1,4 +1,4 @@
-"""Ellipses: the one that the points lie on is found, though some of them lie elsewhere."""
+"""Ellipses: the fit finds the ellipse of the points, though some of them lie elsewhere."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ FORMS = st.builds(ellipse, st.floats(0.5, 2), st.floats(0.5, 2), ANGLES, st.floa
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def apart(one: Ellipse, other: Ellipse) -> float:
+def edge_distance(one: Ellipse, other: Ellipse) -> float:
     """How far the edges lie from each other at most, as a share of the size of the second."""
     off = one.points(RAYS) - other.center[:, None]
     return float(np.abs(np.linalg.norm(off, axis=0) * (1 - other.reach(off, other.center))).max()) / other.size()
@@ -39,13 +39,13 @@ def apart(one: Ellipse, other: Ellipse) -> float:
 
 @given(FORMS)
 def test_the_ellipse_through_points_of_an_ellipse_is_that_ellipse(true):
-    assert apart(fit_conic(true.points(40)), true) < 1e-8
+    assert edge_distance(fit_conic(true.points(40)), true) < 1e-8
 
 
 @given(ELLIPSES)
 def test_distances_along_rays_give_the_ellipse_that_they_end_at(true):
     fit = along_rays(true.reach(circle(RAYS)), ALL, least=0.004)
-    assert apart(fit.ellipse, true) < 1e-8
+    assert edge_distance(fit.ellipse, true) < 1e-8
     assert fit.residual < 1e-8
     assert fit.share == 1
 
@@ -56,7 +56,7 @@ def test_a_fifth_of_the_points_may_lie_elsewhere(true, seed, where):
     distance = true.reach(circle(RAYS))
     distance[generator.choice(RAYS, RAYS // 5, replace=False)] *= generator.uniform(*where, RAYS // 5)
     fit = along_rays(distance, ALL, least=0.004)
-    assert apart(fit.ellipse, true) < 1e-3
+    assert edge_distance(fit.ellipse, true) < 1e-3
     assert 0.8 <= fit.share < 0.87
     assert fit.residual < 1e-3
 
@@ -65,14 +65,14 @@ def test_a_fifth_of_the_points_may_lie_elsewhere(true, seed, where):
 def test_an_arc_that_is_drawn_elsewhere_draws_nothing_with_it(true, seed):
     distance = true.reach(circle(RAYS))
     distance[np.arange(RAYS // 18) + seed % (RAYS - RAYS // 18)] *= 1.1  # flash hides a part of the edge
-    assert apart(along_rays(distance, ALL, least=0.004).ellipse, true) < 1e-6
+    assert edge_distance(along_rays(distance, ALL, least=0.004).ellipse, true) < 1e-6
 
 
 @given(ELLIPSES, SEEDS)
 def test_noise_moves_the_ellipse_by_less_than_itself(true, seed):
     noise = np.random.default_rng(seed).normal(0, 0.01, RAYS)
     fit = along_rays(true.reach(circle(RAYS)) * (1 + noise), ALL, least=0.004)
-    assert apart(fit.ellipse, true) < 0.01
+    assert edge_distance(fit.ellipse, true) < 0.01
     assert 0.003 < fit.residual < 0.015  # the median of |noise| is 0.0067; a flat ellipse is longer than its size
 
 
@@ -81,7 +81,7 @@ def test_what_is_not_usable_does_not_count():
     distance, usable = true.reach(circle(RAYS)), ALL.copy()
     distance[:120] *= 1.5
     usable[:120] = False
-    assert apart(along_rays(distance, usable, least=0.004).ellipse, true) < 1e-8
+    assert edge_distance(along_rays(distance, usable, least=0.004).ellipse, true) < 1e-8
 
 
 @pytest.mark.parametrize("count", [0, 1, 89])
@@ -152,7 +152,7 @@ def test_an_ellipse_in_the_frame_of_another_lies_where_its_points_lie(inner, fra
 
 def test_the_unit_circle_in_a_frame_is_the_frame():
     frame = ellipse(30, 20, 0.7, away=0.5)
-    assert apart(Ellipse(np.zeros(2), np.eye(2)).inside(frame), frame) < 1e-12
+    assert edge_distance(Ellipse(np.zeros(2), np.eye(2)).inside(frame), frame) < 1e-12
 
 
 def test_the_size_is_the_radius_of_the_circle_of_equal_area():

@@ -1,4 +1,4 @@
-"""Structure: what a file costs to decode is known from its segments and chunks, before a decoder begins."""
+"""File structure: segments and chunks show what a file costs to decode, before a decoder begins."""
 
 import io
 import struct
@@ -124,12 +124,12 @@ def test_what_breaks_off_has_no_more_segments(content):
 
 def test_filling_and_restarts_are_stepped_over_and_not_one_by_one(monkeypatch):
     found = []
-    monkeypatch.setattr(file_structure, "MARKER", Counting(file_structure.MARKER, found))
+    monkeypatch.setattr(file_structure, "MARKER", CountingPattern(file_structure.MARKER, found))
     list(jpeg_segments(b"\xff\xd8" + b"\xff" * 10_000 + b"\xd0\0" + b"\xff\xd0" * 10_000 + b"\xff\xd9"))
     assert len(found) == 1
 
 
-class Counting:
+class CountingPattern:
     """A pattern that notes its searches."""
 
     def __init__(self, pattern, found):

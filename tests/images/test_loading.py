@@ -1,4 +1,4 @@
-"""Pixels: many files as one array, in their order; what is stored is decoded once; what cannot be read is told, or stops the work."""
+"""Loading: files become one array in their order, a stored content is decoded once, an unreadable file is reported or stops the work."""
 
 import hashlib
 import io
@@ -55,7 +55,7 @@ def castings() -> list[bytes]:
 
 
 @pytest.fixture
-def decoded(monkeypatch) -> list[Least]:
+def decoded_as(monkeypatch) -> list[Least]:
     """Grows by one with each file that is decoded: as what."""
     known: list[Least] = []
 
@@ -91,27 +91,27 @@ def test_the_file_that_cannot_be_read_is_named(files):
         load(files, 16)
 
 
-def test_sights_stand_in_the_order_of_the_rows(places, shelved, photograph):
-    rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(5)))
+def test_sights_stand_in_the_order_of_the_rows(places, store_images, photograph):
+    rows = store_images(*(photograph(seed, size=(300, 300)) for seed in range(5)))
     levels = load_inputs(rows, "raw", 40, places).levels
     assert (levels.shape, levels.dtype) == ((5, 40, 40, 1), np.uint8)
     assert len({one.tobytes() for one in levels}) == 5
     assert np.array_equal(load_inputs(rows[::-1], "raw", 40, places).levels, levels[::-1])
 
 
-def test_squares_are_decoded_once_of_each_content_and_read_back_later(places, shelved, photograph, decoded):
-    rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(4)))
+def test_squares_are_decoded_once_of_each_content_and_read_back_later(places, store_images, photograph, decoded_as):
+    rows = store_images(*(photograph(seed, size=(300, 300)) for seed in range(4)))
     first = load_inputs([*rows, rows[0]], "raw", 75, places).levels
-    assert len(decoded) == 4
+    assert len(decoded_as) == 4
     for row in rows:
         stored_path(row, places).unlink()  # whoever decoded again would stumble
     assert np.array_equal(load_inputs([rows[0], *rows], "raw", 75, places).levels, first[[4, 0, 1, 2, 3]])
-    assert len(decoded) == 4
+    assert len(decoded_as) == 4
 
 
-def test_a_block_of_kept_squares_ends_where_the_next_begins(places, shelved, photograph, monkeypatch):
+def test_a_block_of_kept_squares_ends_where_the_next_begins(places, store_images, photograph, monkeypatch):
     monkeypatch.setattr(loading, "MAX_BLOCK", 2)
-    rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(5)))
+    rows = store_images(*(photograph(seed, size=(300, 300)) for seed in range(5)))
     whole = load([stored_path(row, places) for row in rows], 40, Least(40))
     for _ in range(2):  # made, then kept
         assert np.array_equal(squares(rows, 40, places), whole)
@@ -119,38 +119,40 @@ def test_a_block_of_kept_squares_ends_where_the_next_begins(places, shelved, pho
     assert MAX_BLOCK > 2
 
 
-def test_another_size_and_another_code_decode_again(places, shelved, photograph, decoded, monkeypatch):
-    rows = shelved(*(photograph(seed, size=(300, 300)) for seed in range(2)))
+def test_another_size_and_another_code_decode_again(places, store_images, photograph, decoded_as, monkeypatch):
+    rows = store_images(*(photograph(seed, size=(300, 300)) for seed in range(2)))
     squares(rows, 75, places)
     squares(rows, 64, places)
-    assert len(decoded) == 4
+    assert len(decoded_as) == 4
     monkeypatch.setattr(loading, "code_digest", lambda path: "another")
     squares(rows, 75, places)
-    assert len(decoded) == 6
+    assert len(decoded_as) == 6
 
 
-def test_what_would_save_no_time_is_not_kept(places, shelved, photograph, decoded):
-    small = shelved(*(photograph(seed, size=(149, 149)) for seed in range(2)), side=149)
+def test_what_would_save_no_time_is_not_kept(places, store_images, photograph, decoded_as):
+    small = store_images(*(photograph(seed, size=(149, 149)) for seed in range(2)), side=149)
     first = squares(small, 75, places)
     assert np.array_equal(squares(small, 75, places), first)
-    assert len(decoded) == 4
-    large = shelved(photograph(2, size=(150, 150)), side=150)
+    assert len(decoded_as) == 4
+    large = store_images(photograph(2, size=(150, 150)), side=150)
     both = squares([small[0], *large, small[1]], 75, places)
     assert np.array_equal(both[[0, 2]], first)
     assert np.array_equal(squares(large, 75, places), both[[1]])
-    assert len(decoded) == 7, "the large one once, although small ones lay beside it"
+    assert len(decoded_as) == 7, "the large one once, although small ones lay beside it"
 
 
-def test_a_picture_is_decoded_no_larger_than_its_square_needs(places, shelved, photograph, decoded):
-    rows = shelved(photograph(1, size=(300, 300)))
+def test_a_picture_is_decoded_no_larger_than_its_square_needs(places, store_images, photograph, decoded_as):
+    rows = store_images(photograph(1, size=(300, 300)))
     reduced = squares(rows, 75, places).astype(int)
     whole = squares(rows, 75, places, WHOLE).astype(int)
-    assert decoded == [Least(75), WHOLE]
+    assert decoded_as == [Least(75), WHOLE]
     assert np.abs(reduced - whole).max() <= 2, "averaged before the transform or after it"
 
 
-def test_a_ring_has_the_detail_of_its_strip_and_an_image_without_one_has_nothing(places, shelved, castings, photograph):
-    rows = shelved(castings[0], photograph(3, size=(300, 300)), *castings[1:])
+def test_a_ring_has_the_detail_of_its_strip_and_an_image_without_one_has_nothing(
+    places, store_images, castings, photograph
+):
+    rows = store_images(castings[0], photograph(3, size=(300, 300)), *castings[1:])
     found = load_inputs(rows, "ring", 512, places)
     kept = list(strips(rows, places))
     assert np.isnan(found.residuals).tolist() == [False, True, False, False]
@@ -160,13 +162,13 @@ def test_a_ring_has_the_detail_of_its_strip_and_an_image_without_one_has_nothing
         assert np.array_equal(found.levels[number], detail(kept[number].levels[None])[0])
 
 
-def test_a_raw_view_has_no_residual_and_looks_for_no_ring(places, shelved, photograph):
-    rows = shelved(photograph(3, size=(300, 300)))
+def test_a_raw_view_has_no_residual_and_looks_for_no_ring(places, store_images, photograph):
+    rows = store_images(photograph(3, size=(300, 300)))
     assert load_inputs(rows, "raw", 75, places).residuals.tolist() == [0.0]
 
 
-def test_a_new_file_is_seen_as_a_stored_one(places, shelved, castings):
-    rows = shelved(*castings)
+def test_a_new_file_is_seen_as_a_stored_one(places, store_images, castings):
+    rows = store_images(*castings)
     paths = [stored_path(row, places) for row in rows]
     for view, size in (("raw", 75), ("raw", 120), ("ring", 512)):
         known, seen = load_inputs(rows, view, size, places), see_all(paths, view, size)
@@ -222,11 +224,11 @@ def test_what_nobody_has_validated_is_capped_and_what_was_validated_is_not(files
     assert "megapixels" in see(files[0], "raw", 16).reason
 
 
-def test_a_strip_is_unwrapped_from_the_whole_picture(places, shelved, castings, decoded, tmp_path):
+def test_a_strip_is_unwrapped_from_the_whole_picture(places, store_images, castings, decoded_as, tmp_path):
     path = tmp_path / "casting.jpeg"
     path.write_bytes(castings[0])
     see(path, "ring", 512)
-    assert decoded == [WHOLE], "a rim found in a smaller picture would lie elsewhere"
+    assert decoded_as == [WHOLE], "a rim found in a smaller picture would lie elsewhere"
 
 
 def test_a_file_that_is_too_large_is_told_and_not_read(files):

@@ -45,7 +45,7 @@ def camera(lean: float, axis: float = 1.0, spin: float = 0.0, middle: tuple[floa
     return np.array([[radius * distance, 0, middle[0]], [0, radius * distance, middle[1]], [0, 0, 1]]) @ pose
 
 
-def seen(view: np.ndarray, radius: float) -> Ellipse:
+def project_circle(view: np.ndarray, radius: float) -> Ellipse:
     """The circle about the middle of the part, as the camera sees it: the conic of a circle under a homography."""
     back = np.linalg.inv(view)
     conic = back.T @ np.diag([1, 1, -(radius**2)]) @ back
@@ -65,11 +65,11 @@ def picture(view: np.ndarray, levels: Levels, side: int = SIDE, noise: float = 2
     return (grey + 0.5).clip(0, 255).astype(np.uint8)
 
 
-def plain(table: int, cavity: float = 0.58, hub: float = 0.3) -> Levels:
+def plain_levels(table: int, cavity: float = 0.58, hub: float = 0.3) -> Levels:
     return lambda radius, turn: np.select([radius < hub, radius < cavity, radius < 1], [190.0, 15, 190], table)
 
 
-def mottled(seed: int) -> Levels:
+def mottled_levels(seed: int) -> Levels:
     """Metal with spots of its own."""
     spots = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(40, 256)), 1.1, mode=("nearest", "wrap"))
     spots = np.pad(spots * 35 / spots.std(), ((0, 0), (0, 1)), mode="wrap")
@@ -82,7 +82,7 @@ def mottled(seed: int) -> Levels:
     return levels
 
 
-def apart(one: Ellipse, other: Ellipse) -> float:
+def edge_distance(one: Ellipse, other: Ellipse) -> float:
     """How far the edges lie from each other at most, in pixels."""
     off = one.points(90) - other.center[:, None]
     return float(np.abs(np.linalg.norm(off, axis=0) * (1 - other.reach(off, other.center))).max())
@@ -93,45 +93,47 @@ def apart(one: Ellipse, other: Ellipse) -> float:
 @pytest.mark.parametrize("lean", [0, 15, 35])
 def test_cavity_and_rim_are_found_where_they_were_drawn(lean, table, hub):
     view = camera(lean, axis=lean + table, middle=(146, 155))
-    ring = find(picture(view, plain(table, hub=hub)))
-    assert apart(ring.cavity, seen(view, 0.58)) < 0.5
-    assert apart(ring.rim, seen(view, 1)) < 0.5
+    ring = find(picture(view, plain_levels(table, hub=hub)))
+    assert edge_distance(ring.cavity, project_circle(view, 0.58)) < 0.5
+    assert edge_distance(ring.rim, project_circle(view, 1)) < 0.5
     assert ring.residual < 0.001
 
 
 @pytest.mark.parametrize("cavity", [0.45, 0.5, 0.65, 0.7])
 def test_a_ring_may_be_wide_or_narrow(cavity):
     view = camera(20)
-    ring = find(picture(view, plain(150, cavity)))
-    assert apart(ring.cavity, seen(view, cavity)) < 0.5
-    assert apart(ring.rim, seen(view, 1)) < 0.5
+    ring = find(picture(view, plain_levels(150, cavity)))
+    assert edge_distance(ring.cavity, project_circle(view, cavity)) < 0.5
+    assert edge_distance(ring.rim, project_circle(view, 1)) < 0.5
 
 
 @pytest.mark.parametrize("side", [120, 301, 600])
 def test_a_picture_may_be_of_any_size(side):
     scale = np.diag([side / SIDE, side / SIDE, 1])
     view = scale @ camera(20)
-    ring = find(picture(view, plain(150), side))
-    assert apart(ring.cavity, seen(view, 0.58)) < 0.5
-    assert apart(ring.rim, seen(view, 1)) < 0.5
+    ring = find(picture(view, plain_levels(150), side))
+    assert edge_distance(ring.cavity, project_circle(view, 0.58)) < 0.5
+    assert edge_distance(ring.rim, project_circle(view, 1)) < 0.5
 
 
 def test_a_picture_need_not_be_square():
     view = camera(20)
-    square = picture(view, plain(150))
+    square = picture(view, plain_levels(150))
     wide = np.pad(square, ((0, 0), (40, 60)), mode="edge")
     ring = find(wide)
-    assert apart(ring.rim, seen(view, 1)._replace(center=seen(view, 1).center + [40, 0])) < 0.5
+    assert (
+        edge_distance(ring.rim, project_circle(view, 1)._replace(center=project_circle(view, 1).center + [40, 0])) < 0.5
+    )
 
 
 def test_flash_at_the_rim_moves_the_ring_little():
     view = camera(20)
 
     def levels(radius: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        return np.where((radius >= 1) & (radius < 1.08) & (np.abs(turn) < 0.4), 190, plain(90)(radius, turn))
+        return np.where((radius >= 1) & (radius < 1.08) & (np.abs(turn) < 0.4), 190, plain_levels(90)(radius, turn))
 
     ring = find(picture(view, levels))
-    assert apart(ring.rim, seen(view, 1)) < 1
+    assert edge_distance(ring.rim, project_circle(view, 1)) < 1
     assert ring.residual < LIMIT
 
 
@@ -208,7 +210,7 @@ def is_none(pixels: np.ndarray) -> bool:
 
 def test_a_strip_goes_from_the_cavity_to_the_table():
     view = camera(30)
-    pixels = picture(view, plain(90))
+    pixels = picture(view, plain_levels(90))
     strip = unwrap(pixels, find(pixels))
     assert (strip.shape, strip.dtype) == ((STRIP_RADII, STRIP_ANGLES), np.uint8)
     way = np.linspace(FROM, TO, STRIP_RADII)
@@ -219,7 +221,7 @@ def test_a_strip_goes_from_the_cavity_to_the_table():
 
 def test_the_way_from_the_strip_to_the_photograph_leads_back():
     view = camera(30, axis=0.7, middle=(146, 155))
-    ring = find(picture(view, plain(90)))
+    ring = find(picture(view, plain_levels(90)))
     rows, columns = np.array([-4, 0, 31.5, 95, 99]), np.array([0.25, 100.5, 256, 511.75])
     points = from_strip(ring, rows, columns)
     assert points.shape == (2, 5, 4)
@@ -231,23 +233,23 @@ def test_the_way_from_the_strip_to_the_photograph_leads_back():
 def test_a_place_of_the_strip_is_where_the_camera_shows_it():
     """Cavity and rim lie in the rows that FROM and TO say, whatever the turn, and the middle in none."""
     view = camera(30, axis=0.7)
-    ring = find(picture(view, plain(90)))
+    ring = find(picture(view, plain_levels(90)))
     span = (STRIP_RADII - 1) / (TO - FROM)
     for radius, row in ((0.58, -FROM * span), (1, (1 - FROM) * span)):
-        rows, _ = to_strip(ring, seen(view, radius).points(60))
+        rows, _ = to_strip(ring, project_circle(view, radius).points(60))
         assert np.abs(rows - row).max() < 1
     middle = view @ [0, 0, 1]
     assert to_strip(ring, (middle[:2] / middle[2])[:, None])[0] < 0
 
 
-def best(one: np.ndarray, other: np.ndarray) -> float:
+def best_correlation(one: np.ndarray, other: np.ndarray) -> float:
     """The greatest correlation of the metal of two strips over all turns."""
     left, right = (np.fft.rfft(strip[15:85] - strip[15:85].mean(), axis=1) for strip in (one, other))
     products = np.fft.irfft((left.conj() * right).sum(axis=0), n=STRIP_ANGLES)
     return float(products.max() / (one[15:85].std() * other[15:85].std() * one[15:85].size))
 
 
-def ignoring(pixels: np.ndarray, ring: Ring) -> np.ndarray:
+def unwrap_from_above(pixels: np.ndarray, ring: Ring) -> np.ndarray:
     """The strip about the middle of the cavity, as if the camera saw the part from straight above."""
     rays = ring.rim.root @ circle(STRIP_ANGLES)
     inner, outer = (ellipse.reach(rays, ring.cavity.center) for ellipse in (ring.cavity, ring.rim))
@@ -257,13 +259,13 @@ def ignoring(pixels: np.ndarray, ring: Ring) -> np.ndarray:
 
 @pytest.mark.parametrize("lean", [15, 25, 35])
 def test_a_part_gives_one_strip_however_the_camera_leans(lean):
-    above, leaning = picture(camera(0), mottled(1)), picture(camera(lean, axis=2, spin=2), mottled(1))
-    other = picture(camera(lean, axis=2, spin=2), mottled(2))
+    above, leaning = picture(camera(0), mottled_levels(1)), picture(camera(lean, axis=2, spin=2), mottled_levels(1))
+    other = picture(camera(lean, axis=2, spin=2), mottled_levels(2))
     straight, ring = unwrap(above, find(above)), find(leaning)
-    corrected = best(straight, unwrap(leaning, ring))
+    corrected = best_correlation(straight, unwrap(leaning, ring))
     assert corrected > 0.93
-    assert corrected > best(straight, ignoring(leaning, ring)) + 0.02 * lean / 15
-    assert best(straight, unwrap(other, find(other))) < 0.3
+    assert corrected > best_correlation(straight, unwrap_from_above(leaning, ring)) + 0.02 * lean / 15
+    assert best_correlation(straight, unwrap(other, find(other))) < 0.3
 
 
 def test_the_middle_of_the_part_is_seen_where_the_camera_puts_it():
@@ -276,11 +278,11 @@ def test_the_middle_of_the_part_is_seen_where_the_camera_puts_it():
     view = camera(35, axis=0.5)
     pixels = picture(view, spokes)
     ring = find(pixels)
-    assert columns_alike(unwrap(pixels, ring)) > 0.97
-    assert columns_alike(ignoring(pixels, ring)) < 0.9
+    assert edge_correlation(unwrap(pixels, ring)) > 0.97
+    assert edge_correlation(unwrap_from_above(pixels, ring)) < 0.9
 
 
-def columns_alike(strip: np.ndarray) -> float:
+def edge_correlation(strip: np.ndarray) -> float:
     """Correlation of the rows just outside the cavity with those just inside the rim."""
     return float(np.corrcoef(strip[20:26].mean(axis=0), strip[74:80].mean(axis=0))[0, 1])
 
@@ -297,18 +299,18 @@ def test_the_rings_of_real_photographs_are_found(real_archive):
 ROWS, COLUMNS = np.mgrid[:STRIP_RADII, :STRIP_ANGLES]
 
 
-def greatest(strip: np.ndarray) -> list[int]:
+def greatest_details(strip: np.ndarray) -> list[int]:
     """By how much each plane of the detail departs from nothing."""
     return np.abs(detail(strip.astype(np.uint8)[None])[0].astype(int) - 128).max(axis=(0, 1)).tolist()
 
 
 def test_machining_rings_and_glare_are_no_detail():
-    assert greatest(120 + 60 * np.sin(ROWS / 2)) == [0, 0]
-    assert max(greatest(130 + 60 * np.cos(COLUMNS * 2 * np.pi / STRIP_ANGLES))) <= 2
+    assert greatest_details(120 + 60 * np.sin(ROWS / 2)) == [0, 0]
+    assert max(greatest_details(130 + 60 * np.cos(COLUMNS * 2 * np.pi / STRIP_ANGLES))) <= 2
 
 
 def test_what_goes_on_across_the_ring_is_in_the_second_plane_alone():
-    spots, plain = greatest(100 + 90 * (COLUMNS % 128 < 4))
+    spots, plain = greatest_details(100 + 90 * (COLUMNS % 128 < 4))
     assert spots == 0
     assert plain > 100
 

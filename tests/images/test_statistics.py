@@ -1,4 +1,4 @@
-"""Measures: the numbers of a picture are what they are called, on every machine and in every company."""
+"""Statistics: each number of a picture follows its definition, on every machine and beside any other files."""
 
 import hashlib
 import io
@@ -22,7 +22,7 @@ def views(*sizes: tuple[int, int], seed: int = 0) -> list[np.ndarray]:
     return [generator.integers(0, 256, size, np.uint8) for size in sizes]
 
 
-def by_definition(view: np.ndarray) -> list[float]:
+def view_by_definition(view: np.ndarray) -> list[float]:
     """The numbers as the words say them, in floating point and one pixel after the other."""
     levels = view.astype(float)
     height, width = view.shape
@@ -45,7 +45,7 @@ def by_definition(view: np.ndarray) -> list[float]:
 @pytest.mark.parametrize("size", [(75, 75), (128, 96), (30, 11), (8, 8), (3, 5), (2, 2), (1, 1), (1, 40), (40, 1)])
 def test_the_numbers_are_what_they_are_called(size):
     (view,) = views(size)
-    assert measure([view])[0] == pytest.approx(by_definition(view), abs=0.0006)  # rounded to thousandths
+    assert measure([view])[0] == pytest.approx(view_by_definition(view), abs=0.0006)  # rounded to thousandths
 
 
 def test_a_picture_of_one_level_deviates_by_nothing_and_has_no_edge():
@@ -73,7 +73,7 @@ def test_in_whatever_company_a_picture_is_measured_its_numbers_are_its_own(sizes
 
 
 @pytest.fixture
-def shelved(places):
+def store_contents(places):
     """Puts contents on the shelf and gives their names there."""
 
     def put(*contents: bytes, suffix: str = ".jpeg") -> list[str]:
@@ -88,21 +88,21 @@ def shelved(places):
     return put
 
 
-def test_a_look_gives_sizes_and_numbers_of_images_and_reasons_of_others(places, photograph, shelved):
+def test_a_look_gives_sizes_and_numbers_of_images_and_reasons_of_others(places, photograph, store_contents):
     contents = [photograph(size=(60, 48)), b"no image", photograph(1, size=(300, 300), mode="RGB")]
-    first, bad, second = measure_files(shelved(*contents), 40, places)
+    first, bad, second = measure_files(store_contents(*contents), 40, places)
     assert (first.code, first.width, first.height, first.orientation) == ("", 60, 48, 1)
     assert (second.width, second.height) == (300, 300)
     assert bad == ImageStats("signature", "the content does not begin like a JPEG file")
     view = np.asarray(Image.open(io.BytesIO(contents[0])).reduce(4))
-    assert first[-4:] == pytest.approx(by_definition(view), abs=0.5)
+    assert first[-4:] == pytest.approx(view_by_definition(view), abs=0.5)
     assert second.brightness == pytest.approx(
         np.asarray(Image.open(io.BytesIO(contents[2])).convert("L")).mean(), abs=0.5
     )
 
 
-def test_a_file_that_was_harmed_after_it_was_stored_is_not_refused_for_ever(places, photograph, shelved):
-    names = shelved(photograph(), photograph(1))
+def test_a_file_that_was_harmed_after_it_was_stored_is_not_refused_for_ever(places, photograph, store_contents):
+    names = store_contents(photograph(), photograph(1))
     (places.data / "images" / names[1]).write_bytes(photograph(1)[:-2])
     with pytest.raises(BadInput, match="has changed since it was stored: start again, and it is stored anew"):
         list(measure_files(names, 40, places))
@@ -110,15 +110,15 @@ def test_a_file_that_was_harmed_after_it_was_stored_is_not_refused_for_ever(plac
     assert [look.code for look in measure_files(names, 40, places)] == ["", ""]
 
 
-def test_many_files_are_looked_at_in_order(places, photograph, shelved):
+def test_many_files_are_looked_at_in_order(places, photograph, store_contents):
     contents = [photograph(number, size=(32 + number, 32)) for number in range(80)]
-    assert [look.width for look in measure_files(shelved(*contents), 40, places)] == [
+    assert [look.width for look in measure_files(store_contents(*contents), 40, places)] == [
         32 + number for number in range(80)
     ]
 
 
-def test_what_was_seen_is_not_read_again(places, photograph, shelved):
-    names = shelved(photograph())
+def test_what_was_seen_is_not_read_again(places, photograph, store_contents):
+    names = store_contents(photograph())
     first = list(measure_files(names, 40, places))
     (places.data / "images" / names[0]).unlink()
     assert list(measure_files(names, 40, places)) == first
@@ -126,8 +126,8 @@ def test_what_was_seen_is_not_read_again(places, photograph, shelved):
         list(measure_files(names, 41, places))
 
 
-def test_another_code_looks_again(places, photograph, shelved, monkeypatch):
-    names = shelved(photograph())
+def test_another_code_looks_again(places, photograph, store_contents, monkeypatch):
+    names = store_contents(photograph())
     list(measure_files(names, 40, places))
     (places.data / "images" / names[0]).unlink()
     monkeypatch.setattr(statistics, "code_digest", lambda path: "another")
@@ -135,30 +135,30 @@ def test_another_code_looks_again(places, photograph, shelved, monkeypatch):
         list(measure_files(names, 40, places))
 
 
-def test_a_content_means_something_else_under_another_suffix(places, photograph, shelved):
+def test_a_content_means_something_else_under_another_suffix(places, photograph, store_contents):
     content = photograph(form="PNG")
-    names = shelved(content) + shelved(content, suffix=".png") + shelved(content, suffix=".PNG")
+    names = store_contents(content) + store_contents(content, suffix=".png") + store_contents(content, suffix=".PNG")
     assert [look.code for look in measure_files(names, 40, places)] == ["signature", "", ""]
 
 
-def test_the_orientation_of_a_picture_is_kept(places, photograph, shelved):
+def test_the_orientation_of_a_picture_is_kept(places, photograph, store_contents):
     picture = Image.open(io.BytesIO(photograph()))
     exif, file = picture.getexif(), io.BytesIO()
     exif[EXIF_ORIENTATION] = 8
     picture.save(file, format="JPEG", exif=exif)
-    assert [look.orientation for look in measure_files(shelved(file.getvalue()), 40, places)] == [8]
+    assert [look.orientation for look in measure_files(store_contents(file.getvalue()), 40, places)] == [8]
 
 
-def test_a_refusal_for_want_of_memory_is_not_kept(places, photograph, shelved, monkeypatch):
-    names = shelved(photograph(), photograph(1))
+def test_a_refusal_for_want_of_memory_is_not_kept(places, photograph, store_contents, monkeypatch):
+    names = store_contents(photograph(), photograph(1))
     with monkeypatch.context() as patched:
         patched.setattr(simplejpeg, "decode_jpeg", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
         assert [look.code for look in measure_files(names, 40, places)] == ["memory", "memory"]
     assert [look.code for look in measure_files(names, 40, places)] == ["", ""]
 
 
-def test_large_files_are_in_memory_one_at_a_time(places, photograph, shelved, monkeypatch):
-    names = shelved(photograph(), *(photograph(seed) + bytes(70_000 + seed) for seed in range(3)))
+def test_large_files_are_in_memory_one_at_a_time(places, photograph, store_contents, monkeypatch):
+    names = store_contents(photograph(), *(photograph(seed) + bytes(70_000 + seed) for seed in range(3)))
     read, decode, steps = statistics.read, statistics.decode, []
     monkeypatch.setattr(statistics, "read", lambda path: steps.append("read") or read(path))
     monkeypatch.setattr(statistics, "decode", lambda *asked: steps.append("decode") or decode(*asked))

@@ -1,4 +1,4 @@
-"""Strips and thumbnails: made once of each content, kept, and the same however they were made."""
+"""Strips and thumbnails: each content is unwrapped once, cached, and gives the same result on every way."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def pictures() -> list[np.ndarray]:
 
 
 @pytest.fixture
-def asked(monkeypatch) -> list[str]:
+def viewed_names(monkeypatch) -> list[str]:
     """The names of the images that were looked at in this process."""
     names: list[str] = []
 
@@ -85,14 +85,14 @@ def test_nothing_stays_nothing():
     assert unpack(pack(ImageViews(BLANK, None))).strip is None
 
 
-def test_a_glance_is_the_whole_picture_whether_it_shows_a_ring_or_not(places, shelved, pictures, photograph):
-    rows = shelved(encode(pictures[0], 90), photograph(1))
+def test_a_glance_is_the_whole_picture_whether_it_shows_a_ring_or_not(places, store_images, pictures, photograph):
+    rows = store_images(encode(pictures[0], 90), photograph(1))
     for views, row in zip(image_views(rows, places), rows, strict=True):
         assert np.array_equal(views.glance, load([stored_path(row, places)], GLANCE)[0])
 
 
-def test_each_image_has_its_strip_in_order(places, shelved, pictures):
-    rows = shelved(*(encode(picture, 90) for picture in pictures))
+def test_each_image_has_its_strip_in_order(places, store_images, pictures):
+    rows = store_images(*(encode(picture, 90) for picture in pictures))
     found = list(strips(rows[::-1], places))[::-1]
     for strip, picture in zip(found, pictures, strict=True):
         ring = find(picture)
@@ -100,46 +100,46 @@ def test_each_image_has_its_strip_in_order(places, shelved, pictures):
         assert np.corrcoef(strip.levels.ravel(), unwrap(picture, ring).ravel())[0, 1] > 0.99
 
 
-def test_an_image_without_a_ring_has_no_strip(places, shelved, pictures, photograph):
-    rows = shelved(photograph(1), encode(pictures[0], 90), encode(np.full((60, 60), 9, np.uint8), 90))
+def test_an_image_without_a_ring_has_no_strip(places, store_images, pictures, photograph):
+    rows = store_images(photograph(1), encode(pictures[0], 90), encode(np.full((60, 60), 9, np.uint8), 90))
     first, second, third = strips(rows, places)
     assert first is None
     assert isinstance(second, Strip)
     assert third is None
 
 
-def test_strips_are_found_once_of_each_content(places, shelved, pictures, asked):
-    rows = shelved(*jpegs(pictures, 5))
+def test_strips_are_found_once_of_each_content(places, store_images, pictures, viewed_names):
+    rows = store_images(*jpegs(pictures, 5))
     first = list(strips([*rows, rows[0]], places))
-    assert asked == [stored_name(row) for row in rows]
+    assert viewed_names == [stored_name(row) for row in rows]
     assert np.array_equal(first[0].levels, first[5].levels)
     for row in rows:
         stored_path(row, places).unlink()  # whoever looked again would stumble
     again = list(strips(rows, places))
-    assert len(asked) == 5
+    assert len(viewed_names) == 5
     assert [pack(ImageViews(BLANK, one)) for one in again] == [pack(ImageViews(BLANK, one)) for one in first[:5]]
 
 
-def test_only_what_is_new_is_looked_at(places, shelved, pictures, asked):
-    *rows, new = shelved(*jpegs(pictures, 4))
+def test_only_what_is_new_is_looked_at(places, store_images, pictures, viewed_names):
+    *rows, new = store_images(*jpegs(pictures, 4))
     list(strips(rows, places))
-    asked.clear()
+    viewed_names.clear()
     list(strips([new, *rows], places))
-    assert asked == [stored_name(new)]
+    assert viewed_names == [stored_name(new)]
 
 
-def test_that_there_is_no_ring_is_kept_too(places, shelved, photograph, asked):
-    rows = shelved(photograph(1))
+def test_that_there_is_no_ring_is_kept_too(places, store_images, photograph, viewed_names):
+    rows = store_images(photograph(1))
     assert list(strips(rows, places)) == list(strips(rows, places)) == [None]
-    assert len(asked) == 1
+    assert len(viewed_names) == 1
 
 
-def test_another_code_looks_again(places, shelved, pictures, asked, monkeypatch):
-    rows = shelved(*jpegs(pictures, 2))
+def test_another_code_looks_again(places, store_images, pictures, viewed_names, monkeypatch):
+    rows = store_images(*jpegs(pictures, 2))
     list(strips(rows, places))
     monkeypatch.setattr(noun, "code_digest", lambda path: "another")
     list(strips(rows, places))
-    assert len(asked) == 4
+    assert len(viewed_names) == 4
 
 
 def test_no_image_has_no_strip_and_leaves_no_file(places):
@@ -147,15 +147,15 @@ def test_no_image_has_no_strip_and_leaves_no_file(places):
     assert not (places.data / NAME).exists()
 
 
-def test_nobody_who_stops_early_is_kept_waiting(places, shelved, pictures):
-    found = strips(shelved(*jpegs(pictures, 3)), places)
+def test_nobody_who_stops_early_is_kept_waiting(places, store_images, pictures):
+    found = strips(store_images(*jpegs(pictures, 3)), places)
     assert next(found) is not None
     found.close()
 
 
 @pytest.mark.usefixtures("process")
-def test_other_processes_find_the_same_bytes(places, shelved, pictures, photograph, monkeypatch):
-    rows = shelved(*jpegs(pictures, FEW), photograph(1))
+def test_other_processes_find_the_same_bytes(places, store_images, pictures, photograph, monkeypatch):
+    rows = store_images(*jpegs(pictures, FEW), photograph(1))
     with monkeypatch.context() as patched:
         patched.setattr(noun, "count_processors", lambda: 2)
         patched.setattr(noun.ring_search, "find", None)  # in this process alone
@@ -164,27 +164,27 @@ def test_other_processes_find_the_same_bytes(places, shelved, pictures, photogra
     assert len(found[-1]) == GLANCE**2
 
 
-def test_with_one_processor_no_process_is_started(places, shelved, pictures, asked, monkeypatch):
-    rows = shelved(*jpegs(pictures, 4))
+def test_with_one_processor_no_process_is_started(places, store_images, pictures, viewed_names, monkeypatch):
+    rows = store_images(*jpegs(pictures, 4))
     monkeypatch.setattr(noun, "FEW", 1)
     monkeypatch.setattr(noun, "count_processors", lambda: 1)
     list(strips(rows, places))
-    assert len(asked) == 4
+    assert len(viewed_names) == 4
 
 
-def test_a_thumbnail_is_the_whole_image_averaged(places, shelved):
+def test_a_thumbnail_is_the_whole_image_averaged(places, store_images):
     board = np.kron(np.random.default_rng(0).integers(40, 215, (8, 8)), np.ones((32, 48))).astype(np.uint8)
-    (found,) = thumbnails(shelved(encode(board, 95)), places)
+    (found,) = thumbnails(store_images(encode(board, 95)), places)
     assert (found.shape, found.dtype) == ((THUMBNAIL, THUMBNAIL), np.uint8)
     middles = found.reshape(8, 16, 8, 16)[:, 4:12, :, 4:12].mean(axis=(1, 3))
     assert middles == pytest.approx(board[16::32, 24::48].astype(float), abs=3)
 
 
-def test_thumbnails_are_made_once_and_stand_in_order(places, shelved, pictures, monkeypatch):
-    rows = shelved(*jpegs(pictures, 4))
+def test_thumbnails_are_made_once_and_stand_in_order(places, store_images, pictures, monkeypatch):
+    rows = store_images(*jpegs(pictures, 4))
     found = thumbnails(rows, places)
     calls = []
-    monkeypatch.setattr(loading, "load", lambda *asked: calls.append(asked))
+    monkeypatch.setattr(loading, "load", lambda *viewed_names: calls.append(viewed_names))
     assert np.array_equal(thumbnails([*rows[::-1], rows[2]], places), found[[3, 2, 1, 0, 2]])
     assert calls == []
     assert len({one.tobytes() for one in found}) == 4
@@ -218,10 +218,10 @@ def test_no_worker_outlives_a_run_that_was_killed(tmp_path):
         worker = int(run.stdout.readline())
         os.kill(worker, 0)
         run.kill()
-    assert ended(worker, within=10)
+    assert has_ended(worker, within=10)
 
 
-def ended(process: int, within: float) -> bool:
+def has_ended(process: int, within: float) -> bool:
     end = time.monotonic() + within
     while time.monotonic() < end:
         status = Path(f"/proc/{process}/stat")
@@ -231,8 +231,8 @@ def ended(process: int, within: float) -> bool:
     return False
 
 
-def test_that_an_image_cannot_be_read_is_not_kept_as_no_ring(places, shelved, pictures, monkeypatch):
-    rows = shelved(encode(pictures[0], 90))
+def test_that_an_image_cannot_be_read_is_not_kept_as_no_ring(places, store_images, pictures, monkeypatch):
+    rows = store_images(encode(pictures[0], 90))
     with (
         monkeypatch.context() as patched,
         pytest.raises(BadInput, match="cannot be read: there is too little free memory"),

@@ -2,18 +2,15 @@
 
 import errno
 import os
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from tasks.inbox import arrivals as noun
-from tasks.inbox.arrivals import Folder, arrival_folders, find_arrivals, given_folders, settled_files
+from tasks.inbox.arrivals import Folder, arrival_folders, find_arrivals, given_folders
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, FetchSettings
 from tasks.sources.folder import DataRoot, labeled_files, walk
-from tasks.storage import digest_cache
 
 CLASSES = Classes()
 PAIR = ["def_front/1.jpeg", "ok_front/1.jpeg"]
@@ -140,131 +137,39 @@ def test_a_missing_given_folder_is_refused(tmp_path):
 
 
 @pytest.fixture
-def clock(monkeypatch):
-    """What was slept, in seconds; `during` is done while it sleeps."""
+def unsettled(monkeypatch):
+    """Files whose names hold this text are still being written."""
 
-    class Clock:
-        def __init__(self) -> None:
-            self.slept: list[float] = []
-            self.during = lambda: None
+    def leave(text: str) -> None:
+        monkeypatch.setattr(noun, "settled_files", lambda paths, *_: {path for path in paths if text not in path})
 
-        def sleep(self, seconds: float) -> None:
-            self.slept.append(seconds)
-            self.during()
-
-    clock = Clock()
-    monkeypatch.setattr(noun.time, "sleep", clock.sleep)
-    return clock
+    return leave
 
 
-def dated(*paths: Path, days: float) -> None:
-    """Sets the dates of files so many days ahead of now."""
-    for path in paths:
-        os.utime(path, (time.time() + days * 86_400,) * 2)
-
-
-@pytest.mark.parametrize("days", [-400, 0, 0.001, 400])
-def test_new_files_are_looked_at_twice_whatever_their_dates(tmp_path, places, clock, days):
-    for name in ("line-1", "line-2"):
-        touch(tmp_path, *(f"{name}/{file}" for file in PAIR))
-        dated(*(tmp_path / name / file for file in PAIR), days=days)
-    found = find_arrivals(FetchSettings(arrivals=(tmp_path / "line-1", tmp_path / "line-2")), places)
-    assert [(one.names, one.unsettled) for one in found] == [(tuple(PAIR), 0)] * 2
-    assert clock.slept == [2.0], "one wait for all of them"
-    assert not places.data.exists()
-
-
-@pytest.mark.parametrize("days", [-400, 0, 0.001, 400])
-def test_files_that_an_earlier_look_read_are_not_waited_for(tmp_path, places, clock, monkeypatch, days):
-    inbox = touch(places.data / "inbox", *(f"line-1/{name}" for name in PAIR))
-    dated(*(inbox / "line-1" / name for name in PAIR), days=days)
-    monkeypatch.setattr(digest_cache, "GRANULARITY", -1)  # else the files had to be 2 s old
-    (found,) = find_arrivals(FetchSettings(), places)
-    assert clock.slept == [2.0]
-    assert find_arrivals(FetchSettings(), places) == (found,)
-    assert clock.slept == [2.0]
-    touch(inbox, "line-1/ok_front/2.jpeg")
-    clock.during = lambda: grow(inbox / "line-1/ok_front/2.jpeg")
-    assert find_arrivals(FetchSettings(), places) == (found.model_copy(update={"unsettled": 1}),)
-    assert clock.slept == [2.0, 2.0], "for the new one alone"
-
-
-@pytest.mark.parametrize("ahead", [-1e6, 1e6], ids=["set back", "set forward"])
-def test_a_clock_that_is_wrong_takes_no_half_written_file_and_leaves_no_whole_one(
-    tmp_path, places, clock, monkeypatch, ahead
-):
-    real = time.time
-    monkeypatch.setattr(noun.time, "time", lambda: real() + ahead)
+def test_a_file_that_is_being_written_is_left_for_the_next_run(tmp_path, places, unsettled, capsys):
     touch(tmp_path, *PAIR, "ok_front/2.jpeg")
-    clock.during = lambda: grow(tmp_path / "ok_front/2.jpeg")
-    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,)), places)
-    assert (found.names, found.unsettled) == (tuple(PAIR), 1)
-
-
-def grow(path: Path) -> None:
-    path.write_bytes(b"more")
-
-
-def swap(path: Path) -> None:
-    """Equal size, and a copy brought its old time along."""
-    before = path.stat()
-    while path.stat().st_ctime_ns == before.st_ctime_ns:  # a tick of the file system's clock takes milliseconds
-        path.write_bytes(b"")
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-@pytest.mark.parametrize("change", [grow, swap, Path.unlink], ids=["grows", "is replaced", "vanishes"])
-def test_a_file_that_changes_meanwhile_is_left_for_the_next_run(tmp_path, places, clock, capsys, change):
-    touch(tmp_path, *PAIR, "ok_front/2.jpeg")
-    clock.during = lambda: change(tmp_path / "ok_front/2.jpeg")
-    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,)), places)
-    assert (found.names, found.unsettled) == (tuple(PAIR), 1)
+    unsettled("2.jpeg")
+    (arrival,) = find_arrivals(FetchSettings(arrivals=(tmp_path,)), places)
+    assert (arrival.names, arrival.unsettled) == (tuple(PAIR), 1)
     assert capsys.readouterr().out == (
         f"arrivals: 1 files of {tmp_path.name} are still being written, left for the next run\n"
     )
-    clock.during = lambda: None
-    (later,) = find_arrivals(FetchSettings(arrivals=(tmp_path,)), places)
-    assert later.unsettled == 0
-    assert (later.names == found.names) == (change is Path.unlink)
 
 
-def test_a_file_that_is_written_all_the_time_is_left_out(tmp_path, places):
-    """A real thread and a real clock."""
-    touch(tmp_path, *PAIR, "ok_front/2.jpeg")
-    done = threading.Event()
-
-    def write() -> None:
-        with open(tmp_path / "ok_front/2.jpeg", "ab", buffering=0) as opened:
-            while not done.wait(0.005):
-                opened.write(b"more")
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,), settle_seconds=0.1), places)
-    finally:
-        done.set()
-        writer.join()
-    assert (found.names, found.unsettled) == (tuple(PAIR), 1)
+def test_an_arrival_of_which_nothing_is_settled_is_left_out(places, unsettled):
+    touch(places.data / "inbox", "line-1/ok_front/1.jpeg", "line-2/ok_front/1.jpeg")
+    unsettled("line-1")
+    assert [arrival.origin for arrival in find_arrivals(FetchSettings(), places)] == ["line-2"]
 
 
-def test_an_arrival_of_which_nothing_is_settled_is_left_out(tmp_path, places, clock):
-    inbox = touch(places.data / "inbox", "line-1/ok_front/1.jpeg", "line-2/ok_front/1.jpeg")
-    clock.during = lambda: grow(inbox / "line-1/ok_front/1.jpeg")
-    assert [one.origin for one in find_arrivals(FetchSettings(), places)] == ["line-2"]
-
-
-def test_with_no_time_to_settle_nothing_is_waited_for_and_all_is_taken(tmp_path, places, clock):
-    touch(tmp_path, *PAIR)
-    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,), settle_seconds=0), places)
-    assert found.names == tuple(PAIR)
-    assert clock.slept == []
-
-
-def test_of_files_that_were_gone_at_once_none_is_settled(tmp_path, places, clock):
-    there = touch(tmp_path, "1.jpeg") / "1.jpeg"
-    paths = [there, tmp_path / "2.jpeg", there / "3.jpeg"]
-    assert settled_files([str(path) for path in paths], 2.0, places) == {str(there)}
+def test_all_arrivals_are_waited_for_at_once(tmp_path, places, monkeypatch):
+    waits = []
+    monkeypatch.setattr(noun, "settled_files", lambda paths, seconds, _: waits.append(seconds) or set(paths))
+    folders = tuple(touch(tmp_path / name, *PAIR) for name in ("line-1", "line-2"))
+    arrivals = find_arrivals(FetchSettings(arrivals=folders), places)
+    assert [(arrival.names, arrival.unsettled) for arrival in arrivals] == [(tuple(PAIR), 0)] * 2
+    assert waits == [2.0]
+    assert not places.data.exists()
 
 
 def test_the_identity_is_that_of_names_and_content(tmp_path, places):

@@ -1,4 +1,4 @@
-"""Calibration: one temperature, found on data of which the right one is known, and sane where nothing was wrong."""
+"""Calibration: one temperature is fitted, right where the truth is known, and sane where nothing was wrong."""
 
 import math
 
@@ -9,7 +9,7 @@ from scipy.special import expit
 from tasks.inference.calibration import BOUNDS, PRIOR, probability, temperature
 
 
-def drawn(images: int, true: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def draw_margins(images: int, true: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Margins that are too sure by the factor `true`, and labels."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, images)
@@ -18,11 +18,11 @@ def drawn(images: int, true: float, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 @pytest.mark.parametrize("true", [0.3, 1.0, 4.0])
 def test_the_temperature_that_made_the_labels_is_found(true):
-    assert temperature(*drawn(5_000, true)) == pytest.approx(true, rel=0.1)
+    assert temperature(*draw_margins(5_000, true)) == pytest.approx(true, rel=0.1)
 
 
 def test_few_images_hardly_move_it():
-    assert 0.8 < temperature(*drawn(5, 0.3)) < 1.25
+    assert 0.8 < temperature(*draw_margins(5, 0.3)) < 1.25
 
 
 def test_without_a_mistake_it_stays_well_above_0():

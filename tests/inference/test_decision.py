@@ -1,4 +1,4 @@
-"""Decisions: pass, review or reject, and why."""
+"""Decision: pass, review or reject, and why."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ PLAIN = Decision(classes=Classes(), model="compact", network_sha256="ab" * 32, v
 BANDED = PLAIN.model_copy(update={"threshold": 0.4, "review_band": (0.3, 0.6)})
 
 
-def known(quantities: int, limit: float) -> FeatureGaussian:
+def make_gaussian(quantities: int, limit: float) -> FeatureGaussian:
     """Uncorrelated, of mean 100 and deviation 10 each."""
     unit = np.eye(quantities)
     return FeatureGaussian(
@@ -22,10 +22,14 @@ def known(quantities: int, limit: float) -> FeatureGaussian:
     )  # fmt: skip
 
 
-CAREFUL = BANDED.model_copy(update={"appearance": known(11, 5), "features": known(2, 3), "max_residual": 0.004})
+CAREFUL = BANDED.model_copy(
+    update={"appearance": make_gaussian(11, 5), "features": make_gaussian(2, 3), "max_residual": 0.004}
+)
 
 
-def shown(margin: float = -3.0, residual: float = 0.001, border: float = 100.0, feature: float = 100.0) -> Evidence:
+def make_evidence(
+    margin: float = -3.0, residual: float = 0.001, border: float = 100.0, feature: float = 100.0
+) -> Evidence:
     appearance = np.full(11, 100.0)
     appearance[7] = border
     return Evidence(margin, np.array([100.0, feature]), appearance, residual)
@@ -70,19 +74,19 @@ def test_the_reason_gives_the_numbers():
     ],
 )
 def test_what_was_not_seen_well_or_is_unlike_goes_to_a_person_however_sure_the_network(margin, strange, cause, detail):
-    (verdict,) = CAREFUL.judge([shown(margin, **strange)])
+    (verdict,) = CAREFUL.judge([make_evidence(margin, **strange)])
     assert (verdict.decision, verdict.cause, verdict.reason) == ("review", cause, CAUSES[cause] + detail)
     assert (verdict.probability is None) == ("residual" in strange)
 
 
 @pytest.mark.parametrize(("margin", "decision"), [(-3, "pass"), (0, "review"), (3, "reject")])
 def test_a_familiar_image_is_decided_by_its_probability(margin, decision):
-    assert CAREFUL.judge([shown(margin)])[0].decision == decision
+    assert CAREFUL.judge([make_evidence(margin)])[0].decision == decision
 
 
 def test_the_temperature_divides_the_margin():
     warm = PLAIN.model_copy(update={"temperature": 2.0})
-    assert warm.judge([shown(3.0)])[0].probability == pytest.approx(1 / (1 + np.exp(-1.5)))
+    assert warm.judge([make_evidence(3.0)])[0].probability == pytest.approx(1 / (1 + np.exp(-1.5)))
 
 
 @pytest.mark.parametrize(
@@ -109,8 +113,8 @@ def test_a_decision_without_the_network_it_is_for_is_refused(tmp_path):
 
 @pytest.mark.parametrize("broken", [{"margin": np.nan}, {"border": np.nan}, {"feature": np.nan}])
 def test_what_is_no_number_goes_to_a_person(broken):
-    assert CAREFUL.judge([shown(**broken)])[0].decision == "review"
-    assert PLAIN.judge([shown(margin=np.nan)])[0] == (
+    assert CAREFUL.judge([make_evidence(**broken)])[0].decision == "review"
+    assert PLAIN.judge([make_evidence(margin=np.nan)])[0] == (
         "review", "no_number", CAUSES["no_number"], None
     )  # fmt: skip
 
@@ -121,9 +125,9 @@ def test_the_probability_stands_beside_the_decision(chance):
 
 
 def test_a_ring_that_fits_as_badly_as_is_allowed_is_judged():
-    assert CAREFUL.judge([shown(residual=0.004)])[0].decision == "pass"
+    assert CAREFUL.judge([make_evidence(residual=0.004)])[0].decision == "pass"
 
 
 @pytest.mark.parametrize("at", [{"border": 150.0}, {"feature": 130.0}])
 def test_an_image_at_the_limit_of_what_is_known_is_familiar(at):
-    assert CAREFUL.judge([shown(**at)])[0].decision == "pass"
+    assert CAREFUL.judge([make_evidence(**at)])[0].decision == "pass"

@@ -1,4 +1,4 @@
-"""Heat maps: the peak lies where the evidence is, in the photograph itself, and the paint says how much of it there is."""
+"""Heat maps: the peak lies where the evidence is in the photograph, and the color shows how much evidence there is."""
 
 from typing import TYPE_CHECKING
 
@@ -100,7 +100,7 @@ def test_only_strong_evidence_is_painted_and_the_scale_is_fixed():
     assert pixels[2, 1] > pixels[3, 1], "yellow before red"
 
 
-def flattening(weights: np.ndarray) -> "keras.Model":
+def linear_network(weights: np.ndarray) -> "keras.Model":
     """A network whose margin is the sum of an image's levels times these weights, (8, 8)."""
     import keras  # late: most of these tests need no network
     from keras import layers
@@ -116,7 +116,7 @@ def flattening(weights: np.ndarray) -> "keras.Model":
 def test_contributions_add_up_to_the_margin_and_lie_where_it_comes_from():
     weights = np.zeros((8, 8), np.float32)
     weights[2, 5], weights[6, 1] = 0.01, -0.02
-    network = flattening(weights)
+    network = linear_network(weights)
     image = np.random.default_rng(0).integers(100, 255, (3, 8, 8, 1), np.uint8)
     image[:, 2, 5] = 100  # other places are brighter, which a mean over gradients would point at
     found = contributions(network, image)
@@ -152,7 +152,7 @@ def test_the_own_map_of_a_ring_network_is_taken_as_it_is():
 @pytest.mark.usefixtures("tensorflow", "process")
 def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
     """A short form of `make heatmaps`."""
-    from benchmarks import heatmaps, prepared
+    from benchmarks import heatmaps, preparation
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
@@ -165,9 +165,9 @@ def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
     audited = audit.fn(manifest, AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}
     rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
-    data = prepared.Prepared(rows, [], settings.classes, places)
-    file = heatmaps.trained(data, TrainingSettings(model="ring", epochs=12))
-    found = heatmaps.table(heatmaps.judged(file, rows, places))["all"]
+    data = preparation.PreparedImages(rows, [], settings.classes, places)
+    file = heatmaps.train_network(data, TrainingSettings(model="ring", epochs=12))
+    found = heatmaps.summarize_groups(heatmaps.judge_defects(file, rows, places))["all"]
     assert found["defects"] >= 15
     assert found["detected"] >= found["defects"] / 2
     assert found["on_the_mask"] >= 0.8

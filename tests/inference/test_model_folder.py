@@ -1,9 +1,9 @@
-"""Bundle: a model's folder is named by what decides, lists all it holds, and is whole or not there."""
+"""Model folder: it is named by what decides, lists all its files, and is stored whole or not at all."""
 
 import shutil
 
 import pytest
-from conftest import foldered
+from conftest import write_untrained_model
 
 from tasks.inference import model_folder
 from tasks.inference.predictor import Predictor
@@ -16,10 +16,10 @@ from tasks.tracking.registry import Version
 
 @pytest.fixture
 def exports(model, evaluation, places):
-    return foldered(model, evaluation, places)
+    return write_untrained_model(model, evaluation, places)
 
 
-def models(places):
+def list_models(places):
     return sorted(path.name for path in (places.artifacts / "models").iterdir())
 
 
@@ -39,16 +39,16 @@ def test_it_lists_all_its_files_and_is_named_by_those_that_decide(exports, place
 def test_another_network_or_another_decision_is_another_folder(model, evaluation, places, exports, part):
     other = store(lambda path: path.write_bytes(b"other"), places, "data", "other.bin")
     if part == "network":
-        second = foldered(model.model_copy(update={"file": other}), evaluation, places)
+        second = write_untrained_model(model.model_copy(update={"file": other}), evaluation, places)
     else:
-        second = foldered(model, evaluation.model_copy(update={"decision": other}), places)
-    assert models(places) == sorted([exports.digest, second.digest])
+        second = write_untrained_model(model, evaluation.model_copy(update={"decision": other}), places)
+    assert list_models(places) == sorted([exports.digest, second.digest])
 
 
 def test_the_images_that_it_learnt_from_are_known_where_they_are_listed(model, evaluation, places, exports):
     assert model_folder.training_digests(exports.digest, places) == frozenset()
     learnt = store_table("learnt", [Content("aa"), Content("bb")], Content, places)
-    second = foldered(model.model_copy(update={"learnt": learnt}), evaluation, places)
+    second = write_untrained_model(model.model_copy(update={"learnt": learnt}), evaluation, places)
     assert model_folder.training_digests(second.digest, places) == {"aa", "bb"}
     assert second.digest != exports.digest
 
@@ -59,7 +59,7 @@ def test_a_damaged_folder_does_not_stand_and_is_put_right(model, evaluation, pla
     path = folder / ("exports.json" if "list" in fault else "model.keras")
     path.unlink() if "missing" in fault else path.write_bytes(b"{")
     assert model_folder.load_intact(folder, places) is None
-    assert foldered(model, evaluation, places) == exports
+    assert write_untrained_model(model, evaluation, places) == exports
     assert model_folder.load_intact(folder, places) == exports
 
 
@@ -161,7 +161,7 @@ def test_a_network_alone_is_no_model(tmp_path, exports, places):
 
 
 @pytest.fixture
-def stored(tmp_path):
+def stored_folder(tmp_path):
     """What MLflow stores of a version, as `runs.serve` lays it out."""
     folder = tmp_path / "stored"
     for name in ("MLmodel", "code/tasks/__init__.py", "code/tasks/inference/pyfunc.py", "data/ab/model.keras"):
@@ -171,44 +171,50 @@ def stored(tmp_path):
 
 
 @pytest.fixture
-def version(stored, monkeypatch):
+def version(stored_folder, monkeypatch):
     """A version of which the registry has `stored`."""
     monkeypatch.setattr(
         model_folder.stored_files,
         "fetch_model",
-        lambda number, inside, target, places: shutil.copytree(stored, target, symlinks=True),
+        lambda number, inside, target, places: shutil.copytree(stored_folder, target, symlinks=True),
     )
     return Version(
-        number=3, model="ab" * 32, run_id="", reason="", champion_before=None, tracked="", stored=tree_digest(stored)
+        number=3,
+        model="ab" * 32,
+        run_id="",
+        reason="",
+        champion_before=None,
+        tracked="",
+        stored=tree_digest(stored_folder),
     )
 
 
-def test_what_mlflow_serves_is_a_checked_copy_without_caches(version, stored, places, tmp_path):
-    for folder in (stored / "code/tasks", stored / "code/tasks/inference"):
+def test_what_mlflow_serves_is_a_checked_copy_without_caches(version, stored_folder, places, tmp_path):
+    for folder in (stored_folder / "code/tasks", stored_folder / "code/tasks/inference"):
         (folder / "__pycache__/__pycache__").mkdir(parents=True)
         (folder / "__pycache__/served.cpython-311.pyc").write_bytes(b"what would run in place of the code")
     model_folder.fetch_servable(version, tmp_path / "copy", places)
     assert tree_digest(tmp_path / "copy") == version.stored
 
 
-def tamper(stored, how: str) -> None:
-    code = stored / "code/tasks/inference/pyfunc.py"
+def tamper(stored_folder, how: str) -> None:
+    code = stored_folder / "code/tasks/inference/pyfunc.py"
     if how == "code changed":
         code.write_text("import os")
     elif how == "code added":
-        (stored / "code/numpy.py").write_text("import os")
+        (stored_folder / "code/numpy.py").write_text("import os")
     elif how == "code gone":
         code.unlink()
     elif how == "code renamed":
-        code.rename(stored / "code/tasks/inference/other.py")
+        code.rename(stored_folder / "code/tasks/inference/other.py")
     elif how == "compiled code added":
-        (stored / "code/tasks/served.pyc").write_bytes(b"")
+        (stored_folder / "code/tasks/served.pyc").write_bytes(b"")
     elif how == "another loader":
-        (stored / "MLmodel").write_text("flavors: {python_function: {loader_module: os}}")
+        (stored_folder / "MLmodel").write_text("flavors: {python_function: {loader_module: os}}")
     elif how == "another network":
-        (stored / "data/ab/model.keras").write_text("other")
+        (stored_folder / "data/ab/model.keras").write_text("other")
     elif how == "a link to code":
-        (stored / "code/more").symlink_to(stored.parent)
+        (stored_folder / "code/more").symlink_to(stored_folder.parent)
 
 
 TAMPERED = [
@@ -218,8 +224,8 @@ TAMPERED = [
 
 
 @pytest.mark.parametrize("how", TAMPERED)
-def test_what_was_changed_in_the_registry_is_not_served(version, stored, places, tmp_path, how):
-    tamper(stored, how)
+def test_what_was_changed_in_the_registry_is_not_served(version, stored_folder, places, tmp_path, how):
+    tamper(stored_folder, how)
     with pytest.raises(BadInput, match=r"version 3 in .* have changed since they were released, and are not used"):
         model_folder.fetch_servable(version, tmp_path / "copy", places)
 

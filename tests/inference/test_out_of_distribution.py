@@ -1,4 +1,4 @@
-"""Novelty: distances from a cloud of known images, and a limit that holds for castings that did not make the cloud."""
+"""Out of distribution: distances from the training images, and a limit that holds for castings that were not used to fit it."""
 
 import numpy as np
 import pytest

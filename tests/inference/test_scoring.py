@@ -1,7 +1,7 @@
-"""Judging: a released model says of stored images what it said when it was judged, and is asked of each once."""
+"""Scoring: a released model judges stored images as it did in its evaluation, and judges each image once."""
 
 import pytest
-from conftest import copied
+from conftest import copy_places
 
 from tasks.evaluate import evaluate
 from tasks.export import export
@@ -14,11 +14,11 @@ from tasks.storage.tables import read_table
 
 
 @pytest.fixture(scope="module")
-def made(training, process, tmp_path_factory):
+def evaluated_test(training, process, tmp_path_factory):
     """((test rows, what was said of them, digest of the model's folder), places), never changed by a test."""
     top = tmp_path_factory.mktemp("judged")
     places = Places(data=top / "data", artifacts=top / "artifacts")
-    copied(training.places, places)
+    copy_places(training.places, places)
     evaluation = evaluate.fn(training.splits, training.model, EvaluationSettings(), places)
     rows = [row for row in read_table(training.splits.table.path(places), Row) if row.split == "test"]
     said = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
@@ -26,10 +26,10 @@ def made(training, process, tmp_path_factory):
 
 
 @pytest.fixture
-def released(made, places):
+def released(evaluated_test, places):
     """The same, in places of the test's own."""
-    copied(made[1], places)
-    return made[0]
+    copy_places(evaluated_test[1], places)
+    return evaluated_test[0]
 
 
 def test_it_says_what_it_said_and_is_asked_of_each_image_once(released, places, monkeypatch):

@@ -1,4 +1,4 @@
-"""Labelling: unlike and unlike each other first, then the doubtful, last what cannot be seen; the list is made anew when it must."""
+"""Active learning: unusual and diverse images come first, then doubtful ones, last unreadable ones; an outdated list is made anew."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def decision():
     )
 
 
-def judged(point: float, chance: float | None, *, axis: int = 0) -> JudgedImage:
+def judge_image(point: float, chance: float | None, *, axis: int = 0) -> JudgedImage:
     features = np.zeros(4)
     features[axis] = point
     seen = Evidence(0.0, features, np.zeros(len(STATISTICS)), 0.0)
@@ -45,7 +45,11 @@ def judged(point: float, chance: float | None, *, axis: int = 0) -> JudgedImage:
 
 
 def test_the_most_unlike_come_first_and_one_of_each_kind(decision):
-    near, far, other = judged(0.1, 0.9), [judged(50 + 0.1 * n, 0.9) for n in range(5)], [judged(-30, 0.9, axis=1)] * 3
+    near, far, other = (
+        judge_image(0.1, 0.9),
+        [judge_image(50 + 0.1 * n, 0.9) for n in range(5)],
+        [judge_image(-30, 0.9, axis=1)] * 3,
+    )
     found = order([near, *far, *other], decision)
     assert found[0] == 5, "the farthest"
     assert found[1] in (6, 7, 8), "of the other kind, not of the one that is chosen already"
@@ -54,16 +58,16 @@ def test_the_most_unlike_come_first_and_one_of_each_kind(decision):
 
 def test_then_the_doubtful(decision):
     chances = [0.99, 0.31, 0.05, 0.5]
-    assert order([judged(0.0, chance) for chance in chances], decision) == [1, 3, 2, 0]
+    assert order([judge_image(0.0, chance) for chance in chances], decision) == [1, 3, 2, 0]
 
 
 def test_what_cannot_be_seen_comes_last(decision):
-    assert order([judged(0, None), judged(0, 0.9), judged(90, 0.9)], decision) == [2, 1, 0]
+    assert order([judge_image(0, None), judge_image(0, 0.9), judge_image(90, 0.9)], decision) == [2, 1, 0]
 
 
 def test_without_a_cloud_doubt_alone_decides(decision):
     nothing = decision.model_copy(update={"features": None})
-    assert order([judged(90, 0.9), judged(0, 0.4)], nothing) == [1, 0]
+    assert order([judge_image(90, 0.9), judge_image(0, 0.4)], nothing) == [1, 0]
     assert order([], decision) == []
 
 

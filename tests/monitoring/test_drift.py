@@ -1,4 +1,4 @@
-"""Drift: what is said of new images agrees with what predict says of each, and with the pictures themselves."""
+"""Drift: the summary of new images agrees with what predict says of each, and with the pictures themselves."""
 
 from collections import Counter
 
@@ -20,7 +20,7 @@ def model(released, places):
 
 
 @pytest.fixture
-def arrived(dataset):
+def arrivals(dataset):
     """(paths, labels) of a folder of new photographs, one of them broken."""
     folder = dataset({"": 6}, name="line 2", first_seed=300, size=(96, 64))
     (folder / "def_front/cast_0.jpeg").write_bytes(b"no picture")
@@ -28,8 +28,8 @@ def arrived(dataset):
     return paths, [path.parent.name for path in paths]
 
 
-def test_it_counts_what_predict_says(model, arrived):
-    paths, labels = arrived
+def test_it_counts_what_predict_says(model, arrivals):
+    paths, labels = arrivals
     found = drift("line 2", labels, examine(paths, model), model)
     said = [answer.decision for answer in model.judge([(path.name, path) for path in paths])]
     pairs = list(zip(labels, said, strict=True))
@@ -59,8 +59,8 @@ def test_a_brighter_camera_is_seen(model, dataset):
     assert f"{shifted.brightness.found:g}, usual {dull.brightness.usual:g}" in drift_section([shifted])
 
 
-def test_of_a_model_that_knows_no_appearance_no_camera_is_brighter(model, arrived):
-    paths, labels = arrived
+def test_of_a_model_that_knows_no_appearance_no_camera_is_brighter(model, arrivals):
+    paths, labels = arrivals
     model.decision = model.decision.model_copy(update={"appearance": None})
     found = drift("line 2", labels, examine(paths, model), model)
     assert (found.brightness, found.sharpness) == (None, None)
@@ -73,8 +73,8 @@ def test_nothing_readable_has_no_figures(model, tmp_path):
     assert "cannot be read" in drift_section([found])
 
 
-def test_the_table_is_one_row_an_origin_and_nothing_in_it_is_markup(model, arrived):
-    paths, labels = arrived
+def test_the_table_is_one_row_an_origin_and_nothing_in_it_is_markup(model, arrivals):
+    paths, labels = arrivals
     told = drift_section([drift("line | 2 `x`", labels, examine(paths, model), model)])
     assert len(told.splitlines()) == 3
     assert "`line \\| 2 'x'`" in told

@@ -1,9 +1,9 @@
-"""GPU diagnosis: each planted failure gets its reason and the next step, and a machine without a driver is told so."""
+"""GPU diagnosis: each planted failure gets its reason and the next step, and so does a machine without a driver."""
 
 import ctypes
 
 import pytest
-from gpu_logs import probed
+from gpu_logs import logged_probe
 
 from tasks.networks import gpu_diagnosis
 from tasks.networks.gpu_diagnosis import old_driver_reasons, reasons
@@ -92,28 +92,28 @@ INSTALL = "install it on the host; a container needs the NVIDIA Container Toolki
     ],
 )
 def test_each_failure_has_its_reason_and_the_next_step(failure, machine, expected):
-    assert "; ".join(reasons(machine, probed(failure), overlooked=False)) == expected
+    assert "; ".join(reasons(machine, logged_probe(failure), overlooked=False)) == expected
 
 
 def test_all_libraries_that_one_step_brings_are_one_reason():
-    (reason,) = reasons(BARE, probed("no libraries"), overlooked=False)
+    (reason,) = reasons(BARE, logged_probe("no libraries"), overlooked=False)
     libraries = ", ".join(f"{library} ({PACKAGES[library]})" for library in (OPENED[-1], *OPENED[:-1]))  # as in the log
     assert reason == f"TensorFlow cannot open {libraries}: `make gpu` installs what is missing"
 
 
 def test_a_library_that_lies_where_tensorflow_does_not_search_is_linked():
-    (reason,) = reasons(HEALTHY, probed("one library"), overlooked=True)
+    (reason,) = reasons(HEALTHY, logged_probe("one library"), overlooked=True)
     assert reason == (
         "TensorFlow cannot open libcusolver.so.11 (nvidia-cusolver-cu12): "
         "it lies where TensorFlow does not search; `make gpu` links it"
     )
-    (other,) = reasons(HEALTHY, probed("a library that another needs"), overlooked=True)
+    (other,) = reasons(HEALTHY, logged_probe("a library that another needs"), overlooked=True)
     assert "--reinstall-package nvidia-nvjitlink-cu12" in other
 
 
 def test_driver_and_libraries_are_told_together():
     faults = {"libcudnn.so.9": "libcudnn.so.9: cannot open shared object file: No such file or directory"}
-    driver, library = reasons(BARE, probed("no driver", faults=faults), overlooked=False)
+    driver, library = reasons(BARE, logged_probe("no driver", faults=faults), overlooked=False)
     assert driver.startswith("no NVIDIA driver (")
     assert library == "TensorFlow cannot open libcudnn.so.9 (nvidia-cudnn-cu12): `make gpu` installs what is missing"
 
@@ -160,12 +160,12 @@ def test_a_lost_library_is_named_where_tensorflow_sees_no_gpu_and_where_it_abort
     started, *libraries = reasons(LOST, GpuProbe(failure="Cannot load symbol cudnnGetProperty"), overlooked=False)
     assert started == "TensorFlow fails while it lists its devices (Cannot load symbol cudnnGetProperty)"
     assert "; ".join(libraries) == LOST_REASONS
-    assert "; ".join(reasons(LOST, probed("nothing"), overlooked=False)) == LOST_REASONS
+    assert "; ".join(reasons(LOST, logged_probe("nothing"), overlooked=False)) == LOST_REASONS
 
 
 def test_a_library_that_is_lost_and_not_opened_is_named_once():
     lost = Machine(packages=ALL, lost={"libcusolver.so.11": "nvidia-cusolver-cu12"})
-    (reason,) = reasons(lost, probed("one library"), overlooked=False)
+    (reason,) = reasons(lost, logged_probe("one library"), overlooked=False)
     assert reason.count("libcusolver.so.11") == 1
 
 
@@ -182,7 +182,7 @@ def test_a_library_that_is_lost_and_not_opened_is_named_once():
         ),
         (
             HEALTHY,
-            probed("no management library"),
+            logged_probe("no management library"),
             "none: libnvidia-ml.so.1 of the NVIDIA driver is missing: install the whole driver; a container needs "
             "NVIDIA_DRIVER_CAPABILITIES=compute,utility; until then training runs on the processors, which is right where no GPU is meant",
         ),

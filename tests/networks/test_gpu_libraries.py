@@ -35,7 +35,7 @@ ASKED = {
 }
 
 
-def locked() -> dict[str, tuple[str, list[str]]]:
+def locked_packages() -> dict[str, tuple[str, list[str]]]:
     """Return the version and the hashes of each package of requirements-gpu.txt."""
     text = (ROOT / "requirements-gpu.txt").read_text(encoding="utf-8").replace("\\\n", "")
     lines = re.findall(r"^([\w.-]+)==(\S+)(.*)$", text, flags=re.MULTILINE)
@@ -48,13 +48,13 @@ def test_tensorflow_names_its_gpu_packages():
 
 @pytest.mark.parametrize("package", sorted(ASKED))
 def test_the_gpu_lock_holds_what_tensorflow_asks_for(package):
-    version, hashes = locked()[package]
+    version, hashes = locked_packages()[package]
     assert ASKED[package].contains(version), f"{package} is {version}, asked for is {ASKED[package]}"
     assert hashes
 
 
 def test_the_gpu_lock_is_of_the_tensorflow_that_is_tested():
-    assert locked()["tensorflow"][0] == metadata.version("tensorflow")
+    assert locked_packages()["tensorflow"][0] == metadata.version("tensorflow")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     (extra,) = map(Requirement, project["optional-dependencies"]["gpu"])
     (plain,) = [one for one in map(Requirement, project["dependencies"]) if one.name == "tensorflow"]
@@ -68,7 +68,7 @@ def test_each_library_comes_from_a_package_that_tensorflow_asks_for():
 
 @pytest.mark.parametrize("library", sorted(PACKAGES))
 def test_a_library_s_number_is_that_of_the_locked_package(library):
-    assert library.rpartition(".")[2] == locked()[PACKAGES[library]][0].partition(".")[0]
+    assert library.rpartition(".")[2] == locked_packages()[PACKAGES[library]][0].partition(".")[0]
 
 
 def test_tensorflow_s_binary_searches_the_folders_of_all_libraries_but_one():

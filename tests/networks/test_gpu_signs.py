@@ -4,7 +4,7 @@ import ctypes
 from pathlib import Path
 
 import pytest
-from gpu_logs import probed
+from gpu_logs import logged_probe
 
 from tasks.networks import gpu_signs
 from tasks.networks.gpu_libraries import OPENED
@@ -33,7 +33,7 @@ ABSENT = "cannot open shared object file: No such file or directory"
     ],
 )
 def test_the_log_names_the_libraries_that_were_not_opened(failure, expected):
-    assert probed(failure).faults == expected
+    assert logged_probe(failure).faults == expected
 
 
 @pytest.mark.parametrize(
@@ -49,16 +49,16 @@ def test_the_log_names_the_libraries_that_were_not_opened(failure, expected):
     ],
 )
 def test_the_log_says_why_the_driver_does_not_start(failure, expected):
-    assert probed(failure).start == expected
+    assert logged_probe(failure).start == expected
 
 
 def test_a_card_that_tensorflow_ignores_is_named_once():
-    (line,) = probed("an old card").ignored
+    (line,) = logged_probe("an old card").ignored
     assert line.startswith("Ignoring visible gpu device (device: 0, name: NVIDIA Fake") and line.endswith("is 3.5.")
 
 
 def test_tensorflow_s_word_on_a_library_holds_before_the_other_try():
-    seen = probed(
+    seen = logged_probe(
         "one library",
         gpus=["NVIDIA H200"],
         cuda="",

@@ -1,4 +1,4 @@
-"""Networks: the published ones to the parameter, our own small, all of them safe to store, load and export."""
+"""Networks: the published ones match to the parameter, our own are small, and all can be stored, loaded and exported."""
 
 import ast
 import random
@@ -25,7 +25,7 @@ def compact():
     return networks.build("compact", 48, seed=3)
 
 
-def built(name: str) -> keras.Model:
+def build_network(name: str) -> keras.Model:
     """With statistics that differ from one channel to the next, as after training."""
     network, rng = networks.build(name, SIDE, seed=3), np.random.default_rng(2)
     for weight in network.weights:
@@ -63,7 +63,7 @@ def test_our_own_networks_are_small(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_gives_logits_and_features(name):
-    found = built(name)(pictures(name, 2))
+    found = build_network(name)(pictures(name, 2))
     assert found["logits"].shape == (2, 2)
     assert keras.ops.dtype(found["logits"]) == "float32"
     assert len(found["features"].shape) == 2
@@ -72,14 +72,14 @@ def test_a_network_gives_logits_and_features(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_takes_raw_levels_and_rescales_itself(name):
-    network = built(name)
+    network = build_network(name)
     assert any(isinstance(layer, keras.layers.Rescaling) for layer in network.layers)
     assert network.inputs[0].shape[1:] == pictures(name).shape[1:]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_network_answers_as_before_when_it_was_stored_and_loaded_in_safe_mode(name, tmp_path):
-    network, images = built(name), pictures(name)
+    network, images = build_network(name), pictures(name)
     networks.save(network, tmp_path / "model.keras")
     loaded = networks.load(tmp_path / "model.keras")
     for key, expected in network(images, training=False).items():
@@ -90,7 +90,7 @@ def test_every_network_answers_as_before_when_it_was_stored_and_loaded_in_safe_m
 @pytest.mark.parametrize("name", NAMES)
 def test_a_compiled_graph_answers_as_the_layers_one_by_one(name):
     """TensorFlow rewrites graphs; an addition that it takes for the bias of a convolution fails only there."""
-    network, images = built(name), pictures(name)
+    network, images = build_network(name), pictures(name)
     compiled = network.predict_on_batch(images)
     for key, expected in network(images, training=False).items():
         np.testing.assert_allclose(compiled[key], np.asarray(expected), atol=1e-4, rtol=1e-4)
@@ -100,7 +100,7 @@ def test_a_compiled_graph_answers_as_the_layers_one_by_one(name):
 def test_every_network_exports_and_answers_alike(name, tmp_path):
     import tensorflow as tf
 
-    network, images = built(name), pictures(name)
+    network, images = build_network(name), pictures(name)
     network.export(tmp_path / "exported", verbose=False)
     exported = tf.saved_model.load(tmp_path / "exported")  # its variables live as long as it does
     served = exported.serve(tf.constant(images))
@@ -110,7 +110,7 @@ def test_every_network_exports_and_answers_alike(name, tmp_path):
 
 @pytest.mark.parametrize("columns", [8, 64, 256, 504])
 def test_a_ring_that_is_turned_is_judged_alike_and_its_map_turns_with_it(columns):
-    network, images = built("ring"), pictures("ring", 2)
+    network, images = build_network("ring"), pictures("ring", 2)
     before, after = (
         {key: np.asarray(value) for key, value in network(one, training=False).items()}
         for one in (images, np.roll(images, columns, axis=2))
@@ -126,7 +126,7 @@ def test_a_place_of_the_map_lies_in_the_middle_of_what_its_filters_meet():
     """Of the 12 x 64 places each stands for 8 x 8 pixels, so that place (row, column) is at 8 row + 3.5, 8 column + 3.5."""
     import tensorflow as tf
 
-    network, images = built("ring"), tf.constant(pictures("ring", 8))
+    network, images = build_network("ring"), tf.constant(pictures("ring", 8))
     for place in ((5, 30), (6, 41)):
         with tf.GradientTape() as tape:
             tape.watch(images)
@@ -139,7 +139,7 @@ def test_a_place_of_the_map_lies_in_the_middle_of_what_its_filters_meet():
 
 
 def test_the_logits_of_a_ring_are_the_mean_of_its_greatest_places():
-    found = built("ring")(pictures("ring"), training=False)
+    found = build_network("ring")(pictures("ring"), training=False)
     places = np.asarray(found["map"]).reshape(3, -1)
     margin = np.asarray(found["logits"])[:, 1] - np.asarray(found["logits"])[:, 0]
     assert np.sort(places)[:, -GREATEST:].mean(axis=1) == pytest.approx(margin, abs=1e-4)
@@ -154,9 +154,9 @@ def test_networks_are_made_of_nothing_but_keras():
     }
     assert not any(name.split(".")[0] in ("tensorflow", "torch", "jax") for name in imported if name)
     for name in NAMES:
-        kinds = {type(layer).__module__.split(".")[0] for layer in built(name).layers}
+        kinds = {type(layer).__module__.split(".")[0] for layer in build_network(name).layers}
         assert kinds == {"keras"}
-        assert not any(isinstance(layer, keras.layers.Lambda) for layer in built(name).layers)
+        assert not any(isinstance(layer, keras.layers.Lambda) for layer in build_network(name).layers)
 
 
 def test_other_weights_have_another_digest(compact):

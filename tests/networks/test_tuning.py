@@ -1,4 +1,4 @@
-"""Tuning: what a training is done with on each class of devices, and that a setting goes before it."""
+"""Tuning: each class of devices has its way to train, and a setting takes precedence over it."""
 
 from typing import get_args
 

@@ -1,4 +1,4 @@
-"""Last: each setting that nobody gave is that of the last run; what is given holds, in part of a section too."""
+"""Last run: a setting that nobody gives is that of the last run, and a setting that is given holds, in part of a section too."""
 
 import json
 import re
@@ -36,11 +36,11 @@ def last(outcome):
             "fetch": outcome.config.fetch.model_copy(update={"sample": SampleSettings(parts=60, seed=5)}),
         }
     )
-    tell(settings, write_run(outcome, "a page"))
+    write_config(settings, write_run(outcome, "a page"))
     return settings
 
 
-def tell(config: Config, folder: Path) -> None:
+def write_config(config: Config, folder: Path) -> None:
     told = json.loads((folder / "run.json").read_text())
     (folder / "run.json").write_text(json.dumps({**told, "config": config.model_dump(mode="json")}))
 
@@ -84,7 +84,9 @@ def test_the_places_are_those_of_now(last, tmp_path):
 
 def test_what_does_not_go_with_the_last_run_is_told(last):
     asked = Config(places=last.places, training=TrainingSettings(model="ring"))
-    tell(last.model_copy(update={"training": TrainingSettings(model="compact", image_size=75)}), last_run(last.places))
+    write_config(
+        last.model_copy(update={"training": TrainingSettings(model="compact", image_size=75)}), last_run(last.places)
+    )
     with pytest.raises(BadInput, match="does not go with the settings of the last run.*image_size is 75"):
         with_last_settings(asked)
 
@@ -228,7 +230,7 @@ DAMAGED = {
 
 
 @pytest.fixture
-def ran(places):
+def make_run_folder(places):
     """Makes the folder of a run as far as it is read here, and lets `latest` name it."""
 
     def make(name: str, content: bytes) -> Path:
@@ -243,10 +245,10 @@ def ran(places):
 
 
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_run_is_told_with_the_way_out_and_the_one_before_it_counts(ran, places, content, capsys):
+def test_a_damaged_run_is_told_with_the_way_out_and_the_one_before_it_counts(make_run_folder, places, content, capsys):
     earlier = json.dumps({"config": {"training": {"seed": 7}}}).encode()
-    ran("20261122-120000-compact-aaaa", earlier)
-    run = ran("20261123-120000-compact-bbbb", content)
+    make_run_folder("20261122-120000-compact-aaaa", earlier)
+    run = make_run_folder("20261123-120000-compact-bbbb", content)
     wanted = r"run\.json is damaged.*Restore it from a backup, or remove the folder"
     with pytest.raises(BadInput, match=wanted):
         model_of(run)
@@ -257,14 +259,14 @@ def test_a_damaged_run_is_told_with_the_way_out_and_the_one_before_it_counts(ran
     assert last_config(places).training.seed == 7, "`latest` names nothing now"
 
 
-def test_where_all_runs_are_gone_there_was_none(ran, places):
-    shutil.rmtree(ran("20261123-120000-compact-bbbb", b"{}"))
+def test_where_all_runs_are_gone_there_was_none(make_run_folder, places):
+    shutil.rmtree(make_run_folder("20261123-120000-compact-bbbb", b"{}"))
     assert last_run(places) is None
     assert with_last_settings(Config(places=places)) is None
 
 
 @pytest.mark.parametrize("folder", ["null", '""', "5", '"../../elsewhere"', "[]"])
-def test_a_run_that_names_no_model_is_told(ran, folder):
-    run = ran("20261123-120000-compact-bbbb", f'{{"model": {{"folder": {folder}}}}}'.encode())
+def test_a_run_that_names_no_model_is_told(make_run_folder, folder):
+    run = make_run_folder("20261123-120000-compact-bbbb", f'{{"model": {{"folder": {folder}}}}}'.encode())
     with pytest.raises(BadInput, match="expected the digest of a folder|model.folder: Input should be a valid string"):
         model_of(run)

@@ -1,4 +1,4 @@
-"""Server access: local servers get the local password, and nobody else does."""
+"""Server access: local servers get the local password, and no other server does."""
 
 import os
 import sqlite3
@@ -15,7 +15,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from deployments.server import closed
+from deployments.server import protected_environment
 from tasks.pipeline.local_auth import local_auth
 from tasks.pipeline.server_access import (
     SCRIPTS,
@@ -62,13 +62,13 @@ def test_a_password_file_that_cannot_be_used_ends_a_command_with_one_line(monkey
 
 def test_an_empty_variable_is_no_password(monkeypatch):
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "")
-    assert closed("127.0.0.1", "4200")["PREFECT_SERVER_API_AUTH_STRING"] == local_auth()
+    assert protected_environment("127.0.0.1", "4200")["PREFECT_SERVER_API_AUTH_STRING"] == local_auth()
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", "")
     with temporary_settings(restore_defaults=NONE):
         authenticate()
     assert os.environ["PREFECT_SERVER_API_AUTH_STRING"] == os.environ["PREFECT_API_AUTH_STRING"] == local_auth()
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "me:mine")
-    assert closed("127.0.0.1", "4200")["PREFECT_SERVER_API_AUTH_STRING"] == "me:mine"
+    assert protected_environment("127.0.0.1", "4200")["PREFECT_SERVER_API_AUTH_STRING"] == "me:mine"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1.2.3", "[::1]", "LOCALHOST"])

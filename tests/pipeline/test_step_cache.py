@@ -1,4 +1,4 @@
-"""Caching: the key holds what decides a result and nothing else, and a remembered result is checked before it is believed."""
+"""Step cache: the key holds what decides a result and nothing else, and a cached result is checked before it is used."""
 
 import asyncio
 import base64
@@ -73,7 +73,7 @@ ORIGIN = Origin(
 )
 
 
-class Told(Record):
+class CountRecord(Record):
     """A record that says more than it decides."""
 
     report_only = frozenset({"remark"})
@@ -81,22 +81,22 @@ class Told(Record):
     remark: str
 
 
-class Within(Record):
-    first: Told
-    others: tuple[Told, ...] = ()
-    named: dict[str, Told] = {}
+class NestedRecord(Record):
+    first: CountRecord
+    others: tuple[CountRecord, ...] = ()
+    named: dict[str, CountRecord] = {}
 
 
 def test_what_only_people_read_is_in_no_key():
-    plain, other = Told(count=1, remark="a"), Told(count=1, remark="b")
+    plain, other = CountRecord(count=1, remark="a"), CountRecord(count=1, remark="b")
     assert as_text(plain) == as_text(other) == "{count=1}"
-    assert as_text(Told(count=2, remark="a")) != as_text(plain)
+    assert as_text(CountRecord(count=2, remark="a")) != as_text(plain)
 
 
 def test_what_only_people_read_is_in_no_key_of_a_record_around_it():
-    def around(count: int, remark: str) -> Within:
-        told = Told(count=count, remark=remark)
-        return Within(first=told, others=(told, told), named={"x": told})
+    def around(count: int, remark: str) -> NestedRecord:
+        told = CountRecord(count=count, remark=remark)
+        return NestedRecord(first=told, others=(told, told), named={"x": told})
 
     assert as_text(around(1, "a")) == as_text(around(1, "b"))
     assert as_text(around(1, "a")) != as_text(around(2, "a"))
@@ -139,7 +139,7 @@ def test_what_is_neither_a_record_nor_a_setting_is_refused():
         as_text(object())
 
 
-class Remembered:
+class CachedStep:
     """A step as Prefect runs it: remembers its first record until it is told to refresh."""
 
     name, persist_result = "fetch", True
@@ -166,7 +166,7 @@ def step(places):
     def make() -> Archive:
         return Archive(file=store_file(lambda path: path.write_bytes(b"zip"), places, "data", "a.zip"), bytes=3)
 
-    return Remembered(make)
+    return CachedStep(make)
 
 
 def test_what_is_whole_is_remembered(step, places, capsys):
@@ -259,7 +259,7 @@ def test_what_prefect_keeps_of_a_step_that_failed_holds_no_secret(places):
         call_with_parameters(Steps(places).bind_to_places(reached).fn, {"places": places})
 
 
-def forged(kind: str, fired: Path) -> bytes:
+def forge_record(kind: str, fired: Path) -> bytes:
     """Return a record in which something would run, or that no step wrote."""
     pickled = base64.encodebytes(cloudpickle.dumps(Touch(fired))).decode()
     serializer = JSONSerializer().model_dump()
@@ -283,7 +283,7 @@ def test_a_forged_record_runs_nothing_is_a_miss_said_in_one_line_and_is_made_aga
     store, places, tmp_path, capsys, kind
 ):
     path, fired = record_file(places), tmp_path / "fired"
-    path.write_bytes(forged(kind, fired))
+    path.write_bytes(forge_record(kind, fired))
     with transaction(key=KEY, store=store, write_on_commit=True) as step:
         assert not step.is_committed()
         step.stage(ARCHIVE)
@@ -298,7 +298,7 @@ def test_a_forged_record_runs_nothing_is_a_miss_said_in_one_line_and_is_made_aga
 def test_a_forged_record_that_replaces_one_after_the_look_is_not_read_either(store, places, tmp_path):
     store.write(ARCHIVE, key=KEY)
     assert store.exists(KEY)
-    record_file(places).write_bytes(forged("pickle", tmp_path / "fired"))
+    record_file(places).write_bytes(forge_record("pickle", tmp_path / "fired"))
     with pytest.raises(ValueError, match="metadata"):
         store.read(KEY)
     assert not (tmp_path / "fired").exists()

@@ -1,4 +1,4 @@
-"""Step record: of a file under `data/cache` only the values are taken, and only when it is what this step wrote under this name."""
+"""Step record: only the values of a file below `data/cache` are read, and only where this step wrote them under this name."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tasks.storage.files import File
 RESULT = {"file": {"place": "data", "name": "archives/a.zip", "sha256": "ab" * 32}, "bytes": 3}
 
 
-def written(
+def write_record(
     folder: Path,
     name: str = "fetch-1",
     *,
@@ -40,7 +40,7 @@ def written(
 
 
 def test_a_record_is_read_wherever_its_folder_has_moved(tmp_path):
-    record = step_record.read(written(tmp_path), Archive)
+    record = step_record.read(write_record(tmp_path), Archive)
     assert record == Archive(file=File(place="data", name="archives/a.zip", sha256="ab" * 32), bytes=3)
 
 
@@ -93,7 +93,7 @@ WRONG = {
 
 @pytest.mark.parametrize("changes", WRONG.values(), ids=WRONG)
 def test_what_is_not_the_record_of_this_step_is_refused_in_one_line(tmp_path, changes):
-    path = written(tmp_path, **changes)
+    path = write_record(tmp_path, **changes)
     with pytest.raises(ValueError, match=".") as refused:
         step_record.read(path, Archive)
     assert str(refused.value).isprintable()
@@ -110,13 +110,13 @@ def test_a_file_that_is_no_record_is_refused_in_one_line(tmp_path, content):
 
 def test_a_name_that_would_move_a_cursor_is_shown_escaped_and_cut(tmp_path):
     with pytest.raises(ValueError, match="it holds ") as refused:
-        step_record.read(written(tmp_path, kind="\x1b[2J\n" + "x" * 9_999), Archive)
+        step_record.read(write_record(tmp_path, kind="\x1b[2J\n" + "x" * 9_999), Archive)
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 400
 
 
 def test_what_is_no_regular_file_is_refused_without_a_wait(tmp_path):
-    written(tmp_path, "fetch-2")
+    write_record(tmp_path, "fetch-2")
     (tmp_path / "fetch-1").symlink_to(tmp_path / "fetch-2")
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
@@ -138,7 +138,9 @@ def test_a_file_that_no_record_fills_is_not_read(tmp_path):
 def test_a_record_that_lacks_what_it_may_lack_is_still_read(tmp_path):
     # `formats` came later
     result = '{"__class__": "tasks.records.results.Exports", "data": {"digest": "ab", "contents": []}}'
-    assert step_record.read(written(tmp_path, "export-1", result=result), Exports) == Exports(digest="ab", contents=())
+    assert step_record.read(write_record(tmp_path, "export-1", result=result), Exports) == Exports(
+        digest="ab", contents=()
+    )
 
 
 def test_objects_that_name_no_record_stay_what_they_are():

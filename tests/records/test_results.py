@@ -1,4 +1,4 @@
-"""Records: small, frozen, readable, and aware of the files that they name."""
+"""Results: records are small, frozen and readable, and name their files."""
 
 import hashlib
 import os

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def older() -> list[dict]:
+def older_runs() -> list[dict]:
     """Return `run.json` of the two runs of the old registry."""
     with tarfile.open(ROOT / "tests/old_registry.tar.xz") as archive:
         names = [
@@ -21,17 +21,22 @@ def older() -> list[dict]:
         return [json.load(archive.extractfile(name)) for name in names]
 
 
-def test_an_older_run_is_read_without_loss(older):
-    assert len(older) == 2
-    for facts in older:
+def test_an_older_run_is_read_without_loss(older_runs):
+    assert len(older_runs) == 2
+    for facts in older_runs:
         run = RunJson.model_validate(facts)
         assert run.schema_version == 0
         assert run.model_dump(mode="json", exclude_unset=True) == facts
 
 
-def test_what_a_later_version_adds_is_passed_over(older):
-    later = {**older[0], "schema_version": 99, "weather": "fine", "model": {**older[0]["model"], "color": "blue"}}
-    assert RunJson.model_validate(later).model == RunJson.model_validate(older[0]).model
+def test_what_a_later_version_adds_is_passed_over(older_runs):
+    later = {
+        **older_runs[0],
+        "schema_version": 99,
+        "weather": "fine",
+        "model": {**older_runs[0]["model"], "color": "blue"},
+    }
+    assert RunJson.model_validate(later).model == RunJson.model_validate(older_runs[0]).model
 
 
 def test_what_is_missing_is_none():

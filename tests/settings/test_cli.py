@@ -1,4 +1,4 @@
-"""Command line: every flat name works, what is wrong is told in one line, and scripts can read the end."""
+"""Command line: every flat name works, an error takes one line, and scripts can read the exit status."""
 
 import sys
 from pathlib import Path
@@ -136,7 +136,7 @@ def test_the_help_shows_every_flat_name(capsys):
     assert "Passes over the training images" in shown
 
 
-def raising(error: BaseException):
+def make_failing(error: BaseException):
     def action() -> None:
         raise error
 
@@ -149,22 +149,22 @@ def test_work_that_was_done_ends_with_0(capsys):
 
 
 def test_bad_input_ends_with_2_and_one_line(capsys):
-    assert exit_status(raising(BadInput("two\nlines of  text"))) == 2
+    assert exit_status(make_failing(BadInput("two\nlines of  text"))) == 2
     assert capsys.readouterr() == ("", "error: two lines of text\n")
 
 
 def test_a_network_that_is_down_ends_with_1_and_one_line(capsys):
-    assert exit_status(raising(ConnectionError("Kaggle does not answer"))) == 1
+    assert exit_status(make_failing(ConnectionError("Kaggle does not answer"))) == 1
     assert capsys.readouterr() == ("", "error: Kaggle does not answer; try again later\n")
 
 
 def test_an_interrupted_run_ends_with_1(capsys):
-    assert exit_status(raising(KeyboardInterrupt())) == 1
+    assert exit_status(make_failing(KeyboardInterrupt())) == 1
     assert capsys.readouterr().err == "interrupted; what was finished is kept\n"
 
 
 def test_anything_else_ends_with_1_and_a_traceback(capsys):
-    assert exit_status(raising(ZeroDivisionError("a bug"))) == 1
+    assert exit_status(make_failing(ZeroDivisionError("a bug"))) == 1
     shown = capsys.readouterr().err
     assert shown.startswith("Traceback")
     assert shown.endswith("ZeroDivisionError: a bug\n")

@@ -1,4 +1,4 @@
-"""Escaping: each name does nothing in any medium, and what a table holds comes back."""
+"""Escaping: a hostile name does nothing in any medium, and what a table holds comes back."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ ANYTHING = st.text(st.characters()) | st.text("=+-@\t\r\n;' a|,\"＝") | st.samp
 STARTS = "=+-@\t\r\n＝＋－＠"
 
 
-class Told(HTMLParser):
+class ParsedText(HTMLParser):
     """The text that an HTML parser finds in a page."""
 
     def __init__(self, page: str) -> None:
@@ -65,7 +65,7 @@ def test_in_running_markdown_a_name_is_text(head, name):
 
 @given(ANYTHING)
 def test_running_markdown_shows_the_name(name):
-    shown = Told(MARKDOWN.render(for_markdown(name))).text
+    shown = ParsedText(MARKDOWN.render(for_markdown(name))).text
     assert shown.split() == for_terminal(name).split()
 
 

@@ -1,4 +1,4 @@
-"""Machine faults: a full disk and its like are told in one line, whoever raised them; faults of the program keep their traceback."""
+"""Machine faults: a full disk and its like end in one line, whoever raised them, and faults of the program keep their traceback."""
 
 import errno
 import os
@@ -19,25 +19,25 @@ def sqlite_is_full(path) -> None:
         small.execute("INSERT INTO kept VALUES (zeroblob(100000))")
 
 
-def wrapped(_) -> None:
+def fail_wrapped(_) -> None:
     try:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/a.tmp")
     except OSError as error:
         raise RuntimeError("could not save the model") from error
 
 
-def told_by_a_library(_) -> None:
+def fail_in_a_library(_) -> None:
     raise RuntimeError("SaveV2: /data/variables.tempstate; No space left on device")
 
 
-def of_this_kind(number: int):
+def fail_with(number: int):
     def fail(_) -> None:
         raise OSError(number, os.strerror(number), "/data/a")
 
     return fail
 
 
-def by_hand(_) -> None:
+def fail_by_hand(_) -> None:
     raise OSError(errno.ENOSPC, "the disk is too small: 3 MiB are free, 258 needed", "/data")
 
 
@@ -45,11 +45,11 @@ def by_hand(_) -> None:
     ("fail", "told"),
     [
         (sqlite_is_full, "No space left on device; make room, then start again"),
-        (wrapped, "No space left on device: /data/a.tmp; make room, then start again"),
-        (told_by_a_library, "No space left on device; make room, then start again"),
-        (by_hand, "the disk is too small: 3 MiB are free, 258 needed"),
-        (of_this_kind(errno.EACCES), "Permission denied: /data/a; give this user the right to it, then start again"),
-        *((of_this_kind(number), f"{os.strerror(number)}: /data/a; {advice}") for number, advice in ADVICE.items()),
+        (fail_wrapped, "No space left on device: /data/a.tmp; make room, then start again"),
+        (fail_in_a_library, "No space left on device; make room, then start again"),
+        (fail_by_hand, "the disk is too small: 3 MiB are free, 258 needed"),
+        (fail_with(errno.EACCES), "Permission denied: /data/a; give this user the right to it, then start again"),
+        *((fail_with(number), f"{os.strerror(number)}: /data/a; {advice}") for number, advice in ADVICE.items()),
     ],
 )
 def test_what_the_machine_lacks_is_told_in_one_line(fail, told, tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Messages: whatever is said is one line, harmless and without a secret, on the terminal and in each log."""
+"""Messages: each is one line, harmless and without a secret, on the terminal and in every log."""
 
 import json
 import logging
@@ -50,7 +50,7 @@ def test_each_record_of_any_log_is_one_line(caplog, name):
     assert second.startswith("about http://***@host") and second.isprintable()
 
 
-def raised(error: Exception) -> Exception:
+def raise_and_catch(error: Exception) -> Exception:
     try:
         raise error
     except type(error) as caught:
@@ -58,13 +58,13 @@ def raised(error: Exception) -> Exception:
 
 
 def test_a_traceback_has_no_secret_and_no_line_that_looks_like_one_of_a_log():
-    told = traceback_of(raised(ValueError(f"{SECRET} \x1b[31m\n12:00:00 | INFO | promoted")))
+    told = traceback_of(raise_and_catch(ValueError(f"{SECRET} \x1b[31m\n12:00:00 | INFO | promoted")))
     assert told.startswith("Traceback")
     assert told.splitlines()[-2:] == ["ValueError: http://***@host \\x1b[31m", "    12:00:00 | INFO | promoted"]
 
 
 def test_the_log_has_such_a_traceback(caplog):
-    logging.getLogger("some.library").error("it failed", exc_info=raised(ValueError(f"at {SECRET}\nagain")))
+    logging.getLogger("some.library").error("it failed", exc_info=raise_and_catch(ValueError(f"at {SECRET}\nagain")))
     assert "Traceback" in caplog.text
     assert "hunter2" not in caplog.text
     assert "\n    again" in caplog.text
@@ -85,7 +85,7 @@ def test_an_error_that_ends_a_flow_keeps_its_kind_and_loses_its_secrets():
     [(BadInput("wrong"), False), (OSError(28, "No space left on device"), False), (ValueError("a bug"), True)],
 )
 def test_the_log_leaves_out_the_traceback_of_what_a_person_mends(error, shown, caplog):
-    logging.getLogger("some.library").error("the step failed: %s", error, exc_info=raised(error))
+    logging.getLogger("some.library").error("the step failed: %s", error, exc_info=raise_and_catch(error))
     assert f"the step failed: {error}" in caplog.text
     assert ("Traceback" in caplog.text) == shown
 

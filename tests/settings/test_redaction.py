@@ -1,4 +1,4 @@
-"""Redaction: no secret stays in a text, in whatever form; what is none stays."""
+"""Redaction: no secret stays in a text, in any form, and all other text stays."""
 
 import pytest
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from tasks.sources.names import casefold_name, compose, is_junk, is_sound, name_fault, name_faults
+from tasks.sources.names import casefold_name, compose, is_junk, name_fault, name_faults, safe_names
 
 WINDOWS = ["a/thumbs.db", "ehthumbs.db", "Desktop.ini", "$RECYCLE.BIN/S-1-5/a.jpeg", "System Volume Information/x.png"]
 WINDOWS += ["~$list.xlsx", "FOUND.000/a.jpeg", "RECYCLER/a.jpeg", "a.jpeg:Zone.Identifier", "Thumbs.db:encryptable"]
@@ -93,7 +93,7 @@ def test_a_plain_name_has_no_fault(name):
 
 def test_of_a_folder_with_a_bad_name_the_folder_is_named_once():
     bad = os.fsdecode(b"a/b\xff")
-    assert is_sound([f"{bad}/{number}.jpeg" for number in range(9)] + ["a/1.jpeg"]) == (
+    assert safe_names([f"{bad}/{number}.jpeg" for number in range(9)] + ["a/1.jpeg"]) == (
         ["a/1.jpeg"],
         ["'a/b\\udcff' has a name that is not UTF-8: rename it"],
     )
@@ -111,8 +111,8 @@ def test_of_a_folder_with_a_bad_name_the_folder_is_named_once():
 )
 def test_of_two_names_that_are_one_on_some_disks_the_first_stays(names, kept, left):
     for order in (names, names[::-1]):
-        assert is_sound(order) == ([kept], [f"'{left}' and '{kept}' are one name on some disks: rename it"])
+        assert safe_names(order) == ([kept], [f"'{left}' and '{kept}' are one name on some disks: rename it"])
 
 
 def test_files_of_one_folder_in_two_spellings_all_stay():
-    assert is_sound(["A/1.jpeg", "a/2.jpeg", "a/b/3.jpeg"]).names == ["A/1.jpeg", "a/2.jpeg", "a/b/3.jpeg"]
+    assert safe_names(["A/1.jpeg", "a/2.jpeg", "a/b/3.jpeg"]).names == ["A/1.jpeg", "a/2.jpeg", "a/b/3.jpeg"]

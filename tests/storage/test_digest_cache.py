@@ -1,4 +1,4 @@
-"""States: a file that did not change is not read again, and one that changed always is."""
+"""Digest cache: a file that did not change is not read again, and one that changed always is."""
 
 import builtins
 import hashlib
@@ -41,7 +41,7 @@ def settle(monkeypatch):
 
 
 @pytest.fixture
-def made(tmp_path, places):
+def write_files(tmp_path, places):
     places.data.mkdir()
 
     def write(*contents: bytes) -> list[Path]:
@@ -57,16 +57,16 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_the_digest_of_each_file_comes_in_order_and_of_a_missing_one_none(made, places, tmp_path):
-    one, two = made(b"one", b"two")
+def test_the_digest_of_each_file_comes_in_order_and_of_a_missing_one_none(write_files, places, tmp_path):
+    one, two = write_files(b"one", b"two")
     wanted = [two, tmp_path / "none.jpeg", one, two, one / "below a file"]
     assert file_digests(wanted, places) == [sha256(b"two"), None, sha256(b"one"), sha256(b"two"), None]
     assert file_digests([str(path) for path in wanted], places) == file_digests(wanted, places)
     assert file_digests([], places) == []
 
 
-def test_an_unchanged_file_is_read_once(made, places, reads, settle):
-    paths = made(b"one", b"two")
+def test_an_unchanged_file_is_read_once(write_files, places, reads, settle):
+    paths = write_files(b"one", b"two")
     settle(3)
     first = file_digests(paths, places)
     assert sorted(reads) == ["0.jpeg", "1.jpeg"]
@@ -74,8 +74,8 @@ def test_an_unchanged_file_is_read_once(made, places, reads, settle):
     assert len(reads) == 2
 
 
-def test_a_new_file_among_known_ones_is_the_only_one_that_is_read(made, places, reads, settle, tmp_path):
-    paths = made(*(b"%d" % number for number in range(600)))  # more than one statement takes
+def test_a_new_file_among_known_ones_is_the_only_one_that_is_read(write_files, places, reads, settle, tmp_path):
+    paths = write_files(*(b"%d" % number for number in range(600)))  # more than one statement takes
     settle(3)
     file_digests(paths, places)
     reads.clear()
@@ -85,9 +85,9 @@ def test_a_new_file_among_known_ones_is_the_only_one_that_is_read(made, places, 
     assert reads == ["new.jpeg"]
 
 
-def test_a_file_as_young_as_the_clock_is_coarse_is_read_again(made, places, reads, settle):
+def test_a_file_as_young_as_the_clock_is_coarse_is_read_again(write_files, places, reads, settle):
     """It may change once more and keep its times, as git's racy entries do."""
-    (path,) = made(b"one")
+    (path,) = write_files(b"one")
     assert file_digests([path], places) == [sha256(b"one")]
     settle(1.9)
     assert file_digests([path], places) == [sha256(b"one")]
@@ -99,9 +99,9 @@ def test_a_file_as_young_as_the_clock_is_coarse_is_read_again(made, places, read
     assert len(reads) == 3
 
 
-def test_a_change_within_the_clocks_granularity_is_noticed(made, places):
+def test_a_change_within_the_clocks_granularity_is_noticed(write_files, places):
     """Equal size and both times as they were: what one coarse tick of a clock shows of a change."""
-    (path,) = made(b"one")
+    (path,) = write_files(b"one")
     there = path.stat()
     file_digests([path], places)
     path.write_bytes(b"two")
@@ -134,9 +134,9 @@ def replace_by_another_of_its_age(path: Path, there: os.stat_result) -> None:
 
 
 @pytest.mark.parametrize("days", [-400, 400])
-def test_a_file_from_another_clock_is_read_once_too(made, places, reads, settle, days):
+def test_a_file_from_another_clock_is_read_once_too(write_files, places, reads, settle, days):
     """Its dates lie far from now, and what changes it gives it others."""
-    (path,) = made(b"x")
+    (path,) = write_files(b"x")
     os.utime(path, (time.time() + days * 86_400,) * 2)
     settle(3)
     assert file_digests([path], places) == file_digests([path], places) == [sha256(b"x")]
@@ -148,8 +148,8 @@ def test_a_file_from_another_clock_is_read_once_too(made, places, reads, settle,
 
 
 @pytest.mark.parametrize("error", [PermissionError(13, "denied"), OSError(5, "I/O error"), OSError(116, "stale")])
-def test_a_file_that_cannot_be_read_has_no_digest_and_stops_no_other(made, places, monkeypatch, error):
-    paths, real = made(b"x", b"y"), builtins.open
+def test_a_file_that_cannot_be_read_has_no_digest_and_stops_no_other(write_files, places, monkeypatch, error):
+    paths, real = write_files(b"x", b"y"), builtins.open
 
     def refused(path, *rest, **named):
         if os.fsdecode(path) == str(paths[0]):
@@ -161,8 +161,8 @@ def test_a_file_that_cannot_be_read_has_no_digest_and_stops_no_other(made, place
 
 
 @pytest.mark.parametrize("change", [rewrite, rewrite_and_set_the_time_back, replace_by_another_of_its_age])
-def test_a_changed_file_of_equal_size_is_noticed(made, places, settle, change):
-    (path,) = made(b"one")
+def test_a_changed_file_of_equal_size_is_noticed(write_files, places, settle, change):
+    (path,) = write_files(b"one")
     settle(3)
     there = path.stat()
     assert file_digests([path], places) == [sha256(b"one")]
@@ -170,8 +170,8 @@ def test_a_changed_file_of_equal_size_is_noticed(made, places, settle, change):
     assert file_digests([path], places) == [sha256(b"two")]
 
 
-def test_a_file_that_goes_and_comes_back_is_followed(made, places, settle):
-    (path,) = made(b"one")
+def test_a_file_that_goes_and_comes_back_is_followed(write_files, places, settle):
+    (path,) = write_files(b"one")
     settle(3)
     file_digests([path], places)
     path.unlink()
@@ -189,8 +189,8 @@ def test_without_a_data_folder_files_are_read_and_none_is_made(tmp_path, reads, 
     assert not places.data.exists()
 
 
-def test_a_damaged_memory_is_begun_anew(made, places, settle, capsys):
-    (path,) = made(b"one")
+def test_a_damaged_memory_is_begun_anew(write_files, places, settle, capsys):
+    (path,) = write_files(b"one")
     settle(3)
     file_digests([path], places)
     (places.data / NAME).write_bytes(b"no database " * 500)
@@ -198,8 +198,8 @@ def test_a_damaged_memory_is_begun_anew(made, places, settle, capsys):
     assert capsys.readouterr().out.endswith("begun anew\n")
 
 
-def test_a_name_that_is_no_text_is_taken(made, places, settle, reads):
-    made()
+def test_a_name_that_is_no_text_is_taken(write_files, places, settle, reads):
+    write_files()
     path = os.fsencode(places.data) + b"/\xff.jpeg"
     Path(os.fsdecode(path)).write_bytes(b"one")
     settle(3)

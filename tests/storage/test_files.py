@@ -1,4 +1,4 @@
-"""Files: whole or not at all, and known by their digest."""
+"""Files: each is written whole or not at all, and known by its digest."""
 
 import hashlib
 import os
@@ -224,7 +224,7 @@ def test_a_disk_without_locks_has_scratch_too(tmp_path, monkeypatch):
     def refuse(*_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("tasks.storage.files.fcntl.flock", refuse)
+    monkeypatch.setattr("tasks.storage.locks.fcntl.flock", refuse)
     write_whole(tmp_path / "a", b"1")
     assert contents(tmp_path) == ["a"]
 

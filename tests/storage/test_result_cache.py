@@ -1,4 +1,4 @@
-"""Kept: what was worked out for a content is worked out once, whatever happens to the process or the file."""
+"""Result cache: the result of a content is computed once, whatever happens to the process or the file."""
 
 import os
 import signal

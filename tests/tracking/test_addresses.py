@@ -1,4 +1,4 @@
-"""Addresses: asked with user and password, shown without."""
+"""Addresses: a server is asked with user and password, and shown without them."""
 
 import base64
 import os

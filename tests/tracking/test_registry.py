@@ -17,7 +17,7 @@ from tasks.tracking import connection, queries, registry, runs, stored_files
 
 
 @pytest.fixture
-def three(registered):
+def three_versions(registered):
     """Three versions; the last is in use."""
     for text in ("one", "two", "three"):
         put_into_use(write_model_folder(text, registered), registered)
@@ -39,11 +39,15 @@ def test_before_the_first_promotion_nothing_is_in_use_and_a_question_makes_nothi
     assert not places.artifacts.exists()
 
 
-def test_the_newest_version_is_the_champion_and_knows_the_one_before(three):
-    assert [(one.number, one.champion_before) for one in registry.versions(three)] == [(1, None), (2, 1), (3, 2)]
-    assert registry.champion(three).number == 3
-    assert aliases(three) == {"champion": 3, "previous": 2}
-    assert registry.version(1, three).model == write_model_folder("one", three).name
+def test_the_newest_version_is_the_champion_and_knows_the_one_before(three_versions):
+    assert [(one.number, one.champion_before) for one in registry.versions(three_versions)] == [
+        (1, None),
+        (2, 1),
+        (3, 2),
+    ]
+    assert registry.champion(three_versions).number == 3
+    assert aliases(three_versions) == {"champion": 3, "previous": 2}
+    assert registry.version(1, three_versions).model == write_model_folder("one", three_versions).name
 
 
 def test_a_version_that_is_not_there_is_told_with_those_that_are(registered):
@@ -77,34 +81,34 @@ def test_runs_that_promote_at_once_get_versions_of_their_own(registered):
     assert registry.champion(registered).number == 6, "the last one to promote is in use"
 
 
-def test_who_decided_against_an_earlier_champion_is_told(three):
+def test_who_decided_against_an_earlier_champion_is_told(three_versions):
     with pytest.raises(registry.ChampionChanged):
-        registry.promote(1, 2, three)
-    assert registry.champion(three).number == 3
+        registry.promote(1, 2, three_versions)
+    assert registry.champion(three_versions).number == 3
 
 
-def test_a_rollback_goes_back_to_what_was_in_use_before_and_on(three):
-    now, before = registry.rollback("was taken back", three)
+def test_a_rollback_goes_back_to_what_was_in_use_before_and_on(three_versions):
+    now, before = registry.rollback("was taken back", three_versions)
     assert (now.number, before.number) == (2, 3)
-    assert aliases(three) == {"champion": 2, "previous": 1}
-    assert registry.version(3, three).withdrawn == "was taken back"
-    assert registry.rollback("was taken back too", three)[0].number == 1
-    assert aliases(three) == {"champion": 1}
+    assert aliases(three_versions) == {"champion": 2, "previous": 1}
+    assert registry.version(3, three_versions).withdrawn == "was taken back"
+    assert registry.rollback("was taken back too", three_versions)[0].number == 1
+    assert aliases(three_versions) == {"champion": 1}
     with pytest.raises(BadInput, match="version 1 is the only one that can be used"):
-        registry.rollback("once more", three)
-    assert aliases(three) == {"champion": 1}
+        registry.rollback("once more", three_versions)
+    assert aliases(three_versions) == {"champion": 1}
 
 
-def test_a_rollback_passes_over_versions_whose_files_were_removed(three):
-    stored_files.delete_version_files(2, three)
-    assert registry.rollback("was taken back", three)[0].number == 1
+def test_a_rollback_passes_over_versions_whose_files_were_removed(three_versions):
+    stored_files.delete_version_files(2, three_versions)
+    assert registry.rollback("was taken back", three_versions)[0].number == 1
 
 
-def test_a_rollback_passes_over_versions_that_were_taken_back(three):
-    registry.rollback("was taken back", three)
-    put_into_use(write_model_folder("four", three), three)
-    assert aliases(three) == {"champion": 4, "previous": 2}
-    assert registry.rollback("again", three)[0].number == 2
+def test_a_rollback_passes_over_versions_that_were_taken_back(three_versions):
+    registry.rollback("was taken back", three_versions)
+    put_into_use(write_model_folder("four", three_versions), three_versions)
+    assert aliases(three_versions) == {"champion": 4, "previous": 2}
+    assert registry.rollback("again", three_versions)[0].number == 2
 
 
 def test_nothing_in_use_cannot_be_taken_back(registered):
@@ -112,7 +116,7 @@ def test_nothing_in_use_cannot_be_taken_back(registered):
         registry.rollback("why not", registered)
 
 
-def test_a_crash_between_the_list_and_the_alias_leaves_the_way_back(three, monkeypatch):
+def test_a_crash_between_the_list_and_the_alias_leaves_the_way_back(three_versions, monkeypatch):
     from mlflow import MlflowClient
 
     def crash(*_: object) -> None:
@@ -120,94 +124,96 @@ def test_a_crash_between_the_list_and_the_alias_leaves_the_way_back(three, monke
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(MlflowClient, "set_registered_model_alias", crash)
-        registry.promote(1, 3, three)
-    assert registry.champion(three).number == 3
-    assert registry.champion_history(three) == [1, 2, 3], "what never came into use is no way back"
-    assert registry.rollback("was taken back", three)[0].number == 2
+        registry.promote(1, 3, three_versions)
+    assert registry.champion(three_versions).number == 3
+    assert registry.champion_history(three_versions) == [1, 2, 3], "what never came into use is no way back"
+    assert registry.rollback("was taken back", three_versions)[0].number == 2
 
 
-def test_a_refused_challenger_waits_no_longer(three):
-    registry.rollback("was taken back", three)
-    registry.challenge(3, three)
-    registry.refuse(3, "was refused", three)
-    assert aliases(three) == {"champion": 2, "previous": 1}
+def test_a_refused_challenger_waits_no_longer(three_versions):
+    registry.rollback("was taken back", three_versions)
+    registry.challenge(3, three_versions)
+    registry.refuse(3, "was refused", three_versions)
+    assert aliases(three_versions) == {"champion": 2, "previous": 1}
     with pytest.raises(BadInput, match="version 2 is in use: take it back by --rollback"):
-        registry.refuse(2, "was refused", three)
+        registry.refuse(2, "was refused", three_versions)
 
 
-def test_a_folder_that_is_lost_or_damaged_comes_back_from_the_registry(three):
-    now = registry.champion(three)
-    folder = model_folder.path(now.model, three)
+def test_a_folder_that_is_lost_or_damaged_comes_back_from_the_registry(three_versions):
+    now = registry.champion(three_versions)
+    folder = model_folder.path(now.model, three_versions)
     shutil.rmtree(folder)
-    assert model_folder.identity(model_folder.ensure_local(now, three)) == now.model
+    assert model_folder.identity(model_folder.ensure_local(now, three_versions)) == now.model
     (folder / "decision.json").write_text("changed")
-    assert model_folder.identity(model_folder.ensure_local(now, three)) == now.model
+    assert model_folder.identity(model_folder.ensure_local(now, three_versions)) == now.model
 
 
-def test_a_model_that_is_damaged_in_the_registry_too_is_not_used(three):
-    now = registry.champion(three)
-    shutil.rmtree(model_folder.path(now.model, three))
-    for stored in (three.artifacts / "mlflow").rglob(f"{now.model}/decision.json"):
+def test_a_model_that_is_damaged_in_the_registry_too_is_not_used(three_versions):
+    now = registry.champion(three_versions)
+    shutil.rmtree(model_folder.path(now.model, three_versions))
+    for stored in (three_versions.artifacts / "mlflow").rglob(f"{now.model}/decision.json"):
         stored.write_text("changed")
     with pytest.raises(BadInput, match="the files of version 3 in sqlite.* have changed since they were released"):
-        model_folder.ensure_local(now, three)
-    assert not model_folder.path(now.model, three).exists()
+        model_folder.ensure_local(now, three_versions)
+    assert not model_folder.path(now.model, three_versions).exists()
 
 
-def test_what_mlflow_serves_is_checked_before_any_of_it_is_imported(three, tmp_path):
-    now = registry.champion(three)
-    model_folder.fetch_servable(now, tmp_path / "first", three)
+def test_what_mlflow_serves_is_checked_before_any_of_it_is_imported(three_versions, tmp_path):
+    now = registry.champion(three_versions)
+    model_folder.fetch_servable(now, tmp_path / "first", three_versions)
     assert tree_digest(tmp_path / "first") == now.stored
     assert (tmp_path / "first/code/tasks/inference/pyfunc.py").is_file()
     old = now.model_copy(update={"stored": None})
-    model_folder.fetch_servable(old, tmp_path / "old", three)
+    model_folder.fetch_servable(old, tmp_path / "old", three_versions)
     assert {path.name for path in (tmp_path / "old").iterdir()} == {
         path.name for path in (tmp_path / "first").iterdir()
     }
-    for code in (three.artifacts / "mlflow").rglob("pyfunc.py"):
+    for code in (three_versions.artifacts / "mlflow").rglob("pyfunc.py"):
         code.write_text("import os")
     with pytest.raises(BadInput, match="the files of version 3 in sqlite.* have changed since they were released"):
-        model_folder.fetch_servable(now, tmp_path / "second", three)
+        model_folder.fetch_servable(now, tmp_path / "second", three_versions)
 
 
-def test_another_name_is_another_model(three):
-    other = Places(data=three.data, artifacts=three.artifacts, registered_model="gears")
+def test_another_name_is_another_model(three_versions):
+    other = Places(data=three_versions.data, artifacts=three_versions.artifacts, registered_model="gears")
     assert registry.champion(other) is None
     put_into_use(write_model_folder("four", other), other)
-    assert (registry.champion(other).number, registry.champion(three).number) == (1, 3)
+    assert (registry.champion(other).number, registry.champion(three_versions).number) == (1, 3)
 
 
-def test_a_challenger_waits_until_it_comes_into_use(three):
-    registry.challenge(1, three)
-    registry.sync_aliases(three)
-    assert aliases(three) == {"champion": 3, "previous": 2, "challenger": 1}
-    registry.promote(1, 3, three)
-    assert aliases(three) == {"champion": 1, "previous": 3}
+def test_a_challenger_waits_until_it_comes_into_use(three_versions):
+    registry.challenge(1, three_versions)
+    registry.sync_aliases(three_versions)
+    assert aliases(three_versions) == {"champion": 3, "previous": 2, "challenger": 1}
+    registry.promote(1, 3, three_versions)
+    assert aliases(three_versions) == {"champion": 1, "previous": 3}
 
 
-def test_who_ends_what_a_killed_run_began_is_named_with_its_version(three):
-    registry.adopt(3, "second-run", three)
-    assert [one.run_id for one in registry.versions(three)] == ["first-run", "first-run", "second-run"]
+def test_who_ends_what_a_killed_run_began_is_named_with_its_version(three_versions):
+    registry.adopt(3, "second-run", three_versions)
+    assert [one.run_id for one in registry.versions(three_versions)] == ["first-run", "first-run", "second-run"]
 
 
-def test_what_was_taken_back_may_come_again_where_a_person_says_so(three):
-    registry.rollback("was taken back", three)
+def test_what_was_taken_back_may_come_again_where_a_person_says_so(three_versions):
+    registry.rollback("was taken back", three_versions)
     for number in (3, 2):  # 2 was not taken back
-        registry.withdraw(number, None, three)
-    assert [one.withdrawn for one in registry.versions(three)] == [None] * 3
+        registry.withdraw(number, None, three_versions)
+    assert [one.withdrawn for one in registry.versions(three_versions)] == [None] * 3
 
 
-def test_a_version_that_somebody_made_by_hand_stops_no_question(three):
-    connection.client(three).create_model_version(three.registered_name, str(write_model_folder("four", three)))
-    made = registry.version(4, three)
+def test_a_version_that_somebody_made_by_hand_stops_no_question(three_versions):
+    connection.client(three_versions).create_model_version(
+        three_versions.registered_name, str(write_model_folder("four", three_versions))
+    )
+    made = registry.version(4, three_versions)
     assert (made.model, made.run_id, made.reason, made.champion_before, made.tracked) == ("", "", "", None, "")
-    assert registry.champion(three).number == 3
+    assert registry.champion(three_versions).number == 3
 
 
-def test_what_is_in_use_is_remembered(three, monkeypatch):
-    assert registry.champion(three).number == 3
+def test_what_is_in_use_is_remembered(three_versions, monkeypatch):
+    assert registry.champion(three_versions).number == 3
     monkeypatch.setattr(queries, "query", lambda *_: pytest.fail("MLflow was asked again"))
-    assert registry.champion(three).number == 3
+    assert registry.champion(three_versions).number == 3
 
 
 def remove_alias(places: Places) -> None:
@@ -226,68 +232,70 @@ COMMANDS = {
 }
 
 
-def test_every_command_says_what_brings_a_version_back_whose_alias_was_removed(three):
-    remove_alias(three)
+def test_every_command_says_what_brings_a_version_back_whose_alias_was_removed(three_versions):
+    remove_alias(three_versions)
     why = "no version of recast is in use in sqlite.*: the alias `champion` was removed; "
     why += "`flows/promote.py --version 3 --places.registered_model recast` brings the last one back into use"
     for command in COMMANDS.values():
         with pytest.raises(BadInput, match=why):
-            command(three)
-    assert "flows/promote.py --version 3" in doctor.model(three)
-    assert all(model_folder.path(one.model, three).is_dir() for one in registry.versions(three)), "nothing was pruned"
-    assert promote.change(3, False, None, "", three) == "version 3 is in use"
-    assert aliases(three) == {"champion": 3, "previous": 2}, "and the way back is as it was"
-    assert doctor.model(three).startswith("version 3, ")
+            command(three_versions)
+    assert "flows/promote.py --version 3" in doctor.model(three_versions)
+    assert all(model_folder.path(one.model, three_versions).is_dir() for one in registry.versions(three_versions)), (
+        "nothing was pruned"
+    )
+    assert promote.change(3, False, None, "", three_versions) == "version 3 is in use"
+    assert aliases(three_versions) == {"champion": 3, "previous": 2}, "and the way back is as it was"
+    assert doctor.model(three_versions).startswith("version 3, ")
 
 
-def test_every_command_says_what_to_restore_where_the_database_was_lost(three):
-    connection.embedded(three).unlink()
+def test_every_command_says_what_to_restore_where_the_database_was_lost(three_versions):
+    connection.embedded(three_versions).unlink()
     for command in [*COMMANDS.values(), connection.client]:
         with pytest.raises(
             BadInput, match=r"mlflow\.db is missing, and .* holds what runs have made .models: 3.*cp BACKUP/mlflow\.db"
         ):
-            command(three)
-    assert "cp BACKUP/mlflow.db" in doctor.model(three)
-    assert not connection.embedded(three).exists()
+            command(three_versions)
+    assert "cp BACKUP/mlflow.db" in doctor.model(three_versions)
+    assert not connection.embedded(three_versions).exists()
 
 
-def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(three):
-    registry.withdraw(3, "was refused", three)
-    connection.client(three).delete_model_version(three.registered_name, "2")
-    remove_alias(three)
+def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(three_versions):
+    registry.withdraw(3, "was refused", three_versions)
+    connection.client(three_versions).delete_model_version(three_versions.registered_name, "2")
+    remove_alias(three_versions)
     with pytest.raises(BadInput, match="--version 1 --places.registered_model recast` brings the last one back"):
-        registry.champion(three)
-    stored_files.delete_version_files(1, three)
+        registry.champion(three_versions)
+    stored_files.delete_version_files(1, three_versions)
     with pytest.raises(
         BadInput,
         match="each version that was in use was taken back; `flows/promote.py --list --places.registered_model recast` shows all",
     ):
-        registry.champion(three)
-    promote.change(3, False, None, "", three)
-    assert registry.champion(three).number == 3
+        registry.champion(three_versions)
+    promote.change(3, False, None, "", three_versions)
+    assert registry.champion(three_versions).number == 3
 
 
-def test_where_no_version_is_left_the_next_one_is_a_first_one(three):
+def test_where_no_version_is_left_the_next_one_is_a_first_one(three_versions):
     for number in "123":
-        connection.client(three).delete_model_version(three.registered_name, number)
-    assert registry.champion(three) is None
-    put_into_use(write_model_folder("four", three), three)
-    assert (registry.champion_history(three), registry.previous(three)) == ([4], None)
+        connection.client(three_versions).delete_model_version(three_versions.registered_name, number)
+    assert registry.champion(three_versions) is None
+    put_into_use(write_model_folder("four", three_versions), three_versions)
+    assert (registry.champion_history(three_versions), registry.previous(three_versions)) == ([4], None)
 
 
-def test_the_command_names_the_registered_model(three):
-    other = Places(data=three.data, artifacts=three.artifacts, registered_model="big gears")
+def test_the_command_names_the_registered_model(three_versions):
+    other = Places(data=three_versions.data, artifacts=three_versions.artifacts, registered_model="big gears")
     put_into_use(write_model_folder("four", other), other)
     remove_alias(other)
     with pytest.raises(BadInput, match="promote.py --version 1 --places.registered_model 'big gears'` brings"):
         registry.champion(other)
-    assert registry.champion(three).number == 3
+    assert registry.champion(three_versions).number == 3
 
 
-def test_a_champion_that_was_deleted_is_told_too(three):
-    connection.client(three).delete_model_version(three.registered_name, "3")
+def test_a_champion_that_was_deleted_is_told_too(three_versions):
+    connection.client(three_versions).delete_model_version(three_versions.registered_name, "3")
     with pytest.raises(BadInput, match="--version 2 --places.registered_model recast` brings the last one back"):
-        registry.champion(three)
+        registry.champion(three_versions)
 
 
 def test_before_the_first_promotion_and_amid_it_no_alias_was_removed(registered):

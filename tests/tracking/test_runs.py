@@ -1,4 +1,4 @@
-"""Tracking: runs in MLflow as its users look for them, and answers that hold until the database changes."""
+"""Runs: MLflow shows them as its users look for them, and cached answers hold until the database changes."""
 
 import json
 import shutil
@@ -19,53 +19,53 @@ KEPT = Release(verdict="kept", reason="no better", version=1, champion_before=1,
 
 
 @pytest.fixture
-def tracked(registered) -> str:
+def tracked_run(registered) -> str:
     return runs.begin("is it better", "run 1", registered)
 
 
-def run_of(tracked: str, places: Places):
-    return connection.client(places).get_run(tracked)
+def run_of(tracked_run: str, places: Places):
+    return connection.client(places).get_run(tracked_run)
 
 
-def test_a_decision_is_found_again_by_its_question(registered, tracked):
+def test_a_decision_is_found_again_by_its_question(registered, tracked_run):
     assert runs.decision("is it better", registered) is None
-    runs.save_decision(tracked, KEPT, registered)
+    runs.save_decision(tracked_run, KEPT, registered)
     assert runs.decision("is it better", registered) is None, "it is not carried out yet"
-    runs.mark_applied(tracked, KEPT, registered)
+    runs.mark_applied(tracked_run, KEPT, registered)
     assert runs.decision("is it better", registered) == KEPT
     assert runs.decision("is another better", registered) is None
-    assert run_of(tracked, registered).data.tags["recast.verdict"] == "kept"
+    assert run_of(tracked_run, registered).data.tags["recast.verdict"] == "kept"
 
 
-def test_an_open_run_is_taken_up_again_and_a_finished_one_is_not(registered, tracked):
-    assert runs.begin("is it better", "run 2", registered) == tracked
-    assert runs.is_running(tracked, registered)
-    connection.client(registered).set_terminated(tracked)
-    assert not runs.is_running(tracked, registered)
-    assert runs.begin("is it better", "run 2", registered) != tracked
+def test_an_open_run_is_taken_up_again_and_a_finished_one_is_not(registered, tracked_run):
+    assert runs.begin("is it better", "run 2", registered) == tracked_run
+    assert runs.is_running(tracked_run, registered)
+    connection.client(registered).set_terminated(tracked_run)
+    assert not runs.is_running(tracked_run, registered)
+    assert runs.begin("is it better", "run 2", registered) != tracked_run
 
 
-def test_the_page_of_a_run_is_where_it_is_shown(registered, tracked, monkeypatch):
-    where = f"/#/experiments/{run_of(tracked, registered).info.experiment_id}/runs/{tracked}"
-    assert runs.page_of(tracked, registered) == "http://127.0.0.1:5000" + where
+def test_the_page_of_a_run_is_where_it_is_shown(registered, tracked_run, monkeypatch):
+    where = f"/#/experiments/{run_of(tracked_run, registered).info.experiment_id}/runs/{tracked_run}"
+    assert runs.page_of(tracked_run, registered) == "http://127.0.0.1:5000" + where
     monkeypatch.setattr(connection, "server", lambda: "https://mlflow.example/")
     monkeypatch.setattr(
         connection,
         "client",
         lambda places, known=connection.client_of(f"sqlite:///{connection.embedded(registered)}"): known,
     )
-    assert runs.page_of(tracked, registered) == "https://mlflow.example" + where
+    assert runs.page_of(tracked_run, registered) == "https://mlflow.example" + where
 
 
-def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registered, tracked, tmp_path):
+def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registered, tracked_run, tmp_path):
     run_json = fill_run_json(finished)
     told = run_json.model_dump(mode="json")
     folder = write_run(finished, "<html></html>")
     for _ in range(2):  # again after a crash it writes the same
         runs.finish(
-            tracked, run_json, finished.model.history, "**Kept**", {"prefect.flow_run_id": "77"}, folder, registered
+            tracked_run, run_json, finished.model.history, "**Kept**", {"prefect.flow_run_id": "77"}, folder, registered
         )
-    run, client = run_of(tracked, registered), connection.client(registered)
+    run, client = run_of(tracked_run, registered), connection.client(registered)
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "run 1"
     assert run.data.metrics["evaluation.test.accuracy"] == told["evaluation"]["test"]["accuracy"]
@@ -75,30 +75,32 @@ def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registere
     assert run.data.tags["mlflow.note.content"] == "**Kept**"
     assert run.data.tags["version.tensorflow"] == told["versions"]["tensorflow"]
     assert run.data.tags["code.commit"] == told["code"]["commit"]
-    losses = client.get_metric_history(tracked, "epoch.validation_loss")
+    losses = client.get_metric_history(tracked_run, "epoch.validation_loss")
     assert [(one.step, one.value) for one in losses] == [
         (one.epoch, one.validation_loss) for one in finished.model.history
     ]
     assert [one.dataset.digest for one in run.inputs.dataset_inputs] == [told["dataset"]["digest"][:32]]
     assert {"report.html", "run.json", "predictions.csv", "figures"} <= {
-        one.path for one in client.list_artifacts(tracked)
+        one.path for one in client.list_artifacts(tracked_run)
     }
 
 
-def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(outcome, registered, tracked):
-    connection.client(registered).log_param(tracked, "training.model", "another")
-    runs.finish(tracked, fill_run_json(outcome), outcome.model.history, "", {}, write_run(outcome, ""), registered)
-    assert run_of(tracked, registered).info.status == "FINISHED"
+def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(outcome, registered, tracked_run):
+    connection.client(registered).log_param(tracked_run, "training.model", "another")
+    runs.finish(tracked_run, fill_run_json(outcome), outcome.model.history, "", {}, write_run(outcome, ""), registered)
+    assert run_of(tracked_run, registered).info.status == "FINISHED"
 
 
-def test_where_artifacts_were_moved_the_old_files_are_found_and_new_ones_lie_beside_them(registered, tracked, tmp_path):
-    runs.save_decision(tracked, KEPT, registered)
+def test_where_artifacts_were_moved_the_old_files_are_found_and_new_ones_lie_beside_them(
+    registered, tracked_run, tmp_path
+):
+    runs.save_decision(tracked_run, KEPT, registered)
     before = runs.experiment(registered)
     registered.artifacts.rename(tmp_path / "moved 100%41")
     moved = Places(artifacts=tmp_path / "moved 100%41")
-    assert runs.decision_of_run(tracked, moved) == KEPT
+    assert runs.decision_of_run(tracked_run, moved) == KEPT
     assert runs.experiment(moved) == before
-    for again in (tracked, runs.begin("two", "run 2", moved)):
+    for again in (tracked_run, runs.begin("two", "run 2", moved)):
         assert run_of(again, moved).info.artifact_uri == (moved.artifacts / f"mlflow/{again}/artifacts").as_uri()
     assert not registered.artifacts.exists()
 
@@ -124,14 +126,14 @@ def test_a_copy_reads_and_removes_its_own_files_alone(registered, tmp_path):
     assert registry.version(1, registered).removed is None
 
 
-def test_a_link_in_a_folder_goes_and_what_it_leads_to_stays(registered, tracked, tmp_path):
+def test_a_link_in_a_folder_goes_and_what_it_leads_to_stays(registered, tracked_run, tmp_path):
     (tmp_path / "another's").mkdir()
     (tmp_path / "another's/file").write_text("mine")
-    folder = registered.artifacts / f"mlflow/{tracked}/artifacts"
+    folder = registered.artifacts / f"mlflow/{tracked_run}/artifacts"
     folder.mkdir(parents=True)
     (folder / "linked").symlink_to(tmp_path / "another's")
-    assert stored_files.bytes_of_run(tracked, registered) == 0
-    stored_files.delete_run_files(tracked, registered)
+    assert stored_files.bytes_of_run(tracked_run, registered) == 0
+    stored_files.delete_run_files(tracked_run, registered)
     assert list(folder.iterdir()) == []
     assert (tmp_path / "another's/file").read_text() == "mine"
 
@@ -147,14 +149,14 @@ def test_a_database_is_made_whole_or_not_at_all(places, monkeypatch):
     assert [path.name for path in places.artifacts.iterdir()] == []
 
 
-def test_what_a_server_keeps_is_neither_looked_at_nor_changed(registered, tracked, tmp_path, monkeypatch):
+def test_what_a_server_keeps_is_neither_looked_at_nor_changed(registered, tracked_run, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{connection.embedded(registered)}")
     before = connection.embedded(registered).read_bytes()
     elsewhere = Places(artifacts=tmp_path / "elsewhere")
     (elsewhere.artifacts / "models/aa").mkdir(parents=True)
     connection.require_usable(elsewhere)
     assert runs.experiment(elsewhere) == runs.experiment(registered)
-    assert run_of(tracked, elsewhere).info.run_id == tracked
+    assert run_of(tracked_run, elsewhere).info.run_id == tracked_run
     assert connection.embedded(registered).read_bytes() == before
 
 

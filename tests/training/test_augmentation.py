@@ -1,4 +1,4 @@
-"""Alterations: each image in a form of its own, that keeps what it shows."""
+"""Augmentation: each image is altered in its own way and keeps what it shows."""
 
 import numpy as np
 import pytest

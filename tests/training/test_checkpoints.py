@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, the last whole one is found, and nothing in a file is run."""
+"""Checkpoints: each is whole or not there, the last whole one is found, and no code in a file is run."""
 
 import pickle
 
@@ -20,7 +20,7 @@ def state(epochs: int, kept_epoch: int | None = None) -> State:
     return State(history, learner, kept_epoch, [np.ones(12, np.float32)] if kept_epoch else [])
 
 
-def same(one: State, other: State) -> bool:
+def is_same(one: State, other: State) -> bool:
     for left, right in ((one.learner, other.learner), (one.best_weights, other.best_weights)):
         if [(a.dtype, a.shape, a.tobytes()) for a in left] != [(a.dtype, a.shape, a.tobytes()) for a in right]:
             return False
@@ -33,8 +33,8 @@ def test_a_state_comes_back_bit_by_bit(tmp_path, kept_epoch):
     checkpoints.save(saved, tmp_path / "room")
     found = checkpoints.last(tmp_path / "room")
     assert found is not None
-    assert same(found, saved)
-    assert not same(found, state(2, kept_epoch))
+    assert is_same(found, saved)
+    assert not is_same(found, state(2, kept_epoch))
 
 
 def test_many_arrays_come_back_in_their_order(tmp_path):
@@ -90,14 +90,14 @@ def test_no_object_that_could_run_code_is_read(tmp_path):
         checkpoints.read(tmp_path / "state.npz")
 
 
-def pickled(path):
+def write_pickled(path):
     np.savez(path, told=np.array([print], dtype=object))
 
 
 @pytest.mark.parametrize(
     "write",
     [
-        pickled,
+        write_pickled,
         lambda path: path.write_bytes(pickle.dumps(print)),
         lambda path: path.write_bytes(b"no archive"),
         lambda path: np.savez(path, told=np.array("null")),

@@ -1,4 +1,4 @@
-"""Batches: every stratum its share of an epoch, in an order and in forms that the seed and the epoch alone decide."""
+"""Input pipeline: every stratum has its share of an epoch, and seed and epoch alone decide order and alterations."""
 
 from collections import Counter
 

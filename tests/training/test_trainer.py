@@ -1,4 +1,4 @@
-"""Fitting: an interrupted training ends as one that was left alone, and equal seeds end alike."""
+"""Trainer: an interrupted training ends as an uninterrupted one, and equal seeds end alike."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +36,7 @@ class Killed(Exception):
     """Stands for a kill between two epochs; those inside an epoch are tried in `benchmarks/kills.py`."""
 
 
-def fitted(recipe, room=None, *, killed_after=None, **more):
+def fit_network(recipe, room=None, *, killed_after=None, **more):
     from tasks.training.trainer import fit
 
     def each_epoch(history):
@@ -55,12 +55,12 @@ def digest(found):
 @pytest.mark.parametrize("model", ["compact", "tutorial_dropout", "ring"])
 def test_an_interrupted_training_ends_as_one_that_was_left_alone(model, tmp_path):
     """Dropout too: its random numbers go on where they were."""
-    whole = fitted(recipe(model))
+    whole = fit_network(recipe(model))
     assert whole.resumed_from_epoch is None
     for epoch in (1, 3):
         with pytest.raises(Killed):
-            fitted(recipe(model), tmp_path, killed_after=epoch)
-    found = fitted(recipe(model), tmp_path)
+            fit_network(recipe(model), tmp_path, killed_after=epoch)
+    found = fit_network(recipe(model), tmp_path)
     assert found.resumed_from_epoch == 3
     assert found.history == whole.history
     assert found.kept_epoch == whole.kept_epoch
@@ -69,7 +69,7 @@ def test_an_interrupted_training_ends_as_one_that_was_left_alone(model, tmp_path
 
 def test_what_other_threads_draw_changes_no_training():
     """As Prefect's threads do in the process of a task. The network has dropout, which draws in each step."""
-    alone = fitted(recipe("tutorial_dropout"))
+    alone = fit_network(recipe("tutorial_dropout"))
     over = Event()
 
     def drawing() -> None:
@@ -79,7 +79,7 @@ def test_what_other_threads_draw_changes_no_training():
     with ThreadPoolExecutor(1) as others:
         others.submit(drawing)
         try:
-            beside = fitted(recipe("tutorial_dropout"))
+            beside = fit_network(recipe("tutorial_dropout"))
         finally:
             over.set()
     assert beside.history == alone.history
@@ -89,43 +89,43 @@ def test_what_other_threads_draw_changes_no_training():
 def test_a_rehearsal_changes_no_training():
     from tasks.training.trainer import rehearse
 
-    before = fitted(recipe())
+    before = fit_network(recipe())
     rehearse(recipe())
-    assert digest(fitted(recipe())) == digest(before)
+    assert digest(fit_network(recipe())) == digest(before)
 
 
 def test_a_training_that_had_ended_is_not_trained_again(tmp_path):
-    first = fitted(recipe(), tmp_path)
-    again = fitted(recipe(), tmp_path, killed_after=4)
+    first = fit_network(recipe(), tmp_path)
+    again = fit_network(recipe(), tmp_path, killed_after=4)
     assert again.resumed_from_epoch == 4
     assert digest(again) == digest(first)
 
 
 def test_after_damage_training_goes_on_from_the_epoch_before(tmp_path, capsys):
     with pytest.raises(Killed):
-        fitted(recipe(), tmp_path, killed_after=3)
+        fit_network(recipe(), tmp_path, killed_after=3)
     last = sorted(tmp_path.iterdir())[-1]
     last.write_bytes(last.read_bytes()[:-1])
-    found = fitted(recipe(), tmp_path)
+    found = fit_network(recipe(), tmp_path)
     assert found.resumed_from_epoch == 2
     assert f"{last} is damaged" in capsys.readouterr().out
-    assert digest(found) == digest(fitted(recipe()))
+    assert digest(found) == digest(fit_network(recipe()))
 
 
 def test_what_was_learnt_with_another_optimizer_is_not_taken_up(tmp_path):
     """As on a GPU that computes in float16, whose optimizer keeps a scale of the loss besides."""
     with pytest.raises(Killed):
-        fitted(recipe(precision="mixed_float16"), tmp_path, killed_after=2)
-    assert fitted(recipe(), tmp_path).resumed_from_epoch is None
+        fit_network(recipe(precision="mixed_float16"), tmp_path, killed_after=2)
+    assert fit_network(recipe(), tmp_path).resumed_from_epoch is None
 
 
 def test_the_best_of_the_last_quarter_is_kept_through_an_interruption(tmp_path):
-    whole = fitted(recipe(epochs=8))
+    whole = fit_network(recipe(epochs=8))
     best = min((7, 8), key=lambda number: whole.history[number - 1].validation_loss)
     assert whole.kept_epoch == best
     with pytest.raises(Killed):
-        fitted(recipe(epochs=8), tmp_path, killed_after=7)
-    assert digest(fitted(recipe(epochs=8), tmp_path)) == digest(whole)
+        fit_network(recipe(epochs=8), tmp_path, killed_after=7)
+    assert digest(fit_network(recipe(epochs=8), tmp_path)) == digest(whole)
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
@@ -134,11 +134,11 @@ def test_a_network_that_learnt_in_half_precision_is_kept_in_float32(precision, t
 
     from tasks.networks import networks
 
-    found = fitted(recipe(precision=precision))
+    found = fit_network(recipe(precision=precision))
     assert {layer.dtype_policy.name for layer in found.network.layers} == {"float32"}
     assert keras.config.dtype_policy().name == "float32", "others compute as before"
     assert found.history[-1].loss < found.history[0].loss
-    assert digest(found) != digest(fitted(recipe()))
+    assert digest(found) != digest(fit_network(recipe()))
     networks.save(found.network, tmp_path / "model.keras")
     assert networks.weights_digest(networks.load(tmp_path / "model.keras")) == digest(found)
 
@@ -146,10 +146,10 @@ def test_a_network_that_learnt_in_half_precision_is_kept_in_float32(precision, t
 def test_training_can_start_from_the_weights_of_a_file(tmp_path):
     from tasks.networks import networks
 
-    first = fitted(recipe(epochs=6))
+    first = fit_network(recipe(epochs=6))
     networks.save(first.network, tmp_path / "model.keras")
-    further = fitted(recipe(epochs=1, learning_rate=1e-5), start=tmp_path / "model.keras")
-    anew = fitted(recipe(epochs=1, learning_rate=1e-5))
+    further = fit_network(recipe(epochs=1, learning_rate=1e-5), start=tmp_path / "model.keras")
+    anew = fit_network(recipe(epochs=1, learning_rate=1e-5))
     assert further.history[0].loss < 0.5 * anew.history[0].loss
 
 
@@ -193,5 +193,5 @@ def test_a_training_that_diverges_says_what_to_try(wrong):
 
 def test_a_training_that_diverges_keeps_nothing_of_it(tmp_path):
     with pytest.raises(BadInput, match="the loss became nan"):
-        fitted(recipe(learning_rate=1.0).model_copy(update={"learning_rate": 1e30}), tmp_path)
+        fit_network(recipe(learning_rate=1.0).model_copy(update={"learning_rate": 1e30}), tmp_path)
     assert not list(tmp_path.glob("*.npz"))

@@ -1,4 +1,4 @@
-"""Lessons: an epoch is shared by what an image is, and what shows no ring is not learnt from a ring."""
+"""Training set: kind and origin of an image decide its share of an epoch, and images without a ring are left out where one is needed."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tasks.training.training_set import TrainingPlan, load_examples, strata
 from tasks.training.warm_start import WarmStart
 
 
-class Divided:
+class FakeSplits:
     """As much of `Splits` as a training asks."""
 
     classes = Classes()
@@ -29,17 +29,17 @@ def plan(rows, start=None, model: str = "compact") -> TrainingPlan:
 
 def test_each_origin_has_its_share():
     rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d")]
-    assert strata(rows, plan(rows), Divided).tolist() == [0, 4, 2, 0]
+    assert strata(rows, plan(rows), FakeSplits).tolist() == [0, 4, 2, 0]
 
 
 def test_where_training_continues_old_and_new_images_of_each_origin_have_theirs(tmp_path):
     rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d"), row("e")]
     start = WarmStart("aa", tmp_path, frozenset({"a", "b"}))
-    assert strata(rows, plan(rows, start), Divided).tolist() == [1, 5, 2, 0, 0]
+    assert strata(rows, plan(rows, start), FakeSplits).tolist() == [1, 5, 2, 0, 0]
 
 
 @pytest.fixture
-def seen(monkeypatch):
+def rows_without_ring(monkeypatch):
     """Makes rows of which these, by number, show no ring."""
 
     def make(*missing: int) -> list[Row]:
@@ -55,9 +55,9 @@ def seen(monkeypatch):
 
 
 @pytest.mark.usefixtures("tensorflow")
-def test_images_without_a_ring_are_left_out_and_counted(seen, places, capsys):
-    rows = seen(1, 4)
-    found = load_examples(rows, plan(rows, model="ring"), Divided, places)
+def test_images_without_a_ring_are_left_out_and_counted(rows_without_ring, places, capsys):
+    rows = rows_without_ring(1, 4)
+    found = load_examples(rows, plan(rows, model="ring"), FakeSplits, places)
     assert found.rows == [rows[number] for number in (0, 2, 3, 5)]
     assert found.examples.pixels.ravel().tolist() == [0, 2, 3, 5]
     assert found.examples.labels.tolist() == [1, 1, 0, 0]
@@ -66,14 +66,14 @@ def test_images_without_a_ring_are_left_out_and_counted(seen, places, capsys):
 
 
 @pytest.mark.usefixtures("tensorflow")
-def test_where_all_show_a_ring_nothing_is_said(seen, places, capsys):
-    rows = seen()
-    assert load_examples(rows, plan(rows, model="ring"), Divided, places).rows == rows
+def test_where_all_show_a_ring_nothing_is_said(rows_without_ring, places, capsys):
+    rows = rows_without_ring()
+    assert load_examples(rows, plan(rows, model="ring"), FakeSplits, places).rows == rows
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.usefixtures("tensorflow")
-def test_a_class_without_a_ring_is_told(seen, places):
-    rows = seen(0, 2, 4)
+def test_a_class_without_a_ring_is_told(rows_without_ring, places):
+    rows = rows_without_ring(0, 2, 4)
     with pytest.raises(BadInput, match=r"a ring is found in 3 of 6 train images, .* take --model compact"):
-        load_examples(rows, plan(rows, model="ring"), Divided, places)
+        load_examples(rows, plan(rows, model="ring"), FakeSplits, places)

@@ -1,4 +1,4 @@
-"""Starting: training continues from the model in use only where that is fair and can be done, and else says why not."""
+"""Warm start: training continues from the model in use only where that is fair and possible, and otherwise says why not."""
 
 import shutil
 

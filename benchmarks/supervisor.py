@@ -1,4 +1,4 @@
-"""Limited: parts of a benchmark, each in a process and under a time limit of its own, told as their figures come."""
+"""Supervisor: run the parts of a benchmark, each in a process and under a time limit of its own, and publish figures as they come."""
 
 import json
 import os
@@ -23,7 +23,7 @@ STOPPED = 2  # exit status of a part without which no other makes sense
 
 
 class Stop(BadInput):
-    """What a part raises where there is nothing to measure: no other part runs."""
+    """An error of a part that finds nothing to measure: no other part runs."""
 
 
 class Part(NamedTuple):
@@ -34,13 +34,13 @@ class Part(NamedTuple):
     weight: float = 1.0
     """Its share of the time, beside the weights of the parts that are still to come."""
     least: float = 1.0
-    """Seconds that it is given at least; with less it is skipped, since it would end before it has told anything."""
+    """Seconds that it is given at least; with less it is skipped, since it would end before it has measured anything."""
 
 
-def run(parts: Sequence[Part], folder: Path, until: float, publish: Publish) -> dict[str, dict]:
-    """Run one part after the other until a moment of the monotonic clock; publish what is known after each, and each second.
+def run_parts(parts: Sequence[Part], folder: Path, until: float, publish: Publish) -> dict[str, dict]:
+    """Run one part after the other until a moment of the monotonic clock. Publish all results after each part, and each second.
 
-    What a part leaves of its time is for the others. What it finds lies in `folder`. Raises BadInput where a part stops the run.
+    Time that a part does not use goes to the others. Figures lie in `folder`. Raises BadInput where a part stops the run.
     """
     results: dict[str, dict] = {part.name: {"skipped": "the run ended before"} for part in parts}
 
@@ -54,26 +54,26 @@ def run(parts: Sequence[Part], folder: Path, until: float, publish: Publish) -> 
             note(part.name, {"skipped": f"{left:.1f} s are left, and it needs {part.least:g} at least"})
             print(f"\n{part.name}, skipped: {results[part.name]['skipped']}", flush=True)
             continue
-        limit = limit_of(left, parts[number:])
+        limit = time_limit(left, parts[number:])
         print(f"\n{part.name}, {limit:.0f} s at most", flush=True)
         supervise(part, folder, limit, partial(note, part.name))
     return results
 
 
-def limit_of(left: float, parts: Sequence[Part]) -> float:
-    """Return the seconds of the first of the parts that are still to come: its share of what is left, or what it needs at least."""
+def time_limit(left: float, parts: Sequence[Part]) -> float:
+    """Return the seconds for the first of the parts that are still to come: its share of the time left, or what it needs at least."""
     return max(parts[0].least, left * parts[0].weight / sum(part.weight for part in parts))
 
 
 def supervise(part: Part, folder: Path, limit: float, note: Callable[[dict], None]) -> None:
-    """Run a part, note what it finds, and kill it and all that it started at its limit."""
-    lines, began = lines_of(part.name, folder), time.monotonic()
+    """Run a part, note its figures, and kill it and all that it started at its limit."""
+    rows, began = rows_file(part.name, folder), time.monotonic()
 
     def result(**state: str) -> dict:
         seconds = {"seconds": round(time.monotonic() - began, 2), "limit_seconds": round(limit, 2)}
-        return {**state, **seconds, "figures": figures_of(part.name, folder)}
+        return {**state, **seconds, "figures": read_figures(part.name, folder)}
 
-    process = get_context("spawn").Process(target=work, args=(part, lines))
+    process = get_context("spawn").Process(target=run_part, args=(part, rows))
     process.start()
     try:
         while process.is_alive() and (left := began + limit - time.monotonic()) > 0:
@@ -81,25 +81,25 @@ def supervise(part: Part, folder: Path, limit: float, note: Callable[[dict], Non
             process.join(min(1.0, left))
     finally:
         late = process.is_alive()
-        kill(process)
-    ended = {"timed_out": f"after {round(limit, 2):.0f} s"} if late else failure(process.exitcode, lines)
-    note(result(**ended))
-    for state, reason in ended.items():
+        kill_group(process)
+    faults = {"timed_out": f"after {round(limit, 2):.0f} s"} if late else describe_failure(process.exitcode, rows)
+    note(result(**faults))
+    for state, reason in faults.items():
         print(f"{state.replace('_', ' ')}: {reason}", flush=True)
     if process.exitcode == STOPPED:
-        raise BadInput(ended["error"])
+        raise BadInput(faults["error"])
 
 
-def failure(status: int | None, lines: Path) -> dict[str, str]:
-    """Return what is told of a part that ended with this exit status; nothing where all is well."""
+def describe_failure(status: int | None, rows: Path) -> dict[str, str]:
+    """Return why a part ended with this exit status, as `error`; an empty dictionary where it ended well."""
     if status == 0:
         return {}
-    errors = [figures["error"] for name, figures in read(lines) if not name]
+    errors = [figures["error"] for name, figures in read_rows(rows) if not name]
     return {"error": errors[0] if errors else f"its process ended with exit status {status}"}
 
 
-def kill(process: SpawnProcess) -> None:
-    """End a part's process and those that it started."""
+def kill_group(process: SpawnProcess) -> None:
+    """Kill a part's process and those that it started."""
     assert process.pid, "it was started; 0 would be the group of this process"
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -108,8 +108,8 @@ def kill(process: SpawnProcess) -> None:
     process.join()
 
 
-def work(part: Part, lines: Path) -> None:
-    """Do a part's work in its process, which ends with the one that started it, and takes along those that it started."""
+def run_part(part: Part, rows: Path) -> None:
+    """Do a part's work in its process. It ends with the process that started it, and takes along those that it started itself."""
     os.setsid()
 
     def follow() -> None:
@@ -118,7 +118,7 @@ def work(part: Part, lines: Path) -> None:
             os.killpg(0, signal.SIGKILL)
 
     Thread(target=follow, daemon=True).start()
-    table = Table(lines)
+    table = FigureTable(rows)
     try:
         part.work(table.add)
     except Exception as error:
@@ -129,47 +129,50 @@ def work(part: Part, lines: Path) -> None:
 
 
 def first_line(error: Exception) -> str:
-    told = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
-    return told.splitlines()[0][:300]
+    """Return the first line of an error's message, with its class where it is no `BadInput`: 300 characters at most."""
+    message = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
+    return message.splitlines()[0][:300]
 
 
-class Table:
+class FigureTable:
     """The figures of a part: printed in columns, and kept in a file whose whole lines stay when the process is killed."""
 
-    def __init__(self, lines: Path) -> None:
-        self.lines, self.heads = lines, list[str]()
+    def __init__(self, rows: Path) -> None:
+        self.rows, self.columns = rows, list[str]()
 
     def add(self, name: str, figures: dict) -> None:
-        """Print and keep a row."""
+        """Print a row, and append it to the file."""
         self.append(name, figures)
-        if list(figures) != self.heads:
-            self.heads = list(figures)
-            print(f"{'':<32}" + "".join(f"  {head.replace('_', ' '):>8}" for head in self.heads))
-        cells = (f"  {cell(value):>{max(len(head), 8)}}" for head, value in figures.items())
+        if list(figures) != self.columns:
+            self.columns = list(figures)
+            print(f"{'':<32}" + "".join(f"  {column.replace('_', ' '):>8}" for column in self.columns))
+        cells = (f"  {format_cell(value):>{max(len(column), 8)}}" for column, value in figures.items())
         print(f"{name:<32}" + "".join(cells), flush=True)
 
     def append(self, name: str, figures: dict) -> None:
-        with open(self.lines, "a", encoding="utf-8") as file:
+        """Append a row to the file."""
+        with open(self.rows, "a", encoding="utf-8") as file:
             file.write(json.dumps([name, figures]) + "\n")
 
 
-def cell(value: object) -> str:
-    """Return a value as it stands in a row; a number with three digits or more."""
+def format_cell(value: object) -> str:
+    """Return a value as it stands in a row: a number with three digits or more, None as a dash."""
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return "-" if value is None else str(value)
 
 
-def lines_of(name: str, folder: Path) -> Path:
+def rows_file(name: str, folder: Path) -> Path:
+    """Return the file of a part's rows."""
     return folder / f"{name}.jsonl"
 
 
-def read(lines: Path) -> list[tuple[str, dict]]:
-    """Return the rows that are whole."""
-    text = lines.read_text(encoding="utf-8") if lines.exists() else ""
+def read_rows(rows: Path) -> list[tuple[str, dict]]:
+    """Return the whole rows of the file: name and figures."""
+    text = rows.read_text(encoding="utf-8") if rows.exists() else ""
     return [tuple(json.loads(line)) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
-def figures_of(name: str, folder: Path) -> dict[str, dict]:
-    """Return what a part has found so far: the last row of each name."""
-    return {figure: figures for figure, figures in read(lines_of(name, folder)) if figure}
+def read_figures(name: str, folder: Path) -> dict[str, dict]:
+    """Return the figures of a part so far: the last row of each name."""
+    return {figure: figures for figure, figures in read_rows(rows_file(name, folder)) if figure}

@@ -1,4 +1,4 @@
-"""Prepared: a source and its arrivals as they are before training, by the steps of the pipeline themselves."""
+"""Preparation: run the steps before training on a source and its arrivals, and read and write what all benchmarks share."""
 
 import argparse
 import json
@@ -13,13 +13,13 @@ from typing import NamedTuple
 from tasks.dataset.duplicates import Copy
 from tasks.records.results import Corrections, Manifest
 from tasks.records.rows import Member, Row
-from tasks.settings.settings import AuditSettings, Classes, FetchSettings, Places, ValidationSettings
+from tasks.settings.settings import AuditSettings, Classes, FetchSettings, Places, SampleSettings, ValidationSettings
 from tasks.storage.tables import read_table
 
-# The steps are imported late: a spawned process imports this file, and Prefect would add to the memory that it is asked for.
+# The steps are imported late: a spawned process imports this file, and Prefect would add to the memory that is measured there.
 
 
-class Prepared(NamedTuple):
+class PreparedImages(NamedTuple):
     """Images whose castings are known, and that belong to no split yet."""
 
     rows: list[Row]
@@ -28,8 +28,8 @@ class Prepared(NamedTuple):
     places: Places
 
 
-def arguments(title: str) -> argparse.ArgumentParser:
-    """What every benchmark of the networks is asked."""
+def make_parser(title: str) -> argparse.ArgumentParser:
+    """Return a parser with the options that every benchmark of the networks takes."""
     parser = argparse.ArgumentParser(description=title)
     parser.add_argument("--source", help="`sample`, a zip or a folder; else RECAST_ARCHIVE, else sample")
     parser.add_argument("--epochs", type=int, help="passes over the training images; else as the recipe says")
@@ -40,44 +40,59 @@ def arguments(title: str) -> argparse.ArgumentParser:
     return parser
 
 
-def names(text: str) -> list[str]:
+def split_names(text: str) -> list[str]:
+    """Return the names of an option that takes several, with commas between them."""
     return [name.strip() for name in text.split(",")]
 
 
-def write(figures: dict, path: Path | None) -> None:
+def write_figures(figures: dict, path: Path | None) -> None:
+    """Write the figures as JSON; nothing where no file is asked for."""
     if path:
         path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
 
 @contextmanager
-def room(data: Path | None) -> Iterator[Places]:
-    """Places to work in; without `data` they are gone at the end."""
+def working_places(data: Path | None) -> Iterator[Places]:
+    """Yield places to work in. Without `data` they are removed at the end."""
     with tempfile.TemporaryDirectory() as scratch:
         yield Places(data=data or Path(scratch, "data"), artifacts=Path(scratch, "artifacts"))
 
 
-def prepared(source: str | None, arriving: Sequence[Path], places: Places) -> Prepared:
-    """All images with the castings that `audit` finds. Its words go to standard error."""
+def prepare_images(source: str | None, arrivals: Sequence[Path], places: Places) -> PreparedImages:
+    """Return all images with the castings that `audit` finds. What the steps print goes to standard error."""
     from tasks.audit import audit
 
-    manifest = validated(source, arriving, places)
+    manifest = validate_images(source, arrivals, places)
     with redirect_stdout(sys.stderr):
         audited = audit.fn(manifest, AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}
     rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
-    return Prepared(rows, read_table(audited.pairs.path(places), Copy), manifest.classes, places)
+    return PreparedImages(rows, read_table(audited.pairs.path(places), Copy), manifest.classes, places)
 
 
-def validated(source: str | None, arriving: Sequence[Path], places: Places) -> Manifest:
-    """The images of the source, of RECAST_ARCHIVE where none is named, or else of the sample; then those that arrive."""
+def validate_images(
+    source: str | None, arrivals: Sequence[Path], places: Places, sample: SampleSettings | None = None
+) -> Manifest:
+    """Fetch, extract and validate the images of the source, and those that arrive.
+
+    Args:
+        source: `sample`, a zip or a folder. None: RECAST_ARCHIVE, or else the sample.
+        arrivals: Folders of new labeled images.
+        places: Where the images are kept.
+        sample: How the sample is drawn. None: as `make retrain` draws it.
+    """
     from tasks.extract import extract
     from tasks.fetch import fetch
     from tasks.inbox.arrivals import find_arrivals
     from tasks.sources.locate import locate
     from tasks.validate import validate
 
-    named = source or os.environ.get("RECAST_ARCHIVE", "sample")
-    settings = FetchSettings(source=named, arrivals=tuple(arriving), settle_seconds=0)
+    settings = FetchSettings(
+        source=source or os.environ.get("RECAST_ARCHIVE", "sample"),
+        sample=sample or SampleSettings(),
+        arrivals=tuple(arrivals),
+        settle_seconds=0,
+    )
     with redirect_stdout(sys.stderr):
         folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
         return validate.fn(folder, find_arrivals(settings, places), Corrections(), ValidationSettings(), places)

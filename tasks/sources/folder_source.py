@@ -1,0 +1,59 @@
+"""Folder source: a folder with class folders, which is packed."""
+
+import os
+from collections.abc import Sequence
+
+from tasks.records.results import Source
+from tasks.settings.escaping import for_terminal
+from tasks.settings.messages import say
+from tasks.settings.settings import FetchSettings, Places
+from tasks.sources.archive import pack
+from tasks.sources.folder import (
+    find_root,
+    labeled_files,
+    left_out,
+    listing_digest,
+    look_through,
+    shorten,
+    small_enough,
+    usable_files,
+)
+from tasks.sources.source import path_of, refuse_changed
+from tasks.storage.files import File, refuse_lost_files, sha256_of, store
+
+
+def recognizes(text: str) -> bool:
+    """Return whether the text names a folder."""
+    return os.path.isdir(path_of(text))
+
+
+def identify(fetch: FetchSettings, places: Places) -> Source:
+    """Identify the folder by names and content of its files, and say which are left out. Raises BadInput where it holds no data set."""
+    path = path_of(fetch.source)
+    names, faults = usable_files(path, look_through(path))
+    say_left_out(faults)
+    files, elsewhere = labeled_files(names, find_root(names, fetch.classes), fetch.classes)
+    say_left_out([f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
+    say_left_out(left_out(sorted(set(names) - {file.name for file in files})))
+    with refuse_lost_files(path):
+        used, large = small_enough(path, [file.name for file in files])
+        say_left_out(large)
+        identity = listing_digest((name, sha256_of(path / name)) for name in used)
+    return Source(kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=tuple(used))
+
+
+def say_left_out(lines: Sequence[str]) -> None:
+    """Print what is left out of the source, a line each, and only the first of many."""
+    for line in shorten(lines):
+        say(f"source: left out: {line}")
+
+
+def bring(source: Source, places: Places) -> File:
+    """Pack the files of the folder. Raises BadInput if they changed meanwhile."""
+    assert source.path, "`identify` set it"
+    path = source.path
+    with refuse_lost_files(path):
+        file = store(lambda archive: pack(path, source.names, archive), places, "data", "archives/folder.zip")
+        identity = listing_digest((name, sha256_of(path / name)) for name in source.names)
+    refuse_changed(source, identity)
+    return file
