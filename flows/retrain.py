@@ -42,7 +42,8 @@ from tasks.records.results import Arrival, Corrections, Release, Source, Splits
 from tasks.release import Candidate, earlier_decision, release
 from tasks.reporting import html, report
 from tasks.reporting.model_card import without_front_matter
-from tasks.reporting.run_json import PreTraining, RunResult, code, fill_run_json, new_run_id, write_run
+from tasks.reporting.run_folder import new_run_id, write_run
+from tasks.reporting.run_json import PreTraining, RunResult, code, fill_run_json
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.escaping import for_terminal
 from tasks.settings.redaction import redact

@@ -4,7 +4,7 @@ from tasks.dataset.corrections import Correction
 from tasks.dataset.labels import Corrected
 from tasks.records.results import Audit, Evaluation, Origin, Splits, Spread
 from tasks.reporting.markdown import code, counts, out_of, table
-from tasks.reporting.run_json import PreTraining, unsettled_keys
+from tasks.reporting.run_json import PreTraining, count_unsettled
 from tasks.storage.tables import read_table
 
 SHOWN = 20  # corrections, and label changes
@@ -142,7 +142,7 @@ def origin(brought: Origin, records: PreTraining) -> tuple[str, ...]:
         counts({code(name): count for name, count in brought.by_class.items()}),
         f"{brought.known:,}",
         f"{brought.quarantined:,}",
-        f"{unsettled_keys(brought.name, records.arrivals):,}",
+        f"{count_unsettled(brought.name, records.arrivals):,}",
         ", ".join(sizes) + (f" and {len(brought.sizes) - 2:,} more sizes" if len(brought.sizes) > 2 else ""),
         spread(brought.brightness),
         spread(brought.sharpness),

@@ -10,7 +10,8 @@ import pytest
 from conftest import put_into_use, write_model_folder
 
 from tasks.records.results import Release
-from tasks.reporting.run_json import fill_run_json, write_run
+from tasks.reporting.run_folder import write_run
+from tasks.reporting.run_json import fill_run_json
 from tasks.settings.settings import Places
 from tasks.tracking import connection, queries, registry, runs, stored_files
 
