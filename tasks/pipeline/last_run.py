@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
-from tasks.records.run import ModelFacts, Part
+from tasks.records.run import ModelFacts, RunSection
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import warn
 from tasks.settings.settings import MODEL, SAMPLE, SAMPLE_MODEL, Config, Places, default_model
@@ -18,7 +18,7 @@ from tasks.storage.files import json_object
 from tasks.tracking import registry
 
 LATEST = "latest"
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=RunSection)
 
 
 class Run(NamedTuple):
