@@ -51,7 +51,7 @@ from tasks.settings.settings import Config, Places, Recipe
 from tasks.sources.locate import locate
 from tasks.split import split
 from tasks.storage.files import delete_stale_scratch, check_writable
-from tasks.tracking import registry, runs
+from tasks.tracking import registry, run_log, runs
 from tasks.tracking import connection
 from tasks.train import train
 from tasks.training import warm_start, warm_up
@@ -214,7 +214,7 @@ def finish_tracking(outcome: RunResult, folder: Path) -> None:
             name: link for name, link in links.items() if link and not link.startswith("None")
         }  # without a UI there is no address
         note = report.result(outcome)
-        runs.finish(tracked, fill_run_json(outcome), outcome.model.history, note, tags, folder, places)
+        run_log.finish(tracked, fill_run_json(outcome), outcome.model.history, note, tags, folder, places)
         warm_query_cache(outcome)
 
 
