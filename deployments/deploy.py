@@ -25,7 +25,7 @@ from prefect.settings import PREFECT_API_URL
 
 from deployments.automations import apply
 from deployments.pools import IMAGE, INSIDE, TYPES, Type, template
-from flows.watch import FORM, fill_form, form_settings
+from flows.form import FORM, fill_form, form_settings
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.settings.settings import Places
 

@@ -134,7 +134,9 @@ def test_the_flow_does_and_says_what_the_command_does(two, capsys):
 
 
 def test_a_person_who_says_no_refuses_the_version(two):
-    said = promote.apply_answer(registry.version(1, two), promote.Answer(promote=False, reason="too strict"), two)
+    said = promote.apply_answer(
+        registry.version(1, two), promote.ApprovalAnswer(promote=False, reason="too strict"), two
+    )
     assert said == "version 1 is refused: no run promotes it"
     assert registry.version(1, two).withdrawn == "was refused: too strict"
     assert registry.champion(two).number == 2
@@ -143,14 +145,15 @@ def test_a_person_who_says_no_refuses_the_version(two):
 def test_a_person_who_says_yes_puts_the_version_into_use(two):
     waiting = registry.version(1, two).model_copy(update={"champion_before": 2})
     assert (
-        promote.apply_answer(waiting, promote.Answer(promote=True), two) == "version 1 is in use, version 2 no longer"
+        promote.apply_answer(waiting, promote.ApprovalAnswer(promote=True), two)
+        == "version 1 is in use, version 2 no longer"
     )
 
 
 def test_a_version_that_was_judged_beside_another_one_is_not_put_into_use_by_an_answer(two):
     waiting = registry.version(1, two).model_copy(update={"champion_before": 7})
     with pytest.raises(BadInput, match="version 1 was judged beside version 7, and version 2 is in use now"):
-        promote.apply_answer(waiting, promote.Answer(promote=True), two)
+        promote.apply_answer(waiting, promote.ApprovalAnswer(promote=True), two)
     assert registry.champion(two).number == 2
 
 
