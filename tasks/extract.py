@@ -27,8 +27,7 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
     root = find_root(names, classes)
     files, left_alone = labeled_files(names, root, classes)
     with scratch_beside(places.extracted) as room:
-        unpacked = unpack(path, {file.name: file.path for file in files}, room)
-        digests = {file.path: file.sha256 for file in unpacked}
+        digests = {file.path: file.sha256 for file in unpack(path, {file.name: file.path for file in files}, room)}
         entries = [Entry(file.path, digests[file.path], file.label, file.split) for file in files]
         for entry in entries:
             move_to_content(room / entry.path, stored_path(entry, places))

@@ -12,6 +12,8 @@ from tasks.records.results import Interval, Score
 from tasks.records.rows import Cause, Prediction
 from tasks.settings.settings import Classes, EvaluationSettings
 
+COSTLY = ("escapes", "rejects", "reviews")  # decisions
+
 
 class ErrorColumns(NamedTuple):
     """The errors at the most likely class, as columns: bool (images,) each."""
@@ -24,17 +26,13 @@ class ErrorColumns(NamedTuple):
 
 
 def score(predictions: Sequence[Prediction], classes: Classes, settings: EvaluationSettings) -> Score:
-    """Compute counts and rates at the most likely class, and the counts of the decisions.
-
-    A figure that cannot be computed is None.
-    """
+    """Compute counts and rates at the most likely class, and of the decisions. A figure that cannot be computed is None."""
     defect = np.array([prediction.label == classes.defect for prediction in predictions], bool)
     probability = np.array([prediction.defect_probability for prediction in predictions], float)
     errors = ErrorColumns(defect, defect & (probability < 0.5), ~defect & (probability >= 0.5))
     missed, rejected = int(errors.missed.sum()), int(errors.refused.sum())
     images, defects, good = len(defect), int(defect.sum()), int((~defect).sum())
-    spent = decided_counts(predictions, classes)
-    decided = Counter(prediction.decision for prediction in predictions)
+    decided = decided_counts(predictions, classes)
     limit = threshold(settings)
     return Score(
         images=images,
@@ -49,24 +47,22 @@ def score(predictions: Sequence[Prediction], classes: Classes, settings: Evaluat
         false_reject_rate=rejected / good if good else None,
         false_reject_rate_interval=exact_interval(rejected, good, settings.confidence),
         auc=auc(defect, probability),
-        escapes_decided=spent["escapes"],
-        rejects_decided=spent["rejects"],
-        passed_decided=decided["pass"],
-        rejected_decided=decided["reject"],
-        reviews_decided=decided["review"],
+        **{f"{name}_decided": count for name, count in decided.items()},
         missed_at_threshold=int(np.sum(defect & (probability < limit))),
         rejects_at_threshold=int(np.sum(~defect & (probability >= limit))),
-        costs=mean_costs(settings, defects=defects, good=good, **spent),
+        costs=mean_costs(settings, defects=defects, good=good, **{name: decided[name] for name in COSTLY}),
         castings=casting_intervals([prediction.group for prediction in predictions], *errors, settings=settings),
     )
 
 
 def decided_counts(predictions: Sequence[Prediction], classes: Classes) -> dict[str, int]:
-    """Count the decisions that cost something: defects passed, good parts rejected, images that go to a person."""
+    """Count the decisions: defects passed, good parts rejected, and images that pass, are rejected and go to a person."""
     counts = Counter((prediction.label == classes.defect, prediction.decision) for prediction in predictions)
     return {
         "escapes": counts[True, "pass"],
         "rejects": counts[False, "reject"],
+        "passed": counts[True, "pass"] + counts[False, "pass"],
+        "rejected": counts[True, "reject"] + counts[False, "reject"],
         "reviews": counts[True, "review"] + counts[False, "review"],
     }
 
