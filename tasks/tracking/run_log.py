@@ -36,8 +36,7 @@ def finish(
 
     facts, client = run_json.model_dump(mode="json"), connection.client(places)
     run = client.get_run(tracked)
-    # Of equal metrics MLflow keeps one: a second try has the same time.
-    metrics = metrics_of(facts, history, run.info.start_time)
+    metrics = metrics_of(facts, history, run.info.start_time)  # of equal ones, from a second try, MLflow keeps one
     settings = () if run.data.params else flatten(facts["config"])
     tags = {**tags_of(facts), **links, RUN: facts["run_id"]}  # RUN again: a killed run may have begun this one
     for start in range(0, len(metrics), 1000):

@@ -36,7 +36,7 @@ def bytes_of_run(tracked: str, places: Places) -> int:
 def delete_run_files(tracked: str, places: Places) -> None:
     """Remove the files of a run, but not its decision, figures and parameters."""
     stored_run(tracked, places).remove(but=DECISION)
-    connection.client(places).set_tag(tracked, REMOVED, today())
+    connection.client(places).set_tag(tracked, REMOVED, f"{datetime.now(UTC):%Y-%m-%d}")
 
 
 def bytes_of_version(number: int, places: Places) -> int:
@@ -47,7 +47,9 @@ def bytes_of_version(number: int, places: Places) -> int:
 def delete_version_files(number: int, places: Places) -> None:
     """Remove the files of a version, but not its entry in the registry."""
     stored_version(number, places).remove()
-    connection.client(places).set_model_version_tag(places.registered_name, str(number), REMOVED, today())
+    connection.client(places).set_model_version_tag(
+        places.registered_name, str(number), REMOVED, f"{datetime.now(UTC):%Y-%m-%d}"
+    )
 
 
 def stored_run(tracked: str, places: Places) -> "StoredFiles":
@@ -154,8 +156,3 @@ class RemoteFiles:
 
 
 StoredFiles = LocalFiles | RemoteFiles  # files that MLflow keeps below one address
-
-
-def today() -> str:
-    """Return the day by UTC, as 2026-11-22."""
-    return f"{datetime.now(UTC):%Y-%m-%d}"
