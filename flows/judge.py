@@ -79,9 +79,9 @@ def score_and_show(folder: Path, results: Path | None, settle_seconds: float, pl
     if champion is None:
         raise BadInput(nothing_in_use(places))
     warn(f"judging by version {champion.number}, of {places.registered_name}")
-    absolute = folder.absolute()
-    below = absolute.relative_to(absolute.anchor)  # the whole of it: many stations have a folder `images`
-    return score_folder(folder, results or places.artifacts / "judged" / below, settle_seconds, champion, places)
+    absolute = folder.absolute()  # the whole of it names the results: many stations have a folder `images`
+    results = results or places.artifacts / "judged" / absolute.relative_to(absolute.anchor)
+    return score_folder(folder, results, settle_seconds, champion, places)
 
 
 def summary_line(result: BatchResult) -> str:

@@ -76,24 +76,19 @@ def folder_of(file: Path) -> Path:
 
 
 def predictor_of_run(run: str, places: Places) -> Predictor:
-    """Return the model that a run made.
+    """Return the model that a run made. Raises BadInput where there is no such run.
 
     Read it from its folder. Where that is gone, read it from the registry, if the model became a version.
     """
-    folder = model_folder.path(model_of_run(run, places), places)
-    if folder.is_dir():
-        return Predictor(folder)  # without the registry: asking it takes seconds
-    places = places.with_model(read_run(places.runs / run).model)
-    released = next((version for version in registry.versions(places) if version.model == folder.name), None)
-    return Predictor(model_folder.ensure_local(released, places), released.number) if released else Predictor(folder)
-
-
-def model_of_run(run: str, places: Places) -> str:
-    """Return the digest of the model's folder that a run made. Raises BadInput where there is no such run."""
     path = places.runs / run / "run.json"
     if not path.is_file():
         raise BadInput(f"there is no run {run!r} in {path.parents[1]}: give a folder's name there, or `latest`")
-    return model_of(path.parent)
+    folder = model_folder.path(model_of(path.parent), places)
+    if folder.is_dir():
+        return Predictor(folder)  # without the registry: asking it takes seconds
+    places = places.with_model(read_run(path.parent).model)
+    released = next((version for version in registry.versions(places) if version.model == folder.name), None)
+    return Predictor(model_folder.ensure_local(released, places), released.number) if released else Predictor(folder)
 
 
 def images_of(arguments: Iterable[str]) -> tuple[list[tuple[str, Path]], list[str]]:

@@ -38,7 +38,10 @@ def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, places: Pl
         by_class=dict(Counter(row.label for row in rows)),
         by_origin=dict(Counter(row.origin for row in rows)),
         held_back=by_split["held_back"],
-        castings_by_split=count_groups_by_split(rows) if castings else None,
+        # A group that has images in two splits counts in both.
+        castings_by_split={name: len({row.group for row in rows if row.split == name}) for name in SPLITS}
+        if castings
+        else None,
         test_images_of_trained_castings=count_tests_of_trained_groups(rows) if castings else None,
         ring_share=sum(members[row.sha256].residual <= audit.max_ring_residual for row in train) / len(train),
         lookup_accuracy=score_lookup(train, test, manifest.classes, places),
@@ -66,11 +69,6 @@ def refuse_one_sided(rows: Iterable[Row], classes: Classes, unit: Literal["casti
                 f"another --splitting.seed, or a {'smaller' if name == 'train' else 'larger'} "
                 "--splitting.validation_fraction or --splitting.test_fraction"
             )
-
-
-def count_groups_by_split(rows: Iterable[Row]) -> dict[str, int]:
-    """Count the groups that have an image in each split; a group that has images in two counts in both."""
-    return {name: len({row.group for row in rows if row.split == name}) for name in SPLITS}
 
 
 def count_tests_of_trained_groups(rows: Sequence[Row]) -> int:

@@ -17,7 +17,7 @@ from tasks.images.statistics import ImageStats, measure_files
 from tasks.inbox.arrivals import contents, files
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Arrival, Corrections, ImageFolder, Manifest
-from tasks.records.rows import Entry, Refusal, Row, stored_name, stored_path
+from tasks.records.rows import Entry, Refusal, Row, move_to_content, stored_name, stored_path
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, ValidationSettings
@@ -99,9 +99,7 @@ def copy_all(arrival: Arrival, missing: Sequence[tuple[Path, Entry]], places: Pl
                 raise changed_error(arrival)
         os.sync()
         for _, entry in missing:
-            target = stored_path(entry, places)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(room / entry.sha256, target)
+            move_to_content(room / entry.sha256, entry, places)
 
 
 def changed_error(arrival: Arrival) -> BadInput:

@@ -98,8 +98,7 @@ def flipped_p(dearer: Sequence[float]) -> float:
         return 0.5 if sum(dearer) > 0 else 1.0
     from scipy import stats  # late, as above
 
-    tested = stats.permutation_test(
+    return float(stats.permutation_test(
         (dearer,), np.sum, permutation_type="samples", alternative="greater", vectorized=True,
         n_resamples=FLIPS, batch=100, rng=0,
-    )  # fmt: skip
-    return float(tested.pvalue)
+    ).pvalue)  # fmt: skip

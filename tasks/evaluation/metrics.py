@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,43 +14,35 @@ from tasks.settings.settings import Classes, EvaluationSettings
 COSTLY = ("escapes", "rejects", "reviews")  # decisions
 
 
-class ErrorColumns(NamedTuple):
-    """The errors at the most likely class, as columns: bool (images,) each."""
-
-    defect: np.ndarray
-    missed: np.ndarray
-    """Defects that the most likely class calls good."""
-    refused: np.ndarray
-    """Good parts that it calls defective."""
-
-
 def score(predictions: Sequence[Prediction], classes: Classes, settings: EvaluationSettings) -> Score:
     """Compute counts and rates at the most likely class, and of the decisions. A figure that cannot be computed is None."""
     defect = np.array([prediction.label == classes.defect for prediction in predictions], bool)
     probability = np.array([prediction.defect_probability for prediction in predictions], float)
-    errors = ErrorColumns(defect, defect & (probability < 0.5), ~defect & (probability >= 0.5))
-    missed, rejected = int(errors.missed.sum()), int(errors.refused.sum())
+    is_missed, is_refused = defect & (probability < 0.5), ~defect & (probability >= 0.5)  # at the most likely class
+    missed, refused = int(is_missed.sum()), int(is_refused.sum())
     images, defects, good = len(defect), int(defect.sum()), int((~defect).sum())
     decided = decided_counts(predictions, classes)
     limit = threshold(settings)
     return Score(
         images=images,
         loss=float(np.mean(log_loss(defect, probability))) if images else None,
-        accuracy=1 - (missed + rejected) / images if images else None,
+        accuracy=1 - (missed + refused) / images if images else None,
         defects=defects,
         missed_defects=missed,
         good=good,
-        false_rejects=rejected,
+        false_rejects=refused,
         escape_rate=missed / defects if defects else None,
         escape_rate_interval=exact_interval(missed, defects, settings.confidence),
-        false_reject_rate=rejected / good if good else None,
-        false_reject_rate_interval=exact_interval(rejected, good, settings.confidence),
+        false_reject_rate=refused / good if good else None,
+        false_reject_rate_interval=exact_interval(refused, good, settings.confidence),
         auc=auc(defect, probability),
         **{f"{name}_decided": count for name, count in decided.items()},
         missed_at_threshold=int(np.sum(defect & (probability < limit))),
         rejects_at_threshold=int(np.sum(~defect & (probability >= limit))),
         costs=mean_costs(settings, defects=defects, good=good, **{name: decided[name] for name in COSTLY}),
-        castings=casting_intervals([prediction.group for prediction in predictions], *errors, settings=settings),
+        castings=casting_intervals(
+            [image.group for image in predictions], defect, is_missed, is_refused, settings=settings
+        ),
     )
 
 
@@ -98,5 +89,5 @@ def auc(defect: np.ndarray, probability: np.ndarray) -> float | None:
         return None
     from scipy import stats
 
-    rank_sum = stats.mannwhitneyu(probability[defect], probability[~defect], method="asymptotic")
-    return float(rank_sum.statistic / (positives * negatives))
+    rank_sum = stats.mannwhitneyu(probability[defect], probability[~defect], method="asymptotic").statistic
+    return float(rank_sum / (positives * negatives))

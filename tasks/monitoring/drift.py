@@ -101,8 +101,11 @@ def shift(gaussian: FeatureGaussian | None, appearances: np.ndarray, statistic: 
     """Return how far a statistic of the images moved; None where nothing is known, or where there is no image."""
     if gaussian is None or not len(appearances):
         return None
-    median = round(float(np.median(appearances[:, statistic])), 1)
-    return Shift(usual=round(gaussian.usual[statistic], 1), spread=round(gaussian.spread[statistic], 1), found=median)
+    return Shift(
+        usual=round(gaussian.usual[statistic], 1),
+        spread=round(gaussian.spread[statistic], 1),
+        found=round(float(np.median(appearances[:, statistic])), 1),
+    )
 
 
 def median_distance(gaussian: FeatureGaussian | None, features: Sequence[np.ndarray]) -> float | None:

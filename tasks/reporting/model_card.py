@@ -149,7 +149,7 @@ def failures(test: Sequence[Prediction], decision: Decision) -> str:
 def images(subject: Subject) -> str:
     """Return the table of the images of training and test. By its digests a reader sees whether another data set is the same."""
     splits, manifest, audit = subject.splits, subject.manifest, subject.audit
-    rows = [
+    return table(("", ""), [
         ("Images", f"{splits.images:,} accepted, {manifest.quarantined:,} refused"),
         ("Classes", counts({code(name): count for name, count in splits.by_class.items()})),
         ("Origins", counts({code(name): count for name, count in splits.by_origin.items()})),
@@ -159,8 +159,7 @@ def images(subject: Subject) -> str:
         ("Changed copies of test images in train", f"{audit.near_copies_across_splits:,}"),
         ("Digest of the images", code(manifest.table.sha256)),
         ("Digest of the split", code(splits.table.sha256)),
-    ]
-    return table(("", ""), rows)
+    ])  # fmt: skip
 
 
 def training(model: Model) -> str:

@@ -108,5 +108,5 @@ def reviews(evaluation: Evaluation) -> str:
     """Return a table of the causes for which test images go to a person."""
     if not evaluation.review_causes:
         return "No test image goes to a person."
-    rows = [(cause, f"{count:,}") for cause, count in evaluation.review_reasons.items()]
+    rows = ((cause, f"{count:,}") for cause, count in evaluation.review_reasons.items())
     return table(("Why test images go to a person", "Images"), rows)

@@ -238,8 +238,10 @@ class TrainingSettings(Settings):
         continuing = next((name for name in MODEL_SPECS if champion and name == champion.model), None)
         if continuing and (ringed or MODEL_SPECS[continuing].view != "ring"):
             return continuing, "training continues from the model in use"
-        evidence = f"{ring_share:.1%} of the training images show a ring"
-        return AUTO[ringed], f"{evidence}, and {AUTO[True]} needs {self.min_ring_share:.0%}"
+        return (
+            AUTO[ringed],
+            f"{ring_share:.1%} of the training images show a ring, and {AUTO[True]} needs {self.min_ring_share:.0%}",
+        )
 
     def recipe(self, ring_share: float = 0.0, champion: ChampionModel | None = None) -> Recipe:
         """Return the recipe: these settings, and where one is unset the number of the chosen network."""
