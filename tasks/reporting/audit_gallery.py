@@ -80,7 +80,12 @@ def pictures(rows: Sequence[Row], copies: Sequence[Copy], classes: Classes, plac
     if leak_counts and leak_counts.new < sum(leak_counts):
         bar = leak_bar(leak_counts)
         image = stack_pictures(bar, pair_sheet(album, across[: ACROSS // 2])) if across else bar
-        yield Picture("leak", "The published test, as the published train knows it", leak_caption(leak_counts), image)
+        caption = (
+            f"Of {sum(leak_counts):,} published test images {leak_counts.equal:,} lie in train byte by byte, "
+            f"{leak_counts.changed:,} more are changed copies of train images, and {leak_counts.casting:,} more show a casting of train. "
+            "Below, pairs of test and train."
+        )
+        yield Picture("leak", "The published test, as the published train knows it", caption, image)
     if pairs := across or one_of_each(album, [pair for pair in copies if pair.score < 1]):
         where = "of train and test" if across else "of one photograph"
         caption = f"Pairs {where}, the surest first, one of each casting: how the second came of the first, and how sure that is."
@@ -195,11 +200,3 @@ def leak_bar(counts: Leak) -> Image.Image:
         draw.text((text + 15, height + LINE - 8), f"{count:,} {words[name]}", fill=INK, font=letters())
         text += width // 4
     return picture
-
-
-def leak_caption(counts: Leak) -> str:
-    """Return the caption that puts the numbers of a leak in words."""
-    return (
-        f"Of {sum(counts):,} published test images {counts.equal:,} lie in train byte by byte, {counts.changed:,} more are changed copies "
-        f"of train images, and {counts.casting:,} more show a casting of train. Below, pairs of test and train."
-    )

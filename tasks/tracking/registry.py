@@ -71,12 +71,13 @@ def out_of_use(places: Places) -> str:
         return ""
     name, option = places.registered_name, model_option(places)
     fault = f"no version of {name} is in use in {connection.address(places)}: the alias `{CHAMPION}` was removed"
-    if (last := last_intact(earlier, places)) is None:
-        return (
-            f"{fault}, and each version that was in use was taken back; `flows/promote.py --list{option}` shows all, "
-            "`--version N` brings N into use"
-        )
-    return f"{fault}; `flows/promote.py --version {last.number}{option}` brings the last one back into use"
+    last = last_intact(earlier, places)
+    return (
+        f"{fault}; `flows/promote.py --version {last.number}{option}` brings the last one back into use"
+        if last
+        else f"{fault}, and each version that was in use was taken back; `flows/promote.py --list{option}` shows all, "
+        "`--version N` brings N into use"
+    )
 
 
 def unaliased_champions(places: Places) -> list[int]:

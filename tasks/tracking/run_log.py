@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
 
 NOTE = "mlflow.note.content"  # shown as the run's description
+FORBIDDEN = re.compile(r"[^\w./: -]")  # characters that MLflow allows in no name
 
 
 def finish(
@@ -60,7 +61,11 @@ def metrics_of(facts: Mapping[str, Any], history: Iterable[Epoch], at: int) -> l
 
     figures = [pair for part in ("dataset", "training", "evaluation") for pair in flatten(facts[part], part)]
     return [
-        *(Metric(mlflow_name(name), float(value), at, 0) for name, value in figures if isinstance(value, int | float)),
+        *(
+            Metric(FORBIDDEN.sub("_", name), float(value), at, 0)
+            for name, value in figures
+            if isinstance(value, int | float)
+        ),
         *(
             Metric(f"epoch.{name}", value, at, epoch.epoch)
             for epoch in history
@@ -94,8 +99,3 @@ def flatten(tree: Mapping[str, Any], name: str = "") -> Iterator[tuple[str, Any]
             yield from flatten(value, inner)
         elif value is not None:
             yield inner, value
-
-
-def mlflow_name(name: str) -> str:
-    """Return the name with `_` for each character that MLflow allows in no name."""
-    return re.sub(r"[^\w./: -]", "_", name)
