@@ -25,7 +25,7 @@ from prefect.settings import PREFECT_API_URL
 
 from deployments.automations import apply_automations
 from deployments.pools import IMAGE, INSIDE, POOL_TYPES, PoolType, job_template
-from flows.watch import FORM, fill_form, form_settings
+from flows.form import FORM, fill_form, form_settings
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.settings.messages import say
 from tasks.settings.settings import Places

@@ -28,12 +28,11 @@ from tasks.settings.redaction import redact
 from tasks.settings.settings import Places
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, left_out, look_through, shorten
-from tasks.tracking import registry
-from tasks.tracking import connection
+from tasks.tracking import connection, registry
 from tasks.tracking.addresses import split_address
 
 MAX_DIFFERENCE = 10.0  # seconds between two clocks: a worker looks for runs that often
-SHOWN = ("tensorflow", "keras", "prefect", "kaggle", "numpy", "pillow")
+LIBRARIES = ("tensorflow", "keras", "prefect", "kaggle", "numpy", "pillow")
 
 
 class DoctorArguments(Arguments):
@@ -45,7 +44,7 @@ class DoctorArguments(Arguments):
 def findings(places: Places) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each line: what was looked at, and what was found."""
     yield "machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
-    yield "versions", ", ".join(f"{name} {number or 'not installed'}" for name, number in versions(SHOWN).items())
+    yield "versions", ", ".join(f"{name} {number or 'not installed'}" for name, number in versions(LIBRARIES).items())
     yield "GPU seen by TensorFlow", device()
     for name, place in (("data", places.data), ("artifacts", places.artifacts)):
         yield name, f"{place.absolute()}, {free_gb(place):,.0f} GB free"
@@ -63,9 +62,11 @@ def model(places: Places) -> str:
         champion = registry.champion(places)
     except (BadInput, ConnectionError) as error:
         return str(error)
-    if champion is None:
-        return "none yet: make retrain"
-    return f"version {champion.number}, {champion.model[:12]}, of {places.registered_name}"
+    return (
+        f"version {champion.number}, {champion.model[:12]}, of {places.registered_name}"
+        if champion
+        else "none yet: make retrain"
+    )
 
 
 def device() -> str:
@@ -95,8 +96,8 @@ def inbox(places: Places) -> str:
         names, faults = look_through(folder)
     except BadInput as error:
         return str(error)
-    lines = [f"left out: {line}" for line in shorten([*faults, *left_out(names)])]
-    return "; ".join([f"{sum(map(is_image, names)):,} images in {folder}", *lines])
+    images = f"{sum(map(is_image, names)):,} images in {folder}"
+    return "; ".join([images, *(f"left out: {line}" for line in shorten([*faults, *left_out(names)]))])
 
 
 def server() -> str:
@@ -123,7 +124,7 @@ def server() -> str:
     except httpx.HTTPStatusError as error:
         is_refused = error.response.status_code in (401, 403)
         return redact(
-            f"{shown_address} {'refuses the shown_address and password' if is_refused else 'answers with an error'}: {error}"
+            f"{shown_address} {'refuses the name and password' if is_refused else 'answers with an error'}: {error}"
         )
     except httpx.InvalidURL:  # its text holds parts of the password
         return f"{shown_address} is no address of a server: expected http://HOST:PORT/api"

@@ -6,6 +6,7 @@ python flows/judge.py FOLDER [--results DIR]
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
@@ -20,7 +21,8 @@ from pydantic_settings import CliPositionalArg
 from tasks.monitoring.batch_scoring import BatchResult, score_folder
 from tasks.pipeline.last_run import nothing_in_use, resolve_model
 from tasks.pipeline.server_access import authenticate_or_exit
-from tasks.reporting.markdown import code, table
+from tasks.records.rows import DecisionName
+from tasks.reporting.markdown import code, counts, table
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
@@ -30,8 +32,8 @@ from tasks.tracking import registry
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 
-SHOWN = 50  # images for a person, in the Prefect UI
-SETTLED = 5.0  # seconds between two looks at a new photograph: one that is the same at both counts as written
+MAX_LISTED = 50  # images for a person, in the Prefect UI
+SETTLE_SECONDS = 5.0  # between two looks at a new photograph: one that is the same at both counts as written
 
 
 class JudgeArguments(Arguments):
@@ -42,7 +44,9 @@ class JudgeArguments(Arguments):
         None, description="Folder for the tables; the folder's own path below `artifacts/judged` when not given."
     )
     settle_seconds: float = Field(
-        SETTLED, ge=0, description="A new photograph that changes within so many seconds is left for the next time."
+        SETTLE_SECONDS,
+        ge=0,
+        description="A new photograph that changes within so many seconds is left for the next time.",
     )
     places: Places = Places()
 
@@ -53,7 +57,9 @@ def run_name() -> str:
 
 
 @flow(flow_run_name=run_name, log_prints=True)
-def judge(folder: Path, results: Path | None = None, settle_seconds: float = SETTLED, places: Places = Places()) -> int:
+def judge(
+    folder: Path, results: Path | None = None, settle_seconds: float = SETTLE_SECONDS, places: Places = Places()
+) -> int:
     """Judge the new images as the command line does, and return how many. The Prefect UI lists those for a person."""
     with without_secrets():
         result = score_and_show(folder, results, settle_seconds, places)
@@ -73,28 +79,29 @@ def score_and_show(folder: Path, results: Path | None, settle_seconds: float, pl
     if champion is None:
         raise BadInput(nothing_in_use(places))
     warn(f"judging by version {champion.number}, of {places.registered_name}")
-    absolute = folder.absolute()
-    below = absolute.relative_to(absolute.anchor)  # the whole of it: many stations have a folder `images`
-    return score_folder(folder, results or places.artifacts / "judged" / below, settle_seconds, champion, places)
+    absolute = folder.absolute()  # the whole of it names the results: many stations have a folder `images`
+    results = results or places.artifacts / "judged" / absolute.relative_to(absolute.anchor)
+    return score_folder(folder, results, settle_seconds, champion, places)
 
 
 def summary_line(result: BatchResult) -> str:
     """Return one line that says what is new, and where the table lies."""
-    counts = Counter(row["decision"] for row in result.rows)
-    decisions = ", ".join(f"{counts[decision]:,} {decision}" for decision in ("pass", "review", "reject"))
-    parts = [f"new images: {len(result.rows):,}", decisions] if result.rows else ["nothing new"]
-    parts += [f"{result.waiting:,} are still being written"] if result.waiting else []
-    parts += [f"left out: {line}" for line in shorten(result.left_out)]
-    parts += [str(result.table)] if result.rows else []
-    return "; ".join(parts)
+    decisions = Counter(row["decision"] for row in result.rows)
+    judged = [f"new images: {len(result.rows):,}", counts({name: decisions[name] for name in get_args(DecisionName)})]
+    return "; ".join([
+        *(judged if result.rows else ["nothing new"]),
+        *([f"{result.waiting:,} are still being written"] if result.waiting else []),
+        *(f"left out: {line}" for line in shorten(result.left_out)),
+        *([str(result.table)] if result.rows else []),
+    ])  # fmt: skip
 
 
 def report(result: BatchResult) -> str:
     """Return the summary for the Prefect UI, as Markdown, with the images that a person should look at."""
     cases = [(code(row["path"]), code(row["reason"])) for row in result.rows if row["decision"] == "review"]
-    cases_table = table(("For a person", "Why"), cases[:SHOWN]) if cases else ""
-    more = f"{SHOWN} of {len(cases):,} are shown." if len(cases) > SHOWN else ""
-    return "\n\n".join(filter(None, [for_markdown(summary_line(result)), cases_table, more]))
+    listed = table(("For a person", "Why"), cases[:MAX_LISTED]) if cases else ""
+    more = f"{MAX_LISTED} of {len(cases):,} are shown." if len(cases) > MAX_LISTED else ""
+    return "\n\n".join(filter(None, [for_markdown(summary_line(result)), listed, more]))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults when it is imported
@@ -20,6 +21,8 @@ from tasks.inference import model_folder
 from tasks.inference.predictor import Answer, Predictor
 from tasks.inference.runtimes import NAMES
 from tasks.pipeline.last_run import model_of, nothing_in_use, read_run, resolve_model
+from tasks.records.rows import DecisionName
+from tasks.reporting.markdown import counts
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say, say_json, warn
@@ -46,13 +49,12 @@ def choose_model(arguments: PredictArguments) -> tuple[Predictor, str]:
     """Return the model that the arguments name, by default the champion, and what people call it."""
     if sum(option is not None for option in (arguments.version, arguments.run, arguments.file)) > 1:
         raise BadInput("--version, --run and --file each name a model: give one of them")
-    if arguments.file:
-        if not arguments.file.exists():
-            raise BadInput(f"there is no model {str(arguments.file)!r}: give its folder, or the model.keras in it")
-        predictor = Predictor(folder_of(arguments.file))
-        return predictor, predictor.name
-    if arguments.run:
-        predictor = predictor_of_run(arguments.run, arguments.places)
+    if arguments.file or arguments.run:
+        predictor = (
+            Predictor(folder_of(arguments.file))
+            if arguments.file
+            else predictor_of_run(arguments.run or "", arguments.places)
+        )
         return predictor, predictor.name
     places = resolve_model(arguments.places)
     version = registry.version(arguments.version, places) if arguments.version else registry.champion(places)
@@ -63,7 +65,9 @@ def choose_model(arguments: PredictArguments) -> tuple[Predictor, str]:
 
 
 def folder_of(file: Path) -> Path:
-    """Return the model's folder. Raises BadInput for a file in it that cannot judge by itself."""
+    """Return the model's folder. Raises BadInput where there is nothing, and for a file in it that cannot judge by itself."""
+    if not file.exists():
+        raise BadInput(f"there is no model {str(file)!r}: give its folder, or the model.keras in it")
     if file.is_dir():
         return file
     if file.name != NAMES["keras"]:
@@ -72,24 +76,19 @@ def folder_of(file: Path) -> Path:
 
 
 def predictor_of_run(run: str, places: Places) -> Predictor:
-    """Return the model that a run made.
+    """Return the model that a run made. Raises BadInput where there is no such run.
 
     Read it from its folder. Where that is gone, read it from the registry, if the model became a version.
     """
-    folder = model_folder.path(model_of_run(run, places), places)
-    if folder.is_dir():
-        return Predictor(folder)  # without the registry: asking it takes seconds
-    places = places.with_model(read_run(places.runs / run).model)
-    released = next((version for version in registry.versions(places) if version.model == folder.name), None)
-    return Predictor(model_folder.ensure_local(released, places), released.number) if released else Predictor(folder)
-
-
-def model_of_run(run: str, places: Places) -> str:
-    """Return the digest of the model's folder that a run made. Raises BadInput where there is no such run."""
     path = places.runs / run / "run.json"
     if not path.is_file():
         raise BadInput(f"there is no run {run!r} in {path.parents[1]}: give a folder's name there, or `latest`")
-    return model_of(path.parent)
+    folder = model_folder.path(model_of(path.parent), places)
+    if folder.is_dir():
+        return Predictor(folder)  # without the registry: asking it takes seconds
+    places = places.with_model(read_run(path.parent).model)
+    released = next((version for version in registry.versions(places) if version.model == folder.name), None)
+    return Predictor(model_folder.ensure_local(released, places), released.number) if released else Predictor(folder)
 
 
 def images_of(arguments: Iterable[str]) -> tuple[list[tuple[str, Path]], list[str]]:
@@ -120,10 +119,8 @@ def is_missing(path: Path) -> bool:
     """
     try:
         path.stat()
-    except PermissionError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return not isinstance(error, PermissionError)
     return False
 
 
@@ -157,10 +154,8 @@ def main() -> None:
         return
     say(*map(line, answers), *lines)
     if len(answers) > 1:
-        counts = Counter(answer.decision for answer in answers)
-        say(
-            f"{len(answers):,} images: {', '.join(f'{counts[decision]:,} {decision}' for decision in ('pass', 'review', 'reject'))}"
-        )
+        decisions = Counter(answer.decision for answer in answers)
+        say(f"{len(answers):,} images: {counts({name: decisions[name] for name in get_args(DecisionName)})}")
 
 
 if __name__ == "__main__":

@@ -24,8 +24,7 @@ from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import MODEL, Places
-from tasks.tracking import registry, runs
-from tasks.tracking import connection
+from tasks.tracking import connection, registry, runs
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 
@@ -45,7 +44,7 @@ class PromoteArguments(Arguments):
     places: Places = Places()
 
 
-class Answer(RunInput):
+class ApprovalAnswer(RunInput):
     """What a person says of a challenger."""
 
     promote: bool
@@ -69,9 +68,11 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
             return (
                 f"{registry.version_name(now.number, places)} is in use again, version {before.number} was taken back"
             )
-        if refuse is not None:
-            return refuse_version(refuse, reason, places)
-        return put_into_use(registry.version(version or 0, places), places)
+        return (
+            put_into_use(registry.version(version or 0, places), places)
+            if refuse is None
+            else refuse_version(refuse, reason, places)
+        )
 
 
 def put_into_use(version: registry.Version, places: Places) -> str:
@@ -131,15 +132,14 @@ def ask_and_apply(version: int, places: Places) -> str:
     if waiting.withdrawn or registry.CHALLENGER not in waiting.aliases:
         say(sentence := f"version {version} does not wait for an answer")
         return sentence
-    answer = suspend_flow_run(
-        wait_for_input=Answer.with_initial_data(description=question(waiting, places), promote=False), timeout=WEEK
-    )
+    form = ApprovalAnswer.with_initial_data(description=question(waiting, places), promote=False)
+    answer = suspend_flow_run(wait_for_input=form, timeout=WEEK)
     with registry.promotion_lock(places):
         say(sentence := apply_answer(waiting, answer, places))
     return sentence
 
 
-def apply_answer(waiting: registry.Version, answer: Answer, places: Places) -> str:
+def apply_answer(waiting: registry.Version, answer: ApprovalAnswer, places: Places) -> str:
     """Do what a person said of a challenger.
 
     Raises BadInput when the version in use is no longer the one that the challenger was judged beside.
@@ -158,10 +158,10 @@ def apply_answer(waiting: registry.Version, answer: Answer, places: Places) -> s
 def question(waiting: registry.Version, places: Places) -> str:
     """Return what a person should know before answering, in Markdown."""
     decision = runs.decision_of_run(waiting.tracked, places)
-    lines = [f"{rule.name}: {rule.figure} ({rule.limit})" for rule in decision.rules] if decision else []
-    rules = "\n".join(f"* {for_markdown(line)}" for line in lines)
-    why = for_markdown(waiting.reason)
-    return f"**Version {waiting.number}** of run {code(waiting.run_id)}: {why}.\n\n{rules}\n\n{ANSWERS}"
+    rules = decision.rules if decision else ()
+    lines = "\n".join(f"* {for_markdown(f'{rule.name}: {rule.figure} ({rule.limit})')}" for rule in rules)
+    head = f"**Version {waiting.number}** of run {code(waiting.run_id)}: {for_markdown(waiting.reason)}."
+    return f"{head}\n\n{lines}\n\n{ANSWERS}"
 
 
 def number(version: registry.Version | None) -> int | None:

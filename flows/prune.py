@@ -42,8 +42,10 @@ def summary(garbage: dict[str, tuple[int, int]], verb: str) -> list[str]:
     """Return what was removed, a line a kind, and a line with the total. `garbage` holds (count, bytes) for each kind."""
     if not garbage:
         return ["nothing to remove: all that is there is needed"]
-    lines = [f"{count:6,} {kind}, {size / 1e6:,.1f} MB" for kind, (count, size) in garbage.items()]
-    return [*lines, f"{sum(size for _, size in garbage.values()) / 1e6:,.1f} MB {verb}"]
+    return [
+        *(f"{count:6,} {kind}, {size / 1e6:,.1f} MB" for kind, (count, size) in garbage.items()),
+        f"{sum(size for _, size in garbage.values()) / 1e6:,.1f} MB {verb}",
+    ]
 
 
 def main() -> None:

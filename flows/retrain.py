@@ -7,7 +7,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import NAMESPACE_URL, uuid5
+from threading import Thread
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
@@ -20,11 +20,11 @@ from tasks.settings.messages import say, warn, without_secrets
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
-from prefect.events import emit_event
 from prefect.runtime import flow_run
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed
 
+from flows.events import announce, tell_verdict
 from tasks.audit import audit
 from tasks.dataset.corrections import find_corrections
 from tasks.evaluate import evaluate
@@ -41,7 +41,8 @@ from tasks.records.results import Arrival, Corrections, Release, Source, Splits
 from tasks.release import Candidate, earlier_decision, release
 from tasks.reporting import html, report
 from tasks.reporting.model_card import without_front_matter
-from tasks.reporting.run_json import PreTraining, RunResult, code, fill_run_json, new_run_id, write_run
+from tasks.reporting.run_folder import new_run_id, write_run
+from tasks.reporting.run_json import PreTraining, RunResult, code, fill_run_json
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.escaping import for_terminal
 from tasks.settings.redaction import redact
@@ -50,8 +51,7 @@ from tasks.sources.locate import locate
 from tasks.split import split
 from tasks.storage.files import delete_stale_scratch
 from tasks.storage.locks import check_writable, places_lock
-from tasks.tracking import registry, runs
-from tasks.tracking import connection
+from tasks.tracking import connection, registry, run_log, runs
 from tasks.train import train
 from tasks.training import warm_start, warm_up
 from tasks.validate import validate
@@ -75,18 +75,44 @@ def retrain(config: Config = Config()) -> Release:
     with without_secrets():
         config = config.with_model()
         with places_lock(config.places):
-            return end_state(run_pipeline(config))
+            released = run_pipeline(config)
+        if released.version is None:  # Prefect shows a state by a name of its own, not as `Completed`
+            return Completed(name="NothingInUse", message="no model is in use", data=released)  # type: ignore[return-value]
+        return released
 
 
 def run_pipeline(config: Config) -> Release:
     """Run all steps, with settings that name the registered model."""
     started, start_time = datetime.now(UTC), time.perf_counter()
-    run_id, code_state = new_run_id(started, config), code()
+    run_id, step = new_run_id(started, config), Steps(config.places)
+    before, warming = prepare_images(step, config)
+    splits = before.splits
+    recipe, because = choose(config, splits)
+    rename_run(splits, recipe, config, started)
+    if warming:
+        warming.join()
+    model = step(train, splits, recipe)
+    evaluation = step(evaluate, splits, model, config.evaluation)
+    figures = step(plot, before.audit, splits, model, evaluation)
+    exports = step(export, before.manifest, before.audit, splits, model, evaluation, config.evaluation)
+    decision = step(release, splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id)
+    decision = adopt_unfinished(decision, run_id, config.places)
+    show(RunResult(
+        **vars(before), run_id=run_id, started=started, wall_seconds=time.perf_counter() - start_time, times=step.times,
+        model=model, evaluation=evaluation, figures=figures, exports=exports, release=decision, chosen_because=because,
+    ))  # fmt: skip
+    return decision
+
+
+def prepare_images(step: Steps, config: Config) -> tuple[PreTraining, Thread | None]:
+    """Run the steps before the training, and show what they say of the images: hours of training follow, and may fail.
+
+    Returns their records, and the thread that warms up for the training; None where nothing has changed.
+    """
+    code_state = code()
     delete_stale_scratch(config.places)
-    step = Steps(config.places)
     source, arrivals, corrections = preflight(config)
     connection.prepare(config.places)  # before there are models: then models without a database show that it was lost
-
     archive = step(fetch, source)
     folder = step(extract, archive, config.fetch.classes)
     manifest = step(validate, folder, arrivals, corrections, config.validation)
@@ -95,28 +121,8 @@ def run_pipeline(config: Config) -> Release:
     audited = step(audit, manifest, config.audit)
     splits = step(split, manifest, audited, config.splitting)
     before = PreTraining(config, source, arrivals, archive, folder, manifest, audited, splits, code_state)
-    publish_sections(report.before_training(before), config.places)  # before hours of training, which may fail
-
-    recipe, because = choose(config, splits)
-    rename_run(splits, recipe, config, started)
-    if warming:
-        warming.join()
-    model = step(train, splits, recipe)
-    evaluation = step(evaluate, splits, model, config.evaluation)
-    figures = step(plot, audited, splits, model, evaluation)
-    exports = step(export, manifest, audited, splits, model, evaluation, config.evaluation)
-    decision = adopt_unfinished(
-        step(release, splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id),
-        run_id,
-        config.places,
-    )
-
-    wall = time.perf_counter() - start_time
-    show(RunResult(
-        **vars(before), run_id=run_id, started=started, wall_seconds=wall, times=step.times,
-        model=model, evaluation=evaluation, figures=figures, exports=exports, release=decision, chosen_because=because,
-    ))  # fmt: skip
-    return decision
+    publish_sections(report.before_training(before), config.places)
+    return before, warming
 
 
 def adopt_unfinished(decision: Release, run_id: str, places: Places) -> Release:
@@ -128,37 +134,11 @@ def adopt_unfinished(decision: Release, run_id: str, places: Places) -> Release:
     return decision.model_copy(update={"decided_in": run_id})
 
 
-def tell_verdict(decision: Release, places: Places) -> None:
-    """Send the event that says what became of the model: `recast.model.promoted`, `.kept` or `.waiting`."""
-    name = places.registered_name
-    emit_event(
-        f"recast.model.{decision.verdict}",
-        resource={"prefect.resource.id": f"recast.model.{name}", "prefect.resource.name": name},
-        payload={"reason": for_terminal(decision.reason), "version": decision.version, "run": decision.decided_in},
-        id=uuid5(NAMESPACE_URL, f"{name} {decision.tracked} {decision.verdict}"),
-    )
-
-
-def announce(waiting: Release, places: Places) -> None:
-    """Send the event that starts the deployment `approve`."""
-    name, number = places.registered_name, waiting.version
-    absolute = Places(data=places.data_root, artifacts=places.artifacts_root, registered_model=name)
-    emit_event(
-        "recast.challenger.waiting",
-        resource={
-            "prefect.resource.id": f"recast.challenger.{name}.{number}",
-            "prefect.resource.name": f"{name} {number}",
-        },
-        payload={"version": number, "reason": for_terminal(waiting.reason), "places": absolute.model_dump(mode="json")},
-        id=uuid5(NAMESPACE_URL, f"{name} {waiting.tracked}"),
-    )
-
-
 def rename_run(splits: Splits, recipe: Recipe, config: Config, started: datetime) -> None:
     """Name the run by its network, and by how many images no earlier run used."""
-    new = not_yet_used(splits.table.path(config.places), config.places)
+    beginning = f"{recipe.model}, {not_yet_used(splits.table.path(config.places), config.places):,} new"
     with get_client(sync_client=True) as client:
-        client.update_flow_run(flow_run.id, name=name_of_run(f"{recipe.model}, {new:,} new", config, started))
+        client.update_flow_run(flow_run.id, name=name_of_run(beginning, config, started))
 
 
 def preflight(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]:
@@ -213,7 +193,8 @@ def finish_tracking(outcome: RunResult, folder: Path) -> None:
             name: link for name, link in links.items() if link and not link.startswith("None")
         }  # without a UI there is no address
         note = report.result(outcome)
-        runs.finish(tracked, fill_run_json(outcome), outcome.model.history, note, tags, folder, places)
+        content, history, note = fill_run_json(outcome), outcome.model.history, report.result(outcome)
+        run_log.finish(tracked, content, history, note, tags, folder, places)
         warm_query_cache(outcome)
 
 
@@ -239,13 +220,6 @@ def publish_sections(sections: Sequence[report.Section], places: Places) -> None
         )
 
 
-def end_state(released: Release) -> Release:
-    """Return the release, or where no model is in use a state that Prefect shows by a name of its own, not as `Completed`."""
-    if released.version is None:
-        return Completed(name="NothingInUse", message="no model is in use", data=released)  # type: ignore[return-value]
-    return released
-
-
 def require_model(released: Release) -> None:
     """Exit with status 1 where a run leaves no model in use: what follows the run would find none."""
     if released.version is None:
@@ -262,9 +236,8 @@ def stop_at_once(*_: object) -> None:
     Prefect would first tell the server, which Ctrl-C has stopped too, for minutes.
     What a step had not finished lies in scratch folders that nothing reads.
     """
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a second Ctrl-C would wait for ever for the first, which waits for the server
+    # A second Ctrl-C would wait for ever for the first, which waits for the server.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         warn("interrupted; what was finished is kept, and the next run goes on from there")
         if embedded := sys.modules.get("prefect.server.api.server"):

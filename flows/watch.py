@@ -9,17 +9,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
 
-import httpx
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentUpdate
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
     FlowFilterName,
@@ -28,36 +24,32 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateType,
 )
 from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
-from prefect.events import emit_event
-from prefect.events.filters import EventFilter, EventIDFilter
-from prefect.exceptions import ObjectNotFound
 from prefect.settings import PREFECT_API_URL
 from pydantic import Field
 
+from flows.events import tell_arrivals
+from flows.form import fill_form, form_settings
 from tasks.inbox.news import NewImage, News, news, remember, rests_until, announcements_of
 from tasks.inference import model_folder
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.active_learning import to_label
 from tasks.monitoring.drift import Drift, drift, examine
-from tasks.pipeline.last_run import with_last_settings, last_config, last_run, own_model, with_absolute_paths
+from tasks.pipeline.last_run import with_last_settings, last_run
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.reporting.drift_section import drift_section
 from tasks.reporting.label_section import label_section
 from tasks.reporting.markdown import out_of
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.errors import BadInput
-from tasks.settings.escaping import for_markdown, for_terminal
-from tasks.settings.messages import say, warn, without_secrets
+from tasks.settings.escaping import for_markdown
+from tasks.settings.messages import say, without_secrets
 from tasks.settings.settings import Config, Places
 from tasks.storage.locks import check_writable, exclusive_lock, is_running
 from tasks.tracking import registry
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 
-EVENT = "recast.images.arrived"
-FORM = "retrain/retrain"  # the deployment that a person starts by hand
 DAY = 86_400  # seconds
-PATIENCE = 60.0  # seconds until the server must have the event
 
 
 class WatchArguments(RetrainArguments):
@@ -77,41 +69,10 @@ def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: fl
     deployment `retrain` is kept at the settings of that run.
     """
     with without_secrets():
-        is_asked = look(config, min_new_images, max_wait_days, publish)
+        requested = look(config, min_new_images, max_wait_days, publish)
         with get_client(sync_client=True) as client:  # after the look: a form is no reason to miss an arrival
             fill_form(client, form_settings(config.places))
-    return is_asked
-
-
-def form_settings(places: Places) -> dict[str, Any] | None:
-    """Return the parameters with which a form for another run like the last one begins.
-
-    Return None where there was no run, or where one of its settings no longer exists: then one line says so. The form keeps its
-    own places. A registered model that follows from the source is left out: another source in the form then gets its own.
-    """
-    try:
-        if (last := last_config(places)) is None:
-            return None
-        settings = with_absolute_paths(last).model_dump(mode="json", exclude_defaults=True, exclude={"places"})
-    except BadInput as trouble:
-        warn(f"the form of {FORM} stays as it is: {trouble}")
-        return None
-    return {"config": settings | ({"places": {"registered_model": model}} if (model := own_model(last)) else {})}
-
-
-def fill_form(client: SyncPrefectClient, parameters: dict[str, Any] | None) -> None:
-    """Let the form of the deployment `retrain` begin with these parameters, if there are any, and such a deployment.
-
-    If the server does not take them, say so in one line: that does not undo the look or the deployments before it.
-    """
-    try:
-        form = client.read_deployment_by_name(FORM)
-        if parameters is not None and parameters != form.parameters:
-            client.update_deployment(form.id, DeploymentUpdate(parameters=parameters))
-    except ObjectNotFound:
-        pass
-    except httpx.HTTPError as trouble:
-        warn(f"the form of {FORM} stays as it is: {trouble}")
+    return requested
 
 
 def look(config: Config, least: int, longest_days: float, show: Callable[[str, str], object]) -> bool:
@@ -123,9 +84,8 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
     check_writable(config.places)
     before = last_run(config.places)
     if (settings := with_last_settings(config)) is None:
-        say(
-            f"watch: there was no run in {describe_places(config.places)}: flows/retrain.py makes one, or name a source"
-        )
+        where = " of ".join(filter(None, [str(config.places.artifacts_root), config.places.registered_model]))
+        say(f"watch: there was no run in {where}: flows/retrain.py makes one, or name a source")
         return False
     settings = settings.with_model()
     places = settings.places
@@ -147,12 +107,6 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         return ask(arrived, why, drifts, settings)
 
 
-def describe_places(places: Places) -> str:
-    """Return where runs are looked for, and of which registered model, if of one alone."""
-    of_model = f" of {places.registered_model}" if places.registered_model else ""
-    return f"{places.artifacts_root}{of_model}"
-
-
 def find_obstacle(arrived: News, before: Path | None, places: Places) -> str | None:
     """Return why no retraining is asked for now, or None. `before` is the last run when the look began."""
     if is_running(places):
@@ -171,11 +125,11 @@ def unfinished_run(places: Places) -> FlowRun | None:
 
     While the worker is away, each look would add one more run.
     """
-    not_ended = FlowRunFilterStateType(not_any_=list(TERMINAL_STATES))
+    unended = FlowRunFilterState(type=FlowRunFilterStateType(not_any_=list(TERMINAL_STATES)))
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
-            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=not_ended)),
+            flow_run_filter=FlowRunFilter(state=unended),
         )
     return next((run for run in runs if concerns(run, places)), None)
 
@@ -187,11 +141,9 @@ def concerns(run: FlowRun, places: Places) -> bool:
     """
     run_places = (run.parameters.get("config") or {}).get("places") or {}
     own_places = {"data": str(places.data_root), "artifacts": str(places.artifacts_root)}
-    # a relative path tells nothing: it depends on where the run starts
-    other_places = [
-        name for name in own_places if Path(path := run_places.get(name, "")).is_absolute() and path != own_places[name]
-    ]
-    return not run.auto_scheduled and not other_places
+    # A relative path tells nothing: it depends on where the run starts.
+    absolute = {name: path for name, path in run_places.items() if name in own_places and Path(path).is_absolute()}
+    return not run.auto_scheduled and absolute.items() <= own_places.items()
 
 
 def in_use(places: Places) -> Predictor | None:
@@ -220,9 +172,10 @@ def report(arrived: News, why: str, drifts: tuple[Drift, ...]) -> str:
     head = for_markdown(f"{why[0].upper()}{why[1:]}.")
     if not drifts:
         return head
-    escapes = sum(origin.escapes for origin in drifts)
-    reviews = sum(origin.decisions.get("review", 0) for origin in drifts)
-    actions = f"pass {escapes:,} of the new defects and send {out_of(reviews, len(arrived.images))} images to a person"
+    reviews = out_of(sum(origin.decisions.get("review", 0) for origin in drifts), len(arrived.images))
+    actions = (
+        f"pass {sum(origin.escapes for origin in drifts):,} of the new defects and send {reviews} images to a person"
+    )
     return f"{head}\n\nThe model in use would {actions}.\n\n{drift_section(drifts)}"
 
 
@@ -235,45 +188,10 @@ def ask(arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> b
         say("watch: no server is told, since PREFECT_API_URL is not set; python flows/retrain.py learns from it now")
         return False
     number = len(announcements_of(arrived, config.places)) + 1
-    event = uuid5(NAMESPACE_URL, f"recast {config.places.registered_name} {arrived.digest} {number}")
-    if not server_has(event):
-        send_event(event, arrived, why, drifts, config)
-        wait_until_sent(event)
+    tell_arrivals(arrived, number, why, drifts, config)
     remember(arrived, why, config.places)
     say("watch: a retraining is asked for" + (f", the {number}. time for these news" if number > 1 else ""))
     return True
-
-
-def send_event(event: UUID, arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> None:
-    """Send the event, with all that the run needs to know."""
-    name = config.places.registered_name
-    emit_event(
-        EVENT,
-        resource={"prefect.resource.id": f"recast.images.{name}", "prefect.resource.name": f"new images for {name}"},
-        payload={
-            "why": for_terminal(why),
-            "new_images": len(arrived.images),
-            "source": for_terminal(arrived.source.name),
-            "drift": [origin.model_dump(mode="json") for origin in drifts],
-            "config": with_absolute_paths(config).model_dump(mode="json", exclude_defaults=True),
-        },
-        id=event,
-    )
-
-
-def server_has(event: UUID) -> bool:
-    """Return whether the server knows the event."""
-    with get_client(sync_client=True) as client:
-        return bool(client.read_events(filter=EventFilter(id=EventIDFilter(id=[event])), limit=1).events)
-
-
-def wait_until_sent(event: UUID) -> None:
-    """Wait until the server has the event. Raises ConnectionError if that takes longer than 60 s."""
-    last = time.monotonic() + PATIENCE
-    while not server_has(event):
-        if time.monotonic() > last:
-            raise ConnectionError(f"the server has not taken the event of new images within {PATIENCE:.0f} s")
-        time.sleep(0.5)
 
 
 def publish(key: str, text: str) -> None:

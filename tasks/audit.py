@@ -1,6 +1,6 @@
 """Audit: finds images that repeat others and photographs that show one casting, and counts both where they lie on two sides of a split."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -35,10 +35,9 @@ def audit(manifest: Manifest, auditing: AuditSettings, places: Places) -> Audit:
         np.array([image.sha256 in test_contents for image in images], bool),
         auditing.copy_limit,
     )
-    copies = exact_copies(rows) + changed_copies(images, pairs)
     hints = group_hints(strips(images, places), pairs, len(images), auditing)
     members = assign_groups([image.sha256 for image in images], hints, auditing.casting_limit)
-    result = record(rows, copies, members, auditing, places)
+    result = record(rows, exact_copies(rows) + changed_copies(images, pairs), members, auditing, places)
     say_counts(result)
     return result
 
@@ -72,19 +71,14 @@ def say_counts(result: Audit) -> None:
     """Say how many copies and castings were found."""
     say(
         f"audit: between train and test as published {result.exact_copies_across_splits:,} pairs of equal files, "
-        f"and {result.near_copies_across_splits:,} more train images that are changed copies of test images"
+        f"and {result.near_copies_across_splits:,} more train images that are changed copies of test images",
+        f"audit: rings in {result.rings:,} of {result.contents:,} images only: castings are not counted, "
+        "the others are grouped by copies"
+        if result.castings is None
+        else f"audit: {result.contents:,} different images show {result.castings:,} castings, "
+        f"{result.castings_of_two_labels:,} with both labels; {result.published_test_images_of_trained_castings:,} "
+        "published test images show one that was published to train",
     )
-    if result.castings is None:
-        say(
-            f"audit: rings in {result.rings:,} of {result.contents:,} images only: castings are not counted, "
-            "the others are grouped by copies"
-        )
-    else:
-        say(
-            f"audit: {result.contents:,} different images show {result.castings:,} castings, "
-            f"{result.castings_of_two_labels:,} with both labels; {result.published_test_images_of_trained_castings:,} "
-            "published test images show one that was published to train"
-        )
 
 
 def first_rows(rows: Iterable[Row]) -> list[Row]:
@@ -105,8 +99,8 @@ def group_hints(
             twins[later] = int(earlier), float(score)
     for strip, (twin, likeness) in zip(strips, twins, strict=True):
         residual = strip.ring.residual if strip else 1.0
-        usable = strip is not None and residual <= auditing.max_ring_residual
-        yield GroupHints(strip.levels if strip and usable else None, residual, twin, likeness)
+        levels = strip.levels if strip and residual <= auditing.max_ring_residual else None
+        yield GroupHints(levels, residual, twin, likeness)
 
 
 def count_changed_across(rows: Sequence[Row], copies: Sequence[Copy]) -> int:
@@ -130,7 +124,5 @@ def count_trained_castings(rows: Sequence[Row], groups: Mapping[str, str]) -> in
 
 def count_of_two_labels(rows: Iterable[Row], groups: Mapping[str, str]) -> int:
     """Count the groups whose images have both labels."""
-    labels = defaultdict(set)
-    for row in rows:
-        labels[groups[row.sha256]].add(row.label)
-    return sum(len(group_labels) > 1 for group_labels in labels.values())
+    labels = {(groups[row.sha256], row.label) for row in rows}
+    return sum(count > 1 for count in Counter(group for group, _ in labels).values())

@@ -16,24 +16,23 @@ from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Evaluation, Model, Score, Splits
 from tasks.records.rows import Prediction, Row, is_defect
 from tasks.settings.messages import say
-from tasks.settings.settings import Classes, Places
-from tasks.settings.settings import EvaluationSettings as Settings
+from tasks.settings.settings import Classes, EvaluationSettings, Places
 from tasks.storage.files import File, store
 from tasks.storage.tables import read_table, store_table
 
-JUDGED = ("validation", "test")
-DOUBTFUL = 2.0  # a ring fits poorly from so many times the residual on that nearly all known rings keep within
+JUDGED_SPLITS = ("validation", "test")
+POOR_RING = 2.0  # a ring fits poorly from so many times the residual on that nearly all known rings keep within
 
 
 @task(cache_policy=same_step)
-def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places) -> Evaluation:
+def evaluate(splits: Splits, model: Model, evaluation: EvaluationSettings, places: Places) -> Evaluation:
     """Judge the images, and return the predictions, the decision that made them, and the scores in all and by origin."""
     from tasks.networks import networks  # late, with TensorFlow
 
-    rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED)]
+    rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED_SPLITS)]
     evidence = collect_evidence(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
     decision = fit_decision(rows, evidence, splits.classes, model, evaluation)
-    predictions = [prediction for prediction in judge(rows, evidence, decision) if prediction.split in JUDGED]
+    predictions = [prediction for prediction in judge(rows, evidence, decision) if prediction.split in JUDGED_SPLITS]
     if splits.castings_by_split is None:
         predictions = [prediction._replace(group="") for prediction in predictions]  # copies alone make no casting
     test = [prediction for prediction in predictions if prediction.split == "test"]
@@ -58,14 +57,13 @@ def evaluate(splits: Splits, model: Model, evaluation: Settings, places: Places)
 
 
 def fit_decision(
-    rows: Sequence[Row], evidence: Sequence[Evidence], classes: Classes, model: Model, settings: Settings
+    rows: Sequence[Row], evidence: Sequence[Evidence], classes: Classes, model: Model, settings: EvaluationSettings
 ) -> Decision:
     """Build the decision rule: temperature from validation, limits from costs, outlier limits from train and validation."""
-    known = [(row, image) for row, image in zip(rows, evidence, strict=True) if row.split != "test"]
-    residual = (
-        worst_residual([image for _, image in known], settings.unlike_share) if VIEWS[model.view].needs_ring else None
-    )
-    clear = [(row, image) for row, image in known if residual is None or image.residual <= residual]
+    learning = [(row, image) for row, image in zip(rows, evidence, strict=True) if row.split != "test"]
+    residuals = [image.residual for _, image in learning if VIEWS[model.view].needs_ring]
+    residual = worst_residual(residuals, settings.unlike_share)
+    clear = [(row, image) for row, image in learning if residual is None or image.residual <= residual]
     groups = [row.group for row, _ in clear]
     return Decision(
         classes=classes,
@@ -86,20 +84,24 @@ def fit_decision(
 
 def fit_temperature(validation: Sequence[tuple[Row, Evidence]], classes: Classes) -> float:
     """Return the temperature at which the margins of the validation images are likeliest."""
-    defect = [is_defect(row, classes) for row, _ in validation]
-    return temperature(np.array([evidence.margin for _, evidence in validation]), np.array(defect, bool))
+    defect = np.array([is_defect(row, classes) for row, _ in validation], bool)
+    return temperature(np.array([evidence.margin for _, evidence in validation]), defect)
 
 
-def worst_residual(known: Sequence[Evidence], share: float) -> float | None:
+def worst_residual(residuals: Sequence[float], share: float) -> float | None:
     """Return the residual from which on a ring fits poorly; None where no ring is known."""
-    residuals = [evidence.residual for evidence in known if not np.isnan(evidence.residual)]
-    return DOUBTFUL * float(np.quantile(residuals, 1 - share)) if residuals else None
+    ringed = [residual for residual in residuals if not np.isnan(residual)]
+    return POOR_RING * float(np.quantile(ringed, 1 - share)) if ringed else None
 
 
 def store_decision(decision: Decision, places: Places) -> File:
     """Store the decision as `decision.json`."""
-    content = decision.model_dump_json()
-    return store(lambda path: path.write_text(content, encoding="utf-8"), places, "data", "decisions/decision.json")
+    return store(
+        lambda path: path.write_text(decision.model_dump_json(), encoding="utf-8"),
+        places,
+        "data",
+        "decisions/decision.json",
+    )
 
 
 def summary_line(test: Score) -> str:

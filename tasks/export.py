@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import starmap
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,31 +17,34 @@ from tasks.inference.decision import Verdict, read
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
 from tasks.records.rows import Prediction, Row
-from tasks.reporting.model_card import Evidence, Subject, card
+from tasks.reporting.model_card import FolderContent, Subject, card
 from tasks.settings.messages import say
-from tasks.settings.settings import EvaluationSettings as Costs
-from tasks.settings.settings import Places
+from tasks.settings.settings import EvaluationSettings, Places
 from tasks.storage.files import scratch_beside
 from tasks.storage.tables import read_table
 
-COMPARED = "validation"
+COMPARED_SPLIT = "validation"
 
 
 @task(cache_policy=same_step)
 def export(
-    manifest: Manifest, audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, costs: Costs, places: Places
+    manifest: Manifest,
+    audit: Audit,
+    splits: Splits,
+    model: Model,
+    evaluation: Evaluation,
+    costs: EvaluationSettings,
+    places: Places,
 ) -> Exports:
     """Write the folder with the network, its decision, the list of the images that it learned from, and a card."""
     write_card = partial(card, Subject(manifest, audit, splits, model, evaluation, costs))
     exports = export_to_folder(splits, model, evaluation, write_card, places)
-    say(
-        f"export: model {exports.digest[:12]}; {', '.join(summary_of_format(name, result) for name, result in exports.formats.items())}"
-    )
+    say(f"export: model {exports.digest[:12]}; {', '.join(starmap(summary_of_format, exports.formats.items()))}")
     return exports
 
 
 def export_to_folder(
-    splits: Splits, model: Model, evaluation: Evaluation, write_card: Callable[[Evidence], str], places: Places
+    splits: Splits, model: Model, evaluation: Evaluation, write_card: Callable[[FolderContent], str], places: Places
 ) -> Exports:
     """Write the model's folder, and name it by a digest over what decides an answer."""
     judged = read_table(evaluation.predictions.path(places), Prediction)
@@ -53,8 +57,8 @@ def export_to_folder(
         fill(scratch, model, evaluation, places)
         formats = check_formats(loaders, splits, model, judged, places)
         decision, test = read(scratch / "decision.json"), [image for image in judged if image.split == "test"]
-        text = write_card(Evidence(decision, test, formats, model_folder.identity(scratch)))
-        (scratch / "README.md").write_text(text, encoding="utf-8")
+        card_text = write_card(FolderContent(decision, test, formats, model_folder.identity(scratch)))
+        (scratch / "README.md").write_text(card_text, encoding="utf-8")
         return model_folder.store(scratch, formats, places)
 
 
@@ -76,11 +80,10 @@ def check_formats(
 
     Each format is loaded in a clean process.
     """
-    rows = [row for row in read_table(splits.table.path(places), Row) if row.split == COMPARED]
-    expected = [image for image in judged if image.split == COMPARED]
+    rows = [row for row in read_table(splits.table.path(places), Row) if row.split == COMPARED_SPLIT]
+    expected = [image for image in judged if image.split == COMPARED_SPLIT]
     inputs = loading.load_inputs(rows, model.view, model.image_size, places)
-    statistics = appearance(inputs.glances)
-    decision = read(loaders.folder / "decision.json")
+    statistics, decision = appearance(inputs.glances), read(loaders.folder / "decision.json")
     return {
         name: compare_format(
             loaders.folder / runtimes.NAMES[name],

@@ -1,13 +1,10 @@
 """Extract: takes the images of the data set out of the archive, stores each under `data/images` by its content, and lists them."""
 
-import os
-from pathlib import Path
-
 from prefect import task
 
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Archive, ImageFolder
-from tasks.records.rows import Entry, stored_path
+from tasks.records.rows import Entry, move_to_content
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
 from tasks.sources.archive import files_in, unpack
@@ -27,22 +24,19 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
     root = find_root(names, classes)
     files, left_alone = labeled_files(names, root, classes)
     with scratch_beside(places.extracted) as room:
-        unpacked = unpack(path, {file.name: file.path for file in files}, room)
-        digests = {file.path: file.sha256 for file in unpacked}
+        digests = {file.path: file.sha256 for file in unpack(path, {file.name: file.path for file in files}, room)}
         entries = [Entry(file.path, digests[file.path], file.label, file.split) for file in files]
         for entry in entries:
-            move_to_content(room / entry.path, stored_path(entry, places))
+            move_to_content(room / entry.path, entry, places)
     say(
         f"extract: {len(entries):,} files below {root.prefix or 'the top folder'}, {left_alone:,} other images left alone, "
         f"{junk:,} junk files skipped"
     )
-    for line in left_out(sorted(set(names) - {file.name for file in files})):
-        say(f"extract: left out: {line}")
-    listing = store_table("listing", entries, Entry, places)
-    return ImageFolder(listing=listing, classes=classes, files_found=len(entries), left_alone=left_alone, junk=junk)
-
-
-def move_to_content(scratch: Path, target: Path) -> None:
-    """Move a file to the place of its content; equal bytes share one place."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(scratch, target)
+    say(*(f"extract: left out: {line}" for line in left_out(sorted(set(names) - {file.name for file in files}))))
+    return ImageFolder(
+        listing=store_table("listing", entries, Entry, places),
+        classes=classes,
+        files_found=len(entries),
+        left_alone=left_alone,
+        junk=junk,
+    )

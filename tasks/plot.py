@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
     from PIL.Image import Image
 
-KEPT, INK, PALE = "#c0392b", "#22313f", "#8395a7"
-SHOWN = 12  # training images
+RED, INK, PALE = "#c0392b", "#22313f", "#8395a7"
+SAMPLES = 12  # training images
 LATIN = 0x250  # letters before it are in matplotlib's font
 LONGEST = 20  # letters of a class beside the matrix
 
@@ -36,31 +36,19 @@ LONGEST = 20  # letters of a class beside the matrix
 def plot(audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, places: Places) -> Figures:
     """Draw the figures of a run, in the order in which a report shows them."""
     rows = read_table(splits.table.path(places), Row)
-    images = [
-        *pictures(rows, read_table(audit.pairs.path(places), Copy), splits.classes, places),
-        samples(rows, places),
-    ]
-    drawings = [
-        (
-            "learning",
-            "Learning curves",
-            overfitting(model.history, model.kept_epoch),
-            learning_curves(model.history, model.kept_epoch),
-        ),
-        (
-            "confusion",
-            "Confusion matrix of the test",
-            "Counts, and below them the share of the true class.",
-            confusion(evaluation.test, splits.classes),
-        ),
-    ]
-    curves = [
-        Figure(name=name, title=title, caption=caption, file=save(canvas, name, places))
-        for name, title, caption, canvas in drawings
-    ]
+    history, kept_epoch, classes = model.history, model.kept_epoch, splits.classes
+    audited = [*pictures(rows, read_table(audit.pairs.path(places), Copy), classes, places), samples(rows, places)]
+    share = "Counts, and below them the share of the true class."
+    drawings = (
+        ("learning", "Learning curves", overfitting(history, kept_epoch), learning_curves(history, kept_epoch)),
+        ("confusion", "Confusion matrix of the test", share, confusion(evaluation.test, classes)),
+    )
     figures = (
-        *store_pictures(images, places),
-        *curves,
+        *store_pictures(audited, places),
+        *(
+            Figure(name=name, title=title, caption=caption, file=save(drawing, name, places))
+            for name, title, caption, drawing in drawings
+        ),
         *store_pictures(error_pictures(rows, model, evaluation, places), places),
     )
     say(f"plot: {len(figures)} figures")
@@ -80,8 +68,8 @@ def error_pictures(rows: Sequence[Row], model: Model, evaluation: Evaluation, pl
     from tasks.networks import networks  # late: a remembered figure needs no TensorFlow
 
     predictions = read_table(evaluation.predictions.path(places), Prediction)
-    decision = read(evaluation.decision.path(places))
-    return error_gallery.pictures(predictions, rows, networks.load(model.file.path(places)), decision, places)
+    network, decision = networks.load(model.file.path(places)), read(evaluation.decision.path(places))
+    return error_gallery.pictures(predictions, rows, network, decision, places)
 
 
 def save_picture(image: "Image", name: str, places: Places) -> File:
@@ -105,10 +93,12 @@ def canvas(width: float, height: float) -> "Canvas":
 
 def samples(rows: Sequence[Row], places: Places) -> Picture:
     """Return a picture of some training images with their classes."""
-    train_rows = sorted((row for row in rows if row.split == "train"), key=lambda row: row.sha256)[:SHOWN]
+    train_rows = sorted((row for row in rows if row.split == "train"), key=lambda row: row.sha256)[:SAMPLES]
     photographs = loading.load([stored_path(row, places) for row in train_rows], 2 * SIDE)
     tiles = [Tile(levels, wrap(row.label)) for row, levels in zip(train_rows, photographs, strict=True)]
-    sheet_rows = [SheetRow("", tuple(tiles[start : start + SHOWN // 2])) for start in range(0, len(tiles), SHOWN // 2)]
+    sheet_rows = [
+        SheetRow("", tuple(tiles[start : start + SAMPLES // 2])) for start in range(0, len(tiles), SAMPLES // 2)
+    ]
     caption = f"{len(tiles)} images that the network learns from, in the hash order of their content."
     return Picture("samples", "Training images", caption, sheet(sheet_rows))
 
@@ -129,20 +119,11 @@ def draw_curves(axes: "Axes", history: Sequence[Epoch], kept_epoch: int, quantit
     from matplotlib.ticker import MaxNLocator
 
     epochs = [epoch.epoch for epoch in history]
-    axes.plot(
-        epochs, [getattr(epoch, quantity) for epoch in history], color=PALE, marker="o", markersize=3, label="train"
-    )
-    axes.plot(
-        epochs,
-        [getattr(epoch, f"validation_{quantity}") for epoch in history],
-        color=INK,
-        marker="o",
-        markersize=3,
-        label="validation",
-    )
-    axes.axvline(kept_epoch, color=KEPT, linewidth=1, linestyle=":", label=f"kept epoch {kept_epoch}")
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(label)
+    for split, column, color in (("train", quantity, PALE), ("validation", f"validation_{quantity}", INK)):
+        values = [getattr(epoch, column) for epoch in history]
+        axes.plot(epochs, values, color=color, marker="o", markersize=3, label=split)
+    axes.axvline(kept_epoch, color=RED, linewidth=1, linestyle=":", label=f"kept epoch {kept_epoch}")
+    axes.set(xlabel="epoch", ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.spines[["top", "right"]].set_visible(False)
 
@@ -157,13 +138,15 @@ def overfitting(history: Sequence[Epoch], kept: int) -> str:
         f"Epoch {kept} of {len(history)} is kept: validation loss {at.validation_loss:.3f}, training loss {at.loss:.3f}"
     )
     if at.validation_loss > 0.65:
-        return f"{gap}: hardly better than a coin, whose loss is 0.693. It has not learnt to tell the classes apart."
+        return f"{gap}: hardly better than a coin, whose loss is 0.693. It has not learned to tell the classes apart."
     if last.validation_loss > 1.5 * at.validation_loss and last.loss < at.loss:
-        rise = f"validation rose to {last.validation_loss:.3f}"
-        return f"{gap}; after it the training loss still fell while {rise}: the network began to over-fit."
-    if at.validation_loss > 2 * at.loss + 0.02:
-        return f"{gap}: the network knows its training images better than new ones."
-    return f"{gap}: no sign of over-fitting, as far as validation can tell."
+        fell_and_rose = f"the training loss still fell while validation rose to {last.validation_loss:.3f}"
+        return f"{gap}; after it {fell_and_rose}: the network began to over-fit."
+    return (
+        f"{gap}: the network knows its training images better than new ones."
+        if at.validation_loss > 2 * at.loss + 0.02
+        else f"{gap}: no sign of over-fitting, as far as validation can tell."
+    )
 
 
 def confusion(test: Score, classes: Classes) -> "Canvas":
@@ -186,8 +169,7 @@ def confusion(test: Score, classes: Classes) -> "Canvas":
     names = [short_name(classes.defect), short_name(classes.good)]
     axes.set_xticks([0, 1], names, parse_math=False)
     axes.set_yticks([0, 1], names, parse_math=False)
-    axes.set_xlabel("called")
-    axes.set_ylabel("true class")
+    axes.set(xlabel="called", ylabel="true class")
     return drawing
 
 

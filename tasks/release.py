@@ -15,21 +15,19 @@ from tasks.records.results import Evaluation, Exports, Model, Release, Rule, Rul
 from tasks.records.rows import BASE, Prediction, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
-from tasks.settings.settings import MODEL, AcceptanceSettings, Places
-from tasks.settings.settings import EvaluationSettings as Costs
+from tasks.settings.settings import MODEL, AcceptanceSettings, EvaluationSettings, Places
 from tasks.storage.tables import read_table
 from tasks.tracking import registry, runs
 
 
-@task(
-    cache_policy=NO_CACHE, persist_result=False
-)  # it looks up its own decisions: the champion may have changed since the last run
+# It looks up its own decisions: the champion may have changed since the last run.
+@task(cache_policy=NO_CACHE, persist_result=False)
 def release(
     splits: Splits,
     model: Model,
     evaluation: Evaluation,
     exports: Exports,
-    costs: Costs,
+    costs: EvaluationSettings,
     acceptance: AcceptanceSettings,
     run_id: str,
     places: Places,
@@ -55,7 +53,7 @@ class Candidate(NamedTuple):
     model: Model
     evaluation: Evaluation
     exports: Exports
-    costs: Costs
+    costs: EvaluationSettings
     acceptance: AcceptanceSettings
     run_id: str
     places: Places
@@ -130,11 +128,11 @@ def reuse_decision(decision: Release, champion: registry.Version | None, places:
     version = registry.version(decision.version, places)
     if decision.verdict == "promoted":
         return keep_out(version, "replaced", "a person replaced by another one", champion, places)
-    if registry.CHALLENGER not in version.aliases:
-        return keep_out(
-            version, "superseded", "waited for an answer until another one took its place", champion, places
-        )
-    return decision.model_copy(update={"cached": True})
+    return (
+        decision.model_copy(update={"cached": True})
+        if registry.CHALLENGER in version.aliases
+        else keep_out(version, "superseded", "waited for an answer until another one took its place", champion, places)
+    )
 
 
 def keep_out(
@@ -195,11 +193,10 @@ def decide(candidate: Candidate) -> Release:
     rival = ask_champion(champion, splits, candidate.evaluation, places) if champion else None
     ruling = promotion_rules.decide(candidate.own_rules, rival, splits.classes, candidate.costs, acceptance)
     unknown = bool(rival and rival.unknown_source)
-    waits = unknown or acceptance.require_approval
-    verdict: Verdict = "kept" if not ruling.promote else "waiting" if waits else "promoted"
+    promoted: Verdict = "waiting" if unknown or acceptance.require_approval else "promoted"
     number = register_candidate(candidate, tracked, ruling.reason, before).number if ruling.promote else before
     decision = Release(
-        verdict=verdict,
+        verdict=promoted if ruling.promote else "kept",
         cause=ruling.cause,
         reason=ruling.reason + (f"; {explain_choices(number, places)}" if unknown and ruling.promote else ""),
         version=number,
@@ -245,8 +242,7 @@ def carry_out(decision: Release, places: Places) -> None:
 
 def register_candidate(candidate: Candidate, tracked: str, reason: str, before: int | None) -> registry.Version:
     """Register the candidate as a version, and read it back before anybody can use it."""
-    places = candidate.places
-    folder = model_folder.path(candidate.exports.digest, places)
-    version = registry.register(folder, candidate.model.name, tracked, candidate.run_id, reason, before, places)
-    model_folder.read_back(version, places)
+    folder, name = model_folder.path(candidate.exports.digest, candidate.places), candidate.model.name
+    version = registry.register(folder, name, tracked, candidate.run_id, reason, before, candidate.places)
+    model_folder.read_back(version, candidate.places)
     return version

@@ -1,7 +1,7 @@
 """Split: which image trains, validates, tests or is held back, and how well a guess without a model scores on that test."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -38,13 +38,16 @@ def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, places: Pl
         by_class=dict(Counter(row.label for row in rows)),
         by_origin=dict(Counter(row.origin for row in rows)),
         held_back=by_split["held_back"],
-        castings_by_split=count_groups_by_split(rows) if castings else None,
+        # A group that has images in two splits counts in both.
+        castings_by_split={name: len({row.group for row in rows if row.split == name}) for name in SPLITS}
+        if castings
+        else None,
         test_images_of_trained_castings=count_tests_of_trained_groups(rows) if castings else None,
         ring_share=sum(members[row.sha256].residual <= audit.max_ring_residual for row in train) / len(train),
         lookup_accuracy=score_lookup(train, test, manifest.classes, places),
         shortcuts=shortcuts(train, test, manifest.classes),
     )
-    say(*summary_line(splits, splitting).splitlines())
+    say(*summary_lines(splits, splitting))
     return splits
 
 
@@ -68,11 +71,6 @@ def refuse_one_sided(rows: Iterable[Row], classes: Classes, unit: Literal["casti
             )
 
 
-def count_groups_by_split(rows: Iterable[Row]) -> dict[str, int]:
-    """Count the groups that have an image in each split; a group that has images in two counts in both."""
-    return {name: len({row.group for row in rows if row.split == name}) for name in SPLITS}
-
-
 def count_tests_of_trained_groups(rows: Sequence[Row]) -> int:
     """Count the test images of a group that trains or validates."""
     trained = {row.group for row in rows if row.split in ("train", "validation")}
@@ -86,18 +84,17 @@ def score_lookup(train: Sequence[Row], test: Sequence[Row], classes: Classes, pl
     return float(np.mean(lookup(train_thumbnails, labels, test_thumbnails) == truth))
 
 
-def summary_line(splits: Splits, splitting: SplitSettings) -> str:
-    """Return lines that say how the images are divided, and how well guesses without a look at the casting score on the test."""
+def summary_lines(splits: Splits, splitting: SplitSettings) -> Iterator[str]:
+    """Yield lines that say how the images are divided, and how well guesses without a look at the casting score on the test."""
     counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in splits.by_split.items())
-    lines = [f"split: {counts} ({splitting.protocol})"]
+    yield f"split: {counts} ({splitting.protocol})"
     if castings := splits.castings_by_split:
-        lines.append(
+        yield (
             f"split: castings: {castings['train']:,} train, {castings['validation']:,} validation, {castings['test']:,} test; "
             f"{splits.test_images_of_trained_castings:,} of {splits.by_split['test']:,} test images "
             "show a casting that trains or validates"
         )
-    lines.append(
+    yield (
         f"split: on this test, the label of the most alike training image is right for {splits.lookup_accuracy:.1%}, "
         f"a guess by brightness for {splits.shortcuts['brightness'].accuracy:.1%}"
     )
-    return "\n".join(lines)

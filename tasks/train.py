@@ -152,10 +152,9 @@ class Live(NamedTuple):
         """Show the finished epochs, out of `epochs`."""
         try:
             update_progress_artifact(self.ring, progress=100 * len(history) / epochs)
+            table = ArtifactUpdate(data=json.dumps([table_row(epoch) for epoch in history]))
             with get_client(sync_client=True) as client:
-                client.update_artifact(
-                    self.table, ArtifactUpdate(data=json.dumps([table_row(epoch) for epoch in history]))
-                )
+                client.update_artifact(self.table, table)
         except Exception as error:
             say_not_shown(error)
 

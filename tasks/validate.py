@@ -4,6 +4,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from prefect import task
@@ -16,7 +17,7 @@ from tasks.images.statistics import ImageStats, measure_files
 from tasks.inbox.arrivals import contents, files
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Arrival, Corrections, ImageFolder, Manifest
-from tasks.records.rows import Entry, Refusal, Row, stored_name, stored_path
+from tasks.records.rows import Entry, Refusal, Row, move_to_content, stored_name, stored_path
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, ValidationSettings
@@ -35,39 +36,28 @@ def validate(
     places: Places,
 ) -> Manifest:
     """Return the manifest of the source and of the arrivals. Copy refused files to `data/quarantine`."""
-    all_entries = read_table(folder.listing.path(places), Entry)
-    for arrival in arrivals:
-        all_entries += take_in(arrival, folder.classes, places)
+    arrived = chain.from_iterable(take_in(arrival, folder.classes, places) for arrival in arrivals)
+    all_entries = [*read_table(folder.listing.path(places), Entry), *arrived]
     corrections_by_content = load_corrections(corrections, folder.classes)
     entries, withdrawn, corrected = apply_corrections(all_entries, corrections_by_content)
-    image_stats = list(measure_files(map(stored_name, entries), validation.max_megapixels, places))
-    judged = [judge(entry, stats, validation) for entry, stats in zip(entries, image_stats, strict=True)]
-    rows, conflicts, changes, repeats = drop_repeats([item for item in judged if isinstance(item, Row)])
-    unusable = [item for item in judged if isinstance(item, Refusal)]
-    refuse_too_many_bad(entries, unusable, validation)
+    image_stats, accepted, unusable = judge_all(entries, validation, places)
+    rows, conflicts, changes, repeats = drop_repeats(accepted)
     refuse_empty_class(rows, folder.classes)
     quarantine(unusable, places)
     refusals = sorted(unusable + withdrawn + conflicts)
-    unused = len(corrections_by_content.keys() - {entry.sha256 for entry in all_entries})
-    changes_table = store_table("label_changes", changes, Correction, places) if changes else None
-    for line in (
-        *origin_notes(entries, image_stats, repeats),
-        *correction_notes(corrected, unused),
-        *label_notes(changes, changes_table.path(places) if changes_table else None),
-    ):
-        say(f"validate: {line}")
-    say(f"validate: {len(rows):,} images accepted, {len(refusals):,} quarantined{count_reasons(refusals)}")
-    return Manifest(
+    manifest = Manifest(
         table=store_table("manifest", rows, Row, places),
         refused=store_table("quarantine", refusals, Refusal, places),
         corrected=store_table("corrections", corrected, Corrected, places),
-        label_changes=changes_table,
+        label_changes=store_table("label_changes", changes, Correction, places) if changes else None,
         classes=folder.classes,
         images=len(rows),
         quarantined=len(refusals),
-        corrections_unused=unused,
+        corrections_unused=len(corrections_by_content.keys() - {entry.sha256 for entry in all_entries}),
         origins=summarize_origins(all_entries, rows, refusals, repeats),
     )
+    say(*origin_notes(entries, image_stats, repeats), *notes(manifest, len(corrected), changes, refusals, places))
+    return manifest
 
 
 def take_in(arrival: Arrival, classes: Classes, places: Places) -> list[Entry]:
@@ -109,14 +99,26 @@ def copy_all(arrival: Arrival, missing: Sequence[tuple[Path, Entry]], places: Pl
                 raise changed_error(arrival)
         os.sync()
         for _, entry in missing:
-            target = stored_path(entry, places)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(room / entry.sha256, target)
+            move_to_content(room / entry.sha256, entry, places)
 
 
 def changed_error(arrival: Arrival) -> BadInput:
     """Return the error for an arrival that changed while it was read."""
     return BadInput(f"{arrival.path} changed while it was read: start again when it is complete")
+
+
+def judge_all(
+    entries: Sequence[Entry], validation: ValidationSettings, places: Places
+) -> tuple[list[ImageStats], list[Row], list[Refusal]]:
+    """Decode all files, and return their statistics, the rows of the images and the refusals.
+
+    Raises BadInput where too many cannot be used.
+    """
+    image_stats = list(measure_files(map(stored_name, entries), validation.max_megapixels, places))
+    judged = [judge(entry, stats, validation) for entry, stats in zip(entries, image_stats, strict=True)]
+    refusals = [item for item in judged if isinstance(item, Refusal)]
+    refuse_too_many_bad(entries, refusals, validation)
+    return image_stats, [item for item in judged if isinstance(item, Row)], refusals
 
 
 def judge(entry: Entry, stats: ImageStats, validation: ValidationSettings) -> Row | Refusal:
@@ -136,7 +138,7 @@ def find_fault(stats: ImageStats, validation: ValidationSettings) -> tuple[str, 
         return "too_small", f"{stats.width} x {stats.height} pixels, at least {validation.min_side} a side are expected"
     if stats.deviation < validation.min_deviation:
         least = f"at least {validation.min_deviation:g} is expected of a photograph"
-        return "blank", f"its grey levels deviate by {stats.deviation:.2f}, {least}"
+        return "blank", f"its gray levels deviate by {stats.deviation:.2f}, {least}"
     return "", ""
 
 
@@ -163,8 +165,7 @@ def refuse_empty_class(rows: Iterable[Row], classes: Classes) -> None:
 def quarantine(refusals: Iterable[Refusal], places: Places) -> None:
     """Copy the refused files, sorted by reason, for people to look at."""
     for refusal in refusals:
-        name = f"{refusal.sha256[:16]}-{Path(refusal.path).name[-40:]}"
-        target = places.quarantine / refusal.code / name
+        target = places.quarantine / refusal.code / f"{refusal.sha256[:16]}-{Path(refusal.path).name[-40:]}"
         if not target.exists():
             with scratch_beside(target) as scratch:
                 shutil.copyfile(stored_path(Entry(refusal.path, refusal.sha256), places), scratch)
@@ -174,27 +175,23 @@ def quarantine(refusals: Iterable[Refusal], places: Places) -> None:
 def origin_notes(entries: Iterable[Entry], image_stats: Iterable[ImageStats], repeats: Counter[str]) -> Iterator[str]:
     """Yield what is worth knowing of an origin and refuses no image."""
     for origin, count in repeats.items():
-        yield f"{count:,} files of {origin} repeat images of earlier origins, and add nothing"
+        yield f"validate: {count:,} files of {origin} repeat images of earlier origins, and add nothing"
     turned_images = Counter(
         entry.origin for entry, stats in zip(entries, image_stats, strict=True) if stats.orientation != UPRIGHT
     )
     for origin, count in turned_images.items():
-        yield f"{count:,} images of {origin} are shown turned by viewers (EXIF orientation); they are used as stored"
+        yield f"validate: {count:,} images of {origin} are shown turned by viewers (EXIF orientation); they are used as stored"
 
 
-def correction_notes(corrected: Sequence[Corrected], unused: int) -> Iterator[str]:
-    """Yield what became of the corrections."""
-    if corrected or unused:
-        yield f"{len(corrected):,} files corrected; {unused:,} corrections are of images that this run does not have"
-
-
-def label_notes(changes: Sequence[Correction], table: Path | None) -> Iterator[str]:
-    """Yield which photographs came with another label than before, and the table of lines that take the later labels."""
-    if changes:
-        yield f"{label_change_summary(changes)}; all such lines: {table}"
-
-
-def count_reasons(refusals: Iterable[Refusal]) -> str:
-    """Return how many files were refused for each reason, as the end of a sentence."""
-    counts = Counter(refusal.code for refusal in refusals)
-    return f" ({', '.join(f'{count} {code}' for code, count in counts.most_common())})" if counts else ""
+def notes(
+    manifest: Manifest, corrected: int, changes: Sequence[Correction], refusals: Iterable[Refusal], places: Places
+) -> Iterator[str]:
+    """Yield what became of the corrections, of photographs that came with another label than before, and of all files."""
+    if corrected or manifest.corrections_unused:
+        unused = f"{manifest.corrections_unused:,} corrections are of images that this run does not have"
+        yield f"validate: {corrected:,} files corrected; {unused}"
+    if manifest.label_changes:
+        yield f"validate: {label_change_summary(changes)}; all such lines: {manifest.label_changes.path(places)}"
+    counts = Counter(refusal.code for refusal in refusals).most_common()
+    reasons = f" ({', '.join(f'{count} {code}' for code, count in counts)})" if counts else ""
+    yield f"validate: {manifest.images:,} images accepted, {manifest.quarantined:,} quarantined{reasons}"

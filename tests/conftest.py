@@ -55,7 +55,7 @@ from tasks.settings.settings import TrainingSettings as TrainingSettings
 from tasks.storage.files import scratch_beside, store
 from tasks.storage.parallel import count_processors
 from tasks.storage.tables import store_table
-from tasks.tracking import connection, registry, runs
+from tasks.tracking import connection, mlflow_location, registry, runs
 
 # `--hypothesis-profile=long` is for `make test-all`. Each time the same cases, however slow the machine.
 for name, examples in (("short", 50), ("long", 1_000)):
@@ -321,7 +321,7 @@ def empty_registry(mlflow, once) -> Path:
     def make(top: Path) -> Path:
         places = Places(artifacts=top)
         connection.client(places).search_experiments()
-        return connection.embedded(places)
+        return mlflow_location.path_of(places)
 
     return once("registry", make)
 
@@ -330,7 +330,7 @@ def empty_registry(mlflow, once) -> Path:
 def registered(places: Places, empty_registry: Path) -> Places:
     """The places, with a registry in which nothing is."""
     places.artifacts.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(empty_registry, connection.embedded(places))
+    shutil.copyfile(empty_registry, mlflow_location.path_of(places))
     return places
 
 

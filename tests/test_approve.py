@@ -20,7 +20,7 @@ PREFECT = [sys.executable, "-m", "prefect"]
 ANNOUNCE = """
 import sys
 from pathlib import Path
-from flows.retrain import announce
+from flows.events import announce
 from tasks.settings.settings import Places
 from tasks.records.results import Release
 waiting = Release(verdict="waiting", reason="better", version=2, champion_before=1, decided_in="run", tracked="77")

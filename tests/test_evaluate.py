@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import copy_places
 
-from tasks.evaluate import DOUBTFUL, evaluate, fit_decision
+from tasks.evaluate import POOR_RING, evaluate, fit_decision
 from tasks.inference import runtimes
 from tasks.inference.decision import Evidence, read
 from tasks.inference.scoring import UNSEEN, collect_evidence, judge
@@ -105,7 +105,7 @@ def test_what_is_known_comes_from_train_and_validation_alone(model):
         for row, one in zip(rows, seen, strict=True)
     ]
     assert fit_decision(rows, moved, Classes(), model, EvaluationSettings()) == first
-    assert first.max_residual == pytest.approx(DOUBTFUL * 0.001)
+    assert first.max_residual == pytest.approx(POOR_RING * 0.001)
     assert {one.decision for one in judge(rows, moved, first) if one.split == "test"} == {"review"}
 
 

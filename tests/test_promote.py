@@ -135,7 +135,7 @@ def test_the_flow_does_and_says_what_the_command_does(two_versions, capsys):
 
 def test_a_person_who_says_no_refuses_the_version(two_versions):
     said = promote.apply_answer(
-        registry.version(1, two_versions), promote.Answer(promote=False, reason="too strict"), two_versions
+        registry.version(1, two_versions), promote.ApprovalAnswer(promote=False, reason="too strict"), two_versions
     )
     assert said == "version 1 is refused: no run promotes it"
     assert registry.version(1, two_versions).withdrawn == "was refused: too strict"
@@ -145,7 +145,7 @@ def test_a_person_who_says_no_refuses_the_version(two_versions):
 def test_a_person_who_says_yes_puts_the_version_into_use(two_versions):
     waiting = registry.version(1, two_versions).model_copy(update={"champion_before": 2})
     assert (
-        promote.apply_answer(waiting, promote.Answer(promote=True), two_versions)
+        promote.apply_answer(waiting, promote.ApprovalAnswer(promote=True), two_versions)
         == "version 1 is in use, version 2 no longer"
     )
 
@@ -153,7 +153,7 @@ def test_a_person_who_says_yes_puts_the_version_into_use(two_versions):
 def test_a_version_that_was_judged_beside_another_one_is_not_put_into_use_by_an_answer(two_versions):
     waiting = registry.version(1, two_versions).model_copy(update={"champion_before": 7})
     with pytest.raises(BadInput, match="version 1 was judged beside version 7, and version 2 is in use now"):
-        promote.apply_answer(waiting, promote.Answer(promote=True), two_versions)
+        promote.apply_answer(waiting, promote.ApprovalAnswer(promote=True), two_versions)
     assert registry.champion(two_versions).number == 2
 
 

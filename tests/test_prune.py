@@ -22,7 +22,7 @@ from tasks.storage import result_cache
 from tasks.storage.files import store
 from tasks.storage.locks import places_lock
 from tasks.storage.tables import store_table
-from tasks.tracking import connection, registry, runs
+from tasks.tracking import connection, mlflow_location, registry, runs
 from tasks.tracking.registry import Version
 
 ROOT = Path(__file__).parents[1]
@@ -51,7 +51,7 @@ def history(empty_registry, places, once, capsys):
     def make(top: Path) -> tuple[Places, list[Version]]:
         places = Places(data=top / "data", artifacts=top / "artifacts")
         places.artifacts.mkdir()
-        shutil.copyfile(empty_registry, connection.embedded(places))
+        shutil.copyfile(empty_registry, mlflow_location.path_of(places))
         made = []
         for number in range(1, 5):
             folder = write_model_folder(f"model {number}", places)

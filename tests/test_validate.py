@@ -131,7 +131,7 @@ def test_a_blank_image_is_set_aside(validate_folder, dataset, places):
     Image.new("L", (48, 48), 130).save(folder / "ok_front" / "blank.png")
     (refusal,) = refusals_of(validate_folder(folder), places)
     assert refusal.code == "blank"
-    assert refusal.reason.startswith("its grey levels deviate by 0.00, at least 2 is expected")
+    assert refusal.reason.startswith("its gray levels deviate by 0.00, at least 2 is expected")
     assert validate_folder(folder, validation=ValidationSettings(max_bad_fraction=1, min_deviation=0)).quarantined == 0
 
 

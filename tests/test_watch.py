@@ -18,6 +18,7 @@ from conftest import run_folder
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import PrefectHTTPStatusError
 
+from flows import events, form
 from flows import watch as flow
 from tasks.inbox.news import Announcement, read_announcements
 from tasks.settings.settings import Config, FetchSettings
@@ -59,7 +60,7 @@ def events_of(config: Config) -> list:
     from prefect.events.filters import EventFilter, EventNameFilter
 
     with get_client(sync_client=True) as client:
-        page = client.read_events(filter=EventFilter(event=EventNameFilter(name=[flow.EVENT])), limit=50)
+        page = client.read_events(filter=EventFilter(event=EventNameFilter(name=[events.ARRIVED])), limit=50)
     return [one for one in page.events if one.payload["config"]["places"]["data"] == str(config.places.data)]
 
 
@@ -219,8 +220,8 @@ def test_a_run_that_a_schedule_makes_was_asked_for_by_nobody(config):
 def test_an_event_that_the_server_does_not_take_is_not_noted(
     look, only_new_arrival, config, prefect_server, monkeypatch
 ):
-    monkeypatch.setattr(flow, "emit_event", lambda *_, **__: None)
-    monkeypatch.setattr(flow, "PATIENCE", 0.0)
+    monkeypatch.setattr(events, "emit_event", lambda *_, **__: None)
+    monkeypatch.setattr(events, "PATIENCE", 0.0)
     with pytest.raises(ConnectionError, match="has not taken the event"):
         look()
     assert read_announcements(config.places) == []
@@ -321,12 +322,12 @@ def refusal(status: int) -> PrefectHTTPStatusError:
 
 
 def test_the_form_of_retrain_begins_as_the_last_run_that_was_not_of_the_sample(places):
-    assert flow.form_settings(places) is None
+    assert form.form_settings(places) is None
     run_folder(places, "1", "castings.zip", "recast")
     run_folder(places, "2", "sample", "recast-sample")
-    assert flow.form_settings(places) == {"config": {"fetch": {"source": "castings.zip"}}}, "of the place where it runs"
+    assert form.form_settings(places) == {"config": {"fetch": {"source": "castings.zip"}}}, "of the place where it runs"
     run_folder(places, "3", "gears.zip", "gears")
-    told = flow.form_settings(places)
+    told = form.form_settings(places)
     assert Config.model_validate(told["config"]).places.registered_model == "gears"
 
 
@@ -359,7 +360,7 @@ def test_a_server_that_does_not_take_the_settings_of_a_form_is_told_and_stops_no
     def fail(_: str) -> None:
         raise failure
 
-    flow.fill_form(SimpleNamespace(read_deployment_by_name=fail), {"config": {}})
+    form.fill_form(SimpleNamespace(read_deployment_by_name=fail), {"config": {}})
     said = capsys.readouterr().err
     assert said.startswith("the form of retrain/retrain stays as it is: ") and said.count("\n") == 1
 
@@ -370,7 +371,7 @@ def test_a_last_run_whose_settings_are_not_known_leaves_the_form_as_it_is(places
     told = json.loads(file.read_text())
     told["config"]["fetch"]["unheard"] = 1
     file.write_text(json.dumps(told))
-    assert flow.form_settings(places) is None
+    assert form.form_settings(places) is None
     assert capsys.readouterr().err.startswith("the form of retrain/retrain stays as it is: ")
 
 

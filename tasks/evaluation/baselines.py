@@ -15,7 +15,7 @@ from tasks.records.rows import Row, is_defect
 from tasks.settings.settings import Classes
 
 SIDE = 32  # pixels: defects of 10 px in 300 are gone, the casting can still be recognized
-KNOWN, ASKED = 4_096, 512  # thumbnails compared at once, in 8 poses: some 100 MB, whatever the sizes
+TRAIN_BLOCK, TEST_BLOCK = 4_096, 512  # thumbnails compared at once, in 8 poses: some 100 MB, whatever the sizes
 QUANTITIES = {
     "brightness": ["brightness"],
     "border": ["border"],
@@ -25,18 +25,18 @@ QUANTITIES = {
 STRENGTH = 1e-3  # L2 penalty on weights of standardized features: keeps them finite where the features separate the classes fully
 
 
-def lookup(known: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Return for each asked thumbnail the label of the most alike known one: int (asked,).
+def lookup(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Return for each test thumbnail the label of the most similar training thumbnail: int (test,).
 
-    Thumbnails are uint8 (n, side, side), the side a multiple of 32; labels int (known,). Two are as alike as the correlation of their
+    Thumbnails are uint8 (n, side, side), the side a multiple of 32; labels int (train,). Two are as alike as the correlation of their
     32 x 32 means, the greatest of the eight flips and quarter turns; that of a uniform thumbnail is 0. Of equals the first counts.
     """
-    answers = np.zeros(len(asked), labels.dtype)
-    best = np.full(len(asked), -np.inf, np.float32)
-    patterns = standardize(asked)
-    for start in range(0, len(known), KNOWN):
-        columns = standardize(known[start : start + KNOWN]).reshape(-1, SIDE * SIDE).T
-        for rows in blocks(len(asked), ASKED):
+    answers = np.zeros(len(test), labels.dtype)
+    best = np.full(len(test), -np.inf, np.float32)
+    patterns = standardize(test)
+    for start in range(0, len(train), TRAIN_BLOCK):
+        columns = standardize(train[start : start + TRAIN_BLOCK]).reshape(-1, SIDE * SIDE).T
+        for rows in blocks(len(test), TEST_BLOCK):
             alike = correlations(patterns[rows], columns)
             nearest = alike.argmax(axis=1)
             greatest = alike[np.arange(len(nearest)), nearest]
@@ -52,8 +52,8 @@ def correlations(patterns: np.ndarray, columns: np.ndarray) -> np.ndarray:
     Each is the greatest over the eight poses of the pattern.
     """
     poses = [np.rot90(side_up, turns, axes=(1, 2)) for side_up in (patterns, patterns[:, ::-1]) for turns in range(4)]
-    product = np.stack(poses).reshape(-1, SIDE * SIDE) @ columns
-    return product.reshape(len(poses), len(patterns), -1).max(axis=0)
+    products = np.stack(poses).reshape(-1, SIDE * SIDE) @ columns
+    return products.reshape(len(poses), len(patterns), -1).max(axis=0)
 
 
 def standardize(thumbnails: np.ndarray) -> np.ndarray:
@@ -83,8 +83,7 @@ def probe(train: Sequence[Row], test: Sequence[Row], quantities: Sequence[str], 
     )
     mean, deviation = train_values.mean(axis=0), train_values.std(axis=0)
     deviation[deviation == 0] = 1  # the same in all images, so it tells nothing
-    defect = defects(train, classes)
-    weights = logistic(quadratic_features((train_values - mean) / deviation), defect)
+    weights = logistic(quadratic_features((train_values - mean) / deviation), defects(train, classes))
     logit = quadratic_features((test_values - mean) / deviation) @ weights
     truth = defects(test, classes)
     return Probe(accuracy=float(np.mean((logit >= 0) == truth)), auc=auc(truth, logit))

@@ -39,8 +39,8 @@ def casting_intervals(
 
 def resample(castings: int, settings: EvaluationSettings) -> np.ndarray:
     """Return how often each casting is drawn: int (resamples, castings). Each resample draws as many castings as there are."""
-    generator = np.random.default_rng(settings.seed)
-    return generator.multinomial(castings, np.full(castings, 1 / castings), size=settings.resamples)
+    shares = np.full(castings, 1 / castings)
+    return np.random.default_rng(settings.seed).multinomial(castings, shares, size=settings.resamples)
 
 
 def interval(draws: np.ndarray, counts: np.ndarray, totals: np.ndarray, confidence: float) -> Interval | None:

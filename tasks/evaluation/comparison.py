@@ -2,20 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
 
 from tasks.evaluation.costs import cost
 from tasks.records.rows import Prediction
 from tasks.settings.settings import Classes, EvaluationSettings
 
-if TYPE_CHECKING:
-    import numpy as np
-
 FLIPS = 1_999  # of signs; with up to 10 castings all flips are tried
 
 
 class Pair(NamedTuple):
-    """Two judgements of the same image."""
+    """Two judgments of the same image."""
 
     candidate: Prediction
     champion: Prediction
@@ -56,9 +55,8 @@ class PairedComparison(NamedTuple):
 
         A few escapes weigh more than many spared looks.
         """
-        if self.candidate_cost <= self.champion_cost:
-            return False
-        return (self.dearer > self.cheaper and self.p < significance) or self.p_dearer < significance
+        on_more_castings = self.dearer > self.cheaper and self.p < significance
+        return self.candidate_cost > self.champion_cost and (on_more_castings or self.p_dearer < significance)
 
 
 def compare(pairs: Sequence[Pair], classes: Classes, costs: EvaluationSettings) -> PairedComparison:
@@ -67,15 +65,15 @@ def compare(pairs: Sequence[Pair], classes: Classes, costs: EvaluationSettings) 
     Images of a casting are no independent evidence. So a casting counts once, for the model that costs less on it.
     """
     spent = [tuple(cost(prediction, classes, costs) for prediction in pair) for pair in pairs]
-    castings_known = all(pair.candidate.group for pair in pairs)
+    has_castings = all(pair.candidate.group for pair in pairs)
     saved: dict[object, float] = defaultdict(float)
     for number, (pair, (candidate, champion)) in enumerate(zip(pairs, spent, strict=True)):
-        saved[pair.candidate.group if castings_known else number] += champion - candidate
+        saved[pair.candidate.group if has_castings else number] += champion - candidate
     rounding = 1e-9  # sums of costs may differ by so much through rounding alone
     cheaper, dearer = (sum(sign * saving > rounding for saving in saved.values()) for sign in (1, -1))
     images = max(len(pairs), 1)
     return PairedComparison(
-        images=len(pairs), castings=len(saved) if castings_known else None, cheaper=cheaper, dearer=dearer,
+        images=len(pairs), castings=len(saved) if has_castings else None, cheaper=cheaper, dearer=dearer,
         candidate_cost=sum(candidate for candidate, _ in spent) / images,
         champion_cost=sum(champion for _, champion in spent) / images,
         p=exact_p(cheaper, dearer), p_dearer=flipped_p([-saving for saving in saved.values() if abs(saving) > rounding]),
@@ -100,13 +98,7 @@ def flipped_p(dearer: Sequence[float]) -> float:
         return 0.5 if sum(dearer) > 0 else 1.0
     from scipy import stats  # late, as above
 
-    tested = stats.permutation_test(
-        (dearer,), sum_along, permutation_type="samples", alternative="greater", vectorized=True,
+    return float(stats.permutation_test(
+        (dearer,), np.sum, permutation_type="samples", alternative="greater", vectorized=True,
         n_resamples=FLIPS, batch=100, rng=0,
-    )  # fmt: skip
-    return float(tested.pvalue)
-
-
-def sum_along(values: "np.ndarray", axis: int) -> "np.ndarray":
-    """Return the sums along an axis, as SciPy asks for them."""
-    return values.sum(axis=axis)
+    ).pvalue)  # fmt: skip

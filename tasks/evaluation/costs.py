@@ -1,12 +1,8 @@
 """Costs: which decision has the least expected cost, for a probability of a defect (Chow's rule, 1970)."""
 
-from typing import TYPE_CHECKING
-
 from tasks.records.results import Costs
+from tasks.records.rows import Prediction
 from tasks.settings.settings import Classes, EvaluationSettings
-
-if TYPE_CHECKING:
-    from tasks.records.rows import Prediction
 
 
 def threshold(costs: EvaluationSettings) -> float:
@@ -19,14 +15,15 @@ def review_band(costs: EvaluationSettings) -> tuple[float, float]:
     return costs.review_cost / costs.escape_cost, 1 - costs.review_cost / costs.false_reject_cost
 
 
-def cost(prediction: "Prediction", classes: Classes, costs: EvaluationSettings) -> float:
+def cost(prediction: Prediction, classes: Classes, costs: EvaluationSettings) -> float:
     """Return the cost of the decision about an image."""
-    if prediction.decision == "review":
-        return costs.review_cost
     defect = prediction.label == classes.defect
-    if prediction.decision == "pass":
-        return costs.escape_cost if defect else 0.0
-    return 0.0 if defect else costs.false_reject_cost
+    spent = {
+        "review": costs.review_cost,
+        "pass": costs.escape_cost if defect else 0.0,
+        "reject": 0.0 if defect else costs.false_reject_cost,
+    }
+    return spent[prediction.decision]
 
 
 def mean_costs(

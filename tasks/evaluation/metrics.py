@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,61 +11,49 @@ from tasks.records.results import Interval, Score
 from tasks.records.rows import Cause, Prediction
 from tasks.settings.settings import Classes, EvaluationSettings
 
-
-class ErrorColumns(NamedTuple):
-    """The errors at the most likely class, as columns: bool (images,) each."""
-
-    defect: np.ndarray
-    missed: np.ndarray
-    """Defects that the most likely class calls good."""
-    refused: np.ndarray
-    """Good parts that it calls defective."""
+COSTLY = ("escapes", "rejects", "reviews")  # decisions
 
 
 def score(predictions: Sequence[Prediction], classes: Classes, settings: EvaluationSettings) -> Score:
-    """Compute counts and rates at the most likely class, and the counts of the decisions.
-
-    A figure that cannot be computed is None.
-    """
+    """Compute counts and rates at the most likely class, and of the decisions. A figure that cannot be computed is None."""
     defect = np.array([prediction.label == classes.defect for prediction in predictions], bool)
     probability = np.array([prediction.defect_probability for prediction in predictions], float)
-    errors = ErrorColumns(defect, defect & (probability < 0.5), ~defect & (probability >= 0.5))
-    missed, rejected = int(errors.missed.sum()), int(errors.refused.sum())
+    is_missed, is_refused = defect & (probability < 0.5), ~defect & (probability >= 0.5)  # at the most likely class
+    missed, refused = int(is_missed.sum()), int(is_refused.sum())
     images, defects, good = len(defect), int(defect.sum()), int((~defect).sum())
-    spent = decided_counts(predictions, classes)
-    decided = Counter(prediction.decision for prediction in predictions)
+    decided = decided_counts(predictions, classes)
     limit = threshold(settings)
     return Score(
         images=images,
         loss=float(np.mean(log_loss(defect, probability))) if images else None,
-        accuracy=1 - (missed + rejected) / images if images else None,
+        accuracy=1 - (missed + refused) / images if images else None,
         defects=defects,
         missed_defects=missed,
         good=good,
-        false_rejects=rejected,
+        false_rejects=refused,
         escape_rate=missed / defects if defects else None,
         escape_rate_interval=exact_interval(missed, defects, settings.confidence),
-        false_reject_rate=rejected / good if good else None,
-        false_reject_rate_interval=exact_interval(rejected, good, settings.confidence),
+        false_reject_rate=refused / good if good else None,
+        false_reject_rate_interval=exact_interval(refused, good, settings.confidence),
         auc=auc(defect, probability),
-        escapes_decided=spent["escapes"],
-        rejects_decided=spent["rejects"],
-        passed_decided=decided["pass"],
-        rejected_decided=decided["reject"],
-        reviews_decided=decided["review"],
+        **{f"{name}_decided": count for name, count in decided.items()},
         missed_at_threshold=int(np.sum(defect & (probability < limit))),
         rejects_at_threshold=int(np.sum(~defect & (probability >= limit))),
-        costs=mean_costs(settings, defects=defects, good=good, **spent),
-        castings=casting_intervals([prediction.group for prediction in predictions], *errors, settings=settings),
+        costs=mean_costs(settings, defects=defects, good=good, **{name: decided[name] for name in COSTLY}),
+        castings=casting_intervals(
+            [image.group for image in predictions], defect, is_missed, is_refused, settings=settings
+        ),
     )
 
 
 def decided_counts(predictions: Sequence[Prediction], classes: Classes) -> dict[str, int]:
-    """Count the decisions that cost something: defects passed, good parts rejected, images that go to a person."""
+    """Count the decisions: defects passed, good parts rejected, and images that pass, are rejected and go to a person."""
     counts = Counter((prediction.label == classes.defect, prediction.decision) for prediction in predictions)
     return {
         "escapes": counts[True, "pass"],
         "rejects": counts[False, "reject"],
+        "passed": counts[True, "pass"] + counts[False, "pass"],
+        "rejected": counts[True, "reject"] + counts[False, "reject"],
         "reviews": counts[True, "review"] + counts[False, "review"],
     }
 
@@ -102,5 +89,5 @@ def auc(defect: np.ndarray, probability: np.ndarray) -> float | None:
         return None
     from scipy import stats
 
-    rank_sum = stats.mannwhitneyu(probability[defect], probability[~defect], method="asymptotic")
-    return float(rank_sum.statistic / (positives * negatives))
+    rank_sum = stats.mannwhitneyu(probability[defect], probability[~defect], method="asymptotic").statistic
+    return float(rank_sum / (positives * negatives))

@@ -122,10 +122,8 @@ def decide(
     if broken := broken_rules(own_rules):
         return Ruling(False, "rule_broken", summary(broken), own_rules)
     if champion is None:
-        limits = [rule for rule in own_rules if rule.code in ACCEPTANCE_CODES]
-        return Ruling(
-            True, "first_model", f"the first model, and it keeps to every limit: {summary(limits)}", own_rules
-        )
+        limits = summary(rule for rule in own_rules if rule.code in ACCEPTANCE_CODES)
+        return Ruling(True, "first_model", f"the first model, and it keeps to every limit: {limits}", own_rules)
     if champion.unusable:
         reason = f"it keeps to every limit, and version {champion.number} cannot be used: {champion.unusable}"
         return Ruling(True, "champion_unusable", reason, own_rules)
@@ -150,22 +148,17 @@ def decide_beside(
     """
     comparison = compare(champion.pairs, classes, costs)
     by_origin = origin_rules(champion, classes, costs, acceptance)
-    better, worse = comparison.better(acceptance.significance), comparison.worse(acceptance.significance)
-    new = bool(champion.unseen) and not worse and learned_new_origins(champion, classes, costs)
-    overall = Rule(
-        code="beside_champion",
-        name=f"beside version {champion.number}",
-        figure=comparison.summary(),
-        limit=f"cheaper with p below {acceptance.significance:g}, or no worse in all and no dearer on origins that it alone learned",
-        kept=better or new,
-    )
-    named, its = f"version {champion.number}", f"it {comparison.summary()}"
+    named, figure, p = f"version {champion.number}", comparison.summary(), acceptance.significance
+    better, worse, origins = comparison.better(p), comparison.worse(p), ", ".join(champion.unseen)
+    new = bool(origins) and not worse and learned_new_origins(champion, classes, costs)
+    limit = f"cheaper with p below {p:g}, or no worse in all and no dearer on origins that it alone learned"
+    overall = Rule(code="beside_champion", name=f"beside {named}", figure=figure, limit=limit, kept=better or new)
     outcomes: tuple[tuple[object, RulingCause, str], ...] = (  # the first that holds decides
         (dearer := broken_rules(by_origin), "dearer_on_origin", f"dearer than {named} beyond noise, {summary(dearer)}"),
-        (better, "better", f"better than {named}: {its}"),
-        (new, "new_origins", f"it has learned from {', '.join(champion.unseen)}, which {named} has never seen, and is no worse: {its}"),
-        (worse, "worse", f"worse than {named}: {its}"),
-        (True, "no_better", f"no better beyond noise than {named}: {its}"),
+        (better, "better", f"better than {named}: it {figure}"),
+        (new, "new_origins", f"it has learned from {origins}, which {named} has never seen, and is no worse: it {figure}"),
+        (worse, "worse", f"worse than {named}: it {figure}"),
+        (True, "no_better", f"no better beyond noise than {named}: it {figure}"),
     )  # fmt: skip
     cause, reason = next((cause, reason) for holds, cause, reason in outcomes if holds)
     if champion.left_out:

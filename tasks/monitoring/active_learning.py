@@ -47,25 +47,25 @@ def order(judged: Sequence[JudgedImage], decision: Decision) -> list[int]:
     visible = [
         number for number, image in enumerate(judged) if image.evidence and image.verdict.probability is not None
     ]
-    chosen = farthest(visible, judged, decision)
-    rest = sorted(set(visible) - set(chosen), key=lambda number: (doubt(judged[number], decision), number))
-    return [*chosen, *rest, *sorted(set(range(len(judged))) - set(visible))]
+    unlike = farthest(visible, judged, decision)
+    rest = sorted(set(visible) - set(unlike), key=lambda number: (doubt(judged[number], decision), number))
+    return [*unlike, *rest, *sorted(set(range(len(judged))) - set(visible))]
 
 
 def farthest(visible: Sequence[int], judged: Sequence[JudgedImage], decision: Decision) -> list[int]:
     """Return the images beyond the limit of what is known or chosen, each the farthest of all that are left."""
-    gaussian, chosen = decision.features, list[int]()
+    gaussian, unlike = decision.features, list[int]()
     if gaussian is None or not visible:
-        return chosen
+        return unlike
     features = np.stack([evidence.features for number in visible if (evidence := judged[number].evidence)])
     gaps = distances(gaussian, features)
-    while len(chosen) < SPREAD and gaps.max() > gaussian.limit:
+    while len(unlike) < SPREAD and gaps.max() > gaussian.limit:
         farthest_place = int(gaps.argmax())
-        chosen.append(visible[farthest_place])
+        unlike.append(visible[farthest_place])
         gaps = np.minimum(
             gaps, distances(gaussian.model_copy(update={"usual": tuple(features[farthest_place])}), features)
         )
-    return chosen
+    return unlike
 
 
 def doubt(image: JudgedImage, decision: Decision) -> float:
@@ -91,10 +91,9 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
     if listed == {(key, model.digest) for key in contents}:
         return None
     judged = examine([inbox / name for name in contents.values()], model)
-    verdicts = [image.verdict for image in judged]
     images = [
         ToLabel(for_utf8(name), "" if key == for_utf8(name) else key, verdict.decision, verdict.reason, model.digest)
-        for (key, name), verdict in zip(contents.items(), verdicts, strict=True)
+        for (key, name), (verdict, _, _) in zip(contents.items(), judged, strict=True)
     ]
     rows = [images[number] for number in order(judged, model.decision)]
     write_rows(path, [row._asdict() for row in rows], ToLabel._fields)
@@ -103,14 +102,9 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
 
 def unlabeled_images(inbox: Path, settle_seconds: float, places: Places) -> list[str]:
     """Return the images without a label that have been written, by their names in the inbox."""
-    images = [name for name in walk(inbox) if is_unlabeled(name)] if inbox.is_dir() else []
+    files = walk(inbox) if inbox.is_dir() else []
+    images = [name for name in files if is_image(name) and UNLABELLED in name.split("/")[:-1]]
     names, faults = readable(inbox, Listing(images, []))
-    for fault in shorten(faults):
-        say(f"to label: left out: {fault}")
-    settled = settled_files([f"{inbox}/{name}" for name in names], settle_seconds, places)
-    return [name for name in names if f"{inbox}/{name}" in settled]
-
-
-def is_unlabeled(name: str) -> bool:
-    """Return whether a file of the inbox is an image in a folder of those without labels."""
-    return is_image(name) and UNLABELLED in name.split("/")[:-1]
+    say(*(f"to label: left out: {fault}" for fault in shorten(faults)))
+    written = settled_files([f"{inbox}/{name}" for name in names], settle_seconds, places)
+    return [name for name in names if f"{inbox}/{name}" in written]

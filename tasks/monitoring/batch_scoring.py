@@ -8,7 +8,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import zip_longest
@@ -33,10 +33,8 @@ from tasks.tracking import registry
 BLOCK = 4_096  # images after which the table is written again: a killed process loses no more
 DECISIONS = get_args(Answer.model_fields["decision"].annotation)
 FIRST_COLUMNS = (*list(Answer.model_fields)[:7], "judged")  # of the first tables
-COLUMNS = (
-    *FIRST_COLUMNS,
-    *list(Answer.model_fields)[7:],
-)  # a new column comes last, so that an older table is a narrower one
+# A new column comes last, so that an older table is a narrower one.
+COLUMNS = (*FIRST_COLUMNS, *list(Answer.model_fields)[7:])
 Rows = list[dict[str, Any]]
 
 
@@ -66,30 +64,30 @@ def score_folder(
     files, faults = readable(folder, look_through(folder))
     names = [name for name in files if is_image(name)]
     settled = settled_files([f"{folder}/{name}" for name in names], settle_seconds, places)
-    settled_names = [name for name in names if f"{folder}/{name}" in settled]
-    paths = [folder / name for name in settled_names]
+    written = [name for name in names if f"{folder}/{name}" in settled]
     # The model is loaded if there is something to ask.
     model = cache(lambda: Predictor(model_folder.ensure_local(version, places), version.number))
     # The digest is in the name because version 1 of another registry is another model.
-    table, added = results / f"version-{version.number}-{version.model[:12]}.csv", Rows()
+    table = results / f"version-{version.number}-{version.model[:12]}.csv"
     make_writable(results)
     with exclusive_lock(results / ".judging.lock"):
-        rows = read(table)
-        judged_before = {(row["path"], row["sha256"]) for row in rows}
-        contents = dict(zip(settled_names, file_digests(paths, places, MAX_BYTES), strict=True))
-        new = [
-            (name, sha256)
-            for name, sha256 in contents.items()
-            if sha256 is not None and (for_utf8(name), sha256) not in judged_before
-        ]
-        for start in range(0, len(new), BLOCK):
-            block = answers(folder, new[start : start + BLOCK], rows, model)
-            rows, added = rows + block, added + block
-            write_rows(table, rows, COLUMNS)
-    lost = [
-        f"{for_terminal(name)} could not be read, or was taken away" for name in settled_names if contents[name] is None
-    ]
-    return BatchResult(table, added, len(names) - len(settled), [*faults, *lost, *left_out(files)])
+        digests = file_digests([folder / name for name in written], places, MAX_BYTES)
+        contents = [(name, sha256) for name, sha256 in zip(written, digests, strict=True) if sha256 is not None]
+        rows = judge_new(folder, contents, table, model)
+    lost = [name for name, sha256 in zip(written, digests, strict=True) if sha256 is None]
+    faults += [f"{for_terminal(name)} could not be read, or was taken away" for name in lost]
+    return BatchResult(table, rows, len(names) - len(written), [*faults, *left_out(files)])
+
+
+def judge_new(folder: Path, contents: Iterable[tuple[str, str]], table: Path, model: Callable[[], Predictor]) -> Rows:
+    """Judge each (name, sha256) that the table does not hold, add it there, and return the rows that are new."""
+    rows = read(table)
+    judged_before = {(row["path"], row["sha256"]) for row in rows}
+    new = [(name, sha256) for name, sha256 in contents if (for_utf8(name), sha256) not in judged_before]
+    for start in range(0, len(new), BLOCK):
+        rows += answers(folder, new[start : start + BLOCK], rows, model)
+        write_rows(table, rows, COLUMNS)
+    return rows[len(rows) - len(new) :]
 
 
 def make_writable(results: Path) -> None:

@@ -50,11 +50,6 @@ class Drift(BaseModel):
     refusals: int
     """Good parts that it would reject."""
 
-    @property
-    def review_share(self) -> float:
-        """Return the share of the images that a person looks at."""
-        return self.decisions.get("review", 0) / max(1, sum(self.decisions.values()))
-
 
 class JudgedImage(NamedTuple):
     """An image as the model in use sees it; without evidence it cannot be read."""
@@ -82,7 +77,7 @@ def examine(paths: Sequence[Path], model: Predictor) -> list[JudgedImage]:
 
 def drift(origin: str, labels: Sequence[str], judged: Sequence[JudgedImage], model: Predictor) -> Drift:
     """Return the drift of the images of one origin, with their labels."""
-    known = model.decision
+    rule = model.decision
     decisions = list(zip(labels, (image.verdict.decision for image in judged), strict=True))
     evidence = [image.evidence for image in judged if image.evidence]
     appearances = np.array([image.appearance for image in evidence])
@@ -92,15 +87,13 @@ def drift(origin: str, labels: Sequence[str], judged: Sequence[JudgedImage], mod
         by_class=dict(sorted(Counter(labels).items())),
         unreadable=len(judged) - len(evidence),
         sizes=dict(Counter("{} x {}".format(*image.size) for image in judged if image.size).most_common()),
-        brightness=shift(known.appearance, appearances, BRIGHTNESS),
-        sharpness=shift(known.appearance, appearances, SHARPNESS),
-        distance=median_distance(
-            known.features, [image.features for image in evidence if not np.isnan(image.residual)]
-        ),
+        brightness=shift(rule.appearance, appearances, BRIGHTNESS),
+        sharpness=shift(rule.appearance, appearances, SHARPNESS),
+        distance=median_distance(rule.features, [image.features for image in evidence if not np.isnan(image.residual)]),
         decisions=dict(Counter(decision for _, decision in decisions)),
         causes=dict(causes.most_common()),
-        escapes=decisions.count((known.classes.defect, "pass")),
-        refusals=decisions.count((known.classes.good, "reject")),
+        escapes=decisions.count((rule.classes.defect, "pass")),
+        refusals=decisions.count((rule.classes.good, "reject")),
     )
 
 
@@ -108,8 +101,11 @@ def shift(gaussian: FeatureGaussian | None, appearances: np.ndarray, statistic: 
     """Return how far a statistic of the images moved; None where nothing is known, or where there is no image."""
     if gaussian is None or not len(appearances):
         return None
-    median = round(float(np.median(appearances[:, statistic])), 1)
-    return Shift(usual=round(gaussian.usual[statistic], 1), spread=round(gaussian.spread[statistic], 1), found=median)
+    return Shift(
+        usual=round(gaussian.usual[statistic], 1),
+        spread=round(gaussian.spread[statistic], 1),
+        found=round(float(np.median(appearances[:, statistic])), 1),
+    )
 
 
 def median_distance(gaussian: FeatureGaussian | None, features: Sequence[np.ndarray]) -> float | None:
@@ -117,6 +113,8 @@ def median_distance(gaussian: FeatureGaussian | None, features: Sequence[np.ndar
 
     Return None where nothing is known, or where there is no image.
     """
-    if gaussian is None or not features:
-        return None
-    return round(float(np.median(distances(gaussian, np.stack(features)))) / gaussian.limit, 2)
+    return (
+        round(float(np.median(distances(gaussian, np.stack(features)))) / gaussian.limit, 2)
+        if gaussian and features
+        else None
+    )

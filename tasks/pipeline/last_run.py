@@ -35,11 +35,11 @@ def runs(places: Places) -> Iterator[Run]:
 
     A run whose `run.json` cannot be read is passed over, and named on standard error.
     """
-    top = (places.runs).resolve()
+    top = places.runs.resolve()
     names = (path.parent.name for path in top.glob("*/run.json") if not path.parent.is_symlink())
     latest = [(top / LATEST).resolve()] if (top / LATEST / "run.json").is_file() else []
-    others = (top / name for name in sorted(names, reverse=True) if not name.startswith("."))
-    for folder in dict.fromkeys([*latest, *others]):
+    newest_first = (top / name for name in sorted(names, reverse=True) if not name.startswith("."))
+    for folder in dict.fromkeys([*latest, *newest_first]):
         try:
             yield read_run(folder)
         except BadInput as damage:
@@ -179,9 +179,9 @@ def with_last_settings(config: Config) -> Config | None:
     if last is None and "fetch" not in config.model_fields_set:
         return None
     continued = merge_settings((last or Config()).model_dump(), {"training": {"start_from": "champion"}})
-    values = {**merge_settings(continued, config.model_dump(exclude_unset=True)), "places": config.places}
+    values = merge_settings(continued, config.model_dump(exclude_unset=True))
     try:
-        config_now = Config.model_validate(values)
+        config_now = Config.model_validate(values | {"places": config.places})
     except ValidationError as error:
         what = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise BadInput(
@@ -199,13 +199,12 @@ def own_model(config: Config) -> str | None:
     return None if model == default_model(config.fetch.source) else model
 
 
-def merge_settings(settings: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings, with the given ones replacing them, inside each section too."""
-    replaced = {
+def merge_settings(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings, with the changed ones replacing them, inside each section too."""
+    return settings | {
         name: merge_settings(settings[name], value) if isinstance(value, dict) else value
-        for name, value in given.items()
+        for name, value in changes.items()
     }
-    return {**settings, **replaced}
 
 
 def with_absolute_paths(config: Config) -> Config:

@@ -71,8 +71,8 @@ def require_database() -> None:
     """Raise BadInput where a local server could not use its database, because Prefect would try for minutes and end in a traceback."""
     if get_current_settings().api.url or not (file := database()):
         return
-    moved = f"mv {shlex.quote(str(file))} {shlex.quote(f'{file}-old')}"
-    advice = f"move it away ({moved}): a new one is made, and only the history of runs in Prefect is lost"
+    move = f"mv {shlex.quote(str(file))} {shlex.quote(f'{file}-old')}"
+    advice = f"move it away ({move}): a new one is made, and only the history of runs in Prefect is lost"
     try:
         file.touch(mode=0o600)
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True)) as connection:
@@ -81,10 +81,11 @@ def require_database() -> None:
     except (OSError, sqlite3.DatabaseError) as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return  # another server writes: Prefect waits for it
-        why = machine_fault(error) or f"{error}; {advice}"
-        raise BadInput(f"Prefect's database {file} cannot be used: {why}") from error
-    known_schemas, newest = schemas("prefect", SCRIPTS)
-    if schema and newest and schema[0] not in known_schemas:
+        raise BadInput(
+            f"Prefect's database {file} cannot be used: {machine_fault(error) or f'{error}; {advice}'}"
+        ) from error
+    supported, newest = schemas("prefect", SCRIPTS)
+    if schema and newest and schema[0] not in supported:
         raise BadInput(
             f"Prefect's database {file} was written by a newer Prefect (schema {schema[0]}) than is installed "
             f"({version('prefect')}, schema {newest}): set PREFECT_HOME to a folder of its own, or {advice}"

@@ -94,8 +94,9 @@ class RecordFolder(LocalFileSystem):
         except FileNotFoundError:
             raise
         except (OSError, ValueError) as error:
-            step = file.name.partition("-")[0]
-            say(f"{step}: remembered, but {file} is no record of this step ({error}): made again")
+            say(
+                f"{file.name.partition('-')[0]}: remembered, but {file} is no record of this step ({error}): made again"
+            )
             with suppress(OSError):
                 erase(file)
             raise

@@ -15,8 +15,6 @@ from tasks.storage.files import File
 from tasks.storage.tables import read_table
 
 Verdict = Literal["promoted", "kept", "waiting"]
-
-
 MAX_DIFFERENCE = 1e-3  # of a probability, between two formats of one network; rounding causes 1e-6
 
 
@@ -161,8 +159,8 @@ class Manifest(Record):
         """Say what is wrong with the first damaged file or arrived image. `ImageFolder` checks the images of the source."""
         if fault := super().damage(places):
             return fault
-        arrived = [row for row in read_table(self.table.path(places), rows.Row) if row.origin != rows.BASE]
-        return damaged_image(arrived, places)
+        table = read_table(self.table.path(places), rows.Row)
+        return damaged_image([row for row in table if row.origin != rows.BASE], places)
 
 
 class Audit(Record):

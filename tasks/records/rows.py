@@ -109,6 +109,13 @@ def stored_path(image: Entry | Row, places: Places) -> Path:
     return Path(images_root(places), stored_name(image))
 
 
+def move_to_content(scratch: Path, image: Entry, places: Places) -> None:
+    """Move the bytes of an image to the place of their content; equal bytes share one place."""
+    target = stored_path(image, places)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(scratch, target)
+
+
 def images_root(places: Places) -> str:
     """Return the folder of all images, as text like `stored_name`: a path object for each of 100,000 images takes a second."""
     return f"{places.data_root}/images"

@@ -25,13 +25,13 @@ def to_pair(interval: Interval) -> tuple[float, float]:
 Pair = Annotated[Interval, BeforeValidator(from_pair), PlainSerializer(to_pair)]
 
 
-class Part(BaseModel):
+class RunSection(BaseModel):
     """A part of `run.json`; keys of later versions are passed over."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True, use_attribute_docstrings=True, protected_namespaces=())
 
 
-class CodeState(Part):
+class CodeState(RunSection):
     """The checkout that ran."""
 
     commit: str | None
@@ -40,7 +40,7 @@ class CodeState(Part):
     """Whether files differed from that commit."""
 
 
-class StepTime(Part):
+class StepTime(RunSection):
     """How a step went."""
 
     cached: bool
@@ -57,7 +57,7 @@ class OriginFacts(Origin):
     """Files that were still being written, and wait for the next run."""
 
 
-class DatasetFacts(Part):
+class DatasetFacts(RunSection):
     """The images of the run, and what the audit found about them. None: not known, or a run before the key came."""
 
     source: str | None = None
@@ -100,7 +100,7 @@ class DatasetFacts(Part):
     corrections_unused: int | None = None
 
 
-class ModelFacts(Part):
+class ModelFacts(RunSection):
     """The trained network."""
 
     name: str | None = None
@@ -114,7 +114,7 @@ class ModelFacts(Part):
     """Digest of the model's folder under `artifacts/models`."""
 
 
-class TrainingFacts(Part):
+class TrainingFacts(RunSection):
     """How the network was trained."""
 
     epochs: int
@@ -151,7 +151,7 @@ class ScoreFacts(Score):
     castings: CastingFacts | None
 
 
-class EvaluationFacts(Part):
+class EvaluationFacts(RunSection):
     """What validation and test say."""
 
     test: ScoreFacts
@@ -173,7 +173,7 @@ class ReleaseFacts(Release):
     cached: bool = Field(False, exclude=True)
 
 
-class RunJson(Part):
+class RunJson(RunSection):
     """What one run found."""
 
     schema_version: int = 0

@@ -26,12 +26,8 @@ from tasks.reporting.contact_sheet import (
 from tasks.settings.settings import Classes, Places
 
 ACROSS, DOWN = 6, 4  # photographs in a row, rows
-COLORS = {
-    "equal": "#c0392b",
-    "changed": "#e08e45",
-    "casting": "#f0c987",
-    "new": "#1f7a5c",
-}  # of the parts of a leak, the worst first
+# Of the parts of a leak, the worst first.
+COLORS = {"equal": "#c0392b", "changed": "#e08e45", "casting": "#f0c987", "new": "#1f7a5c"}
 
 
 class Leak(NamedTuple):
@@ -82,12 +78,14 @@ def pictures(rows: Sequence[Row], copies: Sequence[Copy], classes: Classes, plac
     leak_counts = leak(rows, copies)
     across = one_of_each(album, [pair for pair in copies if pair.across() and pair.score < 1])
     if leak_counts and leak_counts.new < sum(leak_counts):
-        image = (
-            stack_pictures(leak_bar(leak_counts), pair_sheet(album, across[: ACROSS // 2]))
-            if across
-            else leak_bar(leak_counts)
+        bar = leak_bar(leak_counts)
+        image = stack_pictures(bar, pair_sheet(album, across[: ACROSS // 2])) if across else bar
+        caption = (
+            f"Of {sum(leak_counts):,} published test images {leak_counts.equal:,} lie in train byte by byte, "
+            f"{leak_counts.changed:,} more are changed copies of train images, and {leak_counts.casting:,} more show a casting of train. "
+            "Below, pairs of test and train."
         )
-        yield Picture("leak", "The published test, as the published train knows it", leak_caption(leak_counts), image)
+        yield Picture("leak", "The published test, as the published train knows it", caption, image)
     if pairs := across or one_of_each(album, [pair for pair in copies if pair.score < 1]):
         where = "of train and test" if across else "of one photograph"
         caption = f"Pairs {where}, the surest first, one of each casting: how the second came of the first, and how sure that is."
@@ -141,22 +139,19 @@ def castings(album: Album, classes: Classes) -> Iterator[Picture]:
     They show the largest castings, those in both train and test as published, and those with both labels.
     """
     several = [group for group in album.groups if len(group) > 1]
-    if several:
-        sheet_rows = [SheetRow(heading(group, classes), sample_tiles(album, group, ACROSS)) for group in several[:DOWN]]
-        caption = f"Each row is one casting; {len(several):,} have several images."
-        yield Picture("castings", "The largest castings", caption, sheet(sheet_rows))
     both = {"train", "test"}
-    if shared := [group for group in several if both <= {row.published for row in group if row.origin == BASE}]:
-        caption = f"Each row is one casting; {len(shared):,} are published to train and to test."
-        sheet_rows = [two_sided_row(album, group, "published", "train", classes) for group in shared[:DOWN]]
-        yield Picture("shared", "Castings in train and test", caption, sheet(sheet_rows))
-    if mixed := [group for group in several if len({row.label for row in group}) > 1]:
-        caption = (
-            f"Each row is one casting; {len(mixed):,} carry both labels. "
-            "Look which label is wrong, or whether the defect shows on some photographs only."
-        )
-        sheet_rows = [two_sided_row(album, group, "label", classes.defect, classes) for group in mixed[:DOWN]]
-        yield Picture("mixed", "Castings with both labels", caption, sheet(sheet_rows))
+    shared = [group for group in several if both <= {row.published for row in group if row.origin == BASE}]
+    mixed = [group for group in several if len({row.label for row in group}) > 1]
+    advice = "Look which label is wrong, or whether the defect shows on some photographs only."
+    kinds = (
+        ("castings", "The largest castings", several, "have several images.", "", ""),
+        ("shared", "Castings in train and test", shared, "are published to train and to test.", "published", "train"),
+        ("mixed", "Castings with both labels", mixed, f"carry both labels. {advice}", "label", classes.defect),
+    )
+    for name, title, groups, caption, column, value in kinds:
+        if groups:
+            image = sheet([casting_row(album, group, classes, column, value) for group in groups[:DOWN]])
+            yield Picture(name, title, f"Each row is one casting; {len(groups):,} {caption}", image)
 
 
 def heading(group: Sequence[Row], classes: Classes) -> str:
@@ -174,12 +169,15 @@ def sample_tiles(album: Album, group: Sequence[Row], number: int) -> tuple[Tile,
     )
 
 
-def two_sided_row(album: Album, group: Sequence[Row], column: str, value: str, classes: Classes) -> SheetRow:
-    """Return one row: its first half has rows with this value in the column, its second half the other rows."""
-    equal, unequal = ([row for row in group if (getattr(row, column) == value) == side] for side in (True, False))
-    return SheetRow(
-        heading(group, classes), sample_tiles(album, equal, ACROSS // 2) + sample_tiles(album, unequal, ACROSS // 2)
+def casting_row(album: Album, group: Sequence[Row], classes: Classes, column: str, value: str) -> SheetRow:
+    """Return one row of photographs of the group. With a column, rows with this value in it come first, the others in the second half."""
+    halves = (
+        [[row for row in group if (getattr(row, column) == value) == side] for side in (True, False)]
+        if column
+        else [group]
     )
+    tiles = [tile for half in halves for tile in sample_tiles(album, half, ACROSS // len(halves))]
+    return SheetRow(heading(group, classes), tuple(tiles))
 
 
 def leak_bar(counts: Leak) -> Image.Image:
@@ -202,11 +200,3 @@ def leak_bar(counts: Leak) -> Image.Image:
         draw.text((text + 15, height + LINE - 8), f"{count:,} {words[name]}", fill=INK, font=letters())
         text += width // 4
     return picture
-
-
-def leak_caption(counts: Leak) -> str:
-    """Return the caption that puts the numbers of a leak in words."""
-    return (
-        f"Of {sum(counts):,} published test images {counts.equal:,} lie in train byte by byte, {counts.changed:,} more are changed copies "
-        f"of train images, and {counts.casting:,} more show a casting of train. Below, pairs of test and train."
-    )

@@ -1,32 +1,33 @@
 """Data section: the images of a run in words: the leak first, then what a score on them can mean, then the counts."""
 
+from collections.abc import Sequence
+
 from tasks.dataset.corrections import Correction
 from tasks.dataset.labels import Corrected
 from tasks.records.results import Audit, Evaluation, Origin, Splits, Spread
 from tasks.reporting.markdown import code, counts, out_of, table
-from tasks.reporting.run_json import PreTraining, unsettled_keys
+from tasks.reporting.run_json import PreTraining, count_unsettled
 from tasks.storage.tables import read_table
 
-SHOWN = 20  # corrections, and label changes
-CLOSE = (
-    0.05  # of accuracy: with a smaller difference, a rule that looks at no casting scores about as well as the model
-)
+MAX_LISTED = 20  # corrections, and label changes
+ORIGIN_HEADS = (
+    "Origin", "Files", "Accepted", "Known already", "Quarantined", "Left, still being written", "Size", "Brightness", "Sharpness",
+)  # fmt: skip
+# Of accuracy: with a smaller difference, a rule that looks at no casting scores about as well as the model.
+CLOSE = 0.05
 
 
 def leak(records: PreTraining) -> str | None:
     """Say in two sentences how the published split leaks; None where train knows nothing of the published test."""
     audit, splits = records.audit, records.splits
-    ways = []
-    if audit.exact_copies_across_splits:
-        ways.append(f"{audit.exact_copies_across_splits:,} pairs of files of train and test are equal byte by byte")
-    if audit.near_copies_across_splits:
-        ways.append(
-            f"{audit.near_copies_across_splits:,} more train images are turned, mirrored or re-lit copies of test images"
-        )
-    if audit.published_test_images_of_trained_castings:
-        ways.append(
-            f"**{audit.published_test_images_of_trained_castings:,} test images show one of the castings that train shows too**"
-        )
+    equal, changed = audit.exact_copies_across_splits, audit.near_copies_across_splits
+    shared = audit.published_test_images_of_trained_castings or 0
+    counted = (
+        (equal, f"{equal:,} pairs of files of train and test are equal byte by byte"),
+        (changed, f"{changed:,} more train images are turned, mirrored or re-lit copies of test images"),
+        (shared, f"**{shared:,} test images show one of the castings that train shows too**"),
+    )
+    ways = [way for count, way in counted if count]
     if not ways:
         return None
     consequence = (
@@ -36,7 +37,7 @@ def leak(records: PreTraining) -> str | None:
     )
     return (
         f"**The published split leaks**: {'; '.join(ways)}. A score on it, in this report or in any publication, tells how well "
-        f"known castings are recognised again and not how well new ones are judged; {consequence} (protocol "
+        f"known castings are recognized again and not how well new ones are judged; {consequence} (protocol "
         f"`{records.config.splitting.protocol}`)."
     )
 
@@ -53,7 +54,7 @@ def castings(audit: Audit, splits: Splits) -> str:
         return (
             f"Castings are not told: a ring was found in {out_of(audit.rings, audit.contents)} different images. The others are grouped by "
             "copies alone, so photographs of one part can lie on both sides of the split, and the accuracy may measure how well "
-            "known parts are recognised."
+            "known parts are recognized."
         )
     trained, tested = splits.test_images_of_trained_castings or 0, splits.by_split["test"]
     by_split = {name.replace("_", " "): count for name, count in splits.castings_by_split.items() if count}
@@ -63,21 +64,20 @@ def castings(audit: Audit, splits: Splits) -> str:
         else f"{out_of(trained, tested)} test images show a casting that the training saw: for them the figures are about known castings. "
         "`--protocol grouped` judges by castings never seen."
     )
-    mixed = audit.castings_of_two_labels
-    return f"The images show **{audit.castings:,} castings** ({counts(by_split)}). {verdict}" + (
-        f" {mixed:,} of the castings carry both labels." if mixed else ""
+    mixed = (
+        f" {audit.castings_of_two_labels:,} of the castings carry both labels." if audit.castings_of_two_labels else ""
     )
+    return f"The images show **{audit.castings:,} castings** ({counts(by_split)}). {verdict}{mixed}"
 
 
 def lookup(splits: Splits, accuracy: float) -> str:
     """Compare the model with a baseline that copies the label of the most similar training thumbnail."""
     score = splits.lookup_accuracy
-    result = (
-        f"Calling each test image as the most alike training thumbnail is labelled is right for {score:.1%}, "
-        f"the model for {accuracy:.1%}"
-    )
     near = ": **most of this score can be had by looking up known pictures**" if accuracy - score < CLOSE else ""
-    return f"{result}{near}."
+    return (
+        f"Calling each test image as the most alike training thumbnail is labeled is right for {score:.1%}, "
+        f"the model for {accuracy:.1%}{near}."
+    )
 
 
 def shortcut(splits: Splits, accuracy: float) -> str:
@@ -88,14 +88,12 @@ def shortcut(splits: Splits, accuracy: float) -> str:
         for name, probe in probes.items()
         if name != "together"
     )
-    result = f"Brightness, border brightness and sharpness, without any casting, are right for {probes['together'].accuracy:.1%}: {each}"
-    best = max(probe.accuracy for probe in probes.values())
-    near = (
-        "; **the light nearly tells the class, and the model may have learnt just that**"
-        if accuracy - best < CLOSE
-        else ""
+    is_near = accuracy - max(probe.accuracy for probe in probes.values()) < CLOSE
+    near = "; **the light nearly tells the class, and the model may have learned just that**" if is_near else ""
+    together = probes["together"].accuracy
+    return (
+        f"Brightness, border brightness and sharpness, without any casting, are right for {together:.1%}: {each}{near}."
     )
-    return f"{result}{near}."
 
 
 def data(records: PreTraining) -> str:
@@ -112,21 +110,10 @@ def data(records: PreTraining) -> str:
         ("Splits", counts({name.replace("_", " "): count for name, count in splits.by_split.items()})),
         ("Split digest", code(splits.table.sha256[:16])),
     ]
-    heads = (
-        "Origin",
-        "Files",
-        "Accepted",
-        "Known already",
-        "Quarantined",
-        "Left, still being written",
-        "Size",
-        "Brightness",
-        "Sharpness",
-    )
     return "\n\n".join(filter(None, [
         table(("", ""), rows),
-        table(heads, [origin(row, records) for row in manifest.origins]),
-        "Brightness is the mean grey level of an image, sharpness the root mean square of the Laplacian of its quarter-size view: "
+        table(ORIGIN_HEADS, [origin(row, records) for row in manifest.origins]),
+        "Brightness is the mean gray level of an image, sharpness the root mean square of the Laplacian of its quarter-size view: "
         "median, and the middle nine tenths.",
         corrections(records),
         label_changes(records),
@@ -135,15 +122,15 @@ def data(records: PreTraining) -> str:
 
 def origin(brought: Origin, records: PreTraining) -> tuple[str, ...]:
     """Return the cells of one origin."""
-    sizes = [f"{size} ({count:,})" for size, count in list(brought.sizes.items())[:2]]
+    first, more = [f"{size} ({count:,})" for size, count in brought.sizes.items()][:2], len(brought.sizes) - 2
     return (
         code(brought.name),
         f"{brought.files_found:,}",
         counts({code(name): count for name, count in brought.by_class.items()}),
         f"{brought.known:,}",
         f"{brought.quarantined:,}",
-        f"{unsettled_keys(brought.name, records.arrivals):,}",
-        ", ".join(sizes) + (f" and {len(brought.sizes) - 2:,} more sizes" if len(brought.sizes) > 2 else ""),
+        f"{count_unsettled(brought.name, records.arrivals):,}",
+        ", ".join(first) + (f" and {more:,} more sizes" if more > 0 else ""),
         spread(brought.brightness),
         spread(brought.sharpness),
     )
@@ -158,15 +145,15 @@ def corrections(records: PreTraining) -> str:
     """Say which of the user's corrections applied, and how many did not; empty where there are none."""
     places, unused = records.config.places, records.manifest.corrections_unused
     applied = read_table(records.manifest.corrected.path(places), Corrected)
-    rows = [(code(row.origin), code(row.path), code(row.was), code(row.now), code(row.why)) for row in applied[:SHOWN]]
-    lines = []
-    if applied:
-        more = f", of which {SHOWN} are shown" if len(applied) > SHOWN else ""
-        heads = ("Origin", "File", "Was", "Is", "Why")
-        lines = [f"Corrections of {len(applied):,} files{more}:", table(heads, rows)]
-    if unused:
-        lines.append(f"{unused:,} corrections are of images that this run does not have.")
-    return "\n\n".join(lines)
+    rows = [
+        (code(row.origin), code(row.path), code(row.was), code(row.now), code(row.why)) for row in applied[:MAX_LISTED]
+    ]
+    listed = (
+        f"Corrections of {len(applied):,} files{which_are_shown(applied)}:",
+        table(("Origin", "File", "Was", "Is", "Why"), rows),
+    )
+    left = f"{unused:,} corrections are of images that this run does not have."
+    return "\n\n".join([*(listed if applied else ()), *([left] if unused else ())])
 
 
 def label_changes(records: PreTraining) -> str:
@@ -175,8 +162,12 @@ def label_changes(records: PreTraining) -> str:
     changes = read_table(table_of_changes.path(records.config.places), Correction) if table_of_changes else []
     if not changes:
         return ""
-    more = f", of which {SHOWN} are shown" if len(changes) > SHOWN else ""
-    head = f"{len(changes):,} photographs came again with another label, and the earlier one holds{more}. "
+    head = f"{len(changes):,} photographs came again with another label, and the earlier one holds{which_are_shown(changes)}."
     take = "Where the later one is right, add the line from `label_changes.csv` in the run's folder to `data/corrections.csv`:"
-    rows = [(code(change.sha256[:16]), code(change.correction), code(change.why)) for change in changes[:SHOWN]]
-    return f"{head}{take}\n\n{table(('Content', 'Later label', 'Files'), rows)}"
+    rows = [(code(change.sha256[:16]), code(change.correction), code(change.why)) for change in changes[:MAX_LISTED]]
+    return f"{head} {take}\n\n{table(('Content', 'Later label', 'Files'), rows)}"
+
+
+def which_are_shown(rows: Sequence[object]) -> str:
+    """Say how many rows are listed; empty where all are."""
+    return f", of which {MAX_LISTED} are shown" if len(rows) > MAX_LISTED else ""

@@ -6,21 +6,14 @@ from tasks.monitoring.drift import Drift
 from tasks.records.rows import CAUSES
 from tasks.reporting.markdown import code, counts, out_of, table
 
+HEADS = (
+    "New images of", "", "Size", "For a person", "Defects passed", "Good parts rejected", "Brightness", "Sharpness", "Distance",
+)  # fmt: skip
+
 
 def drift_section(drifts: Sequence[Drift]) -> str:
     """Return a table with a row for each origin, as Markdown."""
-    heads = (
-        "New images of",
-        "",
-        "Size",
-        "For a person",
-        "Defects passed",
-        "Good parts rejected",
-        "Brightness",
-        "Sharpness",
-        "Distance",
-    )
-    return table(heads, map(row_of, drifts))
+    return table(HEADS, map(row_of, drifts))
 
 
 def row_of(drift: Drift) -> tuple[str, ...]:

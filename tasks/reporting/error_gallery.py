@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from tasks.images.rings import Ring
 
-ACROSS, SHOWN, SIDE = 4, 12, 228  # photographs in a row, in all; pixels of one
+ACROSS, MAX_IMAGES, SIDE = 4, 12, 228  # photographs in a row, in all; pixels of one
 FINE = 2  # a photograph is painted so many times larger than it is shown, so that lines are smooth
 ROUND = 0.08  # radius of the circle about the peak, as a share of the side of a photograph
 UNSEEN = ("no_ring", "poor_ring", "no_number")  # causes without a probability of a defect
-SAID = {"pass": "passed", "review": "for a person", "reject": "rejected"}
+DECISION_WORDS = {"pass": "passed", "review": "for a person", "reject": "rejected"}
 
 
 class Gallery(NamedTuple):
@@ -51,9 +51,9 @@ def pictures(
     by_path = {row.path: row for row in rows}
     tested = [prediction for prediction in predictions if prediction.split == "test"]
     for gallery in galleries(tested, decision.classes):
-        first_cases = gallery.cases[:SHOWN]
-        painted = overlay_heatmap([by_path[prediction.path] for prediction in first_cases], network, decision, places)
-        tiles = [Tile(levels, caption(prediction)) for prediction, levels in zip(first_cases, painted, strict=True)]
+        first_cases = gallery.cases[:MAX_IMAGES]
+        painted = overlay_heatmap([by_path[image.path] for image in first_cases], network, decision, places)
+        tiles = [Tile(levels, caption(image)) for image, levels in zip(first_cases, painted, strict=True)]
         sheet_rows = [SheetRow("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)]
         counted = f"{len(first_cases):,} of {len(gallery.cases):,} {gallery.what}, the worst of each casting first."
         yield Picture(gallery.name, gallery.title, counted, stack_pictures(legend(), sheet(sheet_rows, SIDE)))
@@ -63,22 +63,16 @@ def galleries(test: Sequence[Prediction], classes: Classes) -> list[Gallery]:
     """Sort test images into mistakes, images for a person, and defects that were found. A kind without an image is left out."""
     reviewed = [prediction for prediction in test if prediction.decision == "review"]
     wrong = [prediction for prediction in test if prediction.decision != "review" and is_wrong(prediction, classes)]
-    found_defects = [
-        prediction
-        for prediction in test
-        if prediction.decision == "reject" and prediction.label == classes.defect and prediction not in wrong
-    ]
+    rejected = [image for image in test if image.decision == "reject" and image.label == classes.defect]
+    mistakes = "images that were decided wrongly, or whose likelier class is wrong"
     kinds = (
-        (
-            "mistakes",
-            "Worst mistakes of the test",
-            "images that were decided wrongly, or whose likelier class is wrong",
-            wrong,
+        Gallery("mistakes", "Worst mistakes of the test", mistakes, wrong),
+        Gallery("reviews", "Test images that go to a person", "images that go to a person", reviewed),
+        Gallery(
+            "found", "Defects found", "defects that were found", [image for image in rejected if image not in wrong]
         ),
-        ("reviews", "Test images that go to a person", "images that go to a person", reviewed),
-        ("found", "Defects found", "defects that were found", found_defects),
     )
-    return [Gallery(name, title, what, worst_first(cases, classes)) for name, title, what, cases in kinds if cases]
+    return [kind._replace(cases=worst_first(kind.cases, classes)) for kind in kinds if kind.cases]
 
 
 def is_wrong(prediction: Prediction, classes: Classes) -> bool:
@@ -96,8 +90,7 @@ def worst_first(cases: Sequence[Prediction], classes: Classes) -> list[Predictio
     def true_probability(case: Prediction) -> float:
         return case.defect_probability if case.label == classes.defect else 1 - case.defect_probability
 
-    by_casting: Counter[str] = Counter()
-    turns = {}
+    by_casting, turns = Counter[str](), dict[str, int]()
     for case in sorted(cases, key=true_probability):
         turns[case.path] = by_casting[case.group or case.path]
         by_casting[case.group or case.path] += 1
@@ -107,9 +100,8 @@ def worst_first(cases: Sequence[Prediction], classes: Classes) -> list[Predictio
 def caption(prediction: Prediction) -> str:
     """Return the label, the decision, the probability of a defect, and the reason. Without a good ring there is no probability."""
     chance = "" if prediction.cause in UNSEEN else f", {prediction.defect_probability:.1%}"
-    return (
-        f"{wrap(f'{prediction.label}: {SAID[prediction.decision]}{chance}', SIDE, 1)}\n{wrap(prediction.reason, SIDE)}"
-    )
+    words = f"{prediction.label}: {DECISION_WORDS[prediction.decision]}{chance}"
+    return f"{wrap(words, SIDE, 1)}\n{wrap(prediction.reason, SIDE)}"
 
 
 def overlay_heatmap(
@@ -117,11 +109,10 @@ def overlay_heatmap(
 ) -> Iterator[np.ndarray]:
     """Yield each photograph under its heat, uint8 (side, side, 3); gray alone where the view shows nothing."""
     inputs = loading.load_inputs(rows, decision.view, decision.image_size, places)
-    local = heatmaps.maps(network, inputs.levels) / decision.temperature
+    heats = heatmaps.maps(network, inputs.levels) / decision.temperature
     squares = loading.load([stored_path(row, places) for row in rows], FINE * SIDE)
-    for row, heat, residual, gray, ring in zip(
-        rows, local, inputs.residuals, squares, rings_of(rows, decision, places), strict=True
-    ):
+    rings = rings_of(rows, decision, places)
+    for row, heat, residual, gray, ring in zip(rows, heats, inputs.residuals, squares, rings, strict=True):
         yield np.repeat(gray[..., None], 3, axis=2) if np.isnan(residual) else overlay_image(row, heat, gray, ring)
 
 

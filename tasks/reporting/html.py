@@ -55,4 +55,4 @@ def markdown(section: Section, places: Places) -> str:
 def inline(figure: Figure, places: Places) -> str:
     """Return the picture as a data address."""
     kind = "jpeg" if figure.file.name.endswith(".jpeg") else "png"
-    return f"data:image/{kind};base64," + base64.b64encode(figure.file.path(places).read_bytes()).decode()
+    return f"data:image/{kind};base64,{base64.b64encode(figure.file.path(places).read_bytes()).decode()}"

@@ -39,7 +39,7 @@ class Subject(NamedTuple):
     costs: EvaluationSettings
 
 
-class Evidence(NamedTuple):
+class FolderContent(NamedTuple):
     """What the folder of the model holds, as far as the card shows it."""
 
     decision: Decision
@@ -48,7 +48,7 @@ class Evidence(NamedTuple):
     digest: str
 
 
-def card(subject: Subject, evidence: Evidence) -> str:
+def card(subject: Subject, evidence: FolderContent) -> str:
     """Return the card as Markdown: front matter, title, and a section each from use to license."""
     audit, splits, evaluation = subject.audit, subject.splits, subject.evaluation
     decision, test, formats, digest = evidence
@@ -114,13 +114,11 @@ def metrics(score: Score) -> list[dict[str, Any]]:
 def limits(decision: Decision, costs: EvaluationSettings) -> str:
     """Say for which costs the limits were chosen, and which parts go to a person whatever their probability."""
     outlier_limits = {"how the picture looks": decision.appearance, "what the network sees in it": decision.features}
+    residual = decision.max_residual
     unlike = [
-        f"{what} is more than {gaussian.limit:.2f} from what was learnt"
-        for what, gaussian in outlier_limits.items()
-        if gaussian
-    ]
-    if decision.max_residual is not None:
-        unlike.append(f"its rim is more than {decision.max_residual:.2%} off an ellipse")
+        *(f"{what} is more than {gaussian.limit:.2f} from what was learned" for what, gaussian in outlier_limits.items() if gaussian),
+        *([] if residual is None else [f"its rim is more than {residual:.2%} off an ellipse"]),
+    ]  # fmt: skip
     strange = f" Whatever the probability, a person looks at a part where {', or '.join(unlike)}." if unlike else ""
     return (
         f"The limits of probability were chosen on validation images, for costs of {costs.escape_cost:g} a defect that passes, "
@@ -151,7 +149,7 @@ def failures(test: Sequence[Prediction], decision: Decision) -> str:
 def images(subject: Subject) -> str:
     """Return the table of the images of training and test. By its digests a reader sees whether another data set is the same."""
     splits, manifest, audit = subject.splits, subject.manifest, subject.audit
-    rows = [
+    return table(("", ""), [
         ("Images", f"{splits.images:,} accepted, {manifest.quarantined:,} refused"),
         ("Classes", counts({code(name): count for name, count in splits.by_class.items()})),
         ("Origins", counts({code(name): count for name, count in splits.by_origin.items()})),
@@ -161,8 +159,7 @@ def images(subject: Subject) -> str:
         ("Changed copies of test images in train", f"{audit.near_copies_across_splits:,}"),
         ("Digest of the images", code(manifest.table.sha256)),
         ("Digest of the split", code(splits.table.sha256)),
-    ]
-    return table(("", ""), rows)
+    ])  # fmt: skip
 
 
 def training(model: Model) -> str:

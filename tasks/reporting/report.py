@@ -60,27 +60,22 @@ def result(outcome: RunResult) -> str:
         if release.decided_in == outcome.run_id
         else f" Decided in run {code(release.decided_in)}; nothing has changed since."
     )
-    return "\n\n".join(
-        [
-            f"**{headline(release)}**: {for_markdown(release.reason)}.{earlier}",
-            f"The model `{outcome.model.name}` calls **{test.accuracy:.2%}** of {test.images:,} test images rightly. "
-            f"It misses {out_of(test.missed_defects, test.defects)} defects "
-            f"and refuses {out_of(test.false_rejects, test.good)} good parts.",
-        ]
+    return (
+        f"**{headline(release)}**: {for_markdown(release.reason)}.{earlier}\n\n"
+        f"The model `{outcome.model.name}` calls **{test.accuracy:.2%}** of {test.images:,} test images rightly. "
+        f"It misses {out_of(test.missed_defects, test.defects)} defects and refuses {out_of(test.false_rejects, test.good)} good parts."
     )
 
 
 def headline(release: Release) -> str:
     """Return the verdict in a few words, with the number of the version."""
-    if release.verdict == "waiting":
-        return f"Version {release.version} waits for a person's answer"
-    if release.verdict == "promoted":
-        return f"Promoted as version {release.version}"
-    return (
-        f"Not promoted, version {release.version} stays in use"
-        if release.version
-        else "Not promoted, no model is in use"
-    )
+    in_use = f"version {release.version} stays in use" if release.version else "no model is in use"
+    headlines = {
+        "waiting": f"Version {release.version} waits for a person's answer",
+        "promoted": f"Promoted as version {release.version}",
+        "kept": f"Not promoted, {in_use}",
+    }
+    return headlines[release.verdict]
 
 
 def rules(release: Release) -> str:

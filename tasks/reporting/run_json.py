@@ -1,15 +1,12 @@
-"""Run JSON: all that a run found, as `run.json` and other files in a folder under `artifacts/runs`."""
+"""Run JSON: all that a run found, from the records of its steps, as the content of `run.json`."""
 
-import os
 import platform
-import re
-import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from tasks.records.results import (
@@ -38,11 +35,8 @@ from tasks.records.run import (
     StepTime,
     TrainingFacts,
 )
-from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config
-from tasks.storage.files import File, json_object, publish, scratch_beside
 
-RUN_ID = re.compile(r"\d{8}-\d{6}-\w+-[0-9a-f]{4}", re.ASCII)  # as `new_run_id` makes it
 DISTRIBUTION = "recast-inspection"  # the name in pyproject.toml
 LIBRARIES = ("tensorflow", "keras", "prefect", "numpy", "scipy", "pillow", "simplejpeg", "mlflow")
 
@@ -80,13 +74,9 @@ class RunResult(PreTraining):
     """Why this network trained."""
 
 
-def new_run_id(started: datetime, config: Config) -> str:
-    """Return a name that sorts by time and tells people what ran: 20261122-161500-compact-1f3a."""
-    return f"{started:%Y%m%d-%H%M%S}-{config.training.model}-{os.urandom(2).hex()}"
-
-
 def fill_run_json(outcome: RunResult) -> RunJson:
     """Return the content of `run.json`. A figure that this run did not compute is None."""
+    model, network = outcome.model, {"sha256": outcome.model.file.sha256, "folder": outcome.exports.digest}
     return RunJson(
         schema_version=SCHEMA_VERSION,
         run_id=outcome.run_id,
@@ -97,8 +87,8 @@ def fill_run_json(outcome: RunResult) -> RunJson:
         config=outcome.config.model_dump(mode="json"),
         steps={name: StepTime.model_validate(time) for name, time in outcome.times.items()},
         dataset=dataset(outcome),
-        model=model(outcome),
-        training=training(outcome.model),
+        model=ModelFacts.model_validate({**vars(model), **network, "chosen_because": outcome.chosen_because}),
+        training=TrainingFacts.model_validate({**vars(model), "epochs": len(model.history)}),
         evaluation=EvaluationFacts.model_validate(outcome.evaluation),
         release=ReleaseFacts.model_validate(outcome.release.model_dump()),
     )
@@ -115,72 +105,27 @@ def code() -> CodeState:
 
 
 def dataset(outcome: RunResult) -> DatasetFacts:
-    """Return the part of `run.json` on the images."""
-    splits, audit = outcome.splits, outcome.audit
-    return DatasetFacts(
-        source=outcome.source.name,
-        source_identity=outcome.source.identity,
-        digest=outcome.manifest.table.sha256,
-        splits_digest=splits.table.sha256,
-        images=splits.images,
-        left_alone=outcome.folder.left_alone,
-        by_split=splits.by_split,
-        by_class=splits.by_class,
-        by_origin=splits.by_origin,
-        quarantined=outcome.manifest.quarantined,
-        exact_copies_across_splits=audit.exact_copies_across_splits,
-        near_copies_across_splits=audit.near_copies_across_splits,
-        copies_of_two_labels=audit.copies_of_two_labels,
-        held_back_from_training=splits.held_back,
-        different_images=audit.contents,
-        rings=audit.rings,
-        castings=audit.castings,
-        castings_of_two_labels=audit.castings_of_two_labels,
-        castings_by_split=splits.castings_by_split,
-        test_images_of_trained_castings=splits.test_images_of_trained_castings,
-        published_test_images_of_trained_castings=audit.published_test_images_of_trained_castings,
-        copy_baseline_accuracy=splits.lookup_accuracy,
-        brightness_auc=splits.shortcuts["brightness"].auc,
-        shortcuts=splits.shortcuts,
-        origins=[
-            OriginFacts(**origin.model_dump(), unsettled=unsettled_keys(origin.name, outcome.arrivals))
-            for origin in outcome.manifest.origins
+    """Return the part of `run.json` on the images. A key that a record has under its own name is the record's."""
+    manifest, audit, splits = outcome.manifest, outcome.audit, outcome.splits
+    renamed = {
+        "source": outcome.source.name,
+        "source_identity": outcome.source.identity,
+        "digest": manifest.table.sha256,
+        "splits_digest": splits.table.sha256,
+        "left_alone": outcome.folder.left_alone,
+        "held_back_from_training": splits.held_back,
+        "different_images": audit.contents,
+        "copy_baseline_accuracy": splits.lookup_accuracy,
+        "brightness_auc": splits.shortcuts["brightness"].auc,
+        "origins": [
+            OriginFacts(**origin.model_dump(), unsettled=count_unsettled(origin.name, outcome.arrivals))
+            for origin in manifest.origins
         ],
-        corrections_unused=outcome.manifest.corrections_unused,
-    )
+    }
+    return DatasetFacts.model_validate({**vars(manifest), **vars(audit), **vars(splits), **renamed})
 
 
-def model(outcome: RunResult) -> ModelFacts:
-    """Return the part of `run.json` on the network."""
-    return ModelFacts(
-        name=outcome.model.name,
-        chosen_because=outcome.chosen_because,
-        parameters=outcome.model.parameters,
-        sha256=outcome.model.file.sha256,
-        weights_sha256=outcome.model.weights_sha256,
-        image_size=outcome.model.image_size,
-        folder=outcome.exports.digest,
-    )
-
-
-def training(trained: Model) -> TrainingFacts:
-    """Return the part of `run.json` on the training: durations in seconds, the last epoch and the one that is kept."""
-    return TrainingFacts(
-        epochs=len(trained.history),
-        kept_epoch=trained.kept_epoch,
-        images=trained.images,
-        left_out=trained.left_out,
-        wall_seconds=trained.wall_seconds,
-        cpu_seconds=trained.cpu_seconds,
-        images_per_second=trained.images_per_second,
-        device=trained.device,
-        trained_with=trained.trained_with,
-        resumed_from_epoch=trained.resumed_from_epoch,
-        started_from=trained.started_from,
-    )
-
-
-def unsettled_keys(origin: str, arrivals: Sequence[Arrival]) -> int:
+def count_unsettled(origin: str, arrivals: Sequence[Arrival]) -> int:
     """Count the files of an origin that were still being written: they wait for the next run."""
     return sum(arrival.unsettled for arrival in arrivals if arrival.origin == origin)
 
@@ -200,52 +145,3 @@ def installed_version(distribution: str) -> str | None:
         return version(distribution)
     except ModuleNotFoundError:
         return None
-
-
-def write_run(outcome: RunResult, page: str) -> Path:
-    """Write `artifacts/runs/<run-id>/`, whole or not at all, and let the symlink `latest` lead to it.
-
-    `page` is the report as HTML. Returns the folder.
-    """
-    places = outcome.config.places
-    runs = places.runs
-    tables = {
-        "predictions.csv": outcome.evaluation.predictions,
-        "audit.csv": outcome.audit.pairs,
-        "splits.csv": outcome.splits.table,
-        "castings.csv": outcome.audit.groups,
-        "quarantine.csv": outcome.manifest.refused,
-        "corrections.csv": outcome.manifest.corrected,
-        **({"label_changes.csv": outcome.manifest.label_changes} if outcome.manifest.label_changes else {}),
-    }
-    pictures: dict[str, File] = {
-        f"figures/{figure.name}{PurePosixPath(figure.file.name).suffix}": figure.file
-        for figure in outcome.figures.figures
-    }
-    with scratch_beside(runs / outcome.run_id) as scratch:
-        (scratch / "figures").mkdir(parents=True)
-        for name, file in {**tables, **pictures}.items():
-            shutil.copyfile(file.path(places), scratch / name)
-        (scratch / "run.json").write_text(fill_run_json(outcome).model_dump_json(indent=2) + "\n", encoding="utf-8")
-        (scratch / "report.html").write_text(page, encoding="utf-8")
-        (scratch / "model.txt").write_text(outcome.model.summary + "\n", encoding="utf-8")
-        publish(scratch, runs / outcome.run_id)
-    latest = runs / "latest"
-    if latest.is_dir() and not latest.is_symlink():  # a copy of `artifacts` that followed the link
-        os.replace(latest, runs / f"{beginning_of_copy(latest)}copy-before-{outcome.run_id}")
-    with scratch_beside(latest) as link:
-        link.symlink_to(outcome.run_id)
-        os.replace(link, latest)
-    return runs / outcome.run_id
-
-
-def beginning_of_copy(run: Path) -> str:
-    """Return the beginning of the name for a copy of a run, so that the copy sorts beside its run.
-
-    Without it the copy would count as the newest run, which is the one with the last name. Empty where `run.json` does not say.
-    """
-    try:
-        name = str(json_object(run / "run.json").get("run_id"))
-    except BadInput:
-        return ""
-    return f"{name}-" if RUN_ID.fullmatch(name) else ""

@@ -1,8 +1,14 @@
 """Test section: the test in words and tables: the network's calls, the castings behind them, the decisions and their cost."""
 
+from itertools import starmap
+
 from tasks.records.results import Evaluation, Interval, Score
 from tasks.reporting.markdown import code, out_of, table
 from tasks.settings.settings import EvaluationSettings
+
+DECISION_HEADS = (
+    "Origin", "Passed", "For a person", "Rejected", "Defects passed", "Good parts rejected", "Cost an image",
+)  # fmt: skip
 
 
 def test(evaluation: Evaluation, settings: EvaluationSettings) -> str:
@@ -17,27 +23,13 @@ def test(evaluation: Evaluation, settings: EvaluationSettings) -> str:
         f"Defects missed ({level} interval)",
         f"Good parts refused ({level} interval)",
     )
-    return "\n\n".join(
-        [
-            table(heads, [score_row(name, score) for name, score in scores.items()]),
-            "At the likelier class. Intervals are exact (Clopper-Pearson) over images. "
-            + castings(evaluation.test, level),
-            table(
-                (
-                    "Origin",
-                    "Passed",
-                    "For a person",
-                    "Rejected",
-                    "Defects passed",
-                    "Good parts rejected",
-                    "Cost an image",
-                ),
-                [decision_row(name, score) for name, score in scores.items()],
-            ),
-            decisions(evaluation),
-            reviews(evaluation),
-        ]
-    )
+    return "\n\n".join([
+        table(heads, starmap(score_row, scores.items())),
+        f"At the likelier class. Intervals are exact (Clopper-Pearson) over images. {castings(evaluation.test, level)}",
+        table(DECISION_HEADS, starmap(decision_row, scores.items())),
+        decisions(evaluation),
+        reviews(evaluation),
+    ])  # fmt: skip
 
 
 def score_row(name: str, score: Score) -> tuple[str, ...]:
@@ -64,15 +56,12 @@ def castings(test: Score, level: str) -> str:
     counted = test.castings
     if counted is None:
         return "Which images show one casting is not known, so images of one part count as if they were independent."
-    moves = [
-        f"{name} {interval.low:.2%} to {interval.high:.2%}"
-        for name, interval in (
-            ("accuracy", counted.accuracy_interval),
-            ("defects missed", counted.escape_rate_interval),
-            ("good parts refused", counted.false_reject_rate_interval),
-        )
-        if interval
-    ]
+    intervals = {
+        "accuracy": counted.accuracy_interval,
+        "defects missed": counted.escape_rate_interval,
+        "good parts refused": counted.false_reject_rate_interval,
+    }
+    moves = [f"{name} {interval.low:.2%} to {interval.high:.2%}" for name, interval in intervals.items() if interval]
     return (
         f"The {test.defects:,} defective images show {counted.defective:,} castings, and {counted.missed:,} of these have a missed image; "
         f"the {test.good:,} good ones show {counted.good:,}, and {counted.refused:,} of these have a refused image. With other castings in "
@@ -119,5 +108,5 @@ def reviews(evaluation: Evaluation) -> str:
     """Return a table of the causes for which test images go to a person."""
     if not evaluation.review_causes:
         return "No test image goes to a person."
-    rows = [(cause, f"{count:,}") for cause, count in evaluation.review_reasons.items()]
+    rows = ((cause, f"{count:,}") for cause, count in evaluation.review_reasons.items())
     return table(("Why test images go to a person", "Images"), rows)

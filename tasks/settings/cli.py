@@ -89,7 +89,11 @@ def parse(arguments: type[S], words: Sequence[str]) -> S:
 
 def exit_status(action: Callable[[], object]) -> int:
     """Run an action and return the exit status. Print one line on standard error for a fault that the user can mend."""
-    escape_what_cannot_be_encoded()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # letters that the terminal lacks become escapes: no name ends a command
+            stream.reconfigure(errors="backslashreplace")
     try:
         action()
     except BadInput as error:
@@ -102,16 +106,7 @@ def exit_status(action: Callable[[], object]) -> int:
         warn("interrupted; what was finished is kept")
         return 1
     except Exception as error:
-        if line := machine_fault(error):
-            warn(f"error: {line}")
-        else:
-            warn(*traceback_of(error).splitlines())
+        line = machine_fault(error)
+        warn(*([f"error: {line}"] if line else traceback_of(error).splitlines()))
         return 1
     return 0
-
-
-def escape_what_cannot_be_encoded() -> None:
-    """Show letters that the terminal does not know as escapes: a name must not end a command."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")

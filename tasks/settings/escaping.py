@@ -35,14 +35,15 @@ def for_terminal(text: str) -> str:
     Control characters, line ends, direction marks and bytes that were not UTF-8 (lone surrogates) count as unprintable. Secrets are
     hidden.
     """
-    return printable(redact(text))
+    shown = redact(text)
+    return (
+        shown if shown.isprintable() else "".join(char if char.isprintable() else python_escape(char) for char in shown)
+    )
 
 
-def printable(text: str) -> str:
-    """Return `text` with each unprintable character as its Python escape."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+def python_escape(char: str) -> str:
+    """Return the Python escape of a character."""
+    return char.encode("unicode_escape").decode()
 
 
 def for_markdown(text: str) -> str:
@@ -55,9 +56,7 @@ def for_markdown(text: str) -> str:
 
 def for_picture(text: str, letters: int = ASCII) -> str:
     """Return `text` with each character beyond the first `letters` of Unicode as its Python escape. The font must have those letters."""
-    return "".join(
-        char if ord(char) < letters else char.encode("unicode_escape").decode() for char in for_terminal(text)
-    )
+    return "".join(char if ord(char) < letters else python_escape(char) for char in for_terminal(text))
 
 
 def for_csv(text: str) -> str:

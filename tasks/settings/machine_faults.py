@@ -50,15 +50,17 @@ def line_of(error: BaseException) -> str | None:
             "", OF_SQLITE.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         )  # the lower byte names the kind
     if isinstance(error, OSError) and error.errno in ADVICE:
-        if error.strerror != os.strerror(error.errno):
-            return str(error.strerror)  # recast wrote this text, and it says all
-        return sentence(f": {error.filename2 or error.filename}" if error.filename else "", error.errno)
+        where = f": {error.filename2 or error.filename}" if error.filename else ""
+        # Where the text is not the system's, recast wrote it, and it says all.
+        return sentence(where, error.errno) if error.strerror == os.strerror(error.errno) else str(error.strerror)
     # TensorFlow and MLflow put the text of the system into a text of their own
     return sentence("", errno.ENOSPC) if os.strerror(errno.ENOSPC) in str(error) else None
 
 
 def sentence(where: str, number: int | None) -> str | None:
     """Return the name of this error in the system, where it occurred and what to do; None without a number."""
-    if number is None:
-        return None
-    return f"{os.strerror(number)}{where}; {ADVICE[number]}, then start again: what was finished is kept"
+    return (
+        f"{os.strerror(number)}{where}; {ADVICE[number]}, then start again: what was finished is kept"
+        if number is not None
+        else None
+    )

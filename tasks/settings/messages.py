@@ -50,9 +50,11 @@ def cell(text: str, style: str = "") -> Text:
 
 def traceback_of(error: BaseException) -> str:
     """Return the traceback of an error. Further lines of its message are indented, so that none looks like a line of a log."""
-    chunks = traceback.format_exception(error)
-    lines = (("    " if number else "") + line for chunk in chunks for number, line in enumerate(chunk.splitlines()))
-    return "\n".join(map(for_terminal, lines))
+    return "\n".join(
+        for_terminal(("    " if number else "") + line)
+        for chunk in traceback.format_exception(error)
+        for number, line in enumerate(chunk.splitlines())
+    )
 
 
 @contextmanager
@@ -68,7 +70,7 @@ def without_secrets() -> Iterator[None]:
         raise
 
 
-class Record(logging.LogRecord):
+class EscapedLogRecord(logging.LogRecord):
     """A log record whose message is one line without secrets, and which shows no traceback for a fault that a person mends."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -84,4 +86,4 @@ class Record(logging.LogRecord):
         return for_terminal(super().getMessage())
 
 
-logging.setLogRecordFactory(Record)
+logging.setLogRecordFactory(EscapedLogRecord)

@@ -57,9 +57,7 @@ def redact(text: str) -> str:
 def find_secrets(environment: Mapping[str, str]) -> Iterator[str]:
     """Yield the secrets in these variables: whole values, and the user and password of addresses, in each spelling."""
     for name, value in environment.items():
-        secrets = []
-        if is_secret(name):
-            secrets = [value, value.partition(":")[2]]  # NAME:PASSWORD is a value too
+        secrets = [value, value.partition(":")[2]] if is_secret(name) else []  # NAME:PASSWORD is a value too
         if "://" in value and (credentials := re.match(r"[A-Za-z][A-Za-z0-9+.-]*://(.+)@", value, re.DOTALL)):
             secrets += [credentials[1], credentials[1].partition(":")[2]]
         for secret in secrets:

@@ -84,7 +84,7 @@ class FetchSettings(Settings):
     source: Annotated[str, BeforeValidator(require_utf8)] = Field(SAMPLE, min_length=1)
     """`sample`, a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
     arrivals: tuple[NamedPath, ...] | None = None
-    """Folders of new labelled images, class folders inside; unset: `<data>/inbox`, if it holds any."""
+    """Folders of new labeled images, class folders inside; unset: `<data>/inbox`, if it holds any."""
     settle_seconds: float = Field(2.0, ge=0, le=3_600)
     """A new file that changes within so many seconds is still being written: it is left for the next run."""
     classes: Classes = Classes()
@@ -101,11 +101,11 @@ class ValidationSettings(Settings):
     min_side: int = Field(32, ge=1, le=10_000)
     """Least width and height of a picture, in pixels."""
     min_deviation: float = Field(2.0, ge=0, le=100)
-    """Least standard deviation of a picture seen at a quarter of its size, in grey levels of 255: less is a blank image."""
+    """Least standard deviation of a picture seen at a quarter of its size, in gray levels of 255: less is a blank image."""
 
 
 class AuditSettings(Settings):
-    """How copies and castings are recognised. Copies byte by byte need no setting."""
+    """How copies and castings are recognized. Copies byte by byte need no setting."""
 
     copy_limit: float = Field(0.955, gt=0.5, lt=1)
     """Two images are of one photograph from this correlation of their detail on."""
@@ -238,8 +238,10 @@ class TrainingSettings(Settings):
         continuing = next((name for name in MODEL_SPECS if champion and name == champion.model), None)
         if continuing and (ringed or MODEL_SPECS[continuing].view != "ring"):
             return continuing, "training continues from the model in use"
-        evidence = f"{ring_share:.1%} of the training images show a ring"
-        return AUTO[ringed], f"{evidence}, and {AUTO[True]} needs {self.min_ring_share:.0%}"
+        return (
+            AUTO[ringed],
+            f"{ring_share:.1%} of the training images show a ring, and {AUTO[True]} needs {self.min_ring_share:.0%}",
+        )
 
     def recipe(self, ring_share: float = 0.0, champion: ChampionModel | None = None) -> Recipe:
         """Return the recipe: these settings, and where one is unset the number of the chosen network."""

@@ -14,13 +14,15 @@ def progress_bar(title: str, total: int) -> Iterator[Callable[[str], None]]:
     Yields a function that moves the bar on by one and shows a note beside it.
     """
     console = Console(stderr=True)
-    columns = (
+    with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
         task = progress.add_task(title, total=total, note="")
         yield lambda note: progress.update(task, advance=1, note=note)

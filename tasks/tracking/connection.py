@@ -1,12 +1,11 @@
 """Connection: the one place that makes an MLflow client.
 
-MLflow works on `artifacts/mlflow.db` and the files beside it (`mlflow_database`), or on the server that MLFLOW_TRACKING_URI names.
+MLflow works on `artifacts/mlflow.db` and the files beside it (`mlflow_location`), or on the server that MLFLOW_TRACKING_URI names.
 """
 
 import logging
 import os
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.settings.errors import BadInput
@@ -14,7 +13,7 @@ from tasks.settings.redaction import redact
 from tasks.settings.settings import Places
 from tasks.storage.files import publish, scratch_beside
 from tasks.storage.locks import exclusive_lock
-from tasks.tracking import mlflow_database
+from tasks.tracking import mlflow_database, mlflow_location
 from tasks.tracking.addresses import split_address, status_of
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 def address(places: Places) -> str:
     """Return the address of the server, or of the embedded database."""
-    return server() or mlflow_database.address(places)
+    return server() or mlflow_location.address(places)
 
 
 def server() -> str | None:
@@ -36,11 +35,6 @@ def server() -> str | None:
         os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"] = user, password
         os.environ["MLFLOW_TRACKING_URI"] = address
     return address or None
-
-
-def embedded(places: Places) -> Path:
-    """Return the path of the embedded database."""
-    return mlflow_database.path_of(places)
 
 
 def require_usable(places: Places) -> None:
@@ -64,7 +58,7 @@ def prepare(places: Places) -> None:
     """Create the embedded database where there is none yet, whole or not at all. Raises BadInput where it has a fault."""
     if server() or mlflow_database.check(places):
         return
-    path = mlflow_database.path_of(places)
+    path = mlflow_location.path_of(places)
     path.parent.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(path.with_name(".registry.lock")), scratch_beside(path) as scratch:
         if not mlflow_database.check(places):  # another run may have created it meanwhile

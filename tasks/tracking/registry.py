@@ -5,8 +5,7 @@ other aliases and the list of champions only say which version to go back to.
 """
 
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +25,9 @@ CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 DIGEST, RUN, REASON, BEFORE, WITHDRAWN, STORED = (
     f"recast.{name}" for name in ("digest", "run", "reason", "champion_before", "withdrawn", "stored")
 )
-CHAMPIONS = (
-    "recast.champions"  # tag of the registered model: the numbers of all versions that were in use, the newest last
-)
-REMEMBERED = 200  # champions in that tag
+# Tag of the registered model: the numbers of all versions that were in use, the newest last.
+CHAMPIONS = "recast.champions"
+MAX_CHAMPIONS = 200  # in that tag
 
 
 class Version(BaseModel):
@@ -73,12 +71,13 @@ def out_of_use(places: Places) -> str:
         return ""
     name, option = places.registered_name, model_option(places)
     fault = f"no version of {name} is in use in {connection.address(places)}: the alias `{CHAMPION}` was removed"
-    if (last := last_intact(earlier, places)) is None:
-        return (
-            f"{fault}, and each version that was in use was taken back; `flows/promote.py --list{option}` shows all, "
-            "`--version N` brings N into use"
-        )
-    return f"{fault}; `flows/promote.py --version {last.number}{option}` brings the last one back into use"
+    last = last_intact(earlier, places)
+    return (
+        f"{fault}; `flows/promote.py --version {last.number}{option}` brings the last one back into use"
+        if last
+        else f"{fault}, and each version that was in use was taken back; `flows/promote.py --list{option}` shows all, "
+        "`--version N` brings N into use"
+    )
 
 
 def unaliased_champions(places: Places) -> list[int]:
@@ -98,11 +97,13 @@ def unaliased_champions(places: Places) -> list[int]:
 
 def by_alias(alias: str, places: Places) -> Version | None:
     """Return the version that bears this alias; None where no version does."""
-
-    def ask(client: "MlflowClient") -> dict[str, Any]:
-        return summary(client.get_model_version_by_alias(places.registered_name, alias)).model_dump(mode="json")
-
-    answer = queries.cached_query(f"{alias} of {places.registered_name}", ask, None, places)
+    name = places.registered_name
+    answer = queries.cached_query(
+        f"{alias} of {name}",
+        lambda client: summary(client.get_model_version_by_alias(name, alias)).model_dump(mode="json"),
+        None,
+        places,
+    )
     return Version.model_validate(answer) if answer else None
 
 
@@ -139,15 +140,13 @@ def versions(places: Places) -> list[Version]:
             token = page.token or ""
         return [summary(answer).model_dump(mode="json") for answer in answers]
 
-    nothing: list[dict[str, Any]] = []
-    stored = queries.cached_query(f"versions of {places.registered_name}", ask, nothing, places)
+    stored = queries.cached_query(f"versions of {places.registered_name}", ask, list[dict[str, Any]](), places)
     return sorted(map(Version.model_validate, stored), key=lambda version: version.number)
 
 
 def summary(answer: "ModelVersion") -> Version:
     """Return the version that MLflow's answer describes."""
-    tags = answer.tags
-    before = tags.get(BEFORE, "")
+    tags, before = answer.tags, answer.tags.get(BEFORE)
     return Version(
         number=int(answer.version), model=tags.get(DIGEST, ""), run_id=tags.get(RUN, ""), reason=tags.get(REASON, ""),
         champion_before=int(before) if before else None, tracked=answer.run_id or "", withdrawn=tags.get(WITHDRAWN),
@@ -155,23 +154,18 @@ def summary(answer: "ModelVersion") -> Version:
     )  # fmt: skip
 
 
-@contextmanager
-def promotion_lock(places: Places) -> Iterator[None]:
+def promotion_lock(places: Places) -> AbstractContextManager[None]:
     """Let one run of this machine decide at a time: a second one waits, and then sees the champion of the first."""
-    folder = places.artifacts_root
-    folder.mkdir(parents=True, exist_ok=True)
-    with exclusive_lock(folder / ".deciding.lock"):
-        yield
+    places.artifacts_root.mkdir(parents=True, exist_ok=True)
+    return exclusive_lock(places.artifacts_root / ".deciding.lock")
 
 
 def register(
     folder: Path, name: str, tracked: str, run_id: str, reason: str, champion_before: int | None, places: Places
 ) -> Version:
     """Register the model's folder, whose name is its digest, as a version. Idempotent: an interrupted call can be repeated."""
-    earlier = next(
-        (version for version in versions(places) if (version.model, version.tracked) == (folder.name, tracked)), None
-    )
-    if earlier:
+    decided = folder.name, tracked
+    if earlier := next((version for version in versions(places) if (version.model, version.tracked) == decided), None):
         return earlier
     client = connection.client(places)
     if not queries.query(lambda client: client.get_registered_model(places.registered_name), None, places):
@@ -184,9 +178,7 @@ def register(
         BEFORE: str(champion_before or ""),
         STORED: stored,
     }
-    return summary(
-        client.create_model_version(places.registered_name, source, tracked, tags=tags, model_id=model_id)
-    )  # fmt: skip
+    return summary(client.create_model_version(places.registered_name, source, tracked, tags=tags, model_id=model_id))
 
 
 def adopt(number: int, run_id: str, places: Places) -> None:
@@ -211,7 +203,7 @@ def promote(number: int, over: int | None, places: Places) -> None:
     history = champion_history(places) if current else unaliased_champions(places)
     if history[-1:] == [number]:  # it comes back
         history.pop()
-    client.set_registered_model_tag(name, CHAMPIONS, " ".join(map(str, [*history, number][-REMEMBERED:])))
+    client.set_registered_model_tag(name, CHAMPIONS, " ".join(map(str, [*history, number][-MAX_CHAMPIONS:])))
     client.set_registered_model_alias(name, CHAMPION, str(number))
     sync_aliases(places)
 
@@ -250,8 +242,7 @@ def withdraw(number: int, reason: str | None, places: Places) -> None:
 
 def refuse(number: int, reason: str, places: Places) -> None:
     """Answer no for a version, so that no run promotes it again. Raises BadInput when there is no such version, or when it is in use."""
-    refused = version(number, places)
-    if CHAMPION in refused.aliases:
+    if CHAMPION in version(number, places).aliases:
         raise BadInput(f"version {number} is in use: take it back by --rollback")
     withdraw(number, reason, places)
     sync_aliases(places)
@@ -283,14 +274,11 @@ def last_intact(numbers: list[int], places: Places) -> Version | None:
 
 def recorded_champions(places: Places) -> list[int]:
     """Return the numbers of the versions that were in use, the newest last, as each promotion recorded them before its alias."""
-
-    def ask(client: "MlflowClient") -> str:
-        return client.get_registered_model(places.registered_name).tags.get(CHAMPIONS, "")
-
-    return [
-        int(number)
-        for number in queries.cached_query(f"champions of {places.registered_name}", ask, "", places).split()
-    ]
+    name = places.registered_name
+    stored = queries.cached_query(
+        f"champions of {name}", lambda client: client.get_registered_model(name).tags.get(CHAMPIONS, ""), "", places
+    )
+    return [int(number) for number in stored.split()]
 
 
 def champion_history(places: Places) -> list[int]:

@@ -5,12 +5,11 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
 from tasks.settings.redaction import redact
 from tasks.settings.settings import Places
 from tasks.storage.files import erase, lies_below, scratch_beside
-from tasks.tracking import connection, mlflow_database
+from tasks.tracking import connection, mlflow_location
 
 REMOVED = "recast.removed"  # tag of a run or a version: the day on which its files were removed
 DECISION = "release.json"  # artifact of a run: its decision
@@ -37,7 +36,7 @@ def bytes_of_run(tracked: str, places: Places) -> int:
 def delete_run_files(tracked: str, places: Places) -> None:
     """Remove the files of a run, but not its decision, figures and parameters."""
     stored_run(tracked, places).remove(but=DECISION)
-    connection.client(places).set_tag(tracked, REMOVED, today())
+    connection.client(places).set_tag(tracked, REMOVED, f"{datetime.now(UTC):%Y-%m-%d}")
 
 
 def bytes_of_version(number: int, places: Places) -> int:
@@ -48,7 +47,9 @@ def bytes_of_version(number: int, places: Places) -> int:
 def delete_version_files(number: int, places: Places) -> None:
     """Remove the files of a version, but not its entry in the registry."""
     stored_version(number, places).remove()
-    connection.client(places).set_model_version_tag(places.registered_name, str(number), REMOVED, today())
+    connection.client(places).set_model_version_tag(
+        places.registered_name, str(number), REMOVED, f"{datetime.now(UTC):%Y-%m-%d}"
+    )
 
 
 def stored_run(tracked: str, places: Places) -> "StoredFiles":
@@ -68,50 +69,33 @@ def files_at(uri: str, places: Places) -> "StoredFiles":
     return RemoteFiles(uri, places) if connection.server() else LocalFiles(uri, places)
 
 
-class StoredFiles(Protocol):
-    """Files that MLflow keeps below one address."""
-
-    uri: str
-
-    def size(self, path: str = "", but: str = "") -> int:
-        """Return the size in bytes of all files, or of those below `path`, without the file `but`."""
-
-    def text(self, path: str) -> str | None:
-        """Return the text of a file, or None where there is none."""
-
-    def fetch(self, path: str, into: Path) -> Path:
-        """Copy a folder and return the path of the copy. Raises ConnectionError where copying fails."""
-
-    def remove(self, but: str = "") -> None:
-        """Remove all files but the file `but`."""
-
-
 class LocalFiles:
     """Files below `artifacts`. Follows no link out of it, and removes files without MLflow, which takes `%20` in a path for a space."""
 
     def __init__(self, uri: str, places: Places):
-        self.uri, self.places, self.folder = uri, places, mlflow_database.home(uri, places)
+        self.uri, self.places, self.folder = uri, places, mlflow_location.home(uri, places)
 
     def files(self, path: str = "") -> dict[str, Path]:
         """Return the files below `path` by their names, relative to the folder of all files."""
         if self.folder is None:
             return {}
-        inside = {file.relative_to(self.folder).as_posix(): file for file in (self.folder / path).rglob("*")}
         return {
-            name: file for name, file in inside.items() if file.is_file() and lies_below(file, self.places.artifacts)
+            file.relative_to(self.folder).as_posix(): file
+            for file in (self.folder / path).rglob("*")
+            if file.is_file() and lies_below(file, self.places.artifacts)
         }
 
     def size(self, path: str = "", but: str = "") -> int:
-        """Return the size in bytes, as `StoredFiles` says."""
+        """Return the size in bytes of all files, or of those below `path`, without the file `but`."""
         return sum(file.stat().st_size for name, file in self.files(path).items() if name != but)
 
     def text(self, path: str) -> str | None:
-        """Return the text of a file, as `StoredFiles` says."""
+        """Return the text of a file, or None where there is none."""
         file = self.files().get(path)
         return file.read_text("utf-8") if file else None
 
     def fetch(self, path: str, into: Path) -> Path:
-        """Copy a folder, as `StoredFiles` says."""
+        """Copy a folder and return the path of the copy. Raises ConnectionError where copying fails."""
         try:
             for name, file in self.files(path).items():
                 (into / name).parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +105,7 @@ class LocalFiles:
         return into / path
 
     def remove(self, but: str = "") -> None:
-        """Remove the files, as `StoredFiles` says."""
+        """Remove all files but the file `but`."""
         for path in self.folder.iterdir() if self.folder and self.folder.is_dir() else ():
             if path.name != but:
                 erase(path)
@@ -139,12 +123,12 @@ class RemoteFiles:
         )
 
     def size(self, path: str = "", but: str = "") -> int:
-        """Return the size in bytes, as `StoredFiles` says."""
+        """Return the size in bytes, as `LocalFiles` does."""
         entries = [entry for entry in self.repository.list_artifacts(path or None) if entry.path != but]
         return sum(self.size(entry.path) if entry.is_dir else entry.file_size or 0 for entry in entries)
 
     def text(self, path: str) -> str | None:
-        """Return the text of a file, as `StoredFiles` says."""
+        """Return the text of a file, as `LocalFiles` does."""
         with TemporaryDirectory() as folder:
             try:
                 return Path(self.repository.download_artifacts(path, folder)).read_text("utf-8")
@@ -152,7 +136,7 @@ class RemoteFiles:
                 return None
 
     def fetch(self, path: str, into: Path) -> Path:
-        """Copy a folder, as `StoredFiles` says."""
+        """Copy a folder, as `LocalFiles` does."""
         from mlflow.artifacts import download_artifacts
         from mlflow.exceptions import MlflowException
 
@@ -165,12 +149,10 @@ class RemoteFiles:
         return Path(copy)
 
     def remove(self, but: str = "") -> None:
-        """Remove the files, as `StoredFiles` says."""
+        """Remove the files, as `LocalFiles` does."""
         for entry in self.repository.list_artifacts():
             if entry.path != but:
                 self.repository.delete_artifacts(entry.path)
 
 
-def today() -> str:
-    """Return the day by UTC, as 2026-11-22."""
-    return f"{datetime.now(UTC):%Y-%m-%d}"
+StoredFiles = LocalFiles | RemoteFiles  # files that MLflow keeps below one address

@@ -51,8 +51,8 @@ def look_up_pairwise(known: np.ndarray, labels: Sequence[int], asked: np.ndarray
 
 @pytest.mark.parametrize(("count", "asked"), [(1, 1), (7, 3), (30, 20)])
 def test_it_is_what_comparing_one_by_one_gives(monkeypatch, count, asked):
-    monkeypatch.setattr("tasks.evaluation.baselines.KNOWN", 8)  # so that the last block is a part of one
-    monkeypatch.setattr("tasks.evaluation.baselines.ASKED", 6)
+    monkeypatch.setattr("tasks.evaluation.baselines.TRAIN_BLOCK", 8)  # so that the last block is a part of one
+    monkeypatch.setattr("tasks.evaluation.baselines.TEST_BLOCK", 6)
     known, others = PICTURES[:count], RANDOM.integers(0, 256, (asked, 64, 64), np.uint8)
     labels = RANDOM.integers(0, 2, count)
     assert lookup(known, labels, others).tolist() == look_up_pairwise(known, labels, others)

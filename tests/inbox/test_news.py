@@ -22,7 +22,7 @@ from tasks.inbox.news import (
     rests_until,
     retry_after,
 )
-from tasks.reporting.run_json import write_run
+from tasks.reporting.run_folder import write_run
 from tasks.settings.settings import Places
 from tasks.storage.tables import read_state
 

@@ -20,7 +20,7 @@ from tasks.pipeline.last_run import (
     with_absolute_paths,
     with_last_settings,
 )
-from tasks.reporting.run_json import write_run
+from tasks.reporting.run_folder import write_run
 from tasks.settings.cli import parse
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config, FetchSettings, Places, SampleSettings, TrainingSettings

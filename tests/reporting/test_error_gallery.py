@@ -5,7 +5,7 @@ import numpy as np
 from tasks.inference.decision import Decision
 from tasks.records.rows import Prediction, Row
 from tasks.reporting.contact_sheet import letters
-from tasks.reporting.error_gallery import SHOWN, SIDE, caption, galleries, pictures, worst_first
+from tasks.reporting.error_gallery import MAX_IMAGES, SIDE, caption, galleries, pictures, worst_first
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
 
@@ -111,7 +111,7 @@ def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, plac
     missed = sum(row.split == "test" and row.label == "def_front" for row in rows)
     assert mistakes.name == "mistakes"
     assert mistakes.caption.startswith(f"{missed} of {missed} images that were decided wrongly")
-    assert missed < SHOWN
+    assert missed < MAX_IMAGES
     assert np.asarray(mistakes.image.convert("L")).std() > 5
 
 

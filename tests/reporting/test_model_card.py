@@ -8,7 +8,7 @@ from tasks.inference.decision import read
 from tasks.inference.out_of_distribution import FeatureGaussian
 from tasks.records.results import Format
 from tasks.records.rows import Prediction
-from tasks.reporting.model_card import Evidence, Subject, card, without_front_matter
+from tasks.reporting.model_card import FolderContent, Subject, card, without_front_matter
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import EvaluationSettings
 from tasks.storage.tables import read_table
@@ -24,7 +24,7 @@ def written(finished):
         finished.manifest, finished.audit, finished.splits, finished.model, evaluation, finished.config.evaluation
     )
     judged = read_table(evaluation.predictions.path(places), Prediction)
-    evidence = Evidence(
+    evidence = FolderContent(
         read(evaluation.decision.path(places)),
         [one for one in judged if one.split == "test"],
         FORMATS,
@@ -87,7 +87,7 @@ def test_it_says_what_goes_to_a_person(written, finished):
     decision = read(finished.evaluation.decision.path(finished.config.places))
     text = written(decision=decision.model_copy(update={"max_residual": 0.012, "appearance": known}))
     assert (
-        "how the picture looks is more than 4.25 from what was learnt, or its rim is more than 1.20% off an ellipse"
+        "how the picture looks is more than 4.25 from what was learned, or its rim is more than 1.20% off an ellipse"
         in text
     )
 

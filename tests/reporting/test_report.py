@@ -255,8 +255,8 @@ def test_changed_labels_are_shown_with_the_way_to_take_them(outcome, count, more
 def test_of_many_corrections_the_first_are_shown(outcome):
     rows = [Corrected(f"{number}.jpeg", "base", "ab" * 32, "ok_front", "exclude", "dark") for number in range(1_000)]
     told = data_section.corrections(corrected(outcome, rows))
-    assert told.startswith(f"Corrections of 1,000 files, of which {data_section.SHOWN} are shown:")
-    assert len(told.splitlines()) == 2 + 2 + data_section.SHOWN
+    assert told.startswith(f"Corrections of 1,000 files, of which {data_section.MAX_LISTED} are shown:")
+    assert len(told.splitlines()) == 2 + 2 + data_section.MAX_LISTED
 
 
 def test_before_training_the_leak_and_the_data_are_told(outcome):

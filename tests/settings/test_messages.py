@@ -7,7 +7,7 @@ import pytest
 from nasty import NASTY
 
 from tasks.settings.errors import BadInput
-from tasks.settings.messages import Record, cell, say, say_json, traceback_of, warn, without_secrets
+from tasks.settings.messages import EscapedLogRecord, cell, say, say_json, traceback_of, warn, without_secrets
 
 SECRET = "http://me:hunter2@host"
 
@@ -91,5 +91,5 @@ def test_the_log_leaves_out_the_traceback_of_what_a_person_mends(error, shown, c
 
 
 def test_a_record_can_be_made_without_an_error():
-    assert Record("a", logging.INFO, "a.py", 1, "fine", (), None).getMessage() == "fine"
+    assert EscapedLogRecord("a", logging.INFO, "a.py", 1, "fine", (), None).getMessage() == "fine"
     assert logging.makeLogRecord({"msg": "a\nb"}).getMessage() == "a\\nb"

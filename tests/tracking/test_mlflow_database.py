@@ -11,8 +11,9 @@ import pytest
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage.migrations import schemas
-from tasks.tracking import mlflow_database
-from tasks.tracking.mlflow_database import SCRIPTS, check, check_writable, home, path_of
+from tasks.tracking import mlflow_database, mlflow_location
+from tasks.tracking.mlflow_database import SCRIPTS, check, check_writable
+from tasks.tracking.mlflow_location import home, path_of
 
 RUN, MODEL = "ab" * 16, f"m-{'cd' * 16}"
 TABLES = """
@@ -39,10 +40,10 @@ def run_places(places) -> Places:
 
 
 def write_database(places: Places) -> Places:
-    root = mlflow_database.files_of(places).as_uri()
+    root = mlflow_location.files_of(places).as_uri()
     run, model = f"{root}/{RUN}/artifacts", f"{root}/models/{MODEL}/artifacts"
     for uri in (run, model):
-        folder = mlflow_database.local_path(uri)
+        folder = mlflow_location.local_path(uri)
         folder.mkdir(parents=True)
         (folder / "file").write_text("mine")
     (places.artifacts / "models/aa").mkdir(parents=True)
@@ -70,7 +71,7 @@ def change(places: Places, statement: str, *values: object) -> None:
 def addresses(places: Places) -> set[str]:
     """All that the columns hold, but for MLflow's own experiment."""
     with closing(sqlite3.connect(path_of(places))) as connection:
-        columns = (f"SELECT {column} FROM {table}" for table, column in mlflow_database.ADDRESSES)
+        columns = (f"SELECT {column} FROM {table}" for table, column in mlflow_location.ADDRESSES)
         return {one for column in columns for (one,) in connection.execute(column)} - {"/somewhere/mlruns/0"}
 
 
@@ -81,7 +82,7 @@ def copy_of(places: Places, name: str = "copy") -> Places:
 
 
 def addresses_below(places: Places) -> set[str]:
-    root = mlflow_database.files_of(places).as_uri()
+    root = mlflow_location.files_of(places).as_uri()
     return {root, f"{root}/{RUN}/artifacts", f"{root}/models/{MODEL}/artifacts"}
 
 
@@ -110,7 +111,7 @@ def test_a_copy_has_addresses_of_its_own_and_the_original_keeps_its_own(run_plac
     assert addresses(copy) == addresses_below(copy)
     assert path_of(run_places).read_bytes() == before
     for uri in addresses_below(copy):
-        assert home(uri, copy) == mlflow_database.local_path(uri)
+        assert home(uri, copy) == mlflow_location.local_path(uri)
     assert check(copy)
     assert capsys.readouterr().err == "", "once is enough"
 
@@ -142,7 +143,7 @@ def test_addresses_of_several_earlier_folders_are_brought_together(run_places):
     change(run_places, "INSERT INTO tags VALUES ('recast.run', 'run 2', 'ef')")
     copy = copy_of(run_places)
     check(copy)
-    assert addresses(copy) == {*addresses_below(copy), f"{mlflow_database.files_of(copy).as_uri()}/ef/artifacts"}
+    assert addresses(copy) == {*addresses_below(copy), f"{mlflow_location.files_of(copy).as_uri()}/ef/artifacts"}
 
 
 def test_what_others_keep_elsewhere_keeps_its_address(run_places):
@@ -178,7 +179,7 @@ def test_a_copy_that_is_one_file_with_its_original_is_refused(run_places):
 def test_who_may_only_read_a_copy_reads_its_own_files(run_places, monkeypatch):
     copy, (run, *_) = (
         copy_of(run_places),
-        sorted(addresses_below(run_places) - {mlflow_database.files_of(run_places).as_uri()}),
+        sorted(addresses_below(run_places) - {mlflow_location.files_of(run_places).as_uri()}),
     )
     plain = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda path, **words: plain(path.replace("mode=rw", "mode=ro"), **words))
@@ -240,7 +241,7 @@ def test_scratch_and_an_empty_file_tell_of_nothing_lost(places):
 def test_a_new_database_beside_runs_that_released_a_version_is_not_theirs(run_places, told, lost):
     """As `mlflow server` makes one, started by hand."""
     change(run_places, "DELETE FROM registered_models")
-    shutil.rmtree(mlflow_database.files_of(run_places))
+    shutil.rmtree(mlflow_location.files_of(run_places))
     (run_places.artifacts / "runs/run 1").mkdir(parents=True)
     (run_places.artifacts / "runs/run 1/run.json").write_text(told)
     if lost:
@@ -343,5 +344,5 @@ def test_other_names_of_folders_are_taken_as_they_are(tmp_path, name):
     places = write_database(Places(artifacts=tmp_path / name))
     assert check(places)
     assert {home(uri, places) for uri in addresses_below(places)} == {
-        mlflow_database.local_path(uri) for uri in addresses_below(places)
+        mlflow_location.local_path(uri) for uri in addresses_below(places)
     }

@@ -13,7 +13,7 @@ from tasks.records.results import Release
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Config, Places
 from tasks.storage.files import tree_digest
-from tasks.tracking import connection, queries, registry, runs, stored_files
+from tasks.tracking import connection, mlflow_location, queries, registry, runs, stored_files
 
 
 @pytest.fixture
@@ -249,14 +249,14 @@ def test_every_command_says_what_brings_a_version_back_whose_alias_was_removed(t
 
 
 def test_every_command_says_what_to_restore_where_the_database_was_lost(three_versions):
-    connection.embedded(three_versions).unlink()
+    mlflow_location.path_of(three_versions).unlink()
     for command in [*COMMANDS.values(), connection.client]:
         with pytest.raises(
             BadInput, match=r"mlflow\.db is missing, and .* holds what runs have made .models: 3.*cp BACKUP/mlflow\.db"
         ):
             command(three_versions)
     assert "cp BACKUP/mlflow.db" in doctor.model(three_versions)
-    assert not connection.embedded(three_versions).exists()
+    assert not mlflow_location.path_of(three_versions).exists()
 
 
 def test_who_came_into_use_instead_is_followed_by_the_last_that_can_be_used(three_versions):

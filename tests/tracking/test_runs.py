@@ -10,9 +10,10 @@ import pytest
 from conftest import put_into_use, write_model_folder
 
 from tasks.records.results import Release
-from tasks.reporting.run_json import fill_run_json, write_run
+from tasks.reporting.run_folder import write_run
+from tasks.reporting.run_json import fill_run_json
 from tasks.settings.settings import Places
-from tasks.tracking import connection, queries, registry, runs, stored_files
+from tasks.tracking import connection, mlflow_location, queries, registry, run_log, runs, stored_files
 
 ROOT = Path(__file__).parents[2]
 KEPT = Release(verdict="kept", reason="no better", version=1, champion_before=1, decided_in="run 1")
@@ -52,7 +53,7 @@ def test_the_page_of_a_run_is_where_it_is_shown(registered, tracked_run, monkeyp
     monkeypatch.setattr(
         connection,
         "client",
-        lambda places, known=connection.client_of(f"sqlite:///{connection.embedded(registered)}"): known,
+        lambda places, known=connection.client_of(f"sqlite:///{mlflow_location.path_of(registered)}"): known,
     )
     assert runs.page_of(tracked_run, registered) == "https://mlflow.example" + where
 
@@ -62,7 +63,7 @@ def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registere
     told = run_json.model_dump(mode="json")
     folder = write_run(finished, "<html></html>")
     for _ in range(2):  # again after a crash it writes the same
-        runs.finish(
+        run_log.finish(
             tracked_run, run_json, finished.model.history, "**Kept**", {"prefect.flow_run_id": "77"}, folder, registered
         )
     run, client = run_of(tracked_run, registered), connection.client(registered)
@@ -87,7 +88,9 @@ def test_a_finished_run_says_what_the_folder_of_the_run_says(finished, registere
 
 def test_a_run_that_a_crash_left_half_written_is_finished_by_other_settings(outcome, registered, tracked_run):
     connection.client(registered).log_param(tracked_run, "training.model", "another")
-    runs.finish(tracked_run, fill_run_json(outcome), outcome.model.history, "", {}, write_run(outcome, ""), registered)
+    run_log.finish(
+        tracked_run, fill_run_json(outcome), outcome.model.history, "", {}, write_run(outcome, ""), registered
+    )
     assert run_of(tracked_run, registered).info.status == "FINISHED"
 
 
@@ -150,14 +153,14 @@ def test_a_database_is_made_whole_or_not_at_all(places, monkeypatch):
 
 
 def test_what_a_server_keeps_is_neither_looked_at_nor_changed(registered, tracked_run, tmp_path, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{connection.embedded(registered)}")
-    before = connection.embedded(registered).read_bytes()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{mlflow_location.path_of(registered)}")
+    before = mlflow_location.path_of(registered).read_bytes()
     elsewhere = Places(artifacts=tmp_path / "elsewhere")
     (elsewhere.artifacts / "models/aa").mkdir(parents=True)
     connection.require_usable(elsewhere)
     assert runs.experiment(elsewhere) == runs.experiment(registered)
     assert run_of(tracked_run, elsewhere).info.run_id == tracked_run
-    assert connection.embedded(registered).read_bytes() == before
+    assert mlflow_location.path_of(registered).read_bytes() == before
 
 
 def test_what_was_answered_is_told_without_mlflow_until_something_changes(registered, tmp_path):
@@ -252,8 +255,8 @@ def test_a_damaged_decision_counts_as_none_and_that_is_told_in_one_line(places, 
 
 def test_a_restored_database_answers_in_a_process_that_knew_the_lost_one(registered, tmp_path):
     put_into_use(write_model_folder("one", registered), registered)
-    shutil.copyfile(connection.embedded(registered), tmp_path / "backup.db")
+    shutil.copyfile(mlflow_location.path_of(registered), tmp_path / "backup.db")
     put_into_use(write_model_folder("two", registered), registered)
     assert registry.champion(registered).number == 2
-    (tmp_path / "backup.db").rename(connection.embedded(registered))
+    (tmp_path / "backup.db").rename(mlflow_location.path_of(registered))
     assert registry.champion(registered).number == 1
