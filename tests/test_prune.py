@@ -281,7 +281,7 @@ def test_while_a_run_is_under_way_nothing_goes(history, places):
 
 def test_every_folder_of_data_that_a_record_names_is_looked_into(places):
     texts = [path.read_text() for path in (ROOT / "tasks").rglob("*.py")]
-    stored = {name for text in texts for name in re.findall(r'"data"(?:, name=|, )f?"(\w+)/', text)}
+    stored = {name for text in texts for name in re.findall(r'"data",\s*(?:name=)?f?"(\w+)/', text)}
     assert stored == {folder.name for folder in places.recorded_folders()}
 
 
