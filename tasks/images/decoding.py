@@ -73,13 +73,12 @@ def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WH
     Cheap and safe checks come first, before memory is allocated or a decoder begins: sizes in bytes and pixels, scans and chunks.
     JPEG is decoded in simplejpeg's strict mode, since ordinary decoders pass most damage inside the picture.
     Where `least` allows a smaller picture, a quarter of the sides costs a JPEG two thirds of the time. Every code of the
-    file is still read, so the same damage is found: only the transform is a smaller one.
-    An error of a decoder, of any kind, becomes the refusal of this file: it must not stop the others.
+    file is still read, so the same damage is found. An error of a decoder becomes the refusal of this file: it must not stop the others.
     """
     image_format = BY_SUFFIX.get(suffix.lower())
     if image_format is None:
-        ends = for_terminal(suffix) or "nothing"
-        return Decoded(None, "not_an_image", f"its name ends in {ends}, expected one of {SUFFIXES}")
+        ending = f"its name ends in {for_terminal(suffix) or 'nothing'}, expected one of {SUFFIXES}"
+        return Decoded(None, "not_an_image", ending)
     if not content:
         return Decoded(None, "empty", "the file has no bytes")
     if problem := too_large(len(content)):

@@ -96,17 +96,21 @@ def look_through(folder: Path) -> Listing:
         for path in (os.path.join(parent, name) for name in folders + [name for name in files if not is_junk(name)]):
             if fault := _link_fault(path, top):
                 faults.append(fault)
-                continue
-            try:
-                regular = stat.S_ISREG(os.stat(path).st_mode)
-            except FileNotFoundError:
-                continue  # removed meanwhile
-            except OSError as error:
-                faults.append(_unreadable(path, error))
-                continue
-            if regular:
+            elif (kind := _is_regular(path)) is True:
                 names.append(path.removeprefix(os.path.join(top, "")))
+            elif kind:
+                faults.append(kind)
     return Listing(sorted(names), sorted(faults))
+
+
+def _is_regular(path: str) -> bool | str:
+    """Return whether a path is a regular file, or why that cannot be told; False for a file that was removed meanwhile."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        return _unreadable(path, error)
 
 
 def _link_fault(path: str, top: str) -> str:
