@@ -69,7 +69,12 @@ def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: fl
     deployment `retrain` is kept at the settings of that run.
     """
     with without_secrets():
-        requested = look(config, min_new_images, max_wait_days, publish)
+        requested = look(
+            config,
+            min_new_images,
+            max_wait_days,
+            lambda key, text: create_markdown_artifact(text, key=key, description=key.replace("-", " ")),
+        )
         with get_client(sync_client=True) as client:  # after the look: a form is no reason to miss an arrival
             fill_form(client, form_settings(config.places))
     return requested
@@ -192,11 +197,6 @@ def ask(arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> b
     remember(arrived, why, config.places)
     say("watch: a retraining is asked for" + (f", the {number}. time for these news" if number > 1 else ""))
     return True
-
-
-def publish(key: str, text: str) -> None:
-    """Show the text as an artifact of the Prefect UI."""
-    create_markdown_artifact(text, key=key, description=key.replace("-", " "))
 
 
 def main() -> None:

@@ -128,15 +128,13 @@ def draw_curves(axes: "Axes", history: Sequence[Epoch], kept_epoch: int, quantit
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def overfitting(history: Sequence[Epoch], kept: int) -> str:
+def overfitting(history: Sequence[Epoch], kept_epoch: int) -> str:
     """Return one sentence on over-fitting.
 
     It compares the validation loss of the kept epoch with the training loss, and says what came after.
     """
-    at, last = history[kept - 1], history[-1]
-    gap = (
-        f"Epoch {kept} of {len(history)} is kept: validation loss {at.validation_loss:.3f}, training loss {at.loss:.3f}"
-    )
+    at, last = history[kept_epoch - 1], history[-1]
+    gap = f"Epoch {kept_epoch} of {len(history)} is kept: validation loss {at.validation_loss:.3f}, training loss {at.loss:.3f}"
     if at.validation_loss > 0.65:
         return f"{gap}: hardly better than a coin, whose loss is 0.693. It has not learned to tell the classes apart."
     if last.validation_loss > 1.5 * at.validation_loss and last.loss < at.loss:

@@ -96,9 +96,9 @@ def test_the_same_figures_have_the_same_bytes(steps_before_plot, places):
 
 
 def test_overfitting_is_told_when_validation_rises_and_training_falls():
-    assert "began to over-fit" in verb.overfitting(epochs((0.5, 0.5), (0.3, 0.3), (0.1, 0.6)), kept=2)
-    assert "no sign" in verb.overfitting(epochs((0.5, 0.5), (0.3, 0.3)), kept=2)
-    assert "better than new ones" in verb.overfitting(epochs((0.5, 0.9), (0.1, 0.6)), kept=2)
+    assert "began to over-fit" in verb.overfitting(epochs((0.5, 0.5), (0.3, 0.3), (0.1, 0.6)), kept_epoch=2)
+    assert "no sign" in verb.overfitting(epochs((0.5, 0.5), (0.3, 0.3)), kept_epoch=2)
+    assert "better than new ones" in verb.overfitting(epochs((0.5, 0.9), (0.1, 0.6)), kept_epoch=2)
 
 
 @pytest.mark.parametrize("name", [*NASTY, "$x_$"])

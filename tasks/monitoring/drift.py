@@ -99,12 +99,14 @@ def drift(origin: str, labels: Sequence[str], judged: Sequence[JudgedImage], mod
 
 def shift(gaussian: FeatureGaussian | None, appearances: np.ndarray, statistic: int) -> Shift | None:
     """Return how far a statistic of the images moved; None where nothing is known, or where there is no image."""
-    if gaussian is None or not len(appearances):
-        return None
-    return Shift(
-        usual=round(gaussian.usual[statistic], 1),
-        spread=round(gaussian.spread[statistic], 1),
-        found=round(float(np.median(appearances[:, statistic])), 1),
+    return (
+        Shift(
+            usual=round(gaussian.usual[statistic], 1),
+            spread=round(gaussian.spread[statistic], 1),
+            found=round(float(np.median(appearances[:, statistic])), 1),
+        )
+        if gaussian and len(appearances)
+        else None
     )
 
 

@@ -17,12 +17,11 @@ def from_pair(interval: object) -> object:
     return dict(zip(("low", "high"), interval, strict=True)) if isinstance(interval, list | tuple) else interval
 
 
-def to_pair(interval: Interval) -> tuple[float, float]:
-    """Return an interval as (low, high)."""
-    return interval.low, interval.high
-
-
-Pair = Annotated[Interval, BeforeValidator(from_pair), PlainSerializer(to_pair)]
+Pair = Annotated[
+    Interval,
+    BeforeValidator(from_pair),
+    PlainSerializer(lambda interval: (interval.low, interval.high), return_type=tuple[float, float]),
+]
 
 
 class RunSection(BaseModel):

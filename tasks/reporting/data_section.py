@@ -14,7 +14,7 @@ ORIGIN_HEADS = (
     "Origin", "Files", "Accepted", "Known already", "Quarantined", "Left, still being written", "Size", "Brightness", "Sharpness",
 )  # fmt: skip
 # Of accuracy: with a smaller difference, a rule that looks at no casting scores about as well as the model.
-CLOSE = 0.05
+MIN_GAIN = 0.05
 
 
 def leak(records: PreTraining) -> str | None:
@@ -73,7 +73,7 @@ def castings(audit: Audit, splits: Splits) -> str:
 def lookup(splits: Splits, accuracy: float) -> str:
     """Compare the model with a baseline that copies the label of the most similar training thumbnail."""
     score = splits.lookup_accuracy
-    near = ": **most of this score can be had by looking up known pictures**" if accuracy - score < CLOSE else ""
+    near = ": **most of this score can be had by looking up known pictures**" if accuracy - score < MIN_GAIN else ""
     return (
         f"Calling each test image as the most alike training thumbnail is labeled is right for {score:.1%}, "
         f"the model for {accuracy:.1%}{near}."
@@ -88,7 +88,7 @@ def shortcut(splits: Splits, accuracy: float) -> str:
         for name, probe in probes.items()
         if name != "together"
     )
-    is_near = accuracy - max(probe.accuracy for probe in probes.values()) < CLOSE
+    is_near = accuracy - max(probe.accuracy for probe in probes.values()) < MIN_GAIN
     near = "; **the light nearly tells the class, and the model may have learned just that**" if is_near else ""
     together = probes["together"].accuracy
     return (

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ACROSS, MAX_IMAGES, SIDE = 4, 12, 228  # photographs in a row, in all; pixels of one
 FINE = 2  # a photograph is painted so many times larger than it is shown, so that lines are smooth
 ROUND = 0.08  # radius of the circle about the peak, as a share of the side of a photograph
-UNSEEN = ("no_ring", "poor_ring", "no_number")  # causes without a probability of a defect
+NO_PROBABILITY = ("no_ring", "poor_ring", "no_number")  # causes without a probability of a defect
 DECISION_WORDS = {"pass": "passed", "review": "for a person", "reject": "rejected"}
 
 
@@ -99,7 +99,7 @@ def worst_first(cases: Sequence[Prediction], classes: Classes) -> list[Predictio
 
 def caption(prediction: Prediction) -> str:
     """Return the label, the decision, the probability of a defect, and the reason. Without a good ring there is no probability."""
-    chance = "" if prediction.cause in UNSEEN else f", {prediction.defect_probability:.1%}"
+    chance = "" if prediction.cause in NO_PROBABILITY else f", {prediction.defect_probability:.1%}"
     words = f"{prediction.label}: {DECISION_WORDS[prediction.decision]}{chance}"
     return f"{wrap(words, SIDE, 1)}\n{wrap(prediction.reason, SIDE)}"
 

@@ -15,5 +15,7 @@ def label_section(queue: Sequence[ToLabel]) -> str:
     rows = [
         (str(place), code(image.path), code(image.reason)) for place, image in enumerate(queue[:MAX_LISTED], start=1)
     ]
-    head = f"{len(queue):,} images of the inbox have no label; those from which most can be learned come first."
-    return f"{head}\n\n{table(('', 'Image', 'What the model in use says'), rows)}"
+    return (
+        f"{len(queue):,} images of the inbox have no label; those from which most can be learned come first.\n\n"
+        f"{table(('', 'Image', 'What the model in use says'), rows)}"
+    )

@@ -21,7 +21,7 @@ from tasks.reporting.markdown import code, counts, number_of, out_of, table
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.settings.settings import EvaluationSettings
 
-FAILING = 12  # castings that are listed
+MAX_CASTINGS = 12  # castings that are listed
 TAGS = ("visual-inspection", "defect-detection", "casting", "recast")
 CARD = Environment(
     loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True
@@ -141,8 +141,8 @@ def failures(test: Sequence[Prediction], decision: Decision) -> str:
     if not wrong:
         return f"No test image of {len(rows):,} castings is decided wrongly without a person; that is no promise for others."
     heads = ("Casting", "Origin", "Test images", "Defects passed", "Good parts rejected", "For a person")
-    cells = [(group, origin, *map(str, (n, p, r, v))) for p, r, v, origin, group, n in wrong[:FAILING]]
-    more = f" {FAILING} are shown." if len(wrong) > FAILING else ""
+    cells = [(group, origin, *map(str, (n, p, r, v))) for p, r, v, origin, group, n in wrong[:MAX_CASTINGS]]
+    more = f" {MAX_CASTINGS} are shown." if len(wrong) > MAX_CASTINGS else ""
     return f"Of {len(rows):,} castings in the test, images of {len(wrong):,} are decided wrongly.{more}\n\n{table(heads, cells)}"
 
 
