@@ -100,7 +100,7 @@ def test_an_image_that_is_being_written_waits_for_the_next_look(model, places, p
     there.mkdir(parents=True)
     (there / "whole.jpeg").write_bytes(photograph(1))
     (there / "half.jpeg").write_bytes(photograph(2)[:-2])
-    monkeypatch.setattr(arrivals.time, "sleep", lambda _: (there / "half.jpeg").write_bytes(photograph(2)))
+    monkeypatch.setattr(settling.time, "sleep", lambda _: (there / "half.jpeg").write_bytes(photograph(2)))
     assert [one.path for one in to_label(model, 60, places)] == ["unlabelled/whole.jpeg"]
     assert len(to_label(model, 0, places)) == 2
 
