@@ -270,13 +270,14 @@ def test_another_source_is_enough(look):
     assert said.startswith("watch: the source is sample now\n")
 
 
-def test_images_without_a_label_are_listed(look, only_new_arrival, config, photograph):
-    waiting = config.places.data / "inbox/unlabelled"
+@pytest.mark.parametrize("folder", ["unlabeled", "unlabelled"])
+def test_images_without_a_label_are_listed(look, only_new_arrival, config, photograph, folder):
+    waiting = config.places.data / "inbox" / folder
     waiting.mkdir(parents=True)
     (waiting / "a.jpeg").write_bytes(photograph(5))
     _, _, shown = look(least=7)
     assert "1 images of the inbox have no label" in shown["to-label"]
-    assert "`unlabelled/a.jpeg`" in shown["to-label"]
+    assert f"`{folder}/a.jpeg`" in shown["to-label"]
     assert "to-label" not in look(least=7)[2]
 
 

@@ -24,7 +24,7 @@ from tasks.sources.folder import (
     usable_files,
     walk,
 )
-from tasks.sources.names import UNLABELLED, Listing, casefold_name, compose, name_fault
+from tasks.sources.names import UNLABELED, Listing, casefold_name, compose, name_fault
 from tasks.sources.settling import settled_files
 from tasks.storage.digest_cache import file_digests
 
@@ -110,7 +110,7 @@ def arrival_folders(inbox: Path, classes: Classes) -> list[Folder]:
     """Return the arrivals in `inbox`: each `<batch>/` with a class folder.
 
     The inbox itself is one too (origin "inbox") if it holds a class folder directly. Without an inbox there are no arrivals. What is
-    in `unlabelled/` waits. Raises BadInput for any other image outside a class, and for equal origins.
+    in `unlabeled/` or `unlabelled/` waits. Raises BadInput for any other image outside a class, and for equal origins.
     """
     if not inbox.exists():
         return []
@@ -128,7 +128,7 @@ def arrival_folders(inbox: Path, classes: Classes) -> list[Folder]:
 def given_folders(folders: Sequence[Path], classes: Classes) -> list[Folder]:
     """Return `folders` as arrivals, with the folder's own name as origin.
 
-    Raises BadInput for a folder without class folders or with images outside them and `unlabelled/`, and for equal origins.
+    Raises BadInput for a folder without class folders or with images outside them and `unlabeled/`, and for equal origins.
     """
     for folder in folders:
         names, faults = look_through(folder)
@@ -152,15 +152,15 @@ def _find_batch(top: Path, name: str, classes: Classes, depth: int) -> str | Non
     Return None for a file that has no label and needs none. Raises BadInput for an image that needs one.
     """
     folders = name.split("/")[:-1]
-    for level, folder in enumerate(folders[: depth + 1]):
-        if compose(folder) in (classes.defect, classes.good):
+    for level, folder in enumerate(map(compose, folders[: depth + 1])):
+        if folder in (classes.defect, classes.good):
             return "/".join(folders[:level])
-        if folder == UNLABELLED:
+        if folder in UNLABELED:
             return None
     if is_image(name):
         path = for_terminal(str(top / name))
         raise BadInput(
-            f"{path} has no label: put it in {classes.defect}/ or {classes.good}/ beside the others, or in {UNLABELLED}/"
+            f"{path} has no label: put it in {classes.defect}/ or {classes.good}/ beside the others, or in {UNLABELED[0]}/"
         )
     return None
 

@@ -15,7 +15,7 @@ from tasks.settings.escaping import for_utf8
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.sources.folder import is_image, readable, shorten, walk
-from tasks.sources.names import UNLABELLED, Listing
+from tasks.sources.names import UNLABELED, Listing, compose
 from tasks.sources.settling import settled_files
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.tables import read_state, write_rows
@@ -103,7 +103,8 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
 def unlabeled_images(inbox: Path, settle_seconds: float, places: Places) -> list[str]:
     """Return the images without a label that have been written, by their names in the inbox."""
     files = walk(inbox) if inbox.is_dir() else []
-    images = [name for name in files if is_image(name) and UNLABELLED in name.split("/")[:-1]]
+    waiting = set(UNLABELED)
+    images = [name for name in files if is_image(name) and not waiting.isdisjoint(compose(name).split("/")[:-1])]
     names, faults = readable(inbox, Listing(images, []))
     say(*(f"to label: left out: {fault}" for fault in shorten(faults)))
     written = settled_files([f"{inbox}/{name}" for name in names], settle_seconds, places)
