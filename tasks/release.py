@@ -1,4 +1,4 @@
-"""Release: promotes the candidate if the rules of the gate allow it. Otherwise the champion stays, and the reason is said."""
+"""Release: promotes the candidate if the rules of release allow it. Otherwise the champion stays, and the reason is said."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Settings: every number that a run may change, one class a step, so that a change repeats only what it affects."""
+"""Settings: every number that a run may change. A step takes only the classes that it needs, so a change repeats only what it affects."""
 
 import unicodedata
 from functools import partial
