@@ -12,9 +12,8 @@ from tasks.inference.out_of_distribution import distances
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.drift import JudgedImage, examine
 from tasks.settings.escaping import for_utf8
-from tasks.settings.messages import say
 from tasks.settings.settings import Places
-from tasks.sources.folder import is_image, readable, shorten, walk
+from tasks.sources.folder import is_image, readable, say_left_out, walk
 from tasks.sources.names import UNLABELED, Listing, compose
 from tasks.sources.settling import settled_files
 from tasks.storage.digest_cache import file_digests
@@ -106,6 +105,6 @@ def unlabeled_images(inbox: Path, settle_seconds: float, places: Places) -> list
     waiting = set(UNLABELED)
     images = [name for name in files if is_image(name) and not waiting.isdisjoint(compose(name).split("/")[:-1])]
     names, faults = readable(inbox, Listing(images, []))
-    say(*(f"to label: left out: {fault}" for fault in shorten(faults)))
+    say_left_out("to label", faults)
     written = settled_files([f"{inbox}/{name}" for name in names], settle_seconds, places)
     return [name for name in names if f"{inbox}/{name}" in written]

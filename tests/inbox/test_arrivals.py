@@ -153,7 +153,7 @@ def test_a_file_that_is_being_written_is_left_for_the_next_run(tmp_path, places,
     (arrival,) = find_arrivals(FetchSettings(arrivals=(tmp_path,)), places)
     assert (arrival.names, arrival.unsettled) == (tuple(PAIR), 1)
     assert capsys.readouterr().out == (
-        f"arrivals: 1 files of {tmp_path.name} are still being written, left for the next run\n"
+        f"arrivals: still being written, left for the next run: 1 of 3 files of {tmp_path.name}\n"
     )
 
 
