@@ -258,7 +258,7 @@ def test_what_a_run_leaves_that_ends_during_a_look_is_seen_by_the_next(look, onl
     monkeypatch.setattr(flow, "in_use", meanwhile)
     asked, said, shown = look()
     assert not asked
-    assert said.endswith("enough are 1; a run has ended meanwhile, and the next look sees what it left\n")
+    assert said.endswith("enough are 1; a run has ended meanwhile; the next look sees what it did not use\n")
     assert "arrivals" not in shown
 
 
