@@ -166,7 +166,7 @@ def shorten(lines: Sequence[str]) -> list[str]:
 
 
 def say_left_out(what: str, faults: Sequence[str]) -> None:
-    """Print what is left out of the source or the arrivals, a line each, and only the first of many."""
+    """Print what is left out of the files that `what` names, a line each, and only the first of many."""
     say(*(f"{what}: left out: {fault}" for fault in shorten(faults)))
 
 
