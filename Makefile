@@ -100,7 +100,7 @@ serve-model: .venv/run  ## the model in use answers on port 5001, by MLflow; ARG
 prune: .venv/run  ## remove what no version in use, before or waiting, and no kept run needs; ARGS="--keep-runs 20 --dry-run"
 	@$(BIN)/python flows/prune.py $(ARGS)
 
-up: .venv/run  ## server, workers and deployments on this machine until Ctrl-C: what arrives in data/inbox is learnt; ARGS="--port 4201"
+up: .venv/run  ## server, workers and deployments on this machine until Ctrl-C: what arrives in data/inbox is learned; ARGS="--port 4201"
 	@$(BIN)/python deployments/up.py $(ARGS)
 
 deploy: .venv/run  ## work pools, the deployments of deployments/prefect.yaml and automations, on the server of PREFECT_API_URL; ARGS="--runs-in docker"

@@ -16,9 +16,11 @@ from prefect.events.actions import ChangeFlowRunState, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.types import SecretDict
 
+from tasks import DEFAULTS
+
 # Seconds between the signs of life that a run gives: prefect.yaml sets it for runs of deployments, whose process imports Prefect
 # before anything of recast's, and tasks/__init__.py for runs by hand.
-BEAT = 30
+BEAT = int(DEFAULTS["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
 RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
 FLOWS = ["approve", "judge", "promote", "prune", "retrain", "watch"]
 OURS = {"prefect.resource.role": "flow", "prefect.resource.name": FLOWS}  # others' may beat less often, or not at all
@@ -43,10 +45,11 @@ def silent_run_automation() -> AutomationCore:
 
 
 def restart_automation(deployment: UUID) -> AutomationCore:
-    """Return the automation that schedules a crashed training again: its steps are cached, and it goes on after the last finished epoch.
+    """Return the automation that schedules a crashed training again.
 
-    Where a run dies and its worker does not, the worker reports twice, a second apart and in other words. The second report undoes
-    the answer to the first, so each report is answered.
+    The steps of the run are cached, and training goes on after the last finished epoch. Where a run dies and its worker lives, the
+    worker reports the crash twice, a second apart and in different words. The second report would cancel the new schedule, so each
+    report is answered.
     """
     return AutomationCore(
         name="recast-crashed-trainings-go-on",
@@ -61,10 +64,13 @@ def restart_automation(deployment: UUID) -> AutomationCore:
 
 
 def failure_alert(block: UUID) -> AutomationCore:
-    """Return the alert about a run that failed or crashed: once an hour, and not with each look at an inbox that cannot be read."""
+    """Return the alert about a run that failed or crashed.
+
+    At most one an hour for each deployment: else each look at an inbox that cannot be read would send one.
+    """
     return AutomationCore(
         name=FAILURES,
-        description="Somebody hears of a run that failed or crashed; of others of its deployment not within the hour.",
+        description="Notifies of a run that failed or crashed, at most once an hour for each deployment.",
         trigger=EventTrigger(
             posture=Posture.Reactive, threshold=1, within=timedelta(hours=1), match=RUNS, match_related=OURS,
             for_each={"related:deployment:prefect.resource.id"},
@@ -84,7 +90,7 @@ def kept_out_alert(block: UUID) -> AutomationCore:
     """
     return AutomationCore(
         name=KEPT_OUT,
-        description="Somebody hears of two models that were kept out within two weeks.",
+        description="Notifies of two models that were kept out within two weeks.",
         trigger=EventTrigger(
             posture=Posture.Reactive, threshold=2, within=timedelta(days=14),
             match={"prefect.resource.id": "recast.model.*"}, for_each={"prefect.resource.id"},

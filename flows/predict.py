@@ -125,12 +125,12 @@ def is_missing(path: Path) -> bool:
 
 
 def line(answer: Answer) -> str:
-    """Return the answer as one line, as `cast_def_0_1189.jpeg: def_front, 100.00 %`, and why a person should look at the image."""
+    """Return the answer as one line, as `cast_def_0_1189.jpeg: def_front, 100.00 %; reject`, and why a person should look at the image."""
     if answer.label is None or answer.defect_probability is None:
         return f"{answer.path}: {answer.decision}, {answer.reason}"
     confidence = max(answer.defect_probability, 1 - answer.defect_probability)
-    note = f"; {answer.decision}: {answer.reason}" if answer.decision == "review" else ""
-    return f"{answer.path}: {answer.label}, {100 * confidence:.2f} %{note}"
+    decision = f"review: {answer.reason}" if answer.decision == "review" else answer.decision
+    return f"{answer.path}: {answer.label}, {100 * confidence:.2f} %; {decision}"
 
 
 def main() -> None:

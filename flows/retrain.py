@@ -192,7 +192,6 @@ def finish_tracking(outcome: RunResult, folder: Path) -> None:
         tags = {
             name: link for name, link in links.items() if link and not link.startswith("None")
         }  # without a UI there is no address
-        note = report.result(outcome)
         content, history, note = fill_run_json(outcome), outcome.model.history, report.result(outcome)
         run_log.finish(tracked, content, history, note, tags, folder, places)
         warm_query_cache(outcome)

@@ -50,20 +50,25 @@ from tasks.tracking import registry
 authenticate_or_exit()  # by the local password, where the server is on this machine
 
 DAY = 86_400  # seconds
+MIN_NEW_IMAGES, MAX_WAIT_DAYS = 20, 7.0
 
 
 class WatchArguments(RetrainArguments):
     """Look for new images, and ask for a retraining on them: with the settings that are given, else with those of the last run."""
 
-    min_new_images: int = Field(20, ge=1, description="So many new images are enough.")
-    max_wait_days: float = Field(7.0, ge=0, description="Fewer are enough when the oldest has waited so long, in days.")
+    min_new_images: int = Field(MIN_NEW_IMAGES, ge=1, description="So many new images are enough.")
+    max_wait_days: float = Field(
+        MAX_WAIT_DAYS, ge=0, description="Fewer are enough when the oldest has waited so long, in days."
+    )
     once: bool = Field(False, description="Look once, and end.")
     every: float = Field(60.0, gt=0, description="Look so often, in seconds.")
 
 
 @flow(flow_run_name="watch", log_prints=True)
-def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: float = 7.0) -> bool:
-    """Look once, for a schedule, and return whether a retraining was asked for. An artifact shows what arrived.
+def watch(
+    config: Config = Config(), min_new_images: int = MIN_NEW_IMAGES, max_wait_days: float = MAX_WAIT_DAYS
+) -> bool:
+    """Look once, for a schedule, and return whether a retraining was requested. An artifact shows what arrived.
 
     Of `config`, what is not given is as in the last successful run; training continues from the model in use. The form of the
     deployment `retrain` is kept at the settings of that run.
@@ -81,7 +86,7 @@ def watch(config: Config = Config(), min_new_images: int = 20, max_wait_days: fl
 
 
 def look(config: Config, least: int, longest_days: float, show: Callable[[str, str], object]) -> bool:
-    """Look for new images once, and return whether a retraining was asked for.
+    """Look for new images once, and return whether a retraining was requested.
 
     Two looks at the same places wait for each other. `least` images are enough, or fewer after `longest_days`. `show` gets the key
     and the Markdown of each artifact.
@@ -113,15 +118,17 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
 
 
 def find_obstacle(arrived: News, before: Path | None, places: Places) -> str | None:
-    """Return why no retraining is asked for now, or None. `before` is the last run when the look began."""
+    """Return why no retraining is requested now, or None. `before` is the last run when the look began."""
     if is_running(places):
-        return "a run is under way, and what it leaves is asked for after it"
+        return "a run is under way; what it does not use is requested afterwards"
     if last_run(places) != before:
-        return "a run has ended meanwhile, and the next look sees what it left"
+        return "a run has ended meanwhile; the next look sees what it did not use"
     if PREFECT_API_URL.value() and (run := unfinished_run(places)):
-        return f"the run {run.name} is {run.state_name}, and what it leaves is asked for after it"
+        return f"the run {run.name} is {run.state_name}; what it does not use is requested afterwards"
     if until := rests_until(announcements_of(arrived, places), datetime.now(UTC)):
-        return f"a retraining was asked for before, and without a run is again from {until:%d %b %H:%M} UTC on"
+        return (
+            f"a retraining was requested earlier; if none starts, it is requested again after {until:%d %b %H:%M} UTC"
+        )
     return None
 
 
@@ -195,7 +202,7 @@ def ask(arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> b
     number = len(announcements_of(arrived, config.places)) + 1
     tell_arrivals(arrived, number, why, drifts, config)
     remember(arrived, why, config.places)
-    say("watch: a retraining is asked for" + (f", the {number}. time for these news" if number > 1 else ""))
+    say("watch: a retraining is requested" + (f": request {number} for the same images" if number > 1 else ""))
     return True
 
 

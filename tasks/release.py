@@ -1,4 +1,4 @@
-"""Release: promotes the candidate if the rules of the gate allow it. Otherwise the champion stays, and the reason is said."""
+"""Release: promotes the candidate if the rules of release allow it. Otherwise the champion stays, and the reason is said."""
 
 import hashlib
 from collections.abc import Sequence
@@ -157,9 +157,9 @@ def ask_champion(
 ) -> promotion_rules.Champion:
     """Ask the model in use about the test images that it has not learned from, unless it knows nothing of the source.
 
-    A source is known by one photograph that the model has learned from, whether it came with a source or arrived. What arrives now
-    makes no source known: an inbox that stays in place would vouch for any source beside it. Photographs count by
-    content, so a person decides where the files of a data set were written anew.
+    The model knows a source if it has learned from one of its photographs, whether that came with a source or arrived. Photographs
+    in the inbox do not count: they stay there, beside any later source. Photographs are compared by content, so a person decides
+    where the files of a data set were written anew.
     """
     rows = read_table(splits.table.path(places), Row)
     test = [row for row in rows if row.split == "test"]

@@ -14,7 +14,7 @@ from tasks.dataset.labels import Corrected, apply_corrections, drop_repeats, lab
 from tasks.dataset.origins import summarize_origins
 from tasks.images.decoding import UPRIGHT
 from tasks.images.statistics import ImageStats, measure_files
-from tasks.inbox.arrivals import contents, files
+from tasks.inbox.arrivals import entries_of
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Arrival, Corrections, ImageFolder, Manifest
 from tasks.records.rows import Entry, Refusal, Row, move_to_content, stored_name, stored_path
@@ -23,7 +23,7 @@ from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, ValidationSettings
 from tasks.sources.folder import listing_digest
 from tasks.storage.digest_cache import file_digests
-from tasks.storage.files import publish, refuse_lost_files, scratch_beside, sha256_of
+from tasks.storage.files import changed_error, publish, refuse_lost_files, scratch_beside, sha256_of
 from tasks.storage.tables import read_table, store_table
 
 
@@ -65,25 +65,16 @@ def take_in(arrival: Arrival, classes: Classes, places: Places) -> list[Entry]:
 
     Return them as entries. Raises BadInput where the arrival changed since it was found.
     """
-    labeled = files(arrival.names, classes)
-    digests = contents(arrival.path, [file.name for file in labeled], places)
-    if listing_digest(digests) != arrival.identity:
-        raise changed_error(arrival)
-    entries = [
-        Entry(file.path, sha256, file.label, origin=arrival.origin)
-        for file, (_, sha256) in zip(labeled, digests, strict=True)
-    ]
+    entries = entries_of(arrival, classes, places)
+    if listing_digest((entry.path, entry.sha256) for entry in entries) != arrival.identity:
+        raise changed_error(arrival.path)
     stored = file_digests([stored_path(entry, places) for entry in entries], places)
-    missing = {
-        entry.sha256: (arrival.path / file.name, entry)
-        for file, entry, sha256 in zip(labeled, entries, stored, strict=True)
-        if sha256 != entry.sha256
-    }
+    missing = {entry.sha256: entry for entry, sha256 in zip(entries, stored, strict=True) if sha256 != entry.sha256}
     copy_all(arrival, list(missing.values()), places)
     return entries
 
 
-def copy_all(arrival: Arrival, missing: Sequence[tuple[Path, Entry]], places: Places) -> None:
+def copy_all(arrival: Arrival, missing: Sequence[Entry], places: Places) -> None:
     """Copy the files to their places.
 
     Put them on disk together: waiting for the disk at each takes milliseconds.
@@ -92,19 +83,14 @@ def copy_all(arrival: Arrival, missing: Sequence[tuple[Path, Entry]], places: Pl
         return
     with scratch_beside(places.data_root / "arriving") as room:
         room.mkdir()
-        for path, entry in missing:
+        for entry in missing:
             with refuse_lost_files(arrival.path):
-                shutil.copyfile(path, room / entry.sha256)
+                shutil.copyfile(arrival.path / entry.path, room / entry.sha256)
             if sha256_of(room / entry.sha256) != entry.sha256:
-                raise changed_error(arrival)
+                raise changed_error(arrival.path)
         os.sync()
-        for _, entry in missing:
+        for entry in missing:
             move_to_content(room / entry.sha256, entry, places)
-
-
-def changed_error(arrival: Arrival) -> BadInput:
-    """Return the error for an arrival that changed while it was read."""
-    return BadInput(f"{arrival.path} changed while it was read: start again when it is complete")
 
 
 def judge_all(

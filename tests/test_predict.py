@@ -48,7 +48,20 @@ def test_one_image_is_answered_in_one_line(ask, released, tmp_path):
     label, _, share = answer.partition(", ")
     assert name == str(image)
     assert label in ("def_front", "ok_front")
-    assert 50 <= float(share.partition(" %")[0]) <= 100
+    share, _, decision = share.partition(" %; ")
+    assert 50 <= float(share) <= 100
+    assert decision.partition(": ")[0] == json.loads(ask(image, "--json")[1])[0]["decision"]
+
+
+def test_a_line_ends_with_the_decision_and_the_reason_of_a_review():
+    answer = Answer(
+        path="a.jpeg", sha256="00", label="ok_front", defect_probability=0.1, decision="pass", reason="sure",
+        model_version=1, cause="below_limit",
+    )  # fmt: skip
+    assert predict.line(answer) == "a.jpeg: ok_front, 90.00 %; pass"
+    assert predict.line(answer.model_copy(update={"decision": "review"})) == "a.jpeg: ok_front, 90.00 %; review: sure"
+    unseen = {"label": None, "defect_probability": None, "decision": "review", "reason": "no ring"}
+    assert predict.line(answer.model_copy(update=unseen)) == "a.jpeg: review, no ring"
 
 
 def test_json_has_an_object_an_image_that_agrees_with_the_evaluation(ask, released, tmp_path):

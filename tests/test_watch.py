@@ -75,7 +75,7 @@ def test_what_is_new_is_shown_and_told_once(look, only_new_arrival, config, pref
     assert asked
     assert said.splitlines() == [
         "watch: new images: 6, enough are 6",
-        "watch: a retraining is asked for",
+        "watch: a retraining is requested",
     ]
     assert shown["arrivals"].startswith("New images: 6, enough are 6.\n\nThe model in use would pass ")
     assert "| `line 2` |" in shown["arrivals"]
@@ -88,7 +88,7 @@ def test_what_is_new_is_shown_and_told_once(look, only_new_arrival, config, pref
 
     asked, said, shown = look(least=6)
     assert not asked
-    assert said.startswith("watch: new images: 6, enough are 6; a retraining was asked for before, and without a run")
+    assert said.startswith("watch: new images: 6, enough are 6; a retraining was requested earlier; if none starts")
     assert not shown
 
 
@@ -107,7 +107,7 @@ def test_what_no_run_came_of_is_told_again(look, only_new_arrival, config, prefe
     an_hour_later(config)
     asked, said, _ = look()
     assert asked
-    assert said.endswith("watch: a retraining is asked for, the 2. time for these news\n")
+    assert said.endswith("watch: a retraining is requested: request 2 for the same images\n")
     assert not look()[0]
     assert len(read_announcements(config.places)) == 2
     assert len({event.id for event in events_of(config)}) == 2
@@ -181,7 +181,7 @@ def test_while_a_run_waits_no_other_is_asked_for(look, only_new_arrival, config,
     assert not asked
     assert (
         said
-        == f"watch: new images: 6, enough are 1; the run {run.name} is {state}, and what it leaves is asked for after it\n"
+        == f"watch: new images: 6, enough are 1; the run {run.name} is {state}; what it does not use is requested afterwards\n"
     )
     assert not shown
     assert read_announcements(config.places) == []
@@ -242,7 +242,7 @@ def test_while_a_run_is_under_way_nothing_is_asked(look, only_new_arrival, confi
     with places_lock(config.places):
         asked, said, _ = look()
     assert not asked
-    assert "a run is under way, and what it leaves is asked for after it" in said
+    assert "a run is under way; what it does not use is requested afterwards" in said
 
 
 def test_what_a_run_leaves_that_ends_during_a_look_is_seen_by_the_next(look, only_new_arrival, config, monkeypatch):
@@ -258,7 +258,7 @@ def test_what_a_run_leaves_that_ends_during_a_look_is_seen_by_the_next(look, onl
     monkeypatch.setattr(flow, "in_use", meanwhile)
     asked, said, shown = look()
     assert not asked
-    assert said.endswith("enough are 1; a run has ended meanwhile, and the next look sees what it left\n")
+    assert said.endswith("enough are 1; a run has ended meanwhile; the next look sees what it did not use\n")
     assert "arrivals" not in shown
 
 
@@ -270,13 +270,14 @@ def test_another_source_is_enough(look):
     assert said.startswith("watch: the source is sample now\n")
 
 
-def test_images_without_a_label_are_listed(look, only_new_arrival, config, photograph):
-    waiting = config.places.data / "inbox/unlabelled"
+@pytest.mark.parametrize("folder", ["unlabeled", "unlabelled"])
+def test_images_without_a_label_are_listed(look, only_new_arrival, config, photograph, folder):
+    waiting = config.places.data / "inbox" / folder
     waiting.mkdir(parents=True)
     (waiting / "a.jpeg").write_bytes(photograph(5))
     _, _, shown = look(least=7)
     assert "1 images of the inbox have no label" in shown["to-label"]
-    assert "`unlabelled/a.jpeg`" in shown["to-label"]
+    assert f"`{folder}/a.jpeg`" in shown["to-label"]
     assert "to-label" not in look(least=7)[2]
 
 

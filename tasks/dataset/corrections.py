@@ -12,6 +12,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.escaping import from_csv
 from tasks.settings.settings import Classes, Places
 from tasks.sources.names import compose
+from tasks.storage.files import changed_error
 
 NAME = "corrections.csv"
 HEADER = ["sha256", "correction", "why"]
@@ -46,7 +47,7 @@ def load_corrections(corrections: Corrections, classes: Classes) -> dict[str, Co
         return {}
     content = read_bytes(corrections.path)
     if hashlib.sha256(content).hexdigest() != corrections.identity:
-        raise BadInput(f"{corrections.path} changed while it was read: start again when it is complete")
+        raise changed_error(corrections.path)
     return parse(content, corrections.path, classes)
 
 

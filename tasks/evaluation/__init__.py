@@ -1,1 +1,1 @@
-"""Evaluation: what predictions are worth: metrics, costs, comparison and the rules of promotion. Nothing that runs a network."""
+"""Evaluation: what predictions are worth: metrics, costs, comparison and the rules of release. Nothing that runs a network."""

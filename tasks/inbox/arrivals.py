@@ -19,12 +19,12 @@ from tasks.sources.folder import (
     listing_digest,
     look_through,
     other_formats,
-    shorten,
+    say_left_out,
     small_enough,
     usable_files,
     walk,
 )
-from tasks.sources.names import UNLABELLED, Listing, casefold_name, compose, name_fault
+from tasks.sources.names import UNLABELED, Listing, casefold_name, compose, name_fault
 from tasks.sources.settling import settled_files
 from tasks.storage.digest_cache import file_digests
 
@@ -62,21 +62,17 @@ def usable_names(folder: Path, classes: Classes) -> list[str]:
     """
     listing = usable_files(folder, Listing(walk(folder), []))
     names, large = small_enough(folder, [file.name for file in files(listing.names, classes)])
-    say_left_out([*listing.faults, *large])
+    say_left_out("arrivals", [*listing.faults, *large])
     return names
-
-
-def say_left_out(faults: Sequence[str]) -> None:
-    """Say what is left out, and why."""
-    for fault in shorten(faults):
-        say(f"arrivals: left out: {fault}")
 
 
 def arrival(folder: Folder, names: list[str], settled: set[str], places: Places) -> Arrival:
     """Return the arrival of those files that are settled; say how many are not."""
     settled_names = tuple(name for name in names if f"{folder.path}/{name}" in settled)
     if unsettled := len(names) - len(settled_names):
-        say(f"arrivals: {unsettled:,} files of {folder.origin} are still being written, left for the next run")
+        say(
+            f"arrivals: still being written, left for the next run: {unsettled:,} of {len(names):,} files of {folder.origin}"
+        )
     return Arrival(
         origin=folder.origin,
         identity=identity(folder.path, settled_names, places),
@@ -106,44 +102,59 @@ def files(names: Iterable[str], classes: Classes) -> list[LabeledFile]:
     return labeled_files(names, DataRoot("", ()), classes)[0]
 
 
+def entries_of(arrival: Arrival, classes: Classes, places: Places) -> list[rows.Entry]:
+    """Return the files of an arrival, by their names in its folder. Raises BadInput if one is gone or cannot be read."""
+    labeled = files(arrival.names, classes)
+    digests = contents(arrival.path, [file.name for file in labeled], places)
+    return [
+        rows.Entry(file.name, sha256, file.label, origin=arrival.origin)
+        for file, (_, sha256) in zip(labeled, digests, strict=True)
+    ]
+
+
 def arrival_folders(inbox: Path, classes: Classes) -> list[Folder]:
     """Return the arrivals in `inbox`: each `<batch>/` with a class folder.
 
     The inbox itself is one too (origin "inbox") if it holds a class folder directly. Without an inbox there are no arrivals. What is
-    in `unlabelled/` waits. Raises BadInput for any other image outside a class, and for equal origins.
+    in `unlabeled/` or `unlabelled/` waits. Raises BadInput for any other image outside a class, and for equal origins.
     """
     if not inbox.exists():
         return []
-    names, faults = look_through(inbox)
-    batch_of = {name: _find_batch(inbox, name, classes, depth=1) for name in names}
+    batch_of = _batches_of_files(inbox, classes, depth=1)
     batches = sorted({batch for batch in batch_of.values() if batch is not None})
     name_faults = {batch: fault for batch in batches if batch and (fault := name_fault(batch))}
-    say_left_out(
-        [*faults, *(f"{for_terminal(str(inbox / batch))} {fault}: rename it" for batch, fault in name_faults.items())]
-    )
-    say_left_out(left_out([name for name, batch in batch_of.items() if batch is None and not is_image(name)]))
+    renames = [f"{for_terminal(str(inbox / batch))} {fault}: rename it" for batch, fault in name_faults.items()]
+    say_left_out("arrivals", renames)
     return _check_distinct([Folder(batch or INBOX, inbox / batch) for batch in batches if batch not in name_faults])
 
 
 def given_folders(folders: Sequence[Path], classes: Classes) -> list[Folder]:
     """Return `folders` as arrivals, with the folder's own name as origin.
 
-    Raises BadInput for a folder without class folders or with images outside them and `unlabelled/`, and for equal origins.
+    Raises BadInput for a folder without class folders or with images outside them and `unlabeled/`, and for equal origins.
     """
     for folder in folders:
-        names, faults = look_through(folder)
-        say_left_out(faults)
-        batch_of = {name: _find_batch(folder, name, classes, depth=0) for name in names}
+        batch_of = _batches_of_files(folder, classes, depth=0)
         if fault := name_fault(folder.resolve().name):
             raise BadInput(f"{for_terminal(str(folder))} {fault}: rename it")
         if all(batch is None for batch in batch_of.values()):
-            content = f"it holds {others}" if (others := other_formats(names)) else "it holds no other file"
+            content = f"it holds {others}" if (others := other_formats(batch_of)) else "it holds no other file"
             raise BadInput(
                 f"{for_terminal(str(folder))} has no file in {classes.defect}/ or {classes.good}/, {content}: "
                 "give the folder above these, one for each batch"
             )
-        say_left_out(left_out([name for name, batch in batch_of.items() if batch is None and not is_image(name)]))
     return _check_distinct([Folder(folder.resolve().name, folder) for folder in folders])
+
+
+def _batches_of_files(top: Path, classes: Classes, depth: int) -> dict[str, str | None]:
+    """Return the batch of each file below `top`, None where it needs none, and say which files are left out."""
+    names, faults = look_through(top)
+    say_left_out("arrivals", faults)
+    batch_of = {name: _find_batch(top, name, classes, depth) for name in names}
+    say_left_out(
+        "arrivals", left_out([name for name, batch in batch_of.items() if batch is None and not is_image(name)])
+    )
+    return batch_of
 
 
 def _find_batch(top: Path, name: str, classes: Classes, depth: int) -> str | None:
@@ -152,15 +163,15 @@ def _find_batch(top: Path, name: str, classes: Classes, depth: int) -> str | Non
     Return None for a file that has no label and needs none. Raises BadInput for an image that needs one.
     """
     folders = name.split("/")[:-1]
-    for level, folder in enumerate(folders[: depth + 1]):
-        if compose(folder) in (classes.defect, classes.good):
+    for level, folder in enumerate(map(compose, folders[: depth + 1])):
+        if folder in (classes.defect, classes.good):
             return "/".join(folders[:level])
-        if folder == UNLABELLED:
+        if folder in UNLABELED:
             return None
     if is_image(name):
         path = for_terminal(str(top / name))
         raise BadInput(
-            f"{path} has no label: put it in {classes.defect}/ or {classes.good}/ beside the others, or in {UNLABELLED}/"
+            f"{path} has no label: put it in {classes.defect}/ or {classes.good}/ beside the others, or in {UNLABELED[0]}/"
         )
     return None
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from tasks.dataset.corrections import find_corrections, load_corrections
 from tasks.dataset.labels import CONFLICT, EXCLUDED, apply_corrections, label_change, label_change_summary
-from tasks.inbox.arrivals import contents, files, find_arrivals
+from tasks.inbox.arrivals import entries_of, find_arrivals
 from tasks.pipeline.last_run import last_run, sections_of
-from tasks.records.results import Arrival, Source
+from tasks.records.results import Source
 from tasks.records.rows import BASE, Entry
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
@@ -137,7 +137,7 @@ def find_new_images(fetch: FetchSettings, used: UsedData, places: Places) -> tup
     until a correction decides.
     """
     arrivals = {arrival.origin: arrival for arrival in find_arrivals(fetch, places)}
-    listed = [entry for arrival in arrivals.values() for entry in entries(arrival, fetch, places)]
+    listed = [entry for arrival in arrivals.values() for entry in entries_of(arrival, fetch.classes, places)]
     corrections = load_corrections(find_corrections(fetch.classes, places), fetch.classes)
     corrected = apply_corrections([*used.source_images, *listed], corrections).entries
     leaders = {entry.sha256: entry for entry in reversed(corrected)}  # the first decides, as in a run
@@ -152,16 +152,6 @@ def find_new_images(fetch: FetchSettings, used: UsedData, places: Places) -> tup
         if (entry.sha256, entry.label) not in used.images and entry.sha256 not in used.refused
     }
     return tuple(new_images.values())
-
-
-def entries(arrival: Arrival, fetch: FetchSettings, places: Places) -> list[Entry]:
-    """Return the files of an arrival, by their names in its folder."""
-    labeled = files(arrival.names, fetch.classes)
-    digests = contents(arrival.path, [file.name for file in labeled], places)
-    return [
-        Entry(file.name, sha256, file.label, origin=arrival.origin)
-        for file, (_, sha256) in zip(labeled, digests, strict=True)
-    ]
 
 
 def last_used(places: Places) -> UsedData:
@@ -231,7 +221,7 @@ def announcements_of(arrived: News, places: Places) -> list[Announcement]:
 
 
 def retry_after(earlier: Sequence[Announcement]) -> datetime:
-    """Return the time from which on the same news are told again, if no run has used them.
+    """Return the time from which the same news are announced again, if no run has used them.
 
     The wait doubles with each earlier announcement, up to `DOUBLINGS` times.
     """
@@ -240,7 +230,7 @@ def retry_after(earlier: Sequence[Announcement]) -> datetime:
 
 
 def rests_until(earlier: Sequence[Announcement], now: datetime) -> datetime | None:
-    """Return until when the same news are not told again; None where it is time, or where they were never told.
+    """Return until when the same news are not announced again; None where it is time, or where they were never announced.
 
     An announcement whose time lies ahead was made before the clock was set back. It postpones nothing.
     """
@@ -250,7 +240,7 @@ def rests_until(earlier: Sequence[Announcement], now: datetime) -> datetime | No
 
 
 def remember(arrived: News, why: str, places: Places) -> None:
-    """Note that these news were told."""
+    """Note that these news were announced."""
     latest = Announcement(arrived.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
     rows = [announcement._asdict() for announcement in (*read_announcements(places), latest)]
     write_rows(places.data_root / ANNOUNCED, rows, Announcement._fields)

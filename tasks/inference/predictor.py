@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.images import loading
 from tasks.images.views import NetworkInput, shape
 from tasks.inference import runtimes
-from tasks.inference.decision import Evidence, read, review
+from tasks.inference.decision import Evidence, Verdict, read, review
 from tasks.inference.model_folder import is_verified, verify
 from tasks.records.rows import Cause, DecisionName
 from tasks.settings.errors import BadInput
@@ -81,10 +81,7 @@ class Predictor:
         self, names: Sequence[str], images: Sequence[loading.Readable | loading.Unreadable]
     ) -> Iterator[Answer]:
         """Yield an answer for each loaded image, in order, under the names to show."""
-        evidence = self.evidence([image for image in images if isinstance(image, loading.Readable)])
-        verdicts = iter(self.decision.judge(evidence))
-        for name, image in zip(names, images, strict=True):
-            verdict = next(verdicts) if isinstance(image, loading.Readable) else review("unreadable", image.reason)
+        for name, image, (verdict, _) in zip(names, images, self.verdicts(images), strict=True):
             chance = verdict.probability
             yield Answer(
                 path=for_utf8(name),
@@ -96,6 +93,15 @@ class Predictor:
                 model_version=self.version,
                 cause=verdict.cause,
             )
+
+    def verdicts(
+        self, images: Sequence[loading.Readable | loading.Unreadable]
+    ) -> Iterator[tuple[Verdict, Evidence | None]]:
+        """Yield the verdict on each loaded image and its evidence, in order. A person reviews an image that cannot be read."""
+        evidence = self.evidence([image for image in images if isinstance(image, loading.Readable)])
+        judged = zip(self.decision.judge(evidence), evidence, strict=True)
+        for image in images:
+            yield next(judged) if isinstance(image, loading.Readable) else (review("unreadable", image.reason), None)
 
     def evidence(self, images: Sequence[loading.Readable]) -> list[Evidence]:
         """Return the evidence for each readable image, in order."""

@@ -54,7 +54,10 @@ def judge_by(digest: str, rows: Sequence[Row], places: Places) -> list[Predictio
     def judge_contents(contents: list[str]) -> list[bytes]:
         new_rows, decision = [by_content[sha256] for sha256 in contents], model().decision
         evidence = collect_evidence(model().network, new_rows, decision.view, decision.image_size, places)
-        return [json.dumps(result[-4:]).encode() for result in judge(new_rows, evidence, decision)]
+        return [
+            json.dumps([image.defect_probability, image.decision, image.reason, image.cause]).encode()
+            for image in judge(new_rows, evidence, decision)
+        ]
 
     answers = cached_map(
         f"judged by {digest}", code_digest(Path(__file__)), [row.sha256 for row in rows], judge_contents, places

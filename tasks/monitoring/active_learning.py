@@ -12,10 +12,9 @@ from tasks.inference.out_of_distribution import distances
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.drift import JudgedImage, examine
 from tasks.settings.escaping import for_utf8
-from tasks.settings.messages import say
 from tasks.settings.settings import Places
-from tasks.sources.folder import is_image, readable, shorten, walk
-from tasks.sources.names import UNLABELLED, Listing
+from tasks.sources.folder import is_image, readable, say_left_out, walk
+from tasks.sources.names import UNLABELED, Listing, compose
 from tasks.sources.settling import settled_files
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.tables import read_state, write_rows
@@ -103,8 +102,9 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
 def unlabeled_images(inbox: Path, settle_seconds: float, places: Places) -> list[str]:
     """Return the images without a label that have been written, by their names in the inbox."""
     files = walk(inbox) if inbox.is_dir() else []
-    images = [name for name in files if is_image(name) and UNLABELLED in name.split("/")[:-1]]
+    waiting = set(UNLABELED)
+    images = [name for name in files if is_image(name) and not waiting.isdisjoint(compose(name).split("/")[:-1])]
     names, faults = readable(inbox, Listing(images, []))
-    say(*(f"to label: left out: {fault}" for fault in shorten(faults)))
+    say_left_out("to label", faults)
     written = settled_files([f"{inbox}/{name}" for name in names], settle_seconds, places)
     return [name for name in names if f"{inbox}/{name}" in written]

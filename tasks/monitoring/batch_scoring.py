@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, get_args
 from tasks.images.decoding import MAX_BYTES
 from tasks.inference import model_folder
 from tasks.inference.predictor import Answer, Predictor
+from tasks.records.rows import DecisionName
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal, for_utf8, from_csv
 from tasks.settings.messages import say
@@ -31,10 +32,12 @@ from tasks.storage.tables import write_rows
 from tasks.tracking import registry
 
 BLOCK = 4_096  # images after which the table is written again: a killed process loses no more
-DECISIONS = get_args(Answer.model_fields["decision"].annotation)
-FIRST_COLUMNS = (*list(Answer.model_fields)[:7], "judged")  # of the first tables
+DECISIONS = get_args(DecisionName)
+FIRST_COLUMNS = (  # of the first tables
+    "path", "sha256", "label", "defect_probability", "decision", "reason", "model_version", "judged",
+)  # fmt: skip
 # A new column comes last, so that an older table is a narrower one.
-COLUMNS = (*FIRST_COLUMNS, *list(Answer.model_fields)[7:])
+COLUMNS = (*FIRST_COLUMNS, *(name for name in Answer.model_fields if name not in FIRST_COLUMNS))
 Rows = list[dict[str, Any]]
 
 
@@ -119,7 +122,7 @@ def answers(folder: Path, images: Sequence[tuple[str, str]], rows: Rows, model: 
 
 
 def read(table: Path) -> Rows:
-    """Return the rows of an earlier inspection; none before the first.
+    """Return the rows that earlier calls wrote; none before the first.
 
     Keep the whole rows of a table that was cut short or damaged: write it anew, leave a copy of it beside it, and say so in one
     line. Raises BadInput for a table of something else, and for one that cannot be read.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.images.appearance import BRIGHTNESS, SHARPNESS
 from tasks.images.loading import Readable
-from tasks.inference.decision import Evidence, Verdict, review
+from tasks.inference.decision import Evidence, Verdict
 from tasks.inference.out_of_distribution import FeatureGaussian, distances
 from tasks.inference.predictor import CHUNK, Predictor
 from tasks.records.rows import Cause
@@ -64,13 +64,9 @@ def examine(paths: Sequence[Path], model: Predictor) -> list[JudgedImage]:
     judged: list[JudgedImage] = []
     for start in range(0, len(paths), CHUNK):
         images = model.see(paths[start : start + CHUNK])
-        evidence = model.evidence([image for image in images if isinstance(image, Readable)])
-        verdicts = iter(zip(model.decision.judge(evidence), evidence, strict=True))
         judged += [
-            JudgedImage(*next(verdicts), image.size)
-            if isinstance(image, Readable)
-            else JudgedImage(review("unreadable", image.reason), None, None)
-            for image in images
+            JudgedImage(verdict, evidence, image.size if isinstance(image, Readable) else None)
+            for image, (verdict, evidence) in zip(images, model.verdicts(images), strict=True)
         ]
     return judged
 

@@ -406,7 +406,7 @@ RuleCode = Literal[
 
 
 class Rule(Record):
-    """One rule of the gate: the figure that was found, the limit, and whether the figure keeps to it."""
+    """One rule of release: the figure that was found, the limit, and whether the figure keeps to it."""
 
     name: str
     figure: str

@@ -80,7 +80,7 @@ class DatasetFacts(RunSection):
     """Train images that are a changed copy of a published test image, and equal to none."""
     copies_of_two_labels: int | None = None
     held_back_from_training: int | None = None
-    """Train images that copy a test image, byte-identical ones included."""
+    """Images held back: copies of the published test or validation, and arrivals that copy an earlier origin."""
     different_images: int | None = None
     rings: int | None = None
     """Different images that show a ring."""

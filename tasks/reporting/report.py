@@ -79,7 +79,7 @@ def headline(release: Release) -> str:
 
 
 def rules(release: Release) -> str:
-    """Return the table of the rules of the gate, in its order."""
+    """Return the table of the rules of release, in their order."""
     # The column that says which rule was broken stands first: Prefect's page cuts a wide table off on the right.
     rows = [("kept" if rule.kept else bold("broken"), rule.name, rule.figure, rule.limit) for rule in release.rules]
     return table(("", "Rule", "Found", "Allowed"), rows)

@@ -1,4 +1,4 @@
-"""Settings: every number that a run may change, one class a step, so that a change repeats only what it affects."""
+"""Settings: every number that a run may change. A step takes only the classes that it needs, so a change repeats only what it affects."""
 
 import unicodedata
 from functools import partial
@@ -159,12 +159,12 @@ class Recipe(Settings):
     start_epochs: int | None = None
     """Of a training that continues; None: as many as `start_share` allows."""
     start_share: float = 0.2
-    """Of the work of a training from new weights, what one that continues may take."""
+    """A training that continues may take this share of the work of a training from new weights."""
     start_rate: float = 0.25
-    """Of the learning rate, what it continues with: weights that are good already are not to be thrown about."""
+    """A training that continues multiplies the learning rate by this, so that it keeps what its weights know."""
     champion: ChampionModel | None = Field(None, exclude=True)
-    """What it continues from. In no cache key: the run whose model came into use is remembered when it is asked for again,
-    although the champion is another one since."""
+    """The model that the training continues from. No cache key holds it: a run whose own model became the champion is still
+    remembered when it is repeated."""
 
     @property
     def spec(self) -> ModelSpec:
@@ -178,7 +178,7 @@ class Recipe(Settings):
 
 
 class TunedRecipe(Recipe):
-    """A recipe of which nothing is left open to the device."""
+    """A recipe that leaves nothing open to the device."""
 
     batch_size: int
     learning_rate: float

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tasks.images.decoding import BY_SUFFIX, MAX_BYTES, SUFFIXES
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
+from tasks.settings.messages import say
 from tasks.settings.settings import Classes
 from tasks.sources.names import Listing, compose, is_junk, safe_names
 
@@ -162,6 +163,11 @@ def size_of(path: str) -> int:
 def shorten(lines: Sequence[str]) -> list[str]:
     """Return the first lines, and a line with the number of the others where there are more."""
     return [*lines[:SHOWN], *([f"and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else [])]
+
+
+def say_left_out(what: str, faults: Sequence[str]) -> None:
+    """Print what is left out of the files that `what` names, a line each, and only the first of many."""
+    say(*(f"{what}: left out: {fault}" for fault in shorten(faults)))
 
 
 def find_root(names: Iterable[str], classes: Classes) -> DataRoot:

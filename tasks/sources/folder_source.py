@@ -1,11 +1,9 @@
 """Folder source: a folder with class folders, which is packed."""
 
 import os
-from collections.abc import Sequence
 
 from tasks.records.results import Source
 from tasks.settings.escaping import for_terminal
-from tasks.settings.messages import say
 from tasks.settings.settings import FetchSettings, Places
 from tasks.sources.archive import pack
 from tasks.sources.folder import (
@@ -14,7 +12,7 @@ from tasks.sources.folder import (
     left_out,
     listing_digest,
     look_through,
-    shorten,
+    say_left_out,
     small_enough,
     usable_files,
 )
@@ -31,21 +29,15 @@ def identify(fetch: FetchSettings, places: Places) -> Source:
     """Identify the folder by names and content of its files, and say which are left out. Raises BadInput where it holds no data set."""
     path = path_of(fetch.source)
     names, faults = usable_files(path, look_through(path))
-    say_left_out(faults)
+    say_left_out("source", faults)
     files, elsewhere = labeled_files(names, find_root(names, fetch.classes), fetch.classes)
-    say_left_out([f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
-    say_left_out(left_out(sorted(set(names) - {file.name for file in files})))
+    say_left_out("source", [f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
+    say_left_out("source", left_out(sorted(set(names) - {file.name for file in files})))
     with refuse_lost_files(path):
         used, large = small_enough(path, [file.name for file in files])
-        say_left_out(large)
+        say_left_out("source", large)
         identity = listing_digest((name, sha256_of(path / name)) for name in used)
     return Source(kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=tuple(used))
-
-
-def say_left_out(lines: Sequence[str]) -> None:
-    """Print what is left out of the source, a line each, and only the first of many."""
-    for line in shorten(lines):
-        say(f"source: left out: {line}")
 
 
 def bring(source: Source, places: Places) -> File:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tasks.images.decoding import BY_SUFFIX
 from tasks.settings.escaping import for_terminal
 
-UNLABELLED = "unlabelled"  # folder of the inbox for images that nobody has labeled yet
+UNLABELED = ("unlabeled", "unlabelled")  # folders of the inbox for images that nobody has labeled yet
 MAX_DEPTH = 12  # parts of a name
 MAX_PART = 255  # bytes of one part, as most file systems have it
 MAX_NAME = 1_024  # bytes

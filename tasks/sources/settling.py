@@ -11,8 +11,8 @@ from tasks.storage.digest_cache import state_of, unchanged
 def settled_files(paths: Sequence[str], seconds: float, places: Places) -> set[str]:
     """Return those of `paths` (absolute) that are the same at two looks, `seconds` apart. Wait once, and only for new files.
 
-    A file that an earlier look read, and that is as it was then, has had both looks. No clock decides: that of a camera, of a
-    file server or of this machine may be wrong, and may be set while a file waits.
+    A file that an earlier look read needs no second look while it is unchanged. Compare size, inode and times, never the wall
+    clock: the clock of a camera, a file server or this machine may be wrong.
     """
     if not seconds:
         return set(paths)

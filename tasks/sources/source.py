@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tasks.records.results import Source
-from tasks.settings.errors import BadInput
 from tasks.settings.settings import FetchSettings, Places
-from tasks.storage.files import File
+from tasks.storage.files import File, changed_error
 
 
 class SourceKind(Protocol):
@@ -36,4 +35,4 @@ def path_of(text: str) -> Path:
 def refuse_changed(source: Source, identity: str) -> None:
     """Raise BadInput unless what was read has the identity that the source had when it was found."""
     if identity != source.identity:
-        raise BadInput(f"{source.path} changed while it was read: start again when it is complete")
+        raise changed_error(source.path)

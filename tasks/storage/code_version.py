@@ -1,8 +1,8 @@
 """Code version: everything besides its inputs that decides a result, as text.
 
-That is the code of a file, the code of the nouns below it, the templates that they name, and the versions of their libraries. Files are
-read and not imported, since importing a network would load TensorFlow. Comments and docstrings are left out, and so are the rooms that
-carry results and decide none.
+That is the code of a file, of the files of rooms that it imports, the templates that they name, and the versions of their libraries.
+Files are read and not imported, since importing a network would load TensorFlow. Comments and docstrings are left out, and so are the
+rooms that carry results and decide none.
 """
 
 import ast
@@ -28,7 +28,7 @@ def code_digest(module: Path) -> str:
 
 @cache
 def code_and_libraries(module: Path) -> tuple[str, ...]:
-    """Return the code of the file `module` and of the nouns below it, with the versions of the libraries that they import.
+    """Return the code of the file `module` and of the files of rooms that it imports, with the versions of the libraries that they import.
 
     A template counts as code where a file or another template that counts names it, as `templates/NAME`.
     """

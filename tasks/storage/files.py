@@ -110,6 +110,11 @@ def refuse_lost_files(path: Path) -> Iterator[None]:
         ) from error
 
 
+def changed_error(path: Path | None) -> BadInput:
+    """Return the error for a file or folder that changed while it was read."""
+    return BadInput(f"{path} changed while it was read: start again when it is complete")
+
+
 def lies_below(path: Path, place: Path) -> bool:
     """Return whether the path lies in the place, whatever links lead there."""
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(place))

@@ -83,7 +83,8 @@ def out_of_use(places: Places) -> str:
 def unaliased_champions(places: Places) -> list[int]:
     """Return the numbers of the versions that were in use before the alias was removed, the newest last.
 
-    Empty before the first promotion, and where no version is left that could come back: the next model counts as the first.
+    Return an empty list where the next model counts as the first: before the first promotion, and where no version is left that
+    could come back. Example: one version was in use, and its files were removed.
     """
     numbers = recorded_champions(places)
     intact = [version for version in versions(places) if version.number in numbers and not version.removed]

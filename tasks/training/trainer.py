@@ -139,7 +139,7 @@ def compile_network(network: keras.Model, recipe: TunedRecipe, steps: int) -> ke
         optimizer=keras.optimizers.Adam(recipe.learning_rate)
         if recipe.spec.reference
         else adamw_cosine(recipe.learning_rate, steps),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),  # unweighted: costs count in the decision
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=uses_xla(recipe, devices.device_class(), len(devices.gpu_devices()), steps),
     )
@@ -156,7 +156,7 @@ def shorten_for_warm_start(recipe: TunedRecipe, images: int, images_an_epoch: in
     """Return the recipe of a training from good weights, with epochs of `images_an_epoch` instead of all training `images`.
 
     Unless the recipe sets their number, the epochs cost at most `start_share` of a training from new weights, but there is at
-    least one. Validating an image, of which there are `watched`, costs a third of learning from one.
+    least one. Validating one of the `watched` images costs a third of learning from one.
     """
     whole = epoch_budget(recipe, images) * (images + watched / 3)
     epochs = recipe.start_epochs or max(1, int(recipe.start_share * whole / (images_an_epoch + watched / 3)))

@@ -33,6 +33,7 @@ def test_a_batch_has_its_name_as_origin_and_loose_classes_are_the_inbox(tmp_path
         "README.md",
     )
     touch(tmp_path, "unlabelled/1.jpeg", "unlabelled/ok_front/1.jpeg", "line-1/unlabelled/1.jpeg")
+    touch(tmp_path, "unlabeled/1.jpeg", "unlabeled/ok_front/1.jpeg", "line-1/unlabeled/1.jpeg")
     (tmp_path / "line-3" / "ok_front").mkdir(parents=True)
     expected = [
         Folder("inbox", tmp_path),
@@ -64,7 +65,7 @@ def test_no_inbox_and_an_empty_one_mean_no_arrivals(tmp_path):
 @pytest.mark.parametrize("name", ["1.jpeg", "line-1/1.jpeg", "line-1/def_frnt/1.jpeg", "line-1/train/ok_front/1.jpeg"])
 def test_an_image_without_a_label_in_the_inbox_is_named(name, tmp_path):
     touch(tmp_path, "line-1/ok_front/1.jpeg", name)
-    with pytest.raises(BadInput, match=f"{name} has no label: .* in unlabelled/"):
+    with pytest.raises(BadInput, match=f"{name} has no label: .* in unlabeled/"):
         arrival_folders(tmp_path, CLASSES)
 
 
@@ -78,7 +79,7 @@ def test_two_equal_origins_are_listed(batch, other, tmp_path):
 
 
 def test_a_given_folder_has_its_own_name_as_origin(tmp_path, monkeypatch):
-    touch(tmp_path, "line-1/ok_front/1.jpeg", "line-1/unlabelled/1.jpeg")
+    touch(tmp_path, "line-1/ok_front/1.jpeg", "line-1/unlabelled/1.jpeg", "line-1/unlabeled/1.jpeg")
     monkeypatch.chdir(tmp_path / "line-1")
     assert given_folders([Path(".")], CLASSES) == [Folder("line-1", Path("."))]
 
@@ -95,7 +96,7 @@ def test_two_given_folders_of_one_name_are_listed(tmp_path):
     ("names", "says"),
     [
         (["README.md"], "has no file in def_front/ or ok_front/"),
-        (["unlabelled/1.jpeg"], "has no file in def_front/ or ok_front/"),
+        (["unlabelled/1.jpeg", "unlabeled/1.jpeg"], "has no file in def_front/ or ok_front/"),
         (["line-1/ok_front/1.jpeg"], "has no label"),
         (["ok_front/1.jpeg", "def_frnt/1.jpeg"], "def_frnt/1.jpeg has no label"),
     ],
@@ -152,7 +153,7 @@ def test_a_file_that_is_being_written_is_left_for_the_next_run(tmp_path, places,
     (arrival,) = find_arrivals(FetchSettings(arrivals=(tmp_path,)), places)
     assert (arrival.names, arrival.unsettled) == (tuple(PAIR), 1)
     assert capsys.readouterr().out == (
-        f"arrivals: 1 files of {tmp_path.name} are still being written, left for the next run\n"
+        f"arrivals: still being written, left for the next run: 1 of 3 files of {tmp_path.name}\n"
     )
 
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from tasks.images.appearance import STATISTICS
-from tasks.inbox import arrivals
 from tasks.inference import model_folder
 from tasks.inference.decision import Decision, Evidence, Verdict
 from tasks.inference.out_of_distribution import fit_limits
@@ -15,6 +14,7 @@ from tasks.inference.predictor import Predictor
 from tasks.monitoring.active_learning import TABLE, ToLabel, order, to_label, unlabeled_images
 from tasks.monitoring.drift import JudgedImage
 from tasks.settings.settings import Classes
+from tasks.sources import settling
 from tasks.storage.tables import read_table
 from tasks.tracking import registry
 
@@ -125,13 +125,22 @@ def test_a_file_that_is_too_large_is_not_read_and_is_listed_once(places, monkeyp
     assert to_label(model, 0, places) is None
 
 
+def test_either_spelling_of_the_folder_is_read(places):
+    names = ["line 1/unlabeled/1.jpeg", "unlabeled/1.jpeg", "unlabelled/monday/1.jpeg"]
+    for name in [*names, "line 1/unlabeled.jpeg", "line 1/Unlabeled/1.jpeg"]:
+        path = places.data / "inbox" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert unlabeled_images(places.data / "inbox", 0, places) == names
+
+
 def test_an_odd_name_is_listed_and_what_may_not_be_read_is_told(places, capsys, monkeypatch):
-    folder = places.data / "inbox/unlabelled"
+    folder = places.data / "inbox/unlabeled"
     folder.mkdir(parents=True)
     for name in ("1.jpeg", "\udcff.jpeg", "shut.jpeg"):
         (folder / name).touch()
     monkeypatch.setattr(os, "access", lambda path, how: not str(path).endswith("shut.jpeg"))
-    assert unlabeled_images(places.data / "inbox", 0, places) == ["unlabelled/1.jpeg", "unlabelled/\udcff.jpeg"]
+    assert unlabeled_images(places.data / "inbox", 0, places) == ["unlabeled/1.jpeg", "unlabeled/\udcff.jpeg"]
     assert capsys.readouterr().out == (
         f"to label: left out: {folder}/shut.jpeg cannot be read by this user: see that it may\n"
     )
