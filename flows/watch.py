@@ -33,7 +33,7 @@ from tasks.inbox.news import NewImage, News, news, remember, rests_until, announ
 from tasks.inference import model_folder
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.active_learning import to_label
-from tasks.monitoring.drift import Drift, drift, examine
+from tasks.monitoring.drift import Drift, drift, judge_files
 from tasks.pipeline.last_run import with_last_settings, last_run
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.reporting.drift_section import drift_section
@@ -44,7 +44,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown
 from tasks.settings.messages import say, without_secrets
 from tasks.settings.settings import Config, Places
-from tasks.storage.locks import check_writable, exclusive_lock, is_running
+from tasks.storage.locks import check_writable, exclusive_lock, is_locked
 from tasks.tracking import registry
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
@@ -97,7 +97,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
     places.data.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(places.data_root / ".watching.lock"):
         arrived = news(settings.fetch, places)
-        model = in_use(places)
+        model = champion_predictor(places)
         if model and (queue := to_label(model, settings.fetch.settle_seconds, places)) is not None:
             show("to-label", label_section(queue))
         if (why := arrived.due(least, longest_days * DAY)) is None:
@@ -114,7 +114,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
 
 def find_obstacle(arrived: News, before: Path | None, places: Places) -> str | None:
     """Return why no retraining is asked for now, or None. `before` is the last run when the look began."""
-    if is_running(places):
+    if is_locked(places):
         return "a run is under way, and what it leaves is asked for after it"
     if last_run(places) != before:
         return "a run has ended meanwhile, and the next look sees what it left"
@@ -151,7 +151,7 @@ def concerns(run: FlowRun, places: Places) -> bool:
     return not run.auto_scheduled and absolute.items() <= own_places.items()
 
 
-def in_use(places: Places) -> Predictor | None:
+def champion_predictor(places: Places) -> Predictor | None:
     """Return the model in use; None before the first one, and where the files of the one in use cannot be had."""
     version = registry.champion(places)
     try:
@@ -167,7 +167,7 @@ def drift_by_origin(images: tuple[NewImage, ...], model: Predictor) -> tuple[Dri
     for image in images:
         origins[image.origin].append(image)
     return tuple(
-        drift(origin, [image.label for image in group], examine([image.path for image in group], model), model)
+        drift(origin, [image.label for image in group], judge_files([image.path for image in group], model), model)
         for origin, group in origins.items()
     )
 

@@ -68,8 +68,8 @@ def error_pictures(rows: Sequence[Row], model: Model, evaluation: Evaluation, pl
     from tasks.networks import networks  # late: a remembered figure needs no TensorFlow
 
     predictions = read_table(evaluation.predictions.path(places), Prediction)
-    network, decision = networks.load(model.file.path(places)), read(evaluation.decision.path(places))
-    return error_gallery.pictures(predictions, rows, network, decision, places)
+    network, rule = networks.load(model.file.path(places)), read(evaluation.decision.path(places))
+    return error_gallery.pictures(predictions, rows, network, rule, places)
 
 
 def save_picture(image: "Image", name: str, places: Places) -> File:

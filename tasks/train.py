@@ -38,10 +38,10 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
     start = Elapsed.now()
     plan = plan_training(read_table(splits.table.path(places), Row), recipe, places)
     learning, watching = (load_examples(rows, plan, splits, places) for rows in (plan.learning, plan.watching))
-    room = training_folder(splits, plan, places)
-    fitted = fit(learning, watching, plan, room)
+    checkpoint_folder = training_folder(splits, plan, places)
+    fitted = fit(learning, watching, plan, checkpoint_folder)
     model = record_of(fitted, learning, plan, Elapsed.now() - start, places)
-    shutil.rmtree(room, ignore_errors=True)  # the model's file is stored: nothing is left to go on with
+    shutil.rmtree(checkpoint_folder, ignore_errors=True)  # the model's file is stored: nothing is left to go on with
     say(
         f"train: {model.name}, {model.parameters:,} parameters, {model.images:,} images, "
         f"epoch {model.kept_epoch} kept, {model.wall_seconds:.0f} s"
@@ -59,7 +59,7 @@ def training_folder(splits: Splits, plan: TrainingPlan, places: Places) -> Path:
     return places.data_root / "training" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def fit(learning: LoadedImages, watching: LoadedImages, plan: TrainingPlan, room: Path) -> "Fitted":
+def fit(learning: LoadedImages, watching: LoadedImages, plan: TrainingPlan, checkpoint_folder: Path) -> "Fitted":
     """Fit the network, and show each epoch in the log, the terminal and the Prefect UI."""
     from tasks.training import trainer
 
@@ -70,7 +70,7 @@ def fit(learning: LoadedImages, watching: LoadedImages, plan: TrainingPlan, room
             watching.examples,
             plan.recipe,
             epoch_reporter(epochs, advance),
-            room,
+            checkpoint_folder,
             plan.start.network if plan.start else None,
         )
     if fitted.resumed_from_epoch:

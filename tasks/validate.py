@@ -90,16 +90,16 @@ def copy_all(arrival: Arrival, missing: Sequence[tuple[Path, Entry]], places: Pl
     """
     if not missing:
         return
-    with scratch_beside(places.data_root / "arriving") as room:
-        room.mkdir()
+    with scratch_beside(places.data_root / "arriving") as scratch:
+        scratch.mkdir()
         for path, entry in missing:
             with refuse_lost_files(arrival.path):
-                shutil.copyfile(path, room / entry.sha256)
-            if sha256_of(room / entry.sha256) != entry.sha256:
+                shutil.copyfile(path, scratch / entry.sha256)
+            if sha256_of(scratch / entry.sha256) != entry.sha256:
                 raise changed_error(arrival)
         os.sync()
         for _, entry in missing:
-            move_to_content(room / entry.sha256, entry, places)
+            move_to_content(scratch / entry.sha256, entry, places)
 
 
 def changed_error(arrival: Arrival) -> BadInput:

@@ -246,7 +246,7 @@ def test_while_a_run_is_under_way_nothing_is_asked(look, only_new_arrival, confi
 
 
 def test_what_a_run_leaves_that_ends_during_a_look_is_seen_by_the_next(look, only_new_arrival, config, monkeypatch):
-    before = flow.in_use
+    before = flow.champion_predictor
 
     def meanwhile(places):
         run = places.artifacts / "runs/20261123-000000-compact-77aa"
@@ -255,7 +255,7 @@ def test_what_a_run_leaves_that_ends_during_a_look_is_seen_by_the_next(look, onl
         (run.parent / "latest").symlink_to(run.name)
         return before(places)
 
-    monkeypatch.setattr(flow, "in_use", meanwhile)
+    monkeypatch.setattr(flow, "champion_predictor", meanwhile)
     asked, said, shown = look()
     assert not asked
     assert said.endswith("enough are 1; a run has ended meanwhile, and the next look sees what it left\n")

@@ -154,25 +154,25 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Readable | Unreadable]:
+def load_files(paths: Sequence[Path], view: ViewName, size: int) -> list[Readable | Unreadable]:
     """Load files that nobody has validated, in the order of `paths`."""
-    return map_chunks_in_threads(lambda chunk: [see(path, view, size) for path in chunk], paths)
+    return map_chunks_in_threads(lambda chunk: [load_file(path, view, size) for path in chunk], paths)
 
 
-def see(path: Path, view: ViewName, size: int) -> Readable | Unreadable:
+def load_file(path: Path, view: ViewName, size: int) -> Readable | Unreadable:
     """Load a file that nobody has validated. One that is too large is not read in full, and is unreadable."""
     content = read_or_refuse(path)
     if isinstance(content, Decoded):
         return Unreadable(None, content.reason)
-    return see_content(content, path.suffix, view, size)
+    return decode_content(content, path.suffix, view, size)
 
 
-def see_all_contents(images: Sequence[object], view: ViewName, size: int) -> list[Readable | Unreadable]:
+def load_all_bytes(images: Sequence[object], view: ViewName, size: int) -> list[Readable | Unreadable]:
     """Decode images that arrive as bytes, in order."""
-    return map_chunks_in_threads(lambda chunk: [see_sent(image, view, size) for image in chunk], images)
+    return map_chunks_in_threads(lambda chunk: [load_bytes(image, view, size) for image in chunk], images)
 
 
-def see_sent(image: object, view: ViewName, size: int) -> Readable | Unreadable:
+def load_bytes(image: object, view: ViewName, size: int) -> Readable | Unreadable:
     """Decode an image that arrives as bytes, in the format that it begins like."""
     if not isinstance(image, bytes | bytearray | memoryview):
         formats = " or ".join(row.name for row in FORMATS)
@@ -180,10 +180,10 @@ def see_sent(image: object, view: ViewName, size: int) -> Readable | Unreadable:
     if problem := too_large(len(image)):
         return Unreadable(None, problem.reason)
     content = bytes(image)
-    return see_content(content, format_of(content).suffixes[0], view, size)
+    return decode_content(content, format_of(content).suffixes[0], view, size)
 
 
-def see_content(content: bytes, suffix: str, view: ViewName, size: int) -> Readable | Unreadable:
+def decode_content(content: bytes, suffix: str, view: ViewName, size: int) -> Readable | Unreadable:
     """Decode the content of a file; `suffix` names its format."""
     sha256 = hashlib.sha256(content).hexdigest()
     decoded = decode(content, suffix, MAX_MEGAPIXELS, least_for(view, size))

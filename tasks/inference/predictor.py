@@ -45,8 +45,8 @@ class Predictor:
         if not all((folder / name).is_file() for name in ("decision.json", "model.keras")):
             raise BadInput(f"{folder} is no model: a folder with model.keras and decision.json is expected")
         self.digest, self.version = verify(folder), version
-        self.decision = read(folder / "decision.json")
-        if damage := find_damage(folder / "model.keras", self.decision.network_sha256):
+        self.rule = read(folder / "decision.json")
+        if damage := find_damage(folder / "model.keras", self.rule.network_sha256):
             raise BadInput(f"{damage}: it is not the network that decision.json beside it was made for")
         self.folder = folder
 
@@ -70,31 +70,31 @@ class Predictor:
         """Yield an answer for each image, in order. An image comes as bytes; anything else counts as unreadable."""
         for start in range(0, len(images), CHUNK):
             chunk = images[start : start + CHUNK]
-            loaded = loading.see_all_contents(chunk, self.decision.view, self.decision.image_size)
+            loaded = loading.load_all_bytes(chunk, self.rule.view, self.rule.image_size)
             yield from self.answers([""] * len(chunk), loaded)
 
     def see(self, paths: Sequence[Path]) -> list[loading.Readable | loading.Unreadable]:
         """Load each file by the view of the network, in order."""
-        return loading.see_all(paths, self.decision.view, self.decision.image_size)
+        return loading.load_files(paths, self.rule.view, self.rule.image_size)
 
     def answers(
         self, names: Sequence[str], images: Sequence[loading.Readable | loading.Unreadable]
     ) -> Iterator[Answer]:
         """Yield an answer for each loaded image, in order, under the names to show."""
         evidence = self.evidence([image for image in images if isinstance(image, loading.Readable)])
-        verdicts = iter(self.decision.judge(evidence))
+        decisions = iter(self.rule.judge(evidence))
         for name, image in zip(names, images, strict=True):
-            verdict = next(verdicts) if isinstance(image, loading.Readable) else review("unreadable", image.reason)
-            chance = verdict.probability
+            decision = next(decisions) if isinstance(image, loading.Readable) else review("unreadable", image.reason)
+            chance = decision.probability
             yield Answer(
                 path=for_utf8(name),
                 sha256=image.sha256,
-                label=None if chance is None else self.decision.most_likely(chance)[0],
+                label=None if chance is None else self.rule.most_likely(chance)[0],
                 defect_probability=chance,
-                decision=verdict.decision,
-                reason=verdict.reason,
+                decision=decision.name,
+                reason=decision.reason,
                 model_version=self.version,
-                cause=verdict.cause,
+                cause=decision.cause,
             )
 
     def evidence(self, images: Sequence[loading.Readable]) -> list[Evidence]:
@@ -103,7 +103,7 @@ class Predictor:
 
         if not images:
             return []
-        blank = NetworkInput(np.zeros(shape(self.decision.view, self.decision.image_size), np.uint8), np.nan)
+        blank = NetworkInput(np.zeros(shape(self.rule.view, self.rule.image_size), np.uint8), np.nan)
         inputs = [image.sight or blank for image in images]
         return forward.evidence(
             self.network,

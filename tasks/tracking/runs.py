@@ -120,7 +120,7 @@ def page_of(tracked: str, places: Places) -> str:
     return f"{top}/#/experiments/{number}/runs/{tracked}" if number else ""
 
 
-def is_running(tracked: str, places: Places) -> bool:
+def is_open(tracked: str, places: Places) -> bool:
     """Return whether the MLflow run is still open: `finish` has not ended it."""
     return cached_query(
         f"open {tracked}", lambda client: client.get_run(tracked).info.status == "RUNNING", False, places

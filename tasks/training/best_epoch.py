@@ -21,21 +21,26 @@ class CheckpointCallback(keras.callbacks.Callback):
         network: keras.Model,
         first_compared: int,
         each_epoch: Callable[[Sequence[Epoch]], None],
-        room: Path | None = None,
+        checkpoint_folder: Path | None = None,
     ):
         """Prepare to keep the best of the epochs from `first_compared` on, counted from 0.
 
-        `each_epoch` receives all epochs so far as each ends. `room` is the folder of the checkpoints; None keeps none.
+        `each_epoch` receives all epochs so far as each ends. `checkpoint_folder` is the folder of the checkpoints; None keeps none.
         """
         super().__init__()
-        self.network, self.first_compared, self.each_epoch, self.room = network, first_compared, each_epoch, room
+        self.network, self.first_compared, self.each_epoch, self.checkpoint_folder = (
+            network,
+            first_compared,
+            each_epoch,
+            checkpoint_folder,
+        )
         self.history: list[Epoch] = []
         self.kept_epoch: int | None = None
         self.best_weights: list[np.ndarray] = []
 
     def resume(self, learner: keras.Model) -> int:
         """Resume the learner from the last checkpoint and return the number of epochs that it had finished; 0 without a usable one."""
-        state = checkpoints.last(self.room) if self.room else None
+        state = checkpoints.last(self.checkpoint_folder) if self.checkpoint_folder else None
         variables = training_variables(self.network, learner)
         if state is None or [array.shape for array in state.learner] != [tuple(item.shape) for item in variables]:
             return 0  # no epoch was finished, or the device computed with another precision
@@ -50,9 +55,11 @@ class CheckpointCallback(keras.callbacks.Callback):
         losses = [finished.validation_loss for finished in self.history]
         if epoch >= self.first_compared and (self.kept_epoch is None or losses[-1] < losses[self.kept_epoch - 1]):
             self.kept_epoch, self.best_weights = epoch + 1, self.network.get_weights()
-        if self.room:
+        if self.checkpoint_folder:
             learner = [keras.ops.convert_to_numpy(item) for item in training_variables(self.network, self.model)]
-            checkpoints.save(State(tuple(self.history), learner, self.kept_epoch, self.best_weights), self.room)
+            checkpoints.save(
+                State(tuple(self.history), learner, self.kept_epoch, self.best_weights), self.checkpoint_folder
+            )
         self.each_epoch(self.history)
 
 

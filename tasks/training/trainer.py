@@ -39,13 +39,13 @@ def fit(
     watching: Examples,
     recipe: TunedRecipe,
     each_epoch: Callable[[Sequence[Epoch]], None],
-    room: Path | None = None,
+    checkpoint_folder: Path | None = None,
     start: Path | None = None,
 ) -> Fitted:
     """Train a network on the images `learning`, and validate it on the images `watching` after each epoch.
 
     The tutorial's networks keep their last epoch, as published. Others keep the epoch with the least validation loss of their
-    last quarter. `each_epoch` receives all epochs so far as each ends. `room` is the folder of the checkpoints, from which an
+    last quarter. `each_epoch` receives all epochs so far as each ends. `checkpoint_folder` is the folder of the checkpoints, from which an
     interrupted training goes on; None keeps none. `start` is the file of a network whose weights are the first ones; None: new weights.
     """
     devices.share_memory()
@@ -58,7 +58,7 @@ def fit(
         learner = compile_network(network, recipe, steps(learning, recipe.batch_size) * epochs)
     # the first three quarters are not compared: weights of large steps can be lucky once
     first_compared = epochs - 1 if recipe.spec.reference else epochs * 3 // 4
-    keeper = CheckpointCallback(network, first_compared, each_epoch, room)
+    keeper = CheckpointCallback(network, first_compared, each_epoch, checkpoint_folder)
     finished = keeper.resume(learner)
     if finished < epochs:
         run_epochs(learner, learning, watching, recipe, range(finished, epochs), keeper)

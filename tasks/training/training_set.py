@@ -74,10 +74,10 @@ def load_examples(rows: Sequence[Row], plan: TrainingPlan, splits: Splits, place
                 "the parts are not round, or no dark cavity is in their middle; take --model compact"
             )
     levels = inputs.levels if visible_rows == list(rows) else inputs.levels[is_visible]
-    return LoadedImages(Examples(levels, labels, strata(visible_rows, plan, splits)), visible_rows)
+    return LoadedImages(Examples(levels, labels, stratum_numbers(visible_rows, plan, splits)), visible_rows)
 
 
-def strata(rows: Sequence[Row], plan: TrainingPlan, splits: Splits) -> np.ndarray:
+def stratum_numbers(rows: Sequence[Row], plan: TrainingPlan, splits: Splits) -> np.ndarray:
     """Return the stratum of each row, int32 (rows,): its origin, and in a training that continues, whether the image is new or old.
 
     All strata have equal shares of an epoch.

@@ -16,7 +16,7 @@ from tasks.tracking import registry
 FEWEST_OLD = 1_000  # old images that are learned again beside few new ones: enough castings that none is forgotten
 
 
-def in_use(places: Places) -> ChampionModel | None:
+def champion_model(places: Places) -> ChampionModel | None:
     """Return the model in use, from which a training may continue; None where there is none, or its folder cannot be used."""
     if (version := registry.champion(places)) is None:
         return None

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.inference.decision import Decision
+from tasks.inference.decision import DecisionRule
 from tasks.records.rows import Prediction, Row
 from tasks.reporting.contact_sheet import letters
 from tasks.reporting.error_gallery import MAX_IMAGES, SIDE, caption, galleries, pictures, worst_first
@@ -105,9 +105,9 @@ def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, plac
         )
         for row in rows
     ]
-    decision = Decision(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=32)
+    rule = DecisionRule(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=32)
     network = networks.build("compact", 32)
-    (mistakes,) = pictures(predictions, rows, network, decision, places)
+    (mistakes,) = pictures(predictions, rows, network, rule, places)
     missed = sum(row.split == "test" and row.label == "def_front" for row in rows)
     assert mistakes.name == "mistakes"
     assert mistakes.caption.startswith(f"{missed} of {missed} images that were decided wrongly")
@@ -127,7 +127,7 @@ def test_a_part_whose_ring_is_not_found_is_shown_without_heat(prepared, places):
         )
         for row in rows
     ]
-    decision = Decision(classes=Classes(), model="ring", network_sha256="", view="ring", image_size=512)
-    (reviews,) = pictures(predictions, rows, networks.build("ring", 512), decision, places)
+    rule = DecisionRule(classes=Classes(), model="ring", network_sha256="", view="ring", image_size=512)
+    (reviews,) = pictures(predictions, rows, networks.build("ring", 512), rule, places)
     photographs = np.asarray(reviews.image)[60 : 60 + SIDE // 2, : 2 * SIDE].astype(int)
     assert (photographs.max(axis=-1) == photographs.min(axis=-1)).all(), "grey, and no circle about a peak"

@@ -222,11 +222,11 @@ def remove_alias(places: Places) -> None:
 
 COMMANDS = {
     "predict": lambda places: predict.choose_model(predict.PredictArguments(images=("a.jpeg",), places=places)),
-    "judge": lambda places: judge.score_and_show(places.data, None, 0, places),
+    "judge": lambda places: judge.judge_by_champion(places.data, None, 0, places),
     "promote --rollback": lambda places: promote.change(None, True, None, "", places),
     "prune": lambda places: retention.prune(1, places),
     "prune --dry-run": lambda places: retention.prune(1, places, dry=True),
-    "watch": watch.in_use,
+    "watch": watch.champion_predictor,
     "retrain": lambda places: retrain.preflight(Config(places=places)),
     "release": registry.champion,
 }

@@ -36,14 +36,16 @@ class Killed(Exception):
     """Stands for a kill between two epochs; those inside an epoch are tried in `benchmarks/kills.py`."""
 
 
-def fit_network(recipe, room=None, *, killed_after=None, **more):
+def fit_network(recipe, checkpoint_folder=None, *, killed_after=None, **more):
     from tasks.training.trainer import fit
 
     def each_epoch(history):
         if len(history) == killed_after:
             raise Killed
 
-    return fit(examples(30, 0, recipe.view), examples(10, 1, recipe.view), recipe, each_epoch, room, **more)
+    return fit(
+        examples(30, 0, recipe.view), examples(10, 1, recipe.view), recipe, each_epoch, checkpoint_folder, **more
+    )
 
 
 def digest(found):
