@@ -174,7 +174,7 @@ def load_levels(content: bytes, view: str, size: int) -> np.ndarray | None:
     result = load_bytes(content, view, size)  # type: ignore[arg-type]  # a recipe's view
     if isinstance(result, Unreadable):
         raise BadInput(f"an image cannot be read: {result.reason}")
-    return result.sight.levels if result.sight else None
+    return result.network_input.levels if result.network_input else None
 
 
 def load_examples(folder: Path, network: ModelName, side: str, most: int | None = None) -> "Examples":

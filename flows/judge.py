@@ -19,7 +19,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from tasks.monitoring.batch_scoring import BatchResult, judge_folder
-from tasks.pipeline.last_run import nothing_in_use, resolve_model
+from tasks.pipeline.last_run import no_champion_message, resolve_model
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.records.rows import DecisionName
 from tasks.reporting.markdown import code, counts, table
@@ -77,7 +77,7 @@ def judge_by_champion(folder: Path, results: Path | None, settle_seconds: float,
     places = resolve_model(places)
     champion = registry.champion(places)
     if champion is None:
-        raise BadInput(nothing_in_use(places))
+        raise BadInput(no_champion_message(places))
     warn(f"judging by version {champion.number}, of {places.registered_name}")
     absolute = folder.absolute()  # the whole of it names the results: many stations have a folder `images`
     results = results or places.artifacts / "judged" / absolute.relative_to(absolute.anchor)

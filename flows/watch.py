@@ -29,7 +29,7 @@ from pydantic import Field
 
 from flows.events import tell_arrivals
 from flows.form import fill_form, form_settings
-from tasks.inbox.news import NewImage, News, news, remember, rests_until, announcements_of
+from tasks.inbox.news import NewImage, News, news, record_announcement, postponed_until, announcements_of
 from tasks.inference import model_folder
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.active_learning import to_label
@@ -120,7 +120,7 @@ def find_obstacle(arrived: News, before: Path | None, places: Places) -> str | N
         return "a run has ended meanwhile, and the next look sees what it left"
     if PREFECT_API_URL.value() and (run := unfinished_run(places)):
         return f"the run {run.name} is {run.state_name}, and what it leaves is asked for after it"
-    if until := rests_until(announcements_of(arrived, places), datetime.now(UTC)):
+    if until := postponed_until(announcements_of(arrived, places), datetime.now(UTC)):
         return f"a retraining was asked for before, and without a run is again from {until:%d %b %H:%M} UTC on"
     return None
 
@@ -136,10 +136,10 @@ def unfinished_run(places: Places) -> FlowRun | None:
             flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
             flow_run_filter=FlowRunFilter(state=unended),
         )
-    return next((run for run in runs if concerns(run, places)), None)
+    return next((run for run in runs if was_requested_for(run, places)), None)
 
 
-def concerns(run: FlowRun, places: Places) -> bool:
+def was_requested_for(run: FlowRun, places: Places) -> bool:
     """Return whether somebody asked for the run, and nothing says that it has other places.
 
     A run that a schedule planned, perhaps for days ahead, does not count: nobody asked for it.
@@ -194,7 +194,7 @@ def ask(arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> b
         return False
     number = len(announcements_of(arrived, config.places)) + 1
     tell_arrivals(arrived, number, why, drifts, config)
-    remember(arrived, why, config.places)
+    record_announcement(arrived, why, config.places)
     say("watch: a retraining is asked for" + (f", the {number}. time for these news" if number > 1 else ""))
     return True
 

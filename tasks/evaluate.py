@@ -60,10 +60,10 @@ def fit_decision_rule(
     rows: Sequence[Row], evidence: Sequence[Evidence], classes: Classes, model: Model, settings: EvaluationSettings
 ) -> DecisionRule:
     """Build the decision rule: temperature from validation, limits from costs, outlier limits from train and validation."""
-    learning = [(row, image) for row, image in zip(rows, evidence, strict=True) if row.split != "test"]
-    residuals = [image.residual for _, image in learning if VIEWS[model.view].needs_ring]
+    learned = [(row, image) for row, image in zip(rows, evidence, strict=True) if row.split != "test"]
+    residuals = [image.residual for _, image in learned if VIEWS[model.view].needs_ring]
     residual = worst_residual(residuals, settings.unlike_share)
-    clear = [(row, image) for row, image in learning if residual is None or image.residual <= residual]
+    clear = [(row, image) for row, image in learned if residual is None or image.residual <= residual]
     groups = [row.group for row, _ in clear]
     return DecisionRule(
         classes=classes,

@@ -14,7 +14,7 @@ from tasks.dataset.labels import Corrected, apply_corrections, drop_repeats, lab
 from tasks.dataset.origins import summarize_origins
 from tasks.images.decoding import UPRIGHT
 from tasks.images.statistics import ImageStats, measure_files
-from tasks.inbox.arrivals import contents, files
+from tasks.inbox.arrivals import labeled_files_of, names_with_digests
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Arrival, Corrections, ImageFolder, Manifest
 from tasks.records.rows import Entry, Refusal, Row, move_to_content, stored_name, stored_path
@@ -65,8 +65,8 @@ def take_in(arrival: Arrival, classes: Classes, places: Places) -> list[Entry]:
 
     Return them as entries. Raises BadInput where the arrival changed since it was found.
     """
-    labeled = files(arrival.names, classes)
-    digests = contents(arrival.path, [file.name for file in labeled], places)
+    labeled = labeled_files_of(arrival.names, classes)
+    digests = names_with_digests(arrival.path, [file.name for file in labeled], places)
     if listing_digest(digests) != arrival.identity:
         raise changed_error(arrival)
     entries = [

@@ -549,13 +549,13 @@ def test_an_arriving_file_that_vanishes_before_it_is_copied_ends_the_run_in_one_
 ):
     images, arrival = extract_source(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
     new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), places)
-    read = verb.contents
+    read = verb.names_with_digests
 
     def contents(*words):
         found = read(*words)
         shutil.rmtree(arrival / "ok_front")
         return found
 
-    monkeypatch.setattr(verb, "contents", contents)
+    monkeypatch.setattr(verb, "names_with_digests", contents)
     with pytest.raises(BadInput, match=r"line 2/ok_front/cast_\d\.jpeg cannot be read any more"):
         validate.fn(images, new, Corrections(), LENIENT, places)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tasks.dataset.corrections import find_corrections, load_corrections
 from tasks.dataset.labels import CONFLICT, EXCLUDED, apply_corrections, label_change, label_change_summary
-from tasks.inbox.arrivals import contents, files, find_arrivals
+from tasks.inbox.arrivals import find_arrivals, labeled_files_of, names_with_digests
 from tasks.pipeline.last_run import last_run, sections_of
 from tasks.records.results import Arrival, Source
 from tasks.records.rows import BASE, Entry
@@ -156,8 +156,8 @@ def find_new_images(fetch: FetchSettings, used: UsedData, places: Places) -> tup
 
 def entries(arrival: Arrival, fetch: FetchSettings, places: Places) -> list[Entry]:
     """Return the files of an arrival, by their names in its folder."""
-    labeled = files(arrival.names, fetch.classes)
-    digests = contents(arrival.path, [file.name for file in labeled], places)
+    labeled = labeled_files_of(arrival.names, fetch.classes)
+    digests = names_with_digests(arrival.path, [file.name for file in labeled], places)
     return [
         Entry(file.name, sha256, file.label, origin=arrival.origin)
         for file, (_, sha256) in zip(labeled, digests, strict=True)
@@ -239,7 +239,7 @@ def retry_after(earlier: Sequence[Announcement]) -> datetime:
     return earlier[-1].time + grace
 
 
-def rests_until(earlier: Sequence[Announcement], now: datetime) -> datetime | None:
+def postponed_until(earlier: Sequence[Announcement], now: datetime) -> datetime | None:
     """Return until when the same news are not told again; None where it is time, or where they were never told.
 
     An announcement whose time lies ahead was made before the clock was set back. It postpones nothing.
@@ -249,7 +249,7 @@ def rests_until(earlier: Sequence[Announcement], now: datetime) -> datetime | No
     return retry_after(earlier)
 
 
-def remember(arrived: News, why: str, places: Places) -> None:
+def record_announcement(arrived: News, why: str, places: Places) -> None:
     """Note that these news were told."""
     latest = Announcement(arrived.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
     rows = [announcement._asdict() for announcement in (*read_announcements(places), latest)]

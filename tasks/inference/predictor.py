@@ -64,7 +64,7 @@ class Predictor:
         """Yield an answer for each image, in order; an image is (name to show, path)."""
         for start in range(0, len(images), CHUNK):
             chunk = images[start : start + CHUNK]
-            yield from self.answers([name for name, _ in chunk], self.see([path for _, path in chunk]))
+            yield from self.answers([name for name, _ in chunk], self.load([path for _, path in chunk]))
 
     def judge_contents(self, images: Sequence[object]) -> Iterator[Answer]:
         """Yield an answer for each image, in order. An image comes as bytes; anything else counts as unreadable."""
@@ -73,7 +73,7 @@ class Predictor:
             loaded = loading.load_all_bytes(chunk, self.rule.view, self.rule.image_size)
             yield from self.answers([""] * len(chunk), loaded)
 
-    def see(self, paths: Sequence[Path]) -> list[loading.Readable | loading.Unreadable]:
+    def load(self, paths: Sequence[Path]) -> list[loading.Readable | loading.Unreadable]:
         """Load each file by the view of the network, in order."""
         return loading.load_files(paths, self.rule.view, self.rule.image_size)
 
@@ -104,10 +104,10 @@ class Predictor:
         if not images:
             return []
         blank = NetworkInput(np.zeros(shape(self.rule.view, self.rule.image_size), np.uint8), np.nan)
-        inputs = [image.sight or blank for image in images]
+        inputs = [image.network_input or blank for image in images]
         return forward.evidence(
             self.network,
             np.stack([view.levels for view in inputs]),
             [view.residual for view in inputs],
-            np.stack([image.glance for image in images]),
+            np.stack([image.small_square for image in images]),
         )

@@ -24,7 +24,7 @@ def collect_evidence(
 ) -> list[Evidence]:
     """Run the network once over the images and return the evidence for each, in order. Raises BadInput when one cannot be read."""
     inputs = loading.load_inputs(rows, view, image_size, places)
-    return forward.evidence(network, inputs.levels, inputs.residuals, inputs.glances)
+    return forward.evidence(network, inputs.levels, inputs.residuals, inputs.small_squares)
 
 
 def judge(rows: Sequence[Row], images: Sequence[Evidence], rule: DecisionRule) -> list[Prediction]:

@@ -63,7 +63,7 @@ def judge_files(paths: Sequence[Path], model: Predictor) -> list[JudgedImage]:
     """Return each image as the model in use sees it, in order. Few are in memory at a time."""
     judged: list[JudgedImage] = []
     for start in range(0, len(paths), CHUNK):
-        images = model.see(paths[start : start + CHUNK])
+        images = model.load(paths[start : start + CHUNK])
         evidence = model.evidence([image for image in images if isinstance(image, Readable)])
         decisions = iter(zip(model.rule.judge(evidence), evidence, strict=True))
         judged += [

@@ -13,7 +13,7 @@ from tasks.inference import heatmaps
 from tasks.inference.decision import DecisionRule
 from tasks.records.rows import Prediction, Row, stored_path
 from tasks.reporting.audit_gallery import Picture
-from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, SheetRow, Tile, letters, sheet, stack_pictures, wrap
+from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, SheetRow, Tile, font, sheet, stack_pictures, wrap
 from tasks.settings.settings import Classes, Places
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def overlay_heatmap(
     """Yield each photograph under its heat, uint8 (side, side, 3); gray alone where the view shows nothing."""
     inputs = loading.load_inputs(rows, rule.view, rule.image_size, places)
     heats = heatmaps.maps(network, inputs.levels) / rule.temperature
-    squares = loading.load([stored_path(row, places) for row in rows], FINE * SIDE)
+    squares = loading.load_squares([stored_path(row, places) for row in rows], FINE * SIDE)
     rings = rings_of(rows, rule, places)
     for row, heat, residual, gray, ring in zip(rows, heats, inputs.residuals, squares, rings, strict=True):
         yield np.repeat(gray[..., None], 3, axis=2) if np.isnan(residual) else overlay_image(row, heat, gray, ring)
@@ -153,5 +153,5 @@ def legend() -> Image.Image:
     picture.paste(Image.fromarray(heatmaps.paint(np.full(heat.shape, 128, np.uint8), heat)), (GAP, GAP + LINE // 4))
     scale = f"{heatmaps.FAINT:.0f} to {heatmaps.STRONG:.0f} and more"
     text = f"how strongly a place speaks for a defect: a logit of {scale}; the circle is about the middle of the strongest spot"
-    ImageDraw.Draw(picture).text((2 * GAP + SIDE // 2, GAP), text, fill=INK, font=letters())
+    ImageDraw.Draw(picture).text((2 * GAP + SIDE // 2, GAP), text, fill=INK, font=font())
     return picture

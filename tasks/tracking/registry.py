@@ -60,12 +60,12 @@ class ChampionChanged(Exception):
 def champion(places: Places) -> Version | None:
     """Return the version in use, or None before the first promotion. Raises BadInput where somebody removed its alias."""
     current = by_alias(CHAMPION, places)
-    if current is None and (why := out_of_use(places)):
+    if current is None and (why := missing_champion_message(places)):
         raise BadInput(why)
     return current
 
 
-def out_of_use(places: Places) -> str:
+def missing_champion_message(places: Places) -> str:
     """Say that somebody removed the alias of the version in use, and how to bring a version back; "" where it was not removed."""
     if by_alias(CHAMPION, places) or not (earlier := unaliased_champions(places)):
         return ""
@@ -100,7 +100,7 @@ def by_alias(alias: str, places: Places) -> Version | None:
     name = places.registered_name
     answer = queries.cached_query(
         f"{alias} of {name}",
-        lambda client: summary(client.get_model_version_by_alias(name, alias)).model_dump(mode="json"),
+        lambda client: version_from_mlflow(client.get_model_version_by_alias(name, alias)).model_dump(mode="json"),
         None,
         places,
     )
@@ -138,13 +138,13 @@ def versions(places: Places) -> list[Version]:
             page = client.search_model_versions(f"name = '{places.registered_name}'", 1000, page_token=token)
             answers += [client.get_model_version(answer.name, answer.version) for answer in page]
             token = page.token or ""
-        return [summary(answer).model_dump(mode="json") for answer in answers]
+        return [version_from_mlflow(answer).model_dump(mode="json") for answer in answers]
 
     stored = queries.cached_query(f"versions of {places.registered_name}", ask, list[dict[str, Any]](), places)
     return sorted(map(Version.model_validate, stored), key=lambda version: version.number)
 
 
-def summary(answer: "ModelVersion") -> Version:
+def version_from_mlflow(answer: "ModelVersion") -> Version:
     """Return the version that MLflow's answer describes."""
     tags, before = answer.tags, answer.tags.get(BEFORE)
     return Version(
@@ -178,7 +178,9 @@ def register(
         BEFORE: str(champion_before or ""),
         STORED: stored,
     }
-    return summary(client.create_model_version(places.registered_name, source, tracked, tags=tags, model_id=model_id))
+    return version_from_mlflow(
+        client.create_model_version(places.registered_name, source, tracked, tags=tags, model_id=model_id)
+    )
 
 
 def adopt(number: int, run_id: str, places: Places) -> None:

@@ -135,14 +135,14 @@ def keep_model(folder: Path, name: str, tracked: str, places: Places) -> tuple[s
     mlflow_client = connection.client(places)
     logged = mlflow_client.create_logged_model(experiment(places), name=name, source_run_id=tracked)
     with scratch_beside(places.artifacts_root / "model") as scratch:
-        serve(folder, scratch, tracked, logged.model_id)
+        write_servable(folder, scratch, tracked, logged.model_id)
         mlflow_client.log_model_artifacts(logged.model_id, str(scratch))
         digest = tree_digest(scratch)
     mlflow_client.finalize_logged_model(logged.model_id, "READY")
     return logged.artifact_location, logged.model_id, digest
 
 
-def serve(folder: Path, target: Path, tracked: str, model_id: str | None = None) -> None:
+def write_servable(folder: Path, target: Path, tracked: str, model_id: str | None = None) -> None:
     """Write to `target` the folder and all else that MLflow needs to load the model by itself."""
     with catch_warnings(action="ignore"):  # hints for people who write a model by hand
         import mlflow.pyfunc

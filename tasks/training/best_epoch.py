@@ -20,18 +20,18 @@ class CheckpointCallback(keras.callbacks.Callback):
         self,
         network: keras.Model,
         first_compared: int,
-        each_epoch: Callable[[Sequence[Epoch]], None],
+        report_epoch: Callable[[Sequence[Epoch]], None],
         checkpoint_folder: Path | None = None,
     ):
         """Prepare to keep the best of the epochs from `first_compared` on, counted from 0.
 
-        `each_epoch` receives all epochs so far as each ends. `checkpoint_folder` is the folder of the checkpoints; None keeps none.
+        `report_epoch` receives all epochs so far as each ends. Without `checkpoint_folder` no checkpoint is saved.
         """
         super().__init__()
-        self.network, self.first_compared, self.each_epoch, self.checkpoint_folder = (
+        self.network, self.first_compared, self.report_epoch, self.checkpoint_folder = (
             network,
             first_compared,
-            each_epoch,
+            report_epoch,
             checkpoint_folder,
         )
         self.history: list[Epoch] = []
@@ -60,7 +60,7 @@ class CheckpointCallback(keras.callbacks.Callback):
             checkpoints.save(
                 State(tuple(self.history), learner, self.kept_epoch, self.best_weights), self.checkpoint_folder
             )
-        self.each_epoch(self.history)
+        self.report_epoch(self.history)
 
 
 def training_variables(network: keras.Model, learner: keras.Model) -> list[keras.Variable]:

@@ -18,16 +18,16 @@ from tasks.images.loading import (
     Readable,
     Unreadable,
     decode_content,
-    load,
     load_all_bytes,
     load_file,
     load_files,
     load_inputs,
+    load_squares,
     squares,
 )
 from tasks.images.rings import detail
 from tasks.images.strips import strips
-from tasks.images.views import GLANCE, shape
+from tasks.images.views import SMALL_SIDE, shape
 from tasks.records.rows import stored_path
 from tasks.settings.errors import BadInput
 from tasks.sources.synthetic.cameras import CAMERAS
@@ -69,14 +69,14 @@ def decoded_as(monkeypatch) -> list[Least]:
 
 
 def test_the_array_holds_the_files_in_their_order(files):
-    array = load(files, 16)
+    array = load_squares(files, 16)
     assert array.shape == (10, 16, 16)
     assert array.dtype == np.uint8
     assert array.mean(axis=(1, 2)).tolist() == [20 * number for number in range(10)]
 
 
 def test_no_files_give_an_empty_array(places):
-    assert load([], 16).shape == (0, 16, 16)
+    assert load_squares([], 16).shape == (0, 16, 16)
     for view in ("raw", "ring"):
         assert load_inputs([], view, 512, places).levels.shape == (0, *shape(view, 512))
     assert load_files([], "raw", 16) == []
@@ -85,10 +85,10 @@ def test_no_files_give_an_empty_array(places):
 def test_the_file_that_cannot_be_read_is_named(files):
     files[4].write_bytes(files[4].read_bytes()[:-20])
     with pytest.raises(BadInput, match=r"4\.png cannot be read: ValueError: the file breaks off"):
-        load(files, 16)
+        load_squares(files, 16)
     files[4].unlink()
     with pytest.raises(BadInput, match=r"4\.png cannot be read: No such file"):
-        load(files, 16)
+        load_squares(files, 16)
 
 
 def test_sights_stand_in_the_order_of_the_rows(places, store_images, photograph):
@@ -112,10 +112,12 @@ def test_squares_are_decoded_once_of_each_content_and_read_back_later(places, st
 def test_a_block_of_kept_squares_ends_where_the_next_begins(places, store_images, photograph, monkeypatch):
     monkeypatch.setattr(loading, "MAX_BLOCK", 2)
     rows = store_images(*(photograph(seed, size=(300, 300)) for seed in range(5)))
-    whole = load([stored_path(row, places) for row in rows], 40, Least(40))
+    whole = load_squares([stored_path(row, places) for row in rows], 40, Least(40))
     for _ in range(2):  # made, then kept
         assert np.array_equal(squares(rows, 40, places), whole)
-    assert np.array_equal(squares(rows, 160, places), load([stored_path(row, places) for row in rows], 160, Least(160)))
+    assert np.array_equal(
+        squares(rows, 160, places), load_squares([stored_path(row, places) for row in rows], 160, Least(160))
+    )
     assert MAX_BLOCK > 2
 
 
@@ -174,21 +176,21 @@ def test_a_new_file_is_seen_as_a_stored_one(places, store_images, castings):
         known, seen = load_inputs(rows, view, size, places), load_files(paths, view, size)
         for number, one in enumerate(seen):
             assert isinstance(one, Readable)
-            assert np.array_equal(one.sight.levels, known.levels[number])
-            assert np.array_equal(one.glance, known.glances[number])
-            assert one.sight.residual == pytest.approx(known.residuals[number], rel=1e-5)
+            assert np.array_equal(one.network_input.levels, known.levels[number])
+            assert np.array_equal(one.small_square, known.small_squares[number])
+            assert one.network_input.residual == pytest.approx(known.residuals[number], rel=1e-5)
 
 
 def test_a_glance_shows_the_whole_picture_whatever_the_network_sees(files, castings, tmp_path):
     path = tmp_path / "casting.jpeg"
     path.write_bytes(castings[0])
-    whole = load([path], GLANCE)[0].astype(int)
+    whole = load_squares([path], SMALL_SIDE)[0].astype(int)
     for view, size in (("raw", 32), ("raw", 200), ("ring", 512)):
         one = load_file(path, view, size)
-        assert (one.glance.shape, one.glance.dtype) == ((GLANCE, GLANCE), np.uint8)
-        assert np.abs(one.glance - whole).max() <= 2
-    assert load_file(files[5], "ring", 512).sight is None
-    assert load_file(files[5], "ring", 512).glance.mean() == 100
+        assert (one.small_square.shape, one.small_square.dtype) == ((SMALL_SIDE, SMALL_SIDE), np.uint8)
+        assert np.abs(one.small_square - whole).max() <= 2
+    assert load_file(files[5], "ring", 512).network_input is None
+    assert load_file(files[5], "ring", 512).small_square.mean() == 100
 
 
 def test_one_that_cannot_be_read_does_not_stop_the_others(files):
@@ -205,7 +207,7 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(files):
 
 
 def levels_of(seen: Sequence[Readable | Unreadable]) -> list[int]:
-    return [int(one.sight.levels.mean()) for one in seen if isinstance(one, Readable)]
+    return [int(one.network_input.levels.mean()) for one in seen if isinstance(one, Readable)]
 
 
 def test_what_nobody_has_validated_is_capped_and_what_was_validated_is_not(files, monkeypatch):
@@ -218,7 +220,7 @@ def test_what_nobody_has_validated_is_capped_and_what_was_validated_is_not(files
     decode = loading.decode
     monkeypatch.setattr(loading, "decode", note)
     load_files(files[:1], "raw", 16)
-    load(files[:1], 16)
+    load_squares(files[:1], 16)
     assert caps == [MAX_MEGAPIXELS, float("inf")]
     monkeypatch.setattr(loading, "MAX_MEGAPIXELS", 0.0001)
     assert "megapixels" in load_file(files[0], "raw", 16).reason
@@ -238,7 +240,7 @@ def test_a_file_that_is_too_large_is_told_and_not_read(files):
     assert first == Unreadable(None, f"the file has {2**40:,} bytes, at most {MAX_BYTES:,} are read: save it smaller")
     assert isinstance(second, Readable)
     with pytest.raises(BadInput, match="0.png cannot be read: the file has"):
-        load(files[:1], 16)
+        load_squares(files[:1], 16)
 
 
 @pytest.mark.parametrize("error", [IndexError, MemoryError, RecursionError, SystemError, UserWarning])

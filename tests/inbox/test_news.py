@@ -17,9 +17,9 @@ from tasks.inbox.news import (
     announcements_of,
     last_used,
     news,
+    postponed_until,
     read_announcements,
-    remember,
-    rests_until,
+    record_announcement,
     retry_after,
 )
 from tasks.reporting.run_folder import write_run
@@ -274,8 +274,8 @@ def test_what_was_told_is_noted_and_nothing_before_it_is_lost(ran):
     fetch, places = ran
     found = news(fetch, places)
     assert read_announcements(places) == []
-    remember(found, "a reason, with a comma", places)
-    remember(found._replace(since=1.0), "another", places)
+    record_announcement(found, "a reason, with a comma", places)
+    record_announcement(found._replace(since=1.0), "another", places)
     noted = read_announcements(places)
     assert [(one.digest, one.why) for one in noted] == [
         (found.digest, "a reason, with a comma"),
@@ -286,9 +286,9 @@ def test_what_was_told_is_noted_and_nothing_before_it_is_lost(ran):
 
 def test_it_is_told_again_later_and_later(look, ran, photograph):
     found = look({"ok_front/a.jpeg": photograph(901)})
-    remember(found._replace(images=()), "other news", ran[1])
+    record_announcement(found._replace(images=()), "other news", ran[1])
     assert announcements_of(found, ran[1]) == []
-    remember(found, "a reason", ran[1])
+    record_announcement(found, "a reason", ran[1])
     (once,) = announcements_of(found, ran[1])
     then = datetime.fromisoformat(once.announced)
     waits = [retry_after([once] * times) - then for times in (1, 2, 3, 100, 10_000)]
@@ -298,13 +298,13 @@ def test_it_is_told_again_later_and_later(look, ran, photograph):
 
 def test_what_was_told_rests_for_a_while_and_a_clock_that_is_set_postpones_nothing(ran):
     found, now = news(*ran), datetime.now(UTC)
-    assert rests_until([], now) is None
-    remember(found, "a reason", ran[1])
+    assert postponed_until([], now) is None
+    record_announcement(found, "a reason", ran[1])
     (once,) = announcements_of(found, ran[1])
-    assert rests_until([once], now + timedelta(minutes=9)) == retry_after([once])
-    assert rests_until([once], now + timedelta(minutes=11)) is None
-    assert rests_until([once], now - timedelta(days=400)) is None, "the clock was set back"
-    assert rests_until([once], now + timedelta(days=400)) is None, "the clock was set forward"
+    assert postponed_until([once], now + timedelta(minutes=9)) == retry_after([once])
+    assert postponed_until([once], now + timedelta(minutes=11)) is None
+    assert postponed_until([once], now - timedelta(days=400)) is None, "the clock was set back"
+    assert postponed_until([once], now + timedelta(days=400)) is None, "the clock was set forward"
 
 
 @pytest.mark.parametrize(
@@ -321,13 +321,15 @@ def test_damaged_notes_of_what_was_told_are_begun_anew(ran, content):
     found = news(*ran)
     (ran[1].data / "announced.csv").write_bytes(content.replace(b"DIGEST", found.digest.encode()))
     assert announcements_of(found, ran[1]) == []
-    remember(found, "a reason", ran[1])
+    record_announcement(found, "a reason", ran[1])
     assert [one.why for one in announcements_of(found, ran[1])] == ["a reason"]
 
 
 def test_a_time_without_a_zone_is_of_utc(ran):
     naive = Announcement("ab", "2026-11-30T12:00:00", "a reason")
-    assert rests_until([naive], datetime(2026, 11, 30, 12, 5, tzinfo=UTC)) == datetime(2026, 11, 30, 12, 10, tzinfo=UTC)
+    assert postponed_until([naive], datetime(2026, 11, 30, 12, 5, tzinfo=UTC)) == datetime(
+        2026, 11, 30, 12, 10, tzinfo=UTC
+    )
 
 
 def test_the_last_run_is_the_one_that_counts(ran, outcome):

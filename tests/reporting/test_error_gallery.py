@@ -4,7 +4,7 @@ import numpy as np
 
 from tasks.inference.decision import DecisionRule
 from tasks.records.rows import Prediction, Row
-from tasks.reporting.contact_sheet import letters
+from tasks.reporting.contact_sheet import font
 from tasks.reporting.error_gallery import MAX_IMAGES, SIDE, caption, galleries, pictures, worst_first
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
@@ -78,7 +78,7 @@ def test_a_caption_names_label_decision_probability_and_reason_and_fits_below_th
     assert first == "def_front: for a person, 12.3%"
     assert " ".join(rest).startswith("unlike the training images: its border is")
     assert len(rest) == 3
-    assert max(letters().getlength(line) for line in rest) <= SIDE + letters().getlength(" ...")
+    assert max(font().getlength(line) for line in rest) <= SIDE + font().getlength(" ...")
 
 
 def test_no_probability_is_told_of_a_part_that_was_not_seen():

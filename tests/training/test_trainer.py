@@ -39,12 +39,12 @@ class Killed(Exception):
 def fit_network(recipe, checkpoint_folder=None, *, killed_after=None, **more):
     from tasks.training.trainer import fit
 
-    def each_epoch(history):
+    def report_epoch(history):
         if len(history) == killed_after:
             raise Killed
 
     return fit(
-        examples(30, 0, recipe.view), examples(10, 1, recipe.view), recipe, each_epoch, checkpoint_folder, **more
+        examples(30, 0, recipe.view), examples(10, 1, recipe.view), recipe, report_epoch, checkpoint_folder, **more
     )
 
 
@@ -89,10 +89,10 @@ def test_what_other_threads_draw_changes_no_training():
 
 
 def test_a_rehearsal_changes_no_training():
-    from tasks.training.trainer import rehearse
+    from tasks.training.trainer import run_warm_up_step
 
     before = fit_network(recipe())
-    rehearse(recipe())
+    run_warm_up_step(recipe())
     assert digest(fit_network(recipe())) == digest(before)
 
 
