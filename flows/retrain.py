@@ -183,8 +183,8 @@ def finish_tracking(outcome: RunResult, folder: Path) -> None:
 
     Do nothing where there is no such run, or where it is complete: then this run repeats a decision that was announced.
     """
-    places, tracked = outcome.config.places, outcome.release.tracked
-    if tracked and runs.is_open(tracked, places):
+    places, mlflow_run_id = outcome.config.places, outcome.release.tracked
+    if mlflow_run_id and runs.is_open(mlflow_run_id, places):
         tell_verdict(outcome.release, places)
         if outcome.release.verdict == "waiting":
             announce(outcome.release, places)
@@ -194,7 +194,7 @@ def finish_tracking(outcome: RunResult, folder: Path) -> None:
         }  # without a UI there is no address
         note = report.result(outcome)
         content, history, note = fill_run_json(outcome), outcome.model.history, report.result(outcome)
-        run_log.finish(tracked, content, history, note, tags, folder, places)
+        run_log.finish(mlflow_run_id, content, history, note, tags, folder, places)
         warm_query_cache(outcome)
 
 

@@ -100,7 +100,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         model = champion_predictor(places)
         if model and (queue := to_label(model, settings.fetch.settle_seconds, places)) is not None:
             show("to-label", label_section(queue))
-        if (why := arrived.due(least, longest_days * DAY)) is None:
+        if (why := arrived.reason_to_retrain(least, longest_days * DAY)) is None:
             say(f"watch: new images: {len(arrived.images):,}, waiting for {least:,}")
             return False
         if obstacle := find_obstacle(arrived, before, config.places):
@@ -109,7 +109,7 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         drifts = drift_by_origin(arrived.images, model) if model else ()
         show("arrivals", report(arrived, why, drifts))
         say(f"watch: {why}")
-        return ask(arrived, why, drifts, settings)
+        return request_retraining(arrived, why, drifts, settings)
 
 
 def find_obstacle(arrived: News, before: Path | None, places: Places) -> str | None:
@@ -184,7 +184,7 @@ def report(arrived: News, why: str, drifts: tuple[Drift, ...]) -> str:
     return f"{head}\n\nThe model in use would {actions}.\n\n{drift_section(drifts)}"
 
 
-def ask(arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> bool:
+def request_retraining(arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> bool:
     """Send the event, wait until the server has it, and only then note it. Return whether there is a server.
 
     A process that dies in between asks once more, with the same event.

@@ -344,8 +344,8 @@ def write_model_folder(text: str, places: Places) -> Path:
 def put_into_use(folder: Path, places: Places, run_id: str = "first-run") -> registry.Version:
     before = registry.champion(places)
     number = before.number if before else None
-    tracked = runs.begin(f"what of {folder.name}", run_id, places)
-    made = registry.register(folder, "compact", tracked, run_id, "it is good", number, places)
+    mlflow_run_id = runs.begin(f"what of {folder.name}", run_id, places)
+    made = registry.register(folder, "compact", mlflow_run_id, run_id, "it is good", number, places)
     registry.promote(made.number, number, places)
     return registry.version(made.number, places)
 

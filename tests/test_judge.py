@@ -187,8 +187,8 @@ def test_another_version_has_a_table_of_its_own(inspect, released, places, tmp_p
     first = inspect()
     before = first.table.read_bytes()
     folder = model_folder.path(released[0].digest, places)
-    tracked = runs.begin("of another decision", "second-run", places)
-    made = registry.register(folder, "compact", tracked, "second-run", "it is better", 1, places)
+    mlflow_run_id = runs.begin("of another decision", "second-run", places)
+    made = registry.register(folder, "compact", mlflow_run_id, "second-run", "it is better", 1, places)
     registry.promote(made.number, 1, places)
     second = inspect()
     assert second.table.name == f"version-2-{registry.champion(places).model[:12]}.csv"

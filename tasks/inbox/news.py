@@ -66,7 +66,7 @@ class News(NamedTuple):
             {f"{image.sha256} {image.label}": image.origin for image in self.images} | {"": self.source.identity}
         )
 
-    def due(self, least: int, longest: float, now: float | None = None) -> str | None:
+    def reason_to_retrain(self, least: int, longest: float, now: float | None = None) -> str | None:
         """Return why it is time to train, or None.
 
         It is time when the source changed, when there are `least` images, or when fewer have waited for `longest` seconds. `now` is in

@@ -69,14 +69,14 @@ def wrap(text: str, width: int = SIDE, most: int = 3) -> str:
         if font().getlength(longer) <= width:
             lines[-1] = longer
         else:
-            lines += [fit(word, width)]
+            lines += [truncate(word, width)]
     lines = [line for line in lines if line] or [""]
     if len(lines) > most:
         lines = [*lines[: most - 1], f"{lines[most - 1]} ..."]
     return "\n".join(lines)
 
 
-def fit(word: str, width: int) -> str:
+def truncate(word: str, width: int) -> str:
     """Return the word, or as much of its beginning as fits into so many pixels, followed by dots."""
     if font().getlength(word) <= width:
         return word

@@ -132,7 +132,7 @@ def version(number: int, places: Places) -> Version:
 def versions(places: Places) -> list[Version]:
     """Return all versions, in the order of their numbers."""
 
-    def ask(client: "MlflowClient") -> list[dict[str, Any]]:
+    def fetch(client: "MlflowClient") -> list[dict[str, Any]]:
         answers, token = [], None
         while token != "":
             page = client.search_model_versions(f"name = '{places.registered_name}'", 1000, page_token=token)
@@ -140,7 +140,7 @@ def versions(places: Places) -> list[Version]:
             token = page.token or ""
         return [version_from_mlflow(answer).model_dump(mode="json") for answer in answers]
 
-    stored = queries.cached_query(f"versions of {places.registered_name}", ask, list[dict[str, Any]](), places)
+    stored = queries.cached_query(f"versions of {places.registered_name}", fetch, list[dict[str, Any]](), places)
     return sorted(map(Version.model_validate, stored), key=lambda version: version.number)
 
 
@@ -161,16 +161,16 @@ def promotion_lock(places: Places) -> AbstractContextManager[None]:
 
 
 def register(
-    folder: Path, name: str, tracked: str, run_id: str, reason: str, champion_before: int | None, places: Places
+    folder: Path, name: str, mlflow_run_id: str, run_id: str, reason: str, champion_before: int | None, places: Places
 ) -> Version:
     """Register the model's folder, whose name is its digest, as a version. Idempotent: an interrupted call can be repeated."""
-    decided = folder.name, tracked
+    decided = folder.name, mlflow_run_id
     if earlier := next((version for version in versions(places) if (version.model, version.tracked) == decided), None):
         return earlier
     client = connection.client(places)
     if not queries.query(lambda client: client.get_registered_model(places.registered_name), None, places):
         client.create_registered_model(places.registered_name)
-    source, model_id, stored = runs.keep_model(folder, name, tracked, places)
+    source, model_id, stored = runs.keep_model(folder, name, mlflow_run_id, places)
     tags = {
         DIGEST: folder.name,
         RUN: run_id,
@@ -179,7 +179,7 @@ def register(
         STORED: stored,
     }
     return version_from_mlflow(
-        client.create_model_version(places.registered_name, source, tracked, tags=tags, model_id=model_id)
+        client.create_model_version(places.registered_name, source, mlflow_run_id, tags=tags, model_id=model_id)
     )
 
 

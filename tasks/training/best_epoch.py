@@ -51,7 +51,7 @@ class CheckpointCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Record the epoch, keep its weights where it is the best, and save a checkpoint. Raises BadInput when a loss is not finite."""
-        self.history.append(record(epoch + 1, logs))
+        self.history.append(epoch_record(epoch + 1, logs))
         losses = [finished.validation_loss for finished in self.history]
         if epoch >= self.first_compared and (self.kept_epoch is None or losses[-1] < losses[self.kept_epoch - 1]):
             self.kept_epoch, self.best_weights = epoch + 1, self.network.get_weights()
@@ -70,7 +70,7 @@ def training_variables(network: keras.Model, learner: keras.Model) -> list[keras
     return [*network.weights, *generators, *learner.optimizer.variables]
 
 
-def record(epoch: int, logs: dict[str, float]) -> Epoch:
+def epoch_record(epoch: int, logs: dict[str, float]) -> Epoch:
     """Return the record of an epoch, counted from 1, from Keras' logs. Raises BadInput when a loss is not finite."""
     if not (math.isfinite(logs["loss"]) and math.isfinite(logs["val_loss"])):
         raise BadInput(

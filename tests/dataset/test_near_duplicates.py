@@ -168,8 +168,8 @@ def test_among_many_copies_a_copy_of_the_test_is_still_found(jpegs):
         is_test = np.arange(26) == place
         pairs = find_near_duplicates(thumbnails(contents), is_test, LIMIT)
         both = zip(pairs.earlier.tolist(), pairs.later.tolist(), strict=True)
-        twins = {one + other - place for one, other in both if place in (one, other)}
-        assert twins == set(range(26)) - {place}
+        copies = {one + other - place for one, other in both if place in (one, other)}
+        assert copies == set(range(26)) - {place}
 
 
 def test_of_very_many_copies_some_are_listed_for_each(jpegs):

@@ -185,12 +185,12 @@ def test_the_epochs_that_are_asked_for_are_those_of_going_on():
 
 @pytest.mark.parametrize("wrong", ["loss", "val_loss"])
 def test_a_training_that_diverges_says_what_to_try(wrong):
-    from tasks.training.best_epoch import record
+    from tasks.training.best_epoch import epoch_record
 
     good = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}
-    assert record(3, good).epoch == 3
+    assert epoch_record(3, good).epoch == 3
     with pytest.raises(BadInput, match=r"the loss became .*nan.*: try a lower --training.learning_rate"):
-        record(3, {**good, wrong: float("nan")})
+        epoch_record(3, {**good, wrong: float("nan")})
 
 
 def test_a_training_that_diverges_keeps_nothing_of_it(tmp_path):
