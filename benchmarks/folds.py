@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from tasks.dataset.group_split import draw, leaders, share, strata
+from tasks.dataset.group_split import draw, groups_by_stratum, hash_to_unit_interval, leaders
 from tasks.evaluation.metrics import auc
 from tasks.records.rows import Prediction, Row
 from tasks.settings.errors import BadInput
@@ -31,7 +31,7 @@ def assign_folds(rows: Sequence[Row], number: int, seed: int) -> list[set[str]]:
                 f"{label} has {len(castings)} castings, {number} folds need as many: ask for fewer by --folds"
             )
         filled = [0] * number
-        for group in sorted(castings, key=lambda group: (-images[group], share(group, "fold", seed))):
+        for group in sorted(castings, key=lambda group: (-images[group], hash_to_unit_interval(group, "fold", seed))):
             least = filled.index(min(filled))
             folds[least].add(group)
             filled[least] += images[group]
@@ -42,7 +42,7 @@ def split_by_fold(rows: Sequence[Row], judged: set[str], splitting: SplitSetting
     """Return the rows with the castings of `judged` as their test. Some of the others validate, by the rule of `split`."""
     fixed = ["test" if row.group in judged else "" for row in rows]
     sides: dict[str, str] = {}
-    for castings in strata(rows, fixed).values():
+    for castings in groups_by_stratum(rows, fixed).values():
         sides |= draw(castings, {"validation": splitting.validation_fraction}, splitting.seed)
     return [row._replace(split=side or sides[row.group]) for row, side in zip(rows, fixed, strict=True)]
 

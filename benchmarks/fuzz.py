@@ -26,7 +26,7 @@ from PIL import Image
 from benchmarks.preparation import write_figures
 from tasks.images.decoding import decode, orientation
 from tasks.images.file_structure import PNG_SIGNATURE, SEGMENT, jpeg_segments, png_chunk, png_chunks
-from tasks.images.loading import MAX_MEGAPIXELS, Unreadable, see_content
+from tasks.images.loading import MAX_MEGAPIXELS, Unreadable, decode_content
 from tasks.images.statistics import QUARTER
 
 SIZE = 61, 45  # pixels of a drawn picture: no multiple of a block
@@ -41,8 +41,8 @@ DEPTHS = {"gray": (1, 2, 4, 8, 16), "palette": (1, 2, 4, 8)}  # of the others 8 
 Random = random.Random
 
 
-class Format(NamedTuple):
-    """Files of one kind, and how to take them to pieces."""
+class FuzzTarget(NamedTuple):
+    """A format to fuzz: files of one kind, and how to take them to pieces."""
 
     name: str
     suffix: str
@@ -56,7 +56,7 @@ class Format(NamedTuple):
     """A valid file whose header declares another picture."""
 
 
-class Figures(NamedTuple):
+class FuzzResult(NamedTuple):
     """The counts of the files of one format."""
 
     files: int
@@ -80,28 +80,28 @@ def main() -> int:
     options = parser.parse_args()
     figures = {}
     print(f"{'format':<28}{'files':>9}{'accepted':>10}{'refused':>9}{'exceptions':>12}{'too slow':>10}{'slowest':>10}")
-    for form in formats():
-        figures[form.name] = row = fuzz_format(form, options.files, options.seed, options.seconds)
+    for target in fuzz_targets():
+        figures[target.name] = row = fuzz(target, options.files, options.seed, options.seconds)
         counts = f"{row.files:>9,}{row.accepted:>10,}{row.refused:>9,}{row.exceptions:>12,}{row.too_slow:>10,}"
-        print(f"{form.name:<28}{counts}{row.slowest_seconds:>8.3f} s", *row.failures, sep="\n  ", flush=True)
+        print(f"{target.name:<28}{counts}{row.slowest_seconds:>8.3f} s", *row.failures, sep="\n  ", flush=True)
         write_figures({name: row._asdict() for name, row in figures.items()}, options.json)
     return int(any(row.exceptions or row.too_slow for row in figures.values()))
 
 
-def fuzz_format(form: Format, files: int, seed: int, seconds: float) -> Figures:
+def fuzz(target: FuzzTarget, files: int, seed: int, seconds: float) -> FuzzResult:
     """Look at so many damaged files. The same seed gives the same files."""
     accepted, slowest, failures, too_slow = 0, 0.0, [], 0
     for number in range(files):
-        content = damage_file(form, Random(f"{seed} {form.name} {number}"))
+        content = damage_file(target, Random(f"{seed} {target.name} {number}"))
         began = time.thread_time()
         try:
-            accepted += is_accepted(content, form.suffix)
+            accepted += is_accepted(content, target.suffix)
         except Exception as error:
             failures.append(f"{number}: {type(error).__name__}: {error}")
         seconds_taken = time.thread_time() - began
         slowest, too_slow = max(slowest, seconds_taken), too_slow + (seconds_taken > seconds)
     refused = files - accepted - len(failures)
-    return Figures(files, accepted, refused, len(failures), too_slow, round(slowest, 3), tuple(failures[:SHOWN]))
+    return FuzzResult(files, accepted, refused, len(failures), too_slow, round(slowest, 3), tuple(failures[:SHOWN]))
 
 
 def is_accepted(content: bytes, suffix: str) -> bool:
@@ -112,7 +112,7 @@ def is_accepted(content: bytes, suffix: str) -> bool:
     decoded = decode(content, suffix, MAX_MEGAPIXELS, QUARTER)
     if not decoded.code:
         orientation(content)
-    refused = isinstance(see_content(content, suffix, "raw", 75), Unreadable)
+    refused = isinstance(decode_content(content, suffix, "raw", 75), Unreadable)
     if refused != bool(decoded.code):
         raise ValueError("validation and prediction differ")
     if refused and not (decoded.reason and decoded.reason.isprintable()):
@@ -120,36 +120,36 @@ def is_accepted(content: bytes, suffix: str) -> bool:
     return not refused
 
 
-def damage_file(form: Format, rng: Random) -> bytes:
+def damage_file(target: FuzzTarget, rng: Random) -> bytes:
     """Return a valid file after one to three kinds of damage."""
-    content = rng.choice(form.files)
+    content = rng.choice(target.files)
     if rng.random() < 0.2:
-        content = form.resize(content, rng)
+        content = target.resize(content, rng)
     if rng.random() < 0.5:
-        content = b"".join(edit_pieces(form.cut(content), form, rng))
+        content = b"".join(edit_pieces(target.cut(content), target, rng))
     for damage in rng.sample(DAMAGES, rng.choice((0, 0, 1, 1, 2))):
-        content = damage(content, form, rng)
+        content = damage(content, target, rng)
     return content
 
 
-def edit_pieces(pieces: list[bytes], form: Format, rng: Random) -> list[bytes]:
+def edit_pieces(pieces: list[bytes], target: FuzzTarget, rng: Random) -> list[bytes]:
     """Leave out, repeat, move or change one of the segments or chunks, or insert one of another file."""
-    position, target = rng.randrange(len(pieces)), rng.randrange(len(pieces))
+    position, destination = rng.randrange(len(pieces)), rng.randrange(len(pieces))
     piece = pieces.pop(position)
     kind = rng.randrange(5)
     if kind == 1:
         return [*pieces[:position], *[piece] * rng.choice((2, 3, 300)), *pieces[position:]]
     if kind == 2:
-        return [*pieces[:target], piece, *pieces[target:]]
+        return [*pieces[:destination], piece, *pieces[destination:]]
     if kind == 3:
-        return [*pieces[:position], piece, rng.choice(form.cut(rng.choice(form.files))), *pieces[position:]]
+        return [*pieces[:position], piece, rng.choice(target.cut(rng.choice(target.files))), *pieces[position:]]
     if kind == 4:
-        changed = form.mend(rng.choice((flip_bits, truncate, overwrite))(piece, form, rng))
+        changed = target.mend(rng.choice((flip_bits, truncate, overwrite))(piece, target, rng))
         return [*pieces[:position], changed, *pieces[position:]]
     return pieces
 
 
-def flip_bits(content: bytes, form: Format, rng: Random) -> bytes:
+def flip_bits(content: bytes, target: FuzzTarget, rng: Random) -> bytes:
     """Flip up to 64 bits."""
     changed = bytearray(content)
     for _ in range(rng.choice((1, 1, 2, 8, 64))):
@@ -158,20 +158,20 @@ def flip_bits(content: bytes, form: Format, rng: Random) -> bytes:
     return bytes(changed)
 
 
-def truncate(content: bytes, form: Format, rng: Random) -> bytes:
+def truncate(content: bytes, target: FuzzTarget, rng: Random) -> bytes:
     """Cut off the end."""
     return content[: rng.randrange(len(content) + 1)]
 
 
-def overwrite(content: bytes, form: Format, rng: Random) -> bytes:
+def overwrite(content: bytes, target: FuzzTarget, rng: Random) -> bytes:
     """Set a part to zeros, or to ones."""
     start, stop = sorted(rng.randrange(len(content) + 1) for _ in range(2))
     return content[:start] + bytes([rng.choice((0, 0, 255))]) * (stop - start) + content[stop:]
 
 
-def splice(content: bytes, form: Format, rng: Random) -> bytes:
+def splice(content: bytes, target: FuzzTarget, rng: Random) -> bytes:
     """Put a part of another file in the place of a part of this one."""
-    donor = rng.choice(form.files)
+    donor = rng.choice(target.files)
     start, stop = sorted(rng.randrange(len(content) + 1) for _ in range(2))
     first, last = sorted(rng.randrange(len(donor) + 1) for _ in range(2))
     return content[:start] + donor[first:last] + content[stop:]
@@ -180,15 +180,15 @@ def splice(content: bytes, form: Format, rng: Random) -> bytes:
 DAMAGES = (flip_bits, truncate, overwrite, splice)
 
 
-def formats() -> Iterator[Format]:
+def fuzz_targets() -> Iterator[FuzzTarget]:
     """Yield each format that is read, with drawn files."""
     for name, progressive in (("JPEG baseline", False), ("JPEG progressive", True)):
         files = tuple(draw_jpegs(progressive))
-        yield Format(name, ".jpeg", files, cut_jpeg, lambda piece: piece, resize_jpeg)
+        yield FuzzTarget(name, ".jpeg", files, cut_jpeg, lambda piece: piece, resize_jpeg)
     for color in CHANNELS:
         for depth in DEPTHS.get(color, (8, 16)):
             files = tuple(draw_png(color, depth, interlaced) for interlaced in (False, True))
-            yield Format(f"PNG {color}, {depth} bits", ".png", files, cut_png, mend_chunk, resize_png)
+            yield FuzzTarget(f"PNG {color}, {depth} bits", ".png", files, cut_png, mend_chunk, resize_png)
 
 
 def draw_jpegs(progressive: bool) -> Iterator[bytes]:

@@ -169,12 +169,12 @@ def load_pack(packed: Pack, side: str, recipe: Recipe) -> tuple[np.ndarray, np.n
 
 def load_levels(content: bytes, view: str, size: int) -> np.ndarray | None:
     """Return a photograph as a network sees it, uint8 (height, width, planes); None where the view shows nothing."""
-    from tasks.images.loading import Unreadable, see_sent
+    from tasks.images.loading import Unreadable, load_bytes
 
-    result = see_sent(content, view, size)  # type: ignore[arg-type]  # a recipe's view
+    result = load_bytes(content, view, size)  # type: ignore[arg-type]  # a recipe's view
     if isinstance(result, Unreadable):
         raise BadInput(f"an image cannot be read: {result.reason}")
-    return result.sight.levels if result.sight else None
+    return result.network_input.levels if result.network_input else None
 
 
 def load_examples(folder: Path, network: ModelName, side: str, most: int | None = None) -> "Examples":

@@ -174,7 +174,7 @@ def time_fit(
 
     def run(executions: int) -> tuple[float, float]:
         timer = time_steps(network, batches, size, executions * size, callbacks)
-        return timer.first.wall, timer.rest.wall / (executions * size)
+        return timer.first_elapsed.wall, timer.rest_elapsed.wall / (executions * size)
 
     first, guess = run(1)
     executions = min(200, max(1, round(least / guess / size)))
@@ -213,9 +213,9 @@ def measure_feed(feed: str, examples: "Examples", recipe: TunedRecipe, job: Job)
         network, _ = build_network(recipe, job)
         if feed in ("pipeline", "altered by the host"):
             with tf.device("/CPU:0"):
-                altered = recipe.view if feed.startswith("altered") else None
+                augment_view = recipe.view if feed.startswith("altered") else None
                 data = input_pipeline.training_batches(
-                    examples, batch_size=recipe.batch_size, epochs=ENDLESS, seed=0, altered=altered
+                    examples, batch_size=recipe.batch_size, epochs=ENDLESS, seed=0, augment_view=augment_view
                 )
             # The last batch of an epoch may be smaller.
             mean = len(examples.labels) / input_pipeline.steps(examples, recipe.batch_size)
@@ -236,7 +236,7 @@ def keep_images_on_device(network: "keras.Model", examples: "Examples", recipe: 
     """
     import tensorflow as tf
 
-    from tasks.training.augmentation import ALTERATIONS
+    from tasks.training.augmentation import AUGMENTATIONS
 
     pixels, labels, learn = tf.constant(examples.pixels), tf.constant(examples.labels), network.train_step
 
@@ -244,7 +244,7 @@ def keep_images_on_device(network: "keras.Model", examples: "Examples", recipe: 
     def draw(pixels: "tf.Tensor", labels: "tf.Tensor", step: "tf.Tensor") -> "tuple[tf.Tensor, tf.Tensor]":
         seeds = tf.stack([tf.zeros_like(step), step])
         numbers = tf.random.stateless_uniform([recipe.batch_size], seeds, maxval=len(examples.labels), dtype=tf.int32)
-        return ALTERATIONS[recipe.view](tf.gather(pixels, numbers), seeds, False), tf.gather(labels, numbers)
+        return AUGMENTATIONS[recipe.view](tf.gather(pixels, numbers), seeds, False), tf.gather(labels, numbers)
 
     network.train_step = lambda _: learn(draw(pixels, labels, tf.cast(network.optimizer.iterations.value, tf.int64)))
     return tf.data.Dataset.from_tensors((examples.pixels[:1].astype(np.float32), examples.labels[:1])).repeat()

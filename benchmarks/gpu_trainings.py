@@ -65,7 +65,9 @@ def train_network(
     `start_seconds` are those until TensorFlow and the images are loaded. They are in no other figure.
     """
     started, recipe, ends = time.perf_counter(), settings.recipe(), list[float]()
-    learning, watching = (load_examples(job.folder, recipe.model, split, most) for split in ("train", "validation"))
+    train_examples, validation_examples = (
+        load_examples(job.folder, recipe.model, split, most) for split in ("train", "validation")
+    )
     set_up(job)
     from tasks.networks import devices, networks
     from tasks.training import trainer
@@ -76,11 +78,11 @@ def train_network(
         ends.append(time.perf_counter() - began)
         each(ends)
 
-    fitted = trainer.fit(learning, watching, tune_recipe(recipe, devices.device_class()), note, folder)
+    result = trainer.fit(train_examples, validation_examples, tune_recipe(recipe, devices.device_class()), note, folder)
     figures: dict = {"start_seconds": began - started, "seconds": time.perf_counter() - began, **epoch_figures(ends)}
-    digest = networks.weights_digest(fitted.network)[:16]
-    figures |= {"peak_mb": peak_memory(job) / 1e6, "resumed_from_epoch": fitted.resumed_from_epoch, "digest": digest}
-    return fitted.network, figures
+    digest = networks.weights_digest(result.network)[:16]
+    figures |= {"peak_mb": peak_memory(job) / 1e6, "resumed_from_epoch": result.resumed_from_epoch, "digest": digest}
+    return result.network, figures
 
 
 def train_short(job: Job, deterministic: bool, folder: Path | None = None, killed_after: int | None = None) -> dict:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 NEAR = 10  # pixels that the peak may lie beside the mask
 
 
-class Defect(NamedTuple):
+class PeakDistance(NamedTuple):
     """A photographed defect, and how far from its mask the peak lies, in pixels; None where the network calls the part good."""
 
     kind: str
@@ -71,7 +71,7 @@ def train_network(data: PreparedImages, settings: TrainingSettings) -> Path:
     return training.train_and_evaluate(rows, data.classes, settings, data.places).model.file.path(data.places)
 
 
-def judge_defects(file: Path, rows: Sequence[Row], places: Places) -> list[Defect]:
+def judge_defects(file: Path, rows: Sequence[Row], places: Places) -> list[PeakDistance]:
     """Judge all photographs of the published test that have a mask, by the network of a file."""
     from tasks.inference.forward import forward
     from tasks.networks import networks
@@ -84,7 +84,7 @@ def judge_defects(file: Path, rows: Sequence[Row], places: Places) -> list[Defec
     margins, _ = forward(network, levels)
     distances = peak_distances(network, levels, masked, [truth[Path(row.path).stem].mask for row in masked], places)
     return [
-        Defect(*truth[Path(row.path).stem][:2], distance if margin >= 0 else None)
+        PeakDistance(*truth[Path(row.path).stem][:2], distance if margin >= 0 else None)
         for row, margin, distance in zip(masked, margins, distances, strict=True)
     ]
 
@@ -124,7 +124,7 @@ def read_truth(places: Places) -> dict[str, Truth]:
     return {path.stem: Truth(stems[path.stem]["defect"], stems[path.stem]["difficulty"], path) for path in paths}
 
 
-def summarize_groups(defects: Sequence[Defect]) -> dict[str, dict[str, float]]:
+def summarize_groups(defects: Sequence[PeakDistance]) -> dict[str, dict[str, float]]:
     """Return the figures of all defects, of each kind, and of each difficulty."""
     groups = defaultdict(list)
     for defect in defects:

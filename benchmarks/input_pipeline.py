@@ -93,9 +93,9 @@ def measure_steps(
     examples = load_training_examples(data, rows, settings)
     recipe = tune_recipe(settings.recipe(), devices.device_class())
     network = trainer.compile_network(trainer.build_network(recipe), recipe, number * rounds * 2)
-    altered = None if recipe.spec.reference else recipe.view
+    augment_view = None if recipe.spec.reference else recipe.view
     pipeline = training_batches(
-        examples, batch_size=recipe.batch_size, epochs=ENDLESS, seed=recipe.seed, altered=altered
+        examples, batch_size=recipe.batch_size, epochs=ENDLESS, seed=recipe.seed, augment_view=augment_view
     )
     feeds = {"memory": tf.data.Dataset.from_tensors(next(iter(pipeline))).repeat(), "pipeline": pipeline}
     mean = len(examples.labels) / steps(examples, recipe.batch_size)  # of a batch: the last of an epoch may be smaller
@@ -104,7 +104,7 @@ def measure_steps(
     time_steps(network, feeds["memory"], SKIPPED, 1)  # compiles
     for turn in range(rounds):
         for name in sorted(feeds, reverse=turn % 2 == 1):
-            elapsed = time_steps(network, feeds[name], SKIPPED, number).rest
+            elapsed = time_steps(network, feeds[name], SKIPPED, number).rest_elapsed
             elapsed_per_image[name].append(Elapsed(*(total / (number * batch[name]) for total in elapsed)))
     return step_figures(
         elapsed_per_image["memory"], elapsed_per_image["pipeline"], time_pipeline(pipeline, number, mean)
@@ -136,7 +136,7 @@ def load_training_examples(data: PreparedImages, rows: Sequence[Row], settings: 
 
     with redirect_stdout(sys.stderr):
         plan = plan_training(rows, settings.recipe(), data.places)
-        return load_examples(plan.learning, plan, make_splits(rows, data.classes, data.places), data.places).examples
+        return load_examples(plan.train_rows, plan, make_splits(rows, data.classes, data.places), data.places).examples
 
 
 def time_pipeline(pipeline: "tf.data.Dataset", steps: int, mean: float) -> Elapsed:

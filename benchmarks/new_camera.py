@@ -26,7 +26,7 @@ from benchmarks.preparation import (
     working_places,
     write_figures,
 )
-from tasks.dataset.group_split import assign, draw, leaders, strata
+from tasks.dataset.group_split import assign, draw, groups_by_stratum, leaders
 from tasks.records.rows import BASE, Prediction, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import ChampionModel, SplitSettings, TrainingSettings
@@ -118,7 +118,7 @@ def measure_folds(
     for judged in assign_folds(arrivals, number, settings.seed):
         sides = dict.fromkeys(judged, "test")
         others = [row for row in arrivals if row.group not in judged]
-        for stratum in strata(others, [""] * len(others)).values():
+        for stratum in groups_by_stratum(others, [""] * len(others)).values():
             sides |= draw(stratum, {"validation": SplitSettings().validation_fraction}, settings.seed)
         trainings.append(train_isolated(data, base + with_splits(arrivals, sides), settings))
     folds = [training_figures(trained, data) for trained in trainings]

@@ -90,7 +90,7 @@ def measure(folder: Path, paths: Sequence[Path], singles: int) -> dict[str, floa
     }
     limit = min(rates["bare_decoder"] / 2, rates["network_alone"])
     return {
-        "model": predictor.decision.model,
+        "model": predictor.rule.model,
         "processors": count_processors(),
         "single_milliseconds": milliseconds,
         "tutorial_single_milliseconds": tutorial_milliseconds,
@@ -132,8 +132,10 @@ def decode_only(paths: Sequence[Path]) -> list[tuple[int, ...]]:
 
 def load_levels(predictor: Predictor, paths: Sequence[Path]) -> np.ndarray:
     """Return images as the network sees them, uint8 (n, height, width, planes). Raises ValueError when one shows nothing."""
-    results = loading.see_all(paths, predictor.decision.view, predictor.decision.image_size)
-    inputs = [result.sight for result in results if isinstance(result, loading.Readable) and result.sight]
+    results = loading.load_files(paths, predictor.rule.view, predictor.rule.image_size)
+    inputs = [
+        result.network_input for result in results if isinstance(result, loading.Readable) and result.network_input
+    ]
     if len(inputs) < len(paths):
         raise ValueError("the first image shows nothing by the view of the model: take another source")
     return np.stack([picture.levels for picture in inputs])

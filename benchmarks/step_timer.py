@@ -17,21 +17,21 @@ class StepTimer(keras.callbacks.Callback):
     def __init__(self, first_steps: int) -> None:
         super().__init__()
         self.first_steps = first_steps
-        self.began = self.first = self.rest = Elapsed(0, 0)
+        self.start = self.first_elapsed = self.rest_elapsed = Elapsed(0, 0)
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Start the clock."""
-        self.began = Elapsed.now()
+        self.start = Elapsed.now()
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
         """Read the clock after the last of the first steps, as soon as its loss is computed."""
         if batch + 1 == self.first_steps:
             float(logs["loss"])  # waits until it is computed
-            self.first = Elapsed.now() - self.began
+            self.first_elapsed = Elapsed.now() - self.start
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Read the clock at the end: the loss of the epoch is known, so all is computed."""
-        self.rest = Elapsed.now() - self.began - self.first
+        self.rest_elapsed = Elapsed.now() - self.start - self.first_elapsed
 
 
 def time_steps(

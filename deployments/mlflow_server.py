@@ -48,7 +48,7 @@ def serve() -> None:
     if (address := connection.server()) and address.startswith("http"):
         raise BadInput("MLFLOW_TRACKING_URI names a server, which has pages of its own: open its address in a browser")
     connection.prepare(arguments.places)
-    if notice := registry.out_of_use(resolve_model(arguments.places)):
+    if notice := registry.missing_champion_message(resolve_model(arguments.places)):
         warn(notice)
     say(f"http://127.0.0.1:{arguments.port} asks for the name and password in {auth_file()}")
     sys.stdout.flush()  # before what the server prints

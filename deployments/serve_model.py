@@ -17,7 +17,7 @@ from pydantic import Field
 
 from deployments.mlflow_process import exit_on_sigterm, run_mlflow
 from tasks.inference import model_folder
-from tasks.pipeline.last_run import nothing_in_use, resolve_model
+from tasks.pipeline.last_run import no_champion_message, resolve_model
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import warn
@@ -39,7 +39,7 @@ def main() -> None:
     places = resolve_model(arguments.places)
     version = registry.version(arguments.version, places) if arguments.version else registry.champion(places)
     if version is None:
-        raise BadInput(nothing_in_use(places))
+        raise BadInput(no_champion_message(places))
     exit_on_sigterm()
     with TemporaryDirectory(prefix="recast-served-") as scratch:  # nobody else may write there
         model = Path(scratch, "model")

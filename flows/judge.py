@@ -18,8 +18,8 @@ from prefect.runtime import flow_run
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from tasks.monitoring.batch_scoring import BatchResult, score_folder
-from tasks.pipeline.last_run import nothing_in_use, resolve_model
+from tasks.monitoring.batch_scoring import BatchResult, judge_folder
+from tasks.pipeline.last_run import no_champion_message, resolve_model
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.records.rows import DecisionName
 from tasks.reporting.markdown import code, counts, table
@@ -62,14 +62,14 @@ def judge(
 ) -> int:
     """Judge the new images as the command line does, and return how many. The Prefect UI lists those for a person."""
     with without_secrets():
-        result = score_and_show(folder, results, settle_seconds, places)
+        result = judge_by_champion(folder, results, settle_seconds, places)
     say(summary_line(result))
     if result.rows:
         create_markdown_artifact(report(result), key="judged", description=f"{code(str(folder))}, judged")
     return len(result.rows)
 
 
-def score_and_show(folder: Path, results: Path | None, settle_seconds: float, places: Places) -> BatchResult:
+def judge_by_champion(folder: Path, results: Path | None, settle_seconds: float, places: Places) -> BatchResult:
     """Judge the new images of a folder with the champion, and say which version judges.
 
     Raises BadInput where no model is in use.
@@ -77,11 +77,11 @@ def score_and_show(folder: Path, results: Path | None, settle_seconds: float, pl
     places = resolve_model(places)
     champion = registry.champion(places)
     if champion is None:
-        raise BadInput(nothing_in_use(places))
+        raise BadInput(no_champion_message(places))
     warn(f"judging by version {champion.number}, of {places.registered_name}")
     absolute = folder.absolute()  # the whole of it names the results: many stations have a folder `images`
     results = results or places.artifacts / "judged" / absolute.relative_to(absolute.anchor)
-    return score_folder(folder, results, settle_seconds, champion, places)
+    return judge_folder(folder, results, settle_seconds, champion, places)
 
 
 def summary_line(result: BatchResult) -> str:
@@ -107,7 +107,9 @@ def report(result: BatchResult) -> str:
 def main() -> None:
     """Judge the new images of the folder that the command line names, and print the summary."""
     arguments = parse(JudgeArguments, sys.argv[1:])
-    say(summary_line(score_and_show(arguments.folder, arguments.results, arguments.settle_seconds, arguments.places)))
+    say(
+        summary_line(judge_by_champion(arguments.folder, arguments.results, arguments.settle_seconds, arguments.places))
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tasks.images.decoding import SUFFIXES
 from tasks.inference import model_folder
 from tasks.inference.predictor import Answer, Predictor
 from tasks.inference.runtimes import NAMES
-from tasks.pipeline.last_run import model_of, nothing_in_use, read_run, resolve_model
+from tasks.pipeline.last_run import model_of, no_champion_message, read_run, resolve_model
 from tasks.records.rows import DecisionName
 from tasks.reporting.markdown import counts
 from tasks.settings.cli import Arguments, exit_status, parse
@@ -59,7 +59,7 @@ def choose_model(arguments: PredictArguments) -> tuple[Predictor, str]:
     places = resolve_model(arguments.places)
     version = registry.version(arguments.version, places) if arguments.version else registry.champion(places)
     if version is None:
-        raise BadInput(f"{nothing_in_use(places)}, or name one by --run latest or --file")
+        raise BadInput(f"{no_champion_message(places)}, or name one by --run latest or --file")
     predictor = Predictor(model_folder.ensure_local(version, places), version.number)
     return predictor, f"{predictor.name}, of {places.registered_name}"
 

@@ -188,7 +188,7 @@ def main() -> None:
     if arguments.as_list:
         places = resolve_model(arguments.places)
         show(versions_table(places))
-        if why := registry.out_of_use(places):
+        if why := registry.missing_champion_message(places):
             say(why)
     else:
         say(change(arguments.version, arguments.rollback, arguments.refuse, arguments.reason, arguments.places))

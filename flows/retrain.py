@@ -42,7 +42,7 @@ from tasks.release import Candidate, earlier_decision, release
 from tasks.reporting import html, report
 from tasks.reporting.model_card import without_front_matter
 from tasks.reporting.run_folder import new_run_id, write_run
-from tasks.reporting.run_json import PreTraining, RunResult, code, fill_run_json
+from tasks.reporting.run_json import PreTraining, RunResult, checkout_state, fill_run_json
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.escaping import for_terminal
 from tasks.settings.redaction import redact
@@ -109,7 +109,7 @@ def prepare_images(step: Steps, config: Config) -> tuple[PreTraining, Thread | N
 
     Returns their records, and the thread that warms up for the training; None where nothing has changed.
     """
-    code_state = code()
+    code_state = checkout_state()
     delete_stale_scratch(config.places)
     source, arrivals, corrections = preflight(config)
     connection.prepare(config.places)  # before there are models: then models without a database show that it was lost
@@ -127,7 +127,7 @@ def prepare_images(step: Steps, config: Config) -> tuple[PreTraining, Thread | N
 
 def adopt_unfinished(decision: Release, run_id: str, places: Places) -> Release:
     """Adopt a decision that an earlier, interrupted run made but did not announce."""
-    if decision.decided_in == run_id or not runs.is_running(decision.tracked, places):
+    if decision.decided_in == run_id or not runs.is_open(decision.tracked, places):
         return decision
     if decision.version and decision.verdict != "kept":
         registry.adopt(decision.version, run_id, places)
@@ -160,7 +160,7 @@ def preflight(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]
 def choose(config: Config, splits: Splits) -> tuple[Recipe, str]:
     """Return the recipe of the network that suits the images, and why this one."""
     training = config.training
-    champion = warm_start.in_use(config.places) if training.start_from == "champion" else None
+    champion = warm_start.champion_model(config.places) if training.start_from == "champion" else None
     model, because = training.choice(splits.ring_share, champion)
     say(f"train: {model}, since {because}")
     return training.recipe(splits.ring_share, champion), because
@@ -183,8 +183,8 @@ def finish_tracking(outcome: RunResult, folder: Path) -> None:
 
     Do nothing where there is no such run, or where it is complete: then this run repeats a decision that was announced.
     """
-    places, tracked = outcome.config.places, outcome.release.tracked
-    if tracked and runs.is_running(tracked, places):
+    places, mlflow_run_id = outcome.config.places, outcome.release.tracked
+    if mlflow_run_id and runs.is_open(mlflow_run_id, places):
         tell_verdict(outcome.release, places)
         if outcome.release.verdict == "waiting":
             announce(outcome.release, places)
@@ -193,7 +193,7 @@ def finish_tracking(outcome: RunResult, folder: Path) -> None:
             name: link for name, link in links.items() if link and not link.startswith("None")
         }  # without a UI there is no address
         content, history, note = fill_run_json(outcome), outcome.model.history, report.result(outcome)
-        run_log.finish(tracked, content, history, note, tags, folder, places)
+        run_log.finish(mlflow_run_id, content, history, note, tags, folder, places)
         warm_query_cache(outcome)
 
 
@@ -207,7 +207,7 @@ def warm_query_cache(outcome: RunResult) -> None:
         outcome.splits, outcome.model, outcome.evaluation, outcome.exports,
         config.evaluation, config.acceptance, outcome.run_id, config.places,
     ))  # fmt: skip
-    runs.is_running(outcome.release.tracked, config.places)
+    runs.is_open(outcome.release.tracked, config.places)
     runs.page_of(outcome.release.tracked, config.places)
 
 

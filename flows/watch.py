@@ -29,11 +29,11 @@ from pydantic import Field
 
 from flows.events import tell_arrivals
 from flows.form import fill_form, form_settings
-from tasks.inbox.news import NewImage, News, news, remember, rests_until, announcements_of
+from tasks.inbox.news import NewImage, News, news, record_announcement, postponed_until, announcements_of
 from tasks.inference import model_folder
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.active_learning import to_label
-from tasks.monitoring.drift import Drift, drift, examine
+from tasks.monitoring.drift import Drift, drift, judge_files
 from tasks.pipeline.last_run import with_last_settings, last_run
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.reporting.drift_section import drift_section
@@ -44,7 +44,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown
 from tasks.settings.messages import say, without_secrets
 from tasks.settings.settings import Config, Places
-from tasks.storage.locks import check_writable, exclusive_lock, is_running
+from tasks.storage.locks import check_writable, exclusive_lock, is_locked
 from tasks.tracking import registry
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
@@ -102,10 +102,10 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
     places.data.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(places.data_root / ".watching.lock"):
         arrived = news(settings.fetch, places)
-        model = in_use(places)
+        model = champion_predictor(places)
         if model and (queue := to_label(model, settings.fetch.settle_seconds, places)) is not None:
             show("to-label", label_section(queue))
-        if (why := arrived.due(least, longest_days * DAY)) is None:
+        if (why := arrived.reason_to_retrain(least, longest_days * DAY)) is None:
             say(f"watch: new images: {len(arrived.images):,}, waiting for {least:,}")
             return False
         if obstacle := find_obstacle(arrived, before, config.places):
@@ -114,18 +114,18 @@ def look(config: Config, least: int, longest_days: float, show: Callable[[str, s
         drifts = drift_by_origin(arrived.images, model) if model else ()
         show("arrivals", report(arrived, why, drifts))
         say(f"watch: {why}")
-        return ask(arrived, why, drifts, settings)
+        return request_retraining(arrived, why, drifts, settings)
 
 
 def find_obstacle(arrived: News, before: Path | None, places: Places) -> str | None:
     """Return why no retraining is requested now, or None. `before` is the last run when the look began."""
-    if is_running(places):
+    if is_locked(places):
         return "a run is under way; what it does not use is requested afterwards"
     if last_run(places) != before:
         return "a run has ended meanwhile; the next look sees what it did not use"
     if PREFECT_API_URL.value() and (run := unfinished_run(places)):
         return f"the run {run.name} is {run.state_name}; what it does not use is requested afterwards"
-    if until := rests_until(announcements_of(arrived, places), datetime.now(UTC)):
+    if until := postponed_until(announcements_of(arrived, places), datetime.now(UTC)):
         return (
             f"a retraining was requested earlier; if none starts, it is requested again after {until:%d %b %H:%M} UTC"
         )
@@ -143,10 +143,10 @@ def unfinished_run(places: Places) -> FlowRun | None:
             flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
             flow_run_filter=FlowRunFilter(state=unended),
         )
-    return next((run for run in runs if concerns(run, places)), None)
+    return next((run for run in runs if was_requested_for(run, places)), None)
 
 
-def concerns(run: FlowRun, places: Places) -> bool:
+def was_requested_for(run: FlowRun, places: Places) -> bool:
     """Return whether somebody asked for the run, and nothing says that it has other places.
 
     A run that a schedule planned, perhaps for days ahead, does not count: nobody asked for it.
@@ -158,7 +158,7 @@ def concerns(run: FlowRun, places: Places) -> bool:
     return not run.auto_scheduled and absolute.items() <= own_places.items()
 
 
-def in_use(places: Places) -> Predictor | None:
+def champion_predictor(places: Places) -> Predictor | None:
     """Return the model in use; None before the first one, and where the files of the one in use cannot be had."""
     version = registry.champion(places)
     try:
@@ -174,7 +174,7 @@ def drift_by_origin(images: tuple[NewImage, ...], model: Predictor) -> tuple[Dri
     for image in images:
         origins[image.origin].append(image)
     return tuple(
-        drift(origin, [image.label for image in group], examine([image.path for image in group], model), model)
+        drift(origin, [image.label for image in group], judge_files([image.path for image in group], model), model)
         for origin, group in origins.items()
     )
 
@@ -191,7 +191,7 @@ def report(arrived: News, why: str, drifts: tuple[Drift, ...]) -> str:
     return f"{head}\n\nThe model in use would {actions}.\n\n{drift_section(drifts)}"
 
 
-def ask(arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> bool:
+def request_retraining(arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> bool:
     """Send the event, wait until the server has it, and only then note it. Return whether there is a server.
 
     A process that dies in between asks once more, with the same event.
@@ -201,7 +201,7 @@ def ask(arrived: News, why: str, drifts: tuple[Drift, ...], config: Config) -> b
         return False
     number = len(announcements_of(arrived, config.places)) + 1
     tell_arrivals(arrived, number, why, drifts, config)
-    remember(arrived, why, config.places)
+    record_announcement(arrived, why, config.places)
     say("watch: a retraining is requested" + (f": request {number} for the same images" if number > 1 else ""))
     return True
 

@@ -93,26 +93,26 @@ def group_hints(
     strips: Iterable["Strip | None"], pairs: Pairs, number: int, auditing: AuditSettings
 ) -> Iterator[GroupHints]:
     """Yield what places each image in a group: its strip, unless the ring fits badly, and the surest of its earlier copies."""
-    twins: list[tuple[int | None, float]] = [(None, 0.0)] * number
+    surest: list[tuple[int | None, float]] = [(None, 0.0)] * number
     for earlier, later, score in zip(pairs.earlier, pairs.later, pairs.score, strict=True):
-        if score > twins[later][1]:
-            twins[later] = int(earlier), float(score)
-    for strip, (twin, likeness) in zip(strips, twins, strict=True):
+        if score > surest[later][1]:
+            surest[later] = int(earlier), float(score)
+    for strip, (earlier_copy, likeness) in zip(strips, surest, strict=True):
         residual = strip.ring.residual if strip else 1.0
         levels = strip.levels if strip and residual <= auditing.max_ring_residual else None
-        yield GroupHints(levels, residual, twin, likeness)
+        yield GroupHints(levels, residual, earlier_copy, likeness)
 
 
 def count_changed_across(rows: Sequence[Row], copies: Sequence[Copy]) -> int:
     """Count the published train images that are a changed copy of a published test image, and no equal one."""
     test_contents = {row.sha256 for row in rows if row.published == "test"}
-    twins = {
+    test_copies = {
         content
         for pair in copies
-        for content, twin in (pair.contents(), pair.contents()[::-1])
-        if twin in test_contents
+        for content, copy in (pair.contents(), pair.contents()[::-1])
+        if copy in test_contents
     }
-    changed = twins - test_contents
+    changed = test_copies - test_contents
     return sum(row.published == "train" and row.sha256 in changed for row in rows)
 
 

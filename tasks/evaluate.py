@@ -10,7 +10,7 @@ from tasks.evaluation.metrics import review_causes, score
 from tasks.images.views import VIEWS
 from tasks.inference import out_of_distribution
 from tasks.inference.calibration import temperature
-from tasks.inference.decision import Decision, Evidence
+from tasks.inference.decision import DecisionRule, Evidence
 from tasks.inference.scoring import collect_evidence, judge
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Evaluation, Model, Score, Splits
@@ -26,13 +26,13 @@ POOR_RING = 2.0  # a ring fits poorly from so many times the residual on that ne
 
 @task(cache_policy=same_step)
 def evaluate(splits: Splits, model: Model, evaluation: EvaluationSettings, places: Places) -> Evaluation:
-    """Judge the images, and return the predictions, the decision that made them, and the scores in all and by origin."""
+    """Judge the images, and return the predictions, the rule that decided them, and the scores in all and by origin."""
     from tasks.networks import networks  # late, with TensorFlow
 
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED_SPLITS)]
     evidence = collect_evidence(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
-    decision = fit_decision(rows, evidence, splits.classes, model, evaluation)
-    predictions = [prediction for prediction in judge(rows, evidence, decision) if prediction.split in JUDGED_SPLITS]
+    rule = fit_decision_rule(rows, evidence, splits.classes, model, evaluation)
+    predictions = [prediction for prediction in judge(rows, evidence, rule) if prediction.split in JUDGED_SPLITS]
     if splits.castings_by_split is None:
         predictions = [prediction._replace(group="") for prediction in predictions]  # copies alone make no casting
     test = [prediction for prediction in predictions if prediction.split == "test"]
@@ -45,27 +45,27 @@ def evaluate(splits: Splits, model: Model, evaluation: EvaluationSettings, place
     say(summary_line(overall))
     return Evaluation(
         predictions=store_table("predictions", predictions, Prediction, places),
-        decision=store_decision(decision, places),
+        decision=store_decision_rule(rule, places),
         test=overall,
         validation=score_of([prediction for prediction in predictions if prediction.split == "validation"]),
         slices={origin: slice_ for origin, slice_ in slices.items() if slice_.images},
-        threshold=decision.threshold,
-        temperature=decision.temperature,
-        review_band=decision.review_band,
+        threshold=rule.threshold,
+        temperature=rule.temperature,
+        review_band=rule.review_band,
         review_causes=review_causes(test),
     )
 
 
-def fit_decision(
+def fit_decision_rule(
     rows: Sequence[Row], evidence: Sequence[Evidence], classes: Classes, model: Model, settings: EvaluationSettings
-) -> Decision:
+) -> DecisionRule:
     """Build the decision rule: temperature from validation, limits from costs, outlier limits from train and validation."""
-    learning = [(row, image) for row, image in zip(rows, evidence, strict=True) if row.split != "test"]
-    residuals = [image.residual for _, image in learning if VIEWS[model.view].needs_ring]
+    learned = [(row, image) for row, image in zip(rows, evidence, strict=True) if row.split != "test"]
+    residuals = [image.residual for _, image in learned if VIEWS[model.view].needs_ring]
     residual = worst_residual(residuals, settings.unlike_share)
-    clear = [(row, image) for row, image in learning if residual is None or image.residual <= residual]
+    clear = [(row, image) for row, image in learned if residual is None or image.residual <= residual]
     groups = [row.group for row, _ in clear]
-    return Decision(
+    return DecisionRule(
         classes=classes,
         model=model.name,
         network_sha256=model.file.sha256,
@@ -94,10 +94,10 @@ def worst_residual(residuals: Sequence[float], share: float) -> float | None:
     return POOR_RING * float(np.quantile(ringed, 1 - share)) if ringed else None
 
 
-def store_decision(decision: Decision, places: Places) -> File:
-    """Store the decision as `decision.json`."""
+def store_decision_rule(rule: DecisionRule, places: Places) -> File:
+    """Store the rule as `decision.json`."""
     return store(
-        lambda path: path.write_text(decision.model_dump_json(), encoding="utf-8"),
+        lambda path: path.write_text(rule.model_dump_json(), encoding="utf-8"),
         places,
         "data",
         "decisions/decision.json",

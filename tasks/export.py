@@ -13,7 +13,7 @@ from prefect import task
 from tasks.images import loading
 from tasks.images.appearance import appearance
 from tasks.inference import export_check, model_folder, runtimes
-from tasks.inference.decision import Verdict, read
+from tasks.inference.decision import ImageDecision, read
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
 from tasks.records.rows import Prediction, Row
@@ -50,14 +50,14 @@ def export_to_folder(
     judged = read_table(evaluation.predictions.path(places), Prediction)
     with (
         scratch_beside(model_folder.path("model", places)) as scratch,
-        TemporaryDirectory() as room,
-        export_check.start_loaders(scratch, Path(room)) as loaders,
+        TemporaryDirectory() as exchange,
+        export_check.start_loaders(scratch, Path(exchange)) as loaders,
     ):
         scratch.mkdir()
         fill(scratch, model, evaluation, places)
         formats = check_formats(loaders, splits, model, judged, places)
-        decision, test = read(scratch / "decision.json"), [image for image in judged if image.split == "test"]
-        card_text = write_card(FolderContent(decision, test, formats, model_folder.identity(scratch)))
+        rule, test = read(scratch / "decision.json"), [image for image in judged if image.split == "test"]
+        card_text = write_card(FolderContent(rule, test, formats, model_folder.identity(scratch)))
         (scratch / "README.md").write_text(card_text, encoding="utf-8")
         return model_folder.store(scratch, formats, places)
 
@@ -83,32 +83,34 @@ def check_formats(
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split == COMPARED_SPLIT]
     expected = [image for image in judged if image.split == COMPARED_SPLIT]
     inputs = loading.load_inputs(rows, model.view, model.image_size, places)
-    statistics, decision = appearance(inputs.glances), read(loaders.folder / "decision.json")
+    statistics, rule = appearance(inputs.small_squares), read(loaders.folder / "decision.json")
     return {
         name: compare_format(
             loaders.folder / runtimes.NAMES[name],
             outputs,
             expected,
-            export_check.verdicts(outputs, inputs.residuals, statistics, decision),
+            export_check.decisions(outputs, inputs.residuals, statistics, rule),
         )
         for name, outputs in loaders.ask(inputs.levels).items()
     }
 
 
 def compare_format(
-    path: Path, outputs: export_check.Outputs, judged: Sequence[Prediction], verdicts: Sequence[Verdict]
+    path: Path, outputs: export_check.Outputs, judged: Sequence[Prediction], decisions: Sequence[ImageDecision]
 ) -> Format:
     """Return the greatest difference of a probability, and how many decisions differ."""
-    pairs = list(zip(judged, verdicts, strict=True))
+    pairs = list(zip(judged, decisions, strict=True))
     differences = [
-        abs(image.defect_probability - now.probability) for image, now in pairs if now.probability is not None
+        abs(image.defect_probability - decision.probability)
+        for image, decision in pairs
+        if decision.probability is not None
     ]
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return Format(
         bytes=sum(file.stat().st_size for file in files),
         images=len(pairs),
         max_difference=float(np.max(differences, initial=0)),
-        changed_decisions=sum(image.decision != now.decision for image, now in pairs),
+        changed_decisions=sum(image.decision != decision.name for image, decision in pairs),
         milliseconds=outputs.milliseconds,
     )
 

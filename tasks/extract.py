@@ -23,11 +23,11 @@ def extract(archive: Archive, classes: Classes, places: Places) -> ImageFolder:
     junk = len(packed) - len(names)
     root = find_root(names, classes)
     files, left_alone = labeled_files(names, root, classes)
-    with scratch_beside(places.extracted) as room:
-        digests = {file.path: file.sha256 for file in unpack(path, {file.name: file.path for file in files}, room)}
+    with scratch_beside(places.extracted) as scratch:
+        digests = {file.path: file.sha256 for file in unpack(path, {file.name: file.path for file in files}, scratch)}
         entries = [Entry(file.path, digests[file.path], file.label, file.split) for file in files]
         for entry in entries:
-            move_to_content(room / entry.path, entry, places)
+            move_to_content(scratch / entry.path, entry, places)
     say(
         f"extract: {len(entries):,} files below {root.prefix or 'the top folder'}, {left_alone:,} other images left alone, "
         f"{junk:,} junk files skipped"

@@ -68,8 +68,8 @@ def error_pictures(rows: Sequence[Row], model: Model, evaluation: Evaluation, pl
     from tasks.networks import networks  # late: a remembered figure needs no TensorFlow
 
     predictions = read_table(evaluation.predictions.path(places), Prediction)
-    network, decision = networks.load(model.file.path(places)), read(evaluation.decision.path(places))
-    return error_gallery.pictures(predictions, rows, network, decision, places)
+    network, rule = networks.load(model.file.path(places)), read(evaluation.decision.path(places))
+    return error_gallery.pictures(predictions, rows, network, rule, places)
 
 
 def save_picture(image: "Image", name: str, places: Places) -> File:
@@ -94,7 +94,7 @@ def canvas(width: float, height: float) -> "Canvas":
 def samples(rows: Sequence[Row], places: Places) -> Picture:
     """Return a picture of some training images with their classes."""
     train_rows = sorted((row for row in rows if row.split == "train"), key=lambda row: row.sha256)[:SAMPLES]
-    photographs = loading.load([stored_path(row, places) for row in train_rows], 2 * SIDE)
+    photographs = loading.load_squares([stored_path(row, places) for row in train_rows], 2 * SIDE)
     tiles = [Tile(levels, wrap(row.label)) for row, levels in zip(train_rows, photographs, strict=True)]
     sheet_rows = [
         SheetRow("", tuple(tiles[start : start + SAMPLES // 2])) for start in range(0, len(tiles), SAMPLES // 2)

@@ -189,12 +189,12 @@ def decide(candidate: Candidate) -> Release:
     splits, places, acceptance = candidate.splits, candidate.places, candidate.acceptance
     champion = registry.champion(places)
     before = champion.number if champion else None
-    tracked = runs.begin(candidate.question(champion), candidate.run_id, places)
+    mlflow_run_id = runs.begin(candidate.question(champion), candidate.run_id, places)
     rival = ask_champion(champion, splits, candidate.evaluation, places) if champion else None
     ruling = promotion_rules.decide(candidate.own_rules, rival, splits.classes, candidate.costs, acceptance)
     unknown = bool(rival and rival.unknown_source)
     promoted: Verdict = "waiting" if unknown or acceptance.require_approval else "promoted"
-    number = register_candidate(candidate, tracked, ruling.reason, before).number if ruling.promote else before
+    number = register_candidate(candidate, mlflow_run_id, ruling.reason, before).number if ruling.promote else before
     decision = Release(
         verdict=promoted if ruling.promote else "kept",
         cause=ruling.cause,
@@ -203,11 +203,11 @@ def decide(candidate: Candidate) -> Release:
         champion_before=before,
         decided_in=candidate.run_id,
         rules=tuple(ruling.rules),
-        tracked=tracked,
+        tracked=mlflow_run_id,
     )
-    runs.save_decision(tracked, decision, places)
+    runs.save_decision(mlflow_run_id, decision, places)
     carry_out(decision, places)
-    runs.mark_applied(tracked, decision, places)
+    runs.mark_applied(mlflow_run_id, decision, places)
     return decision
 
 
@@ -240,9 +240,9 @@ def carry_out(decision: Release, places: Places) -> None:
             raise
 
 
-def register_candidate(candidate: Candidate, tracked: str, reason: str, before: int | None) -> registry.Version:
+def register_candidate(candidate: Candidate, mlflow_run_id: str, reason: str, before: int | None) -> registry.Version:
     """Register the candidate as a version, and read it back before anybody can use it."""
     folder, name = model_folder.path(candidate.exports.digest, candidate.places), candidate.model.name
-    version = registry.register(folder, name, tracked, candidate.run_id, reason, before, candidate.places)
+    version = registry.register(folder, name, mlflow_run_id, candidate.run_id, reason, before, candidate.places)
     model_folder.read_back(version, candidate.places)
     return version

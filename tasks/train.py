@@ -27,7 +27,7 @@ from tasks.training.stopwatch import Elapsed
 from tasks.training.training_set import LoadedImages, TrainingPlan, load_examples, plan_training
 
 if TYPE_CHECKING:
-    from tasks.training.trainer import Fitted
+    from tasks.training.trainer import TrainingResult
 
 
 @task(cache_policy=same_step)
@@ -37,11 +37,13 @@ def train(splits: Splits, recipe: Recipe, places: Places) -> Model:
 
     start = Elapsed.now()
     plan = plan_training(read_table(splits.table.path(places), Row), recipe, places)
-    learning, watching = (load_examples(rows, plan, splits, places) for rows in (plan.learning, plan.watching))
-    room = training_folder(splits, plan, places)
-    fitted = fit(learning, watching, plan, room)
-    model = record_of(fitted, learning, plan, Elapsed.now() - start, places)
-    shutil.rmtree(room, ignore_errors=True)  # the model's file is stored: nothing is left to go on with
+    train_images, validation_images = (
+        load_examples(rows, plan, splits, places) for rows in (plan.train_rows, plan.validation_rows)
+    )
+    checkpoint_folder = training_folder(splits, plan, places)
+    result = fit(train_images, validation_images, plan, checkpoint_folder)
+    model = record_of(result, train_images, plan, Elapsed.now() - start, places)
+    shutil.rmtree(checkpoint_folder, ignore_errors=True)  # the model's file is stored: nothing is left to go on with
     say(
         f"train: {model.name}, {model.parameters:,} parameters, {model.images:,} images, "
         f"epoch {model.kept_epoch} kept, {model.wall_seconds:.0f} s"
@@ -59,32 +61,36 @@ def training_folder(splits: Splits, plan: TrainingPlan, places: Places) -> Path:
     return places.data_root / "training" / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def fit(learning: LoadedImages, watching: LoadedImages, plan: TrainingPlan, room: Path) -> "Fitted":
+def fit(
+    train_images: LoadedImages, validation_images: LoadedImages, plan: TrainingPlan, checkpoint_folder: Path
+) -> "TrainingResult":
     """Fit the network, and show each epoch in the log, the terminal and the Prefect UI."""
     from tasks.training import trainer
 
-    epochs = trainer.epoch_budget(plan.recipe, len(learning.rows))
+    epochs = trainer.epoch_budget(plan.recipe, len(train_images.rows))
     with progress_bar(f"training {plan.recipe.model}", epochs) as advance:
-        fitted = trainer.fit(
-            learning.examples,
-            watching.examples,
+        result = trainer.fit(
+            train_images.examples,
+            validation_images.examples,
             plan.recipe,
             epoch_reporter(epochs, advance),
-            room,
+            checkpoint_folder,
             plan.start.network if plan.start else None,
         )
-    if fitted.resumed_from_epoch:
-        say(f"train: went on after epoch {fitted.resumed_from_epoch}, which an interrupted run had finished")
-    return fitted
+    if result.resumed_from_epoch:
+        say(f"train: went on after epoch {result.resumed_from_epoch}, which an interrupted run had finished")
+    return result
 
 
-def record_of(fitted: "Fitted", learning: LoadedImages, plan: TrainingPlan, elapsed: Elapsed, places: Places) -> Model:
+def record_of(
+    result: "TrainingResult", train_images: LoadedImages, plan: TrainingPlan, elapsed: Elapsed, places: Places
+) -> Model:
     """Store the network's file, and return the record of a training that has ended."""
     from tasks.networks import devices, networks
 
-    network, recipe = fitted.network, plan.recipe
-    learned = {row.sha256 for row in learning.rows} | (plan.start.learned if plan.start else set())
-    epochs = len(fitted.history) - (fitted.resumed_from_epoch or 0)
+    network, recipe = result.network, plan.recipe
+    learned = {row.sha256 for row in train_images.rows} | (plan.start.learned if plan.start else set())
+    epochs = len(result.history) - (result.resumed_from_epoch or 0)
     return Model(
         file=store(lambda path: networks.save(network, path), places, "data", f"networks/{recipe.model}.keras"),
         name=recipe.model,
@@ -93,18 +99,18 @@ def record_of(fitted: "Fitted", learning: LoadedImages, plan: TrainingPlan, elap
         view=recipe.view,
         image_size=recipe.image_size,
         summary=networks.summary(network),
-        history=fitted.history,
-        kept_epoch=fitted.kept_epoch,
-        images=len(learning.rows),
-        left_out=len(plan.learning) - len(learning.rows),
+        history=result.history,
+        kept_epoch=result.kept_epoch,
+        images=len(train_images.rows),
+        left_out=len(plan.train_rows) - len(train_images.rows),
         learnt=store_table("learnt", map(Content, sorted(learned)), Content, places),
         started_from=plan.start.digest if plan.start else None,
         wall_seconds=round(elapsed.wall, 2),
         cpu_seconds=round(elapsed.cpu, 2),
-        images_per_second=round(len(learning.rows) * epochs / elapsed.wall, 1),
+        images_per_second=round(len(train_images.rows) * epochs / elapsed.wall, 1),
         device=devices.device(),
         trained_with=f"batches of {recipe.batch_size}, learning rate {recipe.learning_rate:.2g}, {recipe.precision}",
-        resumed_from_epoch=fitted.resumed_from_epoch,
+        resumed_from_epoch=result.resumed_from_epoch,
     )
 
 

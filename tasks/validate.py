@@ -40,7 +40,7 @@ def validate(
     all_entries = [*read_table(folder.listing.path(places), Entry), *arrived]
     corrections_by_content = load_corrections(corrections, folder.classes)
     entries, withdrawn, corrected = apply_corrections(all_entries, corrections_by_content)
-    image_stats, accepted, unusable = judge_all(entries, validation, places)
+    image_stats, accepted, unusable = read_all(entries, validation, places)
     rows, conflicts, changes, repeats = drop_repeats(accepted)
     refuse_empty_class(rows, folder.classes)
     quarantine(unusable, places)
@@ -81,19 +81,19 @@ def copy_all(arrival: Arrival, missing: Sequence[Entry], places: Places) -> None
     """
     if not missing:
         return
-    with scratch_beside(places.data_root / "arriving") as room:
-        room.mkdir()
+    with scratch_beside(places.data_root / "arriving") as scratch:
+        scratch.mkdir()
         for entry in missing:
             with refuse_lost_files(arrival.path):
-                shutil.copyfile(arrival.path / entry.path, room / entry.sha256)
-            if sha256_of(room / entry.sha256) != entry.sha256:
+                shutil.copyfile(arrival.path / entry.path, scratch / entry.sha256)
+            if sha256_of(scratch / entry.sha256) != entry.sha256:
                 raise changed_error(arrival.path)
         os.sync()
         for entry in missing:
-            move_to_content(room / entry.sha256, entry, places)
+            move_to_content(scratch / entry.sha256, entry, places)
 
 
-def judge_all(
+def read_all(
     entries: Sequence[Entry], validation: ValidationSettings, places: Places
 ) -> tuple[list[ImageStats], list[Row], list[Refusal]]:
     """Decode all files, and return their statistics, the rows of the images and the refusals.
@@ -101,13 +101,13 @@ def judge_all(
     Raises BadInput where too many cannot be used.
     """
     image_stats = list(measure_files(map(stored_name, entries), validation.max_megapixels, places))
-    judged = [judge(entry, stats, validation) for entry, stats in zip(entries, image_stats, strict=True)]
+    judged = [row_or_refusal(entry, stats, validation) for entry, stats in zip(entries, image_stats, strict=True)]
     refusals = [item for item in judged if isinstance(item, Refusal)]
     refuse_too_many_bad(entries, refusals, validation)
     return image_stats, [item for item in judged if isinstance(item, Row)], refusals
 
 
-def judge(entry: Entry, stats: ImageStats, validation: ValidationSettings) -> Row | Refusal:
+def row_or_refusal(entry: Entry, stats: ImageStats, validation: ValidationSettings) -> Row | Refusal:
     """Return the row of an image that was decoded, is large enough and is not blank; of another one, the refusal."""
     code, reason = (stats.code, stats.reason) if stats.code else find_fault(stats, validation)
     if code:

@@ -44,8 +44,8 @@ def services(**variables: str) -> dict[str, Any]:
 class Composed:
     """The services, started in their order; each lives until the end."""
 
-    def __init__(self, room: Path, scratch: Path, given: dict[str, str], port_of_postgres: int):
-        self.services, self.room, self.scratch = services(**given), room, scratch
+    def __init__(self, project: Path, scratch: Path, given: dict[str, str], port_of_postgres: int):
+        self.services, self.project, self.scratch = services(**given), project, scratch
         self.ports = {"server": free_port(), "mlflow": free_port()}
         self.worker_ports = {name: str(free_port()) for name in self.services}
         self.addresses = {
@@ -75,7 +75,7 @@ class Composed:
         temporary.mkdir(parents=True, exist_ok=True)
         return {
             "PATH": f"{INSTALLED}:{os.environ['PATH']}",
-            "PYTHONPATH": str(self.room),
+            "PYTHONPATH": str(self.project),
             "HOME": str(home),
             "TMPDIR": str(temporary),
             "PYTHONUNBUFFERED": "1",
@@ -99,7 +99,7 @@ class Composed:
         words = [self.here(word, service) for word in self.services[service]["command"]]
         with open(self.scratch / f"{service}.log", "wb") as log:
             self.running[service] = subprocess.Popen(
-                words, cwd=self.room, env=self.environment(service), stdout=log, stderr=log, start_new_session=True
+                words, cwd=self.project, env=self.environment(service), stdout=log, stderr=log, start_new_session=True
             )
 
     def healthy(self, service: str) -> bool:
@@ -108,7 +108,7 @@ class Composed:
         kind, *words = self.services[service]["healthcheck"]["test"]
         assert kind == "CMD"
         words = [self.here(word, service) for word in words]
-        done = subprocess.run(words, cwd=self.room, env=self.environment(service), capture_output=True, check=False)
+        done = subprocess.run(words, cwd=self.project, env=self.environment(service), capture_output=True, check=False)
         return done.returncode == 0
 
     def log(self, service: str) -> str:
@@ -128,11 +128,11 @@ class Composed:
 
 
 @contextmanager
-def running_services(room: Path, scratch: Path, *services: str, **given: str) -> Iterator[Composed]:
-    """These services of the project in `room`, all healthy, with PostgreSQL."""
+def running_services(project: Path, scratch: Path, *services: str, **given: str) -> Iterator[Composed]:
+    """These services of the project in `project`, all healthy, with PostgreSQL."""
     with ExitStack() as stack:
         port = stack.enter_context(postgresql("recast", given["POSTGRES_PASSWORD"], "prefect", "mlflow"))
-        found = Composed(room, scratch, given, port)
+        found = Composed(project, scratch, given, port)
         # What a script starts in the background ignores SIGINT, and so would a worker, which then never stops; a container's does not.
         stack.callback(signal.signal, signal.SIGINT, signal.signal(signal.SIGINT, signal.default_int_handler))
         stack.callback(found.stop)

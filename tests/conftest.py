@@ -29,7 +29,7 @@ os.environ["RECAST_AUTH_FILE"] = str(Path(__file__).parents[1] / ".pytest_cache/
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
 from tasks.evaluation import promotion_rules
 from tasks.inference import model_folder
-from tasks.inference.decision import Decision
+from tasks.inference.decision import DecisionRule
 from tasks.records.results import (
     Audit,
     Corrections,
@@ -276,7 +276,7 @@ def make_evaluation(places: Places, model: Model) -> Evaluation:
     from tasks.records.rows import Prediction
 
     chances = {"def_front": [0.1, *[0.9] * 9], "ok_front": [0.8, 0.7, *[0.2] * 8]}
-    decision = Decision(classes=Classes(), model="compact", network_sha256=model.file.sha256, view="raw", image_size=75)
+    rule = DecisionRule(classes=Classes(), model="compact", network_sha256=model.file.sha256, view="raw", image_size=75)
     predictions = [
         Prediction(
             f"{split}/{label}/{number}.jpeg",
@@ -286,14 +286,14 @@ def make_evaluation(places: Places, model: Model) -> Evaluation:
             label,
             "",
             chance,
-            verdict.decision,
-            verdict.reason,
-            verdict.cause,
+            decision.name,
+            decision.reason,
+            decision.cause,
         )  # fmt: skip
         for split in ("validation", "test")
         for label in chances
         for number, (origin, chance) in enumerate(zip(["base", "line 2"] * 5, chances[label], strict=True))
-        for verdict in [decision.decide(chance)]
+        for decision in [rule.decide_by_probability(chance)]
     ]
 
     def score(split: str, *origins: str) -> Score:
@@ -302,14 +302,12 @@ def make_evaluation(places: Places, model: Model) -> Evaluation:
 
     return Evaluation(
         predictions=store_table("predictions", predictions, Prediction, places),
-        decision=store(
-            lambda path: path.write_text(decision.model_dump_json()), places, "data", "decisions/decision.json"
-        ),
+        decision=store(lambda path: path.write_text(rule.model_dump_json()), places, "data", "decisions/decision.json"),
         test=score("test", "base", "line 2"),
         validation=score("validation", "base", "line 2"),
         slices={origin: score("test", origin) for origin in ("base", "line 2")},
-        threshold=decision.threshold,
-        temperature=decision.temperature,
+        threshold=rule.threshold,
+        temperature=rule.temperature,
         review_causes={},
     )
 
@@ -346,8 +344,8 @@ def write_model_folder(text: str, places: Places) -> Path:
 def put_into_use(folder: Path, places: Places, run_id: str = "first-run") -> registry.Version:
     before = registry.champion(places)
     number = before.number if before else None
-    tracked = runs.begin(f"what of {folder.name}", run_id, places)
-    made = registry.register(folder, "compact", tracked, run_id, "it is good", number, places)
+    mlflow_run_id = runs.begin(f"what of {folder.name}", run_id, places)
+    made = registry.register(folder, "compact", mlflow_run_id, run_id, "it is good", number, places)
     registry.promote(made.number, number, places)
     return registry.version(made.number, places)
 

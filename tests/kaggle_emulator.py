@@ -76,7 +76,7 @@ class Request(NamedTuple):
     body: dict[str, Any]
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes = b""
@@ -129,7 +129,7 @@ class Emulator:
         }
         return kept | own | settings
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Response:
         """What Kaggle would answer, were nothing wrong."""
         if request.route == "storage":
             return self.stored(request)
@@ -147,9 +147,9 @@ class Emulator:
         asked = request.body.get("datasetVersionNumber", max(versions, default=0))
         if request.route != "DownloadDataset" or asked not in versions:
             return refusal(HTTPStatus.NOT_FOUND)
-        return Answer(302, {"Location": f"{self.storage.address}/storage/{name}/{asked}?{SIGNATURE}"})
+        return Response(302, {"Location": f"{self.storage.address}/storage/{name}/{asked}?{SIGNATURE}"})
 
-    def stored(self, request: Request) -> Answer:
+    def stored(self, request: Request) -> Response:
         """The archive, or the part of it that the request's Range names."""
         address = urlsplit(request.address)
         if address.query != SIGNATURE:
@@ -159,11 +159,11 @@ class Emulator:
         headers = storage_headers(content, int(version))
         wanted = re.fullmatch(r"bytes=(\d+)-", request.headers["Range"] or "")
         if not wanted or request.headers["If-Range"] not in (None, headers["ETag"], headers["Last-Modified"]):
-            return Answer(200, headers, content)
+            return Response(200, headers, content)
         start = int(wanted[1])
         if start >= len(content):
-            return Answer(416, {"Content-Range": f"bytes */{len(content)}"})
-        return Answer(
+            return Response(416, {"Content-Range": f"bytes */{len(content)}"})
+        return Response(
             206, headers | {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"}, content[start:]
         )
 
@@ -216,9 +216,9 @@ class Handler(BaseHTTPRequestHandler):
         if fault.status is None:
             self.send(apply_fault(emulator.answer(request), fault), fault)
         else:
-            self.send(apply_fault(Answer(fault.status, {}, fault.body or b""), fault), fault)
+            self.send(apply_fault(Response(fault.status, {}, fault.body or b""), fault), fault)
 
-    def send(self, answer: Answer, fault: Fault) -> None:
+    def send(self, answer: Response, fault: Fault) -> None:
         """The answer, up to where the fault interrupts it. One request a connection, so that none outlives its answer."""
         if fault.stall_after is None:
             self.server.emulator.closing.wait(fault.stall)
@@ -248,13 +248,13 @@ class Handler(BaseHTTPRequestHandler):
         raise ConnectionAbortedError
 
 
-def apply_fault(answer: Answer, fault: Fault) -> Answer:
+def apply_fault(answer: Response, fault: Fault) -> Response:
     """The answer with the fault's headers and bytes."""
     body = answer.body if fault.body is None else fault.body
     if fault.corrupt:
         body = body[: len(body) // 2] + bytes([body[len(body) // 2] ^ 1]) + body[len(body) // 2 + 1 :]
     headers = answer.headers | {"Content-Length": str(len(body))} | dict(fault.headers)
-    return Answer(answer.status, {name: value for name, value in headers.items() if name not in fault.without}, body)
+    return Response(answer.status, {name: value for name, value in headers.items() if name not in fault.without}, body)
 
 
 def publication_date(version: int) -> datetime:
@@ -284,11 +284,11 @@ def describe_dataset(name: str, versions: dict[int, bytes]) -> dict[str, Any]:
     return {"ref": name, "versions": listed} | current
 
 
-def json_answer(value: dict[str, Any], status: int = HTTPStatus.OK) -> Answer:
-    return Answer(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
+def json_answer(value: dict[str, Any], status: int = HTTPStatus.OK) -> Response:
+    return Response(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
 
 
-def refusal(status: HTTPStatus) -> Answer:
+def refusal(status: HTTPStatus) -> Response:
     return json_answer({"code": status.value, "message": status.phrase}, status)
 
 

@@ -89,9 +89,9 @@ def resume_run(environment: dict[str, str], answer: dict) -> bool:
 
 def test_a_challenger_comes_into_use_when_a_person_says_so(home, registered):
     put_into_use(write_model_folder("one", registered), registered)
-    tracked = runs.begin("is it better", "run 2", registered)
+    mlflow_run_id = runs.begin("is it better", "run 2", registered)
     folder = write_model_folder("two", registered)
-    made = registry.register(folder, "compact", tracked, "run 2", "it is better", 1, registered)
+    made = registry.register(folder, "compact", mlflow_run_id, "run 2", "it is better", 1, registered)
     registry.challenge(made.number, registered)
 
     words = [sys.executable, "-c", ANNOUNCE, str(registered.data), str(registered.artifacts)]

@@ -194,7 +194,7 @@ def test_what_python_runs_is_there(services):
 
 @pytest.mark.parametrize(("status", "exit_status"), [(200, 0), (503, 1)])
 def test_the_probe_tells_healthy_from_not(services, status, exit_status):
-    class Answer(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(status)
             self.end_headers()
@@ -203,7 +203,7 @@ def test_the_probe_tells_healthy_from_not(services, status, exit_status):
             pass
 
     _, _, *probe, address = services["server"]["healthcheck"]["test"]
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.handle_request).start()
         here = address.replace(":4200/", f":{server.server_port}/")
         assert (

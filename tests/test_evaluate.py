@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import copy_places
 
-from tasks.evaluate import POOR_RING, evaluate, fit_decision
+from tasks.evaluate import POOR_RING, evaluate, fit_decision_rule
 from tasks.inference import runtimes
 from tasks.inference.decision import Evidence, read
 from tasks.inference.scoring import UNSEEN, collect_evidence, judge
@@ -43,18 +43,18 @@ def test_the_scores_are_those_of_the_table(evaluated, places):
 
 def test_the_decision_names_the_network_it_belongs_to(evaluated, places):
     splits, model, evaluation = evaluated
-    decision = read(evaluation.decision.path(places))
-    assert decision.network_sha256 == model.file.sha256
-    assert decision.classes == splits.classes
-    assert (decision.view, decision.image_size) == ("raw", 32)
+    rule = read(evaluation.decision.path(places))
+    assert rule.network_sha256 == model.file.sha256
+    assert rule.classes == splits.classes
+    assert (rule.view, rule.image_size) == ("raw", 32)
 
 
 def test_the_record_tells_what_the_decision_holds(evaluated, places):
     _, _, evaluation = evaluated
-    decision = read(evaluation.decision.path(places))
-    assert (evaluation.threshold, evaluation.temperature) == (decision.threshold, decision.temperature)
-    assert evaluation.review_band == decision.review_band == pytest.approx((0.02, 0.8))
-    assert decision.threshold == pytest.approx(1 / 11)
+    rule = read(evaluation.decision.path(places))
+    assert (evaluation.threshold, evaluation.temperature) == (rule.threshold, rule.temperature)
+    assert evaluation.review_band == rule.review_band == pytest.approx((0.02, 0.8))
+    assert rule.threshold == pytest.approx(1 / 11)
     assert sum(evaluation.review_causes.values()) == evaluation.test.reviews_decided
     assert evaluation.test.castings is None, "no ring is found in these photographs"
 
@@ -62,8 +62,8 @@ def test_the_record_tells_what_the_decision_holds(evaluated, places):
 def test_the_file_alone_decides_as_the_table_says(evaluated, places):
     splits, model, evaluation = evaluated
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("validation", "test")]
-    decision = read(evaluation.decision.path(places))
-    again = judge(rows, collect_evidence(runtimes.load(model.file.path(places)), rows, "raw", 32, places), decision)
+    rule = read(evaluation.decision.path(places))
+    again = judge(rows, collect_evidence(runtimes.load(model.file.path(places)), rows, "raw", 32, places), rule)
     for one, other in zip(read_table(evaluation.predictions.path(places), Prediction), again, strict=True):
         assert (one.decision, one.cause, one.reason) == (other.decision, other.cause, other.reason)
         assert one.defect_probability == pytest.approx(other.defect_probability, abs=1e-6)
@@ -88,8 +88,8 @@ def test_a_part_without_a_ring_goes_to_a_person_and_is_in_every_count(model):
     rows, seen, model = rings(model)
     number = next(number for number, row in enumerate(rows) if row.split == "test")
     seen[number] = seen[number]._replace(residual=np.nan)
-    decision = fit_decision(rows, seen, Classes(), model, EvaluationSettings())
-    predictions = judge(rows, seen, decision)
+    rule = fit_decision_rule(rows, seen, Classes(), model, EvaluationSettings())
+    predictions = judge(rows, seen, rule)
     assert len(predictions) == 60
     lost = next(one for one in predictions if one.path == rows[number].path)
     assert (lost.decision, lost.cause, lost.defect_probability) == ("review", "no_ring", UNSEEN)
@@ -97,14 +97,14 @@ def test_a_part_without_a_ring_goes_to_a_person_and_is_in_every_count(model):
 
 def test_what_is_known_comes_from_train_and_validation_alone(model):
     rows, seen, model = rings(model)
-    first = fit_decision(rows, seen, Classes(), model, EvaluationSettings())
+    first = fit_decision_rule(rows, seen, Classes(), model, EvaluationSettings())
     moved = [
         one._replace(margin=-one.margin, appearance=one.appearance + 50, features=one.features + 50, residual=0.1)
         if row.split == "test"
         else one
         for row, one in zip(rows, seen, strict=True)
     ]
-    assert fit_decision(rows, moved, Classes(), model, EvaluationSettings()) == first
+    assert fit_decision_rule(rows, moved, Classes(), model, EvaluationSettings()) == first
     assert first.max_residual == pytest.approx(POOR_RING * 0.001)
     assert {one.decision for one in judge(rows, moved, first) if one.split == "test"} == {"review"}
 
@@ -117,7 +117,7 @@ def test_the_temperature_is_of_validation_alone(model):
             one._replace(margin=-9 * one.margin) if row.split == split else one
             for row, one in zip(rows, seen, strict=True)
         ]
-        return fit_decision(rows, wrong, Classes(), model, EvaluationSettings()).temperature
+        return fit_decision_rule(rows, wrong, Classes(), model, EvaluationSettings()).temperature
 
     assert temperature("train") == temperature("test") == temperature("none")
     assert temperature("validation") > 2 * temperature("train")

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import fuzz
 from tasks.images.file_structure import PNG_SIGNATURE
 
-FORMATS = {form.name: form for form in fuzz.formats()}
+FORMATS = {form.name: form for form in fuzz.fuzz_targets()}
 
 
 def test_every_format_that_is_read_is_drawn():
@@ -24,7 +24,7 @@ def test_every_format_that_is_read_is_drawn():
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_a_hundred_damaged_files_are_accepted_or_refused(form):
-    found = fuzz.fuzz_format(form, 100, 0, float("inf"))
+    found = fuzz.fuzz(form, 100, 0, float("inf"))
     assert found.failures == ()
     assert found.accepted + found.refused == found.files == 100
     assert found.refused > 40
@@ -33,7 +33,7 @@ def test_a_hundred_damaged_files_are_accepted_or_refused(form):
 @pytest.mark.long
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 def test_two_thousand_damaged_files_are_accepted_or_refused(form):
-    found = fuzz.fuzz_format(form, 2_000, 1, seconds=60)  # hours, without bounds
+    found = fuzz.fuzz(form, 2_000, 1, seconds=60)  # hours, without bounds
     assert found.failures == ()
     assert found.too_slow == 0
 
@@ -48,7 +48,7 @@ def test_the_same_seed_damages_alike():
 
 @pytest.mark.parametrize("bound", ["0", "60"])
 def test_a_decoder_that_fails_is_told_and_a_bound_is_kept(monkeypatch, capsys, tmp_path, bound):
-    monkeypatch.setattr(fuzz, "formats", lambda: [FORMATS["JPEG baseline"]])
+    monkeypatch.setattr(fuzz, "fuzz_targets", lambda: [FORMATS["JPEG baseline"]])
     target = tmp_path / "fuzz.json"
     monkeypatch.setattr(sys, "argv", ["fuzz.py", "--files", "20", "--seconds", bound, "--json", str(target)])
     assert fuzz.main() == (bound == "0"), "each file takes longer than nothing"
@@ -57,7 +57,7 @@ def test_a_decoder_that_fails_is_told_and_a_bound_is_kept(monkeypatch, capsys, t
     def fail(*_: object) -> None:
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(fuzz, "see_content", fail)
+    monkeypatch.setattr(fuzz, "decode_content", fail)
     assert fuzz.main() == 1
     figures = json.loads(target.read_text())["JPEG baseline"]
     assert figures["exceptions"] == figures["files"] == 20

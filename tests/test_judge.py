@@ -15,7 +15,7 @@ import pytest
 
 from flows import judge
 from tasks.inference import model_folder
-from tasks.inference.decision import Decision
+from tasks.inference.decision import DecisionRule
 from tasks.inference.predictor import Answer
 from tasks.monitoring import batch_scoring
 from tasks.settings.cli import exit_status
@@ -62,7 +62,7 @@ def judge_files(places, tmp_path, monkeypatch, photograph):
             path = tmp_path / folder / os.fsdecode(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(photograph(seed) if content is None else content)
-        return batch_scoring.score_folder(tmp_path / folder, tmp_path / "results", 0, version, places)
+        return batch_scoring.judge_folder(tmp_path / folder, tmp_path / "results", 0, version, places)
 
     return run
 
@@ -133,7 +133,7 @@ def test_a_photograph_that_breaks_off_while_it_is_read_is_told_and_stops_no_othe
 
 @pytest.fixture
 def inspect(station, places):
-    return lambda: judge.score_and_show(station, None, 0, places)
+    return lambda: judge.judge_by_champion(station, None, 0, places)
 
 
 def rows_of(table):
@@ -187,8 +187,8 @@ def test_another_version_has_a_table_of_its_own(inspect, released, places, tmp_p
     first = inspect()
     before = first.table.read_bytes()
     folder = model_folder.path(released[0].digest, places)
-    tracked = runs.begin("of another decision", "second-run", places)
-    made = registry.register(folder, "compact", tracked, "second-run", "it is better", 1, places)
+    mlflow_run_id = runs.begin("of another decision", "second-run", places)
+    made = registry.register(folder, "compact", mlflow_run_id, "second-run", "it is better", 1, places)
     registry.promote(made.number, 1, places)
     second = inspect()
     assert second.table.name == f"version-2-{registry.champion(places).model[:12]}.csv"
@@ -229,10 +229,10 @@ def test_a_file_that_is_too_large_goes_to_a_person_once_and_is_not_read(places, 
         os.truncate(folder / name, size)  # hours to read, without a byte on the disk
     model = object.__new__(batch_scoring.Predictor)  # without a network, which these files do not need
     model.version = 1
-    model.decision = Decision(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=75)
+    model.rule = DecisionRule(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=75)
     monkeypatch.setattr(batch_scoring, "Predictor", lambda *_: model)
     monkeypatch.setattr(batch_scoring.model_folder, "ensure_local", lambda *_: folder)
-    done = batch_scoring.score_folder(folder, tmp_path / "judged", 0, version, places)
+    done = batch_scoring.judge_folder(folder, tmp_path / "judged", 0, version, places)
     rows = {row["path"]: row for row in rows_of(done.table)}
     assert {name: row["decision"] for name, row in rows.items()} == dict.fromkeys(
         ("film.jpeg", "torn.jpeg", "twin.png"), "review"
@@ -240,9 +240,9 @@ def test_a_file_that_is_too_large_goes_to_a_person_once_and_is_not_read(places, 
     assert rows["film.jpeg"]["reason"].startswith("the image cannot be read: the file has 1,099,511,627,776 bytes")
     assert rows["twin.png"]["reason"].startswith("the image cannot be read: the file has 2,199,023,255,552 bytes")
     assert [bool(row["sha256"]) for row in rows.values()] == [False, True, False]
-    assert batch_scoring.score_folder(folder, tmp_path / "judged", 0, version, places).rows == []
+    assert batch_scoring.judge_folder(folder, tmp_path / "judged", 0, version, places).rows == []
     os.truncate(folder / "film.jpeg", 3)
-    (row,) = batch_scoring.score_folder(folder, tmp_path / "judged", 0, version, places).rows
+    (row,) = batch_scoring.judge_folder(folder, tmp_path / "judged", 0, version, places).rows
     assert row["path"] == "film.jpeg"
 
 
@@ -250,7 +250,7 @@ def test_a_photograph_that_is_being_written_waits(station, places, monkeypatch):
     monkeypatch.setattr(
         batch_scoring, "settled_files", lambda paths, seconds, places: {path for path in paths if "cast_5" not in path}
     )
-    done = judge.score_and_show(station, None, 1, places)
+    done = judge.judge_by_champion(station, None, 1, places)
     assert (len(done.rows), done.waiting) == (5, 1)
     assert "1 are still being written" in judge.summary_line(done)
 
@@ -276,10 +276,10 @@ def test_the_command_says_what_it_did(station, places, monkeypatch, capsys):
 
 def test_without_a_model_or_a_folder_it_says_so(places, released, tmp_path):
     with pytest.raises(BadInput, match="there is no folder"):
-        judge.score_and_show(tmp_path / "nowhere", None, 0, places)
+        judge.judge_by_champion(tmp_path / "nowhere", None, 0, places)
     none = places.model_copy(update={"artifacts": tmp_path / "none"})
     with pytest.raises(BadInput, match="no model is in use"):
-        judge.score_and_show(tmp_path, None, 0, none)
+        judge.judge_by_champion(tmp_path, None, 0, none)
 
 
 def test_the_flow_shows_what_a_person_should_look_at(prefect_server, station, places):

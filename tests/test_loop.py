@@ -51,7 +51,7 @@ EVERY, TOGETHER = 30, 5  # seconds between two looks, and in which arrivals ask 
 class Loop(NamedTuple):
     """A copy of the project in which the loop runs."""
 
-    room: Path
+    project: Path
     environment: dict[str, str]
     alerts: list[str]
     """What somebody was told by webhook."""
@@ -93,14 +93,19 @@ class Loop(NamedTuple):
 
     def python(self, *words: str) -> str:
         done = subprocess.run(
-            [sys.executable, *words], cwd=self.room, env=self.environment, capture_output=True, text=True, check=False
+            [sys.executable, *words],
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def runs(self) -> list[dict]:
         """What each run that ended wrote, in their order."""
-        written = sorted((self.room / "artifacts/runs").glob("2*/run.json"))
+        written = sorted((self.project / "artifacts/runs").glob("2*/run.json"))
         return [json.loads(file.read_text()) for file in written]
 
 
@@ -134,35 +139,35 @@ def loop(
     request: pytest.FixtureRequest, prefect_home: Path, tmp_path: Path, alerts: tuple[str, list[str]], is_watched: bool
 ) -> Iterator[Loop]:
     """The loop, on a small sample that it looks at every few seconds, or not at all unless it is watched. Nothing is left of it."""
-    room = tmp_path / "recast"
+    project = tmp_path / "recast"
     for name in ("flows", "tasks", "deployments"):
-        shutil.copytree(ROOT / name, room / name, ignore=shutil.ignore_patterns("__pycache__"))
-    quicken(room / "deployments/prefect.yaml", is_watched)
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    quicken(project / "deployments/prefect.yaml", is_watched)
     begun = {"make up": by_up, "compose.yaml": by_compose}[getattr(request, "param", "make up")]
-    with begun(room, tmp_path, alerts[0]) as environment:
-        yield Loop(room, {**os.environ, "PYTHONPATH": str(room), **environment}, alerts[1])
-    wait_until(lambda: not processes_in(room), 10, f"the end of all of {processes_in(room)}")
+    with begun(project, tmp_path, alerts[0]) as environment:
+        yield Loop(project, {**os.environ, "PYTHONPATH": str(project), **environment}, alerts[1])
+    wait_until(lambda: not processes_in(project), 10, f"the end of all of {processes_in(project)}")
 
 
-def processes_in(room: Path) -> dict[int, str]:
+def processes_in(project: Path) -> dict[int, str]:
     """The command lines of the processes that are in this folder, by number."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ends, or it is another user's
-            if (process / "cwd").readlink() == room:
+            if (process / "cwd").readlink() == project:
                 found[int(process.name)] = (process / "cmdline").read_text().replace("\0", " ")
     return found
 
 
 @contextmanager
-def by_up(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
+def by_up(project: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
     """As `make up` starts it: on SQLite and MLflow's files. What a command needs to join in."""
     port = free_port()
     environment = {"PREFECT_HOME": str(scratch / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
     with open(scratch / "up.log", "wb") as log:
         up = subprocess.Popen(
             [sys.executable, "deployments/up.py", "--port", str(port)],
-            cwd=room, env={**os.environ, **environment, "PYTHONPATH": str(room), "RECAST_ALERTS": webhook},
+            cwd=project, env={**os.environ, **environment, "PYTHONPATH": str(project), "RECAST_ALERTS": webhook},
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
@@ -179,11 +184,11 @@ def by_up(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def by_compose(room: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
+def by_compose(project: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]]:
     """As deployments/compose.yaml starts it: on PostgreSQL, with a server of MLflow's, behind a password."""
     services = "server", "mlflow", "deploy", "worker-cpu", "worker-without-gpu"
     passwords = {"POSTGRES_PASSWORD": "one", "RECAST_AUTH": "recast:another", "MLFLOW_PASSWORD": "a third one, longer"}
-    with running_services(room, scratch, *services, **passwords, RECAST_ALERTS=webhook) as found:
+    with running_services(project, scratch, *services, **passwords, RECAST_ALERTS=webhook) as found:
         worker = found.environment("worker-cpu")
         asked = httpx.get(f"{worker['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models/search")
         assert asked.status_code == 401, "MLflow answers those who know its password"
@@ -244,7 +249,7 @@ def count_right_decisions(loop: Loop, folder: Path) -> int:
 def test_arrivals_that_come_together_ask_for_one_run(loop):
     wait_until(lambda: has_completed(loop, 1), 600, "the first training")
     for number in range(5):
-        deliver(photographs(100 + 10 * number, 10, 2), loop.room / f"data/inbox/line-3-{number}")
+        deliver(photographs(100 + 10 * number, 10, 2), loop.project / f"data/inbox/line-3-{number}")
         time.sleep(1)
     wait_until(lambda: len(loop.trainings()) == 2, EVERY + 60, "the run that the five ask for")
     wait_until(lambda: has_completed(loop, 2), 600, "the training on the five")
@@ -270,7 +275,7 @@ def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
     deliver(photographs(1_000, 10, 2), tmp_path / "held out")
     before = count_right_decisions(loop, tmp_path / "held out")
 
-    inbox = loop.room / "data/inbox"
+    inbox = loop.project / "data/inbox"
     inbox.mkdir(exist_ok=True)
     deliver(photographs(0, 10, 3), inbox / "line-2")
     wait_until(lambda: loop.states()[1:] == ["Running"], EVERY + 120, "the run that the arrival asks for")
@@ -303,7 +308,7 @@ def test_what_arrives_is_learnt_and_comes_into_use(loop, tmp_path):
 
 def training_processes(loop: Loop) -> tuple[int, list[int]]:
     """The numbers of the worker of the GPU pool, and of all that it has started."""
-    (worker,) = [number for number, words in processes_in(loop.room).items() if "recast-gpu" in words]
+    (worker,) = [number for number, words in processes_in(loop.project).items() if "recast-gpu" in words]
     runs = [run.number for run in find_descendants({worker})]
     assert runs, "it has a run"
     return worker, runs
@@ -320,7 +325,7 @@ def kill(*numbers: int) -> float:
 @pytest.mark.parametrize("is_watched", [False])
 def test_a_training_that_is_killed_goes_on_by_itself(loop):
     def learnt(epoch: int) -> bool:
-        return any((loop.room / "data/training").glob(f"*/{epoch:04}-*.npz"))
+        return any((loop.project / "data/training").glob(f"*/{epoch:04}-*.npz"))
 
     loop.python("-m", "prefect", "deployment", "run", "retrain/retrain", "--param", f"config={json.dumps(KILLED)}")
     wait_until(lambda: learnt(3), 480, "the first epochs")

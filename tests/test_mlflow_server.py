@@ -57,7 +57,9 @@ def test_what_is_out_of_use_is_said_of_the_model_of_the_last_run(places, monkeyp
     monkeypatch.setattr("sys.argv", ["mlflow_server.py", "--artifacts", str(places.artifacts)])
     monkeypatch.setattr(mlflow_server.connection, "prepare", lambda _: None)
     monkeypatch.setattr(mlflow_server, "resolve_model", lambda places: places.with_model("gears"))
-    monkeypatch.setattr(mlflow_server.registry, "out_of_use", lambda places: asked.append(places.registered_name))
+    monkeypatch.setattr(
+        mlflow_server.registry, "missing_champion_message", lambda places: asked.append(places.registered_name)
+    )
     monkeypatch.setattr(mlflow_server, "exit_on_sigterm", lambda: None)
     monkeypatch.setattr(mlflow_server, "run_mlflow", lambda *_: None)
     serve()

@@ -10,7 +10,7 @@ from PIL import Image
 from tasks import plot as verb
 from tasks.dataset.duplicates import Copy
 from tasks.evaluation.metrics import score
-from tasks.inference.decision import Decision
+from tasks.inference.decision import DecisionRule
 from tasks.records.results import Epoch
 from tasks.records.rows import Prediction, Row
 from tasks.settings.settings import Classes
@@ -37,14 +37,14 @@ def steps_before_plot(prepared, places, model, evaluation):
     predictions = [prediction(row, wrongly=number % 3 == 0) for number, row in enumerate(rows)]
     file = store(lambda path: networks.save(networks.build("compact", 32), path), places, "data", "networks/any.keras")
     judged = score(predictions, Classes(), Settings())
-    decision = Decision(
+    rule = DecisionRule(
         classes=Classes(), model="compact", network_sha256=file.sha256, view="raw", image_size=32, temperature=2.0
     )
     evaluation = evaluation.model_copy(
         update={
             "predictions": store_table("predictions", predictions, Prediction, places),
             "decision": store(
-                lambda path: path.write_text(decision.model_dump_json()), places, "data", "decisions/decision.json"
+                lambda path: path.write_text(rule.model_dump_json()), places, "data", "decisions/decision.json"
             ),
             "test": judged,
         }

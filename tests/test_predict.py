@@ -296,11 +296,11 @@ def test_a_served_model_needs_no_library_but_those_that_are_stored_with_it(relea
     code = """
 import sys
 from pathlib import Path
-from tasks.images.loading import see_content
+from tasks.images.loading import decode_content
 from tasks.inference.predictor import Predictor
 content = Path(sys.argv[2]).read_bytes()
 list(Predictor(Path(sys.argv[1])).judge_contents([content]))
-see_content(content, ".jpeg", "ring", 512)
+decode_content(content, ".jpeg", "ring", 512)
 print(*{name.partition(".")[0] for name in sys.modules})
 """
     photograph = next((tmp_path / "castings/test").rglob("*.jpeg"))

@@ -28,20 +28,20 @@ from tasks.tracking.registry import Version
 ROOT = Path(__file__).parents[1]
 
 
-def write_run(name: str, places, *, keys=(), model: str = "00", tracked: str | None = None) -> None:
+def write_run(name: str, places, *, keys=(), model: str = "00", mlflow_run_id: str | None = None) -> None:
     """A run's folder as far as pruning reads it, and its files in MLflow."""
     folder = places.artifacts / "runs" / name
     folder.mkdir(parents=True)
     steps = {f"step{number}": {"cached": False, "seconds": 1, "key": key} for number, key in enumerate(keys)}
     (folder / "run.json").write_text(json.dumps({"config": {}, "steps": steps, "model": {"folder": model}}))
-    if tracked:
+    if mlflow_run_id:
         client = connection.client(places)
-        client.log_text(tracked, "a page", "report.html")
-        client.log_text(tracked, "a picture", "figures/found.txt")
+        client.log_text(mlflow_run_id, "a page", "report.html")
+        client.log_text(mlflow_run_id, "a picture", "figures/found.txt")
         decided = Release(verdict="kept", reason="it is worse", version=None, champion_before=None, decided_in=name)
-        runs.save_decision(tracked, decided, places)
-        runs.mark_applied(tracked, decided, places)
-        client.set_terminated(tracked)
+        runs.save_decision(mlflow_run_id, decided, places)
+        runs.mark_applied(mlflow_run_id, decided, places)
+        client.set_terminated(mlflow_run_id)
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def history(empty_registry, places, once, capsys):
         for number in range(1, 5):
             folder = write_model_folder(f"model {number}", places)
             version = put_into_use(folder, places, f"run-{number}")
-            write_run(f"run-{number}", places, model=folder.name, tracked=version.tracked)
+            write_run(f"run-{number}", places, model=folder.name, mlflow_run_id=version.tracked)
             made.append(version)
-        tracked = runs.begin("another question", "run-5", places)
-        write_run("run-5", places, model=write_model_folder("model 5", places).name, tracked=tracked)
+        mlflow_run_id = runs.begin("another question", "run-5", places)
+        write_run("run-5", places, model=write_model_folder("model 5", places).name, mlflow_run_id=mlflow_run_id)
         return places, made
 
     there, made = once("history", make)
@@ -111,7 +111,7 @@ def test_what_a_model_of_another_name_needs_stays_and_what_it_needs_no_longer_go
     for number in range(1, 5):
         folder = write_model_folder(f"toy {number}", places)
         version = put_into_use(folder, toys, f"run-0{number}")
-        write_run(f"run-0{number}", places, model=folder.name, tracked=version.tracked)
+        write_run(f"run-0{number}", places, model=folder.name, mlflow_run_id=version.tracked)
     retention.prune(1, places)
     for of in (places, toys):
         assert [bool(one.removed) for one in registry.versions(of)] == [True, True, False, False]
@@ -122,10 +122,10 @@ def test_what_a_model_of_another_name_needs_stays_and_what_it_needs_no_longer_go
 
 def test_a_version_that_waits_stays(history, places):
     waiting = write_model_folder("waits", places)
-    tracked = runs.begin("it waits", "run-0", places)
-    version = registry.register(waiting, "compact", tracked, "run-0", "it is better", 4, places)
+    mlflow_run_id = runs.begin("it waits", "run-0", places)
+    version = registry.register(waiting, "compact", mlflow_run_id, "run-0", "it is better", 4, places)
     registry.challenge(version.number, places)
-    write_run("run-0", places, model=waiting.name, tracked=tracked)
+    write_run("run-0", places, model=waiting.name, mlflow_run_id=mlflow_run_id)
     retention.prune(1, places)
     assert waiting.is_dir()
     assert "run-0" in file_names(places.artifacts / "runs")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.dataset.duplicates import Copy
-from tasks.dataset.group_split import assign, draw, fixed_splits, leaders, share, strata
+from tasks.dataset.group_split import assign, draw, fixed_splits, groups_by_stratum, hash_to_unit_interval, leaders
 from tasks.records.results import Audit, Manifest, Splits
 from tasks.records.rows import BASE, SPLITS, Member, Row, stored_path
 from tasks.settings.errors import BadInput
@@ -82,7 +82,7 @@ class Case(NamedTuple):
         return fixed_splits(self.rows(), self.copies(), self.splitting.protocol)
 
     def strata(self) -> dict[tuple[str, str], list[str]]:
-        return strata(self.rows(), self.settled())
+        return groups_by_stratum(self.rows(), self.settled())
 
     def obeyed(self) -> bool:
         return self.splitting.protocol != "grouped" and any(published == "test" for _, published in self.base)
@@ -332,7 +332,7 @@ def test_each_purpose_takes_its_part_of_what_is_left():
 
 
 def test_the_draw_is_the_same_on_every_machine():
-    assert share("group", "test", 0) == pytest.approx(0.4538253298, abs=1e-9)
+    assert hash_to_unit_interval("group", "test", 0) == pytest.approx(0.4538253298, abs=1e-9)
 
 
 def test_another_seed_draws_other_groups():
@@ -402,7 +402,7 @@ def test_a_copy_of_the_test_does_not_count_as_a_casting_to_validate_with():
     held = [pair("test", one.sha256) for one in rows[1:6]]
     assert [one.split for one in assign(rows, held, SplitSettings())][1:6] == ["held_back"] * 5
     settled = fixed_splits(rows, held, "cleaned")
-    assert sorted(group for groups in strata(rows, settled).values() for group in groups) == ["12", "14"]
+    assert sorted(group for groups in groups_by_stratum(rows, settled).values() for group in groups) == ["12", "14"]
 
 
 def test_an_arrival_alone_has_its_own_share_of_every_split():

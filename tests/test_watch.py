@@ -121,7 +121,7 @@ def test_who_dies_between_the_event_and_the_note_tells_it_once(
 
     for number in (1, 2):
         with monkeypatch.context() as dying:
-            dying.setattr(flow, "remember", die)
+            dying.setattr(flow, "record_announcement", die)
             with pytest.raises(KeyboardInterrupt):
                 look()
         assert look()[0]
@@ -213,8 +213,8 @@ def test_what_failed_or_has_other_places_is_not_waited_for(look, only_new_arriva
 
 def test_a_run_that_a_schedule_makes_was_asked_for_by_nobody(config):
     run = FlowRun(flow_id=uuid4(), parameters={"config": of_places(config)})
-    assert flow.concerns(run, config.places)
-    assert not flow.concerns(run.model_copy(update={"auto_scheduled": True}), config.places)
+    assert flow.was_requested_for(run, config.places)
+    assert not flow.was_requested_for(run.model_copy(update={"auto_scheduled": True}), config.places)
 
 
 def test_an_event_that_the_server_does_not_take_is_not_noted(
@@ -246,7 +246,7 @@ def test_while_a_run_is_under_way_nothing_is_asked(look, only_new_arrival, confi
 
 
 def test_what_a_run_leaves_that_ends_during_a_look_is_seen_by_the_next(look, only_new_arrival, config, monkeypatch):
-    before = flow.in_use
+    before = flow.champion_predictor
 
     def meanwhile(places):
         run = places.artifacts / "runs/20261123-000000-compact-77aa"
@@ -255,7 +255,7 @@ def test_what_a_run_leaves_that_ends_during_a_look_is_seen_by_the_next(look, onl
         (run.parent / "latest").symlink_to(run.name)
         return before(places)
 
-    monkeypatch.setattr(flow, "in_use", meanwhile)
+    monkeypatch.setattr(flow, "champion_predictor", meanwhile)
     asked, said, shown = look()
     assert not asked
     assert said.endswith("enough are 1; a run has ended meanwhile; the next look sees what it did not use\n")

@@ -78,7 +78,7 @@ def split_groups(rows: Sequence[Row], fixed: Sequence[str], splitting: SplitSett
     """
     fractions = {"test": splitting.test_fraction, "validation": splitting.validation_fraction}
     splits: dict[str, str] = {}
-    for (origin, _), groups in strata(rows, fixed).items():
+    for (origin, _), groups in groups_by_stratum(rows, fixed).items():
         tested = origin == BASE and "test" in fixed  # a published test leaves only validation to draw
         splits |= draw(groups, {"validation": fractions["validation"]} if tested else fractions, splitting.seed)
     splits_of_rows = defaultdict(set)
@@ -92,7 +92,7 @@ def split_groups(rows: Sequence[Row], fixed: Sequence[str], splitting: SplitSett
     return splits
 
 
-def strata(rows: Sequence[Row], fixed: Sequence[str]) -> dict[tuple[str, str], list[str]]:
+def groups_by_stratum(rows: Sequence[Row], fixed: Sequence[str]) -> dict[tuple[str, str], list[str]]:
     """Return the groups to draw, by origin and label of their leaders: groups with an unsettled image of the leader's origin."""
     leader_of = leaders(rows)
     by_stratum: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
@@ -114,7 +114,7 @@ def draw(groups: Iterable[str], fractions: Mapping[str, float], seed: int) -> di
     splits: dict[str, str] = {}
     enough = len(remaining) >= ENOUGH
     for purposes_left, (purpose, fraction) in zip(range(len(fractions), 0, -1), fractions.items(), strict=True):
-        numbers = {group: share(group, purpose, seed) for group in remaining}
+        numbers = {group: hash_to_unit_interval(group, purpose, seed) for group in remaining}
         remaining.sort(key=numbers.__getitem__)
         count = sum(number < fraction for number in numbers.values())
         if enough:
@@ -124,7 +124,7 @@ def draw(groups: Iterable[str], fractions: Mapping[str, float], seed: int) -> di
     return splits | dict.fromkeys(remaining, "train")
 
 
-def share(group: str, purpose: str, seed: int) -> float:
+def hash_to_unit_interval(group: str, purpose: str, seed: int) -> float:
     """Return a number in [0, 1) that depends on the group, the purpose and the seed alone."""
     return int(hashlib.sha256(f"{seed}:{purpose}:{group}".encode()).hexdigest()[:13], 16) / 16**13
 

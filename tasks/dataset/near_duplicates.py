@@ -12,8 +12,10 @@ from tasks.dataset.registration import FURTHEST, PIECE, SIDE, apply_shift, block
 from tasks.storage.parallel import map_in_threads
 
 FREQUENCIES = 16  # of a cosine transform, in each direction: a shift by 3 pixels of 300 hardly changes them
-MAY_BE = 0.97  # least correlation of low frequencies; the least of the true copies that were looked at was 0.98
-MANY = 12  # so many of the most alike pictures go to the next stage; a true copy was at worst the ninth
+LOW_FREQUENCY_LIMIT = (
+    0.97  # least correlation of low frequencies; the least of the true copies that were looked at was 0.98
+)
+MAX_CANDIDATES = 12  # so many of the most alike pictures go to the next stage; a true copy was at worst the ninth
 COARSE_LIMIT = 0.95  # least correlation at 64 pixels; the least of the accepted copies was 0.96
 STEPS = 2_048  # of low frequencies: a product of two has 22 bits, and float32 keeps 24
 ROUNDS = 3  # of finding the shift
@@ -48,14 +50,15 @@ class Pairs(NamedTuple):
         return Pairs(*(column[selection] for column in self))
 
 
-def find_near_duplicates(thumbnails: np.ndarray, first: np.ndarray, limit: float) -> Pairs:
+def find_near_duplicates(thumbnails: np.ndarray, is_test: np.ndarray, limit: float) -> Pairs:
     """Find the pairs of thumbnails, uint8 (n, 128, 128), that show one photograph.
 
-    Each picture is compared with the pictures before it, and once more with only the pictures that `first`, bool (n,), selects: a twin
-    among these is found however many other twins there are. Of each picture's copies at most 12 are listed.
+    Each picture is compared with the pictures before it, and once more with only those of the published test, which `is_test`,
+    bool (n,), selects: a copy of one of these is found however many other copies there are. Of each picture's copies at most 12
+    are listed.
     """
     low = low_frequencies(thumbnails)
-    pairs = best_pose(low, *candidates(low, first))
+    pairs = best_pose(low, *candidates(low, is_test))
     fine = details(thumbnails)
     pairs = score_pairs(coarsen(fine), pairs)
     pairs = score_pairs(fine, pairs.take(pairs.score >= COARSE_LIMIT))
@@ -81,15 +84,15 @@ def low_frequencies(thumbnails: np.ndarray) -> np.ndarray:
     return low
 
 
-def candidates(low: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def candidates(low: np.ndarray, is_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the pictures that may be alike, as two arrays of numbers; the first of a pair comes before the second."""
-    first_numbers = np.flatnonzero(first)
+    test_numbers = np.flatnonzero(is_test)
 
     def find_nearest(rows: slice) -> list[np.ndarray]:
         numbers = np.arange(rows.start, rows.stop)
         return [
             nearest_pairs(low, numbers, np.arange(rows.stop)),
-            nearest_pairs(low, numbers[~first[rows]], first_numbers),
+            nearest_pairs(low, numbers[~is_test[rows]], test_numbers),
         ]
 
     pairs = [pair for piece in map_in_threads(find_nearest, blocks(len(low), QUERIES)) for pair in piece]
@@ -109,9 +112,9 @@ def nearest_pairs(low: np.ndarray, queries: np.ndarray, references: np.ndarray) 
         score[:, queries[0] :][references[None, queries[0] :] >= queries[:, None]] = -1
     else:
         score[references[None] == queries[:, None]] = -1
-    most = min(MANY, len(references))
+    most = min(MAX_CANDIDATES, len(references))
     nearest = np.argpartition(score, -most, axis=1)[:, -most:]
-    rows, columns = np.nonzero(np.take_along_axis(score, nearest, axis=1) >= MAY_BE)
+    rows, columns = np.nonzero(np.take_along_axis(score, nearest, axis=1) >= LOW_FREQUENCY_LIMIT)
     return np.stack([queries[rows], references[nearest[rows, columns]]], axis=1)
 
 

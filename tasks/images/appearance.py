@@ -1,5 +1,7 @@
 """Appearance: plain statistics of whole pictures, which show whether and how a picture differs from others."""
 
+import math
+
 import numpy as np
 
 from tasks.images.statistics import laplacian
@@ -68,7 +70,7 @@ def gradient(levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def border(height: int, width: int) -> np.ndarray:
     """Return the mask of a picture's outermost tenth on each side, bool (height, width)."""
-    y, x = -(-height // 10), -(-width // 10)
+    y, x = math.ceil(height / 10), math.ceil(width / 10)
     return np.pad(np.zeros((height - 2 * y, width - 2 * x), bool), [(y, y), (x, x)], constant_values=True)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tasks.images.decoding import FORMATS, WHOLE, Decoded, Least, decode, format_of, read, too_large
-from tasks.images.views import GLANCE, VIEWS, NetworkInput, shape, square
+from tasks.images.views import SMALL_SIDE, VIEWS, NetworkInput, shape, square
 from tasks.records.rows import Row, images_root, stored_name
 from tasks.settings.errors import BadInput
 from tasks.settings.model_specs import ViewName
@@ -32,7 +32,7 @@ class InputBatch(NamedTuple):
     """uint8 (images, height, width, planes)."""
     residuals: np.ndarray
     """float64 (images,), as in `NetworkInput`. Where the view shows nothing they are NaN, and the levels are 0."""
-    glances: np.ndarray
+    small_squares: np.ndarray
     """uint8 (images, 75, 75): the whole pictures, whatever the network sees of them."""
 
 
@@ -40,21 +40,21 @@ def load_inputs(images: Sequence[Row], view: ViewName, size: int, places: Places
     """Load stored images as a network sees them, in order. Raises BadInput when one cannot be read."""
     if view == "raw":
         levels = squares(images, size, places)
-        glances = levels if size == GLANCE else squares(images, GLANCE, places, least_for(view, size))
-        return InputBatch(levels[..., None], np.zeros(len(images)), glances)
+        small_squares = levels if size == SMALL_SIDE else squares(images, SMALL_SIDE, places, least_for(view, size))
+        return InputBatch(levels[..., None], np.zeros(len(images)), small_squares)
     from tasks.images.strips import image_views  # late: it needs SciPy
 
     batch = InputBatch(
         np.zeros((len(images), *shape(view, size)), np.uint8),
         np.zeros(len(images)),
-        np.zeros((len(images), GLANCE, GLANCE), np.uint8),
+        np.zeros((len(images), SMALL_SIDE, SMALL_SIDE), np.uint8),
     )
     all_views = image_views(images, places)
     for start in range(0, len(images), MAX_BLOCK):
         block = list(islice(all_views, MAX_BLOCK))
         details = map_chunks_in_threads(details_of, block)
         for number, (views, residual_and_detail) in enumerate(zip(block, details, strict=True), start):
-            batch.glances[number] = views.glance
+            batch.small_squares[number] = views.small_square
             batch.residuals[number], batch.levels[number] = residual_and_detail
     return batch
 
@@ -83,7 +83,7 @@ def squares(images: Sequence[Row], size: int, places: Places, least: Least | Non
     root = Path(images_root(places))
 
     def load_named(names: Sequence[str]) -> np.ndarray:
-        return load([root / name for name in names], size, least)
+        return load_squares([root / name for name in names], size, least)
 
     names = np.array([stored_name(image) for image in images], object)
     small = np.array([min(image.width, image.height) < 2 * size for image in images], bool)
@@ -104,11 +104,11 @@ def squares(images: Sequence[Row], size: int, places: Places, least: Least | Non
 
 
 def least_for(view: ViewName, size: int) -> Least:
-    """Return how far a picture may be reduced for a view and for its glance."""
-    return WHOLE if VIEWS[view].needs_ring else Least(max(size, GLANCE))
+    """Return how far a picture may be reduced for a view and for the small square."""
+    return WHOLE if VIEWS[view].needs_ring else Least(max(size, SMALL_SIDE))
 
 
-def load(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
+def load_squares(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
     """Load files as squares, uint8 (images, size, size), in the order of `paths`. Raises BadInput when one cannot be read."""
     levels = map_chunks_in_threads(lambda chunk: [square(load_levels(path, least), size) for path in chunk], paths)
     return np.stack(levels) if levels else np.empty((0, size, size), np.uint8)
@@ -138,9 +138,9 @@ class Readable(NamedTuple):
     """An image that nobody has validated, as a network sees it."""
 
     sha256: str
-    sight: NetworkInput | None
+    network_input: NetworkInput | None
     """None where the view shows nothing."""
-    glance: np.ndarray
+    small_square: np.ndarray
     """The whole picture, uint8 (75, 75)."""
     size: tuple[int, int]
     """Width and height of the photograph, in pixels."""
@@ -154,25 +154,25 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-def see_all(paths: Sequence[Path], view: ViewName, size: int) -> list[Readable | Unreadable]:
+def load_files(paths: Sequence[Path], view: ViewName, size: int) -> list[Readable | Unreadable]:
     """Load files that nobody has validated, in the order of `paths`."""
-    return map_chunks_in_threads(lambda chunk: [see(path, view, size) for path in chunk], paths)
+    return map_chunks_in_threads(lambda chunk: [load_file(path, view, size) for path in chunk], paths)
 
 
-def see(path: Path, view: ViewName, size: int) -> Readable | Unreadable:
+def load_file(path: Path, view: ViewName, size: int) -> Readable | Unreadable:
     """Load a file that nobody has validated. One that is too large is not read in full, and is unreadable."""
     content = read_or_refuse(path)
     if isinstance(content, Decoded):
         return Unreadable(None, content.reason)
-    return see_content(content, path.suffix, view, size)
+    return decode_content(content, path.suffix, view, size)
 
 
-def see_all_contents(images: Sequence[object], view: ViewName, size: int) -> list[Readable | Unreadable]:
+def load_all_bytes(images: Sequence[object], view: ViewName, size: int) -> list[Readable | Unreadable]:
     """Decode images that arrive as bytes, in order."""
-    return map_chunks_in_threads(lambda chunk: [see_sent(image, view, size) for image in chunk], images)
+    return map_chunks_in_threads(lambda chunk: [load_bytes(image, view, size) for image in chunk], images)
 
 
-def see_sent(image: object, view: ViewName, size: int) -> Readable | Unreadable:
+def load_bytes(image: object, view: ViewName, size: int) -> Readable | Unreadable:
     """Decode an image that arrives as bytes, in the format that it begins like."""
     if not isinstance(image, bytes | bytearray | memoryview):
         formats = " or ".join(row.name for row in FORMATS)
@@ -180,15 +180,18 @@ def see_sent(image: object, view: ViewName, size: int) -> Readable | Unreadable:
     if problem := too_large(len(image)):
         return Unreadable(None, problem.reason)
     content = bytes(image)
-    return see_content(content, format_of(content).suffixes[0], view, size)
+    return decode_content(content, format_of(content).suffixes[0], view, size)
 
 
-def see_content(content: bytes, suffix: str, view: ViewName, size: int) -> Readable | Unreadable:
+def decode_content(content: bytes, suffix: str, view: ViewName, size: int) -> Readable | Unreadable:
     """Decode the content of a file; `suffix` names its format."""
     sha256 = hashlib.sha256(content).hexdigest()
     decoded = decode(content, suffix, MAX_MEGAPIXELS, least_for(view, size))
     if decoded.pixels is None:
         return Unreadable(sha256, decoded.reason)
     return Readable(
-        sha256, VIEWS[view].see(decoded.pixels, size), square(decoded.pixels, GLANCE), (decoded.width, decoded.height)
+        sha256,
+        VIEWS[view].make_input(decoded.pixels, size),
+        square(decoded.pixels, SMALL_SIDE),
+        (decoded.width, decoded.height),
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -127,7 +128,7 @@ def measure_equal(views: np.ndarray) -> np.ndarray:
     Only whole numbers are summed, so that the results are equal on every machine: within a row in float32, over the rows in float64.
     """
     count, height, width = views.shape
-    edge_y, edge_x = -(-height // 10), -(-width // 10)
+    edge_y, edge_x = math.ceil(height / 10), math.ceil(width / 10)
     columns = np.ones((width, 2), np.float32)  # all of them, and those inside the border
     columns[:edge_x, 1] = columns[width - edge_x :, 1] = 0
     levels = views.astype(np.float32)

@@ -16,7 +16,7 @@ import numpy as np
 from tasks.images import ring_search, rings
 from tasks.images.decoding import decode
 from tasks.images.ellipses import Ellipse
-from tasks.images.views import GLANCE, square
+from tasks.images.views import SMALL_SIDE, square
 from tasks.records.rows import Row, images_root, stored_name
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
@@ -38,7 +38,7 @@ class Strip(NamedTuple):
 class ImageViews(NamedTuple):
     """The whole picture and the strip of an image, from one decoding."""
 
-    glance: np.ndarray
+    small_square: np.ndarray
     """The whole picture, uint8 (75, 75)."""
     strip: Strip | None
     """None where no ring is found."""
@@ -91,25 +91,26 @@ def make_views(root: str, name: str) -> bytes:
         raise BadInput(f"{path} cannot be read: {decoded.reason}")
     ring = ring_search.find(decoded.pixels)
     strip = Strip(ring, rings.unwrap(decoded.pixels, ring)) if ring else None
-    return pack(ImageViews(square(decoded.pixels, GLANCE), strip))
+    return pack(ImageViews(square(decoded.pixels, SMALL_SIDE), strip))
 
 
 def pack(views: ImageViews) -> bytes:
-    """Return views as bytes: the glance, then the numbers and the levels of the ring where there is one."""
-    glance = views.glance.tobytes()
+    """Return views as bytes: the small square, then the numbers and the levels of the ring where there is one."""
+    small_square = views.small_square.tobytes()
     if views.strip is None:
-        return glance
+        return small_square
     ring, levels = views.strip
     ellipses = [number for ellipse in ring[:2] for number in (*ellipse.center, *ellipse.root.ravel())]
-    return glance + np.array([*ellipses, ring.residual], np.float32).tobytes() + levels.tobytes()
+    return small_square + np.array([*ellipses, ring.residual], np.float32).tobytes() + levels.tobytes()
 
 
 def unpack(value: bytes) -> ImageViews:
     """Return the views from the bytes that `pack` returned."""
-    glance, rest = np.frombuffer(value[: GLANCE**2], np.uint8).reshape(GLANCE, GLANCE), value[GLANCE**2 :]
+    head, rest = value[: SMALL_SIDE**2], value[SMALL_SIDE**2 :]
+    small_square = np.frombuffer(head, np.uint8).reshape(SMALL_SIDE, SMALL_SIDE)
     if not rest:
-        return ImageViews(glance, None)
+        return ImageViews(small_square, None)
     numbers = np.frombuffer(rest[: HEAD.itemsize], np.float32).astype(np.float64)
     cavity, rim = (Ellipse(part[:2], part[2:].reshape(2, 2)) for part in (numbers[:6], numbers[6:12]))
     levels = np.frombuffer(rest[HEAD.itemsize :], np.uint8).reshape(rings.STRIP_RADII, rings.STRIP_ANGLES)
-    return ImageViews(glance, Strip(rings.Ring(cavity, rim, float(numbers[12])), levels))
+    return ImageViews(small_square, Strip(rings.Ring(cavity, rim, float(numbers[12])), levels))

@@ -9,7 +9,7 @@ from PIL import Image
 from tasks.settings.model_specs import ViewName
 
 RING_SHAPE = (96, 512, 2)  # of `rings.detail`
-GLANCE = 75  # pixels a side of the whole picture, whatever the network sees
+SMALL_SIDE = 75  # pixels a side of the whole picture, whatever the network sees
 
 
 class NetworkInput(NamedTuple):
@@ -24,7 +24,7 @@ class NetworkInput(NamedTuple):
 class View(NamedTuple):
     """The functions that turn an image into what a network sees, and describe it."""
 
-    see: Callable[[np.ndarray, int], NetworkInput | None]
+    make_input: Callable[[np.ndarray, int], NetworkInput | None]
     """Takes gray levels uint8 (height, width) and a size; returns None where the image does not show what the view needs."""
     shape: Callable[[int], tuple[int, int, int]]
     """Returns height, width and planes for a size."""

@@ -61,7 +61,7 @@ def usable_names(folder: Path, classes: Classes) -> list[str]:
     Those that were named when the folder was found are not named again.
     """
     listing = usable_files(folder, Listing(walk(folder), []))
-    names, large = small_enough(folder, [file.name for file in files(listing.names, classes)])
+    names, large = small_enough(folder, [file.name for file in labeled_files_of(listing.names, classes)])
     say_left_out("arrivals", [*listing.faults, *large])
     return names
 
@@ -84,10 +84,10 @@ def arrival(folder: Folder, names: list[str], settled: set[str], places: Places)
 
 def identity(folder: Path, names: Sequence[str], places: Places) -> str:
     """Return the digest of the files of an arrival."""
-    return listing_digest(contents(folder, names, places))
+    return listing_digest(names_with_digests(folder, names, places))
 
 
-def contents(folder: Path, names: Sequence[str], places: Places) -> list[tuple[str, str]]:
+def names_with_digests(folder: Path, names: Sequence[str], places: Places) -> list[tuple[str, str]]:
     """Return name and sha256 of each file. Raises BadInput if one is gone or cannot be read."""
     digests = file_digests([f"{folder}/{name}" for name in names], places)
     if gone := [name for name, sha256 in zip(names, digests, strict=True) if sha256 is None]:
@@ -97,15 +97,15 @@ def contents(folder: Path, names: Sequence[str], places: Places) -> list[tuple[s
     return [(name, sha256) for name, sha256 in zip(names, digests, strict=True) if sha256]
 
 
-def files(names: Iterable[str], classes: Classes) -> list[LabeledFile]:
+def labeled_files_of(names: Iterable[str], classes: Classes) -> list[LabeledFile]:
     """Return those files of an arrival that lie in its class folders, sorted by name."""
     return labeled_files(names, DataRoot("", ()), classes)[0]
 
 
 def entries_of(arrival: Arrival, classes: Classes, places: Places) -> list[rows.Entry]:
     """Return the files of an arrival, by their names in its folder. Raises BadInput if one is gone or cannot be read."""
-    labeled = files(arrival.names, classes)
-    digests = contents(arrival.path, [file.name for file in labeled], places)
+    labeled = labeled_files_of(arrival.names, classes)
+    digests = names_with_digests(arrival.path, [file.name for file in labeled], places)
     return [
         rows.Entry(file.name, sha256, file.label, origin=arrival.origin)
         for file, (_, sha256) in zip(labeled, digests, strict=True)

@@ -66,7 +66,7 @@ class News(NamedTuple):
             {f"{image.sha256} {image.label}": image.origin for image in self.images} | {"": self.source.identity}
         )
 
-    def due(self, least: int, longest: float, now: float | None = None) -> str | None:
+    def reason_to_retrain(self, least: int, longest: float, now: float | None = None) -> str | None:
         """Return why it is time to train, or None.
 
         It is time when the source changed, when there are `least` images, or when fewer have waited for `longest` seconds. `now` is in
@@ -229,7 +229,7 @@ def retry_after(earlier: Sequence[Announcement]) -> datetime:
     return earlier[-1].time + grace
 
 
-def rests_until(earlier: Sequence[Announcement], now: datetime) -> datetime | None:
+def postponed_until(earlier: Sequence[Announcement], now: datetime) -> datetime | None:
     """Return until when the same news are not announced again; None where it is time, or where they were never announced.
 
     An announcement whose time lies ahead was made before the clock was set back. It postpones nothing.
@@ -239,7 +239,7 @@ def rests_until(earlier: Sequence[Announcement], now: datetime) -> datetime | No
     return retry_after(earlier)
 
 
-def remember(arrived: News, why: str, places: Places) -> None:
+def record_announcement(arrived: News, why: str, places: Places) -> None:
     """Note that these news were announced."""
     latest = Announcement(arrived.digest, datetime.now(UTC).isoformat(timespec="seconds"), why)
     rows = [announcement._asdict() for announcement in (*read_announcements(places), latest)]

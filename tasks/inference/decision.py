@@ -29,10 +29,10 @@ class Evidence(NamedTuple):
     """Of its ring, as in `NetworkInput`; NaN where the view shows nothing."""
 
 
-class Verdict(NamedTuple):
-    """A decision about an image, with its cause."""
+class ImageDecision(NamedTuple):
+    """The decision about one image, with its cause."""
 
-    decision: DecisionName
+    name: DecisionName
     cause: Cause
     reason: str
     """What there is to say about this image, as people read it."""
@@ -40,12 +40,12 @@ class Verdict(NamedTuple):
     """Of a defect; None where the network could not see the part."""
 
 
-def review(cause: Cause, detail: str = "", probability: float | None = None) -> Verdict:
+def review(cause: Cause, detail: str = "", probability: float | None = None) -> ImageDecision:
     """Send an image to a person; `detail` says what is special about this one."""
-    return Verdict("review", cause, f"{CAUSES[cause]}: {detail}" if detail else CAUSES[cause], probability)
+    return ImageDecision("review", cause, f"{CAUSES[cause]}: {detail}" if detail else CAUSES[cause], probability)
 
 
-class Decision(BaseModel):
+class DecisionRule(BaseModel):
     """`decision.json`: all that prediction needs besides the network itself."""
 
     model_config = ConfigDict(frozen=True)
@@ -68,16 +68,16 @@ class Decision(BaseModel):
     max_residual: float | None = None
     """A ring that fits worse than this share of its radius is not judged; None where there are no rings."""
 
-    def judge(self, images: Sequence[Evidence]) -> list[Verdict]:
+    def judge(self, images: Sequence[Evidence]) -> list[ImageDecision]:
         """Pass, review or reject each image. A person reviews a part that is not seen well or is unlike the training images."""
         if not images:
             return []
         with np.errstate(invalid="ignore"):  # a person reviews what is no number
             chances = probability(np.array([evidence.margin for evidence in images]), self.temperature).tolist()
             differences = self.differences(images)
-        return [self.verdict(*facts) for facts in zip(images, chances, differences, strict=True)]
+        return [self.decide(*facts) for facts in zip(images, chances, differences, strict=True)]
 
-    def verdict(self, evidence: Evidence, chance: float, difference: str | None) -> Verdict:
+    def decide(self, evidence: Evidence, chance: float, difference: str | None) -> ImageDecision:
         """Pass, review or reject one image, given its probability of a defect and how it differs from the training images, or None."""
         if np.isnan(evidence.residual):
             return review("no_ring")
@@ -86,7 +86,7 @@ class Decision(BaseModel):
         if self.max_residual is not None and evidence.residual > self.max_residual:
             deviation = f"its rim is {evidence.residual:.2%} off an ellipse, and {self.max_residual:.2%} is the most"
             return review("poor_ring", deviation)
-        return review("unlike_training", difference, chance) if difference else self.decide(chance)
+        return review("unlike_training", difference, chance) if difference else self.decide_by_probability(chance)
 
     def differences(self, images: Sequence[Evidence]) -> list[str | None]:
         """Say how each image differs from the training images; None where it does not. Appearance comes before features."""
@@ -103,24 +103,24 @@ class Decision(BaseModel):
                 remarks[number] = remark(statistics[number], np.array(gaussian.usual), np.array(gaussian.spread))
         return remarks
 
-    def decide(self, chance: float) -> Verdict:
+    def decide_by_probability(self, chance: float) -> ImageDecision:
         """Pass, review or reject by the probability of a defect alone, with the reason."""
         chance_text = f"defect probability {chance:.1%}"
         low, high = self.review_band or (self.threshold, self.threshold)
         if self.review_band and low <= chance <= high:
             return review("between_limits", f"{chance_text} lies between {low:.1%} and {high:.1%}", chance)
         if chance >= self.threshold:
-            return Verdict("reject", "above_limit", f"{chance_text} is at least the limit of {high:.1%}", chance)
-        return Verdict("pass", "below_limit", f"{chance_text} is below the limit of {low:.1%}", chance)
+            return ImageDecision("reject", "above_limit", f"{chance_text} is at least the limit of {high:.1%}", chance)
+        return ImageDecision("pass", "below_limit", f"{chance_text} is below the limit of {low:.1%}", chance)
 
     def most_likely(self, chance: float) -> tuple[str, float]:
         """Return the likelier class and its probability, given the probability of a defect."""
         return (self.classes.defect, chance) if chance >= 0.5 else (self.classes.good, 1 - chance)
 
 
-def read(path: Path) -> Decision:
+def read(path: Path) -> DecisionRule:
     """Read a `decision.json`. Raises BadInput when the file is not a decision."""
     try:
-        return Decision.model_validate_json(path.read_bytes())
+        return DecisionRule.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise BadInput(f"{path} is damaged: {error.errors()[0]['msg']}") from error

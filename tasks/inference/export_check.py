@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.inference import runtimes
-from tasks.inference.decision import Decision, Evidence, Verdict
+from tasks.inference.decision import DecisionRule, Evidence, ImageDecision
 from tasks.inference.forward import forward
 from tasks.storage.code_version import ROOT
 
@@ -43,7 +43,7 @@ class FormatLoaders(NamedTuple):
 
     folder: Path
     """Holds the formats."""
-    room: Path
+    exchange: Path
     """Holds the files that pass between the processes."""
     processes: Sequence["subprocess.Popen[str]"]
 
@@ -52,13 +52,13 @@ class FormatLoaders(NamedTuple):
 
         One process works after the other, so that none slows another down. Raises RuntimeError where a process fails.
         """
-        np.save(self.room / LEVELS, levels)
+        np.save(self.exchange / LEVELS, levels)
         outputs: dict[str, Outputs] = {}
         for process, names in zip(self.processes, GROUPS, strict=True):
             _, errors = process.communicate("begin\n")
             if process.returncode:
                 raise RuntimeError(f"the exports in {self.folder} cannot be loaded again: {errors.strip()}")
-            with np.load(answers_path(self.room, names)) as answers:
+            with np.load(answers_path(self.exchange, names)) as answers:
                 for name in names:
                     margins, features, milliseconds = (answers[f"{name} {part}"] for part in Outputs._fields)
                     outputs[name] = Outputs(margins, features, float(milliseconds))
@@ -66,16 +66,16 @@ class FormatLoaders(NamedTuple):
 
 
 @contextmanager
-def start_loaders(folder: Path, room: Path) -> Iterator[FormatLoaders]:
+def start_loaders(folder: Path, exchange: Path) -> Iterator[FormatLoaders]:
     """Start the processes, which import their runtimes while the formats are still being written to the folder.
 
-    No process outlives the block. `room` is an empty folder for the files that pass between the processes.
+    No process outlives the block. `exchange` is an empty folder for the files that pass between the processes.
     """
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     with ExitStack() as stack:
         processes = []
         for names in GROUPS:
-            files = (folder, room / LEVELS, answers_path(room, names))
+            files = (folder, exchange / LEVELS, answers_path(exchange, names))
             process = stack.enter_context(subprocess.Popen(
                 [sys.executable, "-m", "tasks.inference.export_check", *map(str, files), *names],
                 env={**os.environ, "PYTHONPATH": path}, text=True,
@@ -83,18 +83,20 @@ def start_loaders(folder: Path, room: Path) -> Iterator[FormatLoaders]:
             ))  # fmt: skip
             stack.callback(process.kill)
             processes.append(process)
-        yield FormatLoaders(folder, room, processes)
+        yield FormatLoaders(folder, exchange, processes)
 
 
-def answers_path(room: Path, names: Sequence[str]) -> Path:
+def answers_path(exchange: Path, names: Sequence[str]) -> Path:
     """Return the file to which the process of these formats writes its answers."""
-    return room / f"{'-'.join(names)}.npz"
+    return exchange / f"{'-'.join(names)}.npz"
 
 
-def verdicts(outputs: Outputs, residuals: np.ndarray, appearances: np.ndarray, decision: Decision) -> list[Verdict]:
+def decisions(
+    outputs: Outputs, residuals: np.ndarray, appearances: np.ndarray, rule: DecisionRule
+) -> list[ImageDecision]:
     """Decide about each image by the outputs of a format; residuals (images,) and appearances (images, 11) as in `Evidence`."""
     columns = zip(outputs.margins.tolist(), outputs.features, appearances, residuals.tolist(), strict=True)
-    return decision.judge([Evidence(*facts) for facts in columns])
+    return rule.judge([Evidence(*facts) for facts in columns])
 
 
 def main() -> None:

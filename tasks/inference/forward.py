@@ -12,14 +12,14 @@ BATCH = 128  # images
 
 
 def evidence(
-    network: Network, levels: np.ndarray, residuals: Sequence[float] | np.ndarray, glances: np.ndarray
+    network: Network, levels: np.ndarray, residuals: Sequence[float] | np.ndarray, small_squares: np.ndarray
 ) -> list[Evidence]:
     """Return the evidence for each image, in order. There must be at least one image.
 
-    Levels uint8 (images, height, width, planes), residuals (images,) and glances uint8 (images, 75, 75) as in `InputBatch`.
+    Levels uint8 (images, height, width, planes), residuals (images,) and small squares uint8 (images, 75, 75) as in `InputBatch`.
     """
     margins, features = forward(network, levels)
-    statistics = appearance(glances)
+    statistics = appearance(small_squares)
     return [Evidence(*facts) for facts in zip(margins.tolist(), features, statistics, residuals, strict=True)]
 
 

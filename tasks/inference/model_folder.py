@@ -114,7 +114,7 @@ def fetch_servable(version: registry.Version, target: Path, places: Places) -> N
     code by: they are wrapped anew, and their own code is not used.
     """
     if version.stored is None:
-        return runs.serve(ensure_local(version, places), target, version.tracked)
+        return runs.write_servable(ensure_local(version, places), target, version.tracked)
     fetch(version, "", target, places)
     for path in sorted(target.rglob("__pycache__"), reverse=True):
         erase(path)  # Python leaves them where a model was loaded, and would run them in place of the code

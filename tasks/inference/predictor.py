@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.images import loading
 from tasks.images.views import NetworkInput, shape
 from tasks.inference import runtimes
-from tasks.inference.decision import Evidence, Verdict, read, review
+from tasks.inference.decision import Evidence, ImageDecision, read, review
 from tasks.inference.model_folder import is_verified, verify
 from tasks.records.rows import Cause, DecisionName
 from tasks.settings.errors import BadInput
@@ -45,8 +45,8 @@ class Predictor:
         if not all((folder / name).is_file() for name in ("decision.json", "model.keras")):
             raise BadInput(f"{folder} is no model: a folder with model.keras and decision.json is expected")
         self.digest, self.version = verify(folder), version
-        self.decision = read(folder / "decision.json")
-        if damage := find_damage(folder / "model.keras", self.decision.network_sha256):
+        self.rule = read(folder / "decision.json")
+        if damage := find_damage(folder / "model.keras", self.rule.network_sha256):
             raise BadInput(f"{damage}: it is not the network that decision.json beside it was made for")
         self.folder = folder
 
@@ -64,42 +64,42 @@ class Predictor:
         """Yield an answer for each image, in order; an image is (name to show, path)."""
         for start in range(0, len(images), CHUNK):
             chunk = images[start : start + CHUNK]
-            yield from self.answers([name for name, _ in chunk], self.see([path for _, path in chunk]))
+            yield from self.answers([name for name, _ in chunk], self.load([path for _, path in chunk]))
 
     def judge_contents(self, images: Sequence[object]) -> Iterator[Answer]:
         """Yield an answer for each image, in order. An image comes as bytes; anything else counts as unreadable."""
         for start in range(0, len(images), CHUNK):
             chunk = images[start : start + CHUNK]
-            loaded = loading.see_all_contents(chunk, self.decision.view, self.decision.image_size)
+            loaded = loading.load_all_bytes(chunk, self.rule.view, self.rule.image_size)
             yield from self.answers([""] * len(chunk), loaded)
 
-    def see(self, paths: Sequence[Path]) -> list[loading.Readable | loading.Unreadable]:
+    def load(self, paths: Sequence[Path]) -> list[loading.Readable | loading.Unreadable]:
         """Load each file by the view of the network, in order."""
-        return loading.see_all(paths, self.decision.view, self.decision.image_size)
+        return loading.load_files(paths, self.rule.view, self.rule.image_size)
 
     def answers(
         self, names: Sequence[str], images: Sequence[loading.Readable | loading.Unreadable]
     ) -> Iterator[Answer]:
         """Yield an answer for each loaded image, in order, under the names to show."""
-        for name, image, (verdict, _) in zip(names, images, self.verdicts(images), strict=True):
-            chance = verdict.probability
+        for name, image, (decision, _) in zip(names, images, self.decisions(images), strict=True):
+            chance = decision.probability
             yield Answer(
                 path=for_utf8(name),
                 sha256=image.sha256,
-                label=None if chance is None else self.decision.most_likely(chance)[0],
+                label=None if chance is None else self.rule.most_likely(chance)[0],
                 defect_probability=chance,
-                decision=verdict.decision,
-                reason=verdict.reason,
+                decision=decision.name,
+                reason=decision.reason,
                 model_version=self.version,
-                cause=verdict.cause,
+                cause=decision.cause,
             )
 
-    def verdicts(
+    def decisions(
         self, images: Sequence[loading.Readable | loading.Unreadable]
-    ) -> Iterator[tuple[Verdict, Evidence | None]]:
-        """Yield the verdict on each loaded image and its evidence, in order. A person reviews an image that cannot be read."""
+    ) -> Iterator[tuple[ImageDecision, Evidence | None]]:
+        """Yield the decision on each loaded image and its evidence, in order. A person reviews an image that cannot be read."""
         evidence = self.evidence([image for image in images if isinstance(image, loading.Readable)])
-        judged = zip(self.decision.judge(evidence), evidence, strict=True)
+        judged = zip(self.rule.judge(evidence), evidence, strict=True)
         for image in images:
             yield next(judged) if isinstance(image, loading.Readable) else (review("unreadable", image.reason), None)
 
@@ -109,11 +109,11 @@ class Predictor:
 
         if not images:
             return []
-        blank = NetworkInput(np.zeros(shape(self.decision.view, self.decision.image_size), np.uint8), np.nan)
-        inputs = [image.sight or blank for image in images]
+        blank = NetworkInput(np.zeros(shape(self.rule.view, self.rule.image_size), np.uint8), np.nan)
+        inputs = [image.network_input or blank for image in images]
         return forward.evidence(
             self.network,
             np.stack([view.levels for view in inputs]),
             [view.residual for view in inputs],
-            np.stack([image.glance for image in images]),
+            np.stack([image.small_square for image in images]),
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tasks.images import loading
 from tasks.inference import forward, model_folder
-from tasks.inference.decision import Decision, Evidence
+from tasks.inference.decision import DecisionRule, Evidence
 from tasks.inference.predictor import Predictor
 from tasks.inference.runtimes import Network
 from tasks.records.rows import Cause, DecisionName, Prediction, Row
@@ -24,14 +24,14 @@ def collect_evidence(
 ) -> list[Evidence]:
     """Run the network once over the images and return the evidence for each, in order. Raises BadInput when one cannot be read."""
     inputs = loading.load_inputs(rows, view, image_size, places)
-    return forward.evidence(network, inputs.levels, inputs.residuals, inputs.glances)
+    return forward.evidence(network, inputs.levels, inputs.residuals, inputs.small_squares)
 
 
-def judge(rows: Sequence[Row], images: Sequence[Evidence], decision: Decision) -> list[Prediction]:
+def judge(rows: Sequence[Row], images: Sequence[Evidence], rule: DecisionRule) -> list[Prediction]:
     """Return a prediction for each row, in order."""
     return [
         prediction(row, UNSEEN if chance is None else chance, name, reason, cause)
-        for row, (name, cause, reason, chance) in zip(rows, decision.judge(images), strict=True)
+        for row, (name, cause, reason, chance) in zip(rows, rule.judge(images), strict=True)
     ]
 
 
@@ -52,11 +52,11 @@ def judge_by(digest: str, rows: Sequence[Row], places: Places) -> list[Predictio
     model = cache(lambda: Predictor(model_folder.path(digest, places)))
 
     def judge_contents(contents: list[str]) -> list[bytes]:
-        new_rows, decision = [by_content[sha256] for sha256 in contents], model().decision
-        evidence = collect_evidence(model().network, new_rows, decision.view, decision.image_size, places)
+        new_rows, rule = [by_content[sha256] for sha256 in contents], model().rule
+        evidence = collect_evidence(model().network, new_rows, rule.view, rule.image_size, places)
         return [
             json.dumps([image.defect_probability, image.decision, image.reason, image.cause]).encode()
-            for image in judge(new_rows, evidence, decision)
+            for image in judge(new_rows, evidence, rule)
         ]
 
     answers = cached_map(

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images.decoding import MAX_BYTES
-from tasks.inference.decision import Decision
+from tasks.inference.decision import DecisionRule
 from tasks.inference.out_of_distribution import distances
 from tasks.inference.predictor import Predictor
-from tasks.monitoring.drift import JudgedImage, examine
+from tasks.monitoring.drift import JudgedImage, judge_files
 from tasks.settings.escaping import for_utf8
 from tasks.settings.settings import Places
 from tasks.sources.folder import is_image, readable, say_left_out, walk
@@ -36,7 +36,7 @@ class ToLabel(NamedTuple):
     """Digest of the one that says so."""
 
 
-def order(judged: Sequence[JudgedImage], decision: Decision) -> list[int]:
+def order(judged: Sequence[JudgedImage], rule: DecisionRule) -> list[int]:
     """Return the numbers of the images, the most informative first.
 
     First come images unlike all that is known and all that was chosen before, the farthest in turn (k-center greedy, Sener and
@@ -44,16 +44,16 @@ def order(judged: Sequence[JudgedImage], decision: Decision) -> list[int]:
     those that it cannot see, from which nothing can be learned.
     """
     visible = [
-        number for number, image in enumerate(judged) if image.evidence and image.verdict.probability is not None
+        number for number, image in enumerate(judged) if image.evidence and image.decision.probability is not None
     ]
-    unlike = farthest(visible, judged, decision)
-    rest = sorted(set(visible) - set(unlike), key=lambda number: (doubt(judged[number], decision), number))
+    unlike = farthest(visible, judged, rule)
+    rest = sorted(set(visible) - set(unlike), key=lambda number: (doubt(judged[number], rule), number))
     return [*unlike, *rest, *sorted(set(range(len(judged))) - set(visible))]
 
 
-def farthest(visible: Sequence[int], judged: Sequence[JudgedImage], decision: Decision) -> list[int]:
+def farthest(visible: Sequence[int], judged: Sequence[JudgedImage], rule: DecisionRule) -> list[int]:
     """Return the images beyond the limit of what is known or chosen, each the farthest of all that are left."""
-    gaussian, unlike = decision.features, list[int]()
+    gaussian, unlike = rule.features, list[int]()
     if gaussian is None or not visible:
         return unlike
     features = np.stack([evidence.features for number in visible if (evidence := judged[number].evidence)])
@@ -67,10 +67,10 @@ def farthest(visible: Sequence[int], judged: Sequence[JudgedImage], decision: De
     return unlike
 
 
-def doubt(image: JudgedImage, decision: Decision) -> float:
+def doubt(image: JudgedImage, rule: DecisionRule) -> float:
     """Return how far a probability lies from the threshold: the nearer, the more a label tells."""
-    assert image.verdict.probability is not None
-    return abs(image.verdict.probability - decision.threshold)
+    assert image.decision.probability is not None
+    return abs(image.decision.probability - rule.threshold)
 
 
 def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[ToLabel] | None:
@@ -89,12 +89,12 @@ def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[To
     listed = {(row.sha256 or row.path, row.model) for row in read_state(path, ToLabel)}
     if listed == {(key, model.digest) for key in contents}:
         return None
-    judged = examine([inbox / name for name in contents.values()], model)
+    judged = judge_files([inbox / name for name in contents.values()], model)
     images = [
-        ToLabel(for_utf8(name), "" if key == for_utf8(name) else key, verdict.decision, verdict.reason, model.digest)
-        for (key, name), (verdict, _, _) in zip(contents.items(), judged, strict=True)
+        ToLabel(for_utf8(name), "" if key == for_utf8(name) else key, decision.name, decision.reason, model.digest)
+        for (key, name), (decision, _, _) in zip(contents.items(), judged, strict=True)
     ]
-    rows = [images[number] for number in order(judged, model.decision)]
+    rows = [images[number] for number in order(judged, model.rule)]
     write_rows(path, [row._asdict() for row in rows], ToLabel._fields)
     return rows
 

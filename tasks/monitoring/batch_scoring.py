@@ -54,7 +54,7 @@ class BatchResult(NamedTuple):
     """A sentence for each file or folder that was not judged: it cannot be read, or is of another format."""
 
 
-def score_folder(
+def judge_folder(
     folder: Path, results: Path, settle_seconds: float, version: registry.Version, places: Places
 ) -> BatchResult:
     """Judge what the table of this version under `results` does not hold, and add it there.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.images.appearance import BRIGHTNESS, SHARPNESS
 from tasks.images.loading import Readable
-from tasks.inference.decision import Evidence, Verdict
+from tasks.inference.decision import Evidence, ImageDecision
 from tasks.inference.out_of_distribution import FeatureGaussian, distances
 from tasks.inference.predictor import CHUNK, Predictor
 from tasks.records.rows import Cause
@@ -54,30 +54,30 @@ class Drift(BaseModel):
 class JudgedImage(NamedTuple):
     """An image as the model in use sees it; without evidence it cannot be read."""
 
-    verdict: Verdict
+    decision: ImageDecision
     evidence: Evidence | None
     size: tuple[int, int] | None
 
 
-def examine(paths: Sequence[Path], model: Predictor) -> list[JudgedImage]:
+def judge_files(paths: Sequence[Path], model: Predictor) -> list[JudgedImage]:
     """Return each image as the model in use sees it, in order. Few are in memory at a time."""
     judged: list[JudgedImage] = []
     for start in range(0, len(paths), CHUNK):
-        images = model.see(paths[start : start + CHUNK])
+        images = model.load(paths[start : start + CHUNK])
         judged += [
-            JudgedImage(verdict, evidence, image.size if isinstance(image, Readable) else None)
-            for image, (verdict, evidence) in zip(images, model.verdicts(images), strict=True)
+            JudgedImage(decision, evidence, image.size if isinstance(image, Readable) else None)
+            for image, (decision, evidence) in zip(images, model.decisions(images), strict=True)
         ]
     return judged
 
 
 def drift(origin: str, labels: Sequence[str], judged: Sequence[JudgedImage], model: Predictor) -> Drift:
     """Return the drift of the images of one origin, with their labels."""
-    rule = model.decision
-    decisions = list(zip(labels, (image.verdict.decision for image in judged), strict=True))
+    rule = model.rule
+    decisions = list(zip(labels, (image.decision.name for image in judged), strict=True))
     evidence = [image.evidence for image in judged if image.evidence]
     appearances = np.array([image.appearance for image in evidence])
-    causes = Counter(image.verdict.cause for image in judged if image.verdict.decision == "review")
+    causes = Counter(image.decision.cause for image in judged if image.decision.name == "review")
     return Drift(
         origin=origin,
         by_class=dict(sorted(Counter(labels).items())),

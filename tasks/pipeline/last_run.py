@@ -109,7 +109,7 @@ def model_in_use(places: Places) -> str:
         return name
 
 
-def nothing_in_use(places: Places) -> str:
+def no_champion_message(places: Places) -> str:
     """Say that the registered model that the places name has no version in use, and how one comes into use."""
     return (
         f"no model is in use in {places.artifacts_root} as {places.registered_name}: run flows/retrain.py first, or name "

@@ -113,9 +113,9 @@ def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
                 size = stored_files.bytes_of_version(version.number, of_model)
                 shed = partial(stored_files.delete_version_files, version.number, of_model)
                 yield Garbage("files of versions in the registry", size, shed)
-    for tracked in mlflow_runs.runs_with_files(stays.going, places):
-        size = stored_files.bytes_of_run(tracked, places)
-        yield Garbage("files of runs in MLflow", size, partial(stored_files.delete_run_files, tracked, places))
+    for mlflow_run_id in mlflow_runs.runs_with_files(stays.going, places):
+        size = stored_files.bytes_of_run(mlflow_run_id, places)
+        yield Garbage("files of runs in MLflow", size, partial(stored_files.delete_run_files, mlflow_run_id, places))
     yield from folder_garbage("runs", places.runs, stays.runs | {"latest"})
     yield from folder_garbage("models", places.models, stays.models)
     yield from folder_garbage("remembered steps", places.cache, stays.steps)

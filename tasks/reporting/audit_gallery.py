@@ -18,7 +18,7 @@ from tasks.reporting.contact_sheet import (
     SIDE,
     SheetRow,
     Tile,
-    letters,
+    font,
     sheet,
     stack_pictures,
     wrap,
@@ -64,7 +64,7 @@ def leak(rows: Sequence[Row], copies: Sequence[Copy]) -> Leak | None:
         return None
     contents, groups = {row.sha256 for row in trained}, {row.group for row in trained}
     copied = {
-        content for pair in copies for content, twin in (pair.contents(), pair.contents()[::-1]) if twin in contents
+        content for pair in copies for content, copy in (pair.contents(), pair.contents()[::-1]) if copy in contents
     }
     unequal = [row for row in tested if row.sha256 not in contents]
     changed = sum(row.sha256 in copied for row in unequal)
@@ -106,7 +106,7 @@ class Album:
 
     def tile(self, row: Row, caption: str) -> Tile:
         """Return the photograph of a row above this caption."""
-        return Tile(loading.load([stored_path(row, self.places)], 2 * SIDE)[0], caption)
+        return Tile(loading.load_squares([stored_path(row, self.places)], 2 * SIDE)[0], caption)
 
 
 def one_of_each(album: Album, copies: Iterable[Copy]) -> list[Copy]:
@@ -197,6 +197,6 @@ def leak_bar(counts: Leak) -> Image.Image:
             draw.rectangle((left, GAP, right, GAP + height), fill=COLORS[name])
         left = right
         draw.rectangle((text, height + LINE - 4, text + 10, height + LINE + 6), fill=COLORS[name])
-        draw.text((text + 15, height + LINE - 8), f"{count:,} {words[name]}", fill=INK, font=letters())
+        draw.text((text + 15, height + LINE - 8), f"{count:,} {words[name]}", fill=INK, font=font())
         text += width // 4
     return picture

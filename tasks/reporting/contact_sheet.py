@@ -41,12 +41,12 @@ def sheet(rows: Sequence[SheetRow], side: int = SIDE) -> Image.Image:
     draw = ImageDraw.Draw(picture)
     for place, row in enumerate(rows):
         top = GAP + place * height
-        draw.text((GAP, top), wrap(row.heading, picture.width - 2 * GAP, 1), fill=INK, font=letters())
+        draw.text((GAP, top), wrap(row.heading, picture.width - 2 * GAP, 1), fill=INK, font=font())
         for column, tile in enumerate(row.tiles):
             left = GAP + column * (side + GAP)
             photograph = Image.fromarray(tile.pixels).resize((side, side), Image.Resampling.BOX)
             picture.paste(photograph.convert("RGB"), (left, top + LINE))
-            draw.text((left, top + LINE + side + 2), tile.caption, fill=PALE, font=letters())
+            draw.text((left, top + LINE + side + 2), tile.caption, fill=PALE, font=font())
     return picture
 
 
@@ -66,25 +66,25 @@ def wrap(text: str, width: int = SIDE, most: int = 3) -> str:
     lines = [""]
     for word in for_picture(text).split():
         longer = f"{lines[-1]} {word}".strip()
-        if letters().getlength(longer) <= width:
+        if font().getlength(longer) <= width:
             lines[-1] = longer
         else:
-            lines += [fit(word, width)]
+            lines += [truncate(word, width)]
     lines = [line for line in lines if line] or [""]
     if len(lines) > most:
         lines = [*lines[: most - 1], f"{lines[most - 1]} ..."]
     return "\n".join(lines)
 
 
-def fit(word: str, width: int) -> str:
+def truncate(word: str, width: int) -> str:
     """Return the word, or as much of its beginning as fits into so many pixels, followed by dots."""
-    if letters().getlength(word) <= width:
+    if font().getlength(word) <= width:
         return word
-    fitting = bisect_right(range(len(word)), width, key=lambda length: ceil(letters().getlength(f"{word[:length]}...")))
+    fitting = bisect_right(range(len(word)), width, key=lambda length: ceil(font().getlength(f"{word[:length]}...")))
     return f"{word[: max(0, fitting - 1)]}..."
 
 
 @cache
-def letters() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+def font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     """Return the font of all text on these pictures."""
     return ImageFont.load_default(size=13)

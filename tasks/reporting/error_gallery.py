@@ -10,10 +10,10 @@ from PIL import Image, ImageDraw
 from tasks.images import loading
 from tasks.images.views import VIEWS
 from tasks.inference import heatmaps
-from tasks.inference.decision import Decision
+from tasks.inference.decision import DecisionRule
 from tasks.records.rows import Prediction, Row, stored_path
 from tasks.reporting.audit_gallery import Picture
-from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, SheetRow, Tile, letters, sheet, stack_pictures, wrap
+from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, SheetRow, Tile, font, sheet, stack_pictures, wrap
 from tasks.settings.settings import Classes, Places
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def pictures(
     predictions: Sequence[Prediction],
     rows: Sequence[Row],
     network: "keras.Model",
-    decision: Decision,
+    rule: DecisionRule,
     places: Places,
 ) -> Iterator[Picture]:
     """Yield a picture for each kind of test images that people should look at, where there are any.
@@ -50,9 +50,9 @@ def pictures(
     """
     by_path = {row.path: row for row in rows}
     tested = [prediction for prediction in predictions if prediction.split == "test"]
-    for gallery in galleries(tested, decision.classes):
+    for gallery in galleries(tested, rule.classes):
         first_cases = gallery.cases[:MAX_IMAGES]
-        painted = overlay_heatmap([by_path[image.path] for image in first_cases], network, decision, places)
+        painted = overlay_heatmap([by_path[image.path] for image in first_cases], network, rule, places)
         tiles = [Tile(levels, caption(image)) for image, levels in zip(first_cases, painted, strict=True)]
         sheet_rows = [SheetRow("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)]
         counted = f"{len(first_cases):,} of {len(gallery.cases):,} {gallery.what}, the worst of each casting first."
@@ -105,20 +105,20 @@ def caption(prediction: Prediction) -> str:
 
 
 def overlay_heatmap(
-    rows: Sequence[Row], network: "keras.Model", decision: Decision, places: Places
+    rows: Sequence[Row], network: "keras.Model", rule: DecisionRule, places: Places
 ) -> Iterator[np.ndarray]:
     """Yield each photograph under its heat, uint8 (side, side, 3); gray alone where the view shows nothing."""
-    inputs = loading.load_inputs(rows, decision.view, decision.image_size, places)
-    heats = heatmaps.maps(network, inputs.levels) / decision.temperature
-    squares = loading.load([stored_path(row, places) for row in rows], FINE * SIDE)
-    rings = rings_of(rows, decision, places)
+    inputs = loading.load_inputs(rows, rule.view, rule.image_size, places)
+    heats = heatmaps.maps(network, inputs.levels) / rule.temperature
+    squares = loading.load_squares([stored_path(row, places) for row in rows], FINE * SIDE)
+    rings = rings_of(rows, rule, places)
     for row, heat, residual, gray, ring in zip(rows, heats, inputs.residuals, squares, rings, strict=True):
         yield np.repeat(gray[..., None], 3, axis=2) if np.isnan(residual) else overlay_image(row, heat, gray, ring)
 
 
-def rings_of(rows: Sequence[Row], decision: Decision, places: Places) -> list["Ring | None"]:
+def rings_of(rows: Sequence[Row], rule: DecisionRule, places: Places) -> list["Ring | None"]:
     """Return the ring of each image; None where it shows none, and for all images of a view that needs none."""
-    if not VIEWS[decision.view].needs_ring:
+    if not VIEWS[rule.view].needs_ring:
         return [None] * len(rows)
     from tasks.images.strips import strips  # late: it needs SciPy
 
@@ -153,5 +153,5 @@ def legend() -> Image.Image:
     picture.paste(Image.fromarray(heatmaps.paint(np.full(heat.shape, 128, np.uint8), heat)), (GAP, GAP + LINE // 4))
     scale = f"{heatmaps.FAINT:.0f} to {heatmaps.STRONG:.0f} and more"
     text = f"how strongly a place speaks for a defect: a logit of {scale}; the circle is about the middle of the strongest spot"
-    ImageDraw.Draw(picture).text((2 * GAP + SIDE // 2, GAP), text, fill=INK, font=letters())
+    ImageDraw.Draw(picture).text((2 * GAP + SIDE // 2, GAP), text, fill=INK, font=font())
     return picture

@@ -13,7 +13,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tasks.images.views import describe
-from tasks.inference.decision import Decision
+from tasks.inference.decision import DecisionRule
 from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Score, Splits
 from tasks.records.rows import Prediction
 from tasks.reporting import data_section, test_section
@@ -42,7 +42,7 @@ class Subject(NamedTuple):
 class FolderContent(NamedTuple):
     """What the folder of the model holds, as far as the card shows it."""
 
-    decision: Decision
+    rule: DecisionRule
     test: Sequence[Prediction]
     formats: Mapping[str, Format]
     digest: str
@@ -51,17 +51,17 @@ class FolderContent(NamedTuple):
 def card(subject: Subject, evidence: FolderContent) -> str:
     """Return the card as Markdown: front matter, title, and a section each from use to license."""
     audit, splits, evaluation = subject.audit, subject.splits, subject.evaluation
-    decision, test, formats, digest = evidence
+    rule, test, formats, digest = evidence
     return CARD.render(
         front_matter=yaml.safe_dump(front_matter(subject), sort_keys=False, allow_unicode=True),
         model=subject.model.name,
-        defect=code(decision.classes.defect),
-        good=code(decision.classes.good),
+        defect=code(rule.classes.defect),
+        good=code(rule.classes.good),
         digest=digest,
         test=test_section.test(evaluation, subject.costs),
-        limits=limits(decision, subject.costs),
+        limits=limits(rule, subject.costs),
         meaning=data_section.meaning(audit, splits, evaluation),
-        failures=failures(test, decision),
+        failures=failures(test, rule),
         images=images(subject),
         training=training(subject.model),
         formats=formats_table(formats),
@@ -111,10 +111,10 @@ def metrics(score: Score) -> list[dict[str, Any]]:
     ]
 
 
-def limits(decision: Decision, costs: EvaluationSettings) -> str:
+def limits(rule: DecisionRule, costs: EvaluationSettings) -> str:
     """Say for which costs the limits were chosen, and which parts go to a person whatever their probability."""
-    outlier_limits = {"how the picture looks": decision.appearance, "what the network sees in it": decision.features}
-    residual = decision.max_residual
+    outlier_limits = {"how the picture looks": rule.appearance, "what the network sees in it": rule.features}
+    residual = rule.max_residual
     unlike = [
         *(f"{what} is more than {gaussian.limit:.2f} from what was learned" for what, gaussian in outlier_limits.items() if gaussian),
         *([] if residual is None else [f"its rim is more than {residual:.2%} off an ellipse"]),
@@ -126,15 +126,15 @@ def limits(decision: Decision, costs: EvaluationSettings) -> str:
     )
 
 
-def failures(test: Sequence[Prediction], decision: Decision) -> str:
+def failures(test: Sequence[Prediction], rule: DecisionRule) -> str:
     """List the castings with wrongly decided test images, the worst first. An image without a group counts as a casting."""
     by_casting = defaultdict(list)
     for prediction in test:
         by_casting[prediction.origin, prediction.group or prediction.sha256].append(prediction)
     rows = []
     for (origin, group), predictions in by_casting.items():
-        passed = sum(image.decision == "pass" and image.label == decision.classes.defect for image in predictions)
-        rejected = sum(image.decision == "reject" and image.label == decision.classes.good for image in predictions)
+        passed = sum(image.decision == "pass" and image.label == rule.classes.defect for image in predictions)
+        rejected = sum(image.decision == "reject" and image.label == rule.classes.good for image in predictions)
         reviewed = sum(image.decision == "review" for image in predictions)
         rows.append((passed, rejected, reviewed, code(origin), code(group[:12]), len(predictions)))
     wrong = sorted((row for row in rows if row[0] or row[1]), reverse=True)

@@ -54,7 +54,7 @@ class PreTraining:
     audit: Audit
     splits: Splits
     code: CodeState
-    """What `code` returned as the run began."""
+    """What `checkout_state` returned as the run began."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def fill_run_json(outcome: RunResult) -> RunJson:
     )
 
 
-def code() -> CodeState:
+def checkout_state() -> CodeState:
     """Return the commit of this checkout and whether files differ from it; both None where this is no checkout."""
     done = subprocess.run(
         ["git", "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"],

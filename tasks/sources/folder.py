@@ -18,7 +18,7 @@ from tasks.settings.messages import say
 from tasks.settings.settings import Classes
 from tasks.sources.names import Listing, compose, is_junk, safe_names
 
-SPLITS = frozenset({"test", "train", "validation"})
+PUBLISHED_SPLITS = frozenset({"test", "train", "validation"})
 ARCHIVES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
 CONVERT = f"Read are {SUFFIXES}: convert photographs of other formats to PNG, which loses nothing"
 TOP, SHOWN = "the top folder", 8  # in messages: its name, and how many folders or faults are listed
@@ -202,11 +202,11 @@ def _candidates(images: list[str], classes: Classes) -> dict[DataRoot, str]:
             below["/".join(parts[:depth])].add(compose(parts[depth]))
     pair, candidates = {classes.defect, classes.good}, {}
     for folder in sorted(below):
-        splits = tuple(sorted(SPLITS & below[folder]))
+        splits = tuple(sorted(PUBLISHED_SPLITS & below[folder]))
         parts_of = {_join(folder, split): below.get(_join(folder, split), set()) for split in splits}
         if any(pair & inside for inside in parts_of.values()):
             candidates[DataRoot(folder, splits)] = _root_fault(parts_of, pair)
-        elif pair & below[folder] and folder.rpartition("/")[2] not in SPLITS:
+        elif pair & below[folder] and folder.rpartition("/")[2] not in PUBLISHED_SPLITS:
             candidates[DataRoot(folder, ())] = _root_fault({folder: below[folder]}, pair)
     return candidates
 

@@ -162,19 +162,19 @@ def delete_stale_scratch(places: Places) -> None:
     shared disk may have no locks. A date as far ahead counts as old too: it comes from a clock that was set back since.
     Never looks into the inbox, and follows no link out of the places.
     """
-    for room in places.data_root.glob("training/*"):
-        if lies_below(room, places.data) and abs(age(room)) > MONTH:
-            shutil.rmtree(room, ignore_errors=True)
+    for folder in places.data_root.glob("training/*"):
+        if lies_below(folder, places.data) and abs(age(folder)) > MONTH:
+            shutil.rmtree(folder, ignore_errors=True)
     for place in (places.data_root, places.artifacts_root):
-        for room in [path for depth in ("", "*/") for path in place.glob(f"{depth}.*{SCRATCH}")]:
+        for folder in [path for depth in ("", "*/") for path in place.glob(f"{depth}.*{SCRATCH}")]:
             if (
-                room.parent.name != "inbox"
-                and room.is_dir()
-                and lies_below(room, place)
-                and abs(age(room)) > DAY
-                and not is_held(room)
+                folder.parent.name != "inbox"
+                and folder.is_dir()
+                and lies_below(folder, place)
+                and abs(age(folder)) > DAY
+                and not is_held(folder)
             ):
-                shutil.rmtree(room, ignore_errors=True)
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def age(path: Path) -> float:
@@ -192,12 +192,12 @@ def scratch_beside(target: Path) -> Iterator[Path]:
     It is deleted at the end unless it was published.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.stem[:40]}.", suffix=SCRATCH))
+    folder = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.stem[:40]}.", suffix=SCRATCH))
     try:
-        with scratch_lock(room):
-            yield room / target.name
+        with scratch_lock(folder):
+            yield folder / target.name
     finally:
-        shutil.rmtree(room, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def publish(scratch: Path, target: Path) -> None:

@@ -49,7 +49,7 @@ def places_lock(places: Places, *, exclusive: bool = False) -> Iterator[None]:
         yield
 
 
-def is_running(places: Places) -> bool:
+def is_locked(places: Places) -> bool:
     """Return whether a run uses the places now."""
     try:
         with places_lock(places, exclusive=True):

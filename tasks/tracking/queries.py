@@ -19,41 +19,41 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def cached_query(question: str, ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
-    """Return MLflow's answer, a value that JSON can hold; `nothing` where MLflow knows of no such object.
+def cached_query(key: str, fetch: Callable[["MlflowClient"], T], default: T, places: Places) -> T:
+    """Return MLflow's answer, a value that JSON can hold; `default` where MLflow knows of no such object.
 
     Never creates a database just to answer. Caches each answer of an embedded database until its file changes: importing MLflow
     takes longer than judging an image. Raises BadInput where an embedded database has a fault or was lost.
     """
     if connection.server():
-        return query(ask, nothing, places)
+        return query(fetch, default, places)
     if (stamp := mlflow_database.stamp(places)) is None:
-        return nothing
+        return default
     state = list(stamp)
     memo = places.artifacts_root / "mlflow.answers.json"
     answers = read_answers(memo, state)
-    if question not in answers:
+    if key not in answers:
         if not mlflow_database.check(places):
-            return nothing
-        answers[question] = query(ask, nothing, places)
+            return default
+        answers[key] = query(fetch, default, places)
         with suppress(OSError):  # a user who may only read asks MLflow each time
             write_whole(
                 memo, json.dumps({"state": state, "answers": answers, "sha256": answers_digest(answers)}).encode()
             )
-    return answers[question]
+    return answers[key]
 
 
-def query(ask: Callable[["MlflowClient"], T], nothing: T, places: Places) -> T:
-    """Return MLflow's answer; `nothing` where MLflow knows of no such object."""
+def query(fetch: Callable[["MlflowClient"], T], default: T, places: Places) -> T:
+    """Return MLflow's answer; `default` where MLflow knows of no such object."""
     mlflow_client = connection.client(places)
     from mlflow.exceptions import MlflowException
 
     try:
-        return ask(mlflow_client)
+        return fetch(mlflow_client)
     except MlflowException as error:
         # INVALID_PARAMETER_VALUE is the answer to an alias that no version bears
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return nothing
+            return default
         raise
 
 

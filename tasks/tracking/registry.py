@@ -60,12 +60,12 @@ class ChampionChanged(Exception):
 def champion(places: Places) -> Version | None:
     """Return the version in use, or None before the first promotion. Raises BadInput where somebody removed its alias."""
     current = by_alias(CHAMPION, places)
-    if current is None and (why := out_of_use(places)):
+    if current is None and (why := missing_champion_message(places)):
         raise BadInput(why)
     return current
 
 
-def out_of_use(places: Places) -> str:
+def missing_champion_message(places: Places) -> str:
     """Say that somebody removed the alias of the version in use, and how to bring a version back; "" where it was not removed."""
     if by_alias(CHAMPION, places) or not (earlier := unaliased_champions(places)):
         return ""
@@ -101,7 +101,7 @@ def by_alias(alias: str, places: Places) -> Version | None:
     name = places.registered_name
     answer = queries.cached_query(
         f"{alias} of {name}",
-        lambda client: summary(client.get_model_version_by_alias(name, alias)).model_dump(mode="json"),
+        lambda client: version_from_mlflow(client.get_model_version_by_alias(name, alias)).model_dump(mode="json"),
         None,
         places,
     )
@@ -133,19 +133,19 @@ def version(number: int, places: Places) -> Version:
 def versions(places: Places) -> list[Version]:
     """Return all versions, in the order of their numbers."""
 
-    def ask(client: "MlflowClient") -> list[dict[str, Any]]:
+    def fetch(client: "MlflowClient") -> list[dict[str, Any]]:
         answers, token = [], None
         while token != "":
             page = client.search_model_versions(f"name = '{places.registered_name}'", 1000, page_token=token)
             answers += [client.get_model_version(answer.name, answer.version) for answer in page]
             token = page.token or ""
-        return [summary(answer).model_dump(mode="json") for answer in answers]
+        return [version_from_mlflow(answer).model_dump(mode="json") for answer in answers]
 
-    stored = queries.cached_query(f"versions of {places.registered_name}", ask, list[dict[str, Any]](), places)
+    stored = queries.cached_query(f"versions of {places.registered_name}", fetch, list[dict[str, Any]](), places)
     return sorted(map(Version.model_validate, stored), key=lambda version: version.number)
 
 
-def summary(answer: "ModelVersion") -> Version:
+def version_from_mlflow(answer: "ModelVersion") -> Version:
     """Return the version that MLflow's answer describes."""
     tags, before = answer.tags, answer.tags.get(BEFORE)
     return Version(
@@ -162,16 +162,16 @@ def promotion_lock(places: Places) -> AbstractContextManager[None]:
 
 
 def register(
-    folder: Path, name: str, tracked: str, run_id: str, reason: str, champion_before: int | None, places: Places
+    folder: Path, name: str, mlflow_run_id: str, run_id: str, reason: str, champion_before: int | None, places: Places
 ) -> Version:
     """Register the model's folder, whose name is its digest, as a version. Idempotent: an interrupted call can be repeated."""
-    decided = folder.name, tracked
+    decided = folder.name, mlflow_run_id
     if earlier := next((version for version in versions(places) if (version.model, version.tracked) == decided), None):
         return earlier
     client = connection.client(places)
     if not queries.query(lambda client: client.get_registered_model(places.registered_name), None, places):
         client.create_registered_model(places.registered_name)
-    source, model_id, stored = runs.keep_model(folder, name, tracked, places)
+    source, model_id, stored = runs.keep_model(folder, name, mlflow_run_id, places)
     tags = {
         DIGEST: folder.name,
         RUN: run_id,
@@ -179,7 +179,9 @@ def register(
         BEFORE: str(champion_before or ""),
         STORED: stored,
     }
-    return summary(client.create_model_version(places.registered_name, source, tracked, tags=tags, model_id=model_id))
+    return version_from_mlflow(
+        client.create_model_version(places.registered_name, source, mlflow_run_id, tags=tags, model_id=model_id)
+    )
 
 
 def adopt(number: int, run_id: str, places: Places) -> None:

@@ -21,7 +21,7 @@ FORBIDDEN = re.compile(r"[^\w./: -]")  # characters that MLflow allows in no nam
 
 
 def finish(
-    tracked: str,
+    mlflow_run_id: str,
     run_json: RunJson,
     history: Iterable[Epoch],
     note: str,
@@ -36,20 +36,20 @@ def finish(
     from mlflow.entities import Param, RunTag
 
     facts, client = run_json.model_dump(mode="json"), connection.client(places)
-    run = client.get_run(tracked)
+    run = client.get_run(mlflow_run_id)
     metrics = metrics_of(facts, history, run.info.start_time)  # of equal ones, from a second try, MLflow keeps one
     settings = () if run.data.params else flatten(facts["config"])
     tags = {**tags_of(facts), **links, RUN: facts["run_id"]}  # RUN again: a killed run may have begun this one
     for start in range(0, len(metrics), 1000):
-        client.log_batch(tracked, metrics=metrics[start : start + 1000])
+        client.log_batch(mlflow_run_id, metrics=metrics[start : start + 1000])
     client.log_batch(
-        tracked,
+        mlflow_run_id,
         params=[Param(name, for_terminal(str(value))) for name, value in settings],
         tags=[RunTag(NOTE, note), *(RunTag(name, for_terminal(str(value))) for name, value in tags.items())],
     )
-    client.log_inputs(tracked, datasets=[images_of(facts["dataset"])])
-    client.log_artifacts(tracked, str(folder))
-    client.set_terminated(tracked)
+    client.log_inputs(mlflow_run_id, datasets=[images_of(facts["dataset"])])
+    client.log_artifacts(mlflow_run_id, str(folder))
+    client.set_terminated(mlflow_run_id)
 
 
 def metrics_of(facts: Mapping[str, Any], history: Iterable[Epoch], at: int) -> list["Metric"]:

@@ -58,31 +58,34 @@ def experiment(places: Places) -> str:
     return existing.experiment_id if existing else mlflow_client.create_experiment(name, artifact_location=location)
 
 
-def save_decision(tracked: str, release: Release, places: Places) -> None:
+def save_decision(mlflow_run_id: str, release: Release, places: Places) -> None:
     """Save the decision in its run, before it is applied: when the process is killed in between, the reason is not lost."""
-    connection.client(places).log_text(tracked, release.model_dump_json(indent=2), DECISION)
+    connection.client(places).log_text(mlflow_run_id, release.model_dump_json(indent=2), DECISION)
 
 
-def mark_applied(tracked: str, release: Release, places: Places) -> None:
+def mark_applied(mlflow_run_id: str, release: Release, places: Places) -> None:
     """Mark the saved decision of a run as applied."""
-    connection.client(places).set_tag(tracked, VERDICT, release.verdict)
+    connection.client(places).set_tag(mlflow_run_id, VERDICT, release.verdict)
 
 
-def is_unapplied(tracked: str, places: Places) -> bool:
+def is_unapplied(mlflow_run_id: str, places: Places) -> bool:
     """Return whether the decision of this run was not applied to the end: its process was killed before."""
     return cached_query(
-        f"undecided {tracked}", lambda client: VERDICT not in client.get_run(tracked).data.tags, False, places
+        f"undecided {mlflow_run_id}",
+        lambda client: VERDICT not in client.get_run(mlflow_run_id).data.tags,
+        False,
+        places,
     )
 
 
-def abandon(tracked: str, places: Places) -> None:
+def abandon(mlflow_run_id: str, places: Places) -> None:
     """End a run whose question no longer holds, because another champion came into use."""
-    connection.client(places).set_terminated(tracked, "KILLED")
+    connection.client(places).set_terminated(mlflow_run_id, "KILLED")
 
 
 def decision(question: str, places: Places) -> Release | None:
     """Return the applied decision about this question; None where there is none."""
-    tracked = cached_query(
+    mlflow_run_id = cached_query(
         f"decision {question}",
         lambda client: next(
             (run.info.run_id for run in runs_about(question, client) if VERDICT in run.data.tags), None
@@ -90,59 +93,61 @@ def decision(question: str, places: Places) -> Release | None:
         None,
         places,
     )
-    return decision_of_run(tracked, places) if tracked else None
+    return decision_of_run(mlflow_run_id, places) if mlflow_run_id else None
 
 
-def decision_of_run(tracked: str, places: Places) -> Release | None:
+def decision_of_run(mlflow_run_id: str, places: Places) -> Release | None:
     """Return the decision that was saved in this run; None where there is none or it is damaged."""
 
-    def ask(client: "MlflowClient") -> str | None:
+    def fetch(client: "MlflowClient") -> str | None:
         try:
-            return stored_run(tracked, places).text(DECISION)
+            return stored_run(mlflow_run_id, places).text(DECISION)
         except (OSError, UnicodeError):
             return None
 
-    content = cached_query(f"decided in {tracked}", ask, None, places)
+    content = cached_query(f"decided in {mlflow_run_id}", fetch, None, places)
     try:
         return Release.model_validate_json(content) if content else None
     except ValidationError as error:
-        warn(f"the {DECISION} of MLflow's run {tracked} is damaged, and counts as none: {error.errors()[0]['msg']}")
+        warn(
+            f"the {DECISION} of MLflow's run {mlflow_run_id} is damaged, and counts as none: {error.errors()[0]['msg']}"
+        )
         return None
 
 
-def page_of(tracked: str, places: Places) -> str:
+def page_of(mlflow_run_id: str, places: Places) -> str:
     """Return the address of a run's page: on the server, or where `make mlflow` shows it. Empty where MLflow knows of no such run."""
     server = connection.server() or ""
     top = server.rstrip("/") if server.startswith("http") else PAGES
     number = cached_query(
-        f"experiment of {tracked}", lambda client: client.get_run(tracked).info.experiment_id, "", places
+        f"experiment of {mlflow_run_id}", lambda client: client.get_run(mlflow_run_id).info.experiment_id, "", places
     )
-    return f"{top}/#/experiments/{number}/runs/{tracked}" if number else ""
+    return f"{top}/#/experiments/{number}/runs/{mlflow_run_id}" if number else ""
 
 
-def is_running(tracked: str, places: Places) -> bool:
+def is_open(mlflow_run_id: str, places: Places) -> bool:
     """Return whether the MLflow run is still open: `finish` has not ended it."""
     return cached_query(
-        f"open {tracked}", lambda client: client.get_run(tracked).info.status == "RUNNING", False, places
+        f"open {mlflow_run_id}", lambda client: client.get_run(mlflow_run_id).info.status == "RUNNING", False, places
     )
 
 
-def keep_model(folder: Path, name: str, tracked: str, places: Places) -> tuple[str, str, str]:
+def keep_model(folder: Path, name: str, mlflow_run_id: str, places: Places) -> tuple[str, str, str]:
     """Store the model's folder in MLflow, in a form that MLflow can serve.
 
     Returns the address of the stored files, the id of the logged model, and the digest of all that is stored.
     """
     mlflow_client = connection.client(places)
-    logged = mlflow_client.create_logged_model(experiment(places), name=name, source_run_id=tracked)
+    logged = mlflow_client.create_logged_model(experiment(places), name=name, source_run_id=mlflow_run_id)
     with scratch_beside(places.artifacts_root / "model") as scratch:
-        serve(folder, scratch, tracked, logged.model_id)
+        write_servable(folder, scratch, mlflow_run_id, logged.model_id)
         mlflow_client.log_model_artifacts(logged.model_id, str(scratch))
         digest = tree_digest(scratch)
     mlflow_client.finalize_logged_model(logged.model_id, "READY")
     return logged.artifact_location, logged.model_id, digest
 
 
-def serve(folder: Path, target: Path, tracked: str, model_id: str | None = None) -> None:
+def write_servable(folder: Path, target: Path, mlflow_run_id: str, model_id: str | None = None) -> None:
     """Write to `target` the folder and all else that MLflow needs to load the model by itself."""
     with catch_warnings(action="ignore"):  # hints for people who write a model by hand
         import mlflow.pyfunc
@@ -153,14 +158,14 @@ def serve(folder: Path, target: Path, tracked: str, model_id: str | None = None)
             str(target), loader_module="tasks.inference.pyfunc", data_path=str(folder), code_paths=[str(TASKS)],
             pip_requirements=[f"{library}=={version(library)}" for library in SERVING],
             signature=ModelSignature(Schema([ColSpec(DataType.binary, "image")])),
-            mlflow_model=Model(run_id=tracked, model_id=model_id),
+            mlflow_model=Model(run_id=mlflow_run_id, model_id=model_id),
         )  # fmt: skip
 
 
 def runs_with_files(names: Collection[str], places: Places) -> list[str]:
     """Return the ids of the MLflow runs that belong to these runs of recast and still have their files. Open runs are left out."""
 
-    def ask(client: "MlflowClient") -> list[str]:
+    def fetch(client: "MlflowClient") -> list[str]:
         everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
         tagged: list[Run] = []
         token: str | None = ""
@@ -170,4 +175,4 @@ def runs_with_files(names: Collection[str], places: Places) -> list[str]:
         ended = [run for run in tagged if run.info.status != "RUNNING" and REMOVED not in run.data.tags]
         return [run.info.run_id for run in ended if run.data.tags[RUN] in names]
 
-    return cached_query(f"files of runs {' '.join(sorted(names))}", ask, list[str](), places) if names else []
+    return cached_query(f"files of runs {' '.join(sorted(names))}", fetch, list[str](), places) if names else []

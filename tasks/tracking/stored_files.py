@@ -28,15 +28,15 @@ def fetch_model(number: int, inside: str, target: Path, places: Places) -> None:
         os.replace(stored.fetch(inside, scratch), target)
 
 
-def bytes_of_run(tracked: str, places: Places) -> int:
+def bytes_of_run(mlflow_run_id: str, places: Places) -> int:
     """Return the size in bytes of the files that `delete_run_files` removes."""
-    return stored_run(tracked, places).size(but=DECISION)
+    return stored_run(mlflow_run_id, places).size(but=DECISION)
 
 
-def delete_run_files(tracked: str, places: Places) -> None:
+def delete_run_files(mlflow_run_id: str, places: Places) -> None:
     """Remove the files of a run, but not its decision, figures and parameters."""
-    stored_run(tracked, places).remove(but=DECISION)
-    connection.client(places).set_tag(tracked, REMOVED, f"{datetime.now(UTC):%Y-%m-%d}")
+    stored_run(mlflow_run_id, places).remove(but=DECISION)
+    connection.client(places).set_tag(mlflow_run_id, REMOVED, f"{datetime.now(UTC):%Y-%m-%d}")
 
 
 def bytes_of_version(number: int, places: Places) -> int:
@@ -52,9 +52,9 @@ def delete_version_files(number: int, places: Places) -> None:
     )
 
 
-def stored_run(tracked: str, places: Places) -> "StoredFiles":
+def stored_run(mlflow_run_id: str, places: Places) -> "StoredFiles":
     """Return the files of a run."""
-    return files_at(connection.client(places).get_run(tracked).info.artifact_uri, places)
+    return files_at(connection.client(places).get_run(mlflow_run_id).info.artifact_uri, places)
 
 
 def stored_version(number: int, places: Places) -> "StoredFiles":

@@ -7,44 +7,50 @@ import tensorflow as tf
 
 from tasks.settings.model_specs import ViewName
 
-FAR = 2**32  # distance between the seeds of two batches; no epoch has so many images
-ROWS = 3  # greatest shift of a strip
-GAIN = 0.3  # greatest change of contrast, as a logarithm
-FRINGES = 2  # greatest number in a strip
-FRINGED = 0.12  # share of the strips that show each of them
-FRINGE = (60.0, 15.0)  # greatest gray levels of a fringe in each plane, as they are on photographs that show one
-Alteration = Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]
+SEED_STRIDE = 2**32  # distance between the seeds of two batches; no epoch has so many images
+MAX_ROW_SHIFT = 3  # greatest shift of a strip
+MAX_LOG_GAIN = 0.3  # greatest change of contrast, as a logarithm
+MAX_FRINGES = 2  # greatest number in a strip
+FRINGE_PROBABILITY = 0.12  # share of the strips that show each of them
+FRINGE_AMPLITUDES = (
+    60.0,
+    15.0,
+)  # greatest gray levels of a fringe in each plane, as they are on photographs that show one
+Augmentation = Callable[[tf.Tensor, tf.Tensor, bool], tf.Tensor]
 
 
-def alter_raw(images: tf.Tensor, seeds: tf.Tensor, several: bool) -> tf.Tensor:
-    """Show each square image, uint8 (batch, size, size, 1), in one of its eight poses, as float32. `several` changes nothing."""
+def augment_raw(images: tf.Tensor, seeds: tf.Tensor, with_fringes: bool) -> tf.Tensor:
+    """Show each square image, uint8 (batch, size, size, 1), in one of its eight poses, as float32. `with_fringes` changes nothing."""
     poses = tf.random.stateless_uniform([tf.shape(images)[0]], seeds, maxval=8, dtype=tf.int32)
     return tf.cast(apply_poses(images, poses), tf.float32)
 
 
-def alter_ring(strips: tf.Tensor, seeds: tf.Tensor, several: bool) -> tf.Tensor:
+def augment_ring(strips: tf.Tensor, seeds: tf.Tensor, with_fringes: bool) -> tf.Tensor:
     """Turn each strip, uint8 (batch, height, width, 2), by any angle, mirror half of them, shift rows and change contrast, as float32.
 
-    Where there are `several` strata, some strips show fringes: by chance, the few castings of a new camera may show fringes
-    with one label alone.
+    `with_fringes`, for a training of several strata, lets some strips show fringes: the few castings of a new camera may, by
+    chance, show fringes with one label alone.
     """
     number, height, width, planes = tf.unstack(tf.shape(strips))
     draws = tf.random.stateless_uniform([3, number], seeds)
     turns = tf.cast(draws[0] * tf.cast(width, tf.float32), tf.int32)
-    shifts = tf.cast(tf.floor(draws[2] * (2 * ROWS + 1)), tf.int32)[:, None] - ROWS
+    shifts = tf.cast(tf.floor(draws[2] * (2 * MAX_ROW_SHIFT + 1)), tf.int32)[:, None] - MAX_ROW_SHIFT
     rows = tf.clip_by_value(tf.range(height)[None] + shifts, 0, height - 1)
     places = tf.gather(tf.bitcast(strips, tf.uint16), rows, batch_dims=1)  # both planes move together, as one number
     places = tf.where(draws[1, :, None, None] < 0.5, tf.reverse(places, [2]), places)
     places = tf.map_fn(lambda pair: tf.roll(pair[0], -pair[1], 1), (places, turns), fn_output_signature=tf.uint16)
-    gains = tf.exp(tf.random.stateless_uniform([number, 1, 1, planes], tf.bitwise.invert(seeds), -GAIN, GAIN))
-    altered = (flatten_planes(tf.cast(tf.bitcast(places, tf.uint8), tf.float32)) - 128) * flatten_planes(
+    gains = tf.exp(
+        tf.random.stateless_uniform([number, 1, 1, planes], tf.bitwise.invert(seeds), -MAX_LOG_GAIN, MAX_LOG_GAIN)
+    )
+    augmented = (flatten_planes(tf.cast(tf.bitcast(places, tf.uint8), tf.float32)) - 128) * flatten_planes(
         tf.tile(gains, [1, 1, width, 1])
     ) + 128
-    if several:
-        altered = add_fringes(
-            altered, [fringe(number, height, width, seeds - [0, FAR // (index + 2)]) for index in range(FRINGES)]
+    if with_fringes:
+        augmented = add_fringes(
+            augmented,
+            [fringe(number, height, width, seeds - [0, SEED_STRIDE // (index + 2)]) for index in range(MAX_FRINGES)],
         )
-    return tf.reshape(altered, tf.shape(strips))
+    return tf.reshape(augmented, tf.shape(strips))
 
 
 def flatten_planes(strips: tf.Tensor) -> tf.Tensor:
@@ -53,14 +59,16 @@ def flatten_planes(strips: tf.Tensor) -> tf.Tensor:
     return tf.reshape(strips, [number, height, width * planes])
 
 
-def add_fringes(altered: tf.Tensor, fringes: list[tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
+def add_fringes(augmented: tf.Tensor, fringes: list[tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
     """Add fringes, each as `fringe` returns it, to flat strips (batch, height, width x planes)."""
-    number, height, columns = tf.unstack(tf.shape(altered))
-    shape = [number, height, columns // len(FRINGE)]
+    number, height, columns = tf.unstack(tf.shape(augmented))
+    shape = [number, height, columns // len(FRINGE_AMPLITUDES)]
     sums = tf.add_n([tf.scatter_nd(strips[:, None], waves, shape) for strips, waves in fringes])
     fringed, _ = tf.unique(tf.concat([strips for strips, _ in fringes], 0))
     return tf.tensor_scatter_nd_add(
-        altered, fringed[:, None], flatten_planes(tf.gather(sums, fringed)[..., None] * tf.constant(FRINGE))
+        augmented,
+        fringed[:, None],
+        flatten_planes(tf.gather(sums, fringed)[..., None] * tf.constant(FRINGE_AMPLITUDES)),
     )
 
 
@@ -72,7 +80,7 @@ def fringe(number: tf.Tensor, height: tf.Tensor, width: tf.Tensor, seeds: tf.Ten
     the pixels radius x (1 + detuning - cos angle) times.
     """
     draws = tf.random.stateless_uniform([5, number, 1, 1], seeds)
-    fringed = tf.cast(tf.where(draws[4, :, 0, 0] < FRINGED)[:, 0], tf.int32)
+    fringed = tf.cast(tf.where(draws[4, :, 0, 0] < FRINGE_PROBABILITY)[:, 0], tf.int32)
     middle, detuning, inner, strength = (tf.gather(draws[draw], fringed) for draw in range(4))
     turns = tf.cast(tf.range(width), tf.float32) / tf.cast(width, tf.float32) - middle
     angle = 2 * np.pi * (turns - tf.round(turns))
@@ -83,7 +91,7 @@ def fringe(number: tf.Tensor, height: tf.Tensor, width: tf.Tensor, seeds: tf.Ten
     return fringed, strength * visible * slope * tf.sin(2 * np.pi * radius * beat)
 
 
-ALTERATIONS: dict[ViewName, Alteration] = {"raw": alter_raw, "ring": alter_ring}
+AUGMENTATIONS: dict[ViewName, Augmentation] = {"raw": augment_raw, "ring": augment_ring}
 
 
 def apply_poses(images: tf.Tensor, poses: tf.Tensor) -> tf.Tensor:

@@ -20,22 +20,27 @@ class CheckpointCallback(keras.callbacks.Callback):
         self,
         network: keras.Model,
         first_compared: int,
-        each_epoch: Callable[[Sequence[Epoch]], None],
-        room: Path | None = None,
+        report_epoch: Callable[[Sequence[Epoch]], None],
+        checkpoint_folder: Path | None = None,
     ):
         """Prepare to keep the best of the epochs from `first_compared` on, counted from 0.
 
-        `each_epoch` receives all epochs so far as each ends. `room` is the folder of the checkpoints; None keeps none.
+        `report_epoch` receives all epochs so far as each ends. Without `checkpoint_folder` no checkpoint is saved.
         """
         super().__init__()
-        self.network, self.first_compared, self.each_epoch, self.room = network, first_compared, each_epoch, room
+        self.network, self.first_compared, self.report_epoch, self.checkpoint_folder = (
+            network,
+            first_compared,
+            report_epoch,
+            checkpoint_folder,
+        )
         self.history: list[Epoch] = []
         self.kept_epoch: int | None = None
         self.best_weights: list[np.ndarray] = []
 
     def resume(self, learner: keras.Model) -> int:
         """Resume the learner from the last checkpoint and return the number of epochs that it had finished; 0 without a usable one."""
-        state = checkpoints.last(self.room) if self.room else None
+        state = checkpoints.last(self.checkpoint_folder) if self.checkpoint_folder else None
         variables = training_variables(self.network, learner)
         if state is None or [array.shape for array in state.learner] != [tuple(item.shape) for item in variables]:
             return 0  # no epoch was finished, or the device computed with another precision
@@ -46,14 +51,16 @@ class CheckpointCallback(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         """Record the epoch, keep its weights where it is the best, and save a checkpoint. Raises BadInput when a loss is not finite."""
-        self.history.append(record(epoch + 1, logs))
+        self.history.append(epoch_record(epoch + 1, logs))
         losses = [finished.validation_loss for finished in self.history]
         if epoch >= self.first_compared and (self.kept_epoch is None or losses[-1] < losses[self.kept_epoch - 1]):
             self.kept_epoch, self.best_weights = epoch + 1, self.network.get_weights()
-        if self.room:
+        if self.checkpoint_folder:
             learner = [keras.ops.convert_to_numpy(item) for item in training_variables(self.network, self.model)]
-            checkpoints.save(State(tuple(self.history), learner, self.kept_epoch, self.best_weights), self.room)
-        self.each_epoch(self.history)
+            checkpoints.save(
+                State(tuple(self.history), learner, self.kept_epoch, self.best_weights), self.checkpoint_folder
+            )
+        self.report_epoch(self.history)
 
 
 def training_variables(network: keras.Model, learner: keras.Model) -> list[keras.Variable]:
@@ -63,7 +70,7 @@ def training_variables(network: keras.Model, learner: keras.Model) -> list[keras
     return [*network.weights, *generators, *learner.optimizer.variables]
 
 
-def record(epoch: int, logs: dict[str, float]) -> Epoch:
+def epoch_record(epoch: int, logs: dict[str, float]) -> Epoch:
     """Return the record of an epoch, counted from 1, from Keras' logs. Raises BadInput when a loss is not finite."""
     if not (math.isfinite(logs["loss"]) and math.isfinite(logs["val_loss"])):
         raise BadInput(

@@ -32,27 +32,27 @@ class State(NamedTuple):
     """Weights of that epoch."""
 
 
-def save(state: State, room: Path) -> None:
+def save(state: State, folder: Path) -> None:
     """Write the state to the folder, and delete all earlier states but the one before it."""
     facts = {"history": [epoch.model_dump() for epoch in state.history], "kept_epoch": state.kept_epoch}
     arrays = {"told": np.array(json.dumps(facts))}
     for kind, variables in (("learner", state.learner), ("kept", state.best_weights)):
         arrays |= {f"{kind}_{number}": array for number, array in enumerate(variables)}
-    with scratch_beside(room / "state.npz") as scratch:
+    with scratch_beside(folder / "state.npz") as scratch:
         np.savez(scratch, **arrays)  # type: ignore[arg-type]  # NumPy types every name as its own option
-        publish(scratch, room / f"{len(state.history):04}-{sha256_of(scratch)[:16]}.npz")
-    for earlier in files(room)[:-FILES_ON_DISK]:
+        publish(scratch, folder / f"{len(state.history):04}-{sha256_of(scratch)[:16]}.npz")
+    for earlier in files(folder)[:-FILES_ON_DISK]:
         earlier.unlink(missing_ok=True)
 
 
-def files(room: Path) -> list[Path]:
+def files(folder: Path) -> list[Path]:
     """Return the files of the states, from the earliest epoch to the last."""
-    return sorted(room.glob("[0-9]*-*.npz"))
+    return sorted(folder.glob("[0-9]*-*.npz"))
 
 
-def last(room: Path) -> State | None:
+def last(folder: Path) -> State | None:
     """Return the state of the last epoch with an undamaged file; None without one. Report and delete each damaged file."""
-    for path in reversed(files(room)):
+    for path in reversed(files(folder)):
         if sha256_of(path)[:16] == path.stem.rpartition("-")[2]:
             with suppress(*NO_STATE):
                 return read(path)

@@ -4,6 +4,7 @@ The order and the augmentation of an epoch depend on the seed and the epoch's nu
 batches, and an interrupted training can resume at any epoch.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import count
 
@@ -11,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tasks.settings.model_specs import ViewName
-from tasks.training.augmentation import ALTERATIONS, FAR
+from tasks.training.augmentation import AUGMENTATIONS, SEED_STRIDE
 
 
 @dataclass(frozen=True)
@@ -28,32 +29,32 @@ class Examples:
 
 def steps(examples: Examples, batch_size: int) -> int:
     """Return the number of batches in an epoch, which shows as many images as there are; the last batch may be smaller."""
-    return -(-len(examples.labels) // batch_size)
+    return math.ceil(len(examples.labels) / batch_size)
 
 
 def training_batches(
-    examples: Examples, *, batch_size: int, epochs: range, seed: int, altered: ViewName | None
+    examples: Examples, *, batch_size: int, epochs: range, seed: int, augment_view: ViewName | None
 ) -> tf.data.Dataset:
     """Return a dataset of (images, labels) batches of these epochs in turn.
 
     Images are float32 (batch, height, width, planes), 0-255; labels are int32 (batch,), 1 for a defect. A single stratum is
-    fully shuffled, and shows every image once an epoch. `altered` names the view whose augmentation shows each image in another
+    fully shuffled, and shows every image once an epoch. `augment_view` names the view whose augmentation shows each image in another
     pose and light every time and, where there are several strata, as other cameras show it. None leaves images as they are.
     """
     with tf.device("/CPU:0"):  # the pipeline runs there: a GPU would receive all images only to send them back
         images, classes = tf.constant(examples.pixels), tf.constant(examples.labels, tf.int32)
         members = [tf.constant(np.flatnonzero(examples.strata == stratum)) for stratum in np.unique(examples.strata)]
-    length, alter = len(examples.labels), ALTERATIONS[altered] if altered else None
+    length, augment = len(examples.labels), AUGMENTATIONS[augment_view] if augment_view else None
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
         seeds = tf.stack([tf.cast(seed, tf.int64), number])
         numbers = tf.data.Dataset.from_tensor_slices(order(members, length, seeds)).batch(batch_size)
-        draws = tf.data.Dataset.range(1, length + 1).map(lambda step: seeds + [0, step * FAR])
+        draws = tf.data.Dataset.range(1, length + 1).map(lambda step: seeds + [0, step * SEED_STRIDE])
         return tf.data.Dataset.zip(numbers, draws)
 
     def gather(numbers: tf.Tensor, seeds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         originals = tf.gather(images, numbers)
-        inputs = alter(originals, seeds, len(members) > 1) if alter else tf.cast(originals, tf.float32)
+        inputs = augment(originals, seeds, len(members) > 1) if augment else tf.cast(originals, tf.float32)
         return inputs, tf.gather(classes, numbers)
 
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch)
@@ -68,9 +69,10 @@ def order(members: list[tf.Tensor], images: int, seeds: tf.Tensor) -> tf.Tensor:
     shares, draws = [], count(1)
     for stratum, numbers in enumerate(members):
         share = images // len(members) + (stratum < images % len(members))
-        rounds = -(-share // len(numbers))
+        rounds = math.ceil(share / len(numbers))
         turns = [
-            tf.random.experimental.stateless_shuffle(numbers, seeds - [0, next(draws) * FAR]) for _ in range(rounds)
+            tf.random.experimental.stateless_shuffle(numbers, seeds - [0, next(draws) * SEED_STRIDE])
+            for _ in range(rounds)
         ]
         shares.append(tf.concat(turns, 0)[:share])
     return tf.random.experimental.stateless_shuffle(tf.concat(shares, 0), seeds)

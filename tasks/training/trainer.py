@@ -3,6 +3,7 @@
 An interrupted training goes on after its last finished epoch, and ends with the same weights as one without interruption.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from tasks.training.input_pipeline import Examples, evaluation_batches, steps, t
 
 
 @dataclass(frozen=True)
-class Fitted:
+class TrainingResult:
     """The result of a training."""
 
     network: keras.Model
@@ -35,38 +36,40 @@ class Fitted:
 
 
 def fit(
-    learning: Examples,
-    watching: Examples,
+    train_examples: Examples,
+    validation_examples: Examples,
     recipe: TunedRecipe,
-    each_epoch: Callable[[Sequence[Epoch]], None],
-    room: Path | None = None,
+    report_epoch: Callable[[Sequence[Epoch]], None],
+    checkpoint_folder: Path | None = None,
     start: Path | None = None,
-) -> Fitted:
-    """Train a network on the images `learning`, and validate it on the images `watching` after each epoch.
+) -> TrainingResult:
+    """Train a network on the training images, and validate it on the validation images after each epoch.
 
     The tutorial's networks keep their last epoch, as published. Others keep the epoch with the least validation loss of their
-    last quarter. `each_epoch` receives all epochs so far as each ends. `room` is the folder of the checkpoints, from which an
+    last quarter. `report_epoch` receives all epochs so far as each ends. From the checkpoints in `checkpoint_folder` an
     interrupted training goes on; None keeps none. `start` is the file of a network whose weights are the first ones; None: new weights.
     """
     devices.share_memory()
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()  # in the whole process; it cannot be undone
     tf.random.set_seed(recipe.seed)  # of the pipeline's operations; the network has its own
-    epochs = epoch_budget(recipe, len(learning.labels))
+    epochs = epoch_budget(recipe, len(train_examples.labels))
     with devices.strategy().scope(), dtype_policy(recipe.precision):
         network = build_network(recipe, start)
-        learner = compile_network(network, recipe, steps(learning, recipe.batch_size) * epochs)
+        learner = compile_network(network, recipe, steps(train_examples, recipe.batch_size) * epochs)
     # the first three quarters are not compared: weights of large steps can be lucky once
     first_compared = epochs - 1 if recipe.spec.reference else epochs * 3 // 4
-    keeper = CheckpointCallback(network, first_compared, each_epoch, room)
-    finished = keeper.resume(learner)
+    checkpoint = CheckpointCallback(network, first_compared, report_epoch, checkpoint_folder)
+    finished = checkpoint.resume(learner)
     if finished < epochs:
-        run_epochs(learner, learning, watching, recipe, range(finished, epochs), keeper)
-    network.set_weights(keeper.best_weights)
-    return Fitted(to_float32(network, recipe), tuple(keeper.history), keeper.kept_epoch or epochs, finished or None)
+        run_epochs(learner, train_examples, validation_examples, recipe, range(finished, epochs), checkpoint)
+    network.set_weights(checkpoint.best_weights)
+    return TrainingResult(
+        to_float32(network, recipe), tuple(checkpoint.history), checkpoint.kept_epoch or epochs, finished or None
+    )
 
 
-def rehearse(recipe: TunedRecipe) -> None:
+def run_warm_up_step(recipe: TunedRecipe) -> None:
     """Run one step on black images. Later trainings of this process reuse what a GPU loads and chooses for it."""
     with devices.strategy().scope(), dtype_policy(recipe.precision):
         learner = compile_network(build_network(recipe), recipe, 1)
@@ -76,29 +79,29 @@ def rehearse(recipe: TunedRecipe) -> None:
 
 def run_epochs(
     learner: keras.Model,
-    learning: Examples,
-    watching: Examples,
+    train_examples: Examples,
+    validation_examples: Examples,
     recipe: TunedRecipe,
     epochs: range,
-    keeper: CheckpointCallback,
+    checkpoint: CheckpointCallback,
 ) -> None:
     """Train the learner for these epochs, and validate after each."""
     learner.fit(
         x=training_batches(
-            learning,
+            train_examples,
             batch_size=recipe.batch_size,
             epochs=epochs,
             seed=recipe.seed,
-            altered=None if recipe.spec.reference else recipe.view,
+            augment_view=None if recipe.spec.reference else recipe.view,
         ),
         validation_data=tf.data.Dataset.zip(
-            evaluation_batches(watching.pixels, batch_size=recipe.batch_size),
-            tf.data.Dataset.from_tensor_slices(watching.labels).batch(recipe.batch_size),
+            evaluation_batches(validation_examples.pixels, batch_size=recipe.batch_size),
+            tf.data.Dataset.from_tensor_slices(validation_examples.labels).batch(recipe.batch_size),
         ),
         initial_epoch=epochs.start,
         epochs=epochs.stop,
-        steps_per_epoch=steps(learning, recipe.batch_size),
-        callbacks=[keeper],  # ends a training whose loss is not finite; to read each step's would slow a GPU down
+        steps_per_epoch=steps(train_examples, recipe.batch_size),
+        callbacks=[checkpoint],  # ends a training whose loss is not finite; to read each step's would slow a GPU down
         shuffle=False,  # the pipeline shuffles; True only warns
         verbose=0,
     )
@@ -149,17 +152,19 @@ def compile_network(network: keras.Model, recipe: TunedRecipe, steps: int) -> ke
 
 def epoch_budget(recipe: Recipe, images: int) -> int:
     """Return the number of epochs over so many training images: as the recipe says, else enough to learn from few, at most 100."""
-    return recipe.epochs or min(100, max(recipe.spec.min_epochs, -(-recipe.spec.min_images // images)))
+    return recipe.epochs or min(100, max(recipe.spec.min_epochs, math.ceil(recipe.spec.min_images / images)))
 
 
-def shorten_for_warm_start(recipe: TunedRecipe, images: int, images_an_epoch: int, watched: int) -> TunedRecipe:
+def shorten_for_warm_start(
+    recipe: TunedRecipe, images: int, images_an_epoch: int, validation_images: int
+) -> TunedRecipe:
     """Return the recipe of a training from good weights, with epochs of `images_an_epoch` instead of all training `images`.
 
     Unless the recipe sets their number, the epochs cost at most `start_share` of a training from new weights, but there is at
-    least one. Validating one of the `watched` images costs a third of learning from one.
+    least one. Validating one of the `validation_images` costs a third of learning from an image.
     """
-    whole = epoch_budget(recipe, images) * (images + watched / 3)
-    epochs = recipe.start_epochs or max(1, int(recipe.start_share * whole / (images_an_epoch + watched / 3)))
+    whole = epoch_budget(recipe, images) * (images + validation_images / 3)
+    epochs = recipe.start_epochs or max(1, int(recipe.start_share * whole / (images_an_epoch + validation_images / 3)))
     return recipe.model_copy(update={"epochs": epochs, "learning_rate": recipe.learning_rate * recipe.start_rate})
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class TrainingPlan(NamedTuple):
     """The images of a training, its recipe and its start."""
 
-    learning: list[Row]
-    watching: list[Row]
+    train_rows: list[Row]
+    validation_rows: list[Row]
     recipe: TunedRecipe
     start: warm_start.WarmStart | None
     """The model that it continues from; None: new weights."""
@@ -33,21 +33,24 @@ def plan_training(rows: Sequence[Row], recipe: Recipe, places: Places) -> Traini
     from tasks.networks import devices
     from tasks.training.trainer import shorten_for_warm_start
 
-    learning, watching = ([row for row in rows if row.split == split] for split in ("train", "validation"))
+    train_rows, validation_rows = ([row for row in rows if row.split == split] for split in ("train", "validation"))
     tuned = tune_recipe(recipe, devices.device_class())
     start = warm_start.choose_start(rows, recipe, places)
     if isinstance(start, str):
         if recipe.start_from != "scratch":
             say(f"train: from new weights, since {start}")
-        return TrainingPlan(learning, watching, tuned, None)
-    training_rows = warm_start.with_replay(learning, start.learned, recipe.seed)
-    new = sum(row.sha256 not in start.learned for row in training_rows)
+        return TrainingPlan(train_rows, validation_rows, tuned, None)
+    shown_rows = warm_start.with_replay(train_rows, start.learned, recipe.seed)
+    new = sum(row.sha256 not in start.learned for row in shown_rows)
     say(
-        f"train: continues from model {start.digest[:12]} with {new:,} new images and {len(training_rows) - new:,} "
-        f"of {len(learning) - new:,} old ones, in equal shares of old and new of each origin"
+        f"train: continues from model {start.digest[:12]} with {new:,} new images and {len(shown_rows) - new:,} "
+        f"of {len(train_rows) - new:,} old ones, in equal shares of old and new of each origin"
     )
     return TrainingPlan(
-        training_rows, watching, shorten_for_warm_start(tuned, len(learning), len(training_rows), len(watching)), start
+        shown_rows,
+        validation_rows,
+        shorten_for_warm_start(tuned, len(train_rows), len(shown_rows), len(validation_rows)),
+        start,
     )
 
 
@@ -74,10 +77,10 @@ def load_examples(rows: Sequence[Row], plan: TrainingPlan, splits: Splits, place
                 "the parts are not round, or no dark cavity is in their middle; take --model compact"
             )
     levels = inputs.levels if visible_rows == list(rows) else inputs.levels[is_visible]
-    return LoadedImages(Examples(levels, labels, strata(visible_rows, plan, splits)), visible_rows)
+    return LoadedImages(Examples(levels, labels, stratum_numbers(visible_rows, plan, splits)), visible_rows)
 
 
-def strata(rows: Sequence[Row], plan: TrainingPlan, splits: Splits) -> np.ndarray:
+def stratum_numbers(rows: Sequence[Row], plan: TrainingPlan, splits: Splits) -> np.ndarray:
     """Return the stratum of each row, int32 (rows,): its origin, and in a training that continues, whether the image is new or old.
 
     All strata have equal shares of an epoch.

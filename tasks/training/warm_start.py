@@ -16,7 +16,7 @@ from tasks.tracking import registry
 FEWEST_OLD = 1_000  # old images that are learned again beside few new ones: enough castings that none is forgotten
 
 
-def in_use(places: Places) -> ChampionModel | None:
+def champion_model(places: Places) -> ChampionModel | None:
     """Return the model in use, from which a training may continue; None where there is none, or its folder cannot be used."""
     if (version := registry.champion(places)) is None:
         return None
@@ -66,14 +66,14 @@ def has_equal_shapes(network: Path, recipe: Recipe) -> bool:
     return [tuple(weight.shape) for weight in stored.weights] == [tuple(weight.shape) for weight in current.weights]
 
 
-def with_replay(learning: Sequence[Row], learned: frozenset[str], seed: int) -> list[Row]:
+def with_replay(train_rows: Sequence[Row], learned: frozenset[str], seed: int) -> list[Row]:
     """Return the images of a training that continues: all new ones and as many old ones, but up to 1,000 old ones in any case.
 
     The seed draws the old images, from each origin in turn. If each old image were equally likely, a camera of few photographs
     would be forgotten for the next one. `learned` holds the sha256 of each old image.
     """
-    new = [row for row in learning if row.sha256 not in learned]
-    old = [row for row in learning if row.sha256 in learned]
+    new = [row for row in train_rows if row.sha256 not in learned]
+    old = [row for row in train_rows if row.sha256 in learned]
     old.sort(key=lambda row: hashlib.sha256(f"{seed} {row.sha256}".encode()).digest())
     turns: defaultdict[str, count[int]] = defaultdict(count)
     in_turn = sorted([(next(turns[row.origin]), place) for place, row in enumerate(old)])

@@ -31,7 +31,7 @@ def warm_up(manifest: Manifest, training: TrainingSettings, places: Places) -> N
         devices.share_memory()
         if devices.gpu_devices():
             recipe = training.recipe(ring_share(manifest, training, places))
-            trainer.rehearse(tune_recipe(recipe, devices.device_class()))
+            trainer.run_warm_up_step(tune_recipe(recipe, devices.device_class()))
 
 
 def ring_share(manifest: Manifest, training: TrainingSettings, places: Places) -> float:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tasks.dataset import near_duplicates, registration
 from tasks.dataset.near_duplicates import (
-    MANY,
+    MAX_CANDIDATES,
     POSES,
     Pairs,
     apply_pose,
@@ -137,16 +137,16 @@ def test_other_photographs_are_no_copies_though_they_show_the_same_casting(jpegs
     assert list(zip(pairs.earlier, pairs.later, strict=True)) == [(n, n + len(jpegs)) for n in range(len(jpegs))]
 
 
-@pytest.mark.parametrize("first", ["none", "some", "all"])
+@pytest.mark.parametrize("is_test", ["none", "some", "all"])
 @pytest.mark.parametrize("block", [2, 7, 1_024])
-def test_every_pair_is_found_once_with_the_earlier_one_first(jpegs, first, block, monkeypatch):
+def test_every_pair_is_found_once_with_the_earlier_one_first(jpegs, is_test, block, monkeypatch):
     for size in ("QUERIES", "PIECE"):
         monkeypatch.setattr(near_duplicates, size, block)
     monkeypatch.setattr(registration, "PIECE", block)
     kinds = ["mirror", "turn 90", "brightness 0.85", "shift 3 -2"]
     copies = [TRANSFORMS[kind](jpeg) for kind in kinds for jpeg in jpegs[:3]]
     contents = [*jpegs[:3], *copies]
-    named = {"none": np.zeros(15, bool), "some": np.arange(15) % 3 == 0, "all": np.ones(15, bool)}[first]
+    named = {"none": np.zeros(15, bool), "some": np.arange(15) % 3 == 0, "all": np.ones(15, bool)}[is_test]
     pairs = find_near_duplicates(thumbnails(contents), named, LIMIT)
     expected = [(one, other) for one, other in combinations(range(15), 2) if one % 3 == other % 3]
     assert list(zip(pairs.earlier, pairs.later, strict=True)) == expected
@@ -159,24 +159,24 @@ def test_a_score_is_of_the_pair_and_not_of_its_company(jpegs):
     assert [column.tolist() for column in among[2:]] == [column.tolist() for column in alone[2:]]
 
 
-def test_among_many_copies_a_twin_of_the_first_is_still_found(jpegs):
+def test_among_many_copies_a_copy_of_the_test_is_still_found(jpegs):
     """As when train holds twenty copies of a picture that test holds too, and the nearest twelve are all of train."""
     plain = [encode(decode(jpegs[0]), quality) for quality in range(70, 95)]
     far = relight(0.7)(moved(3, 3)(jpegs[0]))
     for place in (0, 12, 25):
         contents = [*plain[:place], far, *plain[place:]]
-        first = np.arange(26) == place
-        pairs = find_near_duplicates(thumbnails(contents), first, LIMIT)
+        is_test = np.arange(26) == place
+        pairs = find_near_duplicates(thumbnails(contents), is_test, LIMIT)
         both = zip(pairs.earlier.tolist(), pairs.later.tolist(), strict=True)
-        twins = {one + other - place for one, other in both if place in (one, other)}
-        assert twins == set(range(26)) - {place}
+        copies = {one + other - place for one, other in both if place in (one, other)}
+        assert copies == set(range(26)) - {place}
 
 
 def test_of_very_many_copies_some_are_listed_for_each(jpegs):
     contents = [encode(decode(jpegs[0]), quality) for quality in range(60, 95)]
     pairs = find_pairs(contents)
     earlier = np.bincount(pairs.later, minlength=len(contents))
-    assert list(earlier) == [min(number, MANY) for number in range(len(contents))]
+    assert list(earlier) == [min(number, MAX_CANDIDATES) for number in range(len(contents))]
     assert (pairs.earlier < pairs.later).all()
 
 

@@ -1,6 +1,7 @@
 """File structure: segments and chunks show what a file costs to decode, before a decoder begins."""
 
 import io
+import math
 import struct
 import zlib
 
@@ -48,7 +49,7 @@ def many_scans(scans: int, side: int = 64) -> bytes:
         blocks.bit_length() - 1
     )  # of the run of blocks without anything: its code, its bits, ones to the end of the byte
     bits = f"{length:04b}{blocks - (1 << length):0{length}b}"
-    run = int(bits.ljust(-(-len(bits) // 8) * 8, "1"), 2).to_bytes(-(-len(bits) // 8))
+    run = int(bits.ljust(math.ceil(len(bits) / 8) * 8, "1"), 2).to_bytes(math.ceil(len(bits) / 8))
     others = [
         segment(SCAN, bytes([1, 1, 0, place, place, (bit + 1 if bit < 13 else 0) << 4 | bit])) + run
         for bit in range(13, -1, -1)

@@ -17,17 +17,17 @@ from tasks.images.loading import (
     MAX_MEGAPIXELS,
     Readable,
     Unreadable,
-    load,
+    decode_content,
+    load_all_bytes,
+    load_file,
+    load_files,
     load_inputs,
-    see,
-    see_all,
-    see_all_contents,
-    see_content,
+    load_squares,
     squares,
 )
 from tasks.images.rings import detail
 from tasks.images.strips import strips
-from tasks.images.views import GLANCE, shape
+from tasks.images.views import SMALL_SIDE, shape
 from tasks.records.rows import stored_path
 from tasks.settings.errors import BadInput
 from tasks.sources.synthetic.cameras import CAMERAS
@@ -69,26 +69,26 @@ def decoded_as(monkeypatch) -> list[Least]:
 
 
 def test_the_array_holds_the_files_in_their_order(files):
-    array = load(files, 16)
+    array = load_squares(files, 16)
     assert array.shape == (10, 16, 16)
     assert array.dtype == np.uint8
     assert array.mean(axis=(1, 2)).tolist() == [20 * number for number in range(10)]
 
 
 def test_no_files_give_an_empty_array(places):
-    assert load([], 16).shape == (0, 16, 16)
+    assert load_squares([], 16).shape == (0, 16, 16)
     for view in ("raw", "ring"):
         assert load_inputs([], view, 512, places).levels.shape == (0, *shape(view, 512))
-    assert see_all([], "raw", 16) == []
+    assert load_files([], "raw", 16) == []
 
 
 def test_the_file_that_cannot_be_read_is_named(files):
     files[4].write_bytes(files[4].read_bytes()[:-20])
     with pytest.raises(BadInput, match=r"4\.png cannot be read: ValueError: the file breaks off"):
-        load(files, 16)
+        load_squares(files, 16)
     files[4].unlink()
     with pytest.raises(BadInput, match=r"4\.png cannot be read: No such file"):
-        load(files, 16)
+        load_squares(files, 16)
 
 
 def test_sights_stand_in_the_order_of_the_rows(places, store_images, photograph):
@@ -112,10 +112,12 @@ def test_squares_are_decoded_once_of_each_content_and_read_back_later(places, st
 def test_a_block_of_kept_squares_ends_where_the_next_begins(places, store_images, photograph, monkeypatch):
     monkeypatch.setattr(loading, "MAX_BLOCK", 2)
     rows = store_images(*(photograph(seed, size=(300, 300)) for seed in range(5)))
-    whole = load([stored_path(row, places) for row in rows], 40, Least(40))
+    whole = load_squares([stored_path(row, places) for row in rows], 40, Least(40))
     for _ in range(2):  # made, then kept
         assert np.array_equal(squares(rows, 40, places), whole)
-    assert np.array_equal(squares(rows, 160, places), load([stored_path(row, places) for row in rows], 160, Least(160)))
+    assert np.array_equal(
+        squares(rows, 160, places), load_squares([stored_path(row, places) for row in rows], 160, Least(160))
+    )
     assert MAX_BLOCK > 2
 
 
@@ -171,31 +173,31 @@ def test_a_new_file_is_seen_as_a_stored_one(places, store_images, castings):
     rows = store_images(*castings)
     paths = [stored_path(row, places) for row in rows]
     for view, size in (("raw", 75), ("raw", 120), ("ring", 512)):
-        known, seen = load_inputs(rows, view, size, places), see_all(paths, view, size)
+        known, seen = load_inputs(rows, view, size, places), load_files(paths, view, size)
         for number, one in enumerate(seen):
             assert isinstance(one, Readable)
-            assert np.array_equal(one.sight.levels, known.levels[number])
-            assert np.array_equal(one.glance, known.glances[number])
-            assert one.sight.residual == pytest.approx(known.residuals[number], rel=1e-5)
+            assert np.array_equal(one.network_input.levels, known.levels[number])
+            assert np.array_equal(one.small_square, known.small_squares[number])
+            assert one.network_input.residual == pytest.approx(known.residuals[number], rel=1e-5)
 
 
 def test_a_glance_shows_the_whole_picture_whatever_the_network_sees(files, castings, tmp_path):
     path = tmp_path / "casting.jpeg"
     path.write_bytes(castings[0])
-    whole = load([path], GLANCE)[0].astype(int)
+    whole = load_squares([path], SMALL_SIDE)[0].astype(int)
     for view, size in (("raw", 32), ("raw", 200), ("ring", 512)):
-        one = see(path, view, size)
-        assert (one.glance.shape, one.glance.dtype) == ((GLANCE, GLANCE), np.uint8)
-        assert np.abs(one.glance - whole).max() <= 2
-    assert see(files[5], "ring", 512).sight is None
-    assert see(files[5], "ring", 512).glance.mean() == 100
+        one = load_file(path, view, size)
+        assert (one.small_square.shape, one.small_square.dtype) == ((SMALL_SIDE, SMALL_SIDE), np.uint8)
+        assert np.abs(one.small_square - whole).max() <= 2
+    assert load_file(files[5], "ring", 512).network_input is None
+    assert load_file(files[5], "ring", 512).small_square.mean() == 100
 
 
 def test_one_that_cannot_be_read_does_not_stop_the_others(files):
     files[0].write_bytes(b"")
     files[1].unlink()
     files[1].mkdir()
-    seen = see_all(files, "raw", 16)
+    seen = load_files(files, "raw", 16)
     assert seen[:2] == [
         Unreadable(hashlib.sha256(b"").hexdigest(), "the file has no bytes"),
         Unreadable(None, "Is a directory"),
@@ -205,7 +207,7 @@ def test_one_that_cannot_be_read_does_not_stop_the_others(files):
 
 
 def levels_of(seen: Sequence[Readable | Unreadable]) -> list[int]:
-    return [int(one.sight.levels.mean()) for one in seen if isinstance(one, Readable)]
+    return [int(one.network_input.levels.mean()) for one in seen if isinstance(one, Readable)]
 
 
 def test_what_nobody_has_validated_is_capped_and_what_was_validated_is_not(files, monkeypatch):
@@ -217,28 +219,28 @@ def test_what_nobody_has_validated_is_capped_and_what_was_validated_is_not(files
 
     decode = loading.decode
     monkeypatch.setattr(loading, "decode", note)
-    see_all(files[:1], "raw", 16)
-    load(files[:1], 16)
+    load_files(files[:1], "raw", 16)
+    load_squares(files[:1], 16)
     assert caps == [MAX_MEGAPIXELS, float("inf")]
     monkeypatch.setattr(loading, "MAX_MEGAPIXELS", 0.0001)
-    assert "megapixels" in see(files[0], "raw", 16).reason
+    assert "megapixels" in load_file(files[0], "raw", 16).reason
 
 
 def test_a_strip_is_unwrapped_from_the_whole_picture(places, store_images, castings, decoded_as, tmp_path):
     path = tmp_path / "casting.jpeg"
     path.write_bytes(castings[0])
-    see(path, "ring", 512)
+    load_file(path, "ring", 512)
     assert decoded_as == [WHOLE], "a rim found in a smaller picture would lie elsewhere"
 
 
 def test_a_file_that_is_too_large_is_told_and_not_read(files):
     files[0].touch()
     os.truncate(files[0], 2**40)
-    first, second = see_all(files[:2], "raw", 16)
+    first, second = load_files(files[:2], "raw", 16)
     assert first == Unreadable(None, f"the file has {2**40:,} bytes, at most {MAX_BYTES:,} are read: save it smaller")
     assert isinstance(second, Readable)
     with pytest.raises(BadInput, match="0.png cannot be read: the file has"):
-        load(files[:1], 16)
+        load_squares(files[:1], 16)
 
 
 @pytest.mark.parametrize("error", [IndexError, MemoryError, RecursionError, SystemError, UserWarning])
@@ -246,7 +248,7 @@ def test_whatever_a_decoder_raises_stops_no_other_image(files, photograph, tmp_p
     path = tmp_path / "one.jpeg"
     path.write_bytes(photograph())
     monkeypatch.setattr(simplejpeg, "decode_jpeg", lambda *_, **__: (_ for _ in ()).throw(error))
-    first, second = see_all([path, files[3]], "raw", 16)
+    first, second = load_files([path, files[3]], "raw", 16)
     assert isinstance(first, Unreadable)
     assert levels_of([second]) == [60]
 
@@ -256,12 +258,12 @@ def test_whatever_a_decoder_raises_stops_no_other_image(files, photograph, tmp_p
 def test_a_picture_of_any_size_can_be_seen(photograph, size, view):
     file = io.BytesIO()
     Image.new("L", size, 90).save(file, "PNG")
-    assert see_content(file.getvalue(), ".png", view, 75).size == size
+    assert decode_content(file.getvalue(), ".png", view, 75).size == size
 
 
 def test_images_that_are_sent_are_seen_as_files_are(files, photograph):
     png, jpeg = files[3].read_bytes(), photograph()
-    seen = see_all_contents([png, bytearray(jpeg), b"no picture", None, "text", 7.5, b"", memoryview(png)], "raw", 16)
+    seen = load_all_bytes([png, bytearray(jpeg), b"no picture", None, "text", 7.5, b"", memoryview(png)], "raw", 16)
     assert levels_of(seen[:1]) == levels_of(seen[7:]) == [60]
     assert isinstance(seen[1], Readable)
     assert [one.reason for one in seen[2:7]] == [
@@ -271,11 +273,11 @@ def test_images_that_are_sent_are_seen_as_files_are(files, photograph):
         "float was sent, expected the bytes of a JPEG or PNG file",
         "the file has no bytes",
     ]
-    assert see_all_contents([], "raw", 16) == []
+    assert load_all_bytes([], "raw", 16) == []
 
 
 def test_an_image_that_is_sent_and_too_large_is_not_hashed(monkeypatch):
     monkeypatch.setattr(decoding, "MAX_BYTES", 10)
-    assert see_all_contents([bytes(11)], "raw", 16) == [
+    assert load_all_bytes([bytes(11)], "raw", 16) == [
         Unreadable(None, "the file has 11 bytes, at most 10 are read: save it smaller")
     ]

@@ -13,11 +13,11 @@ import simplejpeg
 from tasks.images import loading
 from tasks.images import strips as noun
 from tasks.images.ellipses import Ellipse
-from tasks.images.loading import THUMBNAIL, load, thumbnails
+from tasks.images.loading import THUMBNAIL, load_squares, thumbnails
 from tasks.images.ring_search import find
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, unwrap
 from tasks.images.strips import FEW, ImageViews, Strip, image_views, make_views, pack, strips, unpack
-from tasks.images.views import GLANCE, square
+from tasks.images.views import SMALL_SIDE, square
 from tasks.records.rows import images_root, stored_name, stored_path
 from tasks.settings.errors import BadInput
 from tasks.sources.synthetic.cameras import CAMERAS
@@ -53,20 +53,20 @@ def jpegs(pictures: list[np.ndarray], number: int) -> list[bytes]:
     return [encode(np.roll(pictures[turn % 4], turn // 4, axis=1), 90) for turn in range(number)]
 
 
-BLANK = np.zeros((GLANCE, GLANCE), np.uint8)
+BLANK = np.zeros((SMALL_SIDE, SMALL_SIDE), np.uint8)
 
 
 def test_views_survive_being_packed(pictures):
     ring = find(pictures[0])
-    strip, glance = Strip(ring, unwrap(pictures[0], ring)), square(pictures[0], GLANCE)
-    views = unpack(pack(ImageViews(glance, strip)))
-    assert np.array_equal(views.glance, glance)
+    strip, small_square = Strip(ring, unwrap(pictures[0], ring)), square(pictures[0], SMALL_SIDE)
+    views = unpack(pack(ImageViews(small_square, strip)))
+    assert np.array_equal(views.small_square, small_square)
     assert np.array_equal(views.strip.levels, strip.levels)
     for one, other in zip(views.strip.ring[:2], ring[:2], strict=True):
         assert one.center == pytest.approx(other.center, rel=1e-6)
         assert one.root == pytest.approx(other.root, rel=1e-5)
     assert views.strip.ring.residual == pytest.approx(ring.residual, rel=1e-6)
-    assert pack(views) == pack(ImageViews(glance, strip))
+    assert pack(views) == pack(ImageViews(small_square, strip))
 
 
 def test_no_number_of_a_strip_takes_the_place_of_another():
@@ -88,7 +88,7 @@ def test_nothing_stays_nothing():
 def test_a_glance_is_the_whole_picture_whether_it_shows_a_ring_or_not(places, store_images, pictures, photograph):
     rows = store_images(encode(pictures[0], 90), photograph(1))
     for views, row in zip(image_views(rows, places), rows, strict=True):
-        assert np.array_equal(views.glance, load([stored_path(row, places)], GLANCE)[0])
+        assert np.array_equal(views.small_square, load_squares([stored_path(row, places)], SMALL_SIDE)[0])
 
 
 def test_each_image_has_its_strip_in_order(places, store_images, pictures):
@@ -161,7 +161,7 @@ def test_other_processes_find_the_same_bytes(places, store_images, pictures, pho
         patched.setattr(noun.ring_search, "find", None)  # in this process alone
         found = [pack(views) for views in image_views(rows, places)]
     assert found == [make_views(images_root(places), stored_name(row)) for row in rows]
-    assert len(found[-1]) == GLANCE**2
+    assert len(found[-1]) == SMALL_SIDE**2
 
 
 def test_with_one_processor_no_process_is_started(places, store_images, pictures, viewed_names, monkeypatch):
@@ -184,7 +184,7 @@ def test_thumbnails_are_made_once_and_stand_in_order(places, store_images, pictu
     rows = store_images(*jpegs(pictures, 4))
     found = thumbnails(rows, places)
     calls = []
-    monkeypatch.setattr(loading, "load", lambda *viewed_names: calls.append(viewed_names))
+    monkeypatch.setattr(loading, "load_squares", lambda *viewed_names: calls.append(viewed_names))
     assert np.array_equal(thumbnails([*rows[::-1], rows[2]], places), found[[3, 2, 1, 0, 2]])
     assert calls == []
     assert len({one.tobytes() for one in found}) == 4

@@ -34,9 +34,9 @@ def test_every_picture_becomes_a_square_of_grey_bytes(size):
     pixels = np.random.default_rng(5).integers(0, 256, size, np.uint8)
     found = square(pixels, 48)
     assert (found.shape, found.dtype) == ((48, 48), np.uint8)
-    sight = raw(pixels, 48)
-    assert np.array_equal(sight.levels[..., 0], found)
-    assert sight.residual == 0
+    network_input = raw(pixels, 48)
+    assert np.array_equal(network_input.levels[..., 0], found)
+    assert network_input.residual == 0
 
 
 @pytest.mark.parametrize("size", [(64, 64), (20, 20)])
@@ -53,9 +53,9 @@ def test_an_even_picture_stays_even():
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_a_sight_has_the_shape_that_is_told_beforehand(name, casting):
-    sight = VIEWS[name].see(casting, 100)
-    assert (sight.levels.shape, sight.levels.dtype) == (shape(name, 100), np.uint8)
+def test_a_network_input_has_the_shape_that_is_told_beforehand(name, casting):
+    network_input = VIEWS[name].make_input(casting, 100)
+    assert (network_input.levels.shape, network_input.levels.dtype) == (shape(name, 100), np.uint8)
 
 
 def test_a_ring_is_unwrapped_to_one_size_always(casting):
@@ -65,9 +65,9 @@ def test_a_ring_is_unwrapped_to_one_size_always(casting):
 
 def test_a_ring_shows_the_detail_of_what_is_unwrapped(casting):
     found = ring_search.find(casting)
-    sight = ring(casting, 512)
-    assert sight.residual == found.residual
-    assert np.array_equal(sight.levels, rings.detail(rings.unwrap(casting, found)[None])[0])
+    network_input = ring(casting, 512)
+    assert network_input.residual == found.residual
+    assert np.array_equal(network_input.levels, rings.detail(rings.unwrap(casting, found)[None])[0])
 
 
 def test_what_has_no_ring_shows_nothing(photograph):

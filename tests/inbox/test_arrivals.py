@@ -128,7 +128,7 @@ def test_a_class_folder_with_an_accent_is_found_in_either_form(tmp_path):
     classes = Classes(defect="d\u00e9faut", good="bon")
     touch(tmp_path, "line-1/de\u0301faut/1.jpeg", "line-2/d\u00e9faut/1.jpeg")
     assert [folder.origin for folder in arrival_folders(tmp_path, classes)] == ["line-1", "line-2"]
-    (file,) = noun.files(["de\u0301faut/1.jpeg"], classes)
+    (file,) = noun.labeled_files_of(["de\u0301faut/1.jpeg"], classes)
     assert file.label == classes.defect
 
 

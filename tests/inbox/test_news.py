@@ -17,9 +17,9 @@ from tasks.inbox.news import (
     announcements_of,
     last_used,
     news,
+    postponed_until,
     read_announcements,
-    remember,
-    rests_until,
+    record_announcement,
     retry_after,
 )
 from tasks.reporting.run_folder import write_run
@@ -58,7 +58,7 @@ def test_nothing_is_new_after_a_run(ran):
     found = news(*ran)
     assert not found.another_source
     assert found.images == ()
-    assert found.due(1, 0) is None
+    assert found.reason_to_retrain(1, 0) is None
 
 
 def test_an_image_that_no_run_has_used_is_new(look, photograph):
@@ -173,7 +173,7 @@ def test_another_source_is_news(ran, dataset):
     other = dataset({"train": 6, "test": 2}, name="others", first_seed=700)
     found = news(fetch.model_copy(update={"source": str(other)}), places)
     assert found.another_source
-    assert found.due(1_000, 1e9) == "the source is others now"
+    assert found.reason_to_retrain(1_000, 1e9) == "the source is others now"
 
 
 def test_before_the_first_run_all_is_new(ran):
@@ -185,11 +185,11 @@ def test_before_the_first_run_all_is_new(ran):
 
 def test_few_images_are_enough_when_they_have_waited(look, photograph):
     found = look({"ok_front/a.jpeg": photograph(901)})
-    assert found.due(2, 3_600) is None
-    assert found.due(1, 3_600) == "new images: 1, enough are 1"
+    assert found.reason_to_retrain(2, 3_600) is None
+    assert found.reason_to_retrain(1, 3_600) == "new images: 1, enough are 1"
     day = 86_400
-    assert found.due(2, 7 * day, now=found.since + 7 * day - 1) is None
-    assert found.due(2, 7 * day, now=found.since + 7.2 * day).endswith(
+    assert found.reason_to_retrain(2, 7 * day, now=found.since + 7 * day - 1) is None
+    assert found.reason_to_retrain(2, 7 * day, now=found.since + 7.2 * day).endswith(
         "the oldest has waited for 7.2 days, enough are 7"
     )
 
@@ -214,15 +214,15 @@ def test_images_dated_in_the_future_become_due_as_others_do(look, ran, photograp
     look({"ok_front/a.jpeg": photograph(901)})
     date(ran[1].data.parent / "line 3/ok_front/a.jpeg", days)
     found = look({})
-    assert found.due(2, 0)
-    assert found.due(2, 7 * DAY) is None
+    assert found.reason_to_retrain(2, 0)
+    assert found.reason_to_retrain(2, 7 * DAY) is None
     clock(7.1)
-    assert look({}).due(2, 7 * DAY).endswith("the oldest has waited for 7.1 days, enough are 7")
+    assert look({}).reason_to_retrain(2, 7 * DAY).endswith("the oldest has waited for 7.1 days, enough are 7")
 
 
 def test_what_lay_there_before_the_first_look_has_waited_since_then(look, photograph, clock):
     clock(8)  # days after the file was put there
-    assert look({"ok_front/a.jpeg": photograph(901)}).due(2, 7 * DAY)
+    assert look({"ok_front/a.jpeg": photograph(901)}).reason_to_retrain(2, 7 * DAY)
 
 
 @pytest.mark.parametrize(
@@ -236,17 +236,17 @@ def test_a_clock_that_is_set_takes_nothing_from_what_has_waited(look, photograph
     clock(0)  # set right
     look({})
     clock(4.1)
-    assert look({}).due(2, 7 * DAY)
+    assert look({}).reason_to_retrain(2, 7 * DAY)
 
 
 def test_what_no_longer_waits_is_forgotten_and_a_newcomer_begins_anew(look, ran, photograph, clock):
     look({"ok_front/a.jpeg": photograph(901)})
     clock(7.5)
-    assert look({}).due(2, 7 * DAY)
+    assert look({}).reason_to_retrain(2, 7 * DAY)
     (ran[1].data.parent / "line 3/ok_front/a.jpeg").unlink()
     clock(0)
     found = look({"ok_front/b.jpeg": photograph(902)})
-    assert found.due(2, 7 * DAY) is None
+    assert found.reason_to_retrain(2, 7 * DAY) is None
     assert [row.sha256 for row in read_state(ran[1].data / "waiting.csv", WaitingImage)] == [found.images[0].sha256]
 
 
@@ -254,7 +254,7 @@ def test_what_no_longer_waits_is_forgotten_and_a_newcomer_begins_anew(look, ran,
 def test_damaged_notes_of_what_waits_are_begun_anew(look, ran, photograph, content):
     sha256 = look({"ok_front/a.jpeg": photograph(901)}).images[0].sha256
     (ran[1].data / "waiting.csv").write_bytes(content.replace(b"ab", sha256.encode()))
-    assert look({}).due(2, 0)
+    assert look({}).reason_to_retrain(2, 0)
     assert len(read_state(ran[1].data / "waiting.csv", WaitingImage)) == 1
 
 
@@ -274,8 +274,8 @@ def test_what_was_told_is_noted_and_nothing_before_it_is_lost(ran):
     fetch, places = ran
     found = news(fetch, places)
     assert read_announcements(places) == []
-    remember(found, "a reason, with a comma", places)
-    remember(found._replace(since=1.0), "another", places)
+    record_announcement(found, "a reason, with a comma", places)
+    record_announcement(found._replace(since=1.0), "another", places)
     noted = read_announcements(places)
     assert [(one.digest, one.why) for one in noted] == [
         (found.digest, "a reason, with a comma"),
@@ -286,9 +286,9 @@ def test_what_was_told_is_noted_and_nothing_before_it_is_lost(ran):
 
 def test_it_is_told_again_later_and_later(look, ran, photograph):
     found = look({"ok_front/a.jpeg": photograph(901)})
-    remember(found._replace(images=()), "other news", ran[1])
+    record_announcement(found._replace(images=()), "other news", ran[1])
     assert announcements_of(found, ran[1]) == []
-    remember(found, "a reason", ran[1])
+    record_announcement(found, "a reason", ran[1])
     (once,) = announcements_of(found, ran[1])
     then = datetime.fromisoformat(once.announced)
     waits = [retry_after([once] * times) - then for times in (1, 2, 3, 100, 10_000)]
@@ -298,13 +298,13 @@ def test_it_is_told_again_later_and_later(look, ran, photograph):
 
 def test_what_was_told_rests_for_a_while_and_a_clock_that_is_set_postpones_nothing(ran):
     found, now = news(*ran), datetime.now(UTC)
-    assert rests_until([], now) is None
-    remember(found, "a reason", ran[1])
+    assert postponed_until([], now) is None
+    record_announcement(found, "a reason", ran[1])
     (once,) = announcements_of(found, ran[1])
-    assert rests_until([once], now + timedelta(minutes=9)) == retry_after([once])
-    assert rests_until([once], now + timedelta(minutes=11)) is None
-    assert rests_until([once], now - timedelta(days=400)) is None, "the clock was set back"
-    assert rests_until([once], now + timedelta(days=400)) is None, "the clock was set forward"
+    assert postponed_until([once], now + timedelta(minutes=9)) == retry_after([once])
+    assert postponed_until([once], now + timedelta(minutes=11)) is None
+    assert postponed_until([once], now - timedelta(days=400)) is None, "the clock was set back"
+    assert postponed_until([once], now + timedelta(days=400)) is None, "the clock was set forward"
 
 
 @pytest.mark.parametrize(
@@ -321,13 +321,15 @@ def test_damaged_notes_of_what_was_told_are_begun_anew(ran, content):
     found = news(*ran)
     (ran[1].data / "announced.csv").write_bytes(content.replace(b"DIGEST", found.digest.encode()))
     assert announcements_of(found, ran[1]) == []
-    remember(found, "a reason", ran[1])
+    record_announcement(found, "a reason", ran[1])
     assert [one.why for one in announcements_of(found, ran[1])] == ["a reason"]
 
 
 def test_a_time_without_a_zone_is_of_utc(ran):
     naive = Announcement("ab", "2026-11-30T12:00:00", "a reason")
-    assert rests_until([naive], datetime(2026, 11, 30, 12, 5, tzinfo=UTC)) == datetime(2026, 11, 30, 12, 10, tzinfo=UTC)
+    assert postponed_until([naive], datetime(2026, 11, 30, 12, 5, tzinfo=UTC)) == datetime(
+        2026, 11, 30, 12, 10, tzinfo=UTC
+    )
 
 
 def test_the_last_run_is_the_one_that_counts(ran, outcome):

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from tasks.inference.decision import Decision, Evidence, read
+from tasks.inference.decision import DecisionRule, Evidence, read
 from tasks.inference.out_of_distribution import FeatureGaussian
 from tasks.records.rows import CAUSES
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
 
-PLAIN = Decision(classes=Classes(), model="compact", network_sha256="ab" * 32, view="raw", image_size=75)
+PLAIN = DecisionRule(classes=Classes(), model="compact", network_sha256="ab" * 32, view="raw", image_size=75)
 BANDED = PLAIN.model_copy(update={"threshold": 0.4, "review_band": (0.3, 0.6)})
 
 
@@ -39,7 +39,7 @@ def make_evidence(
     ("probability", "decision"), [(0.0, "pass"), (0.4999, "pass"), (0.5, "reject"), (1.0, "reject")]
 )
 def test_without_a_band_a_person_is_never_asked(probability, decision):
-    assert PLAIN.decide(probability).decision == decision
+    assert PLAIN.decide_by_probability(probability).name == decision
 
 
 @pytest.mark.parametrize(
@@ -47,15 +47,16 @@ def test_without_a_band_a_person_is_never_asked(probability, decision):
     [(0.299, "pass"), (0.3, "review"), (0.4, "review"), (0.5, "review"), (0.6, "review"), (0.601, "reject")],
 )
 def test_inside_the_band_a_person_looks_whatever_the_threshold(probability, decision):
-    assert BANDED.decide(probability).decision == decision
+    assert BANDED.decide_by_probability(probability).name == decision
 
 
 def test_the_reason_gives_the_numbers():
-    assert PLAIN.decide(0.6).reason == "defect probability 60.0% is at least the limit of 50.0%"
-    assert PLAIN.decide(0.4).reason == "defect probability 40.0% is below the limit of 50.0%"
-    assert BANDED.decide(0.2).reason == "defect probability 20.0% is below the limit of 30.0%"
+    assert PLAIN.decide_by_probability(0.6).reason == "defect probability 60.0% is at least the limit of 50.0%"
+    assert PLAIN.decide_by_probability(0.4).reason == "defect probability 40.0% is below the limit of 50.0%"
+    assert BANDED.decide_by_probability(0.2).reason == "defect probability 20.0% is below the limit of 30.0%"
     assert (
-        BANDED.decide(0.35).reason == "the network is not sure: defect probability 35.0% lies between 30.0% and 60.0%"
+        BANDED.decide_by_probability(0.35).reason
+        == "the network is not sure: defect probability 35.0% lies between 30.0% and 60.0%"
     )
 
 
@@ -74,14 +75,14 @@ def test_the_reason_gives_the_numbers():
     ],
 )
 def test_what_was_not_seen_well_or_is_unlike_goes_to_a_person_however_sure_the_network(margin, strange, cause, detail):
-    (verdict,) = CAREFUL.judge([make_evidence(margin, **strange)])
-    assert (verdict.decision, verdict.cause, verdict.reason) == ("review", cause, CAUSES[cause] + detail)
-    assert (verdict.probability is None) == ("residual" in strange)
+    (decision,) = CAREFUL.judge([make_evidence(margin, **strange)])
+    assert (decision.name, decision.cause, decision.reason) == ("review", cause, CAUSES[cause] + detail)
+    assert (decision.probability is None) == ("residual" in strange)
 
 
 @pytest.mark.parametrize(("margin", "decision"), [(-3, "pass"), (0, "review"), (3, "reject")])
 def test_a_familiar_image_is_decided_by_its_probability(margin, decision):
-    assert CAREFUL.judge([make_evidence(margin)])[0].decision == decision
+    assert CAREFUL.judge([make_evidence(margin)])[0].name == decision
 
 
 def test_the_temperature_divides_the_margin():
@@ -113,7 +114,7 @@ def test_a_decision_without_the_network_it_is_for_is_refused(tmp_path):
 
 @pytest.mark.parametrize("broken", [{"margin": np.nan}, {"border": np.nan}, {"feature": np.nan}])
 def test_what_is_no_number_goes_to_a_person(broken):
-    assert CAREFUL.judge([make_evidence(**broken)])[0].decision == "review"
+    assert CAREFUL.judge([make_evidence(**broken)])[0].name == "review"
     assert PLAIN.judge([make_evidence(margin=np.nan)])[0] == (
         "review", "no_number", CAUSES["no_number"], None
     )  # fmt: skip
@@ -121,13 +122,13 @@ def test_what_is_no_number_goes_to_a_person(broken):
 
 @pytest.mark.parametrize("chance", [0.2, 0.35, 0.9])
 def test_the_probability_stands_beside_the_decision(chance):
-    assert BANDED.decide(chance).probability == chance
+    assert BANDED.decide_by_probability(chance).probability == chance
 
 
 def test_a_ring_that_fits_as_badly_as_is_allowed_is_judged():
-    assert CAREFUL.judge([make_evidence(residual=0.004)])[0].decision == "pass"
+    assert CAREFUL.judge([make_evidence(residual=0.004)])[0].name == "pass"
 
 
 @pytest.mark.parametrize("at", [{"border": 150.0}, {"feature": 130.0}])
 def test_an_image_at_the_limit_of_what_is_known_is_familiar(at):
-    assert CAREFUL.judge([make_evidence(**at)])[0].decision == "pass"
+    assert CAREFUL.judge([make_evidence(**at)])[0].name == "pass"

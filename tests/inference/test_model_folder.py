@@ -234,6 +234,6 @@ def test_a_version_of_old_is_wrapped_anew_and_its_own_code_is_not_used(version, 
     old = version.model_copy(update={"stored": None, "model": exports.digest})
     wrapped = []
     monkeypatch.setattr(model_folder.stored_files, "fetch_model", lambda *_: pytest.fail("its code is fetched"))
-    monkeypatch.setattr(model_folder.runs, "serve", lambda *given: wrapped.append(given))
+    monkeypatch.setattr(model_folder.runs, "write_servable", lambda *given: wrapped.append(given))
     model_folder.fetch_servable(old, tmp_path / "copy", places)
     assert wrapped == [(model_folder.path(exports.digest, places), tmp_path / "copy", "")]

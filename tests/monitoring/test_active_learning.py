@@ -8,7 +8,7 @@ import pytest
 
 from tasks.images.appearance import STATISTICS
 from tasks.inference import model_folder
-from tasks.inference.decision import Decision, Evidence, Verdict
+from tasks.inference.decision import DecisionRule, Evidence, ImageDecision
 from tasks.inference.out_of_distribution import fit_limits
 from tasks.inference.predictor import Predictor
 from tasks.monitoring.active_learning import TABLE, ToLabel, order, to_label, unlabeled_images
@@ -20,11 +20,11 @@ from tasks.tracking import registry
 
 
 @pytest.fixture
-def decision():
+def rule():
     """A model that knows a cloud around 0."""
     points = np.random.default_rng(0).normal(size=(200, 4))
     known = fit_limits(list(points), [f"casting {number // 4}" for number in range(200)], 0.01)
-    return Decision(
+    return DecisionRule(
         classes=Classes(),
         model="compact",
         network_sha256="00",
@@ -40,35 +40,35 @@ def judge_image(point: float, chance: float | None, *, axis: int = 0) -> JudgedI
     features[axis] = point
     seen = Evidence(0.0, features, np.zeros(len(STATISTICS)), 0.0)
     return JudgedImage(
-        Verdict("review", "between_limits", "a reason", chance), seen if chance is not None else None, (300, 300)
+        ImageDecision("review", "between_limits", "a reason", chance), seen if chance is not None else None, (300, 300)
     )
 
 
-def test_the_most_unlike_come_first_and_one_of_each_kind(decision):
+def test_the_most_unlike_come_first_and_one_of_each_kind(rule):
     near, far, other = (
         judge_image(0.1, 0.9),
         [judge_image(50 + 0.1 * n, 0.9) for n in range(5)],
         [judge_image(-30, 0.9, axis=1)] * 3,
     )
-    found = order([near, *far, *other], decision)
+    found = order([near, *far, *other], rule)
     assert found[0] == 5, "the farthest"
     assert found[1] in (6, 7, 8), "of the other kind, not of the one that is chosen already"
     assert set(found) == set(range(9))
 
 
-def test_then_the_doubtful(decision):
+def test_then_the_doubtful(rule):
     chances = [0.99, 0.31, 0.05, 0.5]
-    assert order([judge_image(0.0, chance) for chance in chances], decision) == [1, 3, 2, 0]
+    assert order([judge_image(0.0, chance) for chance in chances], rule) == [1, 3, 2, 0]
 
 
-def test_what_cannot_be_seen_comes_last(decision):
-    assert order([judge_image(0, None), judge_image(0, 0.9), judge_image(90, 0.9)], decision) == [2, 1, 0]
+def test_what_cannot_be_seen_comes_last(rule):
+    assert order([judge_image(0, None), judge_image(0, 0.9), judge_image(90, 0.9)], rule) == [2, 1, 0]
 
 
-def test_without_a_cloud_doubt_alone_decides(decision):
-    nothing = decision.model_copy(update={"features": None})
+def test_without_a_cloud_doubt_alone_decides(rule):
+    nothing = rule.model_copy(update={"features": None})
     assert order([judge_image(90, 0.9), judge_image(0, 0.4)], nothing) == [1, 0]
-    assert order([], decision) == []
+    assert order([], rule) == []
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def test_a_file_that_is_too_large_is_not_read_and_is_listed_once(places, monkeyp
         os.truncate(waiting / name, 2**40)  # hours to read, without a byte on the disk
     model = object.__new__(Predictor)  # without a network, which these files do not need
     model.digest, model.version = "ab" * 32, 1
-    model.decision = Decision(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=75)
+    model.rule = DecisionRule(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=75)
     found = to_label(model, 0, places)
     assert {one.path: bool(one.sha256) for one in found} == {
         "unlabelled/a.jpeg": False,

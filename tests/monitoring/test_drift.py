@@ -9,7 +9,7 @@ from tasks.images.appearance import BRIGHTNESS
 from tasks.inference import model_folder
 from tasks.inference.out_of_distribution import fit_limits
 from tasks.inference.predictor import Predictor
-from tasks.monitoring.drift import drift, examine
+from tasks.monitoring.drift import drift, judge_files
 from tasks.reporting.drift_section import drift_section
 from tasks.tracking import registry
 
@@ -30,7 +30,7 @@ def arrivals(dataset):
 
 def test_it_counts_what_predict_says(model, arrivals):
     paths, labels = arrivals
-    found = drift("line 2", labels, examine(paths, model), model)
+    found = drift("line 2", labels, judge_files(paths, model), model)
     said = [answer.decision for answer in model.judge([(path.name, path) for path in paths])]
     pairs = list(zip(labels, said, strict=True))
     assert found.by_class == {"def_front": 6, "ok_front": 6}
@@ -44,10 +44,10 @@ def test_it_counts_what_predict_says(model, arrivals):
 
 def test_a_brighter_camera_is_seen(model, dataset):
     paths = sorted(dataset({"": 6}, name="dull", first_seed=300).glob("*/*.jpeg"))
-    judged = examine(paths, model)
+    judged = judge_files(paths, model)
     looks = np.array([one.evidence.appearance for one in judged])
     known = fit_limits(list(looks), [str(number) for number in range(len(looks))], 0.01)
-    model.decision = model.decision.model_copy(update={"appearance": known})
+    model.rule = model.rule.model_copy(update={"appearance": known})
     dull = drift("dull", ["ok_front"] * 12, judged, model)
     assert dull.brightness.usual == pytest.approx(looks[:, BRIGHTNESS].mean(), abs=0.11)
     assert dull.brightness.found == pytest.approx(np.median(looks[:, BRIGHTNESS]), abs=0.11)
@@ -60,20 +60,20 @@ def test_a_brighter_camera_is_seen(model, dataset):
 
 def test_of_a_model_that_knows_no_appearance_no_camera_is_brighter(model, arrivals):
     paths, labels = arrivals
-    model.decision = model.decision.model_copy(update={"appearance": None})
-    found = drift("line 2", labels, examine(paths, model), model)
+    model.rule = model.rule.model_copy(update={"appearance": None})
+    found = drift("line 2", labels, judge_files(paths, model), model)
     assert (found.brightness, found.sharpness) == (None, None)
 
 
 def test_nothing_readable_has_no_figures(model, tmp_path):
     (tmp_path / "a.jpeg").write_bytes(b"no picture")
-    found = drift("line 2", ["ok_front"], examine([tmp_path / "a.jpeg"], model), model)
+    found = drift("line 2", ["ok_front"], judge_files([tmp_path / "a.jpeg"], model), model)
     assert (found.unreadable, found.brightness, found.distance, found.decisions) == (1, None, None, {"review": 1})
     assert "cannot be read" in drift_section([found])
 
 
 def test_the_table_is_one_row_an_origin_and_nothing_in_it_is_markup(model, arrivals):
     paths, labels = arrivals
-    told = drift_section([drift("line | 2 `x`", labels, examine(paths, model), model)])
+    told = drift_section([drift("line | 2 `x`", labels, judge_files(paths, model), model)])
     assert len(told.splitlines()) == 3
     assert "`line \\| 2 'x'`" in told

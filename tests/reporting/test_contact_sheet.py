@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from nasty import NASTY
 
-from tasks.reporting.contact_sheet import GAP, SIDE, SheetRow, Tile, letters, sheet, wrap
+from tasks.reporting.contact_sheet import GAP, SIDE, SheetRow, Tile, font, sheet, wrap
 
 
 @pytest.mark.parametrize("name", NASTY)
 def test_a_name_is_drawn_in_few_narrow_lines_of_letters_that_the_font_has(name):
     lines = wrap(name, 150, 2).split("\n")
     assert len(lines) <= 2
-    assert all(letters().getlength(line.removesuffix(" ...")) <= 150 for line in lines)
+    assert all(font().getlength(line.removesuffix(" ...")) <= 150 for line in lines)
     assert all(line.isascii() and line.isprintable() for line in lines)
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from tasks.inference.decision import Decision
+from tasks.inference.decision import DecisionRule
 from tasks.records.rows import Prediction, Row
-from tasks.reporting.contact_sheet import letters
+from tasks.reporting.contact_sheet import font
 from tasks.reporting.error_gallery import MAX_IMAGES, SIDE, caption, galleries, pictures, worst_first
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
@@ -78,7 +78,7 @@ def test_a_caption_names_label_decision_probability_and_reason_and_fits_below_th
     assert first == "def_front: for a person, 12.3%"
     assert " ".join(rest).startswith("unlike the training images: its border is")
     assert len(rest) == 3
-    assert max(letters().getlength(line) for line in rest) <= SIDE + letters().getlength(" ...")
+    assert max(font().getlength(line) for line in rest) <= SIDE + font().getlength(" ...")
 
 
 def test_no_probability_is_told_of_a_part_that_was_not_seen():
@@ -105,9 +105,9 @@ def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, plac
         )
         for row in rows
     ]
-    decision = Decision(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=32)
+    rule = DecisionRule(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=32)
     network = networks.build("compact", 32)
-    (mistakes,) = pictures(predictions, rows, network, decision, places)
+    (mistakes,) = pictures(predictions, rows, network, rule, places)
     missed = sum(row.split == "test" and row.label == "def_front" for row in rows)
     assert mistakes.name == "mistakes"
     assert mistakes.caption.startswith(f"{missed} of {missed} images that were decided wrongly")
@@ -127,7 +127,7 @@ def test_a_part_whose_ring_is_not_found_is_shown_without_heat(prepared, places):
         )
         for row in rows
     ]
-    decision = Decision(classes=Classes(), model="ring", network_sha256="", view="ring", image_size=512)
-    (reviews,) = pictures(predictions, rows, networks.build("ring", 512), decision, places)
+    rule = DecisionRule(classes=Classes(), model="ring", network_sha256="", view="ring", image_size=512)
+    (reviews,) = pictures(predictions, rows, networks.build("ring", 512), rule, places)
     photographs = np.asarray(reviews.image)[60 : 60 + SIDE // 2, : 2 * SIDE].astype(int)
     assert (photographs.max(axis=-1) == photographs.min(axis=-1)).all(), "grey, and no circle about a peak"

@@ -84,8 +84,8 @@ def test_it_says_on_which_castings_it_fails(written):
 def test_it_says_what_goes_to_a_person(written, finished):
     known = FeatureGaussian(usual=(0.0,), spread=(1.0,), directions=(), widths=(), width_across=1.0, limit=4.25)
     assert "Whatever the probability" not in written()
-    decision = read(finished.evaluation.decision.path(finished.config.places))
-    text = written(decision=decision.model_copy(update={"max_residual": 0.012, "appearance": known}))
+    rule = read(finished.evaluation.decision.path(finished.config.places))
+    text = written(rule=rule.model_copy(update={"max_residual": 0.012, "appearance": known}))
     assert (
         "how the picture looks is more than 4.25 from what was learned, or its rim is more than 1.20% off an ellipse"
         in text

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.records.run import CodeState
 from tasks.reporting.report import before_training
-from tasks.reporting.run_json import PreTraining, code, fill_run_json, installed_version
+from tasks.reporting.run_json import PreTraining, checkout_state, fill_run_json, installed_version
 from tasks.settings.settings import Config
 
 SCORE = {
@@ -161,12 +161,12 @@ def test_what_is_known_before_training_is_a_part_of_the_outcome(outcome):
 def test_the_code_that_runs_is_named_by_its_commit(process, monkeypatch, tmp_path):
     monkeypatch.setattr("tasks.reporting.run_json.__file__", str(tmp_path / "outcome.py"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert code() == CodeState(commit=None, changed=None), "no checkout"
+    assert checkout_state() == CodeState(commit=None, changed=None), "no checkout"
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
         subprocess.run([*git, *words], check=True)
     commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-    assert code() == CodeState(commit=commit, changed=False)
+    assert checkout_state() == CodeState(commit=commit, changed=False)
     (tmp_path / "file").write_text("one")
     subprocess.run([*git, "add", "file"], check=True)
-    assert code() == CodeState(commit=commit, changed=True)
+    assert checkout_state() == CodeState(commit=commit, changed=True)

@@ -212,12 +212,12 @@ def test_scratch_that_a_process_works_in_is_not_swept_whatever_the_clock_says(pl
 
 @pytest.mark.parametrize(("days", "goes"), [(-2, True), (-0.5, False), (0.5, False), (2, True)])
 def test_scratch_of_the_dead_goes_a_day_later_also_where_the_clock_was_set_back(places, days, goes):
-    room = places.data / "archives/.sample.x.scratch"
-    room.mkdir(parents=True)
-    (room / ".held").touch()  # the system drops the locks of the dead
-    os.utime(room, (time.time() + days * 86_400,) * 2)
+    scratch = places.data / "archives/.sample.x.scratch"
+    scratch.mkdir(parents=True)
+    (scratch / ".held").touch()  # the system drops the locks of the dead
+    os.utime(scratch, (time.time() + days * 86_400,) * 2)
     delete_stale_scratch(places)
-    assert room.exists() != goes
+    assert scratch.exists() != goes
 
 
 def test_a_disk_without_locks_has_scratch_too(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.settings.errors import BadInput
 from tasks.storage import locks
-from tasks.storage.locks import exclusive_lock, is_running, places_lock
+from tasks.storage.locks import exclusive_lock, is_locked, places_lock
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,9 +66,9 @@ def test_a_disk_without_locks_is_not_locked_by_a_file_that_outlives_its_process(
 
 
 def test_runs_share_the_places_and_a_call_that_deletes_takes_them_alone(places):
-    assert not is_running(places)
+    assert not is_locked(places)
     with places_lock(places), places_lock(places):
-        assert is_running(places)
+        assert is_locked(places)
         with pytest.raises(locks.InUse, match="a run is using"), places_lock(places, exclusive=True):
             pass
     with places_lock(places, exclusive=True):

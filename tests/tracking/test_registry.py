@@ -61,8 +61,10 @@ def test_a_version_that_is_not_there_is_told_with_those_that_are(registered):
 
 def test_a_decision_makes_one_version_however_often_it_is_taken_up(registered):
     folder = write_model_folder("one", registered)
-    tracked = runs.begin("what of it", "run", registered)
-    first, again = (registry.register(folder, "compact", tracked, "run", "good", None, registered) for _ in range(2))
+    mlflow_run_id = runs.begin("what of it", "run", registered)
+    first, again = (
+        registry.register(folder, "compact", mlflow_run_id, "run", "good", None, registered) for _ in range(2)
+    )
     assert first.number == again.number == 1
     assert len(registry.versions(registered)) == 1
 
@@ -222,11 +224,11 @@ def remove_alias(places: Places) -> None:
 
 COMMANDS = {
     "predict": lambda places: predict.choose_model(predict.PredictArguments(images=("a.jpeg",), places=places)),
-    "judge": lambda places: judge.score_and_show(places.data, None, 0, places),
+    "judge": lambda places: judge.judge_by_champion(places.data, None, 0, places),
     "promote --rollback": lambda places: promote.change(None, True, None, "", places),
     "prune": lambda places: retention.prune(1, places),
     "prune --dry-run": lambda places: retention.prune(1, places, dry=True),
-    "watch": watch.in_use,
+    "watch": watch.champion_predictor,
     "retrain": lambda places: retrain.preflight(Config(places=places)),
     "release": registry.champion,
 }
@@ -299,17 +301,19 @@ def test_a_champion_that_was_deleted_is_told_too(three_versions):
 
 
 def test_before_the_first_promotion_and_amid_it_no_alias_was_removed(registered):
-    tracked = runs.begin("what of it", "run", registered)
-    made = registry.register(write_model_folder("one", registered), "compact", tracked, "run", "good", None, registered)
+    mlflow_run_id = runs.begin("what of it", "run", registered)
+    made = registry.register(
+        write_model_folder("one", registered), "compact", mlflow_run_id, "run", "good", None, registered
+    )
     registry.challenge(made.number, registered)
     assert registry.champion(registered) is None
     decided = Release(verdict="promoted", reason="good", version=1, champion_before=None, decided_in="run")
-    runs.save_decision(tracked, decided, registered)
+    runs.save_decision(mlflow_run_id, decided, registered)
     registry.promote(1, None, registered)
     remove_alias(registered)  # as a kill between the list and the alias leaves it
     assert registry.champion(registered) is None, "the next run ends the promotion"
     registry.promote(1, None, registered)
-    runs.mark_applied(tracked, decided, registered)
+    runs.mark_applied(mlflow_run_id, decided, registered)
     assert registry.champion_history(registered) == [1]
     remove_alias(registered)
     with pytest.raises(BadInput, match="--version 1 --places.registered_model recast` brings"):

@@ -40,9 +40,9 @@ def test_a_decision_is_found_again_by_its_question(registered, tracked_run):
 
 def test_an_open_run_is_taken_up_again_and_a_finished_one_is_not(registered, tracked_run):
     assert runs.begin("is it better", "run 2", registered) == tracked_run
-    assert runs.is_running(tracked_run, registered)
+    assert runs.is_open(tracked_run, registered)
     connection.client(registered).set_terminated(tracked_run)
-    assert not runs.is_running(tracked_run, registered)
+    assert not runs.is_open(tracked_run, registered)
     assert runs.begin("is it better", "run 2", registered) != tracked_run
 
 

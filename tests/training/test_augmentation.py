@@ -18,13 +18,13 @@ def test_the_eight_poses_are_the_eight_flips_and_quarter_turns(squares):
 
 
 def test_one_image_is_altered_in_another_way_than_its_neighbour(strips):
-    from tasks.training.augmentation import ALTERATIONS
+    from tasks.training.augmentation import AUGMENTATIONS
 
     for view, images in (
         ("ring", np.repeat(strips[:1], 16, axis=0)),
         ("raw", np.repeat(strips[:1, :, :12], 16, axis=0)),
     ):
-        found = ALTERATIONS[view](images, np.array([3, 4], np.int64), False).numpy()
+        found = AUGMENTATIONS[view](images, np.array([3, 4], np.int64), False).numpy()
         assert len({one.tobytes() for one in found}) >= 5
 
 
@@ -32,10 +32,10 @@ def test_turning_and_mirroring_a_ring_keeps_every_column(strips, monkeypatch):
     """Its other alterations, of light and reach, are left out here."""
     from tasks.training import augmentation
 
-    monkeypatch.setattr(augmentation, "ROWS", 0)
-    monkeypatch.setattr(augmentation, "GAIN", 0.0)
+    monkeypatch.setattr(augmentation, "MAX_ROW_SHIFT", 0)
+    monkeypatch.setattr(augmentation, "MAX_LOG_GAIN", 0.0)
     shown = np.repeat(strips, 4, axis=0)
-    altered = augmentation.alter_ring(shown, np.array([1, 2], np.int64), False).numpy()
+    altered = augmentation.augment_ring(shown, np.array([1, 2], np.int64), False).numpy()
     mirrored = set()
     for before, after in zip(shown.astype(np.float32), altered, strict=True):
         columns = [before[:, column].tobytes() for column in range(WIDTH)]
@@ -50,14 +50,14 @@ def test_turning_and_mirroring_a_ring_keeps_every_column(strips, monkeypatch):
 def test_fringes_are_a_few_arcs_on_some_strips_and_faint_in_the_second_plane(monkeypatch):
     from tasks.training import augmentation
 
-    monkeypatch.setattr(augmentation, "GAIN", 0.0)
+    monkeypatch.setattr(augmentation, "MAX_LOG_GAIN", 0.0)
     plain, seeds = np.full((64, 96, 512, 2), 128, np.uint8), np.array([1, 2], np.int64)
-    altered = augmentation.alter_ring(plain, seeds, True).numpy() - 128
+    altered = augmentation.augment_ring(plain, seeds, True).numpy() - 128
     strongest = np.abs(altered).max(axis=(1, 2))
     np.testing.assert_allclose(altered[..., 0] / 60, altered[..., 1] / 15, atol=1e-6)
     assert strongest[:, 0].max() <= 2 * 60
     share = np.mean(strongest[:, 0] > 1)
-    assert share == pytest.approx(1 - (1 - augmentation.FRINGED) ** 2, abs=0.12)
+    assert share == pytest.approx(1 - (1 - augmentation.FRINGE_PROBABILITY) ** 2, abs=0.12)
     wide = (np.abs(altered[..., 0]).max(axis=1) > 1).sum(axis=1)
     assert 0 < wide.max() < 512 / 4, "most of the strip is left as it is"
-    np.testing.assert_array_equal(augmentation.alter_ring(plain, seeds, False).numpy(), plain)
+    np.testing.assert_array_equal(augmentation.augment_ring(plain, seeds, False).numpy(), plain)

@@ -30,8 +30,8 @@ def is_same(one: State, other: State) -> bool:
 @pytest.mark.parametrize("kept_epoch", [None, 2])
 def test_a_state_comes_back_bit_by_bit(tmp_path, kept_epoch):
     saved = state(3, kept_epoch)
-    checkpoints.save(saved, tmp_path / "room")
-    found = checkpoints.last(tmp_path / "room")
+    checkpoints.save(saved, tmp_path / "training")
+    found = checkpoints.last(tmp_path / "training")
     assert found is not None
     assert is_same(found, saved)
     assert not is_same(found, state(2, kept_epoch))

@@ -14,10 +14,10 @@ def examples(images: np.ndarray, strata: list[int] | None = None):
     return Examples(images, np.arange(count, dtype=np.int32), np.array(strata or [0] * count, np.int32))
 
 
-def read(shown, *, epochs=range(2), seed=0, altered=None, batch_size=4) -> list[tuple[np.ndarray, np.ndarray]]:
+def read(shown, *, epochs=range(2), seed=0, augment_view=None, batch_size=4) -> list[tuple[np.ndarray, np.ndarray]]:
     from tasks.training.input_pipeline import training_batches
 
-    dataset = training_batches(shown, batch_size=batch_size, epochs=epochs, seed=seed, altered=altered)
+    dataset = training_batches(shown, batch_size=batch_size, epochs=epochs, seed=seed, augment_view=augment_view)
     return [(batch.numpy(), ids.numpy()) for batch, ids in dataset]
 
 
@@ -48,7 +48,7 @@ def test_epochs_differ_in_order_and_equal_seeds_agree(squares):
 @pytest.mark.parametrize(("view", "strata"), [("raw", None), ("raw", [0] * 7 + [1] * 3), ("ring", [0, 0, 0, 0, 1, 2])])
 def test_a_training_that_takes_up_an_epoch_sees_what_another_saw_in_it(squares, strips, view, strata):
     shown = examples(squares if view == "raw" else strips, strata)
-    whole, tail = (read(shown, epochs=epochs, seed=5, altered=view) for epochs in (range(5), range(3, 5)))
+    whole, tail = (read(shown, epochs=epochs, seed=5, augment_view=view) for epochs in (range(5), range(3, 5)))
     assert len(whole) == 5 * len(tail) // 2
     for (one, ids), (other, others) in zip(whole[-len(tail) :], tail, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -81,7 +81,7 @@ def test_altered_batches_show_images_in_many_forms_and_unaltered_ones_as_they_ar
     for images, view in ((squares, "raw"), (strips, "ring")):
         altered = {
             (int(label), pixels.tobytes())
-            for batch, ids in read(examples(images), epochs=range(20), altered=view)
+            for batch, ids in read(examples(images), epochs=range(20), augment_view=view)
             for pixels, label in zip(batch, ids, strict=True)
         }
         assert len(altered) > 4 * len(images)
@@ -101,9 +101,9 @@ def test_evaluation_keeps_the_order_and_drops_no_image(squares):
 def test_only_strips_of_several_strata_show_fringes(monkeypatch):
     from tasks.training import augmentation, input_pipeline
 
-    monkeypatch.setattr(augmentation, "FRINGED", 1.0)
-    monkeypatch.setattr(augmentation, "GAIN", 0.0)
+    monkeypatch.setattr(augmentation, "FRINGE_PROBABILITY", 1.0)
+    monkeypatch.setattr(augmentation, "MAX_LOG_GAIN", 0.0)
     plain = np.full((8, 96, 512, 2), 128, np.uint8)
     for strata, fringed in ((np.zeros(8, np.int32), False), (np.arange(8, dtype=np.int32) % 2, True)):
         shown = input_pipeline.Examples(plain, np.zeros(8, np.int32), strata)
-        assert any((images != 128).any() for images, _ in read(shown, epochs=range(1), altered="ring")) == fringed
+        assert any((images != 128).any() for images, _ in read(shown, epochs=range(1), augment_view="ring")) == fringed

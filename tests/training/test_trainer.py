@@ -36,14 +36,16 @@ class Killed(Exception):
     """Stands for a kill between two epochs; those inside an epoch are tried in `benchmarks/kills.py`."""
 
 
-def fit_network(recipe, room=None, *, killed_after=None, **more):
+def fit_network(recipe, checkpoint_folder=None, *, killed_after=None, **more):
     from tasks.training.trainer import fit
 
-    def each_epoch(history):
+    def report_epoch(history):
         if len(history) == killed_after:
             raise Killed
 
-    return fit(examples(30, 0, recipe.view), examples(10, 1, recipe.view), recipe, each_epoch, room, **more)
+    return fit(
+        examples(30, 0, recipe.view), examples(10, 1, recipe.view), recipe, report_epoch, checkpoint_folder, **more
+    )
 
 
 def digest(found):
@@ -87,10 +89,10 @@ def test_what_other_threads_draw_changes_no_training():
 
 
 def test_a_rehearsal_changes_no_training():
-    from tasks.training.trainer import rehearse
+    from tasks.training.trainer import run_warm_up_step
 
     before = fit_network(recipe())
-    rehearse(recipe())
+    run_warm_up_step(recipe())
     assert digest(fit_network(recipe())) == digest(before)
 
 
@@ -183,12 +185,12 @@ def test_the_epochs_that_are_asked_for_are_those_of_going_on():
 
 @pytest.mark.parametrize("wrong", ["loss", "val_loss"])
 def test_a_training_that_diverges_says_what_to_try(wrong):
-    from tasks.training.best_epoch import record
+    from tasks.training.best_epoch import epoch_record
 
     good = {"loss": 1.0, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5}
-    assert record(3, good).epoch == 3
+    assert epoch_record(3, good).epoch == 3
     with pytest.raises(BadInput, match=r"the loss became .*nan.*: try a lower --training.learning_rate"):
-        record(3, {**good, wrong: float("nan")})
+        epoch_record(3, {**good, wrong: float("nan")})
 
 
 def test_a_training_that_diverges_keeps_nothing_of_it(tmp_path):

@@ -8,7 +8,7 @@ from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, TrainingSettings
 from tasks.training import training_set
-from tasks.training.training_set import TrainingPlan, load_examples, strata
+from tasks.training.training_set import TrainingPlan, load_examples, stratum_numbers
 from tasks.training.warm_start import WarmStart
 
 
@@ -29,13 +29,13 @@ def plan(rows, start=None, model: str = "compact") -> TrainingPlan:
 
 def test_each_origin_has_its_share():
     rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d")]
-    assert strata(rows, plan(rows), FakeSplits).tolist() == [0, 4, 2, 0]
+    assert stratum_numbers(rows, plan(rows), FakeSplits).tolist() == [0, 4, 2, 0]
 
 
 def test_where_training_continues_old_and_new_images_of_each_origin_have_theirs(tmp_path):
     rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d"), row("e")]
     start = WarmStart("aa", tmp_path, frozenset({"a", "b"}))
-    assert strata(rows, plan(rows, start), FakeSplits).tolist() == [1, 5, 2, 0, 0]
+    assert stratum_numbers(rows, plan(rows, start), FakeSplits).tolist() == [1, 5, 2, 0, 0]
 
 
 @pytest.fixture

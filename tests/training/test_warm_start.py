@@ -10,7 +10,7 @@ from tasks.records.rows import Content, Row
 from tasks.settings.settings import ChampionModel, TrainingSettings
 from tasks.storage.tables import write_table
 from tasks.training import warm_start
-from tasks.training.warm_start import WarmStart, choose_start, in_use, with_replay
+from tasks.training.warm_start import WarmStart, champion_model, choose_start, with_replay
 
 
 def row(content: str, split: str = "train") -> Row:
@@ -97,15 +97,15 @@ def test_a_network_that_has_changed_since_is_no_start(places, tmp_path):
 
 
 def test_the_model_in_use_is_found_by_the_registry(champion, places):
-    assert in_use(places) is None
+    assert champion_model(places) is None
     recipe = champion("a")
-    assert in_use(places) == recipe.champion
+    assert champion_model(places) == recipe.champion
 
 
 def test_a_model_in_use_whose_folder_is_lost_comes_from_the_registry(champion, places):
     recipe = champion("a")
     (lost := places.artifacts / "models" / recipe.champion.digest / "decision.json").unlink()
-    assert in_use(places) == recipe.champion
+    assert champion_model(places) == recipe.champion
     assert lost.is_file()
 
 
@@ -113,7 +113,7 @@ def test_a_model_in_use_that_cannot_be_had_is_none_to_continue_from(champion, pl
     recipe = champion("a")
     shutil.rmtree(places.artifacts / "models" / recipe.champion.digest)
     shutil.rmtree(places.artifacts / "mlflow")
-    assert in_use(places) is None
+    assert champion_model(places) is None
 
 
 def test_all_new_images_are_seen_with_as_many_old_ones(monkeypatch):

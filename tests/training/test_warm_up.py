@@ -21,7 +21,7 @@ def rehearsed_recipes(monkeypatch):
     found = []
     monkeypatch.setattr(devices, "gpu_devices", lambda: ["CPU:0"])
     monkeypatch.setattr(devices, "device_class", lambda: "bfloat16_gpu")
-    monkeypatch.setattr(trainer, "rehearse", found.append)
+    monkeypatch.setattr(trainer, "run_warm_up_step", found.append)
     monkeypatch.setattr(warm_up, "read_table", lambda path, kind: ROWS)
     return found
 
