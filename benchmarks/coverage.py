@@ -64,10 +64,11 @@ def simulate(
         ours, bound = rate_interval(errors, images, confidence), rate_bound(errors, images, confidence)
         resampled = bootstrap.mean_interval(bootstrap.draw_castings(number, settings), errors, images, confidence)
         low, high = stats.binomtest(int(errors.sum()), int(images.sum())).proportion_ci(confidence, method="exact")
-        assert ours and resampled and bound is not None, "there are parts"
-        covered += (
-            ours.low <= rate <= ours.high, rate <= bound, resampled.low <= rate <= resampled.high, low <= rate <= high
-        )  # fmt: skip
+        assert ours and bound is not None, "there are parts"
+        by_bootstrap = (
+            resampled is not None and resampled.low <= rate <= resampled.high
+        )  # None: all draws are one point
+        covered += (ours.low <= rate <= ours.high, rate <= bound, by_bootstrap, low <= rate <= high)
     return (covered / draws).tolist()
 
 
