@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import audit, by_casting, folds, input_pipeline, new_camera, predict, time_to_accuracy
+from benchmarks import audit, by_casting, coverage, folds, input_pipeline, new_camera, predict, time_to_accuracy
 from benchmarks.isolation import peak_bytes, run_isolated
 from benchmarks.preparation import PreparedImages
 from benchmarks.training import make_splits
@@ -381,3 +381,11 @@ def test_a_prediction_is_timed_beside_the_tutorials(run):
     }
     assert limits[found["lower_limit"]] == min(limits.values())
     assert found["folder_to_lower_limit"] == pytest.approx(found["folder_per_second"] / min(limits.values()))
+
+
+def test_the_interval_by_part_holds_the_true_rate_where_the_others_do_not():
+    ours, bound, by_bootstrap, by_image = coverage.simulate(14, 0.05, 0.95, draws=60, confidence=0.95, pool=None)
+    assert min(ours, bound) > 0.9
+    assert max(by_bootstrap, by_image) < 0.7
+    of_one_each = coverage.simulate(30, 0.2, 0.3, draws=60, confidence=0.95, pool=[1])
+    assert min(of_one_each) > 0.85, "where each part has one photograph all three hold"
