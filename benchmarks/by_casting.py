@@ -17,7 +17,7 @@ from benchmarks import training
 from benchmarks.folds import (
     assign_folds,
     average_folds,
-    bootstrap_intervals,
+    casting_intervals,
     list_errors,
     score_predictions,
     split_by_fold,
@@ -73,7 +73,7 @@ def measure_network(data: PreparedImages, folds: Sequence[set[str]], settings: T
             "train_images": trained.model.images,
             "cpu_seconds": trained.model.cpu_seconds,
         })  # fmt: skip
-    intervals = bootstrap_intervals(tested, castings, data.classes, settings.seed)
+    intervals = casting_intervals(tested, castings, data.classes, settings.seed)
     return average_folds(by_fold) | intervals | {"folds": by_fold}
 
 

@@ -1,11 +1,13 @@
 """Folds: assign castings to folds, each judged by a network that never saw them, and score the folds."""
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from tasks.dataset.group_split import draw, groups_by_stratum, hash_to_unit_interval, leaders
+from tasks.evaluation.bootstrap import middle_interval
+from tasks.evaluation.intervals import rate_interval
 from tasks.evaluation.metrics import auc
 from tasks.records.rows import Prediction, Row
 from tasks.settings.errors import BadInput
@@ -101,28 +103,40 @@ def average_folds(folds: Sequence[dict]) -> dict:
     }
 
 
-def bootstrap_intervals(
+def casting_intervals(
     folds: Sequence[Sequence[Prediction]], castings: Mapping[str, str], classes: Classes, seed: int
 ) -> dict[str, list[float]]:
-    """Return intervals at 95 % of the mean accuracy and AUC over the folds.
+    """Return intervals at 95 % of the accuracy and the mean AUC over the folds.
 
-    The castings of each fold and label are drawn anew, `RESAMPLES` times.
+    That of the accuracy is exact over an effective number of castings. For that of the AUC the castings of each fold and label are drawn
+    anew, `RESAMPLES` times; it is left out where no draw differs from another.
     """
+    tested = [prediction for fold in folds for prediction in fold]
+    right = [(image.defect_probability >= 0.5) == (image.label == classes.defect) for image in tested]
+    member = np.unique([castings[image.sha256] for image in tested], return_inverse=True)[1]
+    accuracy_interval = rate_interval(np.bincount(member, right), np.bincount(member), CONFIDENCE)
+    return {
+        **({"accuracy_interval": [*accuracy_interval]} if accuracy_interval else {}),
+        **auc_interval([prediction_arrays(fold, castings, classes) for fold in folds], seed),
+    }
+
+
+def auc_interval(
+    parts: Sequence[tuple[np.ndarray, np.ndarray, dict[bool, list[np.ndarray]]]], seed: int
+) -> dict[str, list[float]]:
+    """Return the interval of the mean AUC over the folds, each given by its `prediction_arrays`; nothing where no draw differs."""
     rng = np.random.default_rng(seed)
-    parts = [prediction_arrays(tested, castings, classes) for tested in folds]
-    measures: dict[str, Callable[[np.ndarray, np.ndarray], float | None]] = {"accuracy": accuracy, "auc": auc}
-    resampled: dict[str, list[float]] = {name: [] for name in measures}
+    means = []
     for _ in range(RESAMPLES):
-        sample = [
+        drawn = [
             (defect[numbers], probability[numbers])
             for defect, probability, units in parts
             for numbers in [resample(units, rng)]
         ]
-        for name, measure in measures.items():
-            values = [value for part in sample if (value := measure(*part)) is not None]
-            resampled[name] += [float(np.mean(values))] if values else []
-    ends = [50 * (1 - CONFIDENCE), 50 * (1 + CONFIDENCE)]  # percent
-    return {f"{name}_interval": np.percentile(values, ends).tolist() for name, values in resampled.items() if values}
+        values = [value for sample in drawn if (value := auc(*sample)) is not None]
+        means += [float(np.mean(values))] if values else []
+    interval = middle_interval(np.array(means), CONFIDENCE)
+    return {"auc_interval": [*interval]} if interval else {}
 
 
 def prediction_arrays(

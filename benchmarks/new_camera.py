@@ -16,7 +16,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 from benchmarks import training
-from benchmarks.folds import assign_folds, average_folds, bootstrap_intervals, list_errors, score_predictions
+from benchmarks.folds import assign_folds, average_folds, casting_intervals, list_errors, score_predictions
 from benchmarks.isolation import run_isolated
 from benchmarks.preparation import (
     PreparedImages,
@@ -126,7 +126,7 @@ def measure_folds(
     groups = {row.sha256: row.group for row in arrivals}
     return {
         **average_folds(folds),
-        **bootstrap_intervals(tested, groups, data.classes, settings.seed),
+        **casting_intervals(tested, groups, data.classes, settings.seed),
         "published_test_accuracy": float(np.mean([fold["published_test_accuracy"] for fold in folds])),
         "folds": folds,
     }

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import audit, by_casting, folds, input_pipeline, new_camera, predict, time_to_accuracy
+from benchmarks import audit, by_casting, coverage, folds, input_pipeline, new_camera, predict, time_to_accuracy
 from benchmarks.isolation import peak_bytes, run_isolated
 from benchmarks.preparation import PreparedImages
 from benchmarks.training import make_splits
@@ -136,7 +136,7 @@ def some_fold(repeats: int) -> list[Prediction]:
 
 def test_more_photographs_of_the_same_castings_narrow_no_interval():
     found = [
-        folds.bootstrap_intervals([some], castings_of(some), Classes(), seed=0) for some in (some_fold(1), some_fold(5))
+        folds.casting_intervals([some], castings_of(some), Classes(), seed=0) for some in (some_fold(1), some_fold(5))
     ]
     assert found[0]["accuracy_interval"] == pytest.approx(found[1]["accuracy_interval"])
     assert found[0]["auc_interval"] == pytest.approx(found[1]["auc_interval"])
@@ -147,8 +147,9 @@ def test_more_photographs_of_the_same_castings_narrow_no_interval():
 
 def test_what_is_judged_without_error_has_no_room_for_chance():
     tested = [one._replace(defect_probability=float(one.label == DEFECT)) for one in some_fold(2)]
-    found = folds.bootstrap_intervals([tested, tested], castings_of(tested), Classes(), seed=0)
-    assert found == {"accuracy_interval": [1, 1], "auc_interval": [1, 1]}
+    found = folds.casting_intervals([tested, tested], castings_of(tested), Classes(), seed=0)
+    assert found["accuracy_interval"] == [pytest.approx(0.025 ** (1 / 12)), 1], "twelve castings show no more"
+    assert "auc_interval" not in found, "no draw differs from another"
 
 
 def test_the_mean_over_folds_does_not_weigh_them_by_their_images():
@@ -380,3 +381,11 @@ def test_a_prediction_is_timed_beside_the_tutorials(run):
     }
     assert limits[found["lower_limit"]] == min(limits.values())
     assert found["folder_to_lower_limit"] == pytest.approx(found["folder_per_second"] / min(limits.values()))
+
+
+def test_the_interval_by_part_holds_the_true_rate_where_the_others_do_not():
+    ours, bound, by_bootstrap, by_image = coverage.simulate(14, 0.05, 0.95, draws=60, confidence=0.95, pool=None)
+    assert min(ours, bound) > 0.9
+    assert max(by_bootstrap, by_image) < 0.7
+    of_one_each = coverage.simulate(30, 0.2, 0.3, draws=60, confidence=0.95, pool=[1])
+    assert min(of_one_each) > 0.85, "where each part has one photograph all three hold"

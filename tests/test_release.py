@@ -212,7 +212,7 @@ def test_what_was_decided_before_the_sample_had_a_name_of_its_own_stays_decided(
         evaluation.predictions.sha256,
         "None",
         Costs().model_dump_json(),
-        LAX.model_dump_json(),
+        LAX.model_dump_json(exclude_none=True),
     ]
     assert parts.question(None) == hashlib.sha256(" ".join(texts).encode()).hexdigest()
     assert parts._replace(places=places.with_model("recast")).question(None) == parts.question(None)

@@ -1,56 +1,72 @@
-"""Bootstrap: how far a figure would move with other castings, since images of a casting are right or wrong together."""
+"""Bootstrap: how far an AUC, a cost or a difference would move with other castings, drawn again and again from those at hand.
 
-from collections.abc import Sequence
+Not for rates: where no casting fails, no draw fails either, and the interval is a point. `intervals` has those.
+"""
+
+from collections.abc import Iterator
 
 import numpy as np
 
-from tasks.records.results import Castings, Interval
+from tasks.records.results import Interval
 from tasks.settings.settings import EvaluationSettings
 
-
-def casting_intervals(
-    groups: Sequence[str], defect: np.ndarray, missed: np.ndarray, refused: np.ndarray, *, settings: EvaluationSettings
-) -> Castings | None:
-    """Return the number of castings behind each count, and the intervals; None where castings are not known.
-
-    Args:
-        groups: Casting of each image.
-        defect: bool (images,): the image shows a defect.
-        missed: bool (images,): a defect that is called good.
-        refused: bool (images,): a good part that is called defective.
-        settings: Confidence, resamples and seed.
-    """
-    if not all(groups) or not len(groups):
-        return None
-    names, member = np.unique(np.array(groups), return_inverse=True)
-    columns = (np.ones(len(defect)), defect, ~defect, missed, refused)
-    images, defects, good, misses, refusals = (np.bincount(member, column, len(names)) for column in columns)
-    draws = resample(len(names), settings)
-    return Castings(
-        defective=int(np.sum(defects > 0)),
-        good=int(np.sum(good > 0)),
-        missed=int(np.sum(misses > 0)),
-        refused=int(np.sum(refusals > 0)),
-        accuracy_interval=interval(draws, images - misses - refusals, images, settings.confidence),
-        escape_rate_interval=interval(draws, misses, defects, settings.confidence),
-        false_reject_rate_interval=interval(draws, refusals, good, settings.confidence),
-    )
+CHUNK = 50  # draws in memory at a time, with a weight for each image
 
 
-def resample(castings: int, settings: EvaluationSettings) -> np.ndarray:
+def draw_castings(castings: int, settings: EvaluationSettings) -> np.ndarray:
     """Return how often each casting is drawn: int (resamples, castings). Each resample draws as many castings as there are."""
     shares = np.full(castings, 1 / castings)
     return np.random.default_rng(settings.seed).multinomial(castings, shares, size=settings.resamples)
 
 
-def interval(draws: np.ndarray, counts: np.ndarray, totals: np.ndarray, confidence: float) -> Interval | None:
-    """Return the interval that holds the middle share, `confidence`, of the resampled rates; None where `totals` sum to zero.
+def mean_interval(draws: np.ndarray, sums: np.ndarray, totals: np.ndarray, confidence: float) -> Interval | None:
+    """Return the interval of a mean over images; None where `totals` sum to zero, or where no draw differs from another.
 
-    Draws are (resamples, castings); counts and totals (castings,). Draws that hit no casting with a total are left out.
+    Args:
+        draws: int (resamples, castings). Draws that hit no casting with a total are left out.
+        sums: (castings,) sum over the images of each casting.
+        totals: (castings,) images of each casting.
+        confidence: Share of the resampled means that the interval holds, the middle ones.
     """
     if not totals.sum():
         return None
-    sums = draws @ totals
-    rates = (draws @ counts)[sums > 0] / sums[sums > 0]
-    low, high = np.quantile(rates, [(1 - confidence) / 2, (1 + confidence) / 2])
+    weights = draws @ totals
+    return middle_interval((draws @ sums)[weights > 0] / weights[weights > 0], confidence)
+
+
+def auc_interval(
+    draws: np.ndarray, casting: np.ndarray, defect: np.ndarray, probability: np.ndarray, confidence: float
+) -> Interval | None:
+    """Return the interval of the AUC; None where no draw has both classes, or where no draw differs from another.
+
+    Args:
+        draws: int (resamples, castings).
+        casting: int (images,) number of the casting of each image.
+        defect: bool (images,).
+        probability: float (images,) of a defect.
+        confidence: Share of the resampled AUCs that the interval holds, the middle ones.
+    """
+    return middle_interval(np.concatenate([*resampled_aucs(draws, casting, defect, probability)]), confidence)
+
+
+def resampled_aucs(
+    draws: np.ndarray, casting: np.ndarray, defect: np.ndarray, probability: np.ndarray
+) -> Iterator[np.ndarray]:
+    """Yield the AUCs of the draws that have both classes, some draws at a time. Ties count half (Mann-Whitney)."""
+    order = np.argsort(probability, kind="stable")
+    starts = np.flatnonzero(np.diff(probability[order], prepend=-np.inf))  # of the images of each distinct probability
+    for start in range(0, len(draws), CHUNK):
+        weights = draws[start : start + CHUNK, casting[order]].astype(float)
+        defects = np.add.reduceat(weights * defect[order], starts, axis=1)
+        goods = np.add.reduceat(weights * ~defect[order], starts, axis=1)
+        wins = np.sum(defects * (np.cumsum(goods, axis=1) - goods / 2), axis=1)
+        pairs = defects.sum(axis=1) * goods.sum(axis=1)
+        yield wins[pairs > 0] / pairs[pairs > 0]
+
+
+def middle_interval(values: np.ndarray, confidence: float) -> Interval | None:
+    """Return the interval that holds the middle share, `confidence`, of the values; None where all are equal, which shows nothing."""
+    if not len(values) or np.ptp(values) < 1e-12:
+        return None
+    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(low=float(low), high=float(high))

@@ -1,13 +1,13 @@
-"""Metrics: counts, rates and costs of a table of predictions, with exact intervals. Sums come first, one division last."""
+"""Metrics: counts, rates and costs of a table of predictions, with intervals by part. Sums come first, one division last."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from tasks.evaluation.bootstrap import casting_intervals
-from tasks.evaluation.costs import mean_costs, threshold
-from tasks.records.results import Interval, Score
+from tasks.evaluation import by_part
+from tasks.evaluation.costs import cost, mean_costs, threshold
+from tasks.records.results import Score
 from tasks.records.rows import Cause, Prediction
 from tasks.settings.settings import Classes, EvaluationSettings
 
@@ -18,31 +18,31 @@ def score(predictions: Sequence[Prediction], classes: Classes, settings: Evaluat
     """Compute counts and rates at the most likely class, and of the decisions. A figure that cannot be computed is None."""
     defect = np.array([prediction.label == classes.defect for prediction in predictions], bool)
     probability = np.array([prediction.defect_probability for prediction in predictions], float)
-    is_missed, is_refused = defect & (probability < 0.5), ~defect & (probability >= 0.5)  # at the most likely class
-    missed, refused = int(is_missed.sum()), int(is_refused.sum())
-    images, defects, good = len(defect), int(defect.sum()), int((~defect).sum())
+    images, defects, good, parts = len(defect), int(defect.sum()), int((~defect).sum()), by_part.parts_of(predictions)
+    missed = by_part.rate(parts, defect, defect & (probability < 0.5), settings.confidence)  # at the most likely class
+    refused = by_part.rate(parts, ~defect, ~defect & (probability >= 0.5), settings.confidence)
     decided = decided_counts(predictions, classes)
     limit = threshold(settings)
+    spent = np.array([cost(prediction, classes, settings) for prediction in predictions], float)
     return Score(
         images=images,
         loss=float(np.mean(log_loss(defect, probability))) if images else None,
-        accuracy=1 - (missed + refused) / images if images else None,
+        accuracy=1 - (missed.count + refused.count) / images if images else None,
         defects=defects,
-        missed_defects=missed,
+        missed_defects=missed.count,
         good=good,
-        false_rejects=refused,
-        escape_rate=missed / defects if defects else None,
-        escape_rate_interval=exact_interval(missed, defects, settings.confidence),
-        false_reject_rate=refused / good if good else None,
-        false_reject_rate_interval=exact_interval(refused, good, settings.confidence),
+        false_rejects=refused.count,
+        escape_rate=missed.rate,
+        escape_rate_interval=missed.interval,
+        false_reject_rate=refused.rate,
+        false_reject_rate_interval=refused.interval,
         auc=auc(defect, probability),
         **{f"{name}_decided": count for name, count in decided.items()},
         missed_at_threshold=int(np.sum(defect & (probability < limit))),
         rejects_at_threshold=int(np.sum(~defect & (probability >= limit))),
         costs=mean_costs(settings, defects=defects, good=good, **{name: decided[name] for name in COSTLY}),
-        castings=casting_intervals(
-            [image.group for image in predictions], defect, is_missed, is_refused, settings=settings
-        ),
+        castings=by_part.castings(parts, missed, refused, defect, probability, spent, settings),
+        decided=by_part.decided(parts, predictions, defect, settings.confidence),
     )
 
 
@@ -67,16 +67,6 @@ def review_causes(predictions: Sequence[Prediction]) -> dict[Cause, int]:
 def log_loss(defect: np.ndarray, probability: np.ndarray) -> np.ndarray:
     """Compute the negative log of the probability given to the true class, in nat; never infinite."""
     return -np.log(np.clip(np.where(defect, probability, 1 - probability), 1e-15, 1))
-
-
-def exact_interval(count: int, total: int, confidence: float) -> Interval | None:
-    """Return the Clopper-Pearson interval of a share (exact binomial); None where the total is 0."""
-    if not total:
-        return None
-    from scipy import stats  # late: half a second, and a run in which nothing changed has no use for it
-
-    low, high = stats.binomtest(count, total).proportion_ci(confidence_level=confidence, method="exact")
-    return Interval(low=float(low), high=float(high))
 
 
 def auc(defect: np.ndarray, probability: np.ndarray) -> float | None:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tasks.evaluation.comparison import Pair, compare
-from tasks.records.results import MAX_DIFFERENCE, Exports, Rule, RuleCode, RulingCause, Score
+from tasks.evaluation.intervals import bound_of, more_parts
+from tasks.records.results import MAX_DIFFERENCE, Exports, Rate, Rule, RuleCode, RulingCause, Score
 from tasks.settings.settings import AcceptanceSettings, Classes, EvaluationSettings
 
 ACCEPTANCE_CODES = ("escapes", "false_rejects", "reviews")  # rules of `acceptance_rules`
@@ -40,22 +41,32 @@ class Ruling(NamedTuple):
 
 def acceptance_rules(test: Score, acceptance: AcceptanceSettings) -> list[Rule]:
     """Return the limits that the decisions on the test images must keep to, whatever model is in use."""
-    counted: tuple[tuple[RuleCode, str, int, int, float], ...] = (
-        ("escapes", "defects that escape", test.escapes_decided, test.defects, acceptance.max_escape_rate),
-        ("false_rejects", "good parts rejected", test.rejects_decided, test.good, acceptance.max_false_reject_rate),
-        ("reviews", "images for a person", test.reviews_decided, test.images, acceptance.max_review_rate),
+    decided = test.decided
+    rates: tuple[tuple[RuleCode, str, Rate, float], ...] = (
+        ("escapes", "defects that escape", decided.escape, acceptance.max_escape_rate),
+        ("false_rejects", "good parts rejected", decided.false_reject, acceptance.max_false_reject_rate),
+        ("reviews", "images for a person", decided.review, acceptance.max_review_rate),
     )
     return [
-        Rule(
-            code=code,
-            name=name,
-            figure=f"{count} of {total:,} ({share:.2%})",
-            limit=f"at most {limit:.2%}",
-            kept=share <= limit,
-        )
-        for code, name, count, total, limit in counted
-        for share in [count / max(total, 1)]
+        rate_rule(code, name, rate, limit, decided.by_part, acceptance.confidence) for code, name, rate, limit in rates
     ]
+
+
+def rate_rule(code: RuleCode, name: str, rate: Rate, limit: float, by_part: bool, confidence: float | None) -> Rule:
+    """Return the rule that a rate stays within its limit: as it was found, or, with a confidence, as it is shown."""
+    share = rate.rate or 0.0
+    figure, allowed = f"{rate.count} of {rate.total:,} ({share:.2%})", f"at most {limit:.2%}"
+    if by_part:
+        figure += f", on {rate.parts_with:,} of {rate.parts:,} parts"
+    if confidence is None:
+        return Rule(code=code, name=name, figure=figure, limit=allowed, kept=share <= limit)
+    bound, more = bound_of(rate, confidence), more_parts(rate, limit, confidence)
+    figure += f", which shows {'less than' if bound < 1 else 'at most'} {bound:.2%}"
+    if bound > limit and more is not None:
+        figure += f"; {more:,} {'parts' if by_part else 'images'} more without one would show the limit"
+    return Rule(
+        code=code, name=name, figure=figure, limit=f"{allowed} with {confidence:.0%} confidence", kept=bound <= limit
+    )
 
 
 def export_rules(exports: Exports, acceptance: AcceptanceSettings) -> list[Rule]:

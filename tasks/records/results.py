@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -265,15 +265,47 @@ class Model(Record):
         return f"{self.device}, with {self.trained_with}" if self.trained_with else self.device
 
 
-class Interval(Record):
-    """A confidence interval."""
+class Interval(NamedTuple):
+    """A confidence interval; in files [low, high]."""
 
     low: float
     high: float
 
 
+class Rate(Record):
+    """How many images were decided in one way, and what that shows about other parts: photographs of one part are decided alike."""
+
+    count: int
+    total: int
+    """Images that could be decided so."""
+    parts: int
+    """Parts that they show; images, where parts are not known."""
+    parts_with: int
+    """Parts of which at least one image was decided so."""
+    effective_parts: float
+    """Parts of equal size that tell as much: `evaluation/intervals`."""
+    rate: float | None
+    interval: Interval | None
+    """Two-sided, exact over the effective parts."""
+    bound: float | None
+    """One-sided: with the same confidence the rate is no larger."""
+
+
+class Decided(Record):
+    """What was decided about a set of images: defective parts that pass, good parts that are rejected, and images for a person."""
+
+    escape: Rate
+    false_reject: Rate
+    review: Rate
+    by_part: bool
+    """Whether it is known which images show one part; otherwise each image counts as a part of its own."""
+
+
 class Castings(Record):
-    """The castings behind the counts of a score; intervals are over castings drawn again and again with replacement."""
+    """The castings behind the counts of a score, with intervals over castings.
+
+    Those of rates are exact over an effective number of castings. Those of the AUC and the cost come from castings drawn again and again.
+    """
 
     defective: int
     """Castings with a defective image."""
@@ -286,6 +318,9 @@ class Castings(Record):
     accuracy_interval: Interval | None
     escape_rate_interval: Interval | None
     false_reject_rate_interval: Interval | None
+    auc_interval: Interval | None = None
+    cost_interval: Interval | None = None
+    """Of the mean cost of an image, as decided."""
 
 
 class Costs(Record):
@@ -330,6 +365,7 @@ class Score(Record):
     """None without an image."""
     castings: Castings | None
     """None where castings are not known."""
+    decided: Decided
 
 
 class Evaluation(Record):

@@ -3,25 +3,13 @@
 A section that a file of an older run lacks is None, and so is a number that a run did not compute.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.records.results import Castings, Interval, Origin, Probe, Release, Score
+from tasks.records.results import Decided, Origin, Probe, Release, Score
 
 SCHEMA_VERSION = 1  # grows when a key changes its meaning or goes; a new key alone does not count
-
-
-def from_pair(interval: object) -> object:
-    """Return [low, high] as an interval, and anything else as it is."""
-    return dict(zip(("low", "high"), interval, strict=True)) if isinstance(interval, list | tuple) else interval
-
-
-Pair = Annotated[
-    Interval,
-    BeforeValidator(from_pair),
-    PlainSerializer(lambda interval: (interval.low, interval.high), return_type=tuple[float, float]),
-]
 
 
 class RunSection(BaseModel):
@@ -132,22 +120,11 @@ class TrainingFacts(RunSection):
     """Digest of the model's folder whose weights were the first."""
 
 
-class CastingFacts(Castings):
-    """The castings behind the counts of a score; intervals are over castings."""
-
-    model_config = ConfigDict(from_attributes=True)
-    accuracy_interval: Pair | None
-    escape_rate_interval: Pair | None
-    false_reject_rate_interval: Pair | None
-
-
 class ScoreFacts(Score):
     """How a set of images was judged. Counts are at the most likely class unless their name says `decided`."""
 
     model_config = ConfigDict(from_attributes=True)
-    escape_rate_interval: Pair | None
-    false_reject_rate_interval: Pair | None
-    castings: CastingFacts | None
+    decided: Decided | None = None  # type: ignore[assignment]  # a file of an older run has none
 
 
 class EvaluationFacts(RunSection):

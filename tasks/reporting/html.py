@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
 from tasks.records.results import Figure
-from tasks.reporting.report import Section
+from tasks.reporting.report import Drawing, Section
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.settings.settings import Places
 
@@ -46,13 +46,17 @@ def markdown(section: Section, places: Places) -> str:
     """Return a section as Markdown, with its pictures inside."""
     pictures = [
         f"**{title}**\n\n![{title}]({inline(figure, places)})\n\n{for_markdown(figure.caption)}"
-        for figure in section.figures
+        for figure in section.pictures
         for title in [for_markdown(figure.title)]
     ]
     return "\n\n".join([f"## {section.title}", section.markdown, *pictures])
 
 
-def inline(figure: Figure, places: Places) -> str:
+def inline(picture: Figure | Drawing, places: Places) -> str:
     """Return the picture as a data address."""
-    kind = "jpeg" if figure.file.name.endswith(".jpeg") else "png"
-    return f"data:image/{kind};base64,{base64.b64encode(figure.file.path(places).read_bytes()).decode()}"
+    if isinstance(picture, Drawing):
+        kind, content = "svg+xml", picture.svg.encode()
+    else:
+        kind = "jpeg" if picture.file.name.endswith(".jpeg") else "png"
+        content = picture.file.path(places).read_bytes()
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tasks.images.views import describe
 from tasks.records.results import Figure, Release
-from tasks.reporting import data_section, test_section
+from tasks.reporting import bounds_section, data_section, test_section
 from tasks.reporting.markdown import bold, code, link, number_of, out_of, table
 from tasks.reporting.run_json import PreTraining, RunResult
 from tasks.settings.escaping import for_markdown
@@ -13,12 +13,26 @@ from tasks.tracking import runs
 LEAK = "What a score on these images is worth"
 
 
+class Drawing(NamedTuple):
+    """A picture that is made with the report: its title, its caption and its SVG."""
+
+    title: str
+    caption: str
+    svg: str
+
+
 class Section(NamedTuple):
     """A part of a report: its title, its text as Markdown, and the pictures below it."""
 
     title: str
     markdown: str
     figures: tuple[Figure, ...] = ()
+    drawings: tuple[Drawing, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[Drawing | Figure, ...]:
+        """Return all pictures of the section, in the order in which they are shown."""
+        return (*self.drawings, *self.figures)
 
 
 def sections(outcome: RunResult) -> list[Section]:
@@ -32,6 +46,7 @@ def sections(outcome: RunResult) -> list[Section]:
     return [
         *([Section(LEAK, leak, figures("leak"))] if leak else []),
         Section("Result", result(outcome)),
+        what_is_shown(outcome),
         Section("What the figures mean", data_section.meaning(outcome.audit, outcome.splits, outcome.evaluation)),
         Section("Data", data_section.data(outcome), figures("samples", "copies", "castings", "shared", "mixed")),
         Section("Learning", training(outcome), figures("learning")),
@@ -43,6 +58,19 @@ def sections(outcome: RunResult) -> list[Section]:
         Section("Rules of release", rules(outcome.release)),
         Section("Run", run(outcome)),
     ]
+
+
+def what_is_shown(outcome: RunResult) -> Section:
+    """Return the section on what the test shows, with its chart."""
+    asked = outcome.evaluation, outcome.config.evaluation, outcome.config.acceptance
+    confidence = outcome.config.acceptance.confidence or outcome.config.evaluation.confidence
+    caption = (
+        f"Dots are what was found, bars reach to what is shown with {confidence:.0%} confidence, red lines are the limits. A green bar "
+        "ends before its limit."
+    )
+    svg = bounds_section.chart(*asked)
+    drawings = (Drawing("Found, shown and allowed", caption, svg),) if svg else ()
+    return Section("What the test shows", bounds_section.bounds(*asked), drawings=drawings)
 
 
 def before_training(records: PreTraining) -> list[Section]:

@@ -25,7 +25,7 @@ def test(evaluation: Evaluation, settings: EvaluationSettings) -> str:
     )
     return "\n\n".join([
         table(heads, starmap(score_row, scores.items())),
-        f"At the likelier class. Intervals are exact (Clopper-Pearson) over images. {castings(evaluation.test, level)}",
+        f"At the likelier class. {castings(evaluation.test, level)}",
         table(DECISION_HEADS, starmap(decision_row, scores.items())),
         decisions(evaluation),
         reviews(evaluation),
@@ -55,17 +55,20 @@ def castings(test: Score, level: str) -> str:
     """Say how many castings stand behind the counts, and how far the figures would move with other castings."""
     counted = test.castings
     if counted is None:
-        return "Which images show one casting is not known, so images of one part count as if they were independent."
-    intervals = {
-        "accuracy": counted.accuracy_interval,
-        "defects missed": counted.escape_rate_interval,
-        "good parts refused": counted.false_reject_rate_interval,
-    }
-    moves = [f"{name} {interval.low:.2%} to {interval.high:.2%}" for name, interval in intervals.items() if interval]
+        return (
+            "Intervals are exact (Clopper-Pearson) over images. Which images show one casting is not known, so images of one part "
+            "count as if they were independent."
+        )
+    figures = (
+        ("accuracy", counted.accuracy_interval, ".2%"),
+        ("AUC", counted.auc_interval, ".4f"),
+        ("cost an image", counted.cost_interval, ".3f"),
+    )
+    others = [f"{name} {span.low:{form}} to {span.high:{form}}" for name, span, form in figures if span]
     return (
-        f"The {test.defects:,} defective images show {counted.defective:,} castings, and {counted.missed:,} of these have a missed image; "
-        f"the {test.good:,} good ones show {counted.good:,}, and {counted.refused:,} of these have a refused image. With other castings in "
-        f"their place the figures would move ({level}): {', '.join(moves)}."
+        f"The {test.defects:,} defective images show {counted.defective:,} castings, and {counted.missed:,} of these have a missed image. "
+        f"The {test.good:,} good ones show {counted.good:,}, and {counted.refused:,} of these have a refused image. Intervals ({level}) "
+        f"are over castings, exact for rates: {', '.join(others)}."
     )
 
 

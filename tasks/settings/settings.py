@@ -296,6 +296,8 @@ class AcceptanceSettings(Settings):
     """Largest file of the network in any format."""
     max_milliseconds: float = Field(1_000.0, gt=0)
     """Longest that the network may take for one image, in any format, on the machine that exports it."""
+    confidence: float | None = Field(None, gt=0.5, lt=1)
+    """Confidence with which the test must show that a rate is within its limit, by part; unset: the rate that was found counts."""
     significance: float = Field(0.05, gt=0, lt=0.5)
     """A difference to the model in use counts when equal models would show it less often than this."""
     require_approval: bool = False

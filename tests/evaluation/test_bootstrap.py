@@ -1,48 +1,48 @@
-"""Bootstrap: castings are counted as by hand, and the intervals are wider for fewer castings."""
+"""Bootstrap: intervals of the AUC and the cost move with the castings, and there is none where nothing can move."""
 
 import numpy as np
+import pytest
 
-from tasks.evaluation.bootstrap import casting_intervals
+from tasks.evaluation.bootstrap import CHUNK, auc_interval, draw_castings, mean_interval, resampled_aucs
+from tasks.evaluation.metrics import auc
 from tasks.settings.settings import EvaluationSettings
 
 SETTINGS = EvaluationSettings()
 
 
-def count_castings(groups: list[str], defect: list[int], missed: list[int], refused: list[int], settings=SETTINGS):
-    return casting_intervals(groups, *(np.array(one, bool) for one in (defect, missed, refused)), settings=settings)
-
-
-def test_the_castings_behind_each_count_are_counted():
-    found = count_castings(list("aabbcc"), [1, 1, 1, 0, 0, 0], [1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 0])
-    assert (found.defective, found.good, found.missed, found.refused) == (2, 2, 1, 1)
-
-
-def test_where_castings_are_not_known_there_is_nothing_to_say():
-    assert count_castings(["", ""], [1, 0], [0, 0], [0, 0]) is None
-    assert count_castings([], [], [], []) is None
-
-
-def test_mistakes_of_one_casting_move_the_rate_further_than_scattered_ones():
-    groups = [f"{number // 10:02d}" for number in range(200)]
-    together, scattered = [int(number < 10) for number in range(200)], [int(number % 20 == 0) for number in range(200)]
-    defect, none = [1] * 200, [0] * 200
-    wide = count_castings(groups, defect, together, none).escape_rate_interval
-    narrow = count_castings(groups, defect, scattered, none).escape_rate_interval
+def test_costs_of_one_casting_move_the_mean_further_than_scattered_ones():
+    draws, images = draw_castings(20, SETTINGS), np.full(20, 10)
+    wide = mean_interval(draws, np.array([10.0] + [0.0] * 19), images, 0.95)
+    narrow = mean_interval(draws, np.array([1.0, 0.0] * 10), images, 0.95)
     assert wide.low == 0 < narrow.low < 0.05 < narrow.high < wide.high
-    accuracy = count_castings(groups, defect, together, none).accuracy_interval
-    assert np.allclose([accuracy.low, accuracy.high], [1 - wide.high, 1 - wide.low])
 
 
-def test_a_class_that_is_not_there_has_no_interval():
-    found = count_castings(list("ab"), [1, 1], [1, 0], [0, 0])
-    assert found.false_reject_rate_interval is None
-    assert (found.escape_rate_interval.low, found.escape_rate_interval.high) == (0, 1)
+def test_where_no_draw_differs_there_is_no_interval():
+    draws = draw_castings(8, SETTINGS)
+    assert mean_interval(draws, np.zeros(8), np.full(8, 5), 0.95) is None
+    assert mean_interval(draws, np.zeros(8), np.zeros(8), 0.95) is None
+    defect = np.arange(8) < 4
+    assert auc_interval(draws, np.arange(8), defect, defect * 0.9, 0.95) is None, "perfect in each draw shows nothing"
+    assert auc_interval(draws, np.arange(8), np.ones(8, bool), defect * 0.9, 0.95) is None, "there is one class"
+
+
+def test_a_resampled_auc_is_that_of_the_images_drawn():
+    rng = np.random.default_rng(0)
+    casting, defect = np.repeat(np.arange(10), 6), np.repeat(np.arange(10) % 2 == 0, 6)
+    probability = np.round(rng.uniform(size=60), 1)
+    draws = draw_castings(10, EvaluationSettings(resamples=CHUNK + 70))
+    expected = [
+        auc(defect[images], probability[images])
+        for draw in draws
+        for images in [
+            np.concatenate([np.repeat(np.flatnonzero(casting == one), times) for one, times in enumerate(draw)])
+        ]
+    ]
+    found = np.concatenate([*resampled_aucs(draws, casting, defect, probability)])
+    assert found == pytest.approx([value for value in expected if value is not None])
 
 
 def test_equal_seeds_draw_equal_castings():
-    case = (list("abcdefghij"), [1] * 10, [1, 0] * 5, [0] * 10)
-    other = EvaluationSettings(seed=1, resamples=200)
-    assert count_castings(*case) == count_castings(*case)
-    assert count_castings(*case, settings=other) != count_castings(
-        *case, settings=EvaluationSettings(seed=2, resamples=101)
-    )
+    assert np.array_equal(draw_castings(10, SETTINGS), draw_castings(10, SETTINGS))
+    assert not np.array_equal(draw_castings(10, SETTINGS), draw_castings(10, EvaluationSettings(seed=1)))
+    assert (draw_castings(10, SETTINGS).sum(axis=1) == 10).all()

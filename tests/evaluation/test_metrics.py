@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
-from tasks.evaluation.metrics import auc, exact_interval, log_loss, review_causes, score
+from tasks.evaluation.metrics import auc, log_loss, review_causes, score
 from tasks.records.rows import Prediction
 from tasks.settings.settings import Classes, EvaluationSettings
 
@@ -97,39 +96,6 @@ def test_a_sure_mistake_has_a_finite_loss():
     found = score(make_predictions(("defect", 0.0, "pass"), ("good", 1.0, "reject")), CLASSES, SETTINGS)
     assert found.loss == pytest.approx(-math.log(1e-15))
     assert log_loss(np.array([True]), np.array([1.0])) == 0
-
-
-@pytest.mark.parametrize(
-    ("count", "total", "low", "high"),
-    [
-        (0, 10, 0, 0.30850),
-        (10, 10, 0.69150, 1),
-        (5, 10, 0.18709, 0.81291),
-        (1, 20, 0.00127, 0.24873),
-        (8, 100, 0.03517, 0.15156),
-    ],
-)
-def test_intervals_are_those_of_clopper_and_pearson(count, total, low, high):
-    found = exact_interval(count, total, 0.95)
-    assert (found.low, found.high) == (pytest.approx(low, abs=1e-5), pytest.approx(high, abs=1e-5))
-
-
-@given(
-    st.integers(1, 400).flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total))), st.floats(0.51, 0.99)
-)
-def test_an_interval_is_the_beta_quantiles_around_the_share(case, confidence):
-    (count, total), tail = case, (1 - confidence) / 2
-    found = exact_interval(count, total, confidence)
-    assert 0 <= found.low <= count / total <= found.high <= 1
-    assert found.low == pytest.approx(stats.beta.ppf(tail, count, total - count + 1) if count else 0, abs=1e-6)
-    assert found.high == pytest.approx(
-        stats.beta.ppf(1 - tail, count + 1, total - count) if count < total else 1, abs=1e-6
-    )
-
-
-def test_more_confidence_is_a_wider_interval():
-    assert exact_interval(3, 50, 0.99).high > exact_interval(3, 50, 0.95).high
-    assert exact_interval(0, 0, 0.95) is None
 
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from([0, 0.1, 0.5, 0.9, 1])), max_size=30))

@@ -1,12 +1,14 @@
 """Promotion rules: each rule has a figure and a limit, and a better model counts only beyond noise, by casting."""
 
+import numpy as np
 import pytest
 from gates import make_pairs
 
 from tasks.evaluation import promotion_rules
 from tasks.evaluation.comparison import compare
+from tasks.evaluation.intervals import effective_parts, rate_bound, rate_interval
 from tasks.evaluation.promotion_rules import Champion
-from tasks.records.results import Exports, Format, Rule
+from tasks.records.results import Decided, Exports, Format, Rate, Rule, Score
 from tasks.settings.settings import AcceptanceSettings, Classes, EvaluationSettings
 
 COSTS, LIMITS = EvaluationSettings(), AcceptanceSettings()
@@ -137,9 +139,51 @@ def test_every_format_decides_alike_and_is_small_and_quick(changed, name):
     assert [rule.name for rule in promotion_rules.broken_rules(rules)] == ([name] if name else [])
 
 
-def test_a_test_without_a_good_part_breaks_no_limit(evaluation):
-    none = evaluation.test.model_copy(update={"good": 0, "rejects_decided": 0})
-    assert not promotion_rules.broken_rules(promotion_rules.acceptance_rules(none, LIMITS)[1:2])
+def make_rate(count: int, total: int, parts: int | None = None) -> Rate:
+    """A rate over parts of equal size, of which as many as can be have nothing but such images."""
+    parts = total if parts is None else parts
+    each = total // parts if parts else 1
+    failed, sizes = -(-count // each), np.full(parts, each)
+    counts = np.minimum(sizes, np.maximum(0, count - each * np.arange(parts)))
+    return Rate(
+        count=count, total=total, parts=parts, parts_with=failed, effective_parts=effective_parts(counts, sizes) if parts else 0.0,
+        rate=count / total if total else None, interval=rate_interval(counts, sizes, 0.95), bound=rate_bound(counts, sizes, 0.95),
+    )  # fmt: skip
+
+
+def make_rules(limits: AcceptanceSettings, test: Score, *, by_part: bool = False, **rates: Rate) -> list[Rule]:
+    nothing = make_rate(0, 200)
+    decided = Decided(**{"escape": nothing, "false_reject": nothing, "review": nothing, **rates}, by_part=by_part)
+    return promotion_rules.acceptance_rules(test.model_copy(update={"decided": decided}), limits)
+
+
+def test_a_test_without_a_good_part_breaks_no_limit_that_is_found(evaluation):
+    rules = make_rules(LIMITS, evaluation.test, false_reject=make_rate(0, 0))
+    assert not promotion_rules.broken_rules(rules)
+    asked = LIMITS.model_copy(update={"confidence": 0.95})
+    (broken,) = promotion_rules.broken_rules(make_rules(asked, evaluation.test, false_reject=make_rate(0, 0)))
+    assert broken.code == "false_rejects", "where nothing was tested, nothing is shown"
+
+
+def test_with_a_confidence_the_limit_is_one_of_the_bound_and_says_what_is_missing(evaluation):
+    limits = AcceptanceSettings(confidence=0.95, max_escape_rate=0.05)
+    few = make_rules(limits, evaluation.test, by_part=True, escape=make_rate(0, 140, 14))[0]
+    assert not few.kept, "14 parts without an escape show 19 %"
+    assert few.figure == (
+        "0 of 140 (0.00%), on 0 of 14 parts, which shows less than 19.26%; 45 parts more without one would show the limit"
+    )
+    assert few.limit == "at most 5.00% with 95% confidence"
+    assert make_rules(limits, evaluation.test, by_part=True, escape=make_rate(0, 590, 59))[0].kept
+    assert not make_rules(limits, evaluation.test, by_part=True, escape=make_rate(0, 580, 58))[0].kept
+    surer = limits.model_copy(update={"confidence": 0.99})
+    assert not make_rules(surer, evaluation.test, by_part=True, escape=make_rate(0, 590, 59))[0].kept
+    assert make_rules(LIMITS, evaluation.test, by_part=True, escape=make_rate(0, 140, 14))[0].kept, "found, not shown"
+
+
+def test_a_rule_names_the_parts_that_it_rests_on(evaluation):
+    assert make_rules(LIMITS, evaluation.test, by_part=True, escape=make_rate(10, 140, 14))[0].figure == (
+        "10 of 140 (7.14%), on 1 of 14 parts"
+    )
 
 
 def test_a_model_in_use_that_knows_nothing_of_the_source_is_compared_by_nobody():
@@ -172,22 +216,15 @@ def test_what_is_listed_in_a_reason_is_set_apart():
 
 def test_a_share_at_its_limit_is_kept_and_one_beyond_is_not(evaluation):
     limits = AcceptanceSettings(max_escape_rate=0.05, max_false_reject_rate=0.05, max_review_rate=0.25)
-    counts = {
-        "images": 200,
-        "defects": 100,
-        "good": 100,
-        "escapes_decided": 5,
-        "rejects_decided": 5,
-        "reviews_decided": 50,
-    }
-    at = evaluation.test.model_copy(update=counts)
-    assert [rule.figure for rule in promotion_rules.acceptance_rules(at, limits)] == ["5 of 100 (5.00%)"] * 2 + [
+    at = {"escape": make_rate(5, 100), "false_reject": make_rate(5, 100), "review": make_rate(50, 200)}
+    beyond = {"escape": make_rate(6, 100), "false_reject": make_rate(6, 100), "review": make_rate(51, 200)}
+    assert [rule.figure for rule in make_rules(limits, evaluation.test, **at)] == ["5 of 100 (5.00%)"] * 2 + [
         "50 of 200 (25.00%)"
     ]
-    assert not promotion_rules.broken_rules(promotion_rules.acceptance_rules(at, limits))
-    for number, name in enumerate(("escapes_decided", "rejects_decided", "reviews_decided")):
-        beyond = promotion_rules.acceptance_rules(at.model_copy(update={name: counts[name] + 1}), limits)
-        assert [rule.kept for rule in beyond] == [other != number for other in range(3)]
+    assert not promotion_rules.broken_rules(make_rules(limits, evaluation.test, **at))
+    for number, name in enumerate(at):
+        rules = make_rules(limits, evaluation.test, **{**at, name: beyond[name]})
+        assert [rule.kept for rule in rules] == [index != number for index in range(3)]
 
 
 def test_a_new_origin_on_which_both_cost_the_same_is_learnt():

@@ -62,15 +62,15 @@ def test_the_page_loads_nothing_from_anywhere(page):
         assert tag not in {"script", "link", "iframe", "object", "embed", "form"}
         assert not any(name.startswith("on") or name == "href" for name in attributes)
         if "src" in attributes:
-            assert attributes["src"].startswith("data:image/png;base64,")
+            assert attributes["src"].startswith(("data:image/png;base64,", "data:image/svg+xml;base64,"))
 
 
 def test_every_picture_is_inside(page, outcome, places):
     pictures = [attributes for tag, attributes in Elements(page).found if tag == "img"]
-    assert len(pictures) == 4
+    assert len(pictures) == 5
     content = outcome.figures.figures[0].file.path(places).read_bytes()
-    assert base64.b64decode(pictures[0]["src"].partition(",")[2]) == content
-    assert pictures[0]["alt"] == "The samples"
+    assert base64.b64decode(pictures[1]["src"].partition(",")[2]) == content
+    assert [picture["alt"] for picture in pictures[:2]] == ["Found, shown and allowed", "The samples"]
 
 
 def test_a_name_from_outside_becomes_no_element(outcome, places):
@@ -110,7 +110,7 @@ def test_no_element_attribute_or_address_comes_from_a_name(outcome, places):
 def of_one_picture(name: str) -> Elements:
     """A page on which everything from outside is called so."""
     figure = SimpleNamespace(title=name, caption=name)
-    section = SimpleNamespace(title=name, markdown="", figures=[figure])
+    section = SimpleNamespace(title=name, markdown="", pictures=[figure])
     functions = {"as_html": str, "data_address": lambda figure: "data:"}
     return Elements(PAGE.render(title=name, sections=[section], style="", style_digest="", **functions))
 
@@ -208,7 +208,7 @@ def test_braces_are_only_braces(places):
 
 
 def test_tables_are_tables(page):
-    assert [tag for tag, _ in Elements(page).found].count("table") == 6
+    assert [tag for tag, _ in Elements(page).found].count("table") == 7
 
 
 def test_a_picture_of_photographs_says_that_it_is_a_jpeg(outcome, places):

@@ -59,7 +59,16 @@ def scoring(outcome, accuracy: float | None):
 
 
 def test_the_sections_stand_in_the_order_of_their_weight(outcome):
-    order = ["Result", "What the figures mean", "Data", "Learning", "Test", "Rules of release", "Run"]
+    order = [
+        "Result",
+        "What the test shows",
+        "What the figures mean",
+        "Data",
+        "Learning",
+        "Test",
+        "Rules of release",
+        "Run",
+    ]
     assert [one.title for one in sections(outcome)] == [LEAK, *order]
     assert [one.title for one in sections(clean(outcome))] == order
     shown = ["samples", "learning", "confusion", "mistakes"]

@@ -37,12 +37,12 @@ def test_the_reasons_of_reviews_are_counted(outcome):
 def test_the_castings_behind_each_count_are_told(outcome):
     found = Castings(
         defective=108, good=16, missed=1, refused=2,
-        accuracy_interval=SPAN, escape_rate_interval=SPAN, false_reject_rate_interval=None,
+        accuracy_interval=SPAN, escape_rate_interval=SPAN, false_reject_rate_interval=None, cost_interval=SPAN,
     )  # fmt: skip
     told = test_section.castings(outcome.evaluation.test.model_copy(update={"castings": found}), "95%")
     assert "The 10 defective images show 108 castings, and 1 of these have a missed image" in told
-    assert "the 10 good ones show 16, and 2 of these have a refused image" in told
-    assert told.endswith("would move (95%): accuracy 1.00% to 20.00%, defects missed 1.00% to 20.00%.")
+    assert "The 10 good ones show 16, and 2 of these have a refused image" in told
+    assert told.endswith("over castings, exact for rates: accuracy 1.00% to 20.00%, cost an image 0.010 to 0.200.")
 
 
 def test_where_castings_are_not_known_it_is_said(outcome):

@@ -1,0 +1,134 @@
+"""Bounds section: what the test shows about parts in general, with which confidence, and how many parts are missing."""
+
+from typing import NamedTuple
+
+from tasks.evaluation.intervals import bound_of, more_parts
+from tasks.records.results import Decided, Evaluation, Rate
+from tasks.reporting.markdown import code, number_of, table
+from tasks.reporting.rate_chart import RateBar, rate_chart
+from tasks.settings.settings import AcceptanceSettings, EvaluationSettings
+
+BY_PART = (
+    "A part counts here if one of its photographs does. A rate is over photographs, its bound over parts, since photographs of one part "
+    "are decided alike."
+)
+BY_PHOTOGRAPH = (
+    "Which photographs show one part is not known, so each counts as a part of its own, and the bounds may be too low."
+)
+FOUND_COUNTS = (
+    "The gate compares what was found with its limits: found, not shown. With `--acceptance.confidence 0.95` it compares "
+    "the bounds."
+)
+BOUND_COUNTS = "The gate compares these bounds with its limits, at {confidence} confidence."
+
+
+class Question(NamedTuple):
+    """One rate that a test may show to be within its limit."""
+
+    key: str
+    """Field of `Decided`."""
+    subject: str
+    """What the parts are, before the word `part`."""
+    verb: str
+    event: str
+    """What happened, as a noun with its article."""
+    limit: float
+
+    def rate(self, decided: Decided) -> Rate:
+        """Return the rate that the question is about."""
+        rate: Rate = getattr(decided, self.key)
+        return rate
+
+
+def questions(acceptance: AcceptanceSettings) -> tuple[Question, ...]:
+    """Return the questions about escapes, false rejects and reviews, each with its limit."""
+    return (
+        Question("escape", "defective ", "escaped", "an escape", acceptance.max_escape_rate),
+        Question("false_reject", "good ", "were rejected", "a false reject", acceptance.max_false_reject_rate),
+        Question("review", "", "went to a person", "a review", acceptance.max_review_rate),
+    )
+
+
+def bounds(evaluation: Evaluation, settings: EvaluationSettings, acceptance: AcceptanceSettings) -> str:
+    """Say what the test shows: a sentence a rate, the same by origin, and what the gate compares with its limits."""
+    asked, confidence = questions(acceptance), acceptance.confidence or settings.confidence
+    decided = evaluation.test.decided
+    lines = [f"- {sentence(question, decided, confidence)}" for question in asked]
+    unit = BY_PART if decided.by_part else BY_PHOTOGRAPH
+    gate = BOUND_COUNTS.format(confidence=f"{confidence:.0%}") if acceptance.confidence else FOUND_COUNTS
+    return "\n\n".join(["\n".join(lines), f"{unit} {gate}", *by_origin(evaluation, asked, confidence)])
+
+
+def sentence(question: Question, decided: Decided, confidence: float) -> str:
+    """Return what was found, what that shows, and what is missing to show the limit."""
+    rate, unit = question.rate(decided), "part" if decided.by_part else "photograph"
+    if not rate.parts or rate.rate is None:
+        return f"No {question.subject}{unit} was tested, so nothing is shown about {question.event}."
+    found = f"{rate.parts_with:,} of {number_of(rate.parts, f'{question.subject}{unit}')} {question.verb}"
+    if rate.count and decided.by_part:
+        found += f", {rate.count:,} of {number_of(rate.total, 'photograph')} ({rate.rate:.1%})"
+    bound = bound_of(rate, confidence)
+    showing = (
+        f"{found}: the rate is {'below ' if bound < 1 else 'at most '}{bound:.1%} with {confidence:.0%} confidence"
+    )
+    if bound <= question.limit:
+        return f"{showing}. {percent(question.limit)} is shown."
+    return f"{showing}. {missing(question, rate, unit, confidence)}"
+
+
+def missing(question: Question, rate: Rate, unit: str, confidence: float) -> str:
+    """Say how many parts are needed to show the limit, and how many that are more."""
+    more = more_parts(rate, question.limit, confidence)
+    if more is None:
+        return f"No number of {question.subject}{unit}s can show {percent(question.limit)}."
+    without = question.event if not rate.count else question.event.replace("an ", "another ").replace("a ", "another ")
+    return (
+        f"To show {percent(question.limit)}, {number_of(rate.parts + more, f'{question.subject}{unit}')} without {without} are needed: "
+        f"{more:,} more."
+    )
+
+
+def chart(evaluation: Evaluation, settings: EvaluationSettings, acceptance: AcceptanceSettings) -> str:
+    """Return the chart of the three rates, in all and by origin, as SVG; empty where nothing was tested."""
+    confidence = acceptance.confidence or settings.confidence
+    origins = evaluation.slices if len(evaluation.slices) > 1 else {}
+    scores = {"": evaluation.test, **{f", {origin}": score for origin, score in origins.items()}}
+    bars = [
+        RateBar(
+            f"{question.subject}parts that {question.verb}{name}",
+            rate.rate or 0.0,
+            bound_of(rate, confidence),
+            question.limit,
+        )
+        for question in questions(acceptance)
+        for name, score in scores.items()
+        for rate in [question.rate(score.decided)]
+        if rate.parts
+    ]
+    return rate_chart(bars) if bars else ""
+
+
+def by_origin(evaluation: Evaluation, asked: tuple[Question, ...], confidence: float) -> list[str]:
+    """Return the table of bounds by origin; nothing where there is one origin."""
+    if len(evaluation.slices) < 2:
+        return []
+    heads = ("Origin", *(f"{question.subject}parts that {question.verb}".capitalize() for question in asked))
+    rows = [
+        (code(origin), *(cell(question.rate(score.decided), confidence) for question in asked))
+        for origin, score in evaluation.slices.items()
+    ]
+    return [table(heads, rows)]
+
+
+def cell(rate: Rate, confidence: float) -> str:
+    """Return the parts that failed, of how many, and the bound."""
+    return (
+        f"{rate.parts_with:,} of {rate.parts:,}: below {bound_of(rate, confidence):.1%}"
+        if rate.parts
+        else "none tested"
+    )
+
+
+def percent(share: float) -> str:
+    """Return a limit as people write it: `5%`, `0.5%`."""
+    return f"{100 * share:.3g}%"
