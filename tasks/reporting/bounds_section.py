@@ -16,10 +16,10 @@ BY_PHOTOGRAPH = (
     "Which photographs show one part is not known, so each counts as a part of its own, and the bounds may be too low."
 )
 FOUND_COUNTS = (
-    "The gate compares what was found with its limits: found, not shown. With `--acceptance.confidence 0.95` it compares "
+    "The rules of release compare what was found with their limits: found, not shown. With `--acceptance.confidence 0.95` they compare "
     "the bounds."
 )
-BOUND_COUNTS = "The gate compares these bounds with its limits, at {confidence} confidence."
+BOUND_COUNTS = "The rules of release compare these bounds with their limits, at {confidence} confidence."
 
 
 class Question(NamedTuple):
@@ -50,13 +50,13 @@ def questions(acceptance: AcceptanceSettings) -> tuple[Question, ...]:
 
 
 def bounds(evaluation: Evaluation, settings: EvaluationSettings, acceptance: AcceptanceSettings) -> str:
-    """Say what the test shows: a sentence a rate, the same by origin, and what the gate compares with its limits."""
+    """Say what the test shows: a sentence a rate, the same by origin, and what the rules of release compare with their limits."""
     asked, confidence = questions(acceptance), acceptance.confidence or settings.confidence
     decided = evaluation.test.decided
     lines = [f"- {sentence(question, decided, confidence)}" for question in asked]
     unit = BY_PART if decided.by_part else BY_PHOTOGRAPH
-    gate = BOUND_COUNTS.format(confidence=f"{confidence:.0%}") if acceptance.confidence else FOUND_COUNTS
-    return "\n\n".join(["\n".join(lines), f"{unit} {gate}", *by_origin(evaluation, asked, confidence)])
+    rules = BOUND_COUNTS.format(confidence=f"{confidence:.0%}") if acceptance.confidence else FOUND_COUNTS
+    return "\n\n".join(["\n".join(lines), f"{unit} {rules}", *by_origin(evaluation, asked, confidence)])
 
 
 def sentence(question: Question, decided: Decided, confidence: float) -> str:

@@ -67,7 +67,7 @@ def test_each_origin_has_its_bounds_and_the_gate_says_what_it_compares(evaluatio
     assert "found, not shown" in said
     assert "| `line 2` |" in said
     shown = bounds(evaluation, SETTINGS, AcceptanceSettings(confidence=0.9))
-    assert "compares these bounds with its limits, at 90% confidence" in shown
+    assert "compare these bounds with their limits, at 90% confidence" in shown
     assert "with 90% confidence" in shown.splitlines()[0]
 
 
