@@ -19,6 +19,7 @@ FOUND_COUNTS = (
     "The rules of release compare what was found with their limits: found, not shown. With `--acceptance.confidence 0.95` they compare "
     "the bounds."
 )
+LONGEST = 18  # letters of an origin in the chart
 BOUND_COUNTS = "The rules of release compare these bounds with their limits, at {confidence} confidence."
 
 
@@ -51,12 +52,12 @@ def questions(acceptance: AcceptanceSettings) -> tuple[Question, ...]:
 
 def bounds(evaluation: Evaluation, settings: EvaluationSettings, acceptance: AcceptanceSettings) -> str:
     """Say what the test shows: a sentence a rate, the same by origin, and what the rules of release compare with their limits."""
-    asked, confidence = questions(acceptance), acceptance.confidence or settings.confidence
+    topics, confidence = questions(acceptance), acceptance.confidence or settings.confidence
     decided = evaluation.test.decided
-    lines = [f"- {sentence(question, decided, confidence)}" for question in asked]
+    lines = [f"- {sentence(question, decided, confidence)}" for question in topics]
     unit = BY_PART if decided.by_part else BY_PHOTOGRAPH
     rules = BOUND_COUNTS.format(confidence=f"{confidence:.0%}") if acceptance.confidence else FOUND_COUNTS
-    return "\n\n".join(["\n".join(lines), f"{unit} {rules}", *by_origin(evaluation, asked, confidence)])
+    return "\n\n".join(["\n".join(lines), f"{unit} {rules}", *by_origin(evaluation, topics, confidence)])
 
 
 def sentence(question: Question, decided: Decided, confidence: float) -> str:
@@ -92,7 +93,7 @@ def chart(evaluation: Evaluation, settings: EvaluationSettings, acceptance: Acce
     """Return the chart of the three rates, in all and by origin, as SVG; empty where nothing was tested."""
     confidence = acceptance.confidence or settings.confidence
     origins = evaluation.slices if len(evaluation.slices) > 1 else {}
-    scores = {"": evaluation.test, **{f", {origin}": score for origin, score in origins.items()}}
+    scores = {"": evaluation.test, **{f", {clip(origin)}": score for origin, score in origins.items()}}
     bars = [
         RateBar(
             f"{question.subject}parts that {question.verb}{name}",
@@ -108,13 +109,18 @@ def chart(evaluation: Evaluation, settings: EvaluationSettings, acceptance: Acce
     return rate_chart(bars) if bars else ""
 
 
-def by_origin(evaluation: Evaluation, asked: tuple[Question, ...], confidence: float) -> list[str]:
+def clip(origin: str) -> str:
+    """Return the beginning of a name that is too long for the chart."""
+    return origin if len(origin) <= LONGEST else f"{origin[: LONGEST - 1]}…"
+
+
+def by_origin(evaluation: Evaluation, topics: tuple[Question, ...], confidence: float) -> list[str]:
     """Return the table of bounds by origin; nothing where there is one origin."""
     if len(evaluation.slices) < 2:
         return []
-    heads = ("Origin", *(f"{question.subject}parts that {question.verb}".capitalize() for question in asked))
+    heads = ("Origin", *(f"{question.subject}parts that {question.verb}".capitalize() for question in topics))
     rows = [
-        (code(origin), *(cell(question.rate(score.decided), confidence) for question in asked))
+        (code(origin), *(cell(question.rate(score.decided), confidence) for question in topics))
         for origin, score in evaluation.slices.items()
     ]
     return [table(heads, rows)]

@@ -62,15 +62,15 @@ def sections(outcome: RunResult) -> list[Section]:
 
 def what_is_shown(outcome: RunResult) -> Section:
     """Return the section on what the test shows, with its chart."""
-    asked = outcome.evaluation, outcome.config.evaluation, outcome.config.acceptance
+    inputs = outcome.evaluation, outcome.config.evaluation, outcome.config.acceptance
     confidence = outcome.config.acceptance.confidence or outcome.config.evaluation.confidence
     caption = (
         f"Dots are what was found, bars reach to what is shown with {confidence:.0%} confidence, red lines are the limits. A green bar "
         "ends before its limit."
     )
-    svg = bounds_section.chart(*asked)
+    svg = bounds_section.chart(*inputs)
     drawings = (Drawing("Found, shown and allowed", caption, svg),) if svg else ()
-    return Section("What the test shows", bounds_section.bounds(*asked), drawings=drawings)
+    return Section("What the test shows", bounds_section.bounds(*inputs), drawings=drawings)
 
 
 def before_training(records: PreTraining) -> list[Section]:
