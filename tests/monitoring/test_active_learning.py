@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from tasks.images.appearance import STATISTICS
-from tasks.inbox import arrivals
 from tasks.inference import model_folder
 from tasks.inference.decision import DecisionRule, Evidence, ImageDecision
 from tasks.inference.out_of_distribution import fit_limits
@@ -15,6 +14,7 @@ from tasks.inference.predictor import Predictor
 from tasks.monitoring.active_learning import TABLE, ToLabel, order, to_label, unlabeled_images
 from tasks.monitoring.drift import JudgedImage
 from tasks.settings.settings import Classes
+from tasks.sources import settling
 from tasks.storage.tables import read_table
 from tasks.tracking import registry
 
@@ -100,7 +100,7 @@ def test_an_image_that_is_being_written_waits_for_the_next_look(model, places, p
     there.mkdir(parents=True)
     (there / "whole.jpeg").write_bytes(photograph(1))
     (there / "half.jpeg").write_bytes(photograph(2)[:-2])
-    monkeypatch.setattr(arrivals.time, "sleep", lambda _: (there / "half.jpeg").write_bytes(photograph(2)))
+    monkeypatch.setattr(settling.time, "sleep", lambda _: (there / "half.jpeg").write_bytes(photograph(2)))
     assert [one.path for one in to_label(model, 60, places)] == ["unlabelled/whole.jpeg"]
     assert len(to_label(model, 0, places)) == 2
 
