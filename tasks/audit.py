@@ -97,10 +97,10 @@ def group_hints(
     for earlier, later, score in zip(pairs.earlier, pairs.later, pairs.score, strict=True):
         if score > surest[later][1]:
             surest[later] = int(earlier), float(score)
-    for strip, (earlier_copy, likeness) in zip(strips, surest, strict=True):
+    for strip, (copy, likeness) in zip(strips, surest, strict=True):
         residual = strip.ring.residual if strip else 1.0
         levels = strip.levels if strip and residual <= auditing.max_ring_residual else None
-        yield GroupHints(levels, residual, earlier_copy, likeness)
+        yield GroupHints(levels, residual, copy, likeness)
 
 
 def count_changed_across(rows: Sequence[Row], copies: Sequence[Copy]) -> int:

@@ -261,7 +261,7 @@ def test_the_surest_copy_before_it_tells_an_images_group():
     numbers = np.array([[0, 2], [1, 2], [0, 3], [2, 3]])
     pairs = Pairs(numbers[:, 0], numbers[:, 1], np.zeros(4, int), np.zeros((4, 2)), np.array([0.96, 0.99, 0.98, 0.97]))
     found = list(group_hints([None] * 4, pairs, 4, AuditSettings()))
-    assert [one.earlier_copy for one in found] == [None, None, 1, 0]
+    assert [one.copy for one in found] == [None, None, 1, 0]
     assert [one.likeness for one in found] == [0, 0, 0.99, 0.98]
 
 

@@ -59,7 +59,7 @@ class GroupHints(NamedTuple):
 
     strip: np.ndarray | None
     residual: float
-    earlier_copy: int | None
+    copy: int | None
     """Place of the copy; None where there is none."""
     likeness: float
     """To the copy."""
@@ -81,10 +81,8 @@ def assign_groups(contents: Sequence[str], hints: Iterable[GroupHints], limit: f
         nearest = dict(zip(strips, nearest_leaders(leaders, list(marks.values())), strict=True))
         for place, hint in enumerate(batch, first):
             content, leader, score = contents[place], *nearest.get(place, (-1, -1.0))
-            if hint.earlier_copy is not None:
-                members.append(
-                    Member(content, members[hint.earlier_copy].group, round(hint.likeness, 4), hint.residual)
-                )
+            if hint.copy is not None:
+                members.append(Member(content, members[hint.copy].group, round(hint.likeness, 4), hint.residual))
             elif score >= limit:
                 members.append(Member(content, contents[leader], round(score, 4), hint.residual))
             else:

@@ -28,12 +28,8 @@ class CheckpointCallback(keras.callbacks.Callback):
         `report_epoch` receives all epochs so far as each ends. Without `checkpoint_folder` no checkpoint is saved.
         """
         super().__init__()
-        self.network, self.first_compared, self.report_epoch, self.checkpoint_folder = (
-            network,
-            first_compared,
-            report_epoch,
-            checkpoint_folder,
-        )
+        self.network, self.first_compared = network, first_compared
+        self.report_epoch, self.checkpoint_folder = report_epoch, checkpoint_folder
         self.history: list[Epoch] = []
         self.kept_epoch: int | None = None
         self.best_weights: list[np.ndarray] = []

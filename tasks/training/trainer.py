@@ -57,16 +57,14 @@ def fit(
     with devices.strategy().scope(), dtype_policy(recipe.precision):
         network = build_network(recipe, start)
         learner = compile_network(network, recipe, steps(train_examples, recipe.batch_size) * epochs)
-    # the first three quarters are not compared: weights of large steps can be lucky once
-    first_compared = epochs - 1 if recipe.spec.reference else epochs * 3 // 4
+    first_compared = epochs - 1 if recipe.spec.reference else epochs * 3 // 4  # large steps can be lucky once
     checkpoint = CheckpointCallback(network, first_compared, report_epoch, checkpoint_folder)
     finished = checkpoint.resume(learner)
     if finished < epochs:
         run_epochs(learner, train_examples, validation_examples, recipe, range(finished, epochs), checkpoint)
     network.set_weights(checkpoint.best_weights)
-    return TrainingResult(
-        to_float32(network, recipe), tuple(checkpoint.history), checkpoint.kept_epoch or epochs, finished or None
-    )
+    history, kept_epoch = tuple(checkpoint.history), checkpoint.kept_epoch or epochs
+    return TrainingResult(to_float32(network, recipe), history, kept_epoch, finished or None)
 
 
 def run_warm_up_step(recipe: TunedRecipe) -> None:

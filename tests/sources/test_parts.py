@@ -152,7 +152,7 @@ def known(shots: list[Shot]) -> list[GroupHints]:
         GroupHints(
             strip(shot.one, shot.other, shot.turn) if shot.ringed else None,
             residual=0.001 if shot.ringed else 1.0,
-            earlier_copy=number - shot.back if shot.back and shot.back <= number else None,
+            copy=number - shot.back if shot.back and shot.back <= number else None,
             likeness=0.98,
         )
         for number, shot in enumerate(shots)
@@ -174,8 +174,8 @@ def by_the_words(some: list[GroupHints]) -> list[tuple[str, float]]:
         asked = leaders if marks is not None else []
         near = [(float(correlate_marks(spectra(some[leader].strip[None]), marks)[0, 0]), leader) for leader in asked]
         score, leader = max(near, default=(-1.0, -1))
-        if one.earlier_copy is not None:
-            found.append((found[one.earlier_copy][0], one.likeness))
+        if one.copy is not None:
+            found.append((found[one.copy][0], one.likeness))
         elif score >= LIMIT:
             found.append((f"{leader:02}", score))
         else:
