@@ -89,8 +89,14 @@ def print_table(model: str, figures: dict) -> None:
             f"fold {number:<13}{fold['images']:>8,}{fold['castings']:>10}{fold['accuracy']:>10.4f}{format_score(fold['auc']):>8}"
             f"{missed:>15}{refused:>15}{fold['cpu_seconds']:>9.0f}"
         )
-    accuracy, auc = (format_interval(figures.get(f"{name}_interval")) for name in ("accuracy", "auc"))
+    accuracy, auc, escapes, rejects = (
+        format_interval(figures.get(f"{name}_interval"))
+        for name in ("accuracy", "auc", "escape_rate", "false_reject_rate")
+    )
     print(f"mean accuracy {figures['accuracy']:.4f} {accuracy}; mean AUC {format_score(figures['auc'])} {auc}")
+    print(
+        f"missed defects {figures['missed_defects']:,} {escapes}; refused good parts {figures['false_rejects']:,} {rejects}"
+    )
     worst = sorted((row for fold in figures["folds"] for row in fold["errors"]), key=lambda row: -row["errors"])
     for row in worst[:WORST]:
         print(

@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.dataset.group_split import draw, groups_by_stratum, hash_to_unit_interval, leaders
 from tasks.evaluation.bootstrap import middle_interval
-from tasks.evaluation.intervals import rate_interval
+from tasks.evaluation.by_part import parts_of, rate
 from tasks.evaluation.metrics import auc
 from tasks.records.rows import Prediction, Row
 from tasks.settings.errors import BadInput
@@ -106,17 +106,23 @@ def average_folds(folds: Sequence[dict]) -> dict:
 def casting_intervals(
     folds: Sequence[Sequence[Prediction]], castings: Mapping[str, str], classes: Classes, seed: int
 ) -> dict[str, list[float]]:
-    """Return intervals at 95 % of the accuracy and the mean AUC over the folds.
+    """Return intervals at 95 % over all folds: of the accuracy, of the two rates of errors, and of the mean AUC.
 
-    That of the accuracy is exact over an effective number of castings. For that of the AUC the castings of each fold and label are drawn
-    anew, `RESAMPLES` times; it is left out where no draw differs from another.
+    Those of rates are exact over an effective number of castings. For that of the AUC the castings of each fold and label are drawn anew,
+    `RESAMPLES` times; it is left out where no draw differs from another.
     """
     tested = [prediction for fold in folds for prediction in fold]
-    right = [(image.defect_probability >= 0.5) == (image.label == classes.defect) for image in tested]
-    member = np.unique([castings[image.sha256] for image in tested], return_inverse=True)[1]
-    accuracy_interval = rate_interval(np.bincount(member, right), np.bincount(member), CONFIDENCE)
+    parts = parts_of([prediction._replace(group=castings[prediction.sha256]) for prediction in tested])
+    defect = np.array([prediction.label == classes.defect for prediction in tested], bool)
+    right = defect == (np.array([prediction.defect_probability for prediction in tested]) >= 0.5)
+    rates = {
+        "accuracy": (defect | True, right),
+        "escape_rate": (defect, defect & ~right),
+        "false_reject_rate": (~defect, ~defect & ~right),
+    }
+    exact = {f"{name}_interval": rate(parts, *columns, CONFIDENCE).interval for name, columns in rates.items()}
     return {
-        **({"accuracy_interval": [*accuracy_interval]} if accuracy_interval else {}),
+        **{name: [*interval] for name, interval in exact.items() if interval},
         **auc_interval([prediction_arrays(fold, castings, classes) for fold in folds], seed),
     }
 
