@@ -70,7 +70,14 @@ def what_is_shown(outcome: RunResult) -> Section:
     )
     svg = bounds_section.chart(*inputs)
     drawings = (Drawing("Found, shown and allowed", caption, svg),) if svg else ()
-    return Section("What the test shows", bounds_section.bounds(*inputs), drawings=drawings)
+    trained = outcome.splits.test_images_of_trained_castings
+    caution = (
+        f"\n\n{out_of(trained, outcome.evaluation.test.images)} test images show a casting that trains too: the bounds are about such "
+        "castings, and new ones may fail more often."
+        if trained
+        else ""
+    )
+    return Section("What the test shows", bounds_section.bounds(*inputs) + caution, drawings=drawings)
 
 
 def before_training(records: PreTraining) -> list[Section]:

@@ -58,6 +58,14 @@ def scoring(outcome, accuracy: float | None):
     return replace(outcome, evaluation=outcome.evaluation.model_copy(update={"test": test}))
 
 
+def test_a_test_on_castings_that_train_shows_nothing_about_new_ones(outcome):
+    text = section(outcome, "What the test shows").markdown
+    assert "new ones may fail more often" not in text
+    leaking = outcome.splits.model_copy(update={"test_images_of_trained_castings": 7})
+    text = section(replace(outcome, splits=leaking), "What the test shows").markdown
+    assert "7 of 20 test images show a casting that trains too: the bounds are about such castings" in text
+
+
 def test_the_sections_stand_in_the_order_of_their_weight(outcome):
     order = [
         "Result",
