@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.evaluation.bootstrap import auc_interval, draw_castings, mean_interval
 from tasks.evaluation.intervals import effective_parts, rate_bound, rate_interval
-from tasks.records.results import Castings, Decided, Rate
+from tasks.records.results import Castings, Decided, Interval, Rate
 from tasks.records.rows import Prediction
 from tasks.settings.settings import EvaluationSettings
 
@@ -72,20 +72,12 @@ def castings(
 ) -> Castings | None:
     """Return the castings behind the counts at the most likely class, with intervals; None where castings are not known.
 
-    Args:
-        parts: Which images show one casting.
-        missed: Rate of the defects that are called good.
-        refused: Rate of the good parts that are called defective.
-        defect: bool (images,): the image shows a defect.
-        probability: float (images,) of a defect.
-        spent: float (images,) cost of the decision.
-        settings: Confidence, resamples and seed.
+    `missed` and `refused` are rates at the most likely class. Columns are (images,): `defect` is bool, `probability` is of a defect, and
+    `spent` is the cost of the decision.
     """
     if not parts.known:
         return None
-    every = np.ones(len(defect), bool)
-    right = rate(parts, every, defect == (probability >= 0.5), settings.confidence)
-    draws = draw_castings(parts.number, settings)
+    right = rate(parts, defect | True, defect == (probability >= 0.5), settings.confidence)
     return Castings(
         defective=missed.parts,
         good=refused.parts,
@@ -94,6 +86,16 @@ def castings(
         accuracy_interval=right.interval,
         escape_rate_interval=missed.interval,
         false_reject_rate_interval=refused.interval,
-        auc_interval=auc_interval(draws, parts.member, defect, probability, settings.confidence),
-        cost_interval=mean_interval(draws, parts.sums(spent), parts.sums(every), settings.confidence),
+        **resampled_intervals(parts, defect, probability, spent, settings),
     )
+
+
+def resampled_intervals(
+    parts: Parts, defect: np.ndarray, probability: np.ndarray, spent: np.ndarray, settings: EvaluationSettings
+) -> dict[str, Interval | None]:
+    """Return the intervals of the AUC and of the mean cost, by castings that are drawn again and again. Columns as for `castings`."""
+    draws = draw_castings(parts.number, settings)
+    return {
+        "auc_interval": auc_interval(draws, parts.member, defect, probability, settings.confidence),
+        "cost_interval": mean_interval(draws, parts.sums(spent), parts.sums(defect | True), settings.confidence),
+    }

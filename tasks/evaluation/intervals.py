@@ -47,12 +47,12 @@ def rate_bound(errors: np.ndarray, images: np.ndarray, confidence: float) -> flo
 
 def bound_of(rate: Rate, confidence: float) -> float:
     """Return the one-sided bound of a rate at this confidence; 1 where no part was judged."""
-    return upper_bound(rate.effective_parts * (rate.rate or 0), rate.effective_parts, confidence) if rate.parts else 1.0
+    return upper_bound(rate.failed_parts, rate.effective_parts, confidence)
 
 
 def more_parts(rate: Rate, limit: float, confidence: float) -> int | None:
     """Return how many parts more, of which none fails, would show the limit; None where no number of parts can."""
-    needed = parts_needed(rate.effective_parts * (rate.rate or 0), limit, confidence)
+    needed = parts_needed(rate.failed_parts, limit, confidence)
     return None if needed is None else max(0, math.ceil(needed - rate.effective_parts))
 
 
@@ -73,8 +73,6 @@ def parts_needed(failed: float, limit: float, confidence: float) -> int | None:
 
     Return None where no number of parts can show it: a limit of 0, or more than `MOST`.
     """
-    if limit >= 1:
-        return math.ceil(failed) or 1
     fewest = math.ceil(failed)
     number = fewest + bisect_left(
         range(fewest, MOST), True, key=lambda parts: upper_bound(failed, parts, confidence) <= limit

@@ -290,6 +290,11 @@ class Rate(Record):
     bound: float | None
     """One-sided: with the same confidence the rate is no larger."""
 
+    @property
+    def failed_parts(self) -> float:
+        """Return how many of the effective parts the rate stands for."""
+        return self.effective_parts * (self.rate or 0.0)
+
 
 class Decided(Record):
     """What was decided about a set of images: defective parts that pass, good parts that are rejected, and images for a person."""

@@ -9,8 +9,8 @@ from tasks.reporting.rate_chart import RateBar, rate_chart
 from tasks.settings.settings import AcceptanceSettings, EvaluationSettings
 
 BY_PART = (
-    "A part counts here if one of its photographs does. A rate is over photographs, its bound over parts, since photographs of one part "
-    "are decided alike."
+    "A part is counted if one of its photographs escaped, was rejected or went to a person. A rate is over photographs, its bound over "
+    "parts, since photographs of one part are decided alike."
 )
 BY_PHOTOGRAPH = (
     "Which photographs show one part is not known, so each counts as a part of its own, and the bounds may be too low."
@@ -52,12 +52,17 @@ def questions(acceptance: AcceptanceSettings) -> tuple[Question, ...]:
 
 def bounds(evaluation: Evaluation, settings: EvaluationSettings, acceptance: AcceptanceSettings) -> str:
     """Say what the test shows: a sentence a rate, the same by origin, and what the rules of release compare with their limits."""
-    topics, confidence = questions(acceptance), acceptance.confidence or settings.confidence
+    topics, confidence = questions(acceptance), confidence_of(settings, acceptance)
     decided = evaluation.test.decided
     lines = [f"- {sentence(question, decided, confidence)}" for question in topics]
     unit = BY_PART if decided.by_part else BY_PHOTOGRAPH
     rules = BOUND_COUNTS.format(confidence=f"{confidence:.0%}") if acceptance.confidence else FOUND_COUNTS
     return "\n\n".join(["\n".join(lines), f"{unit} {rules}", *by_origin(evaluation, topics, confidence)])
+
+
+def confidence_of(settings: EvaluationSettings, acceptance: AcceptanceSettings) -> float:
+    """Return the confidence of what is shown: that of the rules of release, or else that of the figures."""
+    return acceptance.confidence or settings.confidence
 
 
 def sentence(question: Question, decided: Decided, confidence: float) -> str:
@@ -91,7 +96,7 @@ def missing(question: Question, rate: Rate, unit: str, confidence: float) -> str
 
 def chart(evaluation: Evaluation, settings: EvaluationSettings, acceptance: AcceptanceSettings) -> str:
     """Return the chart of the three rates, in all and by origin, as SVG; empty where nothing was tested."""
-    confidence = acceptance.confidence or settings.confidence
+    confidence = confidence_of(settings, acceptance)
     origins = evaluation.slices if len(evaluation.slices) > 1 else {}
     scores = {"": evaluation.test, **{f", {clip(origin)}": score for origin, score in origins.items()}}
     bars = [

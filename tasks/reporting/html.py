@@ -4,30 +4,20 @@ import base64
 import hashlib
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
 from tasks.records.results import Figure
 from tasks.reporting.report import Drawing, Section
-from tasks.settings.escaping import for_markdown, for_terminal
+from tasks.reporting.template_files import ROOM, load_template
+from tasks.settings.escaping import for_markdown
 from tasks.settings.settings import Places
 
 # Lets no HTML through. Names were escaped before they come here; what no section may hold is switched off besides.
 MARKDOWN = MarkdownIt("js-default").disable(["image", "autolink", "html_inline", "html_block", "reference"])
-ROOM = Path(__file__).parent
 STYLE = (ROOM / "templates/report.css").read_text(encoding="utf-8")
 STYLE_DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-# All that the template does not call `safe` is data: first made printable and redacted, then escaped.
-PAGE = Environment(
-    loader=FileSystemLoader(ROOM),
-    autoescape=True,
-    undefined=StrictUndefined,
-    finalize=lambda value: value if hasattr(value, "__html__") else for_terminal(str(value)),
-    trim_blocks=True,
-    keep_trailing_newline=True,
-).get_template("templates/report.html")
+PAGE = load_template("templates/report.html")
 
 
 def html(sections: Iterable[Section], title: str, places: Places) -> str:

@@ -6,11 +6,9 @@ It has the front matter of Hugging Face model cards, so that their tools read it
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from tasks.images.views import describe
 from tasks.inference.decision import DecisionRule
@@ -18,14 +16,13 @@ from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Sc
 from tasks.records.rows import Prediction
 from tasks.reporting import data_section, test_section
 from tasks.reporting.markdown import code, counts, number_of, out_of, table
+from tasks.reporting.template_files import load_template
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.settings.settings import EvaluationSettings
 
 MAX_CASTINGS = 12  # castings that are listed
 TAGS = ("visual-inspection", "defect-detection", "casting", "recast")
-CARD = Environment(
-    loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, keep_trailing_newline=True
-).get_template("templates/model_card.md")  # escapes nothing: every value is finished Markdown
+CARD = load_template("templates/model_card.md")
 
 
 class Subject(NamedTuple):

@@ -1,21 +1,11 @@
 """Rate chart: draw what was found and what is shown beside each limit, as an SVG that loads nothing."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from tasks.reporting.template_files import load_template
 
-from tasks.settings.escaping import for_terminal
-
-ROOM = Path(__file__).parent
-CHART = Environment(
-    loader=FileSystemLoader(ROOM),
-    autoescape=True,
-    undefined=StrictUndefined,
-    finalize=lambda value: for_terminal(str(value)),  # XML knows no control characters
-    trim_blocks=True,
-).get_template("templates/rates.svg")
+CHART = load_template("templates/rates.svg")
 LEFT, WIDTH, ROW = 330, 720, 34  # pixels: where the scale begins, the whole width, the height of a row
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0)  # ends of a scale
 

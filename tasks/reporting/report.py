@@ -63,7 +63,7 @@ def sections(outcome: RunResult) -> list[Section]:
 def what_is_shown(outcome: RunResult) -> Section:
     """Return the section on what the test shows, with its chart."""
     inputs = outcome.evaluation, outcome.config.evaluation, outcome.config.acceptance
-    confidence = outcome.config.acceptance.confidence or outcome.config.evaluation.confidence
+    confidence = bounds_section.confidence_of(*inputs[1:])
     caption = (
         f"Dots are what was found, bars reach to what is shown with {confidence:.0%} confidence, red lines are the limits. A green bar "
         "ends before its limit."
