@@ -47,6 +47,7 @@ def rate(parts: Parts, possible: np.ndarray, happened: np.ndarray, confidence: f
         rate=float(counts.sum() / totals.sum()) if len(totals) else None,
         interval=rate_interval(counts, totals, confidence),
         bound=rate_bound(counts, totals, confidence),
+        confidence=confidence,
     )
 
 

@@ -47,6 +47,8 @@ def rate_bound(errors: np.ndarray, images: np.ndarray, confidence: float) -> flo
 
 def bound_of(rate: Rate, confidence: float) -> float:
     """Return the one-sided bound of a rate at this confidence; 1 where no part was judged."""
+    if rate.bound is not None and confidence == rate.confidence:
+        return rate.bound
     return upper_bound(rate.failed_parts, rate.effective_parts, confidence)
 
 
@@ -63,7 +65,9 @@ def upper_bound(failed: float, parts: float, confidence: float) -> float:
     """
     if failed >= parts:
         return 1.0
-    from scipy import special  # late: SciPy takes time, and a run in which nothing changed has no use for it
+    if not failed:
+        return 1 - (1 - confidence) ** (1 / parts)  # the same, without SciPy
+    from scipy import special  # late: SciPy takes time, and few runs in which nothing changed have a use for it
 
     return float(special.betaincinv(failed + 1, parts - failed, confidence))
 

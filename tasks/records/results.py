@@ -289,6 +289,8 @@ class Rate(Record):
     """Two-sided, exact over the effective parts."""
     bound: float | None
     """One-sided: with the same confidence the rate is no larger."""
+    confidence: float
+    """Of the interval and of the bound."""
 
     @property
     def failed_parts(self) -> float:

@@ -98,10 +98,31 @@ def test_the_parts_that_are_needed_are_the_fewest(failed, limit, confidence):
 def test_what_no_number_of_parts_can_show_is_none_and_what_is_shown_needs_no_more():
     assert parts_needed(0, 0.05, 0.95) == 59
     assert parts_needed(0, 0.0, 0.95) is None
-    rate = Rate(count=0, total=140, parts=14, parts_with=0, effective_parts=14.0, rate=0.0, interval=None, bound=None)
+    rate = Rate(
+        count=0,
+        total=140,
+        parts=14,
+        parts_with=0,
+        effective_parts=14.0,
+        rate=0.0,
+        interval=None,
+        bound=None,
+        confidence=0.95,
+    )
     assert more_parts(rate, 0.05, 0.95) == 45
     assert more_parts(rate, 0.0, 0.95) is None
     assert more_parts(rate, 0.5, 0.95) == 0
     nothing = rate.model_copy(update={"total": 0, "parts": 0, "effective_parts": 0.0, "rate": None})
     assert bound_of(nothing, 0.95) == 1
     assert more_parts(nothing, 0.05, 0.95) == 59
+
+
+def test_a_bound_that_is_known_is_not_computed_again(monkeypatch):
+    errors, images = np.array([3, *[0] * 13]), np.full(14, 10)
+    bound = rate_bound(errors, images, 0.95)
+    rate = Rate(
+        count=3, total=140, parts=14, parts_with=1, effective_parts=14.0, rate=3 / 140, interval=None, bound=bound, confidence=0.95,
+    )  # fmt: skip
+    assert bound_of(rate, 0.99) > bound
+    monkeypatch.setattr("tasks.evaluation.intervals.upper_bound", lambda *_: pytest.fail("it was computed again"))
+    assert bound_of(rate, 0.95) == bound
