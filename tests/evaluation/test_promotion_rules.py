@@ -147,7 +147,8 @@ def make_rate(count: int, total: int, parts: int | None = None) -> Rate:
     counts = np.minimum(sizes, np.maximum(0, count - each * np.arange(parts)))
     return Rate(
         count=count, total=total, parts=parts, parts_with=failed, effective_parts=effective_parts(counts, sizes) if parts else 0.0,
-        rate=count / total if total else None, interval=rate_interval(counts, sizes, 0.95), bound=rate_bound(counts, sizes, 0.95), confidence=0.95,
+        rate=count / total if total else None, interval=rate_interval(counts, sizes, 0.95), bound=rate_bound(counts, sizes, 0.95),
+        confidence=0.95,
     )  # fmt: skip
 
 
