@@ -64,7 +64,7 @@ def fit_decision_rule(
     residuals = [image.residual for _, image in learned if VIEWS[model.view].needs_ring]
     residual = worst_residual(residuals, settings.unlike_share)
     clear = [(row, image) for row, image in learned if residual is None or image.residual <= residual]
-    groups = [row.group for row, _ in clear]
+    groups, pictures = [row.group for row, _ in clear], [image.appearance for _, image in clear]
     return DecisionRule(
         classes=classes,
         model=model.name,
@@ -74,8 +74,9 @@ def fit_decision_rule(
         threshold=costs.threshold(settings),
         temperature=fit_temperature([(row, image) for row, image in clear if row.split == "validation"], classes),
         review_band=costs.review_band(settings),
-        appearance=out_of_distribution.fit_limits(
-            [image.appearance for _, image in clear], groups, settings.unlike_share
+        appearance=out_of_distribution.fit_limits(pictures, groups, settings.unlike_share),
+        appearances=out_of_distribution.fit_origins(
+            pictures, groups, [row.origin for row, _ in clear], settings.unlike_share
         ),
         features=out_of_distribution.fit_limits([image.features for _, image in clear], groups, settings.unlike_share),
         max_residual=residual,
@@ -83,9 +84,10 @@ def fit_decision_rule(
 
 
 def fit_temperature(validation: Sequence[tuple[Row, Evidence]], classes: Classes) -> float:
-    """Return the temperature at which the margins of the validation images are likeliest."""
+    """Return the temperature at which the labels of the validation images are likeliest, each part counting once."""
+    margins = np.array([evidence.margin for _, evidence in validation])
     defect = np.array([is_defect(row, classes) for row, _ in validation], bool)
-    return temperature(np.array([evidence.margin for _, evidence in validation]), defect)
+    return temperature(margins, defect, [row.group for row, _ in validation])
 
 
 def worst_residual(residuals: Sequence[float], share: float) -> float | None:

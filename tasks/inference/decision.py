@@ -62,11 +62,19 @@ class DecisionRule(BaseModel):
     review_band: tuple[float, float] | None = None
     """Probabilities between these go to a person; None: no such band is known."""
     appearance: FeatureGaussian | None = None
-    """Of the statistics of the training pictures; None where there are too few castings."""
+    """Of the statistics of all training pictures; None where there are too few castings."""
+    appearances: tuple[FeatureGaussian, ...] = ()
+    """Of the statistics of each origin's pictures. A picture is unlike them where it is unlike those of every origin. Models that
+    were stored before have none: there `appearance` decides."""
     features: FeatureGaussian | None = None
     """Of the features of the training images; None where there are too few castings."""
     max_residual: float | None = None
     """A ring that fits worse than this share of its radius is not judged; None where there are no rings."""
+
+    @property
+    def picture_clouds(self) -> tuple[FeatureGaussian, ...]:
+        """Return the clouds of known pictures, of which a picture must be near one."""
+        return self.appearances or ((self.appearance,) if self.appearance else ())
 
     def judge(self, images: Sequence[Evidence]) -> list[ImageDecision]:
         """Pass, review or reject each image. A person reviews a part that is not seen well or is unlike the training images."""
@@ -97,10 +105,12 @@ class DecisionRule(BaseModel):
                 remarks[number] = (
                     f"what the network sees in it is {lengths[number]:.1f} from what it knows, and {gaussian.limit:.1f} is the most"
                 )
-        if gaussian := self.appearance:
+        if clouds := self.picture_clouds:
             statistics = np.stack([evidence.appearance for evidence in images])
-            for number in np.flatnonzero(~(distances(gaussian, statistics) <= gaussian.limit)):
-                remarks[number] = remark(statistics[number], np.array(gaussian.usual), np.array(gaussian.spread))
+            lengths = np.stack([distances(cloud, statistics) / cloud.limit for cloud in clouds])
+            for number in np.flatnonzero(~(lengths.min(axis=0) <= 1)):
+                nearest = clouds[lengths[:, number].argmin()]
+                remarks[number] = remark(statistics[number], np.array(nearest.usual), np.array(nearest.spread))
         return remarks
 
     def decide_by_probability(self, chance: float) -> ImageDecision:

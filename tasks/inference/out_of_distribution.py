@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 FOLDS = 5  # each casting is held against four fifths of the others
 DIRECTIONS = 64  # kept of features that vary together; deviations across them count by their size alone
+KNOWN_PARTS = 3  # parts for each quantity, from which on it is known how the quantities of an origin vary together
 DIGITS = 4  # kept of each number, so that the file stays small
 
 
@@ -28,20 +29,39 @@ class FeatureGaussian(BaseModel):
     """Distance from which on an image is unlike the known ones."""
 
 
-def fit_limits(images: Sequence[np.ndarray], groups: Sequence[str], share: float) -> FeatureGaussian | None:
+def fit_origins(
+    images: Sequence[np.ndarray], groups: Sequence[str], origins: Sequence[str], share: float
+) -> tuple[FeatureGaussian, ...]:
+    """Fit a cloud with a limit to the images of each origin that has two groups.
+
+    One cloud around two cameras holds what lies between them, and its limit follows the camera with the most images. An origin
+    with few parts, each photographed often, seems to show how its quantities vary together. The next part does not keep to it.
+    """
+    clouds = []
+    for origin in sorted(set(origins)):
+        own = [number for number, name in enumerate(origins) if name == origin]
+        points, parts = [images[number] for number in own], [groups[number] for number in own]
+        clouds.append(fit_limits(points, parts, share, len(set(parts)) >= KNOWN_PARTS * len(points[0])))
+    return tuple(cloud for cloud in clouds if cloud)
+
+
+def fit_limits(
+    images: Sequence[np.ndarray], groups: Sequence[str], share: float, correlated: bool = True
+) -> FeatureGaussian | None:
     """Fit a cloud to images, float (quantities,) each, and set its limit; None where there are fewer than two groups.
 
     Images of a casting are alike, and a cloud lies closer to its own points than to others. So each casting is compared with a
-    cloud of other castings, and the limit is set so that a `share` of these distances lies beyond it.
+    cloud of other castings, and the limit is set so that a `share` of these distances lies beyond it. `correlated` is as in
+    `fit_gaussian`.
     """
     folds = folds_of(groups)
     if folds.max(initial=0) < 1:
         return None
     points, lengths = np.array(images), np.empty(len(images))
     for fold in range(folds.max() + 1):
-        lengths[folds == fold] = distances(fit_gaussian(points[folds != fold]), points[folds == fold])
+        lengths[folds == fold] = distances(fit_gaussian(points[folds != fold], correlated), points[folds == fold])
     limit = float(np.quantile(lengths, 1 - share, method="higher"))
-    return fit_gaussian(points).model_copy(update={"limit": round_numbers(limit)})
+    return fit_gaussian(points, correlated).model_copy(update={"limit": round_numbers(limit)})
 
 
 def folds_of(groups: Sequence[str]) -> np.ndarray:
@@ -50,16 +70,17 @@ def folds_of(groups: Sequence[str]) -> np.ndarray:
     return np.array([numbers[group] for group in groups], int)
 
 
-def fit_gaussian(points: np.ndarray) -> FeatureGaussian:
+def fit_gaussian(points: np.ndarray, correlated: bool = True) -> FeatureGaussian:
     """Fit mean and covariance to points (images, quantities), with an infinite limit.
 
     The fewer images there are per quantity, the more the correlations shrink towards zero, so they are never singular.
+    They are zero where the quantities are not taken as `correlated`.
     """
     images, quantities = points.shape
     usual, spread = points.mean(axis=0), points.std(axis=0)
     spread = np.where(spread > 0, spread, 1.0)
     standardized = (points - usual) / spread
-    shrinkage = min(1.0, quantities / images)
+    shrinkage = min(1.0, quantities / images) if correlated else 1.0
     variances, directions = np.linalg.eigh(standardized.T @ standardized / images)
     variances = (1 - shrinkage) * np.maximum(variances[::-1], 0) + shrinkage
     count = min(DIRECTIONS, quantities)

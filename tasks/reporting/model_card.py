@@ -110,10 +110,11 @@ def metrics(score: Score) -> list[dict[str, Any]]:
 
 def limits(rule: DecisionRule, costs: EvaluationSettings) -> str:
     """Say for which costs the limits were chosen, and which parts go to a person whatever their probability."""
-    outlier_limits = {"how the picture looks": rule.appearance, "what the network sees in it": rule.features}
+    known = {"how the picture looks": rule.picture_clouds, "what the network sees in it": filter(None, [rule.features])}
+    outlier_limits = {what: " and ".join(f"{cloud.limit:.2f}" for cloud in clouds) for what, clouds in known.items()}
     residual = rule.max_residual
     unlike = [
-        *(f"{what} is more than {gaussian.limit:.2f} from what was learned" for what, gaussian in outlier_limits.items() if gaussian),
+        *(f"{what} is more than {limits} from what was learned" for what, limits in outlier_limits.items() if limits),
         *([] if residual is None else [f"its rim is more than {residual:.2%} off an ellipse"]),
     ]  # fmt: skip
     strange = f" Whatever the probability, a person looks at a part where {', or '.join(unlike)}." if unlike else ""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from tasks.inference.calibration import BOUNDS, PRIOR, probability, temperature
+from tasks.inference.calibration import BOUNDS, PRIOR, USUAL, probability, temperature
 
 
 def draw_margins(images: int, true: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -16,27 +16,47 @@ def draw_margins(images: int, true: float, seed: int = 0) -> tuple[np.ndarray, n
     return true * logits, rng.random(images) < expit(logits)
 
 
+def each_its_own(margins: np.ndarray) -> list[str]:
+    """A part for each image."""
+    return [f"part {number}" for number in range(len(margins))]
+
+
 @pytest.mark.parametrize("true", [0.3, 1.0, 4.0])
 def test_the_temperature_that_made_the_labels_is_found(true):
-    assert temperature(*draw_margins(5_000, true)) == pytest.approx(true, rel=0.1)
+    margins, defect = draw_margins(5_000, true)
+    assert temperature(margins, defect, each_its_own(margins)) == pytest.approx(true, rel=0.1)
 
 
 def test_few_images_hardly_move_it():
-    assert 0.8 < temperature(*draw_margins(5, 0.3)) < 1.25
+    margins, defect = draw_margins(5, 0.3)
+    assert temperature(margins, defect, each_its_own(margins)) == pytest.approx(USUAL, rel=0.25)
+
+
+def test_many_photographs_of_few_parts_hardly_move_it():
+    margins, defect = draw_margins(5_000, 4.0)
+    assert temperature(margins, defect, ["a", "b"] * 2_500) < 1.5 * USUAL
+
+
+def test_a_part_with_wrong_labels_moves_it_as_little_as_its_images_are_many():
+    margins, defect = draw_margins(400, 1.0)
+    parts = each_its_own(margins)
+    several = temperature(np.append(margins, [-4.0] * 100), np.append(defect, [True] * 100), [*parts, *["wrong"] * 100])
+    one = temperature(np.append(margins, -4.0), np.append(defect, True), [*parts, "wrong"])
+    assert several == pytest.approx(one, rel=1e-4)
 
 
 def test_without_a_mistake_it_stays_well_above_0():
     margins = np.array([6.0] * 300 + [-6.0] * 300)
-    assert 0.4 < temperature(margins, margins > 0) < 1
+    assert 0.2 < temperature(margins, margins > 0, each_its_own(margins)) < USUAL
 
 
 def test_a_network_that_is_always_wrong_stops_at_the_bound():
     margins = np.array([500.0, -500.0] * 100)
-    assert temperature(margins, margins < 0) == pytest.approx(BOUNDS[1], rel=0.01)
+    assert temperature(margins, margins < 0, each_its_own(margins)) == pytest.approx(BOUNDS[1], rel=0.01)
 
 
-def test_without_validation_the_networks_own_probabilities_hold():
-    assert temperature(np.empty(0), np.empty(0, bool)) == 1
+def test_without_validation_the_usual_temperature_holds():
+    assert temperature(np.empty(0), np.empty(0, bool), []) == USUAL
 
 
 def test_probabilities_are_those_of_the_softmax_and_never_overflow():
@@ -60,7 +80,7 @@ def test_the_prior_is_a_normal_one_of_the_logarithm():
     margins = np.array([6.0] * 300 + [-6.0] * 300)
 
     def loss(logarithm: float) -> float:
-        return 600 * np.logaddexp(0, -6 / math.exp(logarithm)) + (logarithm / PRIOR) ** 2 / 2
+        return 600 * np.logaddexp(0, -6 / math.exp(logarithm)) + ((logarithm - math.log(USUAL)) / PRIOR) ** 2 / 2
 
-    found = math.log(temperature(margins, margins > 0))
+    found = math.log(temperature(margins, margins > 0, each_its_own(margins)))
     assert loss(found) < min(loss(found - 0.01), loss(found + 0.01))

@@ -42,6 +42,18 @@ def test_without_a_band_a_person_is_never_asked(probability, decision):
     assert PLAIN.decide_by_probability(probability).name == decision
 
 
+def test_a_picture_is_known_where_it_is_near_that_of_one_origin():
+    distant = make_gaussian(11, 5).model_copy(update={"usual": (100,) * 7 + (300,) + (100,) * 3})
+    rule = BANDED.model_copy(
+        update={"appearance": make_gaussian(11, 5), "appearances": (make_gaussian(11, 5), distant)}
+    )
+    images = [make_evidence(border=border) for border in (100.0, 200.0, 300.0, 340.0, 351.0, float("nan"))]
+    assert [image.cause == "unlike_training" for image in rule.judge(images)] == [False, True, False, False, True, True]
+    assert "a brighter border (351, where 300 is usual)" in rule.judge(images)[4].reason
+    stored = rule.model_dump(exclude={"appearances"})
+    assert [image.cause for image in DecisionRule.model_validate(stored).judge(images[2:3])] == ["unlike_training"]
+
+
 @pytest.mark.parametrize(
     ("probability", "decision"),
     [(0.299, "pass"), (0.3, "review"), (0.4, "review"), (0.5, "review"), (0.6, "review"), (0.601, "reject")],

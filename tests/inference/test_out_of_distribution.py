@@ -9,6 +9,7 @@ from tasks.inference.out_of_distribution import (
     distances,
     fit_gaussian,
     fit_limits,
+    fit_origins,
     folds_of,
 )
 
@@ -65,6 +66,37 @@ def test_a_casting_is_in_one_fold_and_no_fold_is_empty():
 def test_of_one_casting_no_limit_can_be_learnt(rng, castings):
     groups = names(castings, 10)
     assert fit_limits(rng.normal(size=(len(groups), 3)), groups, 0.01) is None
+
+
+def test_each_origin_has_a_cloud_that_leaves_out_what_lies_between_them(rng):
+    first, second = rng.normal(0, 1, (400, 3)), rng.normal(20, 1, (40, 3))
+    images, groups = list(np.concatenate([first, second])), [*names(80, 5), *(f"new {name}" for name in names(10, 4))]
+    clouds = fit_origins(images, groups, ["base"] * 400 + ["line 2"] * 40, 0.01)
+    between, near = np.full((1, 3), 10.0), np.concatenate([rng.normal(0, 1, (50, 3)), rng.normal(20, 1, (50, 3))])
+    lengths = np.array([distances(cloud, np.concatenate([between, near])) / cloud.limit for cloud in clouds]).min(
+        axis=0
+    )
+    assert lengths[0] > 1
+    assert np.mean(lengths[1:] > 1) < 0.1
+    whole = fit_limits(images, groups, 0.01)
+    assert distances(whole, between)[0] < whole.limit
+
+
+def test_an_origin_of_few_parts_does_not_know_how_its_quantities_vary_together(rng):
+    middles = rng.normal(size=(60, 4)) @ rng.normal(size=(4, 4)) * 3
+    images = np.repeat(middles, 20, axis=0) + rng.normal(size=(1_200, 4)) / 5
+    groups = [f"{number // 20:02d}" for number in range(1_200)]
+    (few,) = fit_origins(list(images[:100]), groups[:100], ["line 2"] * 100, 0.01)
+    (many,) = fit_origins(list(images), groups, ["line 2"] * 1_200, 0.01)
+    assert many == fit_limits(list(images), groups, 0.01)
+    assert few == fit_limits(list(images[:100]), groups[:100], 0.01, correlated=False)
+    known = fit_limits(list(images[:100]), groups[:100], 0.01)
+    assert few.limit < known.limit
+
+
+def test_an_origin_of_one_part_has_no_cloud(rng):
+    clouds = fit_origins(list(rng.normal(size=(12, 2))), [*names(4, 2), *["new"] * 4], ["base"] * 8 + ["new"] * 4, 0.01)
+    assert len(clouds) == 1
 
 
 def test_few_images_of_many_quantities_give_a_limit(rng):

@@ -90,6 +90,12 @@ def test_it_says_what_goes_to_a_person(written, finished):
         "how the picture looks is more than 4.25 from what was learned, or its rim is more than 1.20% off an ellipse"
         in text
     )
+    two = known.model_copy(update={"limit": 5.5})
+    text = written(rule=rule.model_copy(update={"appearances": (known, two), "features": known}))
+    assert (
+        "how the picture looks is more than 4.25 and 5.50 from what was learned, or what the network sees in it is more than 4.25"
+        in text
+    )
 
 
 def test_each_format_stands_with_how_it_answers(written):
