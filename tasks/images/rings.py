@@ -24,9 +24,27 @@ class Ring(NamedTuple):
 
 
 def unwrap(pixels: np.ndarray, ring: Ring) -> np.ndarray:
-    """Unwrap a ring into a strip, uint8 (96, 512): rows from inside the cavity's edge to outside the rim, columns along the turn."""
-    places = from_strip(ring, np.arange(STRIP_RADII), np.arange(STRIP_ANGLES))
-    return (sample(pixels, places) + 0.5).astype(np.uint8)
+    """Unwrap a ring into a strip, uint8 (96, 512): rows from inside the cavity's edge to outside the rim, columns along the turn.
+
+    Where the ring leaves the picture, levels go evenly from one end of what is missing to the other. There is nothing to see then:
+    the picture's edge, repeated, would end in marks that look like defects.
+    """
+    columns = np.arange(STRIP_ANGLES)
+    places = from_strip(ring, np.arange(STRIP_RADII), columns)
+    levels, outside = sample(pixels, places), outside_picture(places, pixels.shape)
+    levels[outside.all(axis=1)] = 0
+    for row in np.flatnonzero(outside.any(axis=1) & ~outside.all(axis=1)):
+        shown = ~outside[row]
+        levels[row, outside[row]] = np.interp(
+            columns[outside[row]], columns[shown], levels[row, shown], period=STRIP_ANGLES
+        )
+    return (levels + 0.5).astype(np.uint8)
+
+
+def outside_picture(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Return which points (2, ...), x and y, lie outside a picture of this height and width, bool (...)."""
+    (x, y), (height, width) = points, shape
+    return (x < 0) | (x > width - 1) | (y < 0) | (y > height - 1)
 
 
 def from_strip(ring: Ring, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:

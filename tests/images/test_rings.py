@@ -21,6 +21,7 @@ from tasks.images.rings import (
     Ring,
     detail,
     from_strip,
+    outside_picture,
     sample,
     to_strip,
     unwrap,
@@ -217,6 +218,39 @@ def test_a_strip_goes_from_the_cavity_to_the_table():
     for rows, level in ((way < -0.05, 15), ((way > 0.05) & (way < 0.95), 190), (way > 1.05, 90)):
         assert np.abs(strip[rows].astype(int) - level).max() < 20
         assert strip[rows].mean() == pytest.approx(level, abs=2)
+
+
+def test_where_the_ring_leaves_the_picture_there_is_nothing_to_see():
+    pixels = picture(camera(30), plain_levels(90))
+    ring = find(pixels)
+    top = int(ring.rim.points(360)[1].min()) + 12
+    cut = pixels[top:]
+    cavity, rim = (Ellipse(ellipse.center - [0, top], ellipse.root) for ellipse in ring[:2])
+    moved = Ring(cavity, rim, ring.residual)
+    places = from_strip(moved, np.arange(STRIP_RADII), np.arange(STRIP_ANGLES))
+    outside = outside_picture(places, cut.shape)
+    whole, strip = unwrap(pixels, ring), unwrap(cut, moved)
+    assert 0.005 < outside.mean() < 0.1
+    assert np.array_equal(strip[~outside], whole[~outside])
+    repeated = (sample(cut, places) + 0.5).astype(np.uint8)
+    marks = [np.abs(detail(levels[None])[0].astype(int) - 128)[91:].max() for levels in (whole, strip, repeated)]
+    assert marks[1] <= marks[0] + 5
+    assert marks[2] > marks[0] + 30
+
+
+def test_rows_of_a_strip_that_lie_wholly_outside_show_nothing():
+    pixels = picture(camera(30), plain_levels(90))
+    ring = find(pixels)
+    (left, top), (right, bottom) = (
+        np.floor(ring.cavity.points(360)).astype(int).min(axis=1) - 2,
+        np.ceil(ring.cavity.points(360)).astype(int).max(axis=1) + 2,
+    )
+    ellipses = [Ellipse(ellipse.center - [left, top], ellipse.root) for ellipse in ring[:2]]
+    cut = pixels[top:bottom, left:right]
+    moved = Ring(*ellipses, ring.residual)
+    outside = outside_picture(from_strip(moved, np.arange(STRIP_RADII), np.arange(STRIP_ANGLES)), cut.shape)
+    assert outside[-1].all()
+    assert (detail(unwrap(cut, moved)[None])[0, -1] == 128).all()
 
 
 def test_the_way_from_the_strip_to_the_photograph_leads_back():
