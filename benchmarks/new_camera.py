@@ -31,6 +31,7 @@ from tasks.records.rows import BASE, Prediction, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import ChampionModel, SplitSettings, TrainingSettings
 
+DECIDED = ("images", "passed_defects", "rejected_good", "reviews")
 PUBLISHED = ("accuracy", "images", "missed_defects", "false_rejects", "passed_defects", "reviews")
 FEW = 2  # castings of each label, as there are soon after a camera was changed
 
@@ -160,16 +161,17 @@ def training_figures(trained: training.TrainedModel, data: PreparedImages) -> di
 
 def average_draws(draws: Sequence[dict]) -> dict:
     """Return means over the draws, and the figures of each draw."""
-    names = ("accuracy", "auc", "published_test_accuracy", "cpu_seconds")
+    names = ("accuracy", "auc", "published_test_accuracy", "cpu_seconds", *DECIDED)
     return {name: float(np.mean([figures[name] for figures in draws])) for name in names} | {"draws": list(draws)}
 
 
 def print_table(model: str, figures: dict) -> None:
     """Print the scores of each case, and what they mean for the line."""
-    print(f"\n{model:<22}{'accuracy':>10}{'AUC':>8}{'published':>11}")
+    print(f"\n{model:<22}{'accuracy':>10}{'AUC':>8}{'published':>11}{'to a person':>13}{'passed':>8}{'rejected':>10}")
     for name, case in figures.items():
         print(
             f"{name.replace('_', ' '):<22}{case['accuracy']:>10.4f}{case['auc']:>8.4f}{case['published_test_accuracy']:>11.4f}"
+            f"{case['reviews'] / case['images']:>13.1%}{case['passed_defects']:>8.3g}{case['rejected_good']:>10.3g}"
         )
     baseline, continued = figures["without_retraining"], figures["with_few_continued"]
     print(

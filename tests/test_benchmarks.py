@@ -13,7 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import audit, by_casting, coverage, folds, input_pipeline, new_camera, predict, time_to_accuracy
+from benchmarks import (
+    audit,
+    by_casting,
+    coverage,
+    folds,
+    input_pipeline,
+    new_camera,
+    predict,
+    reviews,
+    time_to_accuracy,
+)
 from benchmarks.isolation import peak_bytes, run_isolated
 from benchmarks.preparation import PreparedImages
 from benchmarks.training import make_splits
@@ -342,6 +352,21 @@ def test_every_casting_is_judged_by_a_network_that_never_saw_it(run, capsys):
     listed = sum(one["errors"] for part in found["folds"] for one in part["errors"])
     assert listed == found["missed_defects"] + found["false_rejects"]
     assert "mean accuracy" in capsys.readouterr().out
+
+
+def test_reviews_are_counted_over_several_trainings(run, arrivals, capsys):
+    found = run(reviews, "--arrivals", arrivals, "--models", "compact", "--seeds", 2, "--epochs", 1)["compact"]
+    assert [training["seed"] for training in found["trainings"]] == [0, 1]
+    for training in found["trainings"]:
+        test = training["published_test"]
+        assert sum(test["causes"].values()) == test["reviews"]
+        assert training["arrivals"]["images"] == 8
+    shares = [
+        training["published_test"]["reviews"] / training["published_test"]["images"] for training in found["trainings"]
+    ]
+    assert found["share_mean"] == pytest.approx(np.mean(shares))
+    assert (found["share_least"], found["share_most"]) == (min(shares), max(shares))
+    assert "to a person go" in capsys.readouterr().out
 
 
 @pytest.mark.long
