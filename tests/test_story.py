@@ -4,16 +4,21 @@ import csv
 import json
 import sys
 from functools import partial
+from itertools import product
 
 import pytest
+from gates import rule_with_moved_probabilities
 
 from flows import predict, promote, prune
 from flows import retrain as flow
+from tasks import release
+from tasks.records.results import Release
 from tasks.settings.cli import exit_status
 from tasks.settings.settings import Config
 from tasks.tracking import connection
 from tasks.tracking import runs as mlflow_runs
 
+LITTLE = 1e-4  # more than a processor, a library or an exported format changes a probability by
 LAX = {"max_escape_rate": 0.5, "max_false_reject_rate": 0.5, "max_review_rate": 1.0}  # few epochs make no good model
 
 
@@ -33,6 +38,22 @@ def retrain_on(prefect_server, tensorflow, registered, places):
     return run
 
 
+@pytest.fixture(autouse=True)
+def verdicts_that_hold(monkeypatch) -> list[str]:
+    """The causes of the gate's verdicts. None changes when all probabilities move a little, whichever way each model's move."""
+    decide, causes = release.decide, []
+
+    def decide_and_move(candidate: release.Candidate) -> Release:
+        moved = [rule_with_moved_probabilities(candidate, *shifts) for shifts in product((-LITTLE, LITTLE), repeat=2)]
+        decided = decide(candidate)
+        assert {ruling.cause for ruling in moved} == {decided.cause}
+        causes.append(decided.cause)
+        return decided
+
+    monkeypatch.setattr(release, "decide", decide_and_move)
+    return causes
+
+
 @pytest.fixture
 def run_command(places, monkeypatch, capsys):
     """What a command prints."""
@@ -48,14 +69,18 @@ def run_command(places, monkeypatch, capsys):
     return run
 
 
-def test_a_registry_from_the_first_model_to_a_rollback(retrain_on, run_command, places):
+def test_a_registry_from_the_first_model_to_a_rollback(retrain_on, run_command, places, verdicts_that_hold):
     fetch = {"sample": {"parts": 60, "train_images": 300, "test_images": 120}}
     tell(partial(retrain_on, fetch, "ring"), run_command, places)
+    assert verdicts_that_hold == ["first_model", "better", "dearer_on_origin"]
 
 
 @pytest.mark.long
-def test_a_registry_from_the_first_model_to_a_rollback_on_the_archive(real_archive, retrain_on, run_command, places):
+def test_a_registry_from_the_first_model_to_a_rollback_on_the_archive(
+    real_archive, retrain_on, run_command, places, verdicts_that_hold
+):
     tell(partial(retrain_on, {"source": str(real_archive)}, "compact"), run_command, places)
+    assert verdicts_that_hold == ["first_model", "better", "dearer_on_origin"]
 
 
 def tell(retrain_on, run_command, places) -> None:
