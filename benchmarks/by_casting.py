@@ -8,21 +8,15 @@ validate. Intervals are over castings, since photographs of one casting are no n
 
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
-from benchmarks import training
-from benchmarks.folds import (
-    assign_folds,
-    average_folds,
-    casting_intervals,
-    list_errors,
-    score_predictions,
-    split_by_fold,
-)
-from benchmarks.isolation import run_isolated
+import numpy as np
+
+from benchmarks.folds import average_folds, casting_intervals, list_errors, score_predictions
 from benchmarks.preparation import (
     PreparedImages,
     make_parser,
@@ -31,9 +25,23 @@ from benchmarks.preparation import (
     working_places,
     write_figures,
 )
-from tasks.records.rows import Prediction
+from tasks.crossfit import fit_temperature
+from tasks.dataset.folds import divided_images
+from tasks.evaluation import costs, metrics
+from tasks.inference.calibration import probability
+from tasks.inference.decision import DecisionRule
+from tasks.inference.scoring import decide_out_of_fold
+from tasks.records.results import Fold, OutOfFold
+from tasks.records.rows import OutOfFoldRow, Prediction
 from tasks.settings.model_specs import ModelName
-from tasks.settings.settings import SplitSettings, TrainingSettings
+from tasks.settings.settings import (
+    CrossfitSettings,
+    EvaluationSettings,
+    Recipe,
+    SplitSettings,
+    TrainingSettings,
+)
+from tasks.storage.tables import read_table
 
 WORST = 12  # castings in the list of errors of a model
 
@@ -49,32 +57,78 @@ def main() -> None:
         parser.error(f"there is no {', '.join(sorted(unknown))}: choose of {', '.join(get_args(ModelName))}")
     with working_places(options.data) as places:
         data = prepare_images(options.source, (), places)
-        folds = assign_folds(data.rows, options.folds, options.seed)
         figures = {}
         for model in options.models:
             settings = {"model": model, "epochs": options.epochs, "seed": options.seed}
-            figures[model] = measure_network(data, folds, TrainingSettings.model_validate(settings))
+            recipe = TrainingSettings.model_validate(settings).recipe()
+            figures[model] = measure_network(data, CrossfitSettings(folds=options.folds, seed=options.seed), recipe)
             print_table(model, figures[model])
             write_figures(figures, options.json)  # an interruption loses no finished network
 
 
-def measure_network(data: PreparedImages, folds: Sequence[set[str]], settings: TrainingSettings) -> dict:
+def measure_network(data: PreparedImages, settings: CrossfitSettings, recipe: Recipe) -> dict:
     """Return the figures of a network: in all, with intervals, and of each fold."""
+    from tasks.crossfit import crossfit
+
     castings = {row.sha256: row.group for row in data.rows}
-    tested: list[list[Prediction]] = []
-    by_fold = []
-    for judged in folds:
-        rows = split_by_fold(data.rows, judged, SplitSettings(seed=settings.seed))
-        trained = run_isolated(training.train_and_evaluate, rows, data.classes, settings, data.places)
-        tested.append(trained.tested)
-        by_fold.append({
-            **score_predictions(trained.tested, castings, data.classes),
-            "errors": list_errors(trained.tested, castings, data.classes),
-            "train_images": trained.model.images,
-            "cpu_seconds": trained.model.cpu_seconds,
-        })  # fmt: skip
+    with redirect_stdout(sys.stderr):
+        images = divided_images(data.rows, data.classes, data.places, castings=True)
+        splitting, unlike_share = SplitSettings(seed=settings.seed), EvaluationSettings().unlike_share
+        out_of_fold = crossfit.fn(images, recipe, settings, splitting, unlike_share, data.places)
+    rows = read_table(out_of_fold.judged.path(data.places), OutOfFoldRow)
+    tested = [
+        decide([row for row in rows if row.fold == number], data, recipe, out_of_fold)
+        for number in range(1, settings.folds + 1)
+    ]
+    by_fold = [
+        {
+            **score_predictions(predictions, castings, data.classes),
+            "errors": list_errors(predictions, castings, data.classes),
+            "train_images": fold.model.images,
+            "cpu_seconds": fold.model.cpu_seconds,
+            "temperatures": compare_temperatures(fold, number, rows, data),
+        }
+        for number, (fold, predictions) in enumerate(zip(out_of_fold.folds, tested, strict=True), start=1)
+    ]
     intervals = casting_intervals(tested, castings, data.classes, settings.seed)
     return average_folds(by_fold) | intervals | {"folds": by_fold}
+
+
+def compare_temperatures(fold: Fold, number: int, rows: Sequence[OutOfFoldRow], data: PreparedImages) -> dict:
+    """Return the mean log loss of a fold at the temperature of its few validation parts, and at that of all other folds' parts."""
+    judged = [row for row in rows if row.fold == number]
+    temperatures = {
+        "validation": fold.temperature,
+        "other_folds": fit_temperature([row for row in rows if row.fold != number], data.classes),
+    }
+    return {
+        name: {"temperature": temperature, "log_loss": log_loss(judged, temperature, data)}
+        for name, temperature in temperatures.items()
+    }
+
+
+def decide(
+    rows: Sequence[OutOfFoldRow], data: PreparedImages, recipe: Recipe, out_of_fold: OutOfFold
+) -> list[Prediction]:
+    """Decide about the images of a fold at the standard costs."""
+    settings = EvaluationSettings()
+    rule = DecisionRule(
+        classes=data.classes,
+        model=recipe.model,
+        network_sha256="",
+        view=recipe.view,
+        image_size=recipe.image_size,
+        threshold=costs.threshold(settings),
+        temperature=out_of_fold.temperature,
+        review_band=costs.review_band(settings),
+    )
+    return decide_out_of_fold(rows, rule)
+
+
+def log_loss(rows: Sequence[OutOfFoldRow], temperature: float, data: PreparedImages) -> float:
+    """Return the mean log loss of the images at a temperature, in nat."""
+    defect = np.array([row.label == data.classes.defect for row in rows], bool)
+    return float(np.mean(metrics.log_loss(defect, probability(np.array([row.margin for row in rows]), temperature))))
 
 
 def print_table(model: str, figures: dict) -> None:
@@ -97,6 +151,11 @@ def print_table(model: str, figures: dict) -> None:
     print(
         f"missed defects {figures['missed_defects']:,} {escapes}; refused good parts {figures['false_rejects']:,} {rejects}"
     )
+    for name, words in (("validation", "the few that validate"), ("other_folds", "all of the other folds")):
+        losses = [fold["temperatures"][name]["log_loss"] for fold in figures["folds"]]
+        print(
+            f"log loss with a temperature from parts, {words}: {np.mean(losses):.4f} nat, worst fold {max(losses):.4f}"
+        )
     worst = sorted((row for fold in figures["folds"] for row in fold["errors"]), key=lambda row: -row["errors"])
     for row in worst[:WORST]:
         print(

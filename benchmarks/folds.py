@@ -1,52 +1,19 @@
-"""Folds: assign castings to folds, each judged by a network that never saw them, and score the folds."""
+"""Folds: score folds of castings, each judged by a network that never saw them."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tasks.dataset.group_split import draw, groups_by_stratum, hash_to_unit_interval, leaders
 from tasks.evaluation.bootstrap import middle_interval
 from tasks.evaluation.by_part import parts_of, rate
+from tasks.evaluation.crossfit_score import list_part_errors
 from tasks.evaluation.metrics import auc
-from tasks.records.rows import Prediction, Row
-from tasks.settings.errors import BadInput
-from tasks.settings.settings import Classes, SplitSettings
+from tasks.records.rows import Prediction
+from tasks.settings.settings import Classes
 
 RESAMPLES = 1_000  # for an interval
 CONFIDENCE = 0.95
-
-
-def assign_folds(rows: Sequence[Row], number: int, seed: int) -> list[set[str]]:
-    """Return the castings of each fold. The largest of each label come first, each to the fold with the fewest images of that label.
-
-    Raises BadInput where a label has fewer castings than there are folds.
-    """
-    leading_rows, images = leaders(rows), defaultdict[str, int](int)
-    for row in rows:
-        images[row.group] += 1
-    folds: list[set[str]] = [set() for _ in range(number)]
-    for label in sorted({row.label for row in leading_rows.values()}):
-        castings = [group for group, leader in leading_rows.items() if leader.label == label]
-        if len(castings) < number:
-            raise BadInput(
-                f"{label} has {len(castings)} castings, {number} folds need as many: ask for fewer by --folds"
-            )
-        filled = [0] * number
-        for group in sorted(castings, key=lambda group: (-images[group], hash_to_unit_interval(group, "fold", seed))):
-            least = filled.index(min(filled))
-            folds[least].add(group)
-            filled[least] += images[group]
-    return folds
-
-
-def split_by_fold(rows: Sequence[Row], judged: set[str], splitting: SplitSettings) -> list[Row]:
-    """Return the rows with the castings of `judged` as their test. Some of the others validate, by the rule of `split`."""
-    fixed = ["test" if row.group in judged else "" for row in rows]
-    sides: dict[str, str] = {}
-    for castings in groups_by_stratum(rows, fixed).values():
-        sides |= draw(castings, {"validation": splitting.validation_fraction}, splitting.seed)
-    return [row._replace(split=side or sides[row.group]) for row, side in zip(rows, fixed, strict=True)]
 
 
 def score_predictions(tested: Sequence[Prediction], castings: Mapping[str, str], classes: Classes) -> dict:
@@ -77,19 +44,10 @@ def score_predictions(tested: Sequence[Prediction], castings: Mapping[str, str],
 
 def list_errors(tested: Sequence[Prediction], castings: Mapping[str, str], classes: Classes) -> list[dict]:
     """Return the castings with an image at the wrong most likely class, those with the most errors first."""
-    by_casting: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
-    for prediction in tested:
-        by_casting[castings[prediction.sha256], prediction.label].append(prediction)
-    rows = []
-    for (casting, label), images in by_casting.items():
-        wrong = [
-            prediction for prediction in images if (prediction.defect_probability >= 0.5) != (label == classes.defect)
-        ]
-        if wrong:
-            rows.append({
-                "casting": casting[:12], "label": label, "images": len(images), "errors": len(wrong), "first": wrong[0].path
-            })  # fmt: skip
-    return sorted(rows, key=lambda row: (-row["errors"], row["casting"]))
+    grouped = [prediction._replace(group=castings[prediction.sha256]) for prediction in tested]
+    return [
+        {"casting": part.part[:12], **part.model_dump(exclude={"part"})} for part in list_part_errors(grouped, classes)
+    ]
 
 
 def average_folds(folds: Sequence[dict]) -> dict:

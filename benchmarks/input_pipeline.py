@@ -26,7 +26,7 @@ from benchmarks.preparation import (
     working_places,
     write_figures,
 )
-from benchmarks.training import make_splits
+from tasks.dataset.folds import divided_images
 from tasks.dataset.group_split import assign
 from tasks.images import loading
 from tasks.networks.tuning import tune_recipe
@@ -136,7 +136,9 @@ def load_training_examples(data: PreparedImages, rows: Sequence[Row], settings: 
 
     with redirect_stdout(sys.stderr):
         plan = plan_training(rows, settings.recipe(), data.places)
-        return load_examples(plan.train_rows, plan, make_splits(rows, data.classes, data.places), data.places).examples
+        return load_examples(
+            plan.train_rows, plan, divided_images(rows, data.classes, data.places, castings=True), data.places
+        ).examples
 
 
 def time_pipeline(pipeline: "tf.data.Dataset", steps: int, mean: float) -> Elapsed:

@@ -16,7 +16,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 from benchmarks import training
-from benchmarks.folds import assign_folds, average_folds, casting_intervals, list_errors, score_predictions
+from benchmarks.folds import average_folds, casting_intervals, list_errors, score_predictions
 from benchmarks.isolation import run_isolated
 from benchmarks.preparation import (
     PreparedImages,
@@ -26,6 +26,7 @@ from benchmarks.preparation import (
     working_places,
     write_figures,
 )
+from tasks.dataset.folds import assign_folds
 from tasks.dataset.group_split import assign, draw, groups_by_stratum, leaders
 from tasks.records.rows import BASE, Prediction, Row
 from tasks.settings.errors import BadInput

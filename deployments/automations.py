@@ -22,7 +22,7 @@ from tasks import DEFAULTS
 # before anything of recast's, and tasks/__init__.py for runs by hand.
 BEAT = int(DEFAULTS["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"])
 RUNS = {"prefect.resource.id": "prefect.flow-run.*"}
-FLOWS = ["approve", "judge", "promote", "prune", "retrain", "watch"]
+FLOWS = ["approve", "judge", "promote", "prune", "retrain", "train_fold", "watch"]
 OURS = {"prefect.resource.role": "flow", "prefect.resource.name": FLOWS}  # others' may beat less often, or not at all
 BLOCK = "recast-alerts"
 ALERTS = FAILURES, KEPT_OUT = "recast-failures-are-told", "recast-kept-out-again-is-told"

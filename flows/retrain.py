@@ -26,6 +26,7 @@ from prefect.states import Completed
 
 from flows.events import announce, tell_verdict
 from tasks.audit import audit
+from tasks.crossfit import crossfit
 from tasks.dataset.corrections import find_corrections
 from tasks.evaluate import evaluate
 from tasks.export import export
@@ -37,7 +38,7 @@ from tasks.inference import model_folder
 from tasks.pipeline.server_access import require_database
 from tasks.pipeline.step_cache import Steps
 from tasks.plot import plot
-from tasks.records.results import Arrival, Corrections, Release, Source, Splits
+from tasks.records.results import Arrival, Corrections, OutOfFold, Release, Source, Splits
 from tasks.release import Candidate, earlier_decision, release
 from tasks.reporting import html, report
 from tasks.reporting.model_card import without_front_matter
@@ -91,15 +92,17 @@ def run_pipeline(config: Config) -> Release:
     rename_run(splits, recipe, config, started)
     if warming:
         warming.join()
+    out_of_fold = judge_out_of_fold(step, splits, recipe, config)
     model = step(train, splits, recipe)
-    evaluation = step(evaluate, splits, model, config.evaluation)
+    evaluation = step(evaluate, splits, model, config.evaluation, out_of_fold)
     figures = step(plot, before.audit, splits, model, evaluation)
     exports = step(export, before.manifest, before.audit, splits, model, evaluation, config.evaluation)
     decision = step(release, splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id)
     decision = adopt_unfinished(decision, run_id, config.places)
     show(RunResult(
         **vars(before), run_id=run_id, started=started, wall_seconds=time.perf_counter() - start_time, times=step.times,
-        model=model, evaluation=evaluation, figures=figures, exports=exports, release=decision, chosen_because=because,
+        out_of_fold=out_of_fold, model=model, evaluation=evaluation, figures=figures, exports=exports, release=decision,
+        chosen_because=because,
     ))  # fmt: skip
     return decision
 
@@ -123,6 +126,16 @@ def prepare_images(step: Steps, config: Config) -> tuple[PreTraining, Thread | N
     before = PreTraining(config, source, arrivals, archive, folder, manifest, audited, splits, code_state)
     publish_sections(report.before_training(before), config.places)
     return before, warming
+
+
+def judge_out_of_fold(step: Steps, splits: Splits, recipe: Recipe, config: Config) -> OutOfFold | None:
+    """Judge all parts by networks that never saw them; None where no folds are asked for."""
+    settings, unlike_share = config.crossfit, config.evaluation.unlike_share
+    return (
+        step(crossfit, splits, recipe.from_scratch(), settings, config.splitting, unlike_share)
+        if settings.folds
+        else None
+    )
 
 
 def adopt_unfinished(decision: Release, run_id: str, places: Places) -> Release:

@@ -2,36 +2,43 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from prefect import task
 
-from tasks.evaluation import costs
+from tasks.evaluation.crossfit_score import score_out_of_fold
 from tasks.evaluation.metrics import review_causes, score
-from tasks.images.views import VIEWS
-from tasks.inference import out_of_distribution
-from tasks.inference.calibration import temperature
-from tasks.inference.decision import DecisionRule, Evidence
-from tasks.inference.scoring import collect_evidence, judge
+from tasks.inference.decision import DecisionRule
+from tasks.inference.rule_fitting import fit_decision_rule
+from tasks.inference.scoring import collect_evidence, decide_out_of_fold, judge
 from tasks.pipeline.step_cache import same_step
-from tasks.records.results import Evaluation, Model, Score, Splits
-from tasks.records.rows import Prediction, Row, is_defect
+from tasks.records.results import Crossfit, DividedImages, Evaluation, Model, OutOfFold, Score
+from tasks.records.rows import OutOfFoldRow, Prediction, Row
 from tasks.settings.messages import say
-from tasks.settings.settings import Classes, EvaluationSettings, Places
+from tasks.settings.settings import EvaluationSettings, Places
 from tasks.storage.files import File, store
 from tasks.storage.tables import read_table, store_table
 
 JUDGED_SPLITS = ("validation", "test")
-POOR_RING = 2.0  # a ring fits poorly from so many times the residual on that nearly all known rings keep within
 
 
 @task(cache_policy=same_step)
-def evaluate(splits: Splits, model: Model, evaluation: EvaluationSettings, places: Places) -> Evaluation:
-    """Judge the images, and return the predictions, the rule that decided them, and the scores in all and by origin."""
+def evaluate(
+    splits: DividedImages,
+    model: Model,
+    evaluation: EvaluationSettings,
+    out_of_fold: OutOfFold | None,
+    places: Places,
+) -> Evaluation:
+    """Judge the images, and return the predictions, the rule that decided them, and the scores in all and by origin.
+
+    Where all parts were judged out of fold, the temperature comes from them, and they are scored too.
+    """
     from tasks.networks import networks  # late, with TensorFlow
 
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED_SPLITS)]
     evidence = collect_evidence(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
     rule = fit_decision_rule(rows, evidence, splits.classes, model, evaluation)
+    if out_of_fold:
+        rule = rule.model_copy(update={"temperature": out_of_fold.temperature})
     predictions = [prediction for prediction in judge(rows, evidence, rule) if prediction.split in JUDGED_SPLITS]
     if splits.castings_by_split is None:
         predictions = [prediction._replace(group="") for prediction in predictions]  # copies alone make no casting
@@ -42,7 +49,7 @@ def evaluate(splits: Splits, model: Model, evaluation: EvaluationSettings, place
 
     slices = {origin: score_of([image for image in test if image.origin == origin]) for origin in splits.by_origin}
     overall = score_of(test)
-    say(summary_line(overall))
+    say(summary_line(overall, "test images"))
     return Evaluation(
         predictions=store_table("predictions", predictions, Prediction, places),
         decision=store_decision_rule(rule, places),
@@ -53,47 +60,18 @@ def evaluate(splits: Splits, model: Model, evaluation: EvaluationSettings, place
         temperature=rule.temperature,
         review_band=rule.review_band,
         review_causes=review_causes(test),
+        crossfit=score_crossfit(out_of_fold, rule, evaluation, places) if out_of_fold else None,
     )
 
 
-def fit_decision_rule(
-    rows: Sequence[Row], evidence: Sequence[Evidence], classes: Classes, model: Model, settings: EvaluationSettings
-) -> DecisionRule:
-    """Build the decision rule: temperature from validation, limits from costs, outlier limits from train and validation."""
-    learned = [(row, image) for row, image in zip(rows, evidence, strict=True) if row.split != "test"]
-    residuals = [image.residual for _, image in learned if VIEWS[model.view].needs_ring]
-    residual = worst_residual(residuals, settings.unlike_share)
-    clear = [(row, image) for row, image in learned if residual is None or image.residual <= residual]
-    groups, pictures = [row.group for row, _ in clear], [image.appearance for _, image in clear]
-    return DecisionRule(
-        classes=classes,
-        model=model.name,
-        network_sha256=model.file.sha256,
-        view=model.view,
-        image_size=model.image_size,
-        threshold=costs.threshold(settings),
-        temperature=fit_temperature([(row, image) for row, image in clear if row.split == "validation"], classes),
-        review_band=costs.review_band(settings),
-        appearance=out_of_distribution.fit_limits(pictures, groups, settings.unlike_share),
-        appearances=out_of_distribution.fit_origins(
-            pictures, groups, [row.origin for row, _ in clear], settings.unlike_share
-        ),
-        features=out_of_distribution.fit_limits([image.features for _, image in clear], groups, settings.unlike_share),
-        max_residual=residual,
-    )
-
-
-def fit_temperature(validation: Sequence[tuple[Row, Evidence]], classes: Classes) -> float:
-    """Return the temperature at which the labels of the validation images are likeliest, each part counting once."""
-    margins = np.array([evidence.margin for _, evidence in validation])
-    defect = np.array([is_defect(row, classes) for row, _ in validation], bool)
-    return temperature(margins, defect, [row.group for row, _ in validation])
-
-
-def worst_residual(residuals: Sequence[float], share: float) -> float | None:
-    """Return the residual from which on a ring fits poorly; None where no ring is known."""
-    ringed = [residual for residual in residuals if not np.isnan(residual)]
-    return POOR_RING * float(np.quantile(ringed, 1 - share)) if ringed else None
+def score_crossfit(
+    out_of_fold: OutOfFold, rule: DecisionRule, evaluation: EvaluationSettings, places: Places
+) -> Crossfit:
+    """Decide about all parts by the rule, each by what a network said that never saw it, and score the decisions."""
+    predictions = decide_out_of_fold(read_table(out_of_fold.judged.path(places), OutOfFoldRow), rule)
+    crossfit = score_out_of_fold(predictions, rule.classes, evaluation, places)
+    say(summary_line(crossfit.score, "images, each by a network that never saw its part"))
+    return crossfit
 
 
 def store_decision_rule(rule: DecisionRule, places: Places) -> File:
@@ -106,11 +84,9 @@ def store_decision_rule(rule: DecisionRule, places: Places) -> File:
     )
 
 
-def summary_line(test: Score) -> str:
-    """Return one line with the scores of the test."""
-    accuracy = (
-        "no test image" if test.accuracy is None else f"accuracy {test.accuracy:.2%} on {test.images:,} test images"
-    )
+def summary_line(test: Score, images: str) -> str:
+    """Return one line with the scores of judged images; `images` says which they are."""
+    accuracy = f"no {images}" if test.accuracy is None else f"accuracy {test.accuracy:.2%} on {test.images:,} {images}"
     return (
         f"evaluate: {accuracy}; {test.missed_defects} of {test.defects:,} defects missed, {test.false_rejects} of {test.good:,} "
         f"good parts refused; as decided {test.escapes_decided} defects pass, {test.rejects_decided} good parts are rejected, "

@@ -15,7 +15,7 @@ from tasks.images.appearance import appearance
 from tasks.inference import export_check, model_folder, runtimes
 from tasks.inference.decision import ImageDecision, read
 from tasks.pipeline.step_cache import same_step
-from tasks.records.results import Audit, Evaluation, Exports, Format, Manifest, Model, Splits
+from tasks.records.results import Audit, DividedImages, Evaluation, Exports, Format, Manifest, Model, Splits
 from tasks.records.rows import Prediction, Row
 from tasks.reporting.model_card import FolderContent, Subject, card
 from tasks.settings.messages import say
@@ -44,7 +44,11 @@ def export(
 
 
 def export_to_folder(
-    splits: Splits, model: Model, evaluation: Evaluation, write_card: Callable[[FolderContent], str], places: Places
+    splits: DividedImages,
+    model: Model,
+    evaluation: Evaluation,
+    write_card: Callable[[FolderContent], str],
+    places: Places,
 ) -> Exports:
     """Write the model's folder, and name it by a digest over what decides an answer."""
     judged = read_table(evaluation.predictions.path(places), Prediction)
@@ -74,7 +78,11 @@ def fill(scratch: Path, model: Model, evaluation: Evaluation, places: Places) ->
 
 
 def check_formats(
-    loaders: export_check.FormatLoaders, splits: Splits, model: Model, judged: Sequence[Prediction], places: Places
+    loaders: export_check.FormatLoaders,
+    splits: DividedImages,
+    model: Model,
+    judged: Sequence[Prediction],
+    places: Places,
 ) -> dict[str, Format]:
     """Return how each format answers for all validation images, beside what the trained network said.
 

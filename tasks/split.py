@@ -1,6 +1,6 @@
 """Split: which image trains, validates, tests or is held back, and how well a guess without a model scores on that test."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
@@ -8,16 +8,17 @@ import numpy as np
 from prefect import task
 
 from tasks.dataset.duplicates import Copy
+from tasks.dataset.folds import divided_images
 from tasks.dataset.group_split import assign
 from tasks.evaluation.baselines import lookup, shortcuts
 from tasks.images.loading import thumbnails
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Manifest, Splits
-from tasks.records.rows import SPLITS, Member, Row, is_defect
+from tasks.records.rows import Member, Row, is_defect
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, SplitSettings
-from tasks.storage.tables import read_table, store_table
+from tasks.storage.tables import read_table
 
 
 @task(cache_policy=same_step)
@@ -29,19 +30,8 @@ def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, places: Pl
     castings = audit.castings is not None
     refuse_one_sided(rows, manifest.classes, "castings" if castings else "images")
     train, test = ([row for row in rows if row.split == name] for name in ("train", "test"))
-    by_split = Counter(row.split for row in rows)
     splits = Splits(
-        table=store_table("splits", rows, Row, places),
-        classes=manifest.classes,
-        images=len(rows),
-        by_split={name: by_split[name] for name in SPLITS},
-        by_class=dict(Counter(row.label for row in rows)),
-        by_origin=dict(Counter(row.origin for row in rows)),
-        held_back=by_split["held_back"],
-        # A group that has images in two splits counts in both.
-        castings_by_split={name: len({row.group for row in rows if row.split == name}) for name in SPLITS}
-        if castings
-        else None,
+        **vars(divided_images(rows, manifest.classes, places, castings=castings)),
         test_images_of_trained_castings=count_tests_of_trained_groups(rows) if castings else None,
         ring_share=sum(members[row.sha256].residual <= audit.max_ring_residual for row in train) / len(train),
         lookup_accuracy=score_lookup(train, test, manifest.classes, places),

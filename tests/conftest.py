@@ -425,7 +425,7 @@ def export_untrained(photograph: Callable[..., bytes], top: Path) -> tuple:
         weights_sha256=networks.weights_digest(network), view="raw", image_size=75, summary="", history=(), kept_epoch=0, images=0,
         wall_seconds=0, cpu_seconds=0, images_per_second=0, device="CPU",
     )  # fmt: skip
-    evaluation = evaluate.fn(splits, model, Judging(), places)
+    evaluation = evaluate.fn(splits, model, Judging(), None, places)
     exports = export.fn(*found, model, evaluation, Judging(), places)
     return exports, {one.sha256: one for one in read_table(evaluation.predictions.path(places), Prediction)}, top
 
@@ -502,6 +502,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
         wall_seconds=12.345,
         config=config,
         times={"fetch": {"cached": True, "seconds": 0.01}, "train": {"cached": False, "seconds": 2.5}},
+        out_of_fold=None,
         source=source,
         arrivals=arriving,
         archive=archive,

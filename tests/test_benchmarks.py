@@ -4,14 +4,12 @@ import json
 import os
 import subprocess
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from benchmarks import (
     audit,
@@ -26,7 +24,6 @@ from benchmarks import (
 )
 from benchmarks.isolation import peak_bytes, run_isolated
 from benchmarks.preparation import PreparedImages
-from benchmarks.training import make_splits
 from tasks.records.rows import BASE, Prediction, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, SampleSettings, SplitSettings
@@ -35,7 +32,6 @@ from tasks.sources.synthetic.corruptions import encode
 from tasks.sources.synthetic.parts import draw_casting
 from tasks.sources.synthetic.rendering import photograph as take
 from tasks.sources.synthetic.sample import write_sample
-from tasks.storage.tables import read_table
 
 ROOT = Path(__file__).parents[1]
 DEFECT, GOOD = Classes().defect, Classes().good
@@ -67,43 +63,6 @@ def make_prediction(casting: str, label: str, chance: float, decision: str = "re
 
 def castings_of(tested: list[Prediction]) -> dict[str, str]:
     return {one.sha256: one.group for one in tested}
-
-
-MANY = st.lists(st.integers(1, 30), min_size=4, max_size=20)
-
-
-@given(MANY, MANY, st.integers(2, 4), st.integers(0, 9))
-def test_every_casting_lies_whole_in_one_fold_and_labels_are_spread_evenly(defective, good, number, seed):
-    rows = rows_of(defective, DEFECT) + rows_of(good, GOOD)
-    parts = folds.assign_folds(rows, number, seed)
-    assert Counter(group for part in parts for group in part) == Counter({row.group for row in rows})
-    for label, sizes in ((DEFECT, defective), (GOOD, good)):
-        images = [sum(row.group in part and row.label == label for row in rows) for part in parts]
-        assert min(images) > 0
-        assert max(images) - min(images) <= max(sizes), "one casting more would even it out"
-    assert folds.assign_folds(rows[::-1], number, seed) == parts
-
-
-def test_folds_that_would_lack_a_label_are_refused():
-    with pytest.raises(BadInput, match=f"{GOOD} has 2 castings, 3 folds need as many"):
-        folds.assign_folds(rows_of([3] * 5, DEFECT) + rows_of([3] * 2, GOOD), 3, 0)
-
-
-@given(MANY, MANY, st.integers(0, 9))
-def test_a_judged_casting_is_not_learnt_from_and_others_validate(defective, good, seed):
-    rows = rows_of(defective, DEFECT) + rows_of(good, GOOD)
-    part = folds.assign_folds(rows, 2, seed)[0]
-    split = folds.split_by_fold(rows, part, SplitSettings(seed=seed))
-    assert {row.group for row in split if row.split == "test"} == part
-    assert [row._replace(split="") for row in split] == rows
-    sides = defaultdict(set)
-    for one in split:
-        sides[one.group].add(one.split)
-    assert all(len(found) == 1 for found in sides.values())
-    for label in (DEFECT, GOOD):
-        others = {row.group for row in rows if row.label == label} - part
-        if len(others) >= 3:  # with fewer, chance decides which side has none
-            assert {row.split for row in split if row.group in others} == {"train", "validation"}
 
 
 def test_a_fold_is_counted_at_the_likelier_class_and_as_decided():
@@ -170,14 +129,6 @@ def test_the_mean_over_folds_does_not_weigh_them_by_their_images():
     assert folds.average_folds(parts)["accuracy"] == pytest.approx((10 / 12 + 1) / 2)
     assert folds.average_folds(parts)["auc"] == parts[0]["auc"], "of the fold that has both labels"
     assert folds.average_folds(parts)["images"] == 13
-
-
-def test_rows_are_handed_on_as_split_does(places):
-    rows = folds.split_by_fold(rows_of([4] * 6, DEFECT) + rows_of([4] * 6, GOOD), set(), SplitSettings())
-    splits = make_splits(rows, Classes(), places)
-    assert read_table(splits.table.path(places), Row) == rows
-    assert splits.by_split["train"] + splits.by_split["validation"] == splits.images == 48
-    assert splits.castings_by_split["train"] + splits.castings_by_split["validation"] == 12
 
 
 def test_photographs_of_castings_that_the_source_shows_are_not_judged_as_new(places):

@@ -32,7 +32,7 @@ DEPLOYMENTS = yaml.safe_load((ROOT / "deployments/prefect.yaml").read_text(encod
 
 def test_each_has_a_name_of_its_own():
     names = [one["name"] for one in DEPLOYMENTS]
-    assert sorted(names) == sorted({"retrain", "watch", "approve", "promote", "predict-batch", "prune"})
+    assert sorted(names) == sorted({"retrain", "watch", "approve", "promote", "predict-batch", "prune", "train-fold"})
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one["name"])
@@ -44,7 +44,8 @@ def test_its_flow_takes_its_parameters(deployment):
         told |= trigger["parameters"]
     taken = flow.parameters.properties
     assert set(told) <= set(taken)
-    assert set(flow.parameters.required) <= set(told)
+    if deployment["name"] != "train-fold":  # only a run of `retrain` starts it, and gives the plan
+        assert set(flow.parameters.required) <= set(told)
 
 
 def test_no_arrival_is_swallowed_by_the_window_of_another():

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from conftest import copy_places
 
-from tasks.evaluate import POOR_RING, evaluate, fit_decision_rule
+from tasks.evaluate import evaluate
 from tasks.inference import runtimes
 from tasks.inference.decision import Evidence, read
+from tasks.inference.rule_fitting import POOR_RING, fit_decision_rule
 from tasks.inference.scoring import UNSEEN, collect_evidence, judge
 from tasks.records.rows import Prediction, Row
 from tasks.settings.settings import Classes, EvaluationSettings
@@ -19,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 def evaluated(training, places):
     copy_places(training.places, places)
     splits, model = training.splits, training.model
-    return splits, model, evaluate.fn(splits, model, EvaluationSettings(), places)
+    return splits, model, evaluate.fn(splits, model, EvaluationSettings(), None, places)
 
 
 def test_each_validation_and_test_image_is_judged_once(evaluated, places):

@@ -26,7 +26,7 @@ def shared_export(training, process, tmp_path_factory):
     places = Places(data=top / "data", artifacts=top / "artifacts")
     copy_places(training.places, places)
     settings = EvaluationSettings(review_cost=0.9)  # few go to a person, so most are decided
-    evaluation = evaluate.fn(training.splits, training.model, settings, places)
+    evaluation = evaluate.fn(training.splits, training.model, settings, None, places)
     judged = *training.records, evaluation, settings
     return judged, export.fn(*judged, places), places
 

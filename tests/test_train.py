@@ -6,13 +6,13 @@ from types import SimpleNamespace
 import pytest
 from conftest import write_untrained_model
 
-from tasks import train as verb
 from tasks.records.results import Epoch
 from tasks.records.rows import Content, Row, stored_path
 from tasks.settings.settings import ChampionModel, Recipe, TrainingSettings
 from tasks.storage.files import store
 from tasks.storage.tables import read_table, store_table
 from tasks.train import train
+from tasks.training import training_run
 from tasks.training.stopwatch import Elapsed
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -101,7 +101,7 @@ def test_a_training_that_was_killed_goes_on_and_leaves_nothing_behind(prepared, 
             raise Killed
 
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(verb, "epoch_reporter", lambda epochs, advance: kill)
+        patched.setattr(training_run, "epoch_reporter", lambda *_: kill)
         train.fn(splits, recipe(), places)
     assert len(list(places.data.glob("training/*/*.npz"))) == 2
     train.fn(splits, recipe(seed=9), places)
@@ -163,11 +163,13 @@ def test_without_a_model_in_use_training_starts_anew_and_says_so(prepared, place
 
 def test_every_epoch_moves_the_bar_and_those_of_an_interrupted_run_too(capsys):
     moves = []
-    tell = verb.epoch_reporter(5, moves.append)
+    shown = []
+    tell = training_run.epoch_reporter(5, moves.append, lambda history, of: shown.append((len(history), of)))
     epochs = [
         Epoch(epoch=one, loss=0.5, accuracy=0.5, validation_loss=0.5, validation_accuracy=0.5) for one in range(1, 5)
     ]
     for number in (3, 4):
         tell(epochs[:number])
     assert len(moves) == 4
+    assert shown == [(3, 5), (4, 5)]
     assert capsys.readouterr().out.startswith("epoch 3 of 5: loss 0.5000, accuracy 50.00%")

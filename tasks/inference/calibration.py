@@ -10,8 +10,8 @@ USUAL = 0.6  # the temperature without evidence: where some labels are wrong, a 
 PRIOR = math.log(2) / 2  # standard deviation of a temperature's logarithm: a factor of two is already unlikely
 
 
-def temperature(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str]) -> float:
-    """Return the divisor of the margins that makes the labels most likely, each part counting once; 0.6 without images.
+def temperature(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str] | None = None) -> float:
+    """Return the divisor of the margins that makes the labels most likely; 0.6 without images.
 
     Where the network calls every image correctly, the loss is least at 0, and every image would be judged with full certainty.
     One more part in validation could move that value far away, the more so as all its images say the same. So a prior holds the
@@ -20,15 +20,17 @@ def temperature(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str]) -
     Args:
         margins: float (images,), each the logit of defect less that of good.
         defect: bool (images,), the labels.
-        parts: Of each image, which part it shows.
+        parts: Of each image, which part it shows, where each part counts once. None: each image counts once.
     """
     if not len(margins):
         return USUAL
     from scipy.optimize import minimize_scalar  # late: a run in which nothing changed has no use for it
 
     signed = np.where(defect, margins, -margins)
-    _, part, images = np.unique(parts, return_inverse=True, return_counts=True)
-    weights = 1 / images[part]
+    weights = np.ones(len(margins))
+    if parts is not None:
+        _, part, images = np.unique(parts, return_inverse=True, return_counts=True)
+        weights = 1 / images[part]
 
     def loss(logarithm: float) -> float:
         unlikely = (weights * np.logaddexp(0, -signed / math.exp(logarithm))).sum()

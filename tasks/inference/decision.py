@@ -15,6 +15,8 @@ from tasks.settings.errors import BadInput
 from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Classes
 
+DECIDED_BY_PROBABILITY: tuple[Cause, ...] = ("between_limits", "above_limit", "below_limit")
+
 
 class Evidence(NamedTuple):
     """The numbers that decide about an image."""

@@ -4,13 +4,17 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import cast
+
+import numpy as np
 
 from tasks.images import loading
 from tasks.inference import forward, model_folder
-from tasks.inference.decision import DecisionRule, Evidence
+from tasks.inference.calibration import probability
+from tasks.inference.decision import DecisionRule, Evidence, ImageDecision
 from tasks.inference.predictor import Predictor
 from tasks.inference.runtimes import Network
-from tasks.records.rows import Cause, DecisionName, Prediction, Row
+from tasks.records.rows import Cause, DecisionName, OutOfFoldRow, Prediction, Row
 from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
@@ -33,6 +37,26 @@ def judge(rows: Sequence[Row], images: Sequence[Evidence], rule: DecisionRule) -
         prediction(row, UNSEEN if chance is None else chance, name, reason, cause)
         for row, (name, cause, reason, chance) in zip(rows, rule.judge(images), strict=True)
     ]
+
+
+def decide_out_of_fold(rows: Sequence[OutOfFoldRow], rule: DecisionRule) -> list[Prediction]:
+    """Return a prediction for each image out of fold, by the temperature and the limits of `rule`.
+
+    What a person must look at, however probable a defect is, stays with the network that judged the image.
+    """
+    chances = probability(np.array([row.margin for row in rows]), rule.temperature).tolist()
+    return [
+        Prediction(
+            row.path, row.sha256, f"fold {row.fold}", row.origin, row.label, row.group, chance,
+            decision.name, decision.reason, decision.cause,
+        )
+        for row, chance in zip(rows, chances, strict=True)
+        for decision in [
+            ImageDecision("review", cast(Cause, row.review_cause), row.reason)
+            if row.review_cause
+            else rule.decide_by_probability(chance)
+        ]
+    ]  # fmt: skip
 
 
 def prediction(row: Row, chance: float, decision: DecisionName, reason: str, cause: Cause) -> Prediction:

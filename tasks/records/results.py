@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.records import rows
 from tasks.records.rows import CAUSES, Cause
 from tasks.settings.model_specs import ViewName
-from tasks.settings.settings import Classes, Places, SampleSettings
+from tasks.settings.settings import Classes, Places, Recipe, SampleSettings
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.files import File
 from tasks.storage.tables import read_table
@@ -196,8 +196,8 @@ class Probe(Record):
     auc: float | None
 
 
-class Splits(Record):
-    """The manifest with group and split of every row, and the test scores that need no look at a casting."""
+class DividedImages(Record):
+    """The images of a training and of its test: the manifest with group and split of every row."""
 
     table: File
     classes: Classes
@@ -208,6 +208,11 @@ class Splits(Record):
     held_back: int
     castings_by_split: dict[str, int] | None
     """Castings behind the images; None where castings are not known."""
+
+
+class Splits(DividedImages):
+    """The images of a run as they are divided, and the test scores that need no look at a casting."""
+
     test_images_of_trained_castings: int | None
     """Test images of a casting that trains or validates."""
     ring_share: float = 0.0
@@ -263,6 +268,38 @@ class Model(Record):
     def conditions(self) -> str:
         """Return the device, and the batch size, highest learning rate and precision where they are recorded."""
         return f"{self.device}, with {self.trained_with}" if self.trained_with else self.device
+
+
+class FoldPlan(Record):
+    """One training of cross-fitting: the parts of a fold test, the others train and validate."""
+
+    number: int
+    """From 1."""
+    of: int
+    images: DividedImages
+    recipe: Recipe
+    unlike_share: float
+    """As in `EvaluationSettings`."""
+
+
+class Fold(Record):
+    """A fold that was judged by a network that never saw its parts."""
+
+    judged: File
+    """`rows.OutOfFoldRow`: the images of the fold."""
+    model: Model
+    temperature: float
+    """Chosen on the parts that validated."""
+
+
+class OutOfFold(Record):
+    """All labeled images, each judged once by a network that never saw its part."""
+
+    judged: File
+    """`rows.OutOfFoldRow`, in the order of the manifest."""
+    folds: tuple[Fold, ...]
+    temperature: float
+    """At which the margins of all images are likeliest."""
 
 
 class Interval(NamedTuple):
@@ -375,6 +412,31 @@ class Score(Record):
     decided: Decided
 
 
+class PartErrors(Record):
+    """A part of which a network that never saw it calls images wrongly, at the most likely class."""
+
+    part: str
+    """sha256 of its first image."""
+    label: str
+    images: int
+    errors: int
+    first: str
+    """Path of the first image that is called wrongly."""
+
+
+class Crossfit(Record):
+    """How all labeled images are judged by networks that never saw their parts."""
+
+    predictions: File
+    """`rows.Prediction`; the split of an image is `fold N`."""
+    score: Score
+    folds: tuple[Score, ...]
+    slices: dict[str, Score]
+    """By origin."""
+    worst: tuple[PartErrors, ...]
+    """Parts with errors, those with the most first."""
+
+
 class Evaluation(Record):
     """The result of one pass over validation and test. Every figure comes from the file of predictions."""
 
@@ -388,6 +450,8 @@ class Evaluation(Record):
     review_band: tuple[float, float] | None = None
     review_causes: dict[Cause, int]
     """Test images that go to a person, by cause, the most common first."""
+    crossfit: Crossfit | None = None
+    """None where no folds were asked for."""
 
     @property
     def review_reasons(self) -> dict[str, int]:

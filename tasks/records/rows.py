@@ -104,6 +104,24 @@ class Prediction(NamedTuple):
     cause: Cause
 
 
+class OutOfFoldRow(NamedTuple):
+    """An image that a network judged which never saw its part."""
+
+    path: str
+    sha256: str
+    origin: str
+    label: str
+    group: str
+    """sha256 of the first image of its part; empty where parts are not known."""
+    fold: int
+    """From 1."""
+    margin: float
+    """Logit of defect less that of good; 0 where the network could not see the part."""
+    review_cause: str
+    """Why a person must look, however probable a defect is, as a key of `CAUSES`; empty where the probability decides."""
+    reason: str
+
+
 def stored_path(image: Entry | Row, places: Places) -> Path:
     """Return the path of the bytes of an image. It names their content, so that no two steps can mean different bytes."""
     return Path(images_root(places), stored_name(image))

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.records.results import Decided, Origin, Probe, Release, Score
+from tasks.records.results import Decided, Origin, PartErrors, Probe, Release, Score
 
 SCHEMA_VERSION = 1  # grows when a key changes its meaning or goes; a new key alone does not count
 
@@ -143,6 +143,22 @@ class EvaluationFacts(RunSection):
     """The same by the code of the cause, which stays when words change; empty: a run before there were codes."""
 
 
+class CrossfitFacts(ScoreFacts):
+    """How all labeled images were judged by networks that never saw their parts, in all and otherwise."""
+
+    by_fold: list[ScoreFacts]
+    slices: dict[str, ScoreFacts]
+    """By origin."""
+    worst: list[PartErrors]
+    """Parts with images at the wrong most likely class, those with the most first."""
+    temperature: float
+    """At which the margins of all images are likeliest; it is that of the released model."""
+    cpu_seconds: float
+    """Of all trainings."""
+    wall_seconds: float
+    """Of all trainings, one after another, wherever they ran."""
+
+
 class ReleaseFacts(Release):
     """What became of the model."""
 
@@ -167,4 +183,6 @@ class RunJson(RunSection):
     model: ModelFacts | None = None
     training: TrainingFacts | None = None
     evaluation: EvaluationFacts | None = None
+    crossfit: CrossfitFacts | None = None
+    """None where no folds were asked for."""
     release: ReleaseFacts | None = None

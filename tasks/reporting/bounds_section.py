@@ -1,9 +1,10 @@
 """Bounds section: what the test shows about parts in general, with which confidence, and how many parts are missing."""
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tasks.evaluation.intervals import bound_of, more_parts
-from tasks.records.results import Decided, Evaluation, Rate
+from tasks.records.results import Decided, Evaluation, Rate, Score
 from tasks.reporting.markdown import code, number_of, table
 from tasks.reporting.rate_chart import RateBar, rate_chart
 from tasks.settings.settings import AcceptanceSettings, EvaluationSettings
@@ -54,10 +55,15 @@ def bounds(evaluation: Evaluation, settings: EvaluationSettings, acceptance: Acc
     """Say what the test shows: a sentence a rate, the same by origin, and what the rules of release compare with their limits."""
     topics, confidence = questions(acceptance), confidence_of(settings, acceptance)
     decided = evaluation.test.decided
-    lines = [f"- {sentence(question, decided, confidence)}" for question in topics]
     unit = BY_PART if decided.by_part else BY_PHOTOGRAPH
     rules = BOUND_COUNTS.format(confidence=f"{confidence:.0%}") if acceptance.confidence else FOUND_COUNTS
-    return "\n\n".join(["\n".join(lines), f"{unit} {rules}", *by_origin(evaluation, topics, confidence)])
+    lines = sentences(decided, topics, confidence)
+    return "\n\n".join([lines, f"{unit} {rules}", *by_origin(evaluation.slices, topics, confidence)])
+
+
+def sentences(decided: Decided, topics: Sequence[Question], confidence: float) -> str:
+    """Return a list with a sentence for each question."""
+    return "\n".join(f"- {sentence(question, decided, confidence)}" for question in topics)
 
 
 def confidence_of(settings: EvaluationSettings, acceptance: AcceptanceSettings) -> float:
@@ -119,14 +125,14 @@ def clip(origin: str) -> str:
     return origin if len(origin) <= LONGEST else f"{origin[: LONGEST - 1]}…"
 
 
-def by_origin(evaluation: Evaluation, topics: tuple[Question, ...], confidence: float) -> list[str]:
+def by_origin(slices: Mapping[str, Score], topics: Sequence[Question], confidence: float) -> list[str]:
     """Return the table of bounds by origin; nothing where there is one origin."""
-    if len(evaluation.slices) < 2:
+    if len(slices) < 2:
         return []
     heads = ("Origin", *(f"{question.subject}parts that {question.verb}".capitalize() for question in topics))
     rows = [
         (code(origin), *(cell(question.rate(score.decided), confidence) for question in topics))
-        for origin, score in evaluation.slices.items()
+        for origin, score in slices.items()
     ]
     return [table(heads, rows)]
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tasks.images.views import describe
 from tasks.records.results import Figure, Release
-from tasks.reporting import bounds_section, data_section, test_section
+from tasks.reporting import bounds_section, crossfit_section, data_section, test_section
 from tasks.reporting.markdown import bold, code, link, number_of, out_of, table
 from tasks.reporting.run_json import PreTraining, RunResult
 from tasks.settings.escaping import for_markdown
@@ -47,6 +47,7 @@ def sections(outcome: RunResult) -> list[Section]:
         *([Section(LEAK, leak, figures("leak"))] if leak else []),
         Section("Result", result(outcome)),
         what_is_shown(outcome),
+        *all_parts(outcome),
         Section("What the figures mean", data_section.meaning(outcome.audit, outcome.splits, outcome.evaluation)),
         Section("Data", data_section.data(outcome), figures("samples", "copies", "castings", "shared", "mixed")),
         Section("Learning", training(outcome), figures("learning")),
@@ -78,6 +79,14 @@ def what_is_shown(outcome: RunResult) -> Section:
         else ""
     )
     return Section("What the test shows", bounds_section.bounds(*inputs) + caution, drawings=drawings)
+
+
+def all_parts(outcome: RunResult) -> list[Section]:
+    """Return the section on all parts, judged out of fold; none where no folds were asked for."""
+    if not outcome.evaluation.crossfit or not outcome.out_of_fold:
+        return []
+    inputs = outcome.evaluation.crossfit, outcome.out_of_fold, outcome.config.evaluation, outcome.config.acceptance
+    return [Section("Judged on all parts", crossfit_section.crossfit(*inputs))]
 
 
 def before_training(records: PreTraining) -> list[Section]:

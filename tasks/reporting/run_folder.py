@@ -35,6 +35,8 @@ def write_run(outcome: RunResult, page: str) -> Path:
         "corrections.csv": manifest.corrected,
         **({"label_changes.csv": manifest.label_changes} if manifest.label_changes else {}),
     }
+    if crossfit := outcome.evaluation.crossfit:
+        files["out_of_fold.csv"] = crossfit.predictions
     for figure in outcome.figures.figures:
         files[f"figures/{figure.name}{PurePosixPath(figure.file.name).suffix}"] = figure.file
     with scratch_beside(folder) as scratch:

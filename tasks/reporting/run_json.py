@@ -19,6 +19,7 @@ from tasks.records.results import (
     ImageFolder,
     Manifest,
     Model,
+    OutOfFold,
     Release,
     Source,
     Splits,
@@ -26,12 +27,14 @@ from tasks.records.results import (
 from tasks.records.run import (
     SCHEMA_VERSION,
     CodeState,
+    CrossfitFacts,
     DatasetFacts,
     EvaluationFacts,
     ModelFacts,
     OriginFacts,
     ReleaseFacts,
     RunJson,
+    ScoreFacts,
     StepTime,
     TrainingFacts,
 )
@@ -65,6 +68,7 @@ class RunResult(PreTraining):
     started: datetime
     wall_seconds: float
     times: dict[str, dict[str, Any]]
+    out_of_fold: OutOfFold | None
     model: Model
     evaluation: Evaluation
     figures: Figures
@@ -90,6 +94,7 @@ def fill_run_json(outcome: RunResult) -> RunJson:
         model=ModelFacts.model_validate({**vars(model), **network, "chosen_because": outcome.chosen_because}),
         training=TrainingFacts.model_validate({**vars(model), "epochs": len(model.history)}),
         evaluation=EvaluationFacts.model_validate(outcome.evaluation),
+        crossfit=crossfit(outcome),
         release=ReleaseFacts.model_validate(outcome.release.model_dump()),
     )
 
@@ -123,6 +128,23 @@ def dataset(outcome: RunResult) -> DatasetFacts:
         ],
     }
     return DatasetFacts.model_validate({**vars(manifest), **vars(audit), **vars(splits), **renamed})
+
+
+def crossfit(outcome: RunResult) -> CrossfitFacts | None:
+    """Return the part of `run.json` on the judgments out of fold; None where no folds were asked for."""
+    result, out_of_fold = outcome.evaluation.crossfit, outcome.out_of_fold
+    if not result or not out_of_fold:
+        return None
+    models = [fold.model for fold in out_of_fold.folds]
+    return CrossfitFacts(
+        **vars(result.score),
+        by_fold=[ScoreFacts.model_validate(fold) for fold in result.folds],
+        slices={origin: ScoreFacts.model_validate(score) for origin, score in result.slices.items()},
+        worst=list(result.worst),
+        temperature=out_of_fold.temperature,
+        cpu_seconds=round(sum(model.cpu_seconds for model in models), 2),
+        wall_seconds=round(sum(model.wall_seconds for model in models), 2),
+    )
 
 
 def count_unsettled(origin: str, arrivals: Sequence[Arrival]) -> int:

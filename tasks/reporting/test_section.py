@@ -104,7 +104,8 @@ def decisions(evaluation: Evaluation) -> str:
         if costs
         else ""
     )
-    return f"{rule}{unreviewed}{cost} Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on validation."
+    chosen_on = "all parts, judged out of fold" if evaluation.crossfit else "validation"
+    return f"{rule}{unreviewed}{cost} Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on {chosen_on}."
 
 
 def reviews(evaluation: Evaluation) -> str:

@@ -166,6 +166,10 @@ class Recipe(Settings):
     """The model that the training continues from. No cache key holds it: a run whose own model became the champion is still
     remembered when it is repeated."""
 
+    def from_scratch(self) -> Self:
+        """Return the recipe of the same training from new weights."""
+        return self.model_copy(update={"start_from": "scratch", "champion": None})
+
     @property
     def spec(self) -> ModelSpec:
         """Return the row of the network."""
@@ -251,6 +255,22 @@ class TrainingSettings(Settings):
         return Recipe.model_validate(
             {**own, **settings, "model": model, "start_epochs": self.epochs, "champion": champion}
         )
+
+
+class CrossfitSettings(Settings):
+    """How every part is judged by a network that never saw it."""
+
+    folds: int = Field(0, ge=0, le=50)
+    """So many networks are trained besides, each without the parts that it judges; 0: none."""
+    seed: int = Field(0, ge=0)
+    """Draws other folds."""
+
+    @model_validator(mode="after")
+    def require_others_to_learn_from(self) -> Self:
+        """Raise ValueError for a single fold: it would hold all parts, and leave none to learn from."""
+        if self.folds == 1:
+            raise ValueError("crossfit.folds is 1, which leaves no part to learn from: give 2 or more, or 0 for none")
+        return self
 
 
 class EvaluationSettings(Settings):
@@ -372,6 +392,7 @@ class Config(Settings):
     validation: ValidationSettings = ValidationSettings()
     audit: AuditSettings = AuditSettings()
     splitting: SplitSettings = SplitSettings()
+    crossfit: CrossfitSettings = CrossfitSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     acceptance: AcceptanceSettings = AcceptanceSettings()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
 
 NOTE = "mlflow.note.content"  # shown as the run's description
+PARTS = ("dataset", "training", "evaluation", "crossfit")  # of `run.json`, whose numbers are metrics
 FORBIDDEN = re.compile(r"[^\w./: -]")  # characters that MLflow allows in no name
 
 
@@ -53,13 +54,13 @@ def finish(
 
 
 def metrics_of(facts: Mapping[str, Any], history: Iterable[Epoch], at: int) -> list["Metric"]:
-    """Return the numbers of `run.json` on images, training and evaluation at step 0, and those of each epoch at its step.
+    """Return the numbers of `run.json` on images, training and judgments at step 0, and those of each epoch at its step.
 
     `at` is the time of all, in milliseconds since 1970.
     """
     from mlflow.entities import Metric
 
-    figures = [pair for part in ("dataset", "training", "evaluation") for pair in flatten(facts[part], part)]
+    figures = [pair for part in PARTS for pair in flatten(facts[part] or {}, part)]
     return [
         *(
             Metric(FORBIDDEN.sub("_", name), float(value), at, 0)

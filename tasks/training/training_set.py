@@ -7,7 +7,7 @@ import numpy as np
 
 from tasks.images import loading
 from tasks.networks.tuning import tune_recipe
-from tasks.records.results import Splits
+from tasks.records.results import DividedImages
 from tasks.records.rows import Row, is_defect
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
@@ -61,14 +61,14 @@ class LoadedImages(NamedTuple):
     rows: list[Row]
 
 
-def load_examples(rows: Sequence[Row], plan: TrainingPlan, splits: Splits, places: Places) -> LoadedImages:
+def load_examples(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages, places: Places) -> LoadedImages:
     """Load the images whose view shows something, and report how many are left out. Raises BadInput where a class then has none."""
     from tasks.training.input_pipeline import Examples
 
     inputs = loading.load_inputs(rows, plan.recipe.view, plan.recipe.image_size, places)
     is_visible = ~np.isnan(inputs.residuals)
     visible_rows = [row for row, visible in zip(rows, is_visible, strict=True) if visible]
-    labels = np.array([is_defect(row, splits.classes) for row in visible_rows], np.int32)
+    labels = np.array([is_defect(row, images.classes) for row in visible_rows], np.int32)
     if omitted := len(rows) - len(visible_rows):
         say(f"train: {omitted:,} of {len(rows):,} {rows[0].split} images show no ring and are left out")
         if len(set(labels)) < 2:
@@ -77,14 +77,14 @@ def load_examples(rows: Sequence[Row], plan: TrainingPlan, splits: Splits, place
                 "the parts are not round, or no dark cavity is in their middle; take --model compact"
             )
     levels = inputs.levels if visible_rows == list(rows) else inputs.levels[is_visible]
-    return LoadedImages(Examples(levels, labels, stratum_numbers(visible_rows, plan, splits)), visible_rows)
+    return LoadedImages(Examples(levels, labels, stratum_numbers(visible_rows, plan, images)), visible_rows)
 
 
-def stratum_numbers(rows: Sequence[Row], plan: TrainingPlan, splits: Splits) -> np.ndarray:
+def stratum_numbers(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages) -> np.ndarray:
     """Return the stratum of each row, int32 (rows,): its origin, and in a training that continues, whether the image is new or old.
 
     All strata have equal shares of an epoch.
     """
     learned = plan.start.learned if plan.start else frozenset()
-    origins = {origin: 2 * number for number, origin in enumerate(splits.by_origin)}
+    origins = {origin: 2 * number for number, origin in enumerate(images.by_origin)}
     return np.array([origins[row.origin] + (row.sha256 in learned) for row in rows], np.int32)

@@ -19,7 +19,7 @@ def evaluated_test(training, process, tmp_path_factory):
     top = tmp_path_factory.mktemp("judged")
     places = Places(data=top / "data", artifacts=top / "artifacts")
     copy_places(training.places, places)
-    evaluation = evaluate.fn(training.splits, training.model, EvaluationSettings(), places)
+    evaluation = evaluate.fn(training.splits, training.model, EvaluationSettings(), None, places)
     rows = [row for row in read_table(training.splits.table.path(places), Row) if row.split == "test"]
     said = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
     return (rows, said, export.fn(*training.records, evaluation, EvaluationSettings(), places).digest), places
