@@ -110,6 +110,24 @@ def test_what_is_known_comes_from_train_and_validation_alone(model):
     assert {one.decision for one in judge(rows, moved, first) if one.split == "test"} == {"review"}
 
 
+def test_a_new_origin_has_a_limit_of_its_own_and_moves_no_earlier_one(model):
+    rows, seen, model = rings(model)
+    before = fit_decision_rule(rows, seen, Classes(), model, EvaluationSettings())
+    new_rows = [row._replace(origin="line 2", group=f"new {row.group}") for row in rows]
+    new_seen = [image._replace(appearance=image.appearance + 50) for image in seen]
+    rule = fit_decision_rule([*rows, *new_rows], [*seen, *new_seen], Classes(), model, EvaluationSettings())
+    assert len(rule.appearances) == 2
+    assert before.appearances == rule.appearances[:1]
+    looks = rule.model_copy(update={"features": None})
+    between = [image._replace(appearance=image.appearance + 25) for image in seen]
+    shares = [
+        np.mean([image.cause == "unlike_training" for image in looks.judge(images)])
+        for images in (seen, new_seen, between)
+    ]
+    assert max(shares[:2]) < 0.1
+    assert shares[2] == 1
+
+
 def test_the_temperature_is_of_validation_alone(model):
     rows, seen, model = rings(model)
 
