@@ -6,11 +6,12 @@ import numpy as np
 from prefect import task
 
 from tasks.evaluation import costs
+from tasks.evaluation.guarantee import pass_limit
 from tasks.evaluation.metrics import review_causes, score
 from tasks.images.views import VIEWS
 from tasks.inference import out_of_distribution
 from tasks.inference.calibration import temperature
-from tasks.inference.decision import DecisionRule, Evidence
+from tasks.inference.decision import BY_PROBABILITY, DecisionRule, Evidence
 from tasks.inference.scoring import collect_evidence, judge
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Evaluation, Model, Score, Splits
@@ -32,6 +33,9 @@ def evaluate(splits: Splits, model: Model, evaluation: EvaluationSettings, place
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED_SPLITS)]
     evidence = collect_evidence(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
     rule = fit_decision_rule(rows, evidence, splits.classes, model, evaluation)
+    if evaluation.guarantee:
+        validation = [(row, image) for row, image in zip(rows, evidence, strict=True) if row.split == "validation"]
+        rule = with_guarantee(rule, validation, evaluation.guarantee, evaluation.confidence, splits)
     predictions = [prediction for prediction in judge(rows, evidence, rule) if prediction.split in JUDGED_SPLITS]
     if splits.castings_by_split is None:
         predictions = [prediction._replace(group="") for prediction in predictions]  # copies alone make no casting
@@ -43,6 +47,8 @@ def evaluate(splits: Splits, model: Model, evaluation: EvaluationSettings, place
     slices = {origin: score_of([image for image in test if image.origin == origin]) for origin in splits.by_origin}
     overall = score_of(test)
     say(summary_line(overall))
+    if rule.guarantee:
+        say(f"evaluate: {rule.guarantee.summary()}")
     return Evaluation(
         predictions=store_table("predictions", predictions, Prediction, places),
         decision=store_decision_rule(rule, places),
@@ -53,6 +59,7 @@ def evaluate(splits: Splits, model: Model, evaluation: EvaluationSettings, place
         temperature=rule.temperature,
         review_band=rule.review_band,
         review_causes=review_causes(test),
+        guarantee=rule.guarantee,
     )
 
 
@@ -80,6 +87,24 @@ def fit_decision_rule(
         features=out_of_distribution.fit_limits([image.features for _, image in clear], groups, settings.unlike_share),
         max_residual=residual,
     )
+
+
+def with_guarantee(
+    rule: DecisionRule, calibration: Sequence[tuple[Row, Evidence]], share: float, confidence: float, splits: Splits
+) -> DecisionRule:
+    """Return the rule with a limit of passing that keeps the promise. No image that it sent to a person before passes now."""
+    decisions = rule.judge([image for _, image in calibration])
+    limit, guarantee = pass_limit(
+        np.array([decision.probability for decision in decisions], float),
+        np.array([is_defect(row, splits.classes) for row, _ in calibration], bool),
+        np.array([decision.cause in BY_PROBABILITY for decision in decisions], bool),
+        [row.group for row, _ in calibration],  # without castings, copies are one part
+        share,
+        confidence,
+        by_part=splits.castings_by_split is not None,
+    )
+    low, high = rule.review_band or (rule.threshold, rule.threshold)
+    return rule.model_copy(update={"review_band": (min(low, limit), high), "guarantee": guarantee})
 
 
 def fit_temperature(validation: Sequence[tuple[Row, Evidence]], classes: Classes) -> float:
