@@ -98,7 +98,7 @@ def with_guarantee(
         np.array([decision.probability for decision in decisions], float),
         np.array([is_defect(row, splits.classes) for row, _ in calibration], bool),
         np.array([decision.cause in BY_PROBABILITY for decision in decisions], bool),
-        [row.group for row, _ in calibration],  # without castings, copies are one part
+        np.array([row.group for row, _ in calibration], str),  # without castings, copies are one part
         share,
         confidence,
         by_part=splits.castings_by_split is not None,

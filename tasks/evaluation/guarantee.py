@@ -5,7 +5,6 @@ on, and the first that fails ends the sequence. A higher limit never passes fewe
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,7 +16,7 @@ def pass_limit(
     chance: np.ndarray,
     defect: np.ndarray,
     passable: np.ndarray,
-    parts: Sequence[str],
+    parts: np.ndarray,
     share: float,
     confidence: float,
     *,
@@ -31,13 +30,13 @@ def pass_limit(
         chance: float (images,) probability of a defect, by a network that did not train on the part.
         defect: bool (images,), the labels. Of a part with both labels only the photographs of the defect count.
         passable: bool (images,), whether the probability alone decides; all other images go to a person, however low it is.
-        parts: Names of the parts that the images show.
+        parts: (images,) name or number of the part that each image shows.
         share: Of the defective parts, above 0.
         confidence: With which no larger share passes.
         by_part: Whether it is known which images show one part.
     """
     passable = passable & ~np.isnan(chance)
-    scores = part_scores(np.where(passable, chance, np.inf)[defect], np.asarray(parts, str)[defect])
+    scores = part_scores(np.where(passable, chance, np.inf)[defect], parts[defect])
     may_pass = most_passing(len(scores), share, confidence)
     limit = 0.0 if may_pass is None else float(scores[may_pass])
     if np.isfinite(limit):

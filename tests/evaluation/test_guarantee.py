@@ -18,8 +18,8 @@ SHARES, CONFIDENCES = st.floats(0.02, 0.6), st.floats(0.51, 0.99)
 def limit_of(images, share: float, confidence: float):
     """Return what `pass_limit` does, of (chance, defect, passable, part) of each image."""
     chance, defect, passable, parts = zip(*images, strict=True) if images else ((), (), (), ())
-    columns = np.array(chance, float), np.array(defect, bool), np.array(passable, bool)
-    return pass_limit(*columns, parts, share, confidence, by_part=True)
+    columns = np.array(chance, float), np.array(defect, bool), np.array(passable, bool), np.array(parts, str)
+    return pass_limit(*columns, share, confidence, by_part=True)
 
 
 def parts_that_pass(images, limit: float) -> set[str]:
@@ -144,9 +144,9 @@ def test_each_part_has_the_least_of_its_probabilities():
 def test_the_promise_is_broken_in_no_more_draws_than_it_may_be():
     """A thousand draws of 73 parts whose scores are uniform, so that the limit is the true share of parts that pass."""
     generator, good = np.random.default_rng(0), np.linspace(0, 1, 2_001)
-    defect, parts = np.arange(73 + len(good)) < 73, [f"{number}" for number in range(73 + len(good))]
+    parts = np.arange(73 + len(good))
     limits = [
-        pass_limit(np.append(generator.random(73), good), defect, defect | True, parts, 0.05, 0.95, by_part=True)[0]
+        pass_limit(np.append(generator.random(73), good), parts < 73, parts >= 0, parts, 0.05, 0.95, by_part=True)[0]
         for _ in range(1_000)
     ]
     assert 0 < np.sum(np.array(limits) > 0.05) <= 50
