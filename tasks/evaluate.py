@@ -33,9 +33,8 @@ def evaluate(splits: Splits, model: Model, evaluation: EvaluationSettings, place
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED_SPLITS)]
     evidence = collect_evidence(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
     rule = fit_decision_rule(rows, evidence, splits.classes, model, evaluation)
-    if evaluation.guarantee:
-        validation = [(row, image) for row, image in zip(rows, evidence, strict=True) if row.split == "validation"]
-        rule = with_guarantee(rule, validation, evaluation.guarantee, evaluation.confidence, splits)
+    validation = [(row, image) for row, image in zip(rows, evidence, strict=True) if row.split == "validation"]
+    rule = with_guarantee(rule, validation, splits, evaluation)
     predictions = [prediction for prediction in judge(rows, evidence, rule) if prediction.split in JUDGED_SPLITS]
     if splits.castings_by_split is None:
         predictions = [prediction._replace(group="") for prediction in predictions]  # copies alone make no casting
@@ -47,19 +46,14 @@ def evaluate(splits: Splits, model: Model, evaluation: EvaluationSettings, place
     slices = {origin: score_of([image for image in test if image.origin == origin]) for origin in splits.by_origin}
     overall = score_of(test)
     say(summary_line(overall))
-    if rule.guarantee:
-        say(f"evaluate: {rule.guarantee.summary()}")
     return Evaluation(
         predictions=store_table("predictions", predictions, Prediction, places),
         decision=store_decision_rule(rule, places),
         test=overall,
         validation=score_of([prediction for prediction in predictions if prediction.split == "validation"]),
         slices={origin: slice_ for origin, slice_ in slices.items() if slice_.images},
-        threshold=rule.threshold,
-        temperature=rule.temperature,
-        review_band=rule.review_band,
         review_causes=review_causes(test),
-        guarantee=rule.guarantee,
+        **{name: getattr(rule, name) for name in ("threshold", "temperature", "review_band", "guarantee")},
     )
 
 
@@ -90,19 +84,25 @@ def fit_decision_rule(
 
 
 def with_guarantee(
-    rule: DecisionRule, calibration: Sequence[tuple[Row, Evidence]], share: float, confidence: float, splits: Splits
+    rule: DecisionRule, calibration: Sequence[tuple[Row, Evidence]], splits: Splits, settings: EvaluationSettings
 ) -> DecisionRule:
-    """Return the rule with a limit of passing that keeps the promise. No image that it sent to a person before passes now."""
+    """Return the rule with a limit of passing that keeps the promise; the same rule where none is asked for.
+
+    No image that the rule sends to a person passes by the new one. No network trained on the parts of `calibration`.
+    """
+    if settings.guarantee is None:
+        return rule
     decisions = rule.judge([image for _, image in calibration])
     limit, guarantee = pass_limit(
         np.array([decision.probability for decision in decisions], float),
         np.array([is_defect(row, splits.classes) for row, _ in calibration], bool),
         np.array([decision.cause in BY_PROBABILITY for decision in decisions], bool),
         np.array([row.group for row, _ in calibration], str),  # without castings, copies are one part
-        share,
-        confidence,
+        settings.guarantee,
+        settings.confidence,
         by_part=splits.castings_by_split is not None,
     )
+    say(f"evaluate: {guarantee.summary()}")
     low, high = rule.review_band or (rule.threshold, rule.threshold)
     return rule.model_copy(update={"review_band": (min(low, limit), high), "guarantee": guarantee})
 

@@ -145,10 +145,11 @@ def test_a_guarantee_lowers_the_limit_of_passing_and_no_other(model, training):
     splits = training.splits.model_copy(update={"castings_by_split": {"validation": 2}})
     rule = fit_decision_rule(rows, seen, Classes(), model, EvaluationSettings())
     rule = rule.model_copy(update={"temperature": 1.0, "appearance": None, "features": None})
-    lowered = with_guarantee(rule, calibration, 0.8, 0.95, splits)
+    settings = EvaluationSettings(guarantee=0.8)
+    lowered = with_guarantee(rule, calibration, splits, settings)
     least = 1 / (1 + np.exp(6))
     assert lowered.review_band == pytest.approx((least / 2, 0.8))
     assert (lowered.guarantee.parts, lowered.guarantee.may_pass, lowered.guarantee.by_part) == (2, 0, True)
     assert lowered.model_copy(update={"review_band": rule.review_band, "guarantee": None}) == rule
     strict = rule.model_copy(update={"review_band": (1e-9, 0.8)})
-    assert with_guarantee(strict, calibration, 0.8, 0.95, splits).review_band == (1e-9, 0.8), "costs may be stricter"
+    assert with_guarantee(strict, calibration, splits, settings).review_band == (1e-9, 0.8), "costs may be stricter"
