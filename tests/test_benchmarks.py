@@ -11,7 +11,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import audit, by_casting, coverage, folds, input_pipeline, new_camera, predict, time_to_accuracy
+from benchmarks import (
+    audit,
+    by_casting,
+    coverage,
+    folds,
+    guarantee,
+    input_pipeline,
+    new_camera,
+    predict,
+    time_to_accuracy,
+)
 from benchmarks.isolation import peak_bytes, run_isolated
 from benchmarks.preparation import PreparedImages
 from tasks.records.rows import BASE, Prediction, Row
@@ -340,3 +350,10 @@ def test_the_interval_by_part_holds_the_true_rate_where_the_others_do_not():
     assert max(by_bootstrap, by_image) < 0.7
     of_one_each = coverage.simulate(30, 0.2, 0.3, draws=60, confidence=0.95, pool=[1])
     assert min(of_one_each) > 0.85, "where each part has one photograph all three hold"
+
+
+def test_the_guarantee_by_part_holds_where_one_by_photograph_is_broken():
+    broken, by_photograph, passed, *_ = guarantee.simulate(73, 0.6, 60, 0.05, 0.95, single=False)
+    assert broken <= 0.1 < 0.2 < by_photograph
+    assert passed > 0.3, "and good parts still pass"
+    assert guarantee.simulate(14, 0.6, 5, 0.05, 0.95, single=False)[:3:2] == [0, 0], "with too few parts nothing passes"
