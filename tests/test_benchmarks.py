@@ -20,6 +20,7 @@ from benchmarks import (
     input_pipeline,
     new_camera,
     predict,
+    temperature,
     time_to_accuracy,
 )
 from benchmarks.isolation import peak_bytes, run_isolated
@@ -303,6 +304,11 @@ def test_every_casting_is_judged_by_a_network_that_never_saw_it(run, capsys):
     listed = sum(one["errors"] for part in found["folds"] for one in part["errors"])
     assert listed == found["missed_defects"] + found["false_rejects"]
     assert "mean accuracy" in capsys.readouterr().out
+
+
+def test_more_parts_choose_a_better_temperature():
+    few, many = (temperature.simulate(parts, 0.3, 2.0, draws=20) for parts in (8, 135))
+    assert many[0] < few[0] and many[1] < few[1], "the deviation, and what it costs"
 
 
 @pytest.mark.long
