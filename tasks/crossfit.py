@@ -17,7 +17,6 @@ from tasks.storage.tables import read_table, store_table
 from tasks.training.fold_training import stored_fold, train_fold, train_in_process
 
 DEPLOYMENT = "train_fold/train-fold"
-UNSEEN = ("no_ring", "no_number", "poor_ring")  # causes for which the margin of an image says nothing
 
 
 @task(cache_policy=same_step)
@@ -85,7 +84,6 @@ def plan_folds(
 
 
 def fit_temperature(judged: Sequence[OutOfFoldRow], classes: Classes) -> float:
-    """Return the temperature at which the margins of the images that the networks could see are likeliest."""
-    visible = [row for row in judged if row.review_cause not in UNSEEN]
-    defect = np.array([row.label == classes.defect for row in visible], bool)
-    return temperature(np.array([row.margin for row in visible]), defect)
+    """Return the temperature at which the margins of the images are likeliest. A margin of 0 is as likely at any."""
+    defect = np.array([row.label == classes.defect for row in judged], bool)
+    return temperature(np.array([row.margin for row in judged]), defect)

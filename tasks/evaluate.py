@@ -6,8 +6,8 @@ from prefect import task
 
 from tasks.evaluation.crossfit_score import score_out_of_fold
 from tasks.evaluation.metrics import review_causes, score
-from tasks.inference.decision import DecisionRule
-from tasks.inference.rule_fitting import fit_decision_rule
+from tasks.inference.decision import DecisionRule, Evidence
+from tasks.inference.rule_fitting import fit_decision_rule, with_guarantee
 from tasks.inference.scoring import collect_evidence, decide_out_of_fold, judge
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Crossfit, DividedImages, Evaluation, Model, OutOfFold, Score
@@ -30,18 +30,17 @@ def evaluate(
 ) -> Evaluation:
     """Judge the images, and return the predictions, the rule that decided them, and the scores in all and by origin.
 
-    Where all parts were judged out of fold, the temperature comes from them, and they are scored too.
+    Where all parts were judged out of fold, the temperature and the guarantee come from them, and they are scored too; else they come
+    from the parts that validate.
     """
     from tasks.networks import networks  # late, with TensorFlow
 
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED_SPLITS)]
     evidence = collect_evidence(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
     rule = fit_decision_rule(rows, evidence, splits.classes, model, evaluation)
-    if out_of_fold:
-        rule = rule.model_copy(update={"temperature": out_of_fold.temperature})
+    rule = calibrate(rule, list(zip(rows, evidence, strict=True)), out_of_fold, splits, evaluation, places)
     predictions = [prediction for prediction in judge(rows, evidence, rule) if prediction.split in JUDGED_SPLITS]
-    if splits.castings_by_split is None:
-        predictions = [prediction._replace(group="") for prediction in predictions]  # copies alone make no casting
+    predictions = name_parts(predictions, splits)
     test = [prediction for prediction in predictions if prediction.split == "test"]
 
     def score_of(part: Sequence[Prediction]) -> Score:
@@ -56,20 +55,49 @@ def evaluate(
         test=overall,
         validation=score_of([prediction for prediction in predictions if prediction.split == "validation"]),
         slices={origin: slice_ for origin, slice_ in slices.items() if slice_.images},
-        threshold=rule.threshold,
-        temperature=rule.temperature,
-        review_band=rule.review_band,
         review_causes=review_causes(test),
-        crossfit=score_crossfit(out_of_fold, rule, evaluation, places) if out_of_fold else None,
+        **{name: getattr(rule, name) for name in ("threshold", "temperature", "review_band", "guarantee")},
+        crossfit=score_crossfit(out_of_fold, rule, splits, evaluation, places) if out_of_fold else None,
     )
 
 
+def calibrate(
+    rule: DecisionRule,
+    judged: Sequence[tuple[Row, Evidence]],
+    out_of_fold: OutOfFold | None,
+    splits: DividedImages,
+    settings: EvaluationSettings,
+    places: Places,
+) -> DecisionRule:
+    """Return the rule with what parts say that no network trained on: all parts, out of fold, or else those that validate.
+
+    All parts give the temperature and the guarantee. Of those that validate `rule` has the temperature already.
+    """
+    if out_of_fold:
+        rule = rule.model_copy(update={"temperature": out_of_fold.temperature})
+    if settings.guarantee is None:
+        return rule
+    if out_of_fold:
+        unseen = decide_out_of_fold(read_table(out_of_fold.judged.path(places), OutOfFoldRow), rule)
+    else:
+        validation = [(row, image) for row, image in judged if row.split == "validation"]
+        unseen = judge([row for row, _ in validation], [image for _, image in validation], rule)
+    return with_guarantee(rule, unseen, settings.guarantee, settings.confidence, by_part=bool(splits.castings_by_split))
+
+
+def name_parts(predictions: Sequence[Prediction], images: DividedImages) -> list[Prediction]:
+    """Return the predictions with the part of each image; without it where groups are copies alone, which make no part."""
+    if images.castings_by_split is None:
+        return [prediction._replace(group="") for prediction in predictions]
+    return list(predictions)
+
+
 def score_crossfit(
-    out_of_fold: OutOfFold, rule: DecisionRule, evaluation: EvaluationSettings, places: Places
+    out_of_fold: OutOfFold, rule: DecisionRule, splits: DividedImages, evaluation: EvaluationSettings, places: Places
 ) -> Crossfit:
     """Decide about all parts by the rule, each by what a network said that never saw it, and score the decisions."""
     predictions = decide_out_of_fold(read_table(out_of_fold.judged.path(places), OutOfFoldRow), rule)
-    crossfit = score_out_of_fold(predictions, rule.classes, evaluation, places)
+    crossfit = score_out_of_fold(name_parts(predictions, splits), rule.classes, evaluation, places)
     say(summary_line(crossfit.score, "images, each by a network that never saw its part"))
     return crossfit
 

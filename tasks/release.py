@@ -72,8 +72,9 @@ class Candidate(NamedTuple):
             self.exports.digest,
             self.evaluation.predictions.sha256,
             str(champion.number if champion else None),
-            self.costs.model_dump_json(),
-            self.acceptance.model_dump_json(exclude_none=True),  # what was decided before a limit came stays decided
+            # what was decided before a setting came stays decided
+            self.costs.model_dump_json(exclude_none=True),
+            self.acceptance.model_dump_json(exclude_none=True),
             # what was decided before there were two names stays decided
             *([] if self.places.registered_name == MODEL else [self.places.registered_name]),
         )

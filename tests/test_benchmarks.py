@@ -16,10 +16,12 @@ from benchmarks import (
     by_casting,
     coverage,
     folds,
+    guarantee,
     input_pipeline,
     new_camera,
     predict,
     reviews,
+    temperature,
     time_to_accuracy,
 )
 from benchmarks.isolation import peak_bytes, run_isolated
@@ -305,6 +307,11 @@ def test_every_casting_is_judged_by_a_network_that_never_saw_it(run, capsys):
     assert "mean accuracy" in capsys.readouterr().out
 
 
+def test_more_parts_choose_a_better_temperature():
+    few, many = (temperature.simulate(parts, 0.3, 2.0, draws=20) for parts in (8, 135))
+    assert many[0] < few[0] and many[1] < few[1], "the deviation, and what it costs"
+
+
 def test_reviews_are_counted_over_several_trainings(run, arrivals, capsys):
     found = run(reviews, "--arrivals", arrivals, "--models", "compact", "--seeds", 2, "--epochs", 1)["compact"]
     assert [training["seed"] for training in found["trainings"]] == [0, 1]
@@ -365,3 +372,10 @@ def test_the_interval_by_part_holds_the_true_rate_where_the_others_do_not():
     assert max(by_bootstrap, by_image) < 0.7
     of_one_each = coverage.simulate(30, 0.2, 0.3, draws=60, confidence=0.95, pool=[1])
     assert min(of_one_each) > 0.85, "where each part has one photograph all three hold"
+
+
+def test_the_guarantee_by_part_holds_where_one_by_photograph_is_broken():
+    broken, by_photograph, passed, *_ = guarantee.simulate(73, 0.6, 60, 0.05, 0.95, single=False)
+    assert broken <= 0.1 < 0.2 < by_photograph
+    assert passed > 0.3, "and good parts still pass"
+    assert guarantee.simulate(14, 0.6, 5, 0.05, 0.95, single=False)[:3:2] == [0, 0], "with too few parts nothing passes"

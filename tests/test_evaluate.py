@@ -7,7 +7,7 @@ from conftest import copy_places
 from tasks.evaluate import evaluate
 from tasks.inference import runtimes
 from tasks.inference.decision import Evidence, read
-from tasks.inference.rule_fitting import POOR_RING, fit_decision_rule
+from tasks.inference.rule_fitting import POOR_RING, fit_decision_rule, with_guarantee
 from tasks.inference.scoring import UNSEEN, collect_evidence, judge
 from tasks.records.rows import Prediction, Row
 from tasks.settings.settings import Classes, EvaluationSettings
@@ -140,3 +140,34 @@ def test_the_temperature_is_of_validation_alone(model):
 
     assert temperature("train") == temperature("test") == temperature("none")
     assert temperature("validation") > 2 * temperature("train")
+
+
+def test_with_a_guarantee_and_too_few_parts_nothing_passes_and_the_record_says_why(training, places):
+    copy_places(training.places, places)
+    evaluation = evaluate.fn(training.splits, training.model, EvaluationSettings(guarantee=0.05), None, places)
+    rule = read(evaluation.decision.path(places))
+    assert rule.guarantee == evaluation.guarantee
+    assert (evaluation.guarantee.by_part, evaluation.guarantee.missing > 0) == (False, True)
+    assert evaluation.review_band == rule.review_band == pytest.approx((0.0, 0.8))
+    assert evaluation.test.passed_decided == evaluation.validation.passed_decided == 0
+
+
+def test_a_guarantee_lowers_the_limit_of_passing_and_no_other(model):
+    """Two defective castings are enough to promise 80 % at 95 %; an image that a person sees anyway does not count."""
+    rows, seen, model = rings(model)
+    calibration = [(row, image) for row, image in zip(rows, seen, strict=True) if row.label == "def_front"]
+    row, _ = calibration[0]
+    calibration = [
+        (row._replace(group=f"{number}"), seen[number]._replace(margin=-6.0 + number)) for number in range(2)
+    ]
+    calibration.append((row._replace(group="0"), seen[2]._replace(margin=-9.0, residual=np.nan)))
+    rule = fit_decision_rule(rows, seen, Classes(), model, EvaluationSettings())
+    rule = rule.model_copy(update={"temperature": 1.0, "appearance": None, "features": None})
+    unseen = judge([row for row, _ in calibration], [image for _, image in calibration], rule)
+    lowered = with_guarantee(rule, unseen, 0.8, 0.95, by_part=True)
+    least = 1 / (1 + np.exp(6))
+    assert lowered.review_band == pytest.approx((least / 2, 0.8))
+    assert (lowered.guarantee.parts, lowered.guarantee.may_pass, lowered.guarantee.by_part) == (2, 0, True)
+    assert lowered.model_copy(update={"review_band": rule.review_band, "guarantee": None}) == rule
+    strict = rule.model_copy(update={"review_band": (1e-9, 0.8)})
+    assert with_guarantee(strict, unseen, 0.8, 0.95, by_part=True).review_band == (1e-9, 0.8), "costs may be stricter"

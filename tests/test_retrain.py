@@ -20,6 +20,7 @@ from kaggle_emulator import Emulator
 from prefect.settings import PREFECT_API_URL
 
 from flows import retrain as flow
+from tasks import crossfit
 from tasks.pipeline.last_run import resolve_model
 from tasks.records.results import Release
 from tasks.settings.cli import exit_status
@@ -28,6 +29,7 @@ from tasks.settings.settings import Config, Places
 from tasks.sources.archive import pack
 from tasks.sources.folder import walk
 from tasks.tracking import registry
+from tasks.training import fold_training
 
 ROOT = Path(__file__).parents[1]
 STEPS = ["fetch", "extract", "validate", "audit", "split", "train", "evaluate", "plot", "export", "release"]
@@ -151,6 +153,27 @@ def test_a_setting_repeats_its_step_and_what_follows_alone(run, first_run, archi
     assert steps_run(run(archive, training={"epochs": 2}))[:3] == ["train", "evaluate", "plot"]
     assert steps_run(run(archive, evaluation={"confidence": 0.9}))[0] == "evaluate"
     assert not set(steps_run(run(archive, acceptance={"max_escape_rate": 1}))) - {"release"}
+
+
+def test_all_parts_are_judged_where_folds_are_asked_for_and_another_cost_trains_nothing(
+    run, first_run, archive, places, monkeypatch
+):
+    assert first_run["crossfit"] is None
+    monkeypatch.setattr(
+        crossfit, "train_in_process", fold_training.train_fold
+    )  # quicker; its own test starts a process
+    facts = run(archive, crossfit={"folds": 2})
+    assert steps_run(facts)[:2] == ["crossfit", "evaluate"], "the released network is trained as ever"
+    assert list(facts["steps"]).index("crossfit") == list(facts["steps"]).index("train") - 1
+    assert facts["crossfit"]["images"] == facts["dataset"]["images"] == sum(
+        fold["images"] for fold in facts["crossfit"]["by_fold"]
+    )  # fmt: skip
+    assert facts["evaluation"]["temperature"] == facts["crossfit"]["temperature"]
+    assert (places.artifacts / "runs/latest/out_of_fold.csv").read_text().count("\n") == facts["dataset"]["images"] + 1
+    dearer = run(archive, crossfit={"folds": 2}, evaluation={"escape_cost": 30})
+    assert steps_run(dearer)[0] == "evaluate"
+    assert dearer["crossfit"]["reviews_decided"] >= facts["crossfit"]["reviews_decided"]
+    assert not list(places.data.glob("training/*"))
 
 
 @pytest.mark.parametrize("deleted", [0, 1])

@@ -5,17 +5,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.images.appearance import remark
 from tasks.inference.calibration import probability
 from tasks.inference.out_of_distribution import FeatureGaussian, distances
+from tasks.records.results import Guarantee
 from tasks.records.rows import CAUSES, Cause, DecisionName
 from tasks.settings.errors import BadInput
 from tasks.settings.model_specs import ViewName
 from tasks.settings.settings import Classes
 
-DECIDED_BY_PROBABILITY: tuple[Cause, ...] = ("between_limits", "above_limit", "below_limit")
+DECIDED_BY_PROBABILITY: frozenset[Cause] = frozenset({"below_limit", "between_limits", "above_limit"})  # alone
 
 
 class Evidence(NamedTuple):
@@ -72,6 +73,8 @@ class DecisionRule(BaseModel):
     """Of the features of the training images; None where there are too few castings."""
     max_residual: float | None = None
     """A ring that fits worse than this share of its radius is not judged; None where there are no rings."""
+    guarantee: Guarantee | None = Field(None, exclude_if=lambda guarantee: guarantee is None)
+    """What the lower limit of the review band promises. Left out of the file where nothing is: so models keep their digests."""
 
     @property
     def picture_clouds(self) -> tuple[FeatureGaussian, ...]:

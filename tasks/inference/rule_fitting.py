@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from tasks.evaluation import costs
+from tasks.evaluation.guarantee import pass_limit
 from tasks.images.views import VIEWS
 from tasks.inference import out_of_distribution
 from tasks.inference.calibration import temperature
-from tasks.inference.decision import DecisionRule, Evidence
+from tasks.inference.decision import DECIDED_BY_PROBABILITY, DecisionRule, Evidence
 from tasks.records.results import Model
-from tasks.records.rows import Row, is_defect
+from tasks.records.rows import Prediction, Row, is_defect
+from tasks.settings.messages import say
 from tasks.settings.settings import Classes, EvaluationSettings
 
 POOR_RING = 2.0  # a ring fits poorly from so many times the residual on that nearly all known rings keep within
@@ -41,6 +43,28 @@ def fit_decision_rule(
         features=out_of_distribution.fit_limits([image.features for _, image in clear], groups, settings.unlike_share),
         max_residual=residual,
     )
+
+
+def with_guarantee(
+    rule: DecisionRule, unseen: Sequence[Prediction], share: float, confidence: float, *, by_part: bool
+) -> DecisionRule:
+    """Return the rule with a limit of passing, so that with this confidence no larger share of defective parts passes.
+
+    No image that the rule sends to a person passes by the new one. `unseen` are judged by the rule; no network that judged them trained
+    on their parts. `by_part` says whether their groups are parts; else they are copies alone, which count as one part.
+    """
+    limit, guarantee = pass_limit(
+        np.array([image.defect_probability for image in unseen], float),
+        np.array([image.label == rule.classes.defect for image in unseen], bool),
+        np.array([image.cause in DECIDED_BY_PROBABILITY for image in unseen], bool),
+        np.array([image.group for image in unseen], str),
+        share,
+        confidence,
+        by_part=by_part,
+    )
+    say(f"evaluate: {guarantee.summary()}")
+    low, high = rule.review_band or (rule.threshold, rule.threshold)
+    return rule.model_copy(update={"review_band": (min(low, limit), high), "guarantee": guarantee})
 
 
 def fit_temperature(validation: Sequence[tuple[Row, Evidence]], classes: Classes) -> float:

@@ -18,9 +18,7 @@ from tasks.settings.messages import say
 
 T = TypeVar("T")
 POLL = 2.0  # seconds
-LONGEST_START = (
-    300.0  # seconds that a worker may take to start a run, such as to fetch an image; then it counts as lost
-)
+LONGEST_START = 300.0  # seconds; a worker that takes longer to start a run, such as to fetch an image, counts as lost
 
 
 def share(

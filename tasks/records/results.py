@@ -412,6 +412,32 @@ class Score(Record):
     decided: Decided
 
 
+class Guarantee(Record):
+    """The promise that no larger share than this of all defective parts passes, and the parts that it rests on."""
+
+    share: float
+    confidence: float
+    parts: int
+    """Defective parts; photographs, where parts are not known."""
+    may_pass: int
+    """How many of these may pass at most; a part passes if one of its photographs does."""
+    missing: int
+    """Defective parts that are missing. Until they are there, nothing passes; 0: the promise holds for what passes."""
+    by_part: bool
+    """Whether it is known which images show one part; otherwise each image counts as a part of its own."""
+
+    def summary(self) -> str:
+        """Say what is promised, or why nothing passes."""
+        unit, share = "defective parts" if self.by_part else "defective photographs", f"{100 * self.share:.3g}%"
+        if self.missing:
+            needed = f"{self.parts + self.missing:,} {unit} are needed, {self.parts:,} are there: {self.missing:,} more"
+            return f"Nothing passes: to guarantee {share} at {self.confidence:.0%} confidence {needed}"
+        return (
+            f"Guarantee: with {self.confidence:.0%} confidence at most {share} of {unit} pass. {self.parts:,} {unit} were used; "
+            f"{self.may_pass:,} of them may pass"
+        )
+
+
 class PartErrors(Record):
     """A part of which a network that never saw it calls images wrongly, at the most likely class."""
 
@@ -452,6 +478,8 @@ class Evaluation(Record):
     """Test images that go to a person, by cause, the most common first."""
     crossfit: Crossfit | None = None
     """None where no folds were asked for."""
+    guarantee: Guarantee | None = None
+    """Of the rule; None where none is asked for."""
 
     @property
     def review_reasons(self) -> dict[str, int]:

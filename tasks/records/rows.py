@@ -112,7 +112,7 @@ class OutOfFoldRow(NamedTuple):
     origin: str
     label: str
     group: str
-    """sha256 of the first image of its part; empty where parts are not known."""
+    """As in `Row`."""
     fold: int
     """From 1."""
     margin: float

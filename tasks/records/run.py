@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.records.results import Decided, Origin, PartErrors, Probe, Release, Score
+from tasks.records.results import Decided, Guarantee, Origin, PartErrors, Probe, Release, Score
 
 SCHEMA_VERSION = 1  # grows when a key changes its meaning or goes; a new key alone does not count
 
@@ -141,6 +141,8 @@ class EvaluationFacts(RunSection):
     """Test images that go to a person, by cause in words, the most common first."""
     review_causes: dict[str, int] = {}
     """The same by the code of the cause, which stays when words change; empty: a run before there were codes."""
+    guarantee: Guarantee | None = None
+    """What is promised about defective parts that pass; None where nothing is."""
 
 
 class CrossfitFacts(ScoreFacts):

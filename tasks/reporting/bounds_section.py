@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tasks.evaluation.intervals import bound_of, more_parts
-from tasks.records.results import Decided, Evaluation, Rate, Score
+from tasks.records.results import Decided, Evaluation, Guarantee, Rate, Score
 from tasks.reporting.markdown import code, number_of, table
 from tasks.reporting.rate_chart import RateBar, rate_chart
 from tasks.settings.settings import AcceptanceSettings, EvaluationSettings
@@ -20,6 +20,11 @@ FOUND_COUNTS = (
     "The rules of release compare what was found with their limits: found, not shown. With `--acceptance.confidence 0.95` they compare "
     "the bounds."
 )
+PASSED_PART = "A part counts as passed if one of its photographs passes."
+PASSED_PHOTOGRAPH = (
+    "Which photographs show one part is not known, so each counts as one, and the promise may not hold by part."
+)
+COVERED = "It covers parts like these, and no origin that was not among them: images unlike these go to a person."
 LONGEST = 18  # letters of an origin in the chart
 BOUND_COUNTS = "The rules of release compare these bounds with their limits, at {confidence} confidence."
 
@@ -52,18 +57,25 @@ def questions(acceptance: AcceptanceSettings) -> tuple[Question, ...]:
 
 
 def bounds(evaluation: Evaluation, settings: EvaluationSettings, acceptance: AcceptanceSettings) -> str:
-    """Say what the test shows: a sentence a rate, the same by origin, and what the rules of release compare with their limits."""
+    """Say what the test shows: a sentence a rate, what is promised, what the rules of release compare, and each rate by origin."""
     topics, confidence = questions(acceptance), confidence_of(settings, acceptance)
     decided = evaluation.test.decided
     unit = BY_PART if decided.by_part else BY_PHOTOGRAPH
     rules = BOUND_COUNTS.format(confidence=f"{confidence:.0%}") if acceptance.confidence else FOUND_COUNTS
     lines = sentences(decided, topics, confidence)
-    return "\n\n".join([lines, f"{unit} {rules}", *by_origin(evaluation.slices, topics, confidence)])
+    promise = [describe_guarantee(evaluation.guarantee)] if evaluation.guarantee else []
+    return "\n\n".join([lines, *promise, f"{unit} {rules}", *by_origin(evaluation.slices, topics, confidence)])
 
 
 def sentences(decided: Decided, topics: Sequence[Question], confidence: float) -> str:
     """Return a list with a sentence for each question."""
     return "\n".join(f"- {sentence(question, decided, confidence)}" for question in topics)
+
+
+def describe_guarantee(guarantee: Guarantee) -> str:
+    """Say what is promised about defective parts that pass, or why nothing passes, and whom that covers."""
+    meaning = f" {PASSED_PART if guarantee.by_part else PASSED_PHOTOGRAPH} {COVERED}"
+    return f"{guarantee.summary()}.{'' if guarantee.missing else meaning}"
 
 
 def confidence_of(settings: EvaluationSettings, acceptance: AcceptanceSettings) -> float:

@@ -50,12 +50,9 @@ def fold_row(name: str, score: Score) -> tuple[str, ...]:
 
 
 def worst_parts(worst: tuple[PartErrors, ...]) -> str:
-    """Return the table of the parts with the most wrong calls; a sentence where there is none."""
+    """Return the table of the parts with the most wrong calls; empty where there is none."""
     if not worst:
         return ""
-    rows = [
-        (code(part.first), part.label, out_of(part.errors, part.images))
-        for part in worst[:MOST_PARTS]
-    ]  # fmt: skip
+    rows = [(code(part.first), part.label, out_of(part.errors, part.images)) for part in worst[:MOST_PARTS]]
     more = f"\n\n{number_of(len(worst) - MOST_PARTS, 'more part')} with errors." if len(worst) > MOST_PARTS else ""
     return table(("Parts called wrongly, by a photograph", "Label", "Photographs called wrongly"), rows) + more

@@ -14,7 +14,7 @@ from tasks.images.views import describe
 from tasks.inference.decision import DecisionRule
 from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Score, Splits
 from tasks.records.rows import Prediction
-from tasks.reporting import data_section, test_section
+from tasks.reporting import bounds_section, data_section, test_section
 from tasks.reporting.markdown import code, counts, number_of, out_of, table
 from tasks.reporting.template_files import load_template
 from tasks.settings.escaping import for_markdown, for_terminal
@@ -118,9 +118,10 @@ def limits(rule: DecisionRule, costs: EvaluationSettings) -> str:
         *([] if residual is None else [f"its rim is more than {residual:.2%} off an ellipse"]),
     ]  # fmt: skip
     strange = f" Whatever the probability, a person looks at a part where {', or '.join(unlike)}." if unlike else ""
+    promise = f"\n\n{bounds_section.describe_guarantee(rule.guarantee)}" if rule.guarantee else ""
     return (
         f"The limits of probability were chosen on validation images, for costs of {costs.escape_cost:g} a defect that passes, "
-        f"{costs.false_reject_cost:g} a good part that is rejected and {costs.review_cost:g} a look.{strange}"
+        f"{costs.false_reject_cost:g} a good part that is rejected and {costs.review_cost:g} a look.{strange}{promise}"
     )
 
 

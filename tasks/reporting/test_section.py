@@ -89,8 +89,7 @@ def decisions(evaluation: Evaluation) -> str:
     """Say by which rule parts are decided, and what it costs beside rules that look at no image."""
     band, costs, test = evaluation.review_band, evaluation.test.costs, evaluation.test
     rule = (
-        f"Parts less than {band[0]:.1%} probably defective pass, those more than {band[1]:.1%} are rejected, and a person looks at "
-        "what lies between."
+        f"{say_what_passes(band[0])} more than {band[1]:.1%} are rejected, and a person looks at what lies between."
         if band
         else f"Parts at least {evaluation.threshold:.1%} probably defective are rejected; there is no review band."
     )
@@ -106,6 +105,16 @@ def decisions(evaluation: Evaluation) -> str:
     )
     chosen_on = "all parts, judged out of fold" if evaluation.crossfit else "validation"
     return f"{rule}{unreviewed}{cost} Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on {chosen_on}."
+
+
+def say_what_passes(limit: float) -> str:
+    """Begin the sentence on the limits. A guarantee can put that of passing far below a tenth of a percent, or at 0."""
+    text = f"{limit:.1%}" if limit >= 0.001 else f"{100 * limit:.2g}%"
+    return (
+        f"Parts less than {text} probably defective pass, those"
+        if limit
+        else "No part passes, parts with a probability of"
+    )
 
 
 def reviews(evaluation: Evaluation) -> str:

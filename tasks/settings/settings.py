@@ -285,7 +285,9 @@ class EvaluationSettings(Settings):
     unlike_share: float = Field(0.01, gt=0, lt=0.5)
     """Share of the known images that may count as unlike the others, when their own casting is left out."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
-    """Level of the intervals."""
+    """Level of the intervals and of the guarantee."""
+    guarantee: float | None = Field(None, ge=1e-4, lt=1)
+    """Share of the defective parts that passes at most, with that confidence; unset: costs alone decide what passes."""
     resamples: int = Field(1_000, ge=100, le=100_000)
     """Draws of castings behind an interval over castings."""
     seed: int = Field(0, ge=0)

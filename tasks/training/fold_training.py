@@ -68,9 +68,8 @@ def judge_fold(plan: FoldPlan, model: Model, places: Places) -> Fold:
     evidence = collect_evidence(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
     settings = EvaluationSettings(unlike_share=plan.unlike_share)  # costs decide later, about all folds at once
     rule = fit_decision_rule(rows, evidence, plan.images.classes, model, settings)
-    parts_known = plan.images.castings_by_split is not None
     judged = [
-        out_of_fold_row(prediction if parts_known else prediction._replace(group=""), image, plan.number)
+        out_of_fold_row(prediction, image, plan.number)
         for prediction, image in zip(judge(rows, evidence, rule), evidence, strict=True)
         if prediction.split == "test"
     ]

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tasks.inference.decision import DecisionRule, Evidence, read
+from tasks.inference.decision import DECIDED_BY_PROBABILITY, DecisionRule, Evidence, read
 from tasks.inference.out_of_distribution import FeatureGaussian
+from tasks.records.results import Guarantee
 from tasks.records.rows import CAUSES
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes
@@ -144,3 +145,26 @@ def test_a_ring_that_fits_as_badly_as_is_allowed_is_judged():
 @pytest.mark.parametrize("at", [{"border": 150.0}, {"feature": 130.0}])
 def test_an_image_at_the_limit_of_what_is_known_is_familiar(at):
     assert CAREFUL.judge([make_evidence(**at)])[0].name == "pass"
+
+
+PROMISE = Guarantee(share=0.05, confidence=0.95, parts=73, may_pass=0, missing=0, by_part=True)
+
+
+def test_a_rule_that_promises_nothing_is_written_as_before_there_were_guarantees(tmp_path):
+    """Else the digest of a model would change, and with it what was decided about the model."""
+    assert "guarantee" not in BANDED.model_dump_json()
+    path = tmp_path / "decision.json"
+    path.write_text(BANDED.model_copy(update={"guarantee": PROMISE}).model_dump_json())
+    assert read(path).guarantee == PROMISE
+
+
+@pytest.mark.parametrize(
+    ("margin", "decision"), [(-np.inf, "review"), (-800.0, "review"), (0.0, "review"), (9.0, "reject")]
+)
+def test_where_the_limit_is_0_nothing_passes(margin, decision):
+    rule = BANDED.model_copy(update={"review_band": (0.0, 0.6)})
+    assert rule.judge([make_evidence(margin)])[0].name == decision
+
+
+def test_the_causes_by_probability_are_those_of_decisions_by_probability():
+    assert {BANDED.decide_by_probability(chance).cause for chance in (0.1, 0.4, 0.9)} == DECIDED_BY_PROBABILITY

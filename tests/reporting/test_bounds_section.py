@@ -7,8 +7,8 @@ import pytest
 from nasty import NASTY
 
 from tasks.evaluation.by_part import Parts, rate
-from tasks.records.results import Decided, Rate
-from tasks.reporting.bounds_section import bounds, chart, questions, sentence
+from tasks.records.results import Decided, Guarantee, Rate
+from tasks.reporting.bounds_section import bounds, chart, describe_guarantee, questions, sentence
 from tasks.settings.settings import AcceptanceSettings, EvaluationSettings
 
 LIMITS, SETTINGS = AcceptanceSettings(), EvaluationSettings()
@@ -83,3 +83,22 @@ def test_the_chart_shows_what_was_found_beside_the_bound_and_the_limit(evaluatio
     drawn = chart(evaluation, SETTINGS, LIMITS)
     for text in ("defective parts that escaped", "parts that went to a person, line 2", "100%"):
         assert text in drawn
+
+
+PROMISE = Guarantee(share=0.05, confidence=0.95, parts=73, may_pass=0, missing=0, by_part=True)
+
+
+def test_the_guarantee_says_what_is_promised_and_whom_it_covers(evaluation):
+    promised = describe_guarantee(PROMISE)
+    assert promised.startswith(
+        "Guarantee: with 95% confidence at most 5% of defective parts pass. 73 defective parts were used; 0 of them may pass. "
+    )
+    assert promised.endswith("no origin that was not among them: images unlike these go to a person.")
+    assert "Guarantee" not in bounds(evaluation, SETTINGS, LIMITS)
+    assert promised in bounds(evaluation.model_copy(update={"guarantee": PROMISE}), SETTINGS, LIMITS)
+    assert "may not hold by part" in describe_guarantee(PROMISE.model_copy(update={"by_part": False}))
+
+
+def test_where_nothing_passes_the_parts_that_are_missing_are_all_that_is_said():
+    missing = PROMISE.model_copy(update={"parts": 23, "missing": 36})
+    assert describe_guarantee(missing) == f"{missing.summary()}."

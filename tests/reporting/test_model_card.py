@@ -6,7 +6,7 @@ from nasty import NASTY
 
 from tasks.inference.decision import read
 from tasks.inference.out_of_distribution import FeatureGaussian
-from tasks.records.results import Format
+from tasks.records.results import Format, Guarantee
 from tasks.records.rows import Prediction
 from tasks.reporting.model_card import FolderContent, Subject, card, without_front_matter
 from tasks.settings.escaping import for_terminal
@@ -125,3 +125,10 @@ def test_a_card_is_parted_where_its_front_matter_ends_whatever_an_origin_is_call
 def test_costs_stand_with_the_limits(written):
     text = written(subject={"costs": EvaluationSettings(escape_cost=25, review_cost=0.5)})
     assert "costs of 25 a defect that passes, 1 a good part that is rejected and 0.5 a look" in text
+
+
+def test_a_guarantee_stands_with_the_limits(written, finished):
+    assert "Guarantee" not in written()
+    promise = Guarantee(share=0.05, confidence=0.95, parts=73, may_pass=0, missing=0, by_part=True)
+    rule = read(finished.evaluation.decision.path(finished.config.places)).model_copy(update={"guarantee": promise})
+    assert f"and 0.2 a look.\n\n{promise.summary()}. A part counts as passed" in written(rule=rule)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from tasks.records.results import Guarantee
 from tasks.records.run import CodeState
 from tasks.reporting.report import before_training
 from tasks.reporting.run_json import PreTraining, checkout_state, fill_run_json, installed_version
@@ -32,7 +33,7 @@ CONTRACT = {
     "training": {
         "epochs", "images", "wall_seconds", "cpu_seconds", "images_per_second", "device", "resumed_from_epoch",
     },
-    "evaluation": {"test", "slices", "threshold", "review_band", "temperature", "review_reasons", "review_causes"},
+    "evaluation": {"test", "slices", "threshold", "review_band", "temperature", "review_reasons", "review_causes", "guarantee"},
     "evaluation.test": SCORE,
     "evaluation.slices.base": SCORE,
     "evaluation.slices.line 2": SCORE,
@@ -81,8 +82,14 @@ def test_what_was_not_computed_is_null(told):
         "published_test_images_of_trained_castings",
     )  # fmt: skip
     assert [data[name] for name in unknown] == [None] * 5
-    assert told["evaluation"]["review_band"] is None
+    assert told["evaluation"]["review_band"] is told["evaluation"]["guarantee"] is None
     assert told["training"]["resumed_from_epoch"] is None
+
+
+def test_a_guarantee_is_told_as_it_stands_in_the_record(outcome):
+    promise = Guarantee(share=0.05, confidence=0.95, parts=73, may_pass=0, missing=0, by_part=True)
+    promising = replace(outcome, evaluation=outcome.evaluation.model_copy(update={"guarantee": promise}))
+    assert facts(promising)["evaluation"]["guarantee"] == promise.model_dump()
 
 
 def test_castings_are_told_where_they_are_known(outcome):

@@ -28,6 +28,16 @@ def test_the_rule_and_its_cost_are_told(outcome):
     assert "there is no review band" in told_of(outcome)
 
 
+def test_a_limit_that_a_guarantee_lowers_is_told(outcome):
+    assert (
+        told_of(outcome, review_band=(0.00031, 0.8)).count("Parts less than 0.031% probably defective pass, those") == 1
+    )
+    nothing = (
+        "No part passes, parts with a probability of more than 80.0% are rejected, and a person looks at what lies"
+    )
+    assert nothing in told_of(outcome, review_band=(0.0, 0.8))
+
+
 def test_the_reasons_of_reviews_are_counted(outcome):
     told = told_of(outcome, review_causes={"between_limits": 1_200, "no_ring": 2})
     assert told.endswith("| the network is not sure | 1,200 |\n| no ring of a round part is found in it | 2 |")
