@@ -1,0 +1,78 @@
+"""Label suspects: images whose label is probably wrong.
+
+A part is defective or good as a whole. So two things speak about its class: what networks say that never saw it, and the labels of
+all its photographs. Bayes' rule weighs both, and an image is suspected where its label is the less likely class of its part.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from tasks.records.rows import NO_PROBABILITY, Prediction, Suspect
+from tasks.settings.settings import Classes
+
+# Share of labels that may be wrong, of parts as a whole and of single photographs. A network that learned from wrong labels is never surer
+# than they let it be, about 0.97 where 2 % are wrong: it contradicts a part's label where it says more than 0.9.
+WRONG = 0.1
+SURE = 1e-6  # no network is surer than that
+
+
+def find_suspects(predictions: Sequence[Prediction], classes: Classes) -> list[Suspect]:
+    """Return the images whose label is probably wrong, the most suspect first, the images of one part together.
+
+    `predictions` are out of fold: networks made them that never saw the part. Equal files count once. An image that shows the network
+    nothing is not suspected.
+    """
+    by_content = {image.sha256: image for image in reversed(predictions) if image.cause not in NO_PROBABILITY}
+    parts: dict[str, list[Prediction]] = defaultdict(list)
+    for image in reversed(by_content.values()):
+        parts[image.group or image.sha256].append(image)
+    suspects = [suspect for images in parts.values() for suspect in suspects_of(images, classes)]
+    return sorted(suspects, key=lambda suspect: (-suspect.score, suspect.group or suspect.sha256))
+
+
+def suspects_of(images: Sequence[Prediction], classes: Classes) -> list[Suspect]:
+    """Return the suspected images of one part, first those that the network contradicts most."""
+    labels = np.array([image.label == classes.defect for image in images])
+    probabilities = np.array([image.defect_probability for image in images])
+    odds = network_odds(probabilities) + label_odds(labels)
+    is_defective = odds >= 0  # nothing speaks for either: an escape costs more
+    suspected = labels != is_defective
+    order = np.argsort(-np.abs(labels - probabilities), kind="stable")
+    return [
+        Suspect(
+            path=image.path,
+            sha256=image.sha256,
+            origin=image.origin,
+            group=image.group,
+            label=image.label,
+            suggested=classes.defect if is_defective else classes.good,
+            score=float(1 / (1 + np.exp(-abs(odds)))),
+            kind="part" if suspected.all() else "image",
+            images=len(images),
+            suspects=int(suspected.sum()),
+            contradictions=int(np.sum(labels != (probabilities >= 0.5))),
+            defect_probability=image.defect_probability,
+        )
+        for image in (images[place] for place in order if suspected[place])
+    ]
+
+
+def network_odds(probabilities: np.ndarray) -> float:
+    """Return the log odds that the part is defective, by the network: the mean over its photographs, float (images,).
+
+    Photographs of one part are judged alike: together they say hardly more than one of them.
+    """
+    clipped = np.clip(probabilities, SURE, 1 - SURE)
+    return float(np.mean(np.log(clipped / (1 - clipped))))
+
+
+def label_odds(labels: np.ndarray) -> float:
+    """Return the log odds that the part is defective, by its labels, bool (images,), where `WRONG` of parts and of images are wrong.
+
+    However many photographs agree, the part may be labeled wrongly as a whole: the odds are at most 9 to 1.
+    """
+    single = np.log((1 - WRONG) / WRONG)
+    balance = (2 * labels.sum() - len(labels)) * single
+    return float(np.logaddexp(balance + single, 0) - np.logaddexp(balance, single))
