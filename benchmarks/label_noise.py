@@ -94,7 +94,7 @@ def plant_noise(rows: Sequence[Row], classes: Classes, share: float, seed: int) 
     parts = set(rng.choice(sorted(members), round(share * len(members)), replace=False).tolist())
     others = [contents for group, contents in members.items() if group not in parts and len(contents) > 1]
     single = sorted(content for contents in others for content in contents)
-    images = set(rng.choice(single, round(share * total), replace=False).tolist())
+    images = set(rng.choice(single, min(round(share * total), len(single)), replace=False).tolist())
     flipped = {classes.defect: classes.good, classes.good: classes.defect}
     return [
         row._replace(label=flipped[row.label]) if row.group in parts or row.sha256 in images else row for row in rows

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tasks.dataset.corrections import Correction
 from tasks.records.rows import NO_PROBABILITY, Prediction, Suspect
 from tasks.settings.settings import Classes
 
 # Share of labels that may be wrong, of parts as a whole and of single photographs. A network that learned from wrong labels is never surer
 # than they let it be, about 0.97 where 2 % are wrong: it contradicts a part's label where it says more than 0.9.
-WRONG = 0.1
+WRONG = 0.15
 SURE = 1e-6  # no network is surer than that
 
 
@@ -76,3 +77,13 @@ def label_odds(labels: np.ndarray) -> float:
     single = np.log((1 - WRONG) / WRONG)
     balance = (2 * labels.sum() - len(labels)) * single
     return float(np.logaddexp(balance + single, 0) - np.logaddexp(balance, single))
+
+
+def correction_of(suspect: Suspect) -> Correction:
+    """Return the line of `corrections.csv` that takes the suggested label."""
+    why = (
+        f"{suspect.suspects} of {suspect.images} photographs of its part contradict the others"
+        if suspect.kind == "image"
+        else "a network that never saw its part contradicts the label"
+    )
+    return Correction(suspect.sha256, suspect.suggested, why)

@@ -1,5 +1,6 @@
 """Suspects gallery: photographs whose label looks wrong, each beside the most alike parts of both classes."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -19,28 +20,42 @@ MOST, SIDE = 8, 200  # parts; pixels of a photograph
 
 def pictures(suspects: Sequence[Suspect], rows: Sequence[Row], classes: Classes, places: Places) -> Iterator[Picture]:
     """Yield a picture of the most suspect parts, a row a part, if there is any. `rows` are all labeled images with their groups."""
-    parts = by_part(suspects)[:MOST]
-    if not parts:
+    first = first_of_each_kind(suspects)
+    if not first:
         return
     by_content = {row.sha256: row for row in rows}
-    cases = [by_content[images[0].sha256] for images in parts]
+    cases = [by_content[suspect.sha256] for suspect in first.values()]
     doubtful = {suspect.sha256 for suspect in suspects}
     references = [row for row in by_content.values() if row.sha256 not in doubtful]
     neighbors = nearest_parts(cases, references, classes, places)
     sheet_rows = [
         SheetRow(f"{number}. {case.path}", (
-            tile(case, suspect_caption(images[0]), places),
+            tile(case, suspect_caption(suspect), places),
             *(tile(row, f"same part, labeled {row.label}", places) for row in same_part(case, rows)),
             *(tile(row, f"most alike part labeled {row.label}", places) for row in nearest),
         ))
-        for number, (case, images, nearest) in enumerate(zip(cases, parts, neighbors, strict=True), start=1)
+        for (number, suspect), case, nearest in zip(first.items(), cases, neighbors, strict=True)
     ]  # fmt: skip
     caption = (
-        f"The first {len(parts)} of the table: the photograph, another one of the same part where there is one, and the most alike "
-        f"photographs of both classes (by thumbnails of {THUMBNAIL_SIDE} pixels, in any of eight poses), of other parts whose labels are "
-        "not suspected."
+        f"{len(first)} parts with their numbers in the table: the photograph, another one of its part if there is one, and the most "
+        f"alike photographs of both classes (by thumbnails of {THUMBNAIL_SIDE} pixels, in any of eight poses), of other parts whose labels "
+        "are not suspected."
     )
     yield Picture("suspects", "Labels that look wrong", caption, sheet(sheet_rows, SIDE))
+
+
+def first_of_each_kind(suspects: Sequence[Suspect]) -> dict[int, Suspect]:
+    """Return the first suspect of at most eight parts, by the number of the part in the table.
+
+    Whole parts and single photographs take turns, so that many of the one kind leave room for the other.
+    """
+    first = dict(enumerate((images[0] for images in by_part(suspects)), start=1))
+    by_kind = Counter[str]()
+    turns = {}
+    for number, suspect in first.items():
+        turns[number] = by_kind[suspect.kind]
+        by_kind[suspect.kind] += 1
+    return {number: first[number] for number in sorted(sorted(first, key=lambda number: turns[number])[:MOST])}
 
 
 def suspect_caption(suspect: Suspect) -> str:

@@ -5,12 +5,13 @@ import io
 from collections.abc import Sequence
 from itertools import groupby
 
-from tasks.dataset.corrections import HEADER, NAME, Correction
+from tasks.dataset.corrections import HEADER, NAME
+from tasks.evaluation.label_suspects import correction_of
 from tasks.records.rows import Suspect
 from tasks.reporting.markdown import Markdown, code, number_of, out_of, table
 from tasks.settings.escaping import for_csv, for_terminal
 
-MAX_LISTED, MAX_LINES = 20, 50  # parts in the table, lines below it
+MAX_LISTED, MAX_LINES = 50, 100  # parts in the table, lines below it
 HEADS = ("", "Photograph", "Label", "Probably", "Score", "Why")
 
 
@@ -66,16 +67,6 @@ def reason(suspect: Suspect) -> str:
         f"all {suspect.images:,} photographs of the part have this label, and the network calls {suspect.contradictions:,} of them "
         f"{code(suspect.suggested)}"
     )
-
-
-def correction_of(suspect: Suspect) -> Correction:
-    """Return the line of `corrections.csv` that takes the suggested label."""
-    why = (
-        f"{out_of(suspect.suspects, suspect.images)} photographs of its part contradict the others"
-        if suspect.kind == "image"
-        else "a network that never saw its part contradicts the label"
-    )
-    return Correction(suspect.sha256, suspect.suggested, why)
 
 
 def corrections_line(suspect: Suspect) -> str:

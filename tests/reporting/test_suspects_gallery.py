@@ -5,7 +5,7 @@ import pytest
 
 from tasks.records.rows import Row, Suspect
 from tasks.reporting import suspects_gallery
-from tasks.reporting.suspects_gallery import MOST, nearest_parts, pictures, same_part
+from tasks.reporting.suspects_gallery import MOST, first_of_each_kind, nearest_parts, pictures, same_part
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
 
@@ -57,6 +57,21 @@ def test_a_photograph_of_the_same_part_with_the_other_label_is_shown_before_one_
     assert same_part(case, [case, stranger]) == []
 
 
+def test_both_kinds_of_suspects_have_room_and_keep_the_order_and_the_numbers_of_the_table():
+    rows = [make_row(f"{number}", f"part {number}") for number in range(2 * MOST)]
+    singles = [suspect_of(row)._replace(kind="image") for row in rows[:-2]]
+    parts = [suspect_of(row) for row in rows[-2:]]
+    numbers = [*range(1, MOST - 1), 2 * MOST - 1, 2 * MOST]
+    assert list(first_of_each_kind([*singles, *parts])) == numbers
+    assert [suspect.kind for suspect in first_of_each_kind([*singles, *parts]).values()][-3:] == [
+        "image",
+        "part",
+        "part",
+    ]
+    assert list(first_of_each_kind(singles)) == list(range(1, MOST + 1))
+    assert first_of_each_kind([]) == {}
+
+
 def test_a_picture_shows_the_first_parts_and_there_is_none_without_a_suspect(prepared, places):
     *_, splits = prepared(train=20, test=8)
     rows = read_table(splits.table.path(places), Row)
@@ -64,7 +79,7 @@ def test_a_picture_shows_the_first_parts_and_there_is_none_without_a_suspect(pre
     (picture,) = pictures(suspects[:2], rows, CLASSES, places)
     (longer,) = pictures(suspects, rows, CLASSES, places)
     assert picture.name == "suspects"
-    assert picture.caption.startswith("The first 2 of the table")
+    assert picture.caption.startswith("2 parts with their numbers in the table")
     assert longer.image.height / MOST == pytest.approx(picture.image.height / 2, rel=0.1)
     assert np.asarray(picture.image.convert("L")).std() > 5
     assert list(pictures([], rows, CLASSES, places)) == []
