@@ -13,9 +13,9 @@ from tasks.dataset.corrections import Correction
 from tasks.records.rows import NO_PROBABILITY, Prediction, Suspect
 from tasks.settings.settings import Classes
 
-# Share of labels that may be wrong, of parts as a whole and of single photographs. A network that learned from wrong labels is never surer
-# than they let it be, about 0.97 where 2 % are wrong: it contradicts a part's label where it says more than 0.9.
-WRONG = 0.15
+# Odds that the label of a part is right, and that of a single photograph is the part's, before anything else is known. Labels of parts
+# deserve more. But a network that learned from wrong labels is less sure than it could be: where it is right, it says 0.85 to 0.98.
+PART_TRUST, IMAGE_TRUST = 4.0, 49.0
 SURE = 1e-6  # no network is surer than that
 
 
@@ -70,13 +70,12 @@ def network_odds(probabilities: np.ndarray) -> float:
 
 
 def label_odds(labels: np.ndarray) -> float:
-    """Return the log odds that the part is defective, by its labels, bool (images,), where `WRONG` of parts and of images are wrong.
+    """Return the log odds that the part is defective, by its labels, bool (images,).
 
-    However many photographs agree, the part may be labeled wrongly as a whole: the odds are at most 9 to 1.
+    However many photographs agree, the part may be labeled wrongly as a whole: these odds are less than `PART_TRUST`.
     """
-    single = np.log((1 - WRONG) / WRONG)
-    balance = (2 * labels.sum() - len(labels)) * single
-    return float(np.logaddexp(balance + single, 0) - np.logaddexp(balance, single))
+    balance, trust = (2 * labels.sum() - len(labels)) * np.log(IMAGE_TRUST), np.log(PART_TRUST)
+    return float(np.logaddexp(balance + trust, 0) - np.logaddexp(balance, trust))
 
 
 def correction_of(suspect: Suspect) -> Correction:

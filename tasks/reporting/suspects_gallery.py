@@ -12,7 +12,7 @@ from tasks.images import loading
 from tasks.records.rows import Row, Suspect, stored_path
 from tasks.reporting.audit_gallery import Picture
 from tasks.reporting.contact_sheet import SheetRow, Tile, sheet, wrap
-from tasks.reporting.suspects_section import by_part
+from tasks.reporting.suspects_section import by_part, format_score
 from tasks.settings.settings import Classes, Places
 
 MOST, SIDE = 8, 200  # parts; pixels of a photograph
@@ -62,7 +62,7 @@ def suspect_caption(suspect: Suspect) -> str:
     """Return the label, the class that is suggested with its score, and what the network says of this photograph."""
     return (
         f"labeled {suspect.label}\n"
-        f"probably {suspect.suggested}, score {suspect.score:.3f}\n"
+        f"probably {suspect.suggested}, score {format_score(suspect.score)}\n"
         f"network: defect {suspect.defect_probability:.1%}"
     )
 

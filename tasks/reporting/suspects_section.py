@@ -48,9 +48,14 @@ def cells(number: int, images: Sequence[Suspect]) -> tuple[str, ...]:
         code(suspect.path),
         code(suspect.label),
         code(suspect.suggested),
-        f"{suspect.score:.3f}",
+        format_score(suspect.score),
         reason(suspect),
     )
+
+
+def format_score(score: float) -> str:
+    """Return a score with three digits; none is said to be certain."""
+    return f"{min(score, 0.999):.3f}"
 
 
 def reason(suspect: Suspect) -> str:

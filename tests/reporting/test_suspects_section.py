@@ -53,6 +53,10 @@ def test_the_table_has_a_row_a_part_and_the_lines_have_one_for_each_photograph()
     assert page.count(f",{CLASSES.defect},") == 3
 
 
+def test_no_score_is_said_to_be_certain():
+    assert "| 0.999 |" in suspects_section([make_suspect(score=1.0)], 10)
+
+
 def test_long_lists_end_and_say_where_the_rest_is():
     page = suspects_section([make_suspect(number, f"{number // 4}") for number in range(4 * MAX_LISTED + 4)], 500)
     assert f"of {MAX_LISTED + 1} parts; the first {MAX_LISTED} are listed" in page
