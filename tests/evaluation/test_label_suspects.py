@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.evaluation.label_suspects import find_suspects
+from tasks.evaluation.label_suspects import correction_of, find_suspects
 from tasks.records.rows import Prediction, Suspect
 from tasks.settings.settings import Classes
+from tasks.storage.tables import read_table, store_table
 
 CLASSES = Classes()
 DEFECT, GOOD = CLASSES.defect, CLASSES.good
@@ -100,6 +101,15 @@ def test_equal_files_count_once_by_their_first_path():
 def test_the_photograph_that_the_network_contradicts_most_stands_for_its_part():
     images = [photograph("a", number, GOOD, chance) for number, chance in enumerate([0.9, 0.999, 0.95])]
     assert names(find(images)) == ["a-1", "a-2", "a-0"]
+
+
+def test_suspects_and_their_corrections_are_tables(places):
+    suspects = find(part("a", [GOOD] * 2, DEFECT), part("b", [DEFECT] * 5 + [GOOD], DEFECT))
+    assert read_table(store_table("suspects", suspects, Suspect, places).path(places), Suspect) == suspects
+    corrections = [correction_of(suspect) for suspect in suspects]
+    assert [correction.correction for correction in corrections] == [DEFECT] * 3
+    assert corrections[0].why == "1 of 6 photographs of its part contradict the others"
+    assert corrections[1].why == "a network that never saw its part contradicts the label"
 
 
 PARTS = st.lists(
