@@ -8,7 +8,6 @@ validate. Intervals are over castings, since photographs of one casting are no n
 
 import sys
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import get_args
 
@@ -16,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 import numpy as np
 
+from benchmarks.crossfitting import cross_fit, decide
 from benchmarks.folds import average_folds, casting_intervals, list_errors, score_predictions
 from benchmarks.preparation import (
     PreparedImages,
@@ -26,21 +26,12 @@ from benchmarks.preparation import (
     write_figures,
 )
 from tasks.crossfit import fit_temperature
-from tasks.dataset.folds import divided_images
-from tasks.evaluation import costs, metrics
+from tasks.evaluation import metrics
 from tasks.inference.calibration import probability
-from tasks.inference.decision import DecisionRule
-from tasks.inference.scoring import decide_out_of_fold
-from tasks.records.results import Fold, OutOfFold
-from tasks.records.rows import OutOfFoldRow, Prediction
+from tasks.records.results import Fold
+from tasks.records.rows import OutOfFoldRow
 from tasks.settings.model_specs import ModelName
-from tasks.settings.settings import (
-    CrossfitSettings,
-    EvaluationSettings,
-    Recipe,
-    SplitSettings,
-    TrainingSettings,
-)
+from tasks.settings.settings import CrossfitSettings, Recipe, TrainingSettings
 from tasks.storage.tables import read_table
 
 WORST = 12  # castings in the list of errors of a model
@@ -68,13 +59,8 @@ def main() -> None:
 
 def measure_network(data: PreparedImages, settings: CrossfitSettings, recipe: Recipe) -> dict:
     """Return the figures of a network: in all, with intervals, and of each fold."""
-    from tasks.crossfit import crossfit
-
     castings = {row.sha256: row.group for row in data.rows}
-    with redirect_stdout(sys.stderr):
-        images = divided_images(data.rows, data.classes, data.places, castings=True)
-        splitting, unlike_share = SplitSettings(seed=settings.seed), EvaluationSettings().unlike_share
-        out_of_fold = crossfit.fn(images, recipe, settings, splitting, unlike_share, data.places)
+    out_of_fold = cross_fit(data, settings, recipe)
     rows = read_table(out_of_fold.judged.path(data.places), OutOfFoldRow)
     tested = [
         decide([row for row in rows if row.fold == number], data, recipe, out_of_fold)
@@ -105,24 +91,6 @@ def compare_temperatures(fold: Fold, number: int, rows: Sequence[OutOfFoldRow], 
         name: {"temperature": temperature, "log_loss": log_loss(judged, temperature, data)}
         for name, temperature in temperatures.items()
     }
-
-
-def decide(
-    rows: Sequence[OutOfFoldRow], data: PreparedImages, recipe: Recipe, out_of_fold: OutOfFold
-) -> list[Prediction]:
-    """Decide about the images of a fold at the standard costs."""
-    settings = EvaluationSettings()
-    rule = DecisionRule(
-        classes=data.classes,
-        model=recipe.model,
-        network_sha256="",
-        view=recipe.view,
-        image_size=recipe.image_size,
-        threshold=costs.threshold(settings),
-        temperature=out_of_fold.temperature,
-        review_band=costs.review_band(settings),
-    )
-    return decide_out_of_fold(rows, rule)
 
 
 def log_loss(rows: Sequence[OutOfFoldRow], temperature: float, data: PreparedImages) -> float:

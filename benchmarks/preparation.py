@@ -58,11 +58,13 @@ def working_places(data: Path | None) -> Iterator[Places]:
         yield Places(data=data or Path(scratch, "data"), artifacts=Path(scratch, "artifacts"))
 
 
-def prepare_images(source: str | None, arrivals: Sequence[Path], places: Places) -> PreparedImages:
+def prepare_images(
+    source: str | None, arrivals: Sequence[Path], places: Places, sample: SampleSettings | None = None
+) -> PreparedImages:
     """Return all images with the castings that `audit` finds. What the steps print goes to standard error."""
     from tasks.audit import audit
 
-    manifest = validate_images(source, arrivals, places)
+    manifest = validate_images(source, arrivals, places, sample)
     with redirect_stdout(sys.stderr):
         audited = audit.fn(manifest, AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}

@@ -11,8 +11,8 @@ from tasks.images import loading
 from tasks.inference.decision import read
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
-from tasks.records.rows import Prediction, Row, stored_path
-from tasks.reporting import error_gallery
+from tasks.records.rows import Prediction, Row, Suspect, stored_path
+from tasks.reporting import error_gallery, suspects_gallery
 from tasks.reporting.audit_gallery import Picture, pictures
 from tasks.reporting.contact_sheet import SIDE, SheetRow, Tile, sheet, wrap
 from tasks.settings.escaping import for_picture
@@ -50,6 +50,7 @@ def plot(audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, pla
             for name, title, caption, drawing in drawings
         ),
         *store_pictures(error_pictures(rows, model, evaluation, places), places),
+        *store_pictures(suspect_pictures(rows, classes, evaluation, places), places),
     )
     say(f"plot: {len(figures)} figures")
     return Figures(figures=figures)
@@ -70,6 +71,15 @@ def error_pictures(rows: Sequence[Row], model: Model, evaluation: Evaluation, pl
     predictions = read_table(evaluation.predictions.path(places), Prediction)
     network, rule = networks.load(model.file.path(places)), read(evaluation.decision.path(places))
     return error_gallery.pictures(predictions, rows, network, rule, places)
+
+
+def suspect_pictures(
+    rows: Sequence[Row], classes: Classes, evaluation: Evaluation, places: Places
+) -> Iterator[Picture]:
+    """Yield a picture of the images whose label is probably wrong, if all parts were judged out of fold and there are any."""
+    if evaluation.crossfit:
+        suspects = read_table(evaluation.crossfit.suspects.path(places), Suspect)
+        yield from suspects_gallery.pictures(suspects, rows, classes, places)
 
 
 def save_picture(image: "Image", name: str, places: Places) -> File:

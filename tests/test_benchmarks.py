@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks import (
     audit,
@@ -18,6 +20,7 @@ from benchmarks import (
     folds,
     guarantee,
     input_pipeline,
+    label_noise,
     new_camera,
     predict,
     reviews,
@@ -65,6 +68,9 @@ def make_prediction(casting: str, label: str, chance: float, decision: str = "re
 
 def castings_of(tested: list[Prediction]) -> dict[str, str]:
     return {one.sha256: one.group for one in tested}
+
+
+MANY = st.lists(st.integers(1, 30), min_size=4, max_size=20)
 
 
 def test_a_fold_is_counted_at_the_likelier_class_and_as_decided():
@@ -379,3 +385,52 @@ def test_the_guarantee_by_part_holds_where_one_by_photograph_is_broken():
     assert broken <= 0.1 < 0.2 < by_photograph
     assert passed > 0.3, "and good parts still pass"
     assert guarantee.simulate(14, 0.6, 5, 0.05, 0.95, single=False)[:3:2] == [0, 0], "with too few parts nothing passes"
+
+
+@given(MANY, MANY, st.integers(0, 9))
+def test_planted_noise_turns_whole_parts_and_single_photographs_of_others(defective, good, seed):
+    rows = rows_of(defective, DEFECT, "line 1") + rows_of(good, GOOD, "line 2")
+    noisy = label_noise.plant_noise(rows, Classes(), 0.1, seed)
+    assert [row._replace(label="") for row in noisy] == [row._replace(label="") for row in rows]
+    turned = {row.sha256 for row, original in zip(noisy, rows, strict=True) if row.label != original.label}
+    predictions = [make_prediction(row.group, row.label, 0.5)._replace(sha256=row.sha256) for row in noisy]
+    wrong = label_noise.as_noise(predictions, turned)
+    sizes = Counter(row.group for row in rows)
+    whole = {group for group in sizes if all(row.sha256 in turned for row in rows if row.group == group)}
+    assert wrong.parts == whole
+    assert len(wrong.parts) >= round(0.1 * len(sizes))
+    assert len(turned) - sum(sizes[group] for group in wrong.parts) == len(wrong.images)
+
+
+def test_suspects_are_counted_by_part_and_by_photograph():
+    sure = {DEFECT: 0.98, GOOD: 0.02}
+    truth, predictions = {}, []
+    for number in range(20):
+        for photograph in range(5):
+            prediction = make_prediction(f"{number}", (DEFECT, GOOD)[number % 2], 0.0, number=photograph)
+            truth[prediction.sha256] = prediction.label
+            predictions.append(prediction._replace(defect_probability=sure[prediction.label]))
+    turned = {"3-0", *(f"8-{photograph}" for photograph in range(5))}
+    noisy = [
+        image._replace(label={DEFECT: GOOD, GOOD: DEFECT}[image.label]) if image.sha256 in turned else image
+        for image in predictions
+    ]
+    figures = label_noise.measure(noisy, truth, Classes())
+    found = {"wrong": 1, "suspected": 1, "rightly": 1, "precision": 1.0, "recall": 1.0}
+    assert {name: figures[name] for name in ("recast: parts", "recast: images")} == {
+        "recast: parts": found, "recast: images": found
+    }  # fmt: skip
+    pooled = label_noise.pool([figures, label_noise.measure(predictions, truth, Classes())])
+    assert pooled["recast: parts"] == found
+    nothing = label_noise.measure(predictions, truth, Classes())["recast: parts"]
+    assert nothing == {"wrong": 0, "suspected": 0, "rightly": 0, "precision": None, "recall": None}
+
+
+def test_noise_is_planted_before_training_and_predictions_are_kept(run, tmp_path, monkeypatch):
+    words = ["--model", "compact", "--epochs", 1, "--seeds", 1, "--folds", 2, "--noise", 0.1, "--predictions", tmp_path]
+    figures = run(label_noise, *words)
+    assert figures["pooled"] == figures["seed 0"]
+    assert figures["pooled"]["recast: parts"]["wrong"] == 2
+    monkeypatch.setattr(label_noise, "prepare_images", None)
+    monkeypatch.setattr(label_noise, "cross_fit", None)
+    assert run(label_noise, *words) == figures, "the second call reads what the first one stored"

@@ -3,9 +3,11 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 
+from tasks.dataset.corrections import Correction
+from tasks.evaluation.label_suspects import correction_of, find_suspects
 from tasks.evaluation.metrics import score
 from tasks.records.results import Crossfit, PartErrors, Score
-from tasks.records.rows import Prediction
+from tasks.records.rows import Prediction, Suspect
 from tasks.settings.settings import Classes, EvaluationSettings, Places
 from tasks.storage.tables import store_table
 
@@ -13,7 +15,7 @@ from tasks.storage.tables import store_table
 def score_out_of_fold(
     predictions: Sequence[Prediction], classes: Classes, settings: EvaluationSettings, places: Places
 ) -> Crossfit:
-    """Score the predictions, whose splits are `fold N`, and store them."""
+    """Score the predictions, whose splits are `fold N`, and store them and the images whose label is probably wrong."""
 
     def scores_by(key: Callable[[Prediction], str]) -> dict[str, Score]:
         images: dict[str, list[Prediction]] = defaultdict(list)
@@ -21,6 +23,7 @@ def score_out_of_fold(
             images[key(prediction)].append(prediction)
         return {name: score(part, classes, settings) for name, part in images.items()}
 
+    suspects = find_suspects(predictions, classes)
     folds = scores_by(lambda prediction: prediction.split)
     return Crossfit(
         predictions=store_table("out-of-fold-predictions", predictions, Prediction, places),
@@ -28,6 +31,10 @@ def score_out_of_fold(
         folds=tuple(folds[name] for name in sorted(folds, key=lambda name: int(name.split()[1]))),
         slices=scores_by(lambda prediction: prediction.origin),
         worst=tuple(list_part_errors(predictions, classes)),
+        suspects=store_table("suspects", suspects, Suspect, places),
+        corrections=store_table("suspect-corrections", map(correction_of, suspects), Correction, places),
+        suspected_images=len(suspects),
+        suspected_parts=len({suspect.group or suspect.sha256 for suspect in suspects}),
     )
 
 

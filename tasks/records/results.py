@@ -461,6 +461,12 @@ class Crossfit(Record):
     """By origin."""
     worst: tuple[PartErrors, ...]
     """Parts with errors, those with the most first."""
+    suspects: File
+    """`rows.Suspect`: images whose label is probably wrong, the most suspect first."""
+    corrections: File
+    """`dataset/corrections.Correction`: the line of each suspect that takes the class that it probably shows."""
+    suspected_images: int
+    suspected_parts: int
 
 
 class Evaluation(Record):

@@ -22,6 +22,7 @@ CAUSES: dict[Cause, str] = {  # each as people read it: a reason begins with it
     "above_limit": "a defect is likely",
     "below_limit": "a defect is unlikely",
 }
+NO_PROBABILITY: tuple[Cause, ...] = ("no_ring", "poor_ring", "no_number")  # causes without a probability of a defect
 
 
 class Entry(NamedTuple):
@@ -120,6 +121,31 @@ class OutOfFoldRow(NamedTuple):
     review_cause: str
     """Why a person must look, however probable a defect is, as a key of `CAUSES`; empty where the probability decides."""
     reason: str
+
+
+class Suspect(NamedTuple):
+    """An image whose label is probably wrong, by a network that never saw its part and by the other labels of the part."""
+
+    path: str
+    sha256: str
+    origin: str
+    group: str
+    """As in `Prediction`; empty where parts are not known."""
+    label: str
+    suggested: str
+    """The class that it probably shows."""
+    score: float
+    """Probability that the label is wrong, 0.5 to 1."""
+    kind: Literal["part", "image"]
+    """Whether the whole part is labeled wrongly, or single photographs of it."""
+    images: int
+    """Different photographs of the part that the network could judge."""
+    suspects: int
+    """So many of them are suspected."""
+    contradictions: int
+    """To so many of them the network gives the other class than the label."""
+    defect_probability: float
+    """Of this image, as in `Prediction`."""
 
 
 def stored_path(image: Entry | Row, places: Places) -> Path:

@@ -153,6 +153,9 @@ class CrossfitFacts(ScoreFacts):
     """By origin."""
     worst: list[PartErrors]
     """Parts with images at the wrong most likely class, those with the most first."""
+    suspected_images: int
+    """Images whose label is probably wrong; equal files count once."""
+    suspected_parts: int
     temperature: float
     """At which the margins of all images are likeliest; it is that of the released model."""
     cpu_seconds: float

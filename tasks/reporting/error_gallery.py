@@ -11,7 +11,7 @@ from tasks.images import loading
 from tasks.images.views import VIEWS
 from tasks.inference import heatmaps
 from tasks.inference.decision import DecisionRule
-from tasks.records.rows import Prediction, Row, stored_path
+from tasks.records.rows import NO_PROBABILITY, Prediction, Row, stored_path
 from tasks.reporting.audit_gallery import Picture
 from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, SheetRow, Tile, font, sheet, stack_pictures, wrap
 from tasks.settings.settings import Classes, Places
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 ACROSS, MAX_IMAGES, SIDE = 4, 12, 228  # photographs in a row, in all; pixels of one
 FINE = 2  # a photograph is painted so many times larger than it is shown, so that lines are smooth
 ROUND = 0.08  # radius of the circle about the peak, as a share of the side of a photograph
-NO_PROBABILITY = ("no_ring", "poor_ring", "no_number")  # causes without a probability of a defect
 DECISION_WORDS = {"pass": "passed", "review": "for a person", "reject": "rejected"}
 
 

@@ -4,10 +4,12 @@ from typing import NamedTuple
 
 from tasks.images.views import describe
 from tasks.records.results import Figure, Release
-from tasks.reporting import bounds_section, crossfit_section, data_section, test_section
+from tasks.records.rows import Suspect
+from tasks.reporting import bounds_section, crossfit_section, data_section, suspects_section, test_section
 from tasks.reporting.markdown import bold, code, link, number_of, out_of, table
 from tasks.reporting.run_json import PreTraining, RunResult
 from tasks.settings.escaping import for_markdown
+from tasks.storage.tables import read_table
 from tasks.tracking import runs
 
 LEAK = "What a score on these images is worth"
@@ -82,11 +84,19 @@ def what_is_shown(outcome: RunResult) -> Section:
 
 
 def all_parts(outcome: RunResult) -> list[Section]:
-    """Return the section on all parts, judged out of fold; none where no folds were asked for."""
+    """Return the sections on all parts, judged out of fold, and on their labels; none where no folds were asked for."""
     if not outcome.evaluation.crossfit or not outcome.out_of_fold:
         return []
-    inputs = outcome.evaluation.crossfit, outcome.out_of_fold, outcome.config.evaluation, outcome.config.acceptance
-    return [Section("Judged on all parts", crossfit_section.crossfit(*inputs))]
+    result, places = outcome.evaluation.crossfit, outcome.config.places
+    inputs = result, outcome.out_of_fold, outcome.config.evaluation, outcome.config.acceptance
+    suspects = suspects_section.suspects_section(
+        read_table(result.suspects.path(places), Suspect), outcome.audit.contents
+    )
+    pictures = tuple(figure for figure in outcome.figures.figures if figure.name == "suspects")
+    return [
+        Section("Judged on all parts", crossfit_section.crossfit(*inputs)),
+        Section("Labels that look wrong", suspects, pictures),
+    ]
 
 
 def before_training(records: PreTraining) -> list[Section]:

@@ -36,7 +36,11 @@ def write_run(outcome: RunResult, page: str) -> Path:
         **({"label_changes.csv": manifest.label_changes} if manifest.label_changes else {}),
     }
     if crossfit := outcome.evaluation.crossfit:
-        files["out_of_fold.csv"] = crossfit.predictions
+        files |= {
+            "out_of_fold.csv": crossfit.predictions,
+            "suspects.csv": crossfit.suspects,
+            "suspect_corrections.csv": crossfit.corrections,
+        }
     for figure in outcome.figures.figures:
         files[f"figures/{figure.name}{PurePosixPath(figure.file.name).suffix}"] = figure.file
     with scratch_beside(folder) as scratch:

@@ -141,6 +141,8 @@ def crossfit(outcome: RunResult) -> CrossfitFacts | None:
         by_fold=[ScoreFacts.model_validate(fold) for fold in result.folds],
         slices={origin: ScoreFacts.model_validate(score) for origin, score in result.slices.items()},
         worst=list(result.worst),
+        suspected_images=result.suspected_images,
+        suspected_parts=result.suspected_parts,
         temperature=out_of_fold.temperature,
         cpu_seconds=round(sum(model.cpu_seconds for model in models), 2),
         wall_seconds=round(sum(model.wall_seconds for model in models), 2),
