@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tasks.evaluation import metrics, promotion_rules
 from tasks.evaluation.comparison import Pair
 from tasks.inference import decision, model_folder
-from tasks.inference.decision import DecisionRule
+from tasks.inference.decision import DECIDED_BY_PROBABILITY, DecisionRule
 from tasks.records.rows import Prediction
 from tasks.release import Candidate, ask_champion
 from tasks.storage.tables import read_table
@@ -27,15 +27,12 @@ def make_pairs(
     ]  # fmt: skip
 
 
-BY_PROBABILITY = ("between_limits", "above_limit", "below_limit")  # causes of decisions that a probability made
-
-
 def move_probabilities(predictions: Sequence[Prediction], rule: DecisionRule, shift: float) -> list[Prediction]:
     """The predictions with all probabilities moved, and decided anew where the probability decides."""
     moved = []
     for prediction in predictions:
         chance = min(max(prediction.defect_probability + shift, 0.0), 1.0)
-        anew = rule.decide_by_probability(chance) if prediction.cause in BY_PROBABILITY else None
+        anew = rule.decide_by_probability(chance) if prediction.cause in DECIDED_BY_PROBABILITY else None
         moved.append(
             prediction._replace(
                 defect_probability=chance, **(anew and {"decision": anew.name, "cause": anew.cause} or {})
