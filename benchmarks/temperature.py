@@ -28,7 +28,7 @@ POPULATION = 200_000  # photographs of new parts
 def main() -> None:
     """Simulate each cell, print what the temperature of so many parts costs, and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--draws", type=int, default=300, help="simulated validations a cell")
+    parser.add_argument("--draws", type=int, default=200, help="simulated validations a cell")
     parser.add_argument("--json", type=Path, help="file for the figures")
     options = parser.parse_args()
     print(
@@ -46,12 +46,12 @@ def main() -> None:
 def simulate(parts: int, correlation: float, factor: float, draws: int) -> tuple[float, float, float]:
     """Return the deviation of the temperature's logarithm from the right one, and what it adds to the log loss: mean and 95 % quantile."""
     generator = np.random.default_rng([parts, round(100 * correlation), round(100 * factor)])
-    margins, defect = draw_margins(generator, np.ones(POPULATION, int), correlation)
+    margins, defect, _ = draw_margins(generator, np.ones(POPULATION, int), correlation)
     best = float(np.mean(log_loss(defect, probability(margins, 1.0))))
     errors, added = [], []
     for _ in range(draws):
-        seen, labels = draw_margins(generator, draw_sizes(generator, parts), correlation)
-        fitted = temperature(seen * factor, labels)
+        seen, labels, member = draw_margins(generator, draw_sizes(generator, parts), correlation)
+        fitted = temperature(seen * factor, labels, [f"{number}" for number in member])
         errors.append(np.log(fitted / factor))
         added.append(float(np.mean(log_loss(defect, probability(margins * factor, fitted)))) - best)
     return float(np.sqrt(np.mean(np.square(errors)))), float(np.mean(added)), float(np.quantile(added, 0.95))
@@ -59,13 +59,13 @@ def simulate(parts: int, correlation: float, factor: float, draws: int) -> tuple
 
 def draw_margins(
     generator: np.random.Generator, sizes: np.ndarray, correlation: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the true log odds and the label of each photograph, (photographs,) each; `sizes` has the photographs of each part."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the true log odds, the label and the part of each photograph, (photographs,) each; `sizes` has those of each part."""
     member = np.repeat(np.arange(len(sizes)), sizes)
     defect = (np.arange(len(sizes)) % 2 == 0)[member]  # as many defective parts as good ones
     common, own = generator.normal(size=len(sizes))[member], generator.normal(size=len(member))
     spread = SEPARATION * (np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own)
-    return np.where(defect, 1, -1) * SEPARATION**2 / 2 + spread, defect
+    return np.where(defect, 1, -1) * SEPARATION**2 / 2 + spread, defect, member
 
 
 if __name__ == "__main__":
