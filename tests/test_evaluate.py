@@ -133,13 +133,13 @@ def test_the_temperature_is_of_validation_alone(model):
 
     def temperature(split: str) -> float:
         wrong = [
-            one._replace(margin=-9 * one.margin) if row.split == split else one
+            one._replace(margin=float(-np.sign(one.margin))) if row.split == split else one
             for row, one in zip(rows, seen, strict=True)
         ]
         return fit_decision_rule(rows, wrong, Classes(), model, EvaluationSettings()).temperature
 
     assert temperature("train") == temperature("test") == temperature("none")
-    assert temperature("validation") > 2 * temperature("train")
+    assert temperature("validation") > 1.2 * temperature("train")
 
 
 def test_with_a_guarantee_and_too_few_parts_nothing_passes_and_the_record_says_why(training, places):

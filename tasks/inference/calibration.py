@@ -7,11 +7,14 @@ import numpy as np
 
 BOUNDS = (0.1, 10.0)  # a network that needs more has learned nothing, or was shown what it knows by heart
 USUAL = 0.6  # the temperature without evidence: where some labels are wrong, a network learns to be less sure than it is right
+WRONG_LABELS = (
+    0.05  # share that the fit allows for, so that a few of them do not make a network look unsure of all parts
+)
 PRIOR = math.log(2) / 2  # standard deviation of a temperature's logarithm: a factor of two is already unlikely
 
 
-def temperature(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str] | None = None) -> float:
-    """Return the divisor of the margins that makes the labels most likely; 0.6 without images.
+def temperature(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str]) -> float:
+    """Return the divisor of the margins that makes the labels most likely, some of which may be wrong; 0.6 without images.
 
     Where the network calls every image correctly, the loss is least at 0, and every image would be judged with full certainty.
     One more part in validation could move that value far away, the more so as all its images say the same. So a prior holds the
@@ -20,21 +23,21 @@ def temperature(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str] | 
     Args:
         margins: float (images,), each the logit of defect less that of good.
         defect: bool (images,), the labels.
-        parts: Of each image, which part it shows, where each part counts once. None: each image counts once.
+        parts: Of each image, which part it shows. Each part counts once.
     """
     if not len(margins):
         return USUAL
     from scipy.optimize import minimize_scalar  # late: a run in which nothing changed has no use for it
 
     signed = np.where(defect, margins, -margins)
-    weights = np.ones(len(margins))
-    if parts is not None:
-        _, part, images = np.unique(parts, return_inverse=True, return_counts=True)
-        weights = 1 / images[part]
+    _, part, images = np.unique(parts, return_inverse=True, return_counts=True)
 
     def loss(logarithm: float) -> float:
-        unlikely = (weights * np.logaddexp(0, -signed / math.exp(logarithm))).sum()
-        return float(unlikely) + (logarithm - math.log(USUAL)) ** 2 / (2 * PRIOR**2)
+        right = probability(signed, math.exp(logarithm))
+        likelihood = (
+            WRONG_LABELS + (1 - 2 * WRONG_LABELS) * right
+        )  # of the label: it is right, or wrong with that chance
+        return -float((np.log(likelihood) / images[part]).sum()) + (logarithm - math.log(USUAL)) ** 2 / (2 * PRIOR**2)
 
     bounds = tuple(map(math.log, BOUNDS))
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x)

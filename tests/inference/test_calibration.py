@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from tasks.inference.calibration import BOUNDS, PRIOR, USUAL, probability, temperature
+from tasks.inference.calibration import BOUNDS, PRIOR, USUAL, WRONG_LABELS, probability, temperature
 
 
 def draw_margins(images: int, true: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Margins that are too sure by the factor `true`, and labels."""
+    """Margins that are too sure by the factor `true`, and labels, as many of them wrong as the fit allows for."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(0, 2, images)
-    return true * logits, rng.random(images) < expit(logits)
+    return true * logits, (rng.random(images) < expit(logits)) != (rng.random(images) < WRONG_LABELS)
 
 
 def each_its_own(margins: np.ndarray) -> list[str]:
@@ -45,13 +45,21 @@ def test_a_part_with_wrong_labels_moves_it_as_little_as_its_images_are_many():
     assert several == pytest.approx(one, rel=1e-4)
 
 
+def test_a_few_wrong_labels_hardly_move_it():
+    margins = np.array([6.0] * 100 + [-6.0] * 100)
+    defect = margins > 0
+    defect[:4] = False
+    right, wrong = (temperature(margins, labels, each_its_own(margins)) for labels in (margins > 0, defect))
+    assert wrong < 1.25 * right
+
+
 def test_without_a_mistake_it_stays_well_above_0():
     margins = np.array([6.0] * 300 + [-6.0] * 300)
     assert 0.2 < temperature(margins, margins > 0, each_its_own(margins)) < USUAL
 
 
 def test_a_network_that_is_always_wrong_stops_at_the_bound():
-    margins = np.array([500.0, -500.0] * 100)
+    margins = np.array([5.0, -5.0] * 100)
     assert temperature(margins, margins < 0, each_its_own(margins)) == pytest.approx(BOUNDS[1], rel=0.01)
 
 
@@ -80,7 +88,8 @@ def test_the_prior_is_a_normal_one_of_the_logarithm():
     margins = np.array([6.0] * 300 + [-6.0] * 300)
 
     def loss(logarithm: float) -> float:
-        return 600 * np.logaddexp(0, -6 / math.exp(logarithm)) + ((logarithm - math.log(USUAL)) / PRIOR) ** 2 / 2
+        likelihood = WRONG_LABELS + (1 - 2 * WRONG_LABELS) * expit(6 / math.exp(logarithm))
+        return -600 * math.log(likelihood) + ((logarithm - math.log(USUAL)) / PRIOR) ** 2 / 2
 
     found = math.log(temperature(margins, margins > 0, each_its_own(margins)))
     assert loss(found) < min(loss(found - 0.01), loss(found + 0.01))
