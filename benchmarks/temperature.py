@@ -21,6 +21,7 @@ from tasks.evaluation.metrics import log_loss
 from tasks.inference.calibration import probability, temperature
 
 PARTS, CORRELATIONS, FACTORS = (8, 16, 23, 60, 135), (0.3, 0.95), (0.5, 1.0, 2.0)
+MANY = 60  # parts, from which on each photograph counts, as out of fold; with fewer, each part counts once, as in validation
 SEPARATION = 3.0  # true log odds: their mean over defective parts is half of its square, their deviation this
 POPULATION = 200_000  # photographs of new parts
 
@@ -51,7 +52,7 @@ def simulate(parts: int, correlation: float, factor: float, draws: int) -> tuple
     errors, added = [], []
     for _ in range(draws):
         seen, labels, member = draw_margins(generator, draw_sizes(generator, parts), correlation)
-        fitted = temperature(seen * factor, labels, [f"{number}" for number in member])
+        fitted = temperature(seen * factor, labels, None if parts >= MANY else [f"{number}" for number in member])
         errors.append(np.log(fitted / factor))
         added.append(float(np.mean(log_loss(defect, probability(margins * factor, fitted)))) - best)
     return float(np.sqrt(np.mean(np.square(errors)))), float(np.mean(added)), float(np.quantile(added, 0.95))

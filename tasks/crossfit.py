@@ -84,6 +84,6 @@ def plan_folds(
 
 
 def fit_temperature(judged: Sequence[OutOfFoldRow], classes: Classes) -> float:
-    """Return the temperature at which the labels are likeliest, each part counting once. A margin of 0 is as likely at any."""
+    """Return the temperature at which the labels are likeliest. Parts are many, so each image counts; a margin of 0 is as likely at any."""
     defect = np.array([row.label == classes.defect for row in judged], bool)
-    return temperature(np.array([row.margin for row in judged]), defect, [row.group for row in judged])
+    return temperature(np.array([row.margin for row in judged]), defect)

@@ -7,14 +7,12 @@ import numpy as np
 
 BOUNDS = (0.1, 10.0)  # a network that needs more has learned nothing, or was shown what it knows by heart
 USUAL = 0.6  # the temperature without evidence: where some labels are wrong, a network learns to be less sure than it is right
-WRONG_LABELS = (
-    0.05  # share that the fit allows for, so that a few of them do not make a network look unsure of all parts
-)
+WRONG_LABELS = 0.01  # share that the fit allows for where parts are few: one wrong part among them would decide
 PRIOR = math.log(2) / 2  # standard deviation of a temperature's logarithm: a factor of two is already unlikely
 
 
-def temperature(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str]) -> float:
-    """Return the divisor of the margins that makes the labels most likely, some of which may be wrong; 0.6 without images.
+def temperature(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str] | None = None) -> float:
+    """Return the divisor of the margins that makes the labels most likely; 0.6 without images.
 
     Where the network calls every image correctly, the loss is least at 0, and every image would be judged with full certainty.
     One more part in validation could move that value far away, the more so as all its images say the same. So a prior holds the
@@ -23,21 +21,24 @@ def temperature(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str]) -
     Args:
         margins: float (images,), each the logit of defect less that of good.
         defect: bool (images,), the labels.
-        parts: Of each image, which part it shows. Each part counts once.
+        parts: Of each image, which part it shows, where parts are few. Then each part counts once, and a few labels may be wrong.
+            None: parts are many, and each image counts as it is labeled.
     """
     if not len(margins):
         return USUAL
     from scipy.optimize import minimize_scalar  # late: a run in which nothing changed has no use for it
 
     signed = np.where(defect, margins, -margins)
-    _, part, images = np.unique(parts, return_inverse=True, return_counts=True)
+    weights, wrong = np.ones(len(margins)), 0.0
+    if parts is not None:
+        _, part, images = np.unique(parts, return_inverse=True, return_counts=True)
+        weights, wrong = 1 / images[part], WRONG_LABELS
 
     def loss(logarithm: float) -> float:
-        right = probability(signed, math.exp(logarithm))
-        likelihood = (
-            WRONG_LABELS + (1 - 2 * WRONG_LABELS) * right
-        )  # of the label: it is right, or wrong with that chance
-        return -float((np.log(likelihood) / images[part]).sum()) + (logarithm - math.log(USUAL)) ** 2 / (2 * PRIOR**2)
+        likelihood = -np.logaddexp(0, -signed / math.exp(logarithm))  # its logarithm, of each label
+        if wrong:
+            likelihood = np.logaddexp(math.log1p(-2 * wrong) + likelihood, math.log(wrong))
+        return -float((weights * likelihood).sum()) + (logarithm - math.log(USUAL)) ** 2 / (2 * PRIOR**2)
 
     bounds = tuple(map(math.log, BOUNDS))
     return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x)
