@@ -20,8 +20,8 @@ def cross_fit(data: PreparedImages, settings: CrossfitSettings, recipe: Recipe) 
 
     with redirect_stdout(sys.stderr):
         images = divided_images(data.rows, data.classes, data.places, castings=True)
-        splitting, unlike_share = SplitSettings(seed=settings.seed), EvaluationSettings().unlike_share
-        return crossfit.fn(images, recipe, settings, splitting, unlike_share, data.places)
+        validation_fraction, unlike_share = SplitSettings().validation_fraction, EvaluationSettings().unlike_share
+        return crossfit.fn(images, recipe, settings, validation_fraction, unlike_share, data.places)
 
 
 def decide(

@@ -132,7 +132,7 @@ def judge_out_of_fold(step: Steps, splits: Splits, recipe: Recipe, config: Confi
     """Judge all parts by networks that never saw them; None where no folds are asked for."""
     settings, unlike_share = config.crossfit, config.evaluation.unlike_share
     return (
-        step(crossfit, splits, recipe.from_scratch(), settings, config.splitting, unlike_share)
+        step(crossfit, splits, recipe.from_scratch(), settings, config.splitting.validation_fraction, unlike_share)
         if settings.folds
         else None
     )

@@ -6,13 +6,15 @@ import numpy as np
 from prefect import task
 
 from tasks.dataset.folds import assign_folds, divided_images, split_by_fold
+from tasks.dataset.group_split import refuse_one_sided
 from tasks.inference.calibration import temperature
 from tasks.pipeline.shared_work import share
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import DividedImages, FoldPlan, OutOfFold
 from tasks.records.rows import OutOfFoldRow, Row
+from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
-from tasks.settings.settings import Classes, CrossfitSettings, Places, Recipe, SplitSettings
+from tasks.settings.settings import Classes, CrossfitSettings, Places, Recipe
 from tasks.storage.tables import read_table, store_table
 from tasks.training.fold_training import stored_fold, train_fold, train_in_process
 
@@ -24,7 +26,7 @@ def crossfit(
     splits: DividedImages,
     recipe: Recipe,
     settings: CrossfitSettings,
-    splitting: SplitSettings,
+    validation_fraction: float,
     unlike_share: float,
     places: Places,
 ) -> OutOfFold:
@@ -33,7 +35,7 @@ def crossfit(
     Workers of the deployment `train-fold` share the folds where they are online; else processes here train one after another.
     """
     rows = read_table(splits.table.path(places), Row)
-    plans = plan_folds(rows, splits, recipe, settings, splitting, unlike_share, places)
+    plans = plan_folds(rows, splits, recipe, settings, validation_fraction, unlike_share, places)
     share(
         plans,
         lambda plan: train_in_process(plan, places),
@@ -60,27 +62,26 @@ def plan_folds(
     splits: DividedImages,
     recipe: Recipe,
     settings: CrossfitSettings,
-    splitting: SplitSettings,
+    validation_fraction: float,
     unlike_share: float,
     places: Places,
 ) -> list[FoldPlan]:
     """Plan the folds. Raises BadInput where a class has too few parts for them."""
     castings = splits.castings_by_split is not None
-    return [
-        FoldPlan(
-            number=number,
-            of=settings.folds,
-            images=divided_images(
-                split_by_fold(rows, judged, splitting.validation_fraction, settings.seed),
-                splits.classes,
-                places,
-                castings=castings,
-            ),
-            recipe=recipe.from_scratch(),
-            unlike_share=unlike_share,
+    plans = []
+    for number, judged in enumerate(assign_folds(rows, settings.folds, settings.seed), start=1):
+        divided = split_by_fold(rows, judged, validation_fraction, settings.seed)
+        try:
+            refuse_one_sided(divided, splits.classes, "castings" if castings else "images")
+        except BadInput as error:
+            raise BadInput(f"fold {number} of {settings.folds}: {error}, or fewer folds") from error
+        images = divided_images(divided, splits.classes, places, castings=castings)
+        plans.append(
+            FoldPlan(
+                number=number, of=settings.folds, images=images, recipe=recipe.from_scratch(), unlike_share=unlike_share
+            )
         )
-        for number, judged in enumerate(assign_folds(rows, settings.folds, settings.seed), start=1)
-    ]
+    return plans
 
 
 def fit_temperature(judged: Sequence[OutOfFoldRow], classes: Classes) -> float:

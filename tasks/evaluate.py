@@ -69,9 +69,10 @@ def calibrate(
     settings: EvaluationSettings,
     places: Places,
 ) -> DecisionRule:
-    """Return the rule with what parts say that no network trained on: all parts, out of fold, or else those that validate.
+    """Return the rule with its temperature and guarantee from parts that were not trained on.
 
-    All parts give the temperature and the guarantee. Of those that validate `rule` has the temperature already.
+    With cross-fitting these are all parts, judged out of fold. Without it they are the parts that validate, and `rule` has their
+    temperature already.
     """
     if out_of_fold:
         rule = rule.model_copy(update={"temperature": out_of_fold.temperature})

@@ -1,21 +1,18 @@
 """Split: which image trains, validates, tests or is held back, and how well a guess without a model scores on that test."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from prefect import task
 
 from tasks.dataset.duplicates import Copy
 from tasks.dataset.folds import divided_images
-from tasks.dataset.group_split import assign
+from tasks.dataset.group_split import assign, refuse_one_sided
 from tasks.evaluation.baselines import lookup, shortcuts
 from tasks.images.loading import thumbnails
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Manifest, Splits
 from tasks.records.rows import Member, Row, is_defect
-from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, SplitSettings
 from tasks.storage.tables import read_table
@@ -39,26 +36,6 @@ def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, places: Pl
     )
     say(*summary_lines(splits, splitting))
     return splits
-
-
-def refuse_one_sided(rows: Iterable[Row], classes: Classes, unit: Literal["castings", "images"]) -> None:
-    """Raise BadInput where a class is missing from a split, since nothing can be learned or said then.
-
-    The unit is what a split is drawn from.
-    """
-    labels, units = defaultdict(set), defaultdict(set)
-    for number, row in enumerate(rows):
-        labels[row.split].add(row.label)
-        units[row.label].add(row.group if unit == "castings" else number)
-    note = "; the images of one casting stay together" if unit == "castings" else ""
-    for name in ("train", "validation", "test"):
-        if missing := sorted({classes.defect, classes.good} - labels[name]):
-            counts = ", ".join(f"{unit} of {label}: {len(units[label]):,}" for label in missing)
-            raise BadInput(
-                f"no image of {' or of '.join(missing)} falls into {name} ({counts}{note}): more {unit} are needed, "
-                f"another --splitting.seed, or a {'smaller' if name == 'train' else 'larger'} "
-                "--splitting.validation_fraction or --splitting.test_fraction"
-            )
 
 
 def count_tests_of_trained_groups(rows: Sequence[Row]) -> int:

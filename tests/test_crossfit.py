@@ -12,7 +12,7 @@ from tasks.inference.decision import read
 from tasks.inference.scoring import UNSEEN, decide_out_of_fold
 from tasks.records.rows import CAUSES, OutOfFoldRow, Prediction, Row
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import CrossfitSettings, EvaluationSettings, SplitSettings, TrainingSettings
+from tasks.settings.settings import CrossfitSettings, EvaluationSettings, TrainingSettings
 from tasks.storage.files import erase
 from tasks.storage.tables import read_table
 from tasks.train import train
@@ -21,7 +21,7 @@ from tasks.training.fold_training import stored_fold, train_fold, train_in_proce
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 RECIPE = TrainingSettings(model="compact", epochs=2, image_size=32).recipe()
-SETTINGS, SPLITTING, SHARE = CrossfitSettings(folds=2), SplitSettings(validation_fraction=0.3), 0.01
+SETTINGS, VALIDATION, SHARE = CrossfitSettings(folds=2), 0.3, 0.01
 
 
 @pytest.fixture
@@ -45,7 +45,13 @@ def trainings(monkeypatch) -> list[str]:
 
 
 def run(splits, places, **changed):
-    given = {"recipe": RECIPE, "settings": SETTINGS, "splitting": SPLITTING, "unlike_share": SHARE, **changed}
+    given = {
+        "recipe": RECIPE,
+        "settings": SETTINGS,
+        "validation_fraction": VALIDATION,
+        "unlike_share": SHARE,
+        **changed,
+    }
     return crossfit.fn(splits, **given, places=places)
 
 
@@ -57,7 +63,7 @@ def test_every_image_is_judged_once_by_a_network_that_never_saw_its_group(splits
         (row.path, row.sha256, row.label) for row in rows
     ]
     assert {image.fold for image in judged} == {1, 2}
-    plans = plan_folds(rows, splits, RECIPE, SETTINGS, SPLITTING, SHARE, places)
+    plans = plan_folds(rows, splits, RECIPE, SETTINGS, VALIDATION, SHARE, places)
     for plan in plans:
         own = read_table(plan.images.table.path(places), Row)
         tested = {row.group for row in own if row.split == "test"}
@@ -111,7 +117,7 @@ def test_all_images_are_scored_in_all_by_fold_and_by_origin(splits, places, trai
 
 def test_a_process_of_its_own_stores_the_fold_and_repeats_what_it_says(splits, places, process, capfd):
     rows = read_table(splits.table.path(places), Row)
-    plan, _ = plan_folds(rows, splits, RECIPE, SETTINGS, SPLITTING, SHARE, places)
+    plan, _ = plan_folds(rows, splits, RECIPE, SETTINGS, VALIDATION, SHARE, places)
     train_in_process(plan, places)
     assert "fold 1 of 2: epoch 2 of 2: loss" in capfd.readouterr().out
     assert stored_fold(plan, places).model.images == plan.images.by_split["train"]
@@ -120,7 +126,7 @@ def test_a_process_of_its_own_stores_the_fold_and_repeats_what_it_says(splits, p
 def test_a_process_says_what_is_wrong_with_the_images_in_one_line(splits, places, process):
     rows = read_table(splits.table.path(places), Row)
     ring = TrainingSettings(model="ring", epochs=1).recipe()
-    plan, _ = plan_folds(rows, splits, ring, SETTINGS, SPLITTING, SHARE, places)
+    plan, _ = plan_folds(rows, splits, ring, SETTINGS, VALIDATION, SHARE, places)
     with pytest.raises(BadInput, match=r"^fold 1 of 2: a ring is found in 0 of .*; take --model compact$"):
         train_in_process(plan, places)
 
@@ -138,7 +144,7 @@ def test_what_the_network_cannot_see_goes_to_a_person_at_any_cost(splits, places
 
 def test_a_fold_is_a_flow_that_a_worker_can_run(splits, places, trainings):
     rows = read_table(splits.table.path(places), Row)
-    plan, _ = plan_folds(rows, splits, RECIPE, SETTINGS, SPLITTING, SHARE, places)
+    plan, _ = plan_folds(rows, splits, RECIPE, SETTINGS, VALIDATION, SHARE, places)
     words = json.loads(json.dumps({"plan": plan.model_dump(mode="json"), "places": places.model_dump(mode="json")}))
     given = fold_flow.validate_parameters(words)
     assert given["plan"] == plan, "what a server hands on is the same plan"

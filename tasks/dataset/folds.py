@@ -12,9 +12,10 @@ from tasks.storage.tables import store_table
 
 
 def assign_folds(rows: Sequence[Row], number: int, seed: int) -> list[set[str]]:
-    """Return the groups of each fold. The largest of each label come first, each to the fold with the fewest images of that label.
+    """Return the groups of each fold.
 
-    Groups of one origin are spread over the folds before those of the next, so that no fold lacks a camera that others have.
+    Groups of each label are spread origin by origin, the largest first, each to the fold with the fewest images of that origin, then of
+    that label. An origin with as many groups of a label as there are folds is in every fold.
     Raises BadInput where a label has fewer groups than there are folds.
     """
     leading_rows, images = leaders(rows), Counter(row.group for row in rows)

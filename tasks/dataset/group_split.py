@@ -10,10 +10,12 @@ validates and one tests (where no published test does). For images that come lat
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
 
 from tasks.dataset.duplicates import Copy
 from tasks.records.rows import BASE, Row
-from tasks.settings.settings import Protocol, SplitSettings
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import Classes, Protocol, SplitSettings
 
 ENOUGH = 3  # castings in a stratum: one for each split
 
@@ -127,6 +129,26 @@ def draw(groups: Iterable[str], fractions: Mapping[str, float], seed: int) -> di
 def hash_to_unit_interval(group: str, purpose: str, seed: int) -> float:
     """Return a number in [0, 1) that depends on the group, the purpose and the seed alone."""
     return int(hashlib.sha256(f"{seed}:{purpose}:{group}".encode()).hexdigest()[:13], 16) / 16**13
+
+
+def refuse_one_sided(rows: Iterable[Row], classes: Classes, unit: Literal["castings", "images"]) -> None:
+    """Raise BadInput where a class is missing from a split, since nothing can be learned or said then.
+
+    The unit is what a split is drawn from.
+    """
+    labels, units = defaultdict(set), defaultdict(set)
+    for number, row in enumerate(rows):
+        labels[row.split].add(row.label)
+        units[row.label].add(row.group if unit == "castings" else number)
+    note = "; the images of one casting stay together" if unit == "castings" else ""
+    for name in ("train", "validation", "test"):
+        if missing := sorted({classes.defect, classes.good} - labels[name]):
+            counts = ", ".join(f"{unit} of {label}: {len(units[label]):,}" for label in missing)
+            raise BadInput(
+                f"no image of {' or of '.join(missing)} falls into {name} ({counts}{note}): more {unit} are needed, "
+                f"another --splitting.seed, or a {'smaller' if name == 'train' else 'larger'} "
+                "--splitting.validation_fraction or --splitting.test_fraction"
+            )
 
 
 def leaders(rows: Iterable[Row]) -> dict[str, Row]:

@@ -7,7 +7,7 @@ from tasks.dataset.corrections import Correction
 from tasks.evaluation.label_suspects import correction_of, find_suspects
 from tasks.evaluation.metrics import score
 from tasks.records.results import Crossfit, PartErrors, Score
-from tasks.records.rows import Prediction, Suspect
+from tasks.records.rows import NO_PROBABILITY, Prediction, Suspect
 from tasks.settings.settings import Classes, EvaluationSettings, Places
 from tasks.storage.tables import store_table
 
@@ -39,10 +39,13 @@ def score_out_of_fold(
 
 
 def list_part_errors(predictions: Iterable[Prediction], classes: Classes) -> list[PartErrors]:
-    """Return the parts with an image at the wrong most likely class, those with the most errors first; none where parts are not known."""
+    """Return the parts with an image at the wrong most likely class, those with the most errors first.
+
+    An image that shows the network nothing is no error. Where parts are not known, there is none.
+    """
     images: dict[tuple[str, str], list[Prediction]] = defaultdict(list)
     for prediction in predictions:
-        if prediction.group:
+        if prediction.group and prediction.cause not in NO_PROBABILITY:
             images[prediction.group, prediction.label].append(prediction)
     errors = []
     for (part, label), judged in images.items():

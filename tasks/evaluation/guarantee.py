@@ -42,7 +42,7 @@ def pass_limit(
     if np.isfinite(limit):
         limit = (limit + float(np.max(chance[passable & (chance < limit)], initial=0.0))) / 2
     needed = parts_needed(0, share, confidence)
-    assert needed, "the settings allow no share for which so many parts are needed"
+    assert needed, "parts_needed has an answer for every share and confidence that the settings allow"
     return limit, Guarantee(
         share=share,
         confidence=confidence,

@@ -26,8 +26,8 @@ class Ring(NamedTuple):
 def unwrap(pixels: np.ndarray, ring: Ring) -> np.ndarray:
     """Unwrap a ring into a strip, uint8 (96, 512): rows from inside the cavity's edge to outside the rim, columns along the turn.
 
-    Where the ring leaves the picture, levels go evenly from one end of what is missing to the other. There is nothing to see then:
-    the picture's edge, repeated, would end in marks that look like defects.
+    Fill each gap where the ring leaves the picture by linear interpolation along the row, so that it shows nothing: the picture's
+    edge, repeated, would end in marks that look like defects. A row that lies outside as a whole is 0.
     """
     columns = np.arange(STRIP_ANGLES)
     places = from_strip(ring, np.arange(STRIP_RADII), columns)

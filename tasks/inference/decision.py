@@ -112,7 +112,8 @@ class DecisionRule(BaseModel):
                 )
         if clouds := self.picture_clouds:
             statistics = np.stack([evidence.appearance for evidence in images])
-            lengths = np.stack([distances(cloud, statistics) / cloud.limit for cloud in clouds])
+            least = np.finfo(float).tiny  # a limit of 0, that of equal pictures, divides nothing
+            lengths = np.stack([distances(cloud, statistics) / max(cloud.limit, least) for cloud in clouds])
             for number in np.flatnonzero(~(lengths.min(axis=0) <= 1)):
                 nearest = clouds[lengths[:, number].argmin()]
                 remarks[number] = remark(statistics[number], np.array(nearest.usual), np.array(nearest.spread))
@@ -120,17 +121,26 @@ class DecisionRule(BaseModel):
 
     def decide_by_probability(self, chance: float) -> ImageDecision:
         """Pass, review or reject by the probability of a defect alone, with the reason."""
-        chance_text = f"defect probability {chance:.1%}"
+        chance_text = f"defect probability {format_chance(chance)}"
         low, high = self.review_band or (self.threshold, self.threshold)
         if self.review_band and low <= chance <= high:
-            return review("between_limits", f"{chance_text} lies between {low:.1%} and {high:.1%}", chance)
+            return review(
+                "between_limits", f"{chance_text} lies between {format_chance(low)} and {format_chance(high)}", chance
+            )
         if chance >= self.threshold:
-            return ImageDecision("reject", "above_limit", f"{chance_text} is at least the limit of {high:.1%}", chance)
-        return ImageDecision("pass", "below_limit", f"{chance_text} is below the limit of {low:.1%}", chance)
+            return ImageDecision(
+                "reject", "above_limit", f"{chance_text} is at least the limit of {format_chance(high)}", chance
+            )
+        return ImageDecision("pass", "below_limit", f"{chance_text} is below the limit of {format_chance(low)}", chance)
 
     def most_likely(self, chance: float) -> tuple[str, float]:
         """Return the likelier class and its probability, given the probability of a defect."""
         return (self.classes.defect, chance) if chance >= 0.5 else (self.classes.good, 1 - chance)
+
+
+def format_chance(chance: float) -> str:
+    """Return a probability in percent with one decimal, or with two digits where that would be 0.0: a guarantee can need so low a limit."""
+    return f"{chance:.1%}" if chance >= 0.0005 or not chance else f"{100 * chance:.2g}%"
 
 
 def read(path: Path) -> DecisionRule:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 FOLDS = 5  # each casting is held against four fifths of the others
 DIRECTIONS = 64  # kept of features that vary together; deviations across them count by their size alone
-KNOWN_PARTS = 3  # parts for each quantity, from which on it is known how the quantities of an origin vary together
+KNOWN_PARTS = 3  # parts for each quantity that an origin needs before its correlations are used
 DIGITS = 4  # kept of each number, so that the file stays small
 
 
@@ -34,8 +34,9 @@ def fit_origins(
 ) -> tuple[FeatureGaussian, ...]:
     """Fit a cloud with a limit to the images of each origin that has two groups.
 
-    One cloud around two cameras holds what lies between them, and its limit follows the camera with the most images. An origin
-    with few parts, each photographed often, seems to show how its quantities vary together. The next part does not keep to it.
+    One cloud around two cameras holds what lies between them, and its limit follows the camera with the most images. Few
+    parts, each photographed often, suggest correlations that the next part does not share: so an origin has correlations only from
+    `KNOWN_PARTS` parts for each quantity on.
     """
     clouds = []
     for origin in sorted(set(origins)):

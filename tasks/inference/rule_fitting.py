@@ -69,6 +69,7 @@ def with_guarantee(
 
 def fit_temperature(validation: Sequence[tuple[Row, Evidence]], classes: Classes) -> float:
     """Return the temperature at which the labels of the validation images are likeliest, each part counting once."""
+    validation = [(row, image) for row, image in validation if np.isfinite(image.margin)]
     margins = np.array([evidence.margin for _, evidence in validation])
     defect = np.array([is_defect(row, classes) for row, _ in validation], bool)
     return temperature(margins, defect, [row.group for row, _ in validation])

@@ -5,6 +5,7 @@ The process that asks always works too, so a pool whose only worker runs that pr
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -48,7 +49,8 @@ def share(
             remaining.remove(number)
     finally:
         for run in runs.values():
-            take_back(run)
+            with suppress(Exception):  # an error of the work itself is what people must see
+                take_back(run)
 
 
 def submit(deployment: str, parameters: Sequence[Mapping[str, Any]]) -> list[UUID]:
@@ -61,10 +63,14 @@ def submit(deployment: str, parameters: Sequence[Mapping[str, Any]]) -> list[UUI
     from prefect.deployments import run_deployment  # late: few runs ask workers
 
     say(f"{len(parameters)} runs of {deployment} wait for workers; those that no worker takes are done here")
-    return [
-        run_deployment(deployment, parameters=dict(values), timeout=0).id  # type: ignore[union-attr]  # sync here
-        for values in parameters
-    ]
+    runs: list[UUID] = []
+    try:  # a loop, so that runs that were requested before a fault are known
+        for values in parameters:
+            run = run_deployment(deployment, parameters=dict(values), timeout=0)
+            runs += [run.id]  # type: ignore[union-attr]  # sync here
+    except Exception as error:
+        say(f"no more runs of {deployment} can be requested ({error}): the others are done here")
+    return runs
 
 
 def has_workers(client: SyncPrefectClient, deployment: str) -> bool:
@@ -84,7 +90,10 @@ def is_free(run: UUID | None) -> bool:
 def take_back(run: UUID) -> bool:
     """Cancel a run that no worker has begun, and return whether nobody works on it."""
     with get_client(sync_client=True) as client:
-        state = client.read_flow_run(run).state
+        try:
+            state = client.read_flow_run(run).state
+        except ObjectNotFound:  # somebody deleted it
+            return True
         if state is None or state.is_final():
             return True
         age = time.time() - state.timestamp.timestamp()

@@ -418,13 +418,13 @@ class Guarantee(Record):
     share: float
     confidence: float
     parts: int
-    """Defective parts; photographs, where parts are not known."""
+    """Defective parts; where parts are not known, defective photographs without their copies."""
     may_pass: int
     """How many of these may pass at most; a part passes if one of its photographs does."""
     missing: int
     """Defective parts that are missing. Until they are there, nothing passes; 0: the promise holds for what passes."""
     by_part: bool
-    """Whether it is known which images show one part; otherwise each image counts as a part of its own."""
+    """Whether it is known which images show one part; otherwise each photograph counts as a part, together with its copies."""
 
     def summary(self) -> str:
         """Say what is promised, or why nothing passes."""

@@ -22,7 +22,8 @@ FOUND_COUNTS = (
 )
 PASSED_PART = "A part counts as passed if one of its photographs passes."
 PASSED_PHOTOGRAPH = (
-    "Which photographs show one part is not known, so each counts as one, and the promise may not hold by part."
+    "Which photographs show one part is not known, so each counts as a part, together with its copies. The promise may not hold by "
+    "part."
 )
 COVERED = "It covers parts like these, and no origin that was not among them: images unlike these go to a person."
 LONGEST = 18  # letters of an origin in the chart

@@ -111,17 +111,23 @@ def metrics(score: Score) -> list[dict[str, Any]]:
 def limits(rule: DecisionRule, costs: EvaluationSettings) -> str:
     """Say for which costs the limits were chosen, and which parts go to a person whatever their probability."""
     known = {"how the picture looks": rule.picture_clouds, "what the network sees in it": filter(None, [rule.features])}
-    outlier_limits = {what: " and ".join(f"{cloud.limit:.2f}" for cloud in clouds) for what, clouds in known.items()}
+    outlier_limits = {what: [f"{cloud.limit:.2f}" for cloud in clouds] for what, clouds in known.items()}
     residual = rule.max_residual
     unlike = [
-        *(f"{what} is more than {limits} from what was learned" for what, limits in outlier_limits.items() if limits),
+        *(
+            f"{what} is more than {distances[0]} from what was learned"
+            if len(distances) == 1
+            else f"{what} is beyond the limit of every origin ({', '.join(distances)})"
+            for what, distances in outlier_limits.items()
+            if distances
+        ),
         *([] if residual is None else [f"its rim is more than {residual:.2%} off an ellipse"]),
     ]  # fmt: skip
     strange = f" Whatever the probability, a person looks at a part where {', or '.join(unlike)}." if unlike else ""
     promise = f"\n\n{bounds_section.describe_guarantee(rule.guarantee)}" if rule.guarantee else ""
     return (
-        f"The limits of probability were chosen on validation images, for costs of {costs.escape_cost:g} a defect that passes, "
-        f"{costs.false_reject_cost:g} a good part that is rejected and {costs.review_cost:g} a look.{strange}{promise}"
+        f"The limits of probability follow from costs of {costs.escape_cost:g} for a defect that passes, {costs.false_reject_cost:g} for a "
+        f"good part that is rejected and {costs.review_cost:g} for a look.{strange}{promise}"
     )
 
 

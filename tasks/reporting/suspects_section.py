@@ -62,7 +62,7 @@ def reason(suspect: Suspect) -> str:
     """Say in one sentence what contradicts the label."""
     if suspect.kind == "image":
         return (
-            f"{out_of(suspect.suspects, suspect.images)} photographs of the part against the other "
+            f"{out_of(suspect.suspects, suspect.images)} photographs of the part disagree with the other "
             f"{suspect.images - suspect.suspects:,}; the network contradicts {suspect.contradictions:,} of these {suspect.images:,} labels"
         )
     if suspect.images == 1:

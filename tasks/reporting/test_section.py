@@ -2,6 +2,7 @@
 
 from itertools import starmap
 
+from tasks.inference.decision import format_chance
 from tasks.records.results import Evaluation, Interval, Score
 from tasks.reporting.markdown import code, out_of, table
 from tasks.settings.settings import EvaluationSettings
@@ -89,7 +90,7 @@ def decisions(evaluation: Evaluation) -> str:
     """Say by which rule parts are decided, and what it costs beside rules that look at no image."""
     band, costs, test = evaluation.review_band, evaluation.test.costs, evaluation.test
     rule = (
-        f"{say_what_passes(band[0])} more than {band[1]:.1%} are rejected, and a person looks at what lies between."
+        describe_band(*band)
         if band
         else f"Parts at least {evaluation.threshold:.1%} probably defective are rejected; there is no review band."
     )
@@ -107,13 +108,13 @@ def decisions(evaluation: Evaluation) -> str:
     return f"{rule}{unreviewed}{cost} Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on {chosen_on}."
 
 
-def say_what_passes(limit: float) -> str:
-    """Begin the sentence on the limits. A guarantee can put that of passing far below a tenth of a percent, or at 0."""
-    text = f"{limit:.1%}" if limit >= 0.001 else f"{100 * limit:.2g}%"
+def describe_band(low: float, high: float) -> str:
+    """Say which probabilities of a defect pass, which are rejected, and which go to a person."""
+    if not low:
+        return f"No part passes: parts more than {high:.1%} probably defective are rejected, and a person looks at all others."
     return (
-        f"Parts less than {text} probably defective pass, those"
-        if limit
-        else "No part passes, parts with a probability of"
+        f"Parts less than {format_chance(low)} probably defective pass, those more than {high:.1%} are rejected, and a person looks at "
+        "what lies between."
     )
 
 

@@ -263,7 +263,7 @@ class CrossfitSettings(Settings):
     folds: int = Field(0, ge=0, le=50)
     """So many networks are trained besides, each without the parts that it judges; 0: none."""
     seed: int = Field(0, ge=0)
-    """Draws other folds."""
+    """Draws the folds, and in each the parts that validate."""
 
     @model_validator(mode="after")
     def require_others_to_learn_from(self) -> Self:

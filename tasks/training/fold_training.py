@@ -102,8 +102,8 @@ def train_in_process(plan: FoldPlan, places: Places) -> None:
     with ExitStack() as stack:
         errors = stack.enter_context(TemporaryFile("w+", encoding="utf-8", errors="replace"))
         process = stack.enter_context(subprocess.Popen(
-            [sys.executable, "-m", "tasks.training.fold_training"], env={**os.environ, "PYTHONPATH": path},
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+            [sys.executable, "-m", "tasks.training.fold_training"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+            env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}, encoding="utf-8", errors="replace",
         ))  # fmt: skip
         stack.callback(process.kill)
         assert process.stdin and process.stdout
@@ -115,7 +115,8 @@ def train_in_process(plan: FoldPlan, places: Places) -> None:
         errors.seek(0)
         last = "".join(errors.readlines()[-20:]).strip()
     if status == 2:
-        raise BadInput(f"fold {plan.number} of {plan.of}: {last.splitlines()[-1].removeprefix('error: ')}")
+        lines = [line.removeprefix("error: ") for line in last.splitlines() if line.startswith("error: ")]
+        raise BadInput(f"fold {plan.number} of {plan.of}: {lines[-1] if lines else last}")
     if status:
         raise RuntimeError(f"the process of fold {plan.number} of {plan.of} ended with status {status}: {last}")
 

@@ -93,7 +93,7 @@ def test_it_says_what_goes_to_a_person(written, finished):
     two = known.model_copy(update={"limit": 5.5})
     text = written(rule=rule.model_copy(update={"appearances": (known, two), "features": known}))
     assert (
-        "how the picture looks is more than 4.25 and 5.50 from what was learned, or what the network sees in it is more than 4.25"
+        "how the picture looks is beyond the limit of every origin (4.25, 5.50), or what the network sees in it is more than 4.25"
         in text
     )
 
@@ -124,11 +124,11 @@ def test_a_card_is_parted_where_its_front_matter_ends_whatever_an_origin_is_call
 
 def test_costs_stand_with_the_limits(written):
     text = written(subject={"costs": EvaluationSettings(escape_cost=25, review_cost=0.5)})
-    assert "costs of 25 a defect that passes, 1 a good part that is rejected and 0.5 a look" in text
+    assert "costs of 25 for a defect that passes, 1 for a good part that is rejected and 0.5 for a look" in text
 
 
 def test_a_guarantee_stands_with_the_limits(written, finished):
     assert "Guarantee" not in written()
     promise = Guarantee(share=0.05, confidence=0.95, parts=73, may_pass=0, missing=0, by_part=True)
     rule = read(finished.evaluation.decision.path(finished.config.places)).model_copy(update={"guarantee": promise})
-    assert f"and 0.2 a look.\n\n{promise.summary()}. A part counts as passed" in written(rule=rule)
+    assert f"and 0.2 for a look.\n\n{promise.summary()}. A part counts as passed" in written(rule=rule)

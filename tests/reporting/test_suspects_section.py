@@ -31,7 +31,7 @@ def test_where_nothing_is_suspected_one_sentence_says_so():
         ({}, "all 5 photographs of the part have this label, and the network calls 4 of them `def_front`"),
         (
             {"kind": "image", "images": 143, "suspects": 16, "contradictions": 16},
-            "16 of 143 photographs of the part against the other 127; the network contradicts 16 of these 143 labels",
+            "16 of 143 photographs of the part disagree with the other 127; the network contradicts 16 of these 143 labels",
         ),
         (
             {"images": 1, "suspects": 1},

@@ -32,9 +32,7 @@ def test_a_limit_that_a_guarantee_lowers_is_told(outcome):
     assert (
         told_of(outcome, review_band=(0.00031, 0.8)).count("Parts less than 0.031% probably defective pass, those") == 1
     )
-    nothing = (
-        "No part passes, parts with a probability of more than 80.0% are rejected, and a person looks at what lies"
-    )
+    nothing = "No part passes: parts more than 80.0% probably defective are rejected, and a person looks at all others."
     assert nothing in told_of(outcome, review_band=(0.0, 0.8))
 
 
