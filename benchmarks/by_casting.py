@@ -7,7 +7,7 @@ validate. Intervals are over castings, since photographs of one casting are no n
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -26,14 +26,17 @@ from benchmarks.preparation import (
     write_figures,
 )
 from tasks.crossfit import fit_temperature
-from tasks.evaluation import metrics
+from tasks.evaluation import costs, metrics
+from tasks.evaluation.guarantee import pass_limit
 from tasks.inference.calibration import probability
+from tasks.inference.decision import DECIDED_BY_PROBABILITY
 from tasks.records.results import Fold
-from tasks.records.rows import OutOfFoldRow
+from tasks.records.rows import OutOfFoldRow, Prediction
 from tasks.settings.model_specs import ModelName
-from tasks.settings.settings import CrossfitSettings, Recipe, TrainingSettings
+from tasks.settings.settings import CrossfitSettings, EvaluationSettings, Recipe, TrainingSettings
 from tasks.storage.tables import read_table
 
+SHARES = (0.05, 0.1)  # of defective castings that a guarantee lets pass
 WORST = 12  # castings in the list of errors of a model
 
 
@@ -77,7 +80,8 @@ def measure_network(data: PreparedImages, settings: CrossfitSettings, recipe: Re
         for number, (fold, predictions) in enumerate(zip(out_of_fold.folds, tested, strict=True), start=1)
     ]
     intervals = casting_intervals(tested, castings, data.classes, settings.seed)
-    return average_folds(by_fold) | intervals | {"folds": by_fold}
+    guarantees = [measure_guarantee(tested, castings, data, share) for share in SHARES]
+    return average_folds(by_fold) | intervals | {"guarantees": guarantees, "folds": by_fold}
 
 
 def compare_temperatures(fold: Fold, number: int, rows: Sequence[OutOfFoldRow], data: PreparedImages) -> dict:
@@ -90,6 +94,35 @@ def compare_temperatures(fold: Fold, number: int, rows: Sequence[OutOfFoldRow], 
     return {
         name: {"temperature": temperature, "log_loss": log_loss(judged, temperature, data)}
         for name, temperature in temperatures.items()
+    }
+
+
+def measure_guarantee(
+    tested: Sequence[Sequence[Prediction]], castings: Mapping[str, str], data: PreparedImages, share: float
+) -> dict:
+    """Return how many defective castings and good photographs of each fold pass where the other folds' castings keep the promise.
+
+    The limit of passing is that of the standard costs, or a lower one that the promise needs.
+    """
+    images = [prediction for fold in tested for prediction in fold]
+    fold = np.repeat(np.arange(len(tested)), [len(predictions) for predictions in tested])
+    chance = np.array([image.defect_probability for image in images])
+    defect = np.array([image.label == data.classes.defect for image in images], bool)
+    clear = np.array([image.cause in DECIDED_BY_PROBABILITY for image in images], bool)
+    part = np.array([castings[image.sha256] for image in images])
+    passed = np.zeros(len(images), bool)
+    for number in range(len(tested)):
+        others, confidence = fold != number, EvaluationSettings().confidence
+        limit, _ = pass_limit(
+            chance[others], defect[others], clear[others], part[others], share, confidence, by_part=True
+        )
+        passed |= (fold == number) & clear & (chance < min(limit, costs.review_band(EvaluationSettings())[0]))
+    return {
+        "share": share,
+        "passed_castings": len(set(part[passed & defect])),
+        "defective_castings": len(set(part[defect])),
+        "passed_good": int(np.sum(passed & ~defect)),
+        "good": int(np.sum(~defect)),
     }
 
 
@@ -123,6 +156,11 @@ def print_table(model: str, figures: dict) -> None:
         losses = [fold["temperatures"][name]["log_loss"] for fold in figures["folds"]]
         print(
             f"log loss with a temperature from parts, {words}: {np.mean(losses):.4f} nat, worst fold {max(losses):.4f}"
+        )
+    for promise in figures["guarantees"]:
+        print(
+            f"promised: at most {promise['share']:.0%} of defective castings pass; {promise['passed_castings']} of "
+            f"{promise['defective_castings']} do, and {promise['passed_good']:,} of {promise['good']:,} good photographs"
         )
     worst = sorted((row for fold in figures["folds"] for row in fold["errors"]), key=lambda row: -row["errors"])
     for row in worst[:WORST]:
