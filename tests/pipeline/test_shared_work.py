@@ -52,7 +52,7 @@ def worker():
                 wait_until(lambda: shared_work.has_workers(client, DEPLOYMENT), 120, "the worker's start")
             yield
         finally:
-            process.terminate()
+            process.kill()  # it has no run left, and where SIGINT is ignored, as in the background, it would never stop
 
 
 def share_files(paths: list[Path], do_here) -> None:
