@@ -568,6 +568,9 @@ def prefect_server(server, process, migrated_database, tmp_path_factory) -> Iter
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
     from prefect.testing import utilities
 
+    from tasks.pipeline.server_access import authenticate
+
+    authenticate()  # a test of credentials may have left settings that lack those of the environment, which the server asks for
     folder = tmp_path_factory.mktemp("prefect")
     shutil.copyfile(migrated_database, folder / "prefect-test.db")
     with pytest.MonkeyPatch.context() as patch:
