@@ -74,7 +74,9 @@ def plan_folds(
         try:
             refuse_one_sided(divided, splits.classes, "castings" if castings else "images")
         except BadInput as error:
-            raise BadInput(f"fold {number} of {settings.folds}: {error}, or fewer folds") from error
+            raise BadInput(
+                f"fold {number} of {settings.folds}: {error}, another --crossfit.seed, or fewer --crossfit.folds"
+            ) from error
         images = divided_images(divided, splits.classes, places, castings=castings)
         plans.append(
             FoldPlan(

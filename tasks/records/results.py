@@ -299,7 +299,7 @@ class OutOfFold(Record):
     """`rows.OutOfFoldRow`, in the order of the manifest."""
     folds: tuple[Fold, ...]
     temperature: float
-    """At which the margins of all images are likeliest."""
+    """At which the labels of all images are likeliest."""
 
 
 class Interval(NamedTuple):

@@ -157,7 +157,7 @@ class CrossfitFacts(ScoreFacts):
     """Images whose label is probably wrong; equal files count once."""
     suspected_parts: int
     temperature: float
-    """At which the margins of all images are likeliest; it is that of the released model."""
+    """At which the labels of all images are likeliest; it is that of the released model."""
     cpu_seconds: float
     """Of all trainings."""
     wall_seconds: float

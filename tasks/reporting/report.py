@@ -82,8 +82,8 @@ def what_is_shown(outcome: RunResult) -> Section:
     )
     if outcome.evaluation.crossfit:
         caution += (
-            "\n\nThe parts of the test helped to choose the temperature and the guaranteed limit, so its decisions can be a little too "
-            "good. The next section rests on all parts."
+            "\n\nThe parts of the test helped to calibrate the decisions, so these can be a little too good on the test. "
+            "The next section rests on all parts."
         )
     return Section("What the test shows", bounds_section.bounds(*inputs) + caution, drawings=drawings)
 
