@@ -50,7 +50,7 @@ def main() -> None:
     options = parser.parse_args()
     with working_places(options.data) as places:
         data = prepare_images(options.source, options.arrivals, places)
-        figures = {}
+        figures: dict[str, list[dict]] = {}
         for model in options.models:
             figures[model] = []
             for seed in range(options.seeds):
