@@ -290,12 +290,13 @@ def test_what_is_read_and_told_of_a_layout(name, form, tmp_path, places, extract
                 archive.write(source / path, path)
         source = tmp_path / "plant.zip"
     folder = extract_source(source, case.settings)
+    left_out = [*locate(FetchSettings(source=str(source), classes=case.settings), places).left_out, *folder.left_out]
     entries = read_table(folder.listing.path(places), Entry)
     assert {entry.path: described(entry) for entry in entries} == case.labels
     marked = [entry for entry in entries if entry.mask]
     assert len(marked) == case.masks
     assert all((places.data / "images" / entry.mask).is_file() for entry in marked)
-    said = capsys.readouterr().out
+    said = "".join([capsys.readouterr().out, *(f"left out: {line}\n" for line in left_out)])
     assert all(re.search(pattern, said) for pattern in case.says.split(" & "))
 
 

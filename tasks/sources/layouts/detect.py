@@ -3,11 +3,13 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from tasks.records.results import ClassFolders
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import ClassSettings
+from tasks.sources.archive import members, open_reader
 from tasks.sources.folder import TOP, is_image, left_out, shorten
 from tasks.sources.layouts.boxes import read_coco, read_yolo
 from tasks.sources.layouts.class_folders import read_class_folders
@@ -61,6 +63,10 @@ class Layout(NamedTuple):
         masks = {file.mask for file in self.files if file.mask}
         return sorted({file.name for file in self.files} | masks | self.sidecars)
 
+    def of_source(self) -> dict[str, Any]:
+        """Return what the record of a source says about its layout, by the names of the fields."""
+        return {"folders": self.folders, "layout": self.summary_line(), "left_out": self.left_out}
+
     def summary_line(self) -> str:
         """Return one line that tells a person how the photographs are labeled."""
         kinds = {"defect": self.folders.defect, "good": (self.folders.good,)}
@@ -77,6 +83,12 @@ class Layout(NamedTuple):
         return "; ".join(
             [self.how, *classes, *(f"{name}: {text}" for name, text in details.items() if text not in ("", "0"))]
         )
+
+
+def detect_in_zip(archive: Path, settings: ClassSettings) -> Layout:
+    """Find the layout of the files in a zip. Raises BadInput as `detect` does, and where the zip is damaged."""
+    with open_reader(archive) as read:
+        return detect([entry.filename for entry in members(archive)], settings, read)
 
 
 def detect(names: Iterable[str], settings: ClassSettings, read: Read) -> Layout:
