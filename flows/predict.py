@@ -1,4 +1,4 @@
-"""Predict: what the model in use says of photographs of castings.
+"""Predict: what the model in use says of photographs of parts.
 
 python flows/predict.py IMAGE|FOLDER ... [--json] [--csv FILE] [--version N | --run latest|ID | --file MODEL]
 """
@@ -34,7 +34,7 @@ from tasks.tracking import registry
 
 
 class PredictArguments(Arguments):
-    """Judge photographs of castings with a released model."""
+    """Judge photographs of parts with a released model."""
 
     images: CliPositionalArg[tuple[str, ...]] = Field(min_length=1, description="Image files, and folders of them.")
     version: int | None = Field(None, ge=1, description="Version to judge with; the champion when nothing is named.")

@@ -1,4 +1,4 @@
-"""Retrain: from a source of labeled castings to a judged model in use, or to the reason why not.
+"""Retrain: from a source of labeled parts to a judged model in use, or to the reason why not.
 
 python flows/retrain.py --help
 """
@@ -44,6 +44,7 @@ from tasks.reporting import html, report
 from tasks.reporting.model_card import without_front_matter
 from tasks.reporting.run_folder import new_run_id, write_run
 from tasks.reporting.run_json import PreTraining, RunResult, checkout_state, fill_run_json
+from tasks.reporting.words import capitalized
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.escaping import for_terminal
 from tasks.settings.redaction import redact
@@ -96,8 +97,8 @@ def run_pipeline(config: Config) -> Release:
     out_of_fold = judge_out_of_fold(step, splits, recipe, config)
     model = step(train, splits, recipe)
     evaluation = step(evaluate, splits, model, config.evaluation, out_of_fold)
-    figures = step(plot, before.audit, splits, model, evaluation)
-    exports = step(export, before.manifest, before.audit, splits, model, evaluation, config.evaluation)
+    figures = step(plot, before.audit, splits, model, evaluation, before.words)
+    exports = step(export, before.manifest, before.audit, splits, model, evaluation, config.evaluation, before.words)
     decision = step(release, splits, model, evaluation, exports, config.evaluation, config.acceptance, run_id)
     decision = adopt_unfinished(decision, run_id, config.places)
     show(RunResult(
@@ -191,7 +192,8 @@ def show(outcome: RunResult) -> None:
     """Write the run's folder, and show its report in the Prefect UI."""
     places = outcome.config.places
     sections = report.sections(outcome)
-    folder = write_run(outcome, html.html(sections, f"{outcome.source.name}, {outcome.run_id}", places))
+    heading = f"{capitalized(outcome.words.singular)} inspection model"
+    folder = write_run(outcome, html.html(sections, heading, f"{outcome.source.name}, {outcome.run_id}", places))
     publish_sections(sections, places)
     card = (model_folder.path(outcome.exports.digest, places) / "README.md").read_text(encoding="utf-8")
     create_markdown_artifact(without_front_matter(card), key="card", description="What goes with the model's folder")

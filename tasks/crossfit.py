@@ -72,7 +72,7 @@ def plan_folds(
     for number, judged in enumerate(assign_folds(rows, settings.folds, settings.seed), start=1):
         divided = split_by_fold(rows, judged, validation_fraction, settings.seed)
         try:
-            refuse_one_sided(divided, splits.classes, "castings" if castings else "images")
+            refuse_one_sided(divided, splits.classes, "parts" if castings else "images")
         except BadInput as error:
             raise BadInput(
                 f"fold {number} of {settings.folds}: {error}, another --crossfit.seed, or fewer --crossfit.folds"

@@ -18,6 +18,7 @@ from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, DividedImages, Evaluation, Exports, Format, Manifest, Model, Splits
 from tasks.records.rows import Prediction, Row
 from tasks.reporting.model_card import FolderContent, Subject, card
+from tasks.reporting.words import ProductWords
 from tasks.settings.messages import say
 from tasks.settings.settings import EvaluationSettings, Places
 from tasks.storage.files import scratch_beside
@@ -34,10 +35,11 @@ def export(
     model: Model,
     evaluation: Evaluation,
     costs: EvaluationSettings,
+    words: ProductWords,
     places: Places,
 ) -> Exports:
     """Write the folder with the network, its decision, the list of the images that it learned from, and a card."""
-    write_card = partial(card, Subject(manifest, audit, splits, model, evaluation, costs))
+    write_card = partial(card, Subject(manifest, audit, splits, model, evaluation, costs, words))
     exports = export_to_folder(splits, model, evaluation, write_card, places)
     say(f"export: model {exports.digest[:12]}; {', '.join(starmap(summary_of_format, exports.formats.items()))}")
     return exports

@@ -15,6 +15,7 @@ from tasks.records.rows import Prediction, Row, Suspect, stored_path
 from tasks.reporting import error_gallery, suspects_gallery
 from tasks.reporting.audit_gallery import Picture, pictures
 from tasks.reporting.contact_sheet import SIDE, SheetRow, Tile, sheet, wrap
+from tasks.reporting.words import ProductWords
 from tasks.settings.escaping import for_picture
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places
@@ -33,11 +34,14 @@ LONGEST = 20  # letters of a class beside the matrix
 
 
 @task(cache_policy=same_step)
-def plot(audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, places: Places) -> Figures:
+def plot(
+    audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, words: ProductWords, places: Places
+) -> Figures:
     """Draw the figures of a run, in the order in which a report shows them."""
     rows = read_table(splits.table.path(places), Row)
     history, kept_epoch, classes = model.history, model.kept_epoch, splits.classes
-    audited = [*pictures(rows, read_table(audit.pairs.path(places), Copy), classes, places), samples(rows, places)]
+    copies = read_table(audit.pairs.path(places), Copy)
+    audited = [*pictures(rows, copies, classes, words, places), samples(rows, places)]
     share = "Counts, and below them the share of the true class."
     drawings = (
         ("learning", "Learning curves", overfitting(history, kept_epoch), learning_curves(history, kept_epoch)),
@@ -49,7 +53,7 @@ def plot(audit: Audit, splits: Splits, model: Model, evaluation: Evaluation, pla
             Figure(name=name, title=title, caption=caption, file=save(drawing, name, places))
             for name, title, caption, drawing in drawings
         ),
-        *store_pictures(error_pictures(rows, model, evaluation, places), places),
+        *store_pictures(error_pictures(rows, model, evaluation, words, places), places),
         *store_pictures(suspect_pictures(rows, classes, evaluation, places), places),
     )
     say(f"plot: {len(figures)} figures")
@@ -64,13 +68,15 @@ def store_pictures(pictures: Iterable[Picture], places: Places) -> list[Figure]:
     ]
 
 
-def error_pictures(rows: Sequence[Row], model: Model, evaluation: Evaluation, places: Places) -> Iterator[Picture]:
+def error_pictures(
+    rows: Sequence[Row], model: Model, evaluation: Evaluation, words: ProductWords, places: Places
+) -> Iterator[Picture]:
     """Yield pictures of test images that show where the network sees a defect in them."""
     from tasks.networks import networks  # late: a remembered figure needs no TensorFlow
 
     predictions = read_table(evaluation.predictions.path(places), Prediction)
     network, rule = networks.load(model.file.path(places)), read(evaluation.decision.path(places))
-    return error_gallery.pictures(predictions, rows, network, rule, places)
+    return error_gallery.pictures(predictions, rows, network, rule, words, places)
 
 
 def suspect_pictures(

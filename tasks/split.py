@@ -25,7 +25,7 @@ def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, places: Pl
     rows = [row._replace(group=members[row.sha256].group) for row in read_table(manifest.table.path(places), Row)]
     rows = assign(rows, read_table(audit.pairs.path(places), Copy), splitting)
     castings = audit.castings is not None
-    refuse_one_sided(rows, manifest.classes, "castings" if castings else "images")
+    refuse_one_sided(rows, manifest.classes, "parts" if castings else "images")
     train, test = ([row for row in rows if row.split == name] for name in ("train", "test"))
     splits = Splits(
         **vars(divided_images(rows, manifest.classes, places, castings=castings)),
@@ -52,14 +52,14 @@ def score_lookup(train: Sequence[Row], test: Sequence[Row], classes: Classes, pl
 
 
 def summary_lines(splits: Splits, splitting: SplitSettings) -> Iterator[str]:
-    """Yield lines that say how the images are divided, and how well guesses without a look at the casting score on the test."""
+    """Yield lines that say how the images are divided, and how well guesses without a look at the part score on the test."""
     counts = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in splits.by_split.items())
     yield f"split: {counts} ({splitting.protocol})"
     if castings := splits.castings_by_split:
         yield (
-            f"split: castings: {castings['train']:,} train, {castings['validation']:,} validation, {castings['test']:,} test; "
+            f"split: parts: {castings['train']:,} train, {castings['validation']:,} validation, {castings['test']:,} test; "
             f"{splits.test_images_of_trained_castings:,} of {splits.by_split['test']:,} test images "
-            "show a casting that trains or validates"
+            "show a part that trains or validates"
         )
     yield (
         f"split: on this test, the label of the most alike training image is right for {splits.lookup_accuracy:.1%}, "

@@ -362,11 +362,12 @@ class Touch:
         return Path.touch, (self.path,)
 
 
-def run_folder(places: Places, name: str, source: str, model: str) -> Path:
+def run_folder(places: Places, name: str, source: str, model: str, product: str | None = None) -> Path:
     """Return the folder of a run, now the latest, as far as it tells what was run."""
     folder = places.artifacts / "runs" / name
     folder.mkdir(parents=True)
-    settings = Config(fetch=FetchSettings(source=source), places=places.with_model(model)).model_dump(mode="json")
+    fetch = FetchSettings(source=source, product=product)
+    settings = Config(fetch=fetch, places=places.with_model(model)).model_dump(mode="json")
     (folder / "run.json").write_text(json.dumps({"config": settings}))
     latest = folder.with_name("latest")
     latest.unlink(missing_ok=True)
@@ -415,6 +416,7 @@ def export_untrained(photograph: Callable[..., bytes], top: Path) -> tuple:
     from tasks.export import export
     from tasks.networks import networks
     from tasks.records.rows import Prediction
+    from tasks.reporting.words import ProductWords
     from tasks.storage.tables import read_table
 
     places = Places(data=top / "data", artifacts=top / "artifacts")
@@ -428,7 +430,7 @@ def export_untrained(photograph: Callable[..., bytes], top: Path) -> tuple:
         wall_seconds=0, cpu_seconds=0, images_per_second=0, device="CPU",
     )  # fmt: skip
     evaluation = evaluate.fn(splits, model, Judging(), None, places)
-    exports = export.fn(*found, model, evaluation, Judging(), places)
+    exports = export.fn(*found, model, evaluation, Judging(), ProductWords("casting", "castings"), places)
     return exports, {one.sha256: one for one in read_table(evaluation.predictions.path(places), Prediction)}, top
 
 

@@ -13,6 +13,7 @@ from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.inference import export_check, model_folder, runtimes
 from tasks.networks import networks
+from tasks.reporting.words import ProductWords
 from tasks.settings.settings import EvaluationSettings, Places
 from tasks.storage.files import find_damage
 
@@ -27,7 +28,7 @@ def shared_export(training, process, tmp_path_factory):
     copy_places(training.places, places)
     settings = EvaluationSettings(review_cost=0.9)  # few go to a person, so most are decided
     evaluation = evaluate.fn(training.splits, training.model, settings, None, places)
-    judged = *training.records, evaluation, settings
+    judged = *training.records, evaluation, settings, ProductWords("casting", "castings")
     return judged, export.fn(*judged, places), places
 
 

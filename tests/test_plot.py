@@ -13,6 +13,7 @@ from tasks.evaluation.metrics import score
 from tasks.inference.decision import DecisionRule
 from tasks.records.results import Epoch
 from tasks.records.rows import Prediction, Row
+from tasks.reporting.words import ProductWords
 from tasks.settings.settings import Classes
 from tasks.settings.settings import EvaluationSettings as Settings
 from tasks.storage.files import store
@@ -50,7 +51,13 @@ def steps_before_plot(prepared, places, model, evaluation):
         }
     )
     history = epochs((0.5, 0.6), (0.2, 0.4))
-    return audited, splits, model.model_copy(update={"file": file, "history": history, "kept_epoch": 2}), evaluation
+    return (
+        audited,
+        splits,
+        model.model_copy(update={"file": file, "history": history, "kept_epoch": 2}),
+        evaluation,
+        ProductWords("gear", "gears"),
+    )
 
 
 def prediction(row: Row, *, wrongly: bool) -> Prediction:
@@ -88,6 +95,9 @@ def test_what_the_audit_found_is_shown_before_what_was_learnt(steps_before_plot,
             assert picture.format == "JPEG"
         assert figure.file.path(places).stat().st_size < 300_000
     assert "Of 16 published test images 0 lie in train byte by byte, 1 more are changed copies" in figures[0].caption
+    assert "and 0 more show gears of train" in figures[0].caption
+    assert figures[2].title == "The largest gears"
+    assert figures[-2].caption.endswith("the worst of each gear first.")
     assert verb.plot.fn(audited, splits, *rest, places).figures == figures
 
 

@@ -450,9 +450,9 @@ def test_few_castings_are_named_as_the_reason():
     rows = [row(number, f"{number}")._replace(split="train") for number in range(50)]
     rows = [one._replace(group=one.label) for one in rows]
     with pytest.raises(
-        BadInput, match=r"\(castings of def_front: 1, castings of ok_front: 1; .*more castings are needed"
+        BadInput, match=r"\(parts of def_front: 1, parts of ok_front: 1; the images of one part .*more parts are needed"
     ):
-        refuse_one_sided(rows, Classes(), "castings")
+        refuse_one_sided(rows, Classes(), "parts")
 
 
 @pytest.fixture
@@ -545,7 +545,7 @@ def test_castings_are_counted_where_they_are_known(run, rows, places, capsys):
     table = read_table(record.table.path(places), Row)
     assert record.castings_by_split == {name: len({one.group for one in table if one.split == name}) for name in SPLITS}
     assert record.test_images_of_trained_castings == 8
-    assert f"8 of {record.by_split['test']} test images show a casting that trains" in capsys.readouterr().out
+    assert f"8 of {record.by_split['test']} test images show a part that trains" in capsys.readouterr().out
 
 
 def test_the_baselines_are_those_of_the_split(run, rows):

@@ -388,6 +388,19 @@ def test_what_is_learnt_from_is_that_of_the_last_run_that_was_not_of_the_sample(
     assert asked == [("castings.zip", places.with_model("recast")), ("sample", places.with_model("recast-sample"))]
 
 
+def test_a_product_that_was_named_is_found_with_its_model(places, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        flow, "news", lambda fetch, places: asked.append((fetch.product, places)) or pytest.fail("seen")
+    )
+    run_folder(places, "1", "castings.zip", "recast")
+    run_folder(places, "2", "tiles.zip", "recast-magnetic-tile", product="magnetic tile")
+    with pytest.raises(pytest.fail.Exception, match="seen"):
+        flow.look(Config(places=places), 1, 7, print)
+    assert asked == [("magnetic tile", places.with_model("recast-magnetic-tile"))]
+    assert form.form_settings(places) == {"config": {"fetch": {"source": "tiles.zip", "product": "magnetic tile"}}}
+
+
 def test_where_nobody_said_what_to_learn_from_nothing_is_asked(places, capsys):
     assert not flow.look(Config(places=places), 1, 7, print)
     assert "there was no run in" in capsys.readouterr().out

@@ -141,7 +141,7 @@ def hash_to_unit_interval(group: str, purpose: str, seed: int) -> float:
     return int(hashlib.sha256(f"{seed}:{purpose}:{group}".encode()).hexdigest()[:13], 16) / 16**13
 
 
-def refuse_one_sided(rows: Iterable[Row], classes: Classes, unit: Literal["castings", "images"]) -> None:
+def refuse_one_sided(rows: Iterable[Row], classes: Classes, unit: Literal["parts", "images"]) -> None:
     """Raise BadInput where a class is missing from a split, since nothing can be learned or said then.
 
     The unit is what a split is drawn from.
@@ -149,8 +149,8 @@ def refuse_one_sided(rows: Iterable[Row], classes: Classes, unit: Literal["casti
     labels, units = defaultdict(set), defaultdict(set)
     for number, row in enumerate(rows):
         labels[row.split].add(row.label)
-        units[row.label].add(row.group if unit == "castings" else number)
-    note = "; the images of one casting stay together" if unit == "castings" else ""
+        units[row.label].add(row.group if unit == "parts" else number)
+    note = "; the images of one part stay together" if unit == "parts" else ""
     for name in ("train", "validation", "test"):
         if missing := sorted({classes.defect, classes.good} - labels[name]):
             counts = ", ".join(f"{unit} of {label}: {len(units[label]):,}" for label in missing)

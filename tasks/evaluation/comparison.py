@@ -39,7 +39,7 @@ class PairedComparison(NamedTuple):
 
     def summary(self) -> str:
         """Return the comparison in one line, as a report shows it."""
-        unit = "images" if self.castings is None else "castings"
+        unit = "images" if self.castings is None else "parts"
         dearer = f" (p = {self.p_dearer:.2g} of so much more)" if self.candidate_cost > self.champion_cost else ""
         return (
             f"costs less on {self.cheaper} {unit} and more on {self.dearer} (p = {self.p:.2g}), "

@@ -187,16 +187,21 @@ def with_last_settings(config: Config) -> Config | None:
         raise BadInput(
             f"what is given does not go with the settings of the last run, which hold for all else: {what}"
         ) from error
-    if last and default_model(last.fetch.source) == default_model(config_now.fetch.source):
+    if last and default_name(last) == default_name(config_now):
         places = config_now.places.with_model(config_now.places.registered_model or own_model(last))
         return config_now.model_copy(update={"places": places})
     return config_now
 
 
 def own_model(config: Config) -> str | None:
-    """Return the registered model of the settings, where it does not follow from their source."""
+    """Return the registered model of the settings, where it does not follow from their source and product."""
     model = config.places.registered_model
-    return None if model == default_model(config.fetch.source) else model
+    return None if model == default_name(config) else model
+
+
+def default_name(config: Config) -> str:
+    """Return the registered model that follows from the source and the product of the settings."""
+    return default_model(config.fetch.source, config.fetch.product)
 
 
 def merge_settings(settings: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -23,11 +23,12 @@ from tasks.reporting.contact_sheet import (
     stack_pictures,
     wrap,
 )
+from tasks.reporting.words import ProductWords, capitalized
 from tasks.settings.settings import Classes, Places
 
 ACROSS, DOWN = 6, 4  # photographs in a row, rows
 # Of the parts of a leak, the worst first.
-COLORS = {"equal": "#c0392b", "changed": "#e08e45", "casting": "#f0c987", "new": "#1f7a5c"}
+COLORS = {"equal": "#c0392b", "changed": "#e08e45", "part": "#f0c987", "new": "#1f7a5c"}
 
 
 class Leak(NamedTuple):
@@ -37,8 +38,8 @@ class Leak(NamedTuple):
     """Lie in train byte by byte."""
     changed: int
     """Are a changed copy of a train image."""
-    casting: int
-    """Are another photograph of a casting of train."""
+    part: int
+    """Are another photograph of a part of train."""
     new: int
     """Are known from train in none of these ways."""
 
@@ -68,11 +69,13 @@ def leak(rows: Sequence[Row], copies: Sequence[Copy]) -> Leak | None:
     }
     unequal = [row for row in tested if row.sha256 not in contents]
     changed = sum(row.sha256 in copied for row in unequal)
-    casting = sum(row.sha256 not in copied and row.group in groups for row in unequal)
-    return Leak(len(tested) - len(unequal), changed, casting, len(unequal) - changed - casting)
+    part = sum(row.sha256 not in copied and row.group in groups for row in unequal)
+    return Leak(len(tested) - len(unequal), changed, part, len(unequal) - changed - part)
 
 
-def pictures(rows: Sequence[Row], copies: Sequence[Copy], classes: Classes, places: Places) -> Iterator[Picture]:
+def pictures(
+    rows: Sequence[Row], copies: Sequence[Copy], classes: Classes, words: ProductWords, places: Places
+) -> Iterator[Picture]:
     """Yield the pictures for which there is something to see, the most important first. `rows` have their groups."""
     album = Album(rows, places)
     leak_counts = leak(rows, copies)
@@ -82,15 +85,15 @@ def pictures(rows: Sequence[Row], copies: Sequence[Copy], classes: Classes, plac
         image = stack_pictures(bar, pair_sheet(album, across[: ACROSS // 2])) if across else bar
         caption = (
             f"Of {sum(leak_counts):,} published test images {leak_counts.equal:,} lie in train byte by byte, "
-            f"{leak_counts.changed:,} more are changed copies of train images, and {leak_counts.casting:,} more show a casting of train. "
-            "Below, pairs of test and train."
+            f"{leak_counts.changed:,} more are changed copies of train images, and {leak_counts.part:,} more show {words.plural} "
+            "of train. Below, pairs of test and train."
         )
         yield Picture("leak", "The published test, as the published train knows it", caption, image)
     if pairs := across or one_of_each(album, [pair for pair in copies if pair.score < 1]):
         where = "of train and test" if across else "of one photograph"
-        caption = f"Pairs {where}, the surest first, one of each casting: how the second came of the first, and how sure that is."
+        caption = f"Pairs {where}, the surest first, one of each {words.singular}: how the second came of the first, and how sure that is."
         yield Picture("copies", "Changed copies", caption, pair_sheet(album, pairs[: DOWN * ACROSS // 2]))
-    yield from castings(album, classes)
+    yield from castings(album, classes, words)
 
 
 class Album:
@@ -133,25 +136,26 @@ def pair_sheet(album: Album, pairs: Sequence[Copy]) -> Image.Image:
     return sheet([SheetRow("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)])
 
 
-def castings(album: Album, classes: Classes) -> Iterator[Picture]:
-    """Yield up to three pictures of castings with several images, a row a casting.
+def castings(album: Album, classes: Classes, words: ProductWords) -> Iterator[Picture]:
+    """Yield up to three pictures of parts with several images, a row a part.
 
-    They show the largest castings, those in both train and test as published, and those with both labels.
+    They show the largest parts, those in both train and test as published, and those with both labels.
     """
     several = [group for group in album.groups if len(group) > 1]
     both = {"train", "test"}
     shared = [group for group in several if both <= {row.published for row in group if row.origin == BASE}]
     mixed = [group for group in several if len({row.label for row in group}) > 1]
     advice = "Look which label is wrong, or whether the defect shows on some photographs only."
+    parts = capitalized(words.plural)
     kinds = (
-        ("castings", "The largest castings", several, "have several images.", "", ""),
-        ("shared", "Castings in train and test", shared, "are published to train and to test.", "published", "train"),
-        ("mixed", "Castings with both labels", mixed, f"carry both labels. {advice}", "label", classes.defect),
+        ("castings", f"The largest {words.plural}", several, "have several images.", "", ""),
+        ("shared", f"{parts} in train and test", shared, "are published to train and to test.", "published", "train"),
+        ("mixed", f"{parts} with both labels", mixed, f"carry both labels. {advice}", "label", classes.defect),
     )
     for name, title, groups, caption, column, value in kinds:
         if groups:
             image = sheet([casting_row(album, group, classes, column, value) for group in groups[:DOWN]])
-            yield Picture(name, title, f"Each row is one casting; {len(groups):,} {caption}", image)
+            yield Picture(name, title, f"Each row is one {words.singular}; {len(groups):,} {caption}", image)
 
 
 def heading(group: Sequence[Row], classes: Classes) -> str:
@@ -183,11 +187,11 @@ def casting_row(album: Album, group: Sequence[Row], classes: Classes, column: st
 def leak_bar(counts: Leak) -> Image.Image:
     """Draw the published test as one bar, with a colored part and a text for each way in which train knows its images."""
     width, height, total = ACROSS * (SIDE + GAP) + GAP, 26, sum(counts)
-    words = {
+    names = {
         "equal": "equal files",
         "changed": "changed copies",
-        "casting": "castings of train",
-        "new": "castings never trained",
+        "part": "shown by train too",
+        "new": "never trained",
     }
     picture = Image.new("RGB", (width, height + 2 * LINE), PAPER)
     draw, left, text = ImageDraw.Draw(picture), GAP, GAP
@@ -197,6 +201,6 @@ def leak_bar(counts: Leak) -> Image.Image:
             draw.rectangle((left, GAP, right, GAP + height), fill=COLORS[name])
         left = right
         draw.rectangle((text, height + LINE - 4, text + 10, height + LINE + 6), fill=COLORS[name])
-        draw.text((text + 15, height + LINE - 8), f"{count:,} {words[name]}", fill=INK, font=font())
+        draw.text((text + 15, height + LINE - 8), f"{count:,} {names[name]}", fill=INK, font=font())
         text += width // 4
     return picture

@@ -7,6 +7,7 @@ from tasks.dataset.labels import Corrected
 from tasks.records.results import Audit, Evaluation, Origin, Splits, Spread
 from tasks.reporting.markdown import code, counts, out_of, table
 from tasks.reporting.run_json import PreTraining, count_unsettled
+from tasks.reporting.words import ProductWords, capitalized
 from tasks.settings.escaping import for_markdown
 from tasks.storage.tables import read_table
 
@@ -14,7 +15,7 @@ MAX_LISTED = 20  # corrections, and label changes
 ORIGIN_HEADS = (
     "Origin", "Files", "Accepted", "Known already", "Quarantined", "Left, still being written", "Size", "Brightness", "Sharpness",
 )  # fmt: skip
-# Of accuracy: with a smaller difference, a rule that looks at no casting scores about as well as the model.
+# Of accuracy: with a smaller difference, a rule that looks at no part scores about as well as the model.
 MIN_GAIN = 0.05
 
 
@@ -26,7 +27,7 @@ def leak(records: PreTraining) -> str | None:
     counted = (
         (equal, f"{equal:,} pairs of files of train and test are equal byte by byte"),
         (changed, f"{changed:,} more train images are turned, mirrored or re-lit copies of test images"),
-        (shared, f"**{shared:,} test images show one of the castings that train shows too**"),
+        (shared, f"**{shared:,} test images show one of the {records.words.plural} that train shows too**"),
     )
     ways = [way for count, way in counted if count]
     if not ways:
@@ -38,37 +39,39 @@ def leak(records: PreTraining) -> str | None:
     )
     return (
         f"**The published split leaks**: {'; '.join(ways)}. A score on it, in this report or in any publication, tells how well "
-        f"known castings are recognized again and not how well new ones are judged; {consequence} (protocol "
+        f"known {records.words.plural} are recognized again and not how well new ones are judged; {consequence} (protocol "
         f"`{records.config.splitting.protocol}`)."
     )
 
 
-def meaning(audit: Audit, splits: Splits, evaluation: Evaluation) -> str:
+def meaning(audit: Audit, splits: Splits, evaluation: Evaluation, words: ProductWords) -> str:
     """Say what a reader may and may not conclude from the figures on this test."""
     accuracy = evaluation.test.accuracy or 0.0
-    return "\n\n".join([castings(audit, splits), lookup(splits, accuracy), shortcut(splits, accuracy)])
+    return "\n\n".join([castings(audit, splits, words), lookup(splits, accuracy), shortcut(splits, accuracy, words)])
 
 
-def castings(audit: Audit, splits: Splits) -> str:
-    """Say how many castings each split shows, and whether the training saw those of the test."""
+def castings(audit: Audit, splits: Splits, words: ProductWords) -> str:
+    """Say how many parts each split shows, and whether the training saw those of the test."""
     if audit.castings is None or splits.castings_by_split is None:
         return (
-            f"Castings are not told: a ring was found in {out_of(audit.rings, audit.contents)} different images. The others are grouped by "
-            "copies alone, so photographs of one part can lie on both sides of the split, and the accuracy may measure how well "
-            "known parts are recognized."
+            f"{capitalized(words.plural)} are not told: a ring was found in {out_of(audit.rings, audit.contents)} different images. "
+            "The others are grouped by copies alone, so photographs of one part can lie on both sides of the split, and "
+            "the accuracy may measure how well known parts are recognized."
         )
     trained, tested = splits.test_images_of_trained_castings or 0, splits.by_split["test"]
     by_split = {name.replace("_", " "): count for name, count in splits.castings_by_split.items() if count}
     verdict = (
-        "No test image shows a casting that the training saw: the figures are about new castings."
+        f"The test images show no {words.singular} that the training saw: the figures are about new {words.plural}."
         if not trained
-        else f"{out_of(trained, tested)} test images show a casting that the training saw: for them the figures are about known castings. "
-        "`--protocol grouped` judges by castings never seen."
+        else f"{out_of(trained, tested)} test images show {words.plural} that the training saw: for them the figures are about known "
+        f"{words.plural}. `--protocol grouped` judges by {words.plural} never seen."
     )
     mixed = (
-        f" {audit.castings_of_two_labels:,} of the castings carry both labels." if audit.castings_of_two_labels else ""
+        f" {audit.castings_of_two_labels:,} of the {words.plural} carry both labels."
+        if audit.castings_of_two_labels
+        else ""
     )
-    return f"The images show **{audit.castings:,} castings** ({counts(by_split)}). {verdict}{mixed}"
+    return f"The images show **{audit.castings:,} {words.plural}** ({counts(by_split)}). {verdict}{mixed}"
 
 
 def lookup(splits: Splits, accuracy: float) -> str:
@@ -81,7 +84,7 @@ def lookup(splits: Splits, accuracy: float) -> str:
     )
 
 
-def shortcut(splits: Splits, accuracy: float) -> str:
+def shortcut(splits: Splits, accuracy: float, words: ProductWords) -> str:
     """Compare the model with rules that see the light and the sharpness of an image alone."""
     probes = splits.shortcuts
     each = ", ".join(
@@ -92,9 +95,7 @@ def shortcut(splits: Splits, accuracy: float) -> str:
     is_near = accuracy - max(probe.accuracy for probe in probes.values()) < MIN_GAIN
     near = "; **the light nearly tells the class, and the model may have learned just that**" if is_near else ""
     together = probes["together"].accuracy
-    return (
-        f"Brightness, border brightness and sharpness, without any casting, are right for {together:.1%}: {each}{near}."
-    )
+    return f"Brightness, border brightness and sharpness, without any {words.singular}, are right for {together:.1%}: {each}{near}."
 
 
 def data(records: PreTraining) -> str:

@@ -14,6 +14,7 @@ from tasks.inference.decision import DecisionRule
 from tasks.records.rows import NO_PROBABILITY, Prediction, Row, stored_path
 from tasks.reporting.audit_gallery import Picture
 from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, SheetRow, Tile, font, sheet, stack_pictures, wrap
+from tasks.reporting.words import ProductWords
 from tasks.settings.settings import Classes, Places
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def pictures(
     rows: Sequence[Row],
     network: "keras.Model",
     rule: DecisionRule,
+    words: ProductWords,
     places: Places,
 ) -> Iterator[Picture]:
     """Yield a picture for each kind of test images that people should look at, where there are any.
@@ -54,7 +56,9 @@ def pictures(
         painted = overlay_heatmap([by_path[image.path] for image in first_cases], network, rule, places)
         tiles = [Tile(levels, caption(image)) for image, levels in zip(first_cases, painted, strict=True)]
         sheet_rows = [SheetRow("", tuple(tiles[start : start + ACROSS])) for start in range(0, len(tiles), ACROSS)]
-        counted = f"{len(first_cases):,} of {len(gallery.cases):,} {gallery.what}, the worst of each casting first."
+        counted = (
+            f"{len(first_cases):,} of {len(gallery.cases):,} {gallery.what}, the worst of each {words.singular} first."
+        )
         yield Picture(gallery.name, gallery.title, counted, stack_pictures(legend(), sheet(sheet_rows, SIDE)))
 
 
@@ -83,16 +87,16 @@ def is_wrong(prediction: Prediction, classes: Classes) -> bool:
 def worst_first(cases: Sequence[Prediction], classes: Classes) -> list[Prediction]:
     """Sort by the probability of the true class, the least first.
 
-    The second image of a casting comes after the first image of every casting, and so on.
+    The second image of a part comes after the first image of every part, and so on.
     """
 
     def true_probability(case: Prediction) -> float:
         return case.defect_probability if case.label == classes.defect else 1 - case.defect_probability
 
-    by_casting, turns = Counter[str](), dict[str, int]()
+    by_part, turns = Counter[str](), dict[str, int]()
     for case in sorted(cases, key=true_probability):
-        turns[case.path] = by_casting[case.group or case.path]
-        by_casting[case.group or case.path] += 1
+        turns[case.path] = by_part[case.group or case.path]
+        by_part[case.group or case.path] += 1
     return sorted(cases, key=lambda case: (turns[case.path], true_probability(case)))
 
 

@@ -20,9 +20,10 @@ STYLE_DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode(
 PAGE = load_template("templates/report.html")
 
 
-def html(sections: Iterable[Section], title: str, places: Places) -> str:
+def html(sections: Iterable[Section], heading: str, title: str, places: Places) -> str:
     """Return the page; it loads nothing from anywhere."""
     return PAGE.render(
+        heading=heading,
         title=title,
         sections=sections,
         style=STYLE,

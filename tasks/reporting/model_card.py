@@ -17,11 +17,12 @@ from tasks.records.rows import Prediction
 from tasks.reporting import bounds_section, data_section, test_section
 from tasks.reporting.markdown import code, counts, number_of, out_of, table
 from tasks.reporting.template_files import load_template
+from tasks.reporting.words import PART, ProductWords, capitalized
 from tasks.settings.escaping import for_markdown, for_terminal
-from tasks.settings.settings import EvaluationSettings
+from tasks.settings.settings import EvaluationSettings, model_suffix
 
-MAX_CASTINGS = 12  # castings that are listed
-TAGS = ("visual-inspection", "defect-detection", "casting", "recast")
+MAX_PARTS = 12  # parts that are listed
+TAGS = ("visual-inspection", "defect-detection", "recast")
 CARD = load_template("templates/model_card.md")
 
 
@@ -34,6 +35,7 @@ class Subject(NamedTuple):
     model: Model
     evaluation: Evaluation
     costs: EvaluationSettings
+    words: ProductWords
 
 
 class FolderContent(NamedTuple):
@@ -55,13 +57,14 @@ def card(subject: Subject, evidence: FolderContent) -> str:
         defect=code(rule.classes.defect),
         good=code(rule.classes.good),
         digest=digest,
-        test=test_section.test(evaluation, subject.costs),
+        test=test_section.test(evaluation, subject.costs, subject.words),
         limits=limits(rule, subject.costs),
-        meaning=data_section.meaning(audit, splits, evaluation),
-        failures=failures(test, rule),
+        meaning=data_section.meaning(audit, splits, evaluation, subject.words),
+        failures=failures(test, rule, subject.words),
         images=images(subject),
         training=training(subject.model),
         formats=formats_table(formats),
+        published=subject.words.published,
     )
 
 
@@ -87,7 +90,7 @@ def front_matter(subject: Subject) -> dict[str, Any]:
         "pipeline_tag": "image-classification",
         "license": "other",
         "license_name": "as-the-training-images",
-        "tags": [*TAGS],
+        "tags": [*TAGS, *([] if subject.words.singular == PART else [model_suffix(subject.words.singular)])],
         "metrics": ["accuracy", "roc_auc"],
         "model-index": [{"name": subject.model.name, "results": results}],
     }
@@ -131,24 +134,32 @@ def limits(rule: DecisionRule, costs: EvaluationSettings) -> str:
     )
 
 
-def failures(test: Sequence[Prediction], rule: DecisionRule) -> str:
-    """List the castings with wrongly decided test images, the worst first. An image without a group counts as a casting."""
-    by_casting = defaultdict(list)
+def failures(test: Sequence[Prediction], rule: DecisionRule, words: ProductWords) -> str:
+    """List the parts with wrongly decided test images, the worst first. An image without a group counts as a part."""
+    by_part = defaultdict(list)
     for prediction in test:
-        by_casting[prediction.origin, prediction.group or prediction.sha256].append(prediction)
+        by_part[prediction.origin, prediction.group or prediction.sha256].append(prediction)
     rows = []
-    for (origin, group), predictions in by_casting.items():
+    for (origin, group), predictions in by_part.items():
         passed = sum(image.decision == "pass" and image.label == rule.classes.defect for image in predictions)
         rejected = sum(image.decision == "reject" and image.label == rule.classes.good for image in predictions)
         reviewed = sum(image.decision == "review" for image in predictions)
         rows.append((passed, rejected, reviewed, code(origin), code(group[:12]), len(predictions)))
     wrong = sorted((row for row in rows if row[0] or row[1]), reverse=True)
     if not wrong:
-        return f"No test image of {len(rows):,} castings is decided wrongly without a person; that is no promise for others."
-    heads = ("Casting", "Origin", "Test images", "Defects passed", "Good parts rejected", "For a person")
-    cells = [(group, origin, *map(str, (n, p, r, v))) for p, r, v, origin, group, n in wrong[:MAX_CASTINGS]]
-    more = f" {MAX_CASTINGS} are shown." if len(wrong) > MAX_CASTINGS else ""
-    return f"Of {len(rows):,} castings in the test, images of {len(wrong):,} are decided wrongly.{more}\n\n{table(heads, cells)}"
+        return f"No test image of {len(rows):,} {words.plural} is decided wrongly without a person; that is no promise for others."
+    heads = (
+        capitalized(words.singular),
+        "Origin",
+        "Test images",
+        "Defects passed",
+        "Good parts rejected",
+        "For a person",
+    )
+    cells = [(group, origin, *map(str, (n, p, r, v))) for p, r, v, origin, group, n in wrong[:MAX_PARTS]]
+    more = f" {MAX_PARTS} are shown." if len(wrong) > MAX_PARTS else ""
+    counted = f"Of {len(rows):,} {words.plural} in the test, images of {len(wrong):,} are decided wrongly.{more}"
+    return f"{counted}\n\n{table(heads, cells)}"
 
 
 def images(subject: Subject) -> str:

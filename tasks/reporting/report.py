@@ -50,12 +50,15 @@ def sections(outcome: RunResult) -> list[Section]:
         Section("Result", result(outcome)),
         what_is_shown(outcome),
         *all_parts(outcome),
-        Section("What the figures mean", data_section.meaning(outcome.audit, outcome.splits, outcome.evaluation)),
+        Section(
+            "What the figures mean",
+            data_section.meaning(outcome.audit, outcome.splits, outcome.evaluation, outcome.words),
+        ),
         Section("Data", data_section.data(outcome), figures("samples", "copies", "castings", "shared", "mixed")),
         Section("Learning", training(outcome), figures("learning")),
         Section(
             "Test",
-            test_section.test(outcome.evaluation, outcome.config.evaluation),
+            test_section.test(outcome.evaluation, outcome.config.evaluation, outcome.words),
             figures("confusion", "mistakes", "reviews", "found"),
         ),
         Section("Rules of release", rules(outcome.release)),
@@ -75,8 +78,8 @@ def what_is_shown(outcome: RunResult) -> Section:
     drawings = (Drawing("Found, shown and allowed", caption, svg),) if svg else ()
     trained = outcome.splits.test_images_of_trained_castings
     caution = (
-        f"\n\n{out_of(trained, outcome.evaluation.test.images)} test images show a casting that trains too: the bounds are about such "
-        "castings, and new ones may fail more often."
+        f"\n\n{out_of(trained, outcome.evaluation.test.images)} test images show {outcome.words.plural} that train too: the bounds are "
+        f"about such {outcome.words.plural}, and new ones may fail more often."
         if trained
         else ""
     )
@@ -107,7 +110,7 @@ def all_parts(outcome: RunResult) -> list[Section]:
 def before_training(records: PreTraining) -> list[Section]:
     """Return the sections on the images, as they are known before any training."""
     leak = data_section.leak(records)
-    data = f"{data_section.castings(records.audit, records.splits)}\n\n{data_section.data(records)}"
+    data = f"{data_section.castings(records.audit, records.splits, records.words)}\n\n{data_section.data(records)}"
     return [*([Section(LEAK, leak)] if leak else []), Section("Data", data)]
 
 

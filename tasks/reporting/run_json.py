@@ -38,6 +38,7 @@ from tasks.records.run import (
     StepTime,
     TrainingFacts,
 )
+from tasks.reporting.words import ProductWords, product_words
 from tasks.settings.settings import Config
 
 DISTRIBUTION = "recast-inspection"  # the name in pyproject.toml
@@ -58,6 +59,11 @@ class PreTraining:
     splits: Splits
     code: CodeState
     """What `checkout_state` returned as the run began."""
+
+    @property
+    def words(self) -> ProductWords:
+        """Return the words for what the run inspects."""
+        return product_words(self.config.fetch.product, self.source, self.folder.folders)
 
 
 @dataclass(frozen=True)

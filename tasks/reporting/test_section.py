@@ -1,10 +1,11 @@
-"""Test section: the test in words and tables: the network's calls, the castings behind them, the decisions and their cost."""
+"""Test section: the test in words and tables: the network's calls, the parts behind them, the decisions and their cost."""
 
 from itertools import starmap
 
 from tasks.inference.decision import format_chance
 from tasks.records.results import Evaluation, Interval, Score
 from tasks.reporting.markdown import code, out_of, table
+from tasks.reporting.words import ProductWords
 from tasks.settings.settings import EvaluationSettings
 
 DECISION_HEADS = (
@@ -12,8 +13,8 @@ DECISION_HEADS = (
 )  # fmt: skip
 
 
-def test(evaluation: Evaluation, settings: EvaluationSettings) -> str:
-    """Return the section on the test, in all and by origin: the network's calls, the castings behind them, the decisions."""
+def test(evaluation: Evaluation, settings: EvaluationSettings, words: ProductWords) -> str:
+    """Return the section on the test, in all and by origin: the network's calls, the parts behind them, the decisions."""
     several = evaluation.slices if len(evaluation.slices) > 1 else {}
     scores: dict[str, Score] = {"all": evaluation.test, **{code(origin): score for origin, score in several.items()}}
     level = f"{settings.confidence:.0%}"
@@ -26,7 +27,7 @@ def test(evaluation: Evaluation, settings: EvaluationSettings) -> str:
     )
     return "\n\n".join([
         table(heads, starmap(score_row, scores.items())),
-        f"At the likelier class. {castings(evaluation.test, level)}",
+        f"At the likelier class. {castings(evaluation.test, level, words)}",
         table(DECISION_HEADS, starmap(decision_row, scores.items())),
         decisions(evaluation),
         reviews(evaluation),
@@ -52,13 +53,13 @@ def score_row(name: str, score: Score) -> tuple[str, ...]:
     )
 
 
-def castings(test: Score, level: str) -> str:
-    """Say how many castings stand behind the counts, and how far the figures would move with other castings."""
+def castings(test: Score, level: str, words: ProductWords) -> str:
+    """Say how many parts stand behind the counts, and how far the figures would move with other parts."""
     counted = test.castings
     if counted is None:
         return (
-            "Intervals are exact (Clopper-Pearson) over images. Which images show one casting is not known, so images of one part "
-            "count as if they were independent."
+            f"Intervals are exact (Clopper-Pearson) over images. Which images show one {words.singular} is not known, so images of one "
+            "part count as if they were independent."
         )
     figures = (
         ("accuracy", counted.accuracy_interval, ".2%"),
@@ -67,9 +68,9 @@ def castings(test: Score, level: str) -> str:
     )
     others = [f"{name} {span.low:{form}} to {span.high:{form}}" for name, span, form in figures if span]
     return (
-        f"The {test.defects:,} defective images show {counted.defective:,} castings, and {counted.missed:,} of these have a missed image. "
-        f"The {test.good:,} good ones show {counted.good:,}, and {counted.refused:,} of these have a refused image. Intervals ({level}) "
-        f"are over castings, exact for rates: {', '.join(others)}."
+        f"The {test.defects:,} defective images show {counted.defective:,} {words.plural}, and {counted.missed:,} of these have a missed "
+        f"image. The {test.good:,} good ones show {counted.good:,}, and {counted.refused:,} of these have a refused image. Intervals "
+        f"({level}) are over {words.plural}, exact for rates: {', '.join(others)}."
     )
 
 

@@ -18,6 +18,7 @@ from tasks.settings.settings import Config
 
 SHORT = {
     "fetch.source": "source",
+    "fetch.product": "product",
     "fetch.arrivals": "arrivals",
     "fetch.classes.defect": "defect",
     "fetch.classes.good": "good",
@@ -64,7 +65,7 @@ class Arguments(BaseSettings):
 
 
 class RetrainArguments(Arguments, Config):  # type: ignore[misc]  # two kinds of model_config, which pydantic merges
-    """Retrain, judge and release a casting-defect classifier."""
+    """Retrain, judge and release a classifier of defective and good parts."""
 
 
 def parse(arguments: type[S], words: Sequence[str]) -> S:

@@ -16,6 +16,9 @@ Beginning = Literal["scratch", "champion"]
 Protocol = Literal["cleaned", "published", "grouped"]
 SAMPLE = "sample"  # as a source: the built-in one, which is drawn
 DEFECT, GOOD = "def_front", "ok_front"  # class folders of the published castings, and of the sample
+CASTING = "casting"  # the product that those folders show
+PRODUCT = re.compile(r"[^\W_]+(?:[ -][^\W_]+)*")  # the name of a product
+MAX_PRODUCT = 40  # letters of it
 PART_TABLE = ".csv"  # suffix of a table of parts; any other text is a pattern
 MODEL, SAMPLE_MODEL = "recast", "recast-sample"  # registered models: of all other sources, and of the sample
 
@@ -97,11 +100,33 @@ class SampleSettings(Settings):
     """Fault: photographs in train/ from a camera set-up that the others lack (bright background)."""
 
 
+def model_suffix(product: str) -> str:
+    """Return the name of a product as the names of models and tags have it: lower case, with hyphens for spaces."""
+    return product.lower().replace(" ", "-")
+
+
+def require_product(name: str) -> str:
+    """Return the name of a product as it is. Raises ValueError where it is no short noun, or would name the model of a sample."""
+    if not PRODUCT.fullmatch(name) or len(name) > MAX_PRODUCT:
+        raise ValueError(
+            f"product is {for_terminal(name)!r}: a noun in the singular is expected, at most {MAX_PRODUCT} letters and digits, "
+            "with single spaces or hyphens between them, such as casting or magnetic tile"
+        )
+    if model_suffix(name).partition("-")[0] == SAMPLE:
+        raise ValueError(
+            f"product is {name!r}, and its model would bear the name of a built-in sample's: give another noun, such as part"
+        )
+    return name
+
+
 class FetchSettings(Settings):
     """Where the images come from."""
 
     source: Annotated[str, BeforeValidator(require_utf8)] = Field(SAMPLE, min_length=1)
     """`sample`, a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
+    product: Annotated[Composed, AfterValidator(require_product)] | None = None
+    """What is inspected, a noun in the singular such as `magnetic tile`: reports say it, and its model has a name of its own;
+    unset: `casting` where the class folders are `def_front` and `ok_front`, else `part`."""
     arrivals: tuple[NamedPath, ...] | None = None
     """Folders of new labeled images, class folders inside; unset: `<data>/inbox`, if it holds any."""
     settle_seconds: float = Field(2.0, ge=0, le=3_600)
@@ -111,7 +136,7 @@ class FetchSettings(Settings):
 
 
 class ValidationSettings(Settings):
-    """Which files count as images of castings."""
+    """Which files count as images of parts."""
 
     max_megapixels: float = Field(40.0, gt=0, le=1_000)
     """Larger images are refused before they are decoded, in megapixels."""
@@ -124,12 +149,12 @@ class ValidationSettings(Settings):
 
 
 class AuditSettings(Settings):
-    """How copies and castings are recognized. Copies byte by byte need no setting."""
+    """How copies and parts are recognized. Copies byte by byte need no setting."""
 
     copy_limit: float = Field(0.955, gt=0.5, lt=1)
     """Two images are of one photograph from this correlation of their detail on."""
     casting_limit: float = Field(0.52, gt=0.2, lt=1)
-    """Two photographs are of one casting from this correlation of the marks on their rings on."""
+    """Two photographs are of one part from this correlation of the marks on their rings on."""
     max_ring_residual: float = Field(0.0075, gt=0, lt=0.1)
     """A rim whose edge lies further from an ellipse than this share of its radius is no ring."""
     min_ring_share: float = Field(0.9, gt=0, le=1)
@@ -322,15 +347,15 @@ class EvaluationSettings(Settings):
     review_cost: float = Field(0.2, gt=0, le=1e6)
     """Cost of a person's look at a part."""
     unlike_share: float = Field(0.01, gt=0, lt=0.5)
-    """Share of the known images that may count as unlike the others, when their own casting is left out."""
+    """Share of the known images that may count as unlike the others, when their own part is left out."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Level of the intervals and of the guarantee."""
     guarantee: float | None = Field(None, ge=1e-4, lt=1)
     """Share of the defective parts that passes at most, with that confidence; unset: costs alone decide what passes."""
     resamples: int = Field(1_000, ge=100, le=100_000)
-    """Draws of castings behind an interval over castings."""
+    """Draws of parts behind an interval over parts."""
     seed: int = Field(0, ge=0)
-    """Draws other castings."""
+    """Draws other parts."""
 
     @model_validator(mode="after")
     def require_paying_review(self) -> Self:
@@ -386,8 +411,8 @@ class Places(Settings):
     artifacts: NamedPath = Path("artifacts")
     """What is kept: runs, models, the registry."""
     registered_model: str | None = Field(None, min_length=1, pattern=r"^[^/:'`]+$")
-    """Name in MLflow of the model that versions are of, and of the experiment; unset: `recast-sample` for the built-in sample,
-    `recast` for all other sources."""
+    """Name in MLflow of the model that versions are of, and of the experiment; unset: `recast-sample` for the built-in sample;
+    for all other sources `recast`, or with `--product magnetic tile` `recast-magnetic-tile`."""
 
     inbox: ClassVar = PlaceFolder("data_root")  # the user's new images
     archives: ClassVar = PlaceFolder("data_root", recorded=True)  # fetched sources
@@ -440,11 +465,14 @@ class Config(Settings):
     places: Places = Places()
 
     def with_model(self) -> Self:
-        """Return the same settings with the registered model named: as it is set, else by the source."""
-        model = self.places.registered_model or default_model(self.fetch.source)
+        """Return the same settings with the registered model named: as it is set, else by the source and the product."""
+        model = self.places.registered_model or default_model(self.fetch.source, self.fetch.product)
         return self.model_copy(update={"places": self.places.with_model(model)})
 
 
-def default_model(source: str) -> str:
-    """Return the registered model of a source: drawn parts never take the place of a plant's."""
-    return SAMPLE_MODEL if source == SAMPLE else MODEL
+def default_model(source: str, product: str | None = None) -> str:
+    """Return the registered model of a source and a product: drawn parts never take the place of a plant's."""
+    if source == SAMPLE:
+        return SAMPLE_MODEL
+    suffix = model_suffix(product or CASTING)
+    return MODEL if suffix == CASTING else f"{MODEL}-{suffix}"

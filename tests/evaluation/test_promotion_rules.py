@@ -43,7 +43,7 @@ def test_a_better_candidate_is_promoted_with_its_figures():
     ruling = decide(Champion(2, make_pairs("reject", "pass", 12) + make_pairs("pass", "reject", 1)))
     assert ruling.promote
     assert ruling.cause == "better"
-    assert "costs less on 12 castings and more on 1 (p = 0.0034), " in ruling.reason
+    assert "costs less on 12 parts and more on 1 (p = 0.0034), " in ruling.reason
     assert [rule.name for rule in ruling.rules] == [FINE.name, "beside version 2", "origin base beside version 2"]
     assert [rule.code for rule in ruling.rules] == ["escapes", "beside_champion", "origin_beside_champion"]
     assert all(rule.kept for rule in ruling.rules)
@@ -72,7 +72,7 @@ def test_better_in_all_and_worse_in_one_origin_is_kept_out_by_name():
     ruling = decide(Champion(2, gained + lost))
     assert not ruling.promote
     assert ruling.cause == "dearer_on_origin"
-    assert "origin line 2 beside version 2 costs less on 0 castings" in ruling.reason
+    assert "origin line 2 beside version 2 costs less on 0 parts" in ruling.reason
     assert [rule.kept for rule in ruling.rules] == [True, True, True, False]
 
 

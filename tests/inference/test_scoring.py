@@ -8,6 +8,7 @@ from tasks.export import export
 from tasks.inference import model_folder, scoring
 from tasks.inference.scoring import judge_by
 from tasks.records.rows import Prediction, Row
+from tasks.reporting.words import ProductWords
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import EvaluationSettings, Places
 from tasks.storage.tables import read_table
@@ -21,8 +22,9 @@ def evaluated_test(training, process, tmp_path_factory):
     copy_places(training.places, places)
     evaluation = evaluate.fn(training.splits, training.model, EvaluationSettings(), None, places)
     rows = [row for row in read_table(training.splits.table.path(places), Row) if row.split == "test"]
+    words = ProductWords("casting", "castings")
     said = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
-    return (rows, said, export.fn(*training.records, evaluation, EvaluationSettings(), places).digest), places
+    return (rows, said, export.fn(*training.records, evaluation, EvaluationSettings(), words, places).digest), places
 
 
 @pytest.fixture

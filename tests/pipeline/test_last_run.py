@@ -153,6 +153,21 @@ def test_a_name_that_was_given_is_kept_and_one_that_follows_from_the_source_foll
     assert with_last_settings(Config(places=places.with_model("recast"))).fetch.source == "castings.zip"
 
 
+def test_the_model_of_a_product_is_that_of_its_last_run(places):
+    run_folder(places, "1", "castings.zip", "recast")
+    run_folder(places, "2", "tiles.zip", "recast-magnetic-tile", product="magnetic tile")
+    assert resolve_model(places) == places.with_model("recast-magnetic-tile")
+    again = with_last_settings(Config(places=places))
+    assert again.fetch.product == "magnetic tile"
+    assert again.places.registered_model is None, "it follows from the product"
+    assert again.with_model().places.registered_model == "recast-magnetic-tile"
+    other = Config(places=places, fetch=FetchSettings(source="gears.zip", product="gear"))
+    assert with_last_settings(other).with_model().places.registered_model == "recast-gear"
+    run_folder(places, "3", "tiles.zip", "tiles", product="magnetic tile")
+    assert with_last_settings(Config(places=places)).with_model().places.registered_model == "tiles"
+    assert with_last_settings(other).with_model().places.registered_model == "recast-gear"
+
+
 def test_a_run_of_the_sample_from_before_it_had_a_name_of_its_own_keeps_its_name(places):
     run_folder(places, "1", "sample", "recast")
     assert with_last_settings(Config(places=places)).with_model().places.registered_model == "recast"

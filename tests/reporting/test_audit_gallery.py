@@ -14,10 +14,12 @@ from tasks.dataset.duplicates import Copy
 from tasks.records.rows import BASE, Row, stored_path
 from tasks.reporting.audit_gallery import Album, Leak, Picture, leak, leak_bar, one_of_each, pictures, sample_tiles
 from tasks.reporting.contact_sheet import GAP, LINE, PAPER, SIDE, SheetRow, Tile, sheet, stack_pictures
+from tasks.reporting.words import ProductWords
 from tasks.settings.settings import Classes
 from tasks.sources.synthetic.corruptions import encode
 
 GOOD, BAD = "ok_front", "def_front"
+CASTINGS = ProductWords("casting", "castings")
 
 
 def row(content: str, published: str = "train", group: str = "", label: str = GOOD, origin: str = BASE) -> Row:
@@ -50,7 +52,7 @@ def test_each_published_test_image_counts_once_as_the_worst_that_it_is(drawn, tw
             return "equal"
         if any(frozenset((test.sha256, one.sha256)) in near for one in trained):
             return "changed"
-        return "casting" if any(test.group == one.group for one in trained) else "new"
+        return "part" if any(test.group == one.group for one in trained) else "new"
 
     found = leak(rows, copies)
     if not trained or not tested:
@@ -85,13 +87,16 @@ def seen(places, photograph) -> Callable[..., dict[str, Picture]]:
     """Puts a photograph on the shelf for each row and gives the pictures by name."""
 
     def look(
-        rows: list[Row], copies: list[Copy] = (), content: Callable[..., bytes] = photograph
+        rows: list[Row],
+        copies: list[Copy] = (),
+        content: Callable[..., bytes] = photograph,
+        words: ProductWords = CASTINGS,
     ) -> dict[str, Picture]:
         for one in rows:
             stored_path(one, places).parent.mkdir(parents=True, exist_ok=True)
             seed = int(hashlib.sha256(one.sha256.encode()).hexdigest()[:6], 16)
             stored_path(one, places).write_bytes(content(seed, size=(300, 300)))
-        found = list(pictures(rows, list(copies), Classes(), places))
+        found = list(pictures(rows, list(copies), Classes(), words, places))
         assert len({one.name for one in found}) == len(found)
         return {one.name: one for one in found}
 
@@ -110,12 +115,30 @@ def test_all_there_is_to_see_stands_in_the_order_of_its_weight(seen):
     assert list(found) == ["leak", "copies", "castings", "shared", "mixed"]
     assert found["leak"].caption.startswith(
         "Of 6 published test images 1 lie in train byte by byte, 1 more are changed copies of train images, "
-        "and 1 more show a casting of train."
+        "and 1 more show castings of train."
     )
     assert "Pairs of train and test" in found["copies"].caption
     assert "1 have several images" in found["castings"].caption
     assert "1 are published to train and to test" in found["shared"].caption
     assert "1 carry both labels" in found["mixed"].caption
+
+
+@pytest.mark.parametrize("words", [CASTINGS, ProductWords("magnetic tile", "magnetic tiles")])
+def test_titles_and_captions_name_the_product(seen, words):
+    found = seen(*leaking(), words=words)
+    assert f"and 1 more show {words.plural} of train." in found["leak"].caption
+    assert f"one of each {words.singular}: how" in found["copies"].caption
+    titles = [found[name].title.casefold() for name in ("castings", "shared", "mixed")]
+    assert titles == [
+        f"the largest {words.plural}",
+        f"{words.plural} in train and test",
+        f"{words.plural} with both labels",
+    ]
+    assert all(
+        found[name].caption.startswith(f"Each row is one {words.singular}; ")
+        for name in ("castings", "shared", "mixed")
+    )
+    assert words is CASTINGS or not any("casting" in f"{one.title} {one.caption}".casefold() for one in found.values())
 
 
 def test_where_nothing_repeats_nothing_is_shown(seen):
@@ -180,7 +203,7 @@ def test_photographs_of_a_group_are_taken_from_all_over_it(places, photograph):
 
 
 def test_the_bar_is_divided_as_the_test_is():
-    picture = np.asarray(leak_bar(Leak(equal=10, changed=20, casting=30, new=40)))
+    picture = np.asarray(leak_bar(Leak(equal=10, changed=20, part=30, new=40)))
     line = picture[GAP + 13, GAP + 1 : -GAP - 1]
     colours, counts = np.unique(line, axis=0, return_counts=True)
     assert len(colours) == 4
@@ -188,7 +211,7 @@ def test_the_bar_is_divided_as_the_test_is():
 
 
 def test_what_does_not_occur_has_no_place_in_the_bar():
-    line = np.asarray(leak_bar(Leak(equal=0, changed=20, casting=0, new=0)))[GAP + 13, GAP : -GAP + 1]
+    line = np.asarray(leak_bar(Leak(equal=0, changed=20, part=0, new=0)))[GAP + 13, GAP : -GAP + 1]
     assert len(np.unique(line, axis=0)) == 1
 
 

@@ -43,7 +43,7 @@ def test_the_report_says_what_all_parts_show_by_fold_origin_and_part(crossfitted
     assert "| all | 6 | 4 | 50.00% | 0.5000 | 2 of 3 | 1 of 3 | 6 |" in text
     assert "| `line 2` |" in text
     assert "| `b/0` | def&#95;front | 2 of 2 |" in text
-    assert "<table>" in html(report.sections(crossfitted), "a run", crossfitted.config.places)
+    assert "<table>" in html(report.sections(crossfitted), "heading", "a run", crossfitted.config.places)
 
 
 def test_without_folds_there_is_no_such_section_and_no_such_key(outcome):

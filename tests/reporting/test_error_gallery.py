@@ -6,6 +6,7 @@ from tasks.inference.decision import DecisionRule
 from tasks.records.rows import Prediction, Row
 from tasks.reporting.contact_sheet import font
 from tasks.reporting.error_gallery import MAX_IMAGES, SIDE, caption, galleries, pictures, worst_first
+from tasks.reporting.words import ProductWords
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
 
@@ -107,10 +108,11 @@ def test_pictures_show_the_test_alone_and_tell_how_many_there_are(prepared, plac
     ]
     rule = DecisionRule(classes=Classes(), model="compact", network_sha256="", view="raw", image_size=32)
     network = networks.build("compact", 32)
-    (mistakes,) = pictures(predictions, rows, network, rule, places)
+    (mistakes,) = pictures(predictions, rows, network, rule, ProductWords("part", "parts"), places)
     missed = sum(row.split == "test" and row.label == "def_front" for row in rows)
     assert mistakes.name == "mistakes"
     assert mistakes.caption.startswith(f"{missed} of {missed} images that were decided wrongly")
+    assert mistakes.caption.endswith("the worst of each part first.")
     assert missed < MAX_IMAGES
     assert np.asarray(mistakes.image.convert("L")).std() > 5
 

@@ -53,7 +53,7 @@ def places(outcome):
 
 @pytest.fixture
 def page(outcome, places):
-    return html(sections(outcome), f"{outcome.source.name}, {outcome.run_id}", places)
+    return html(sections(outcome), "Casting inspection model", f"{outcome.source.name}, {outcome.run_id}", places)
 
 
 def test_the_page_loads_nothing_from_anywhere(page):
@@ -74,14 +74,14 @@ def test_every_picture_is_inside(page, outcome, places):
 
 
 def test_a_name_from_outside_becomes_no_element(outcome, places):
-    harmless = html(sections(outcome), "title", places)
+    harmless = html(sections(outcome), "heading", "title", places)
     source = outcome.source.model_copy(update={"name": EVIL})
     figures = outcome.figures.model_copy(
         update={
             "figures": tuple(one.model_copy(update={"title": EVIL, "caption": EVIL}) for one in outcome.figures.figures)
         }
     )
-    page = html(sections(replace(outcome, source=source, figures=figures)), EVIL, places)
+    page = html(sections(replace(outcome, source=source, figures=figures)), EVIL, EVIL, places)
     assert [tag for tag, _ in Elements(page).found] == [tag for tag, _ in Elements(harmless).found]
     assert "<script" not in page
     assert page.count("&lt;script&gt;") >= 2 + 4
@@ -95,7 +95,7 @@ def test_no_element_attribute_or_address_comes_from_a_name(outcome, places):
         figures = tuple(one.model_copy(update={"title": name, "caption": name}) for one in outcome.figures.figures)
         source = outcome.source.model_copy(update={"name": name})
         changed = replace(outcome, release=release, figures=Figures(figures=figures), source=source)
-        page = html(sections(changed), name, places)
+        page = html(sections(changed), name, name, places)
         page.encode()
         found = Elements(page).found
         assert not any(attributes.get("href") for _, attributes in found)
@@ -112,7 +112,7 @@ def of_one_picture(name: str) -> Elements:
     figure = SimpleNamespace(title=name, caption=name)
     section = SimpleNamespace(title=name, markdown="", pictures=[figure])
     functions = {"as_html": str, "data_address": lambda figure: "data:"}
-    return Elements(PAGE.render(title=name, sections=[section], style="", style_digest="", **functions))
+    return Elements(PAGE.render(heading=name, title=name, sections=[section], style="", style_digest="", **functions))
 
 
 @given(st.text(st.characters()) | st.sampled_from(NASTY))
@@ -122,7 +122,7 @@ def test_a_name_is_text_in_an_element_and_in_an_attribute(name):
     assert [tag for tag, _ in page.found] == [tag for tag, _ in harmless.found]
     (picture,) = (attributes for tag, attributes in page.found if tag == "img")
     assert picture == {"src": "data:", "alt": shown}
-    for element in ("title", "p", "h2", "figcaption", "b"):
+    for element in ("title", "h1", "p", "h2", "figcaption", "b"):
         assert page.text[element] == harmless.text[element].replace("harmless", shown), element
 
 
@@ -182,9 +182,14 @@ def test_a_real_browser_shows_the_pictures_and_loads_nothing_else(server, proces
 
 
 def test_images_and_addresses_in_a_section_are_text_even_where_nobody_escaped_them(places):
-    page = html([Section("a", "![x][y] <http://evil> [x] [y]\n\n[x]: http://evil\n[y]: http://evil")], "title", places)
+    page = html(
+        [Section("a", "![x][y] <http://evil> [x] [y]\n\n[x]: http://evil\n[y]: http://evil")],
+        "heading",
+        "title",
+        places,
+    )
     assert not {"img", "a"} & {tag for tag, _ in Elements(page).found}
-    assert "<img" not in html([Section("a", "![x](http://evil/x.png)")], "title", places)
+    assert "<img" not in html([Section("a", "![x](http://evil/x.png)")], "heading", "title", places)
 
 
 def test_the_markdown_for_the_ui_has_no_picture_but_its_own(outcome, places):
@@ -198,13 +203,13 @@ def test_the_markdown_for_the_ui_has_no_picture_but_its_own(outcome, places):
 
 
 def test_markup_in_a_section_is_text(places):
-    page = html([Section("<i>", "<b>bold</b> <img src=x>")], "title", places)
+    page = html([Section("<i>", "<b>bold</b> <img src=x>")], "heading", "title", places)
     assert "&lt;b&gt;bold&lt;/b&gt;" in page
     assert not {"i", "b", "img"} & {tag for tag, _ in Elements(page).found}
 
 
 def test_braces_are_only_braces(places):
-    assert "{body} {0}" in html([Section("a", "{body} {0}")], "{title}", places)
+    assert "{body} {0}" in html([Section("a", "{body} {0}")], "{heading}", "{title}", places)
 
 
 def test_tables_are_tables(page):
@@ -216,14 +221,14 @@ def test_a_picture_of_photographs_says_that_it_is_a_jpeg(outcome, places):
     file = store(lambda path: path.write_bytes(content), places, "data", "figures/leak.jpeg")
     leak = outcome.figures.figures[0].model_copy(update={"name": "leak", "file": file})
     figures = outcome.figures.model_copy(update={"figures": (leak, *outcome.figures.figures)})
-    page = html(sections(replace(outcome, figures=figures)), "title", places)
+    page = html(sections(replace(outcome, figures=figures)), "heading", "title", places)
     (first, *_) = (attributes["src"] for tag, attributes in Elements(page).found if tag == "img")
     assert first == "data:image/jpeg;base64," + base64.b64encode(content).decode()
     assert page.index("data:image/jpeg") < page.index("<h2>Result</h2>")
 
 
 def test_what_is_known_before_training_is_a_page_too(outcome, places):
-    page = html(before_training(outcome), "title", places)
+    page = html(before_training(outcome), "heading", "title", places)
     assert [tag for tag, _ in Elements(page).found].count("h2") == 2
 
 

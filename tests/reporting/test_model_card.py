@@ -9,6 +9,7 @@ from tasks.inference.out_of_distribution import FeatureGaussian
 from tasks.records.results import Format, Guarantee
 from tasks.records.rows import Prediction
 from tasks.reporting.model_card import FolderContent, Subject, card, without_front_matter
+from tasks.reporting.words import ProductWords
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import EvaluationSettings
 from tasks.storage.tables import read_table
@@ -21,8 +22,8 @@ def written(finished):
     """Calls `card` for the finished run, with other evidence where it is given."""
     places, evaluation = finished.config.places, finished.evaluation
     subject = Subject(
-        finished.manifest, finished.audit, finished.splits, finished.model, evaluation, finished.config.evaluation
-    )
+        finished.manifest, finished.audit, finished.splits, finished.model, evaluation, finished.config.evaluation, finished.words,
+    )  # fmt: skip
     judged = read_table(evaluation.predictions.path(places), Prediction)
     evidence = FolderContent(
         read(evaluation.decision.path(places)),
@@ -79,6 +80,21 @@ def test_it_says_on_which_castings_it_fails(written):
     assert "| `aaaaaaaaaaaa` | `base` | 2 | 2 | 0 | 0 |\n| `bbbbbbbbbbbb` | `base` | 2 | 0 | 1 | 1 |" in text
     assert "cccccccccccc" not in text
     assert "No test image of 1 castings is decided wrongly" in written(test=test[-2:])
+
+
+def test_it_names_the_product_and_whose_the_photographs_are(written, finished):
+    test = [Prediction("a", "cd" * 32, "test", "base", "def_front", "", 0.5, "pass", "", "between_limits")]
+    assert front(written())["tags"] == ["visual-inspection", "defect-detection", "recast", "casting"]
+    tiles = ProductWords("Magnetic tile", "Magnetic tiles")
+    text = written(subject={"words": tiles}, test=test)
+    assert front(text)["tags"][-1] == "magnetic-tile"
+    assert "Of 1 Magnetic tiles in the test" in text
+    assert "| Magnetic tile | Origin |" in text
+    text = written(subject={"words": ProductWords("part", "parts")}, test=test)
+    assert front(text)["tags"] == ["visual-inspection", "defect-detection", "recast"]
+    assert "| Part | Origin |" in text
+    assert text.endswith("ask their owner.\n")
+    assert "casting" not in text.casefold()
 
 
 def test_it_says_what_goes_to_a_person(written, finished):

@@ -8,7 +8,7 @@ from nasty import NASTY
 
 from tasks.dataset.corrections import Correction
 from tasks.dataset.labels import Corrected
-from tasks.records.results import Figure, Probe, Release, Rule
+from tasks.records.results import ClassFolders, Figure, Probe, Release, Rule
 from tasks.reporting import data_section
 from tasks.reporting.markdown import code, counts, out_of, table
 from tasks.reporting.report import LEAK, Section, before_training, sections
@@ -58,12 +58,43 @@ def scoring(outcome, accuracy: float | None):
     return replace(outcome, evaluation=outcome.evaluation.model_copy(update={"test": test}))
 
 
+def of_other_classes(outcome, product: str | None = None):
+    """The outcome of a run on cracked parts, with all that a report may say about parts."""
+    folder = outcome.folder.model_copy(update={"folders": ClassFolders(defect=("crack",), good="good")})
+    source = outcome.source.model_copy(update={"name": "photographs"})
+    fetch = outcome.config.fetch.model_copy(update={"product": product})
+    config = outcome.config.model_copy(update={"fetch": fetch})
+    leaking = audited(
+        round_parts(outcome, known=3, castings_of_two_labels=2), published_test_images_of_trained_castings=5
+    )
+    return replace(leaking, source=source, folder=folder, config=config)
+
+
+@pytest.mark.parametrize(
+    ("product", "several"), [(None, "parts"), ("magnetic tile", "magnetic tiles"), ("casting", "castings")]
+)
+def test_a_report_names_the_product(outcome, product, several):
+    found = of_other_classes(outcome, product)
+    shown = "\n".join(one.markdown for one in (*sections(found), *before_training(found)))
+    for words in (
+        f"**5 test images show one of the {several} that train shows too**",
+        f"how well known {several} are recognized again",
+        f"The images show **40 {several}** (",
+        f"3 of 14 test images show {several} that the training saw: for them the figures are about known {several}.",
+        f"2 of the {several} carry both labels.",
+        f"3 of 20 test images show {several} that train too: the bounds are about such {several}",
+    ):
+        assert words in shown
+    assert f"without any {several.removesuffix('s')}, are right for" in shown
+    assert product == "casting" or "casting" not in shown.casefold()
+
+
 def test_a_test_on_castings_that_train_shows_nothing_about_new_ones(outcome):
     text = section(outcome, "What the test shows").markdown
     assert "new ones may fail more often" not in text
     leaking = outcome.splits.model_copy(update={"test_images_of_trained_castings": 7})
     text = section(replace(outcome, splits=leaking), "What the test shows").markdown
-    assert "7 of 20 test images show a casting that trains too: the bounds are about such castings" in text
+    assert "7 of 20 test images show castings that train too: the bounds are about such castings" in text
 
 
 def test_the_sections_stand_in_the_order_of_their_weight(outcome):
@@ -160,7 +191,7 @@ def test_all_ways_to_leak_are_told_in_one_sentence(outcome):
 
 
 def test_where_no_ring_is_found_castings_are_not_told(outcome):
-    told = data_section.castings(outcome.audit, outcome.splits)
+    told = data_section.castings(outcome.audit, outcome.splits, outcome.words)
     assert told.startswith("Castings are not told: a ring was found in 0 of 66 different images.")
     assert "photographs of one part can lie on both sides" in told
     assert told in section(outcome, "What the figures mean").markdown
@@ -168,14 +199,14 @@ def test_where_no_ring_is_found_castings_are_not_told(outcome):
 
 def test_castings_are_told_with_what_they_mean_for_the_test(outcome):
     found = round_parts(outcome)
-    told = data_section.castings(found.audit, found.splits)
+    told = data_section.castings(found.audit, found.splits, found.words)
     assert told == (
         "The images show **40 castings** (30 train, 6 validation, 9 test). "
-        "No test image shows a casting that the training saw: the figures are about new castings."
+        "The test images show no casting that the training saw: the figures are about new castings."
     )
     found = round_parts(outcome, known=12, castings_of_two_labels=2)
-    told = data_section.castings(found.audit, found.splits)
-    assert "12 of 14 test images show a casting that the training saw" in told
+    told = data_section.castings(found.audit, found.splits, found.words)
+    assert "12 of 14 test images show castings that the training saw" in told
     assert "`--protocol grouped`" in told
     assert "new castings" not in told
     assert told.endswith(" 2 of the castings carry both labels.")
@@ -198,7 +229,7 @@ def test_a_score_that_the_light_reaches_is_called_so(outcome, together, alone, n
         "sharpness": Probe(accuracy=0.5, auc=0.875),
         "together": Probe(accuracy=together, auc=0.5),
     }
-    told = data_section.shortcut(divided(outcome, shortcuts=probes).splits, 0.9)
+    told = data_section.shortcut(divided(outcome, shortcuts=probes).splits, 0.9, outcome.words)
     assert (
         f"are right for {together:.1%}: brightness alone {alone:.1%} (AUC 0.50), border alone 50.0%, sharpness" in told
     )
@@ -208,7 +239,9 @@ def test_a_score_that_the_light_reaches_is_called_so(outcome, together, alone, n
 
 def test_a_model_that_was_judged_on_nothing_can_be_told(outcome):
     unjudged = scoring(outcome, None)
-    assert "the model for 0.0%" in data_section.meaning(unjudged.audit, unjudged.splits, unjudged.evaluation)
+    assert "the model for 0.0%" in data_section.meaning(
+        unjudged.audit, unjudged.splits, unjudged.evaluation, unjudged.words
+    )
 
 
 def test_counts_of_the_data_are_shown(outcome):

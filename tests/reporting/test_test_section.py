@@ -1,14 +1,15 @@
-"""Judgement: the test in words: decisions, castings and costs."""
+"""Judgement: the test in words: decisions, parts and costs."""
 
 from tasks.records.results import Castings, Costs, Interval
 from tasks.reporting import test_section
+from tasks.reporting.words import ProductWords
 
 SPAN = Interval(low=0.01, high=0.2)
 
 
 def told_of(outcome, **changes):
     """The section on the test, of an evaluation with these changes."""
-    return test_section.test(outcome.evaluation.model_copy(update=changes), outcome.config.evaluation)
+    return test_section.test(outcome.evaluation.model_copy(update=changes), outcome.config.evaluation, outcome.words)
 
 
 def test_decisions_stand_beside_the_calls(outcome):
@@ -47,7 +48,7 @@ def test_the_castings_behind_each_count_are_told(outcome):
         defective=108, good=16, missed=1, refused=2,
         accuracy_interval=SPAN, escape_rate_interval=SPAN, false_reject_rate_interval=None, cost_interval=SPAN,
     )  # fmt: skip
-    told = test_section.castings(outcome.evaluation.test.model_copy(update={"castings": found}), "95%")
+    told = test_section.castings(outcome.evaluation.test.model_copy(update={"castings": found}), "95%", outcome.words)
     assert "The 10 defective images show 108 castings, and 1 of these have a missed image" in told
     assert "The 10 good ones show 16, and 2 of these have a refused image" in told
     assert told.endswith("over castings, exact for rates: accuracy 1.00% to 20.00%, cost an image 0.010 to 0.200.")
@@ -55,3 +56,16 @@ def test_the_castings_behind_each_count_are_told(outcome):
 
 def test_where_castings_are_not_known_it_is_said(outcome):
     assert "Which images show one casting is not known" in told_of(outcome)
+
+
+def test_the_noun_is_that_of_the_product(outcome):
+    found = Castings(
+        defective=1, good=1, missed=0, refused=0,
+        accuracy_interval=SPAN, escape_rate_interval=None, false_reject_rate_interval=None,
+    )  # fmt: skip
+    tiles = ProductWords("magnetic tile", "magnetic tiles")
+    score = outcome.evaluation.test
+    told = test_section.castings(score.model_copy(update={"castings": found}), "95%", tiles)
+    assert "defective images show 1 magnetic tiles" in told
+    assert told.endswith("over magnetic tiles, exact for rates: accuracy 1.00% to 20.00%.")
+    assert "show one magnetic tile is not known" in test_section.castings(score, "95%", tiles)

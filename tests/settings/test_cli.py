@@ -30,6 +30,7 @@ def value_of(settings: object, dotted: str) -> object:
 
 GIVEN = {
     "fetch.source": ("--source parts.zip", "parts.zip"),
+    "fetch.product": ("--product gear", "gear"),
     "fetch.arrivals": ("--arrivals a --arrivals b/c", (Path("a"), Path("b/c"))),
     "fetch.classes.defect": ("--defect bad,cracked", ("bad", "cracked")),
     "fetch.classes.good": ("--good fine", "fine"),
@@ -97,11 +98,26 @@ def test_settings_without_a_flat_name_have_their_long_one():
         ("--protocol best", "--protocol best: input should be 'cleaned', 'published' or 'grouped'"),
         ("--defect a --good a", "both classes are called 'a': name the class folders with --defect and --good"),
         (
+            "--product a|b",
+            "product is 'a|b': a noun in the singular is expected, at most 40 letters and digits, with single spaces or hyphens "
+            "between them, such as casting or magnetic tile",
+        ),
+        (
             "--model tutorial --image-size 128",
             "image_size is 128, but the tutorial model is made for images 300 pixels wide: leave image_size out, or take --model compact",
         ),
     ],
-    ids=["option", "stray word", "no value", "bound", "type", "choice", "classes", "tutorial with another size"],
+    ids=[
+        "option",
+        "stray word",
+        "no value",
+        "bound",
+        "type",
+        "choice",
+        "classes",
+        "product",
+        "tutorial with another size",
+    ],
 )
 def test_what_is_wrong_is_told_in_one_line(capsys, words, line):
     assert exit_status(lambda: parse(RetrainArguments, words.split())) == 2

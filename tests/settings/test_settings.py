@@ -5,6 +5,7 @@ from pydantic import BaseModel, ValidationError
 
 from tasks.pipeline.step_cache import as_text
 from tasks.settings.cli import SHORT
+from tasks.settings.escaping import for_markdown
 from tasks.settings.model_specs import MODEL_SPECS
 from tasks.settings.settings import (
     ChampionModel,
@@ -77,6 +78,52 @@ def test_the_registered_model_follows_from_the_source_unless_it_is_named(source,
     )
     assert config.with_model().places.with_model(given) == config.places, "nothing else is another"
     assert config.places.registered_model == given
+
+
+@pytest.mark.parametrize(
+    ("source", "product", "model"),
+    [
+        ("tiles.zip", "magnetic tile", "recast-magnetic-tile"),
+        ("tiles.zip", "PCB", "recast-pcb"),
+        ("castings.zip", "casting", "recast"),
+        ("castings.zip", "Casting", "recast"),
+        ("sample", "gear", "recast-sample"),
+    ],
+)
+def test_a_product_has_a_registered_model_of_its_own_unless_that_is_named(source, product, model):
+    fetch = {"source": source, "product": product}
+    assert Config.model_validate({"fetch": fetch}).with_model().places.registered_model == model
+    named = Config.model_validate({"fetch": fetch, "places": {"registered_model": "gears"}})
+    assert named.with_model().places.registered_model == "gears"
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        "",
+        " ",
+        "a  b",
+        "gear ",
+        "-gear",
+        "a_b",
+        "a|b",
+        "<b>",
+        "a.b",
+        "a\nb",
+        "a\u202eb",
+        "x" * 41,
+        "sample",
+        "Sample tiles",
+    ],
+)
+def test_what_no_report_or_model_can_bear_is_no_product(product):
+    with pytest.raises(ValidationError, match="product is "):
+        Config.model_validate({"fetch": {"product": product}})
+
+
+@pytest.mark.parametrize("product", ["gear", "magnetic tile", "T-beam", "3D print", "Zahnräder", "samples"])
+def test_a_product_is_no_markup(product):
+    assert for_markdown(str(Config.model_validate({"fetch": {"product": product}}).fetch.product)) == product
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a:b", "it's", "a`b"])
