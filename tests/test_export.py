@@ -41,7 +41,7 @@ def own_export(shared_export, places):
 
 
 def test_the_folder_holds_every_format_and_all_that_prediction_needs(shared_export):
-    (*_, model, _, _), exports, places = shared_export
+    (*_, model, _, _, _), exports, places = shared_export
     folder = model_folder.path(exports.digest, places)
     there = sorted(path.name for path in folder.iterdir())
     expected = ["README.md", "decision.json", "exports.json", "images.csv", "model.keras", "model.tflite", "savedmodel"]

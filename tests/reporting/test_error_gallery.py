@@ -130,6 +130,6 @@ def test_a_part_whose_ring_is_not_found_is_shown_without_heat(prepared, places):
         for row in rows
     ]
     rule = DecisionRule(classes=Classes(), model="ring", network_sha256="", view="ring", image_size=512)
-    (reviews,) = pictures(predictions, rows, networks.build("ring", 512), rule, places)
+    (reviews,) = pictures(predictions, rows, networks.build("ring", 512), rule, ProductWords("part", "parts"), places)
     photographs = np.asarray(reviews.image)[60 : 60 + SIDE // 2, : 2 * SIDE].astype(int)
     assert (photographs.max(axis=-1) == photographs.min(axis=-1)).all(), "grey, and no circle about a peak"
