@@ -145,11 +145,12 @@ class ImageFolder(Record):
 
 
 def damaged_image(images: Sequence[rows.Entry | rows.Row], places: Places) -> str | None:
-    """Say which of the stored images is the first that is missing or has changed; None where all are whole."""
+    """Say which of the stored images and their masks is the first that is missing or has changed; None where all are whole."""
     root = rows.images_root(places)
-    paths = [f"{root}/{rows.stored_name(image)}" for image in images]
-    for image, path, sha256 in zip(images, paths, file_digests(paths, places), strict=True):
-        if sha256 != image.sha256:
+    names = [*map(rows.stored_name, images), *(image.mask for image in images if image.mask)]
+    paths = [f"{root}/{name}" for name in names]
+    for path, sha256 in zip(paths, file_digests(paths, places), strict=True):
+        if sha256 != Path(path).stem:
             return f"{path} has changed" if sha256 else f"{path} is missing"
     return None
 
