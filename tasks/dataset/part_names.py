@@ -86,10 +86,13 @@ def parse_parts(content: bytes, path: Path) -> dict[str, str]:
 def table_lines(text: str, path: Path) -> Iterator[tuple[int, str, str]]:
     """Yield number, path and part of each line that is not empty. Raises BadInput where the header is another one."""
     rows = csv.reader(io.StringIO(text, newline=""))
-    header = tuple(cell.strip().casefold() for cell in next(rows, []))
-    if header[: len(HEADER)] != HEADER:
-        raise BadInput(f"{path}, line 1: the header is {','.join(header)!r}, expected {','.join(HEADER)!r}")
-    for cells in rows:
-        if any(cell.strip() for cell in cells):
-            image, part, *_ = [compose(cell.strip()) for cell in [*cells, ""]]
-            yield rows.line_num, image.replace("\\", "/"), part
+    try:
+        header = tuple(cell.strip().casefold() for cell in next(rows, []))
+        if header[: len(HEADER)] != HEADER:
+            raise BadInput(f"{path}, line 1: the header is {','.join(header)!r}, expected {','.join(HEADER)!r}")
+        for cells in rows:
+            if any(cell.strip() for cell in cells):
+                image, part, *_ = [compose(cell.strip()) for cell in [*cells, ""]]
+                yield rows.line_num, image.replace("\\", "/"), part
+    except csv.Error as error:
+        raise BadInput(f"{path}, line {rows.line_num}: {error}: save the table anew, as CSV in UTF-8") from error
