@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.records import rows
 from tasks.records.rows import CAUSES, Cause
 from tasks.settings.model_specs import ViewName
-from tasks.settings.settings import DEFECT, GOOD, Classes, Places, Recipe, SampleSettings
+from tasks.settings.settings import DEFECT, GOOD, Classes, Places, Recipe, SampleSettings, TilesSettings
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.files import File
 from tasks.storage.tables import read_table
@@ -71,7 +71,8 @@ class Source(Record):
     """A key of `tasks.sources.locate.KINDS`."""
     identity: str
     """sha256 of a zip, digest of a folder's listing, `OWNER/SLUG/N` of Kaggle, the settings of a sample."""
-    sample: SampleSettings | None = None
+    sample: TilesSettings | SampleSettings | None = Field(None, union_mode="left_to_right")
+    """In this order: tiles refuse the fields that castings alone have, and so each is read as what it was written."""
     name: str = Field(exclude=True)
     path: Path | None = Field(None, exclude=True)
     names: tuple[str, ...] = Field((), exclude=True)

@@ -14,10 +14,11 @@ from tasks.settings.model_specs import AUTO, MODEL_SPECS, ModelName, ModelSpec, 
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 Beginning = Literal["scratch", "champion"]
 Protocol = Literal["cleaned", "published", "grouped"]
-SAMPLE = "sample"  # as a source: the built-in one, which is drawn
+SAMPLE, SAMPLE_TILES = "sample", "sample:tiles"  # as a source: a built-in sample, which is drawn
 DEFECT, GOOD = "def_front", "ok_front"  # class folders of the published castings, and of the sample
 PART_TABLE = ".csv"  # suffix of a table of parts; any other text is a pattern
-MODEL, SAMPLE_MODEL = "recast", "recast-sample"  # registered models: of all other sources, and of the sample
+MODEL, SAMPLE_MODEL = "recast", "recast-sample"  # registered models: of all other sources, and of the castings
+SAMPLE_MODELS = {SAMPLE: SAMPLE_MODEL, SAMPLE_TILES: "recast-sample-tiles"}  # products never compete for one model
 
 
 T = TypeVar("T")
@@ -74,8 +75,23 @@ class ClassSettings(Settings):
         return self
 
 
-class SampleSettings(Settings):
-    """The built-in sample: how many drawn castings, and which faults are planted in it."""
+class DrawnSettings(Settings):
+    """Which parts a built-in sample draws, and which faults are planted in it."""
+
+    seed: int = Field(0, ge=0)
+    """Draws other parts and photographs."""
+    exact_copies: int = Field(0, ge=0)
+    """Fault: files that repeat another byte by byte; of castings, train files that repeat a test file."""
+    transformed_copies: int = Field(0, ge=0)
+    """Fault: files that are flipped, turned, re-lit, shifted or recompressed copies of a photograph; of castings, of a test photograph."""
+    corrupt_files: int = Field(0, ge=0)
+    """Fault: damaged files, each kind of damage in turn."""
+    new_camera_images: int = Field(0, ge=0)
+    """Fault: photographs from a set-up that the others lack: castings on a bright background, tiles under a lamp close to one corner."""
+
+
+class SampleSettings(DrawnSettings):
+    """The sample of castings: how many, and the faults that a published split can have."""
 
     parts: int = Field(120, ge=8, le=2_000)
     """Physical castings drawn; about half of them are defective."""
@@ -83,31 +99,31 @@ class SampleSettings(Settings):
     """Photographs in train/."""
     test_images: int = Field(300, ge=8, le=100_000)
     """Photographs in test/."""
-    seed: int = Field(0, ge=0)
-    """Draws other castings and photographs."""
     shared_parts: float = Field(0.0, ge=0, le=1)
     """Fault: share of the test castings that are photographed for train/ too."""
-    exact_copies: int = Field(0, ge=0)
-    """Fault: train files that repeat a test file byte by byte."""
-    transformed_copies: int = Field(0, ge=0)
-    """Fault: train files that are flipped, turned, re-lit, shifted or recompressed copies of a test photograph."""
-    corrupt_files: int = Field(0, ge=0)
-    """Fault: damaged files in train/, each kind of damage in turn."""
-    new_camera_images: int = Field(0, ge=0)
-    """Fault: photographs in train/ from a camera set-up that the others lack (bright background)."""
+
+
+class TilesSettings(DrawnSettings):
+    """The sample of tiles. It has no published split, so no fault can be planted between train and test."""
+
+    parts: int = Field(160, ge=8, le=2_000)
+    """Physical tiles drawn, each photographed under two to six lamps; about a third of them are defective."""
 
 
 class FetchSettings(Settings):
     """Where the images come from."""
 
     source: Annotated[str, BeforeValidator(require_utf8)] = Field(SAMPLE, min_length=1)
-    """`sample`, a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
+    """`sample` (drawn castings), `sample:tiles` (drawn tiles), a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
     arrivals: tuple[NamedPath, ...] | None = None
     """Folders of new labeled images, class folders inside; unset: `<data>/inbox`, if it holds any."""
     settle_seconds: float = Field(2.0, ge=0, le=3_600)
     """A new file that changes within so many seconds is still being written: it is left for the next run."""
     classes: ClassSettings = ClassSettings()
     sample: SampleSettings = SampleSettings()
+    """Of the source `sample`."""
+    tiles: TilesSettings = TilesSettings()
+    """Of the source `sample:tiles`."""
 
 
 class ValidationSettings(Settings):
@@ -386,8 +402,8 @@ class Places(Settings):
     artifacts: NamedPath = Path("artifacts")
     """What is kept: runs, models, the registry."""
     registered_model: str | None = Field(None, min_length=1, pattern=r"^[^/:'`]+$")
-    """Name in MLflow of the model that versions are of, and of the experiment; unset: `recast-sample` for the built-in sample,
-    `recast` for all other sources."""
+    """Name in MLflow of the model that versions are of, and of the experiment; unset: `recast-sample` and `recast-sample-tiles`
+    for the built-in samples, `recast` for all other sources."""
 
     inbox: ClassVar = PlaceFolder("data_root")  # the user's new images
     archives: ClassVar = PlaceFolder("data_root", recorded=True)  # fetched sources
@@ -418,7 +434,7 @@ class Places(Settings):
 
     @property
     def registered_name(self) -> str:
-        """Return the name that is set, else that of all sources but the sample."""
+        """Return the name that is set, else that of all sources but the samples."""
         return self.registered_model or MODEL
 
     def with_model(self, model: str | None) -> Self:
@@ -447,4 +463,4 @@ class Config(Settings):
 
 def default_model(source: str) -> str:
     """Return the registered model of a source: drawn parts never take the place of a plant's."""
-    return SAMPLE_MODEL if source == SAMPLE else MODEL
+    return SAMPLE_MODELS.get(source, MODEL)
