@@ -33,7 +33,7 @@ FAULTY = PLAIN.model_copy(
 )
 
 
-class Drawn(NamedTuple):
+class Sample(NamedTuple):
     """A sample, read back: the zip's files, the rows of the truth, and its masks by stem."""
 
     archive: bytes
@@ -48,7 +48,7 @@ class Drawn(NamedTuple):
         return [row for row in self.rows if row["fault"] == fault]
 
 
-def drawn(settings: TilesSettings, folder: Path) -> Drawn:
+def draw(settings: TilesSettings, folder: Path) -> Sample:
     folder.mkdir(exist_ok=True)
     write_sample(settings, folder / "tiles.zip", folder / "truth")
     with ZipFile(folder / "tiles.zip") as archive:
@@ -56,22 +56,22 @@ def drawn(settings: TilesSettings, folder: Path) -> Drawn:
     with (folder / "truth/truth.csv").open(newline="", encoding="utf-8") as table:
         rows = list(csv.DictReader(table))
     masks = {path.stem: path.read_bytes() for path in (folder / "truth/masks").iterdir()}
-    return Drawn((folder / "tiles.zip").read_bytes(), files, rows, masks)
+    return Sample((folder / "tiles.zip").read_bytes(), files, rows, masks)
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
-    return drawn(PLAIN, tmp_path_factory.mktemp("plain"))
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return draw(PLAIN, tmp_path_factory.mktemp("plain"))
 
 
 @pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
-    return drawn(FAULTY, tmp_path_factory.mktemp("faulty"))
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return draw(FAULTY, tmp_path_factory.mktemp("faulty"))
 
 
 @pytest.fixture(scope="module")
-def default(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
-    return drawn(TilesSettings(), tmp_path_factory.mktemp("default"))
+def default(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    return draw(TilesSettings(), tmp_path_factory.mktemp("default"))
 
 
 def pixels(mask: bytes) -> np.ndarray:
@@ -79,8 +79,8 @@ def pixels(mask: bytes) -> np.ndarray:
 
 
 def test_the_same_settings_give_the_same_bytes_and_another_seed_gives_other_tiles(plain, tmp_path):
-    assert drawn(PLAIN, tmp_path / "again").archive == plain.archive
-    other = drawn(PLAIN.model_copy(update={"seed": 1}), tmp_path / "other")
+    assert draw(PLAIN, tmp_path / "again").archive == plain.archive
+    other = draw(PLAIN.model_copy(update={"seed": 1}), tmp_path / "other")
     assert not {other.files[row["path"]] for row in other.rows} & set(plain.files.values())
 
 
@@ -110,6 +110,13 @@ def test_a_third_of_the_tiles_is_defective_and_each_has_two_to_six_lamps(default
     defects = [(kind, difficulty) for _, kind, difficulty in lamps if kind]
     assert len(defects) == pytest.approx(TilesSettings().parts / 3, abs=1)
     assert set(defects) == {(kind, difficulty) for kind in TILE_KINDS for difficulty in GRADES}
+
+
+def test_every_photograph_of_a_defective_tile_shows_the_defect(default):
+    shown = {stem: (pixels(mask) > 0).sum() for stem, mask in default.masks.items()}
+    for row in default.rows:
+        area = shown[PurePosixPath(row["path"]).stem]
+        assert area >= 12 if row["defect"] else area == 0, row["path"]
 
 
 def test_names_do_not_tell_the_tile(default):

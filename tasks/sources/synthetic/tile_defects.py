@@ -12,6 +12,8 @@ from tasks.sources.synthetic.tile_surface import Shape, Tile, stroke, wander
 
 TileKind = Literal["blowhole", "crack"]
 TILE_KINDS: tuple[TileKind, ...] = get_args(TileKind)
+MARGIN = 20
+"""Pixels from the edge of a tile to the middle of a blowhole at least: no cut of a photograph loses it."""
 
 
 class Grade(NamedTuple):
@@ -55,7 +57,7 @@ def blowholes(tile: Tile, grade: Grade, rng: np.random.Generator) -> Field:
     down, right = np.indices(tile.shape, dtype=np.float32)
     for _ in range(rng.integers(1, 3)):
         size, stretch, turn = rng.uniform(*grade.hole), rng.uniform(1, 1.3), rng.uniform(0, np.pi)
-        middle = rng.uniform((12, 12), np.subtract(tile.shape, 12))
+        middle = rng.uniform(MARGIN, np.subtract(tile.shape, MARGIN))
         down_away, right_away = down - middle[0], right - middle[1]
         along = right_away * np.cos(turn) + down_away * np.sin(turn)
         across = down_away * np.cos(turn) - right_away * np.sin(turn)
@@ -70,16 +72,16 @@ def cracks(tile: Tile, grade: Grade, rng: np.random.Generator) -> Field:
     length, width, heading = rng.uniform(*grade.crack), rng.uniform(*grade.width), rng.uniform(0, 2 * np.pi)
     middle = rng.uniform(0.2, 0.8, 2) * tile.shape[::-1]
     start = middle - length / 2 * np.array([np.cos(heading), np.sin(heading)])
-    path = jagged(start, heading, length, rng)
+    path = crack_path(start, heading, length, rng)
     line = fissure(tile.shape, path, width)
     if rng.uniform() < 0.4:
         side = heading + rng.choice([-1, 1]) * rng.uniform(0.5, 1)
-        branch = jagged(path[len(path) // 2], side, length / 3, rng)
+        branch = crack_path(path[len(path) // 2], side, length / 3, rng)
         line = np.maximum(line, fissure(tile.shape, branch, 0.8 * width))
     return line
 
 
-def jagged(start: np.ndarray, heading: float, length: float, rng: np.random.Generator) -> np.ndarray:
+def crack_path(start: np.ndarray, heading: float, length: float, rng: np.random.Generator) -> np.ndarray:
     """Return the path of a crack, (right, down) in pixels: float64 (points, 2)."""
     path = np.array(wander(start, heading, length, rng))
     return path + rng.normal(0, 0.7, path.shape)

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from tasks.sources.synthetic.rendering import Photograph
 from tasks.sources.synthetic.surface import Field, noise
-from tasks.sources.synthetic.tile_surface import Tile
+from tasks.sources.synthetic.tile_surface import Shape, Tile
 
 
 class Lamp(NamedTuple):
@@ -67,21 +67,18 @@ def shade(tile: Tile, lamp: Lamp, rng: np.random.Generator) -> Field:
     down, right = np.gradient(tile.height)
     facing = np.clip(1 - 0.5 * (right * cos + down * sin), 0.2, 2)
     scene = tile.albedo * facing + lamp.mirror * tile.gloss
-    return (scene * light(tile.albedo.shape, lamp, (cos, sin), rng)) ** (lamp.gamma * rng.uniform(0.95, 1.05))
+    return (scene * light(tile.shape, lamp, (cos, sin), rng)) ** (lamp.gamma * rng.uniform(0.95, 1.05))
 
 
-def light(shape: tuple[int, ...], lamp: Lamp, towards: tuple[float, float], rng: np.random.Generator) -> Field:
+def light(shape: Shape, lamp: Lamp, towards: tuple[float, float], rng: np.random.Generator) -> Field:
     """Return the light on each pixel of the face: it falls off from the lamp, and has a bright spot and soft shadows."""
     down, right = (np.linspace(-1, 1, side, dtype=np.float32) for side in shape)
     near = right * towards[0] + down[:, None] * towards[1]  # 1 at the edge beside the lamp, -1 at the far one
     away = np.hypot(right - 0.7 * towards[0], down[:, None] - 0.7 * towards[1])
     spot = lamp.spot * rng.uniform(0.8, 1.2) * np.exp(-((away / rng.uniform(0.5, 0.6)) ** 2))
     fall = lamp.fall * rng.uniform(0.8, 1.2) * near
-    return (
-        lamp.level
-        * rng.uniform(0.85, 1.15)
-        * np.clip(1 + fall + spot + 0.03 * noise(rng, 150, (len(down), len(right))), 0.1, None)
-    )
+    shadows = 0.03 * noise(rng, 150, shape)
+    return lamp.level * rng.uniform(0.94, 1.06) * np.clip(1 + fall + spot + shadows, 0.1, None)
 
 
 def warp(layers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
