@@ -91,7 +91,7 @@ class DrawnSettings(Settings):
 
 
 class SampleSettings(DrawnSettings):
-    """The sample of castings: how many, and the faults that a published split can have."""
+    """The source `sample`: how many drawn castings, and which faults are planted in it."""
 
     parts: int = Field(120, ge=8, le=2_000)
     """Physical castings drawn; about half of them are defective."""
@@ -104,7 +104,7 @@ class SampleSettings(DrawnSettings):
 
 
 class TilesSettings(DrawnSettings):
-    """The sample of tiles. It has no published split, so no fault can be planted between train and test."""
+    """The source `sample:tiles`: how many drawn tiles, and which faults are planted in it; it has no published split."""
 
     parts: int = Field(160, ge=8, le=2_000)
     """Physical tiles drawn, each photographed under two to six lamps; about a third of them are defective."""
@@ -121,9 +121,7 @@ class FetchSettings(Settings):
     """A new file that changes within so many seconds is still being written: it is left for the next run."""
     classes: ClassSettings = ClassSettings()
     sample: SampleSettings = SampleSettings()
-    """Of the source `sample`."""
     tiles: TilesSettings = TilesSettings()
-    """Of the source `sample:tiles`."""
 
 
 class ValidationSettings(Settings):
