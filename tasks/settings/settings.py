@@ -65,7 +65,7 @@ class ClassSettings(Settings):
     defect: Annotated[tuple[FolderName, ...], BeforeValidator(split_names)] | None = Field(None, min_length=1)
     """Folders of defective parts, with commas between them; unset: `def_front`, or else all class folders but the good one."""
     good: FolderName | None = None
-    """Folder of good parts; unset: `ok_front`, `good`, `ok` or `normal`, the first of these that is there."""
+    """Folder of good parts; unset: `ok_front`, `good`, `ok`, `normal` or `free`, the first of these that is there."""
 
     @model_validator(mode="after")
     def require_other_names(self) -> Self:

@@ -14,7 +14,8 @@ from PIL import Image
 from pydantic import ValidationError
 from scipy import ndimage, stats
 
-from tasks.settings.settings import TilesSettings
+from tasks.settings.settings import ClassSettings, TilesSettings
+from tasks.sources.layouts.detect import detect
 from tasks.sources.synthetic.corruptions import DAMAGES, TRANSFORMS, decode
 from tasks.sources.synthetic.defects import Defect, Difficulty
 from tasks.sources.synthetic.sample import write_sample
@@ -98,6 +99,18 @@ def test_a_folder_a_kind_holds_photographs_with_their_masks_beside(plain):
         assert pixels(mask).shape == decode(plain.files[row["path"]]).shape
         assert set(np.unique(pixels(mask))) == ({0, 255} if row["defect"] else {0})
     assert len(plain.files) == 2 * len(plain.rows)
+
+
+def test_the_layout_is_recognized_without_a_setting(faulty):
+    layout = detect(faulty.files, ClassSettings(), faulty.files.__getitem__)
+    assert (set(layout.folders.defect), layout.folders.good) == ({"Blowhole", "Crack"}, "Free")
+    assert [(file.name, file.kind, file.split) for file in layout.files] == [
+        (row["path"], row["label"], "") for row in faulty.rows
+    ]
+    masks = {file.name: file.mask for file in layout.files}
+    for row in faulty.rows:
+        mask = str(PurePosixPath(row["path"]).with_suffix(".png"))
+        assert masks[row["path"]] == (mask if mask in faulty.files else "")
 
 
 def test_a_third_of_the_tiles_is_defective_and_each_has_two_to_six_lamps(default):
