@@ -2,9 +2,11 @@
 
 import shutil
 
-from tasks.records.results import Source
-from tasks.settings.settings import SAMPLE_MODELS, SAMPLE_TILES, FetchSettings, Places
+from tasks.records.results import ClassFolders, Source
+from tasks.settings.settings import SAMPLE, SAMPLE_MODELS, SAMPLE_TILES, FetchSettings, Places
 from tasks.storage.files import File, move_into_place, scratch_beside
+
+FOLDERS = {SAMPLE: ClassFolders(), SAMPLE_TILES: ClassFolders(defect=("Blowhole", "Crack"), good="Free")}
 
 
 def recognizes(text: str) -> bool:
@@ -15,7 +17,16 @@ def recognizes(text: str) -> bool:
 def identify(fetch: FetchSettings, places: Places) -> Source:
     """Return the sample. Its settings identify it."""
     sample = fetch.tiles if fetch.source == SAMPLE_TILES else fetch.sample
-    return Source(kind="sample", identity=sample.model_dump_json(), sample=sample, name=fetch.source)
+    folders = FOLDERS[fetch.source]
+    layout = f"drawn class folders; defect: {', '.join(folders.defect)}; good: {folders.good}"
+    return Source(
+        kind="sample",
+        identity=sample.model_dump_json(),
+        sample=sample,
+        name=fetch.source,
+        folders=folders,
+        layout=layout,
+    )
 
 
 def bring(source: Source, places: Places) -> File:
