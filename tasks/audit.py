@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from prefect import task
@@ -13,7 +13,7 @@ from tasks.dataset.grouping import GroupHints, assign_groups
 from tasks.dataset.near_duplicates import Pairs, find_near_duplicates
 from tasks.images.loading import thumbnails
 from tasks.pipeline.step_cache import same_step
-from tasks.records.results import Audit, Manifest
+from tasks.records.results import Audit, Manifest, PartsBy
 from tasks.records.rows import BASE, Member, Row
 from tasks.settings.messages import say
 from tasks.settings.settings import AuditSettings, Places
@@ -39,7 +39,7 @@ def audit(manifest: Manifest, auditing: AuditSettings, places: Places) -> Audit:
     )
     hints = group_hints(strips(images, places), pairs, len(images), auditing)
     members = assign_groups([image.sha256 for image in images], hints, auditing.casting_limit)
-    parts_by = "rings" if show_rings(members, auditing) else ""
+    parts_by: PartsBy = "rings" if show_rings(members, auditing) else ""
     if not parts_by:
         led, members = members, join_members(images, squares, members, auditing)
         parts_by = "detail" if have_partners(images, led, members, auditing) else ""
@@ -94,7 +94,7 @@ def record(
     rows: Sequence[Row],
     copies: Sequence[Copy],
     members: Sequence[Member],
-    parts_by: Literal["rings", "detail", ""],
+    parts_by: PartsBy,
     auditing: AuditSettings,
     places: Places,
 ) -> Audit:

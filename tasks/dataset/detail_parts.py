@@ -19,8 +19,9 @@ WAVES = 16  # of the spectrum, in each direction
 REACH = 12  # pixels of 64 that one picture may lie beside the other
 FLIPS = 0, 1, 4, 5  # places in POSES of all poses but for a turn by 180 degrees, which changes no spectrum
 FEWEST = 20  # pictures; fewer tell too little of how alike different parts are
-REFERENCES = 2_000  # random pairs that tell it
+REFERENCES = 1_000  # random pairs that tell it
 HIGH = 0.95  # quantile of the random pairs: where fewer than some 20 parts, or kinds of parts, are photographed, they count as alike
+LEAST = 0.3  # limit: independent noise reaches as much
 WINDOW = np.sqrt(np.outer(np.hanning(HALF + 2), np.hanning(HALF + 2)))[1:-1, 1:-1]
 
 
@@ -141,7 +142,8 @@ def find_limit(index: DetailIndex, base: np.ndarray, false_share: float) -> floa
     ]
     middle, high = np.quantile(np.max(scores, axis=0), [0.5, HIGH])
     spread = (high - middle) / (np.log(np.log(2)) - np.log(-np.log(HIGH)))
-    return float(middle + spread * (np.log(np.log(2)) + np.log((len(base) - 1) / 2 / false_share)))
+    limit = middle + spread * (np.log(np.log(2)) + np.log((len(base) - 1) / 2 / false_share))
+    return max(LEAST, float(limit))
 
 
 def best_flip(index: DetailIndex, earlier: np.ndarray, later: np.ndarray) -> np.ndarray:

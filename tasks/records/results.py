@@ -209,6 +209,10 @@ class Manifest(Record):
         return damaged_image([row for row in table if row.origin != rows.BASE], places)
 
 
+PartsBy = Literal["rings", "detail", ""]
+"""How parts are known; empty where they are not."""
+
+
 class Audit(Record):
     """The copies and parts that were found. `groups` says for each content which group it belongs to."""
 
@@ -228,8 +232,8 @@ class Audit(Record):
     """Different images whose ring was found."""
     max_ring_residual: float = 0.0
     """Limit up to which a rim counts as a ring, as in `AuditSettings`; 0: no rim does."""
-    parts_by: Literal["rings", "detail", ""] = ""
-    """How parts are known; empty where they are not, and groups are copies and the few photographs that are surely of one part."""
+    parts_by: PartsBy = ""
+    """Where it is empty, groups are copies, and the few photographs that are surely of one part."""
     castings: int | None
     """Parts that the images show; None where parts are not known."""
     castings_of_two_labels: int | None
