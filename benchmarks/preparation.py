@@ -81,11 +81,7 @@ def prepare_images(
 
 
 def validate_images(
-    source: str | None,
-    arrivals: Sequence[Path],
-    places: Places,
-    sample: SampleSettings | None = None,
-    good: str | None = None,
+    source: str | None, arrivals: Sequence[Path], places: Places, sample: SampleSettings | None = None, good: str = ""
 ) -> Manifest:
     """Fetch, extract and validate the images of the source, and those that arrive.
 
@@ -94,7 +90,7 @@ def validate_images(
         arrivals: Folders of new labeled images.
         places: Where the images are kept.
         sample: How the sample is drawn. None: as `make retrain` draws it.
-        good: Folder of good parts. None: as it is found.
+        good: Folder of good parts; empty: as it is found.
     """
     from tasks.extract import extract
     from tasks.fetch import fetch
@@ -106,7 +102,7 @@ def validate_images(
         source=source or os.environ.get("RECAST_ARCHIVE", "sample"),
         sample=sample or SampleSettings(),
         arrivals=tuple(arrivals),
-        classes=ClassSettings(good=good),
+        classes=ClassSettings(good=good or None),
         settle_seconds=0,
     )
     with redirect_stdout(sys.stderr):

@@ -28,7 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--source", required=True, help="a zip or a folder")
     parser.add_argument("--truth", type=Path, help="CSV `path,part`; without it only groups and seconds are printed")
-    parser.add_argument("--good", help="folder of good parts; else as it is found")
+    parser.add_argument("--good", default="", help="folder of good parts; else as it is found")
     parser.add_argument("--json", type=Path, help="file for the figures")
     options = parser.parse_args()
     figures = measure_audit(options.source, options.truth, options.good)
@@ -41,7 +41,7 @@ def main() -> None:
     write_figures(figures, options.json)
 
 
-def measure_audit(source: str, truth: Path | None, good: str | None) -> dict:
+def measure_audit(source: str, truth: Path | None, good: str) -> dict:
     """Return what the audit finds in a source, and how long it takes with nothing cached."""
     from tasks.audit import audit  # late, as in `benchmarks.preparation`
 

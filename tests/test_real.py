@@ -92,7 +92,7 @@ def test_the_tutorials_network_reaches_what_it_reaches_elsewhere(prefect_server,
     assert facts["evaluation"]["test"]["accuracy"] >= 0.94
 
 
-def audit_source(source, places, good: str | None = None) -> tuple[Audit, dict[str, str]]:
+def audit_source(source, places, good: str = "") -> tuple[Audit, dict[str, str]]:
     """The audit of a source, and the group of each path."""
     manifest = validate_images(str(source), (), places, good=good)
     result = audit.fn(manifest, AuditSettings(), places)
