@@ -617,6 +617,16 @@ def real_archive(real) -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_tiles(real) -> Path:
+    return real("RECAST_TILES")
+
+
+@pytest.fixture(scope="session")
+def real_kolektor(real) -> Path:
+    return real("RECAST_KOLEKTOR")
+
+
+@pytest.fixture(scope="session")
 def real_arrivals(real) -> Path:
     return real("RECAST_ARRIVALS")
 

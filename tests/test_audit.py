@@ -112,12 +112,12 @@ def test_pairs_between_train_and_test_are_counted_and_no_others(audit_images, pa
 
 def test_parts_that_are_not_round_have_copies_and_no_castings(audit_images, members, photograph, capsys):
     record = audit_images(*(Image(photograph(seed)) for seed in range(6)))
-    assert (record.rings, record.castings) == (0, None)
+    assert (record.rings, record.parts_by, record.castings) == (0, "", None)
     assert (record.castings_of_two_labels, record.published_test_images_of_trained_castings) == (None, None)
     assert all(member.group == member.sha256 for member in members(record))
     assert all(member.residual > AuditSettings().max_ring_residual for member in members(record))
     assert (
-        "rings in 0 of 6 images only: castings are not counted, the others are grouped by copies"
+        "rings in 0 of 6 images only, and detail tells too few images of one part: parts are not known, images are grouped by copies"
         in capsys.readouterr().out
     )
 
@@ -142,12 +142,13 @@ def test_photographs_of_one_casting_are_one_group(audit_images, members, pairs, 
     record = audit_images(*images)
     groups = [member.group for member in members(record)]
     assert len(set(groups)) == record.castings == 3
+    assert record.parts_by == "rings"
     assert groups[0] == groups[1] == groups[6] == groups[7]
     assert pairs(record) == []
     assert (record.rings, record.castings_of_two_labels) == (8, 1)
     assert record.published_test_images_of_trained_castings == 2
     assert (
-        "audit: 8 different images show 3 castings, 1 with both labels; "
+        "audit: 8 different images show 3 parts, told by their rings, 1 with both labels; "
         "2 published test images show one that was published to train"
     ) in capsys.readouterr().out
 
@@ -158,6 +159,58 @@ def test_castings_are_told_where_nearly_all_images_show_a_ring(audit_images, par
     assert audit_images(*images, Image(photograph(1)), Image(photograph(2))).castings is None
     lenient = AuditSettings(min_ring_share=0.8)
     assert audit_images(*images, Image(photograph(1)), Image(photograph(2)), auditing=lenient).castings == 5
+
+
+def plates(photographs: int, single: int = 0) -> list[bytes]:
+    """So many photographs, each of other light, of each of 24 plates, and one each of others."""
+    rng = np.random.default_rng(0)
+    encoded = []
+    for number in range(24 + single):
+        detail = rng.normal(size=(48, 48)).repeat(3, axis=0).repeat(3, axis=1)
+        for light in np.linspace(40, 120, photographs if number < 24 else 1):
+            shade = np.linspace(light, 150 - light, detail.shape[1])
+            encoded.append(encode((shade * np.exp(0.15 * detail)).clip(0, 255).astype(np.uint8), 90))
+    return encoded
+
+
+def test_parts_that_are_not_round_are_told_by_their_detail(audit_images, members, pairs, capsys):
+    images = [Image(content, "test" if number % 3 == 2 else "train") for number, content in enumerate(plates(3))]
+    images[1].label = BAD
+    record = audit_images(*images)
+    assert (record.rings, record.parts_by, record.castings) == (0, "detail", 24)
+    assert (record.castings_of_two_labels, record.published_test_images_of_trained_castings) == (1, 24)
+    found = members(record)
+    assert [member.group for member in found] == [found[place - place % 3].sha256 for place in range(72)]
+    assert all((member.alike == 1) == (member.group == member.sha256) for member in found)
+    assert pairs(record) == [], "they are no copies"
+    assert "72 different images show 24 parts, told by their detail, 1 with both labels" in capsys.readouterr().out
+
+
+def test_where_few_images_share_their_part_parts_are_not_known(audit_images, members):
+    """Those that do are one group all the same."""
+    images = [Image(content) for content in plates(2, single=60)]
+    record = audit_images(*images)
+    assert (record.parts_by, record.castings) == ("", None)
+    assert len({member.group for member in members(record)}) == 24 + 60
+    lenient = audit_images(*images, auditing=AuditSettings(min_partner_share=0.4))
+    assert (lenient.parts_by, lenient.castings) == ("detail", 84)
+
+
+def test_copies_are_no_evidence_that_parts_are_told_by_their_detail(audit_images, members):
+    contents = plates(1)
+    turned = [TRANSFORMS["turn 90"](content) for content in contents]
+    record = audit_images(*(Image(content) for content in contents + turned))
+    assert (record.parts_by, record.castings) == ("", None)
+    assert len({member.group for member in members(record)}) == 24
+
+
+def test_an_arrival_of_a_plate_moves_no_earlier_image(audit_images, members):
+    contents = plates(3)
+    base = [Image(content) for number, content in enumerate(contents) if number % 3]
+    arrivals = [Image(content, "", origin="line 2") for content in contents[::3]]
+    before, after = members(audit_images(*base)), members(audit_images(*base, *arrivals))
+    assert after[:48] == before
+    assert [member.group for member in after[48:]] == [member.group for member in before[::2]]
 
 
 def test_without_an_image_nothing_is_told(audit_images, pairs, members):

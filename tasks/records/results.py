@@ -210,8 +210,12 @@ class Manifest(Record):
         return damaged_image([row for row in table if row.origin != rows.BASE], places)
 
 
+PartsBy = Literal["rings", "detail", ""]
+"""How parts are known; empty where they are not."""
+
+
 class Audit(Record):
-    """The copies and castings that were found. `groups` says for each content which group it belongs to."""
+    """The copies and parts that were found. `groups` says for each content which group it belongs to."""
 
     pairs: File
     """`duplicates.Copy`: two images of one photograph, a row a pair, the surest first."""
@@ -229,8 +233,10 @@ class Audit(Record):
     """Different images whose ring was found."""
     max_ring_residual: float = 0.0
     """Limit up to which a rim counts as a ring, as in `AuditSettings`; 0: no rim does."""
+    parts_by: PartsBy = ""
+    """Where it is empty, groups are copies, and the few photographs that are surely of one part."""
     castings: int | None
-    """Groups, where rings were found in nearly all images; elsewhere groups are copies alone and this is None."""
+    """Parts that the images show; None where parts are not known."""
     castings_of_two_labels: int | None
     published_test_images_of_trained_castings: int | None
     """In the published split, also those for which the protocol holds training images back."""

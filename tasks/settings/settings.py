@@ -147,7 +147,11 @@ class AuditSettings(Settings):
     max_ring_residual: float = Field(0.0075, gt=0, lt=0.1)
     """A rim whose edge lies further from an ellipse than this share of its radius is no ring."""
     min_ring_share: float = Field(0.9, gt=0, le=1)
-    """Castings are counted where at least this share of the images shows a ring; images without one are grouped by copies alone."""
+    """Parts are told by their rings where at least this share of the images shows one; elsewhere by their detail."""
+    false_partner_share: float = Field(0.01, gt=0, lt=0.5)
+    """By detail: about this share of the images, at most, should by chance be as alike to another part as photographs of one must be."""
+    min_partner_share: float = Field(0.5, gt=0, le=1)
+    """By detail: parts count as known where at least this share of the images, copies aside, shows a part that another shows too."""
 
 
 class SplitSettings(Settings):
