@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.dataset.duplicates import Copy
-from tasks.records.results import Corrections, Manifest
+from tasks.records.results import Corrections, Manifest, PartNames
 from tasks.records.rows import Member, Row
 from tasks.settings.settings import (
     AuditSettings,
@@ -74,7 +74,7 @@ def prepare_images(
 
     manifest = validate_images(source, arrivals, places, sample)
     with redirect_stdout(sys.stderr):
-        audited = audit.fn(manifest, AuditSettings(), places)
+        audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}
     rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
     return PreparedImages(rows, read_table(audited.pairs.path(places), Copy), manifest.classes, places)

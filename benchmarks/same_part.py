@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from benchmarks.isolation import peak_bytes
 from benchmarks.preparation import validate_images, working_places, write_figures
+from tasks.records.results import PartNames
 from tasks.records.rows import Member, Row
 from tasks.settings.settings import AuditSettings
 from tasks.storage.tables import read_table
@@ -49,7 +50,7 @@ def measure_audit(source: str, truth: Path | None, good: str) -> dict:
         manifest = validate_images(source, (), places, good=good)
         began = Elapsed.now()
         with redirect_stdout(sys.stderr):
-            result = audit.fn(manifest, AuditSettings(), places)
+            result = audit.fn(manifest, PartNames(), AuditSettings(), places)
         elapsed = Elapsed.now() - began
         groups = {member.sha256: member.group for member in read_table(result.groups.path(places), Member)}
         rows = read_table(manifest.table.path(places), Row)

@@ -11,9 +11,10 @@ from tasks.dataset.detail_parts import join_by_detail
 from tasks.dataset.duplicates import Copy, changed_copies, exact_copies
 from tasks.dataset.grouping import GroupHints, assign_groups
 from tasks.dataset.near_duplicates import Pairs, find_near_duplicates
+from tasks.dataset.part_names import join_named, name_parts, path_of
 from tasks.images.loading import thumbnails
 from tasks.pipeline.step_cache import same_step
-from tasks.records.results import Audit, Manifest, PartsBy
+from tasks.records.results import Audit, Manifest, PartNames, PartsBy
 from tasks.records.rows import BASE, Member, Row
 from tasks.settings.messages import say
 from tasks.settings.settings import AuditSettings, Places
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 
 
 @task(cache_policy=same_step)
-def audit(manifest: Manifest, auditing: AuditSettings, places: Places) -> Audit:
-    """Find the copies, a row a pair, and the group of every content: its part where parts are known, else its copies."""
+def audit(manifest: Manifest, names: PartNames, auditing: AuditSettings, places: Places) -> Audit:
+    """Find the copies, a row a pair, and the group of every content: its part where parts are known, else its copies.
+
+    The parts that `names` or the source name come first; the pictures tell the others.
+    """
     from tasks.images.strips import strips  # late, with SciPy: a run in which nothing changed has no use for it
 
     rows = read_table(manifest.table.path(places), Row)
@@ -43,6 +47,13 @@ def audit(manifest: Manifest, auditing: AuditSettings, places: Places) -> Audit:
     if not parts_by:
         led, members = members, join_members(images, squares, members, auditing)
         parts_by = "detail" if have_partners(images, led, members, auditing) else ""
+    if any(named := name_parts(images, names)):
+        members = join_named(members, named)
+        parts_by = "names" if all(named) else parts_by
+        if unnamed := named.count(""):
+            say(
+                f"audit: nobody names the part of {unnamed:,} of {len(named):,} different images, such as {path_of(images[named.index('')])}"
+            )
     result = record(rows, exact_copies(rows) + changed_copies(images, pairs), members, parts_by, auditing, places)
     say_counts(result)
     return result

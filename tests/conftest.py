@@ -43,6 +43,7 @@ from tasks.records.results import (
     ImageFolder,
     Manifest,
     Model,
+    PartNames,
     Release,
     Score,
     Splits,
@@ -491,7 +492,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     archive = fetch.fn(source, places)
     images = extract.fn(archive, ClassSettings(), places)
     manifest = validate.fn(images, arriving, Corrections(), config.validation, places)
-    audited = audit.fn(manifest, config.audit, places)
+    audited = audit.fn(manifest, PartNames(), config.audit, places)
     splits = split.fn(manifest, audited, config.splitting, places)
     picture = store(lambda path: path.write_bytes(photograph(form="PNG")), places, "data", "figures/figure.png")
     exports = write_untrained_model(model, evaluation, places)
@@ -649,5 +650,5 @@ def prepare(source: Path, places: Places) -> tuple:
     settings = FetchSettings(source=str(source))
     folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
     manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
-    audited = audit.fn(manifest, AuditSettings(), places)
+    audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
     return folder, manifest, audited, split.fn(manifest, audited, SplitSettings(validation_fraction=0.3), places)

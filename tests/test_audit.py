@@ -20,7 +20,7 @@ from tasks.extract import extract
 from tasks.fetch import fetch
 from tasks.images import rings
 from tasks.images.strips import Strip
-from tasks.records.results import Audit, Corrections, Manifest
+from tasks.records.results import Audit, Corrections, Manifest, PartNames
 from tasks.records.rows import BASE, Member, Row, stored_path
 from tasks.settings.settings import (
     AuditSettings,
@@ -69,7 +69,7 @@ def audit_images(places) -> Callable[..., Audit]:
             table=table, refused=table, corrected=table, classes=Classes(), images=len(rows), quarantined=0,
             corrections_unused=0, origins=(),
         )  # fmt: skip
-        return audit.fn(manifest, auditing, places)
+        return audit.fn(manifest, PartNames(), auditing, places)
 
     return run
 
@@ -348,7 +348,7 @@ class PlantedSample:
         settings = FetchSettings(sample=SAMPLE)
         folder = extract.fn(fetch.fn(locate(settings, places), places), ClassSettings(), places)
         manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
-        self.record = audit.fn(manifest, AuditSettings(), places)
+        self.record = audit.fn(manifest, PartNames(), AuditSettings(), places)
         self.rows = read_table(manifest.table.path(places), Row)
         self.pairs = read_table(self.record.pairs.path(places), Copy)
         self.members = {member.sha256: member for member in read_table(self.record.groups.path(places), Member)}

@@ -12,7 +12,7 @@ from tasks.audit import audit
 from tasks.extract import extract
 from tasks.fetch import fetch
 from tasks.inbox.arrivals import find_arrivals
-from tasks.records.results import Audit, ClassFolders, Corrections
+from tasks.records.results import Audit, ClassFolders, Corrections, PartNames
 from tasks.records.rows import Member, Row
 from tasks.settings.settings import AuditSettings, Config, FetchSettings, SplitSettings, ValidationSettings
 from tasks.sources.locate import locate
@@ -80,7 +80,7 @@ def split_with(archive, arriving: tuple, places) -> list[Row]:
     manifest = validate.fn(
         folder, find_arrivals(fetching, ClassFolders(), places), Corrections(), ValidationSettings(), places
     )
-    splits = split.fn(manifest, audit.fn(manifest, AuditSettings(), places), SplitSettings(), places)
+    splits = split.fn(manifest, audit.fn(manifest, PartNames(), AuditSettings(), places), SplitSettings(), places)
     return read_table(splits.table.path(places), Row)
 
 
@@ -95,7 +95,7 @@ def test_the_tutorials_network_reaches_what_it_reaches_elsewhere(prefect_server,
 def audit_source(source, places, good: str = "") -> tuple[Audit, dict[str, str]]:
     """The audit of a source, and the group of each path."""
     manifest = validate_images(str(source), (), places, good=good)
-    result = audit.fn(manifest, AuditSettings(), places)
+    result = audit.fn(manifest, PartNames(), AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(result.groups.path(places), Member)}
     return result, {row.path: groups[row.sha256] for row in read_table(manifest.table.path(places), Row)}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.dataset.corrections import read_bytes, text_of
 from tasks.records.results import PartNames
-from tasks.records.rows import BASE, Row
+from tasks.records.rows import BASE, Member, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import PART_TABLE, SplitSettings
@@ -51,6 +51,22 @@ def name_parts(rows: Sequence[Row], names: PartNames) -> list[str]:
             f"{for_terminal(path_of(rows[0]))}"
         )
     return [part or row.part for part, row in zip(given, rows, strict=True)]
+
+
+def join_named(members: Sequence[Member], named: Sequence[str]) -> list[Member]:
+    """Return the members with the contents of one name in one group, led by the first of them.
+
+    A content without a name goes where the leader goes that it joined. `named` has the part of each member, "" without one.
+    """
+    first_of: dict[str, str] = {}
+    group_of: dict[str, str] = {}
+    joined = []
+    for member, part in zip(members, named, strict=True):
+        alone = group_of.get(member.group, member.sha256)  # leaders come before those that join them
+        group = first_of.setdefault(part, member.sha256) if part else alone
+        group_of[member.sha256] = group
+        joined.append(member._replace(group=group, alike=1.0 if part else member.alike))
+    return joined
 
 
 def path_of(row: Row) -> str:

@@ -210,8 +210,8 @@ class Manifest(Record):
         return damaged_image([row for row in table if row.origin != rows.BASE], places)
 
 
-PartsBy = Literal["rings", "detail", ""]
-"""How parts are known; empty where they are not."""
+PartsBy = Literal["names", "rings", "detail", ""]
+"""How parts are known: the user or the source names each, or the pictures tell; empty where they are not."""
 
 
 class Audit(Record):
