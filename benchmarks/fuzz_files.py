@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from itertools import product
 from random import Random
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,7 @@ from tasks.images import tiff_structure as tiff
 from tasks.images.webp_structure import HEAD, START, webp_chunks
 
 PACKBITS = 32773
+Order = Literal["<", ">"]  # of bytes, as `struct` writes it
 CLEAR, LAST = 256, 257  # codes of LZW
 ODD_NUMBERS = (0, 1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 24, 32, 63, 300, 65_500, 65_535, 2**24, 2**31 - 1, 2**32 - 1)
 BMP_FIELDS = {10: "I", 14: "I", 18: "i", 22: "i", 26: "H", 28: "H", 30: "I", 34: "I", 46: "I"}  # by position
@@ -31,7 +33,7 @@ def draw_bmps(levels: np.ndarray) -> Iterator[bytes]:
     """Yield BMPs of gray levels uint8 (height, width) in all depths that Pillow writes, and one from top to bottom."""
     picture = Image.fromarray(levels)
     for mode in ("1", "L", "P", "RGB", "RGBA"):
-        yield save_image(picture.convert(mode), "BMP")
+        yield save_image(picture.convert("RGB").convert(mode), "BMP")
     upside_down = bytearray(save_image(picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM), "BMP"))
     struct.pack_into("<i", upside_down, 22, -picture.height)
     yield bytes(upside_down)
@@ -40,7 +42,7 @@ def draw_bmps(levels: np.ndarray) -> Iterator[bytes]:
 def draw_webps(levels: np.ndarray) -> Iterator[bytes]:
     """Yield lossy and lossless WebP files, with and without transparency and Exif."""
     for mode, lossless, exif in product(("RGB", "RGBA"), (False, True), (b"", EXIF)):
-        picture = Image.fromarray(levels).convert(mode)
+        picture = Image.fromarray(np.repeat(levels[..., None], len(mode), axis=2))
         yield save_image(picture, "WEBP", lossless=lossless, quality=80, exif=exif, method=0)
 
 
@@ -50,7 +52,7 @@ def draw_tiffs(levels: np.ndarray, compression: int) -> Iterator[bytes]:
     for depth, channels, tile, predictor in product((8, 16), (1, 3, 4), (0, 32), predictors):
         samples = np.repeat(levels[..., None], channels, axis=2)
         samples = samples if depth == 8 else samples.astype(np.uint16) * 257
-        order = "<" if tile else ">"
+        order: Order = "<" if tile else ">"
         yield write_tiff(samples, order, compression, predictor=predictor, tile=tile, tags={tiff.ORIENTATION: [6]})
     for mode in ("1", "P"):
         yield save_image(Image.fromarray(levels).convert(mode), "TIFF")
@@ -58,7 +60,7 @@ def draw_tiffs(levels: np.ndarray, compression: int) -> Iterator[bytes]:
 
 def write_tiff(
     samples: np.ndarray,
-    order: str = "<",
+    order: Order = "<",
     compression: int = tiff.NONE,
     *,
     predictor: int = 1,
@@ -86,7 +88,7 @@ def write_tiff(
     return head + b"".join(pieces) + write_directory(own | (tiles if tile else strips) | (tags or {}), order, start)
 
 
-def cut_samples(samples: np.ndarray, order: str, predictor: int, tile: int) -> Iterator[bytes]:
+def cut_samples(samples: np.ndarray, order: Order, predictor: int, tile: int) -> Iterator[bytes]:
     """Yield the bytes of each strip of 16 rows, or of each tile, which is padded."""
     height, width, _ = samples.shape
     for top, left in product(range(0, height, tile or 16), range(0, width, tile or width)):

@@ -10,6 +10,7 @@ import pytest
 from prefect.states import Failed
 
 from tasks.fetch import fetch, is_network_trouble
+from tasks.images.decoding import SUFFIXES
 from tasks.pipeline.step_cache import as_text
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import FetchSettings, SampleSettings
@@ -129,7 +130,7 @@ def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on
         "train/ok_front/\udcff.jpeg",
         "train/ok_front/a\n.jpeg",
         "train/\udcfe/1.jpeg",
-        "notes.bmp",
+        "notes.gif",
         "cover.png",
     ):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -140,7 +141,7 @@ def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on
         f"source: left out: {folder}: 'train/ok_front/\\udcff.jpeg' has a name that is not UTF-8: rename it",
         f"source: left out: {folder}: 'train/\\udcfe' has a name that is not UTF-8: rename it",
         "source: left out: 1 images outside the class folders",
-        "source: left out: 1 files of other formats: 1 .bmp (notes.bmp); read are .jfif, .jpe, .jpeg, .jpg, .png",
+        f"source: left out: 1 files of other formats: 1 .gif (notes.gif); read are {SUFFIXES}",
     ]
 
 

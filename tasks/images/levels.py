@@ -2,11 +2,11 @@
 
 import io
 import math
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import simplejpeg
-from PIL import Image
+from PIL import Image, ImageFile
 
 from tasks.images.bit_depth import deep_gray
 from tasks.images.file_structure import png_chunk, png_picture, refuse_costly_jpeg
@@ -75,7 +75,7 @@ def png_samples(picture: bytes) -> np.ndarray:
     upper, lower = (open_as("PNG", picture) for _ in range(2))
     if upper.mode == "I;16":
         return np.asarray(upper)[..., None]
-    lower.tile = [tile._replace(args=f"{tile.args[:-1]}L") for tile in lower.tile]  # as if the lower byte came last
+    lower.tile = [tile._replace(args=f"{lower.mode};16L") for tile in lower.tile]  # as if the lower byte came last
     return np.asarray(upper).astype(np.uint16) << 8 | np.asarray(lower)
 
 
@@ -87,7 +87,8 @@ def bmp_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
     coder, _, offset, arguments = image.tile[0]
     if coder != "raw":
         return Decoded(None, "mode", "its picture is run-length coded (RLE), expected a BMP without compression")
-    end = offset + arguments[1] * image.height  # the bytes of a row
+    _, row, _ = cast("tuple[str, int, int]", arguments)  # its bytes
+    end = offset + row * image.height
     if end > len(content):
         raise ValueError(f"the file breaks off: it has {len(content):,} of {end:,} bytes")
     return reduce(image.convert("L"), least)
@@ -114,7 +115,7 @@ def webp_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
     return reduce(open_as("WEBP", picture).convert("L"), least)
 
 
-def open_as(form: str, content: bytes) -> Image.Image:
+def open_as(form: str, content: bytes) -> ImageFile.ImageFile:
     """Read the header of an image in one of Pillow's formats."""
     return Image.open(io.BytesIO(content), formats=[form])
 

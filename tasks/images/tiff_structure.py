@@ -59,10 +59,10 @@ class TiffDirectory(NamedTuple):
 
     def values(self, tag: int, default: int | None = None) -> np.ndarray:
         """Return the whole numbers of a tag, int64. Raises ValueError where it is missing without a default, or holds others."""
-        entry = self.entries.get(tag)
-        if entry is None and default is not None:
+        if tag not in self.entries and default is not None:
             return np.array([default])
-        kind, count = struct.unpack_from(f"{self.order}HI", entry, 2) if entry else (0, 0)
+        entry = self.entries.get(tag, bytes(12))
+        kind, count = struct.unpack_from(f"{self.order}HI", entry, 2)
         if not count or kind not in INTEGERS:
             raise ValueError(f"its directory has no whole number for the tag {NAMES.get(tag, tag)}")
         place = value_place(self.order, entry, TYPE_BYTES[kind] * count)
