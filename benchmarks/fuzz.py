@@ -24,7 +24,6 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.fuzz_files import (
-    PACKBITS,
     cut_bmp,
     cut_tiff,
     cut_webp,
@@ -42,7 +41,7 @@ from tasks.images.decoding import decode, orientation
 from tasks.images.file_structure import PNG_SIGNATURE, SEGMENT, jpeg_segments, png_chunk, png_chunks
 from tasks.images.loading import MAX_MEGAPIXELS, Unreadable, decode_content
 from tasks.images.statistics import QUARTER
-from tasks.images.tiff_structure import DEFLATE, LZW, NONE
+from tasks.images.tiff_structure import DEFLATE, LZW, NONE, PACKBITS
 
 SIZE = 61, 45  # pixels of a drawn picture: no multiple of a block
 SHOWN = 10  # failures that are listed

@@ -11,15 +11,14 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from tasks.images import tiff_structure as tiff
+from tasks.images.tiff_structure import DEFLATE, LONG, LZW, NONE, PACKBITS, RGB, Tag
 from tasks.images.webp_structure import HEAD, START, webp_chunks
 
-PACKBITS = 32773
 Order = Literal["<", ">"]  # of bytes, as `struct` writes it
 CLEAR, LAST = 256, 257  # codes of LZW
 ODD_NUMBERS = (0, 1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 24, 32, 63, 300, 65_500, 65_535, 2**24, 2**31 - 1, 2**32 - 1)
 BMP_FIELDS = {10: "I", 14: "I", 18: "i", 22: "i", 26: "H", 28: "H", 30: "I", 34: "I", 46: "I"}  # by position
-EXIF = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, tiff.ORIENTATION, 3, 1, 6, 0, 0)  # a quarter turn
+EXIF = b"II*\0" + struct.pack("<IHHHIHHI", 8, 1, Tag.Orientation, 3, 1, 6, 0, 0)  # a quarter turn
 
 
 def save_image(image: Image.Image, form: str, **options: object) -> bytes:
@@ -48,12 +47,12 @@ def draw_webps(levels: np.ndarray) -> Iterator[bytes]:
 
 def draw_tiffs(levels: np.ndarray, compression: int) -> Iterator[bytes]:
     """Yield TIFFs of gray levels uint8 (height, width) in gray and color, 8 and 16 bits, strips and tiles, and both orders of bytes."""
-    predictors = (1, 2) if compression in (tiff.LZW, *tiff.DEFLATE) else (1,)
+    predictors = (1, 2) if compression in (LZW, *DEFLATE) else (1,)
     for depth, channels, tile, predictor in product((8, 16), (1, 3, 4), (0, 32), predictors):
         samples = np.repeat(levels[..., None], channels, axis=2)
         samples = samples if depth == 8 else samples.astype(np.uint16) * 257
         order: Order = "<" if tile else ">"
-        yield write_tiff(samples, order, compression, predictor=predictor, tile=tile, tags={tiff.ORIENTATION: [6]})
+        yield write_tiff(samples, order, compression, predictor=predictor, tile=tile, tags={Tag.Orientation: [6]})
     for mode in ("1", "P"):
         yield save_image(Image.fromarray(levels).convert(mode), "TIFF")
 
@@ -61,7 +60,7 @@ def draw_tiffs(levels: np.ndarray, compression: int) -> Iterator[bytes]:
 def write_tiff(
     samples: np.ndarray,
     order: Order = "<",
-    compression: int = tiff.NONE,
+    compression: int = NONE,
     *,
     predictor: int = 1,
     tile: int = 0,
@@ -76,13 +75,13 @@ def write_tiff(
     offsets = [8 + sum(map(len, pieces[:number])) for number in range(len(pieces))]
     sizes = [len(piece) for piece in pieces]
     own = {
-        tiff.WIDTH: [width], tiff.HEIGHT: [height], tiff.BITS: [8 * samples.itemsize] * channels,
-        tiff.COMPRESSION: [compression], tiff.PHOTOMETRIC: [tiff.RGB if channels > 2 else 1],
-        tiff.SAMPLES: [channels], tiff.PREDICTOR: [predictor],
+        Tag.ImageWidth: [width], Tag.ImageLength: [height], Tag.BitsPerSample: [8 * samples.itemsize] * channels,
+        Tag.Compression: [compression], Tag.PhotometricInterpretation: [RGB if channels > 2 else 1],
+        Tag.SamplesPerPixel: [channels], Tag.Predictor: [predictor],
     }  # fmt: skip
-    own |= {tiff.EXTRA_SAMPLES: [0]} if channels in (2, 4) else {}
-    strips = {tiff.STRIP_OFFSETS: offsets, tiff.ROWS_PER_STRIP: [16], tiff.STRIP_BYTES: sizes}
-    tiles = {tiff.TILE_WIDTH: [tile], tiff.TILE_HEIGHT: [tile], tiff.TILE_OFFSETS: offsets, tiff.TILE_BYTES: sizes}
+    own |= {Tag.ExtraSamples: [0]} if channels in (2, 4) else {}
+    strips = {Tag.StripOffsets: offsets, Tag.RowsPerStrip: [16], Tag.StripByteCounts: sizes}
+    tiles = {Tag.TileWidth: [tile], Tag.TileLength: [tile], Tag.TileOffsets: offsets, Tag.TileByteCounts: sizes}
     start = 8 + sum(sizes)
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}I", start)
     return head + b"".join(pieces) + write_directory(own | (tiles if tile else strips) | (tags or {}), order, start)
@@ -106,7 +105,7 @@ def write_directory(tags: dict[int, list[int]], order: str, start: int) -> bytes
     behind = start + 2 + 12 * len(tags) + 4
     for tag, numbers in sorted(tags.items()):
         data = struct.pack(f"{order}{len(numbers)}I", *numbers)
-        entries += struct.pack(f"{order}HHI", tag, tiff.LONG, len(numbers))
+        entries += struct.pack(f"{order}HHI", tag, LONG, len(numbers))
         entries += data if len(data) == 4 else struct.pack(f"{order}I", behind + len(values))
         values += data if len(data) > 4 else b""
     return struct.pack(f"{order}H", len(tags)) + entries + bytes(4) + values
@@ -114,12 +113,12 @@ def write_directory(tags: dict[int, list[int]], order: str, start: int) -> bytes
 
 def pack(data: bytes, compression: int) -> bytes:
     """Return the bytes of a strip or a tile as stored. LZW and PackBits write all bytes as they are, which is valid."""
-    if compression in tiff.DEFLATE:
+    if compression in DEFLATE:
         return zlib.compress(data)
     if compression == PACKBITS:
         parts = [data[start : start + 128] for start in range(0, len(data), 128)]
         return b"".join(bytes([len(part) - 1]) + part for part in parts)
-    if compression == tiff.LZW:  # of 9 bits, since the table never grows beyond 512
+    if compression == LZW:  # of 9 bits, since the table never grows beyond 512
         codes = [code for start in range(0, len(data), 200) for code in (CLEAR, *data[start : start + 200])]
         bits = "".join(f"{code:09b}" for code in (*codes, LAST))
         return int(bits + "0" * (-len(bits) % 8), 2).to_bytes(-(-len(bits) // 8))

@@ -19,7 +19,7 @@ from tasks.images.levels import (
     tiff_levels,
     webp_levels,
 )
-from tasks.images.tiff_structure import tiff_directory
+from tasks.images.tiff_structure import Tag, tiff_directory
 from tasks.images.webp_structure import webp_chunks
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
@@ -51,7 +51,6 @@ def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WH
     """Return the gray levels of an image file, decoded in full: a file that lacks its last bytes is refused.
 
     The suffix of its name says that the file is meant as an image, and must be one that is read. The content says in which format it is.
-
     Cheap and safe checks come first, before memory is allocated or a decoder begins: sizes in bytes and pixels, scans and chunks.
     JPEG is decoded in simplejpeg's strict mode, since ordinary decoders pass most damage inside the picture.
     Where `least` allows a smaller picture, a quarter of the sides costs a JPEG two thirds of the time. Every code of the
@@ -150,8 +149,8 @@ def load_exif(data: bytes | memoryview) -> Mapping[int, object]:
 
 
 def tiff_exif(content: bytes) -> Mapping[int, object]:
-    """Return the orientation of a TIFF. Exif is laid out as a TIFF is, with the same numbers of the tags."""
-    return {EXIF_ORIENTATION: tiff_directory(content).value(EXIF_ORIENTATION, UPRIGHT)}
+    """Return the orientation of a TIFF, which has the same tags as Exif."""
+    return {EXIF_ORIENTATION: tiff_directory(content).value(Tag.Orientation, UPRIGHT)}
 
 
 def no_exif(content: bytes) -> Mapping[int, object]:

@@ -11,7 +11,8 @@ from PIL import Image, ImageFile
 from tasks.images.bit_depth import deep_gray
 from tasks.images.file_structure import png_chunk, png_picture, refuse_costly_jpeg
 from tasks.images.tiff_picture import tiff_gray
-from tasks.images.tiff_structure import refuse_damaged_pieces, tiff_directory, tiff_pieces, unreadable_tag
+from tasks.images.tiff_pieces import refuse_damaged_pieces, tiff_pieces
+from tasks.images.tiff_structure import tiff_directory, unreadable_tag
 from tasks.images.webp_structure import webp_picture
 
 READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"} | {"Gray", "YCbCr"}  # gray or color, 16 bits at most

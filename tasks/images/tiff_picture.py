@@ -8,20 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tasks.images.bit_depth import deep_gray
-from tasks.images.tiff_structure import (
-    BITS,
-    EXTRA_SAMPLES,
-    NONE,
-    PALETTE,
-    PHOTOMETRIC,
-    PREDICTOR,
-    SAMPLES,
-    TILE_WIDTH,
-    WHITE_IS_ZERO,
-    WIDTH,
-    TiffDirectory,
-    reduced_tiff,
-)
+from tasks.images.tiff_structure import NONE, PALETTE, WHITE_IS_ZERO, Tag, TiffDirectory, reduced_tiff
 
 
 def tiff_gray(directory: TiffDirectory) -> Image.Image:
@@ -39,13 +26,20 @@ def tiff_samples(directory: TiffDirectory) -> np.ndarray:
     stored as differences from the pixel before (Predictor), these are added here.
     """
     samples, width = directory.samples, directory.width
-    piece_width = directory.value(TILE_WIDTH, width)
-    changes = {WIDTH: width * samples, BITS: 16, PHOTOMETRIC: 1, SAMPLES: 1, PREDICTOR: 1, EXTRA_SAMPLES: None}
+    piece_width = directory.value(Tag.TileWidth, width)
+    changes = {
+        Tag.ImageWidth: width * samples,
+        Tag.BitsPerSample: 16,
+        Tag.PhotometricInterpretation: 1,
+        Tag.SamplesPerPixel: 1,
+        Tag.Predictor: 1,
+        Tag.ExtraSamples: None,
+    }
     if directory.has_tiles:
-        changes[TILE_WIDTH] = piece_width * samples
+        changes[Tag.TileWidth] = piece_width * samples
     image = open_tiff(reduced_tiff(directory, changes))
     levels = np.asarray(image).astype(np.uint16).reshape(directory.height, width, samples)
-    if directory.value(PREDICTOR, 1) == 2 and directory.compression != NONE:
+    if directory.value(Tag.Predictor, 1) == 2 and directory.compression != NONE:
         for left in range(0, width, piece_width):
             piece = levels[:, left : left + piece_width]
             np.cumsum(piece, axis=1, dtype=np.uint16, out=piece)

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.fuzz_files import PACKBITS, save_image, write_tiff
-from tasks.images import tiff_structure as tiff
+from benchmarks.fuzz_files import save_image, write_tiff
 from tasks.images.decoding import decode, orientation
-from tasks.images.tiff_structure import tiff_directory, unreadable_tag
+from tasks.images.tiff_structure import EXPECTED, LZW, NONE, PACKBITS, Tag, tiff_directory, unreadable_tag
 
 NOISE = np.random.default_rng(7).integers(0, 256, (45, 61, 4), np.uint8)
-COMPRESSIONS = {"none": tiff.NONE, "LZW": tiff.LZW, "deflate": 8, "old deflate": 32946, "PackBits": PACKBITS}
+COMPRESSIONS = {"none": NONE, "LZW": LZW, "deflate": 8, "old deflate": 32946, "PackBits": PACKBITS}
 GRAY = NOISE[..., :1]
 
 
@@ -27,7 +26,7 @@ def levels_of(channels: int) -> np.ndarray:
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("predictor", [1, 2])
 def test_every_layout_gives_the_levels_that_were_put_in(compression, order, tile, channels, predictor):
-    if predictor == 2 and compression in (tiff.NONE, PACKBITS):
+    if predictor == 2 and compression in (NONE, PACKBITS):
         return  # which have none
     for samples in (NOISE[..., :channels], NOISE[..., :channels].astype(np.uint16) * 257):
         decoded = decode(write_tiff(samples, order, compression, predictor=predictor, tile=tile), ".tif", 40)
@@ -46,20 +45,20 @@ def test_what_pillow_writes_is_read(mode, compression):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_where_zero_is_white_the_levels_are_turned(dtype):
     samples = GRAY.astype(dtype) * (257 if dtype == np.uint16 else 1)
-    content = write_tiff(samples, tags={tiff.PHOTOMETRIC: [0]})
+    content = write_tiff(samples, tags={Tag.PhotometricInterpretation: [0]})
     assert np.array_equal(decode(content, ".tif", 40).pixels, 255 - GRAY[..., 0])
 
 
 @pytest.mark.parametrize(
     ("tags", "reason"),
     [
-        ({tiff.COMPRESSION: [7]}, "Compression is 7"),
-        ({tiff.PHOTOMETRIC: [5]}, "PhotometricInterpretation is 5"),
-        ({tiff.PHOTOMETRIC: [32803]}, "PhotometricInterpretation is 32803"),
-        ({tiff.BITS: [32]}, "BitsPerSample is 32"),
-        ({tiff.BITS: [8, 16]}, "BitsPerSample is 8 and 16"),
-        ({tiff.SAMPLES: [5]}, "SamplesPerPixel is 5"),
-        ({tiff.PREDICTOR: [3]}, "Predictor is 3"),
+        ({Tag.Compression: [7]}, "Compression is 7"),
+        ({Tag.PhotometricInterpretation: [5]}, "PhotometricInterpretation is 5"),
+        ({Tag.PhotometricInterpretation: [32803]}, "PhotometricInterpretation is 32803"),
+        ({Tag.BitsPerSample: [32]}, "BitsPerSample is 32"),
+        ({Tag.BitsPerSample: [8, 16]}, "BitsPerSample is 8 and 16"),
+        ({Tag.SamplesPerPixel: [5]}, "SamplesPerPixel is 5"),
+        ({Tag.Predictor: [3]}, "Predictor is 3"),
         ({266: [2]}, "FillOrder is 2"),
         ({284: [2]}, "PlanarConfiguration is 2"),
         ({339: [3]}, "SampleFormat is 3"),
@@ -70,7 +69,7 @@ def test_what_is_not_read_is_told_by_the_tag_that_says_so(tags, reason):
     content = write_tiff(GRAY, tags=tags)
     decoded = decode(content, ".tif", 40)
     assert decoded.code == "mode"
-    assert decoded.reason == f"its tag {reason}, expected {tiff.EXPECTED}"
+    assert decoded.reason == f"its tag {reason}, expected {EXPECTED}"
     assert unreadable_tag(tiff_directory(write_tiff(GRAY))) == ""
 
 
@@ -85,18 +84,18 @@ def test_several_pages_are_refused():
 @pytest.mark.parametrize(
     ("tags", "code", "reason"),
     [
-        ({tiff.WIDTH: [2**31]}, "side", "2147483648 x 45 pixels, at most 65,500 a side"),
-        ({tiff.WIDTH: [0]}, "side", "0 x 45 pixels, at least 1 a side"),
-        ({tiff.WIDTH: [60_000], tiff.HEIGHT: [60_000]}, "megapixels", "60000 x 60000 pixels, at most 40 megapixels"),
-        ({tiff.WIDTH: [600]}, "undecodable", "breaks off in part 1, which has 976 of 9,600 bytes"),
-        ({tiff.ROWS_PER_STRIP: [2**32 - 1]}, "undecodable", "has 3 parts of 3 sizes, expected 1"),
-        ({tiff.ROWS_PER_STRIP: [0]}, "undecodable", "has 3 parts of 3 sizes, expected 45"),
-        ({tiff.STRIP_BYTES: [976]}, "undecodable", "has 3 parts of 1 sizes, expected 3"),
-        ({tiff.STRIP_OFFSETS: [8, 99, 2**32 - 1]}, "undecodable", "breaks off before its picture ends"),
-        ({tiff.TILE_WIDTH: [2**31], tiff.TILE_HEIGHT: [2**31]}, "costly", "tiles of 2147483648 x 2147483648 pixels, more than"),
-        ({tiff.TILE_WIDTH: [1], tiff.TILE_HEIGHT: [1]}, "undecodable", "its tiles have 1 x 1 pixels, expected multiples of 16"),
-        ({tiff.TILE_WIDTH: [0], tiff.TILE_HEIGHT: [16]}, "undecodable", "its tiles have 0 x 16 pixels"),
-        ({tiff.TILE_WIDTH: [16]}, "undecodable", "no whole number for the tag TileLength"),
+        ({Tag.ImageWidth: [2**31]}, "side", "2147483648 x 45 pixels, at most 65,500 a side"),
+        ({Tag.ImageWidth: [0]}, "side", "0 x 45 pixels, at least 1 a side"),
+        ({Tag.ImageWidth: [60_000], Tag.ImageLength: [60_000]}, "megapixels", "60000 x 60000 pixels, at most 40 megapixels"),
+        ({Tag.ImageWidth: [600]}, "undecodable", "breaks off in part 1, which has 976 of 9,600 bytes"),
+        ({Tag.RowsPerStrip: [2**32 - 1]}, "undecodable", "has 3 parts of 3 sizes, expected 1"),
+        ({Tag.RowsPerStrip: [0]}, "undecodable", "has 3 parts of 3 sizes, expected 45"),
+        ({Tag.StripByteCounts: [976]}, "undecodable", "has 3 parts of 1 sizes, expected 3"),
+        ({Tag.StripOffsets: [8, 99, 2**32 - 1]}, "undecodable", "breaks off before its picture ends"),
+        ({Tag.TileWidth: [2**31], Tag.TileLength: [2**31]}, "costly", "tiles of 2147483648 x 2147483648 pixels, more than"),
+        ({Tag.TileWidth: [1], Tag.TileLength: [1]}, "undecodable", "its tiles have 1 x 1 pixels, expected multiples of 16"),
+        ({Tag.TileWidth: [0], Tag.TileLength: [16]}, "undecodable", "its tiles have 0 x 16 pixels"),
+        ({Tag.TileWidth: [16]}, "undecodable", "no whole number for the tag TileLength"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
@@ -105,6 +104,19 @@ def test_a_header_that_announces_too_much_is_refused_before_a_decoder_begins(mon
     decoded = decode(write_tiff(GRAY, tags=tags), ".tif", 40)
     assert decoded.code == code
     assert reason in decoded.reason
+
+
+@pytest.mark.parametrize("tag", [Tag.BitsPerSample, Tag.ImageWidth, Tag.ColorMap, Tag.Predictor], ids=lambda tag: tag.name)
+def test_a_tag_of_endless_numbers_is_refused_before_they_are_read(monkeypatch, tag):
+    monkeypatch.setattr(np, "frombuffer", lambda *_: pytest.fail("it was read"))
+    decoded = decode(write_tiff(GRAY, tags={tag: [8] * 100_000}), ".tif", 40)
+    assert decoded.code == "costly"
+    assert decoded.reason.startswith(f"the TIFF has 100,000 numbers for its tag {tag.name}: open it")
+
+
+def test_strips_beside_tiles_are_not_read():
+    content = write_tiff(GRAY, tile=32, tags={Tag.StripOffsets: [2**31] * 9_000, Tag.StripByteCounts: [1] * 9_000})
+    assert np.array_equal(decode(content, ".tif", 40).pixels, GRAY[..., 0])
 
 
 def test_a_bigtiff_is_told_apart():
@@ -131,7 +143,7 @@ def test_a_wrong_byte_in_what_deflate_packed_is_found(compression, tile):
         )
 
 
-@pytest.mark.parametrize(("compression", "damage"), [(tiff.LZW, b"\xff"), (PACKBITS, b"\0")], ids=["LZW", "PackBits"])
+@pytest.mark.parametrize(("compression", "damage"), [(LZW, b"\xff"), (PACKBITS, b"\0")], ids=["LZW", "PackBits"])
 def test_a_decoder_that_finds_damage_writes_nothing_itself(compression, damage, capfd):
     content = bytearray(write_tiff(GRAY, "<", compression))
     content[20:900] = damage * 880
@@ -147,7 +159,7 @@ def test_tags_that_say_nothing_of_the_picture_are_not_read():
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_the_orientation_is_found_and_not_applied(order):
     for turned in range(1, 9):
-        content = write_tiff(GRAY, order, tags={tiff.ORIENTATION: [turned]})
+        content = write_tiff(GRAY, order, tags={Tag.Orientation: [turned]})
         assert orientation(content) == turned
         assert np.array_equal(decode(content, ".tif", 40).pixels, GRAY[..., 0])
     assert orientation(write_tiff(GRAY)[:-1]) == 1
@@ -155,5 +167,5 @@ def test_the_orientation_is_found_and_not_applied(order):
 
 def test_a_short_strip_of_the_last_rows_is_whole():
     file = io.BytesIO()
-    Image.fromarray(GRAY[..., 0]).save(file, "TIFF", tiffinfo={tiff.ROWS_PER_STRIP: 40})
+    Image.fromarray(GRAY[..., 0]).save(file, "TIFF", tiffinfo={Tag.RowsPerStrip: 40})
     assert np.array_equal(decode(file.getvalue(), ".tif", 40).pixels, GRAY[..., 0])
