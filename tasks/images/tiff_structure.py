@@ -156,6 +156,8 @@ def unreadable_tag(directory: TiffDirectory) -> str:
         values = sorted(set(directory.values(tag, default).tolist()))
         if len(values) > 1 or values[0] not in readable:
             return f"its tag {tag.name} is {' and '.join(map(str, values[:4]))}, expected {EXPECTED}"
+    if (directory.photometric == RGB) != (directory.samples > 2):
+        return f"its tag SamplesPerPixel is {directory.samples}, which does not fit its colors, expected {EXPECTED}"
     return ""
 
 

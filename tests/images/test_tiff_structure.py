@@ -61,6 +61,8 @@ def test_where_zero_is_white_the_levels_are_turned(dtype):
         ({Tag.Predictor: [3]}, "Predictor is 3"),
         ({266: [2]}, "FillOrder is 2"),
         ({284: [2]}, "PlanarConfiguration is 2"),
+        ({Tag.PhotometricInterpretation: [2]}, "SamplesPerPixel is 1, which does not fit its colors"),
+        ({Tag.SamplesPerPixel: [3]}, "SamplesPerPixel is 3, which does not fit its colors"),
         ({339: [3]}, "SampleFormat is 3"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -106,7 +108,9 @@ def test_a_header_that_announces_too_much_is_refused_before_a_decoder_begins(mon
     assert reason in decoded.reason
 
 
-@pytest.mark.parametrize("tag", [Tag.BitsPerSample, Tag.ImageWidth, Tag.ColorMap, Tag.Predictor], ids=lambda tag: tag.name)
+@pytest.mark.parametrize(
+    "tag", [Tag.BitsPerSample, Tag.ImageWidth, Tag.ColorMap, Tag.Predictor], ids=lambda tag: tag.name
+)
 def test_a_tag_of_endless_numbers_is_refused_before_they_are_read(monkeypatch, tag):
     monkeypatch.setattr(np, "frombuffer", lambda *_: pytest.fail("it was read"))
     decoded = decode(write_tiff(GRAY, tags={tag: [8] * 100_000}), ".tif", 40)
