@@ -76,7 +76,7 @@ def png_samples(picture: bytes) -> np.ndarray:
     upper, lower = (open_as("PNG", picture) for _ in range(2))
     if upper.mode == "I;16":
         return np.asarray(upper)[..., None]
-    lower.tile = [tile._replace(args=f"{lower.mode};16L") for tile in lower.tile]  # as if the lower byte came last
+    lower.tile = [tile._replace(args=f"{lower.mode};16L") for tile in lower.tile]  # takes the second byte of two
     return np.asarray(upper).astype(np.uint16) << 8 | np.asarray(lower)
 
 
