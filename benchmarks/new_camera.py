@@ -42,18 +42,23 @@ def main() -> None:
     parser = make_parser(__doc__.split("\n")[0])
     parser.add_argument("--arrivals", type=Path, action="append", required=True, help="folder of new labeled images")
     parser.add_argument("--models", type=split_names, default=["ring", "compact"])
-    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument(
+        "--folds", type=int, default=4, help="folds of the arrivals' castings; 0: no training on three quarters"
+    )
     parser.add_argument("--draws", type=int, default=3, help="so many choices of the few castings")
-    parser.add_argument("--seed", type=int, default=0, help="of folds, draws, validation and training")
+    parser.add_argument("--seeds", type=int, default=1, help="so many seeds of folds, draws, validation and training")
     options = parser.parse_args()
     with working_places(options.data) as places:
         data = prepare_images(options.source, options.arrivals, places)
-        figures = {}
+        figures: dict[str, list[dict]] = {}
         for model in options.models:
-            settings = TrainingSettings.model_validate({"model": model, "epochs": options.epochs, "seed": options.seed})
-            figures[model] = measure_network(data, settings, options.folds, options.draws)
-            print_table(model, figures[model])
-            write_figures(figures, options.json)
+            figures[model] = []
+            for seed in range(options.seeds):
+                settings = TrainingSettings.model_validate({"model": model, "epochs": options.epochs, "seed": seed})
+                figures[model].append(measure_network(data, settings, options.folds, options.draws))
+                print_table(f"{model}, seed {seed}", figures[model][-1])
+                write_figures(figures, options.json)
+            print_means(model, figures[model])
 
 
 def measure_network(data: PreparedImages, settings: TrainingSettings, folds: int, draws: int) -> dict:
@@ -68,7 +73,7 @@ def measure_network(data: PreparedImages, settings: TrainingSettings, folds: int
     continued = [train_isolated(data, base + rows, continuing, champion) for rows in few]
     return {
         "without_retraining": training_figures(baseline, data),
-        "by_folds": measure_folds(data, base, arrivals, settings, folds),
+        **({"by_folds": measure_folds(data, base, arrivals, settings, folds)} if folds else {}),
         "with_few": average_draws([training_figures(trained, data) for trained in anew]),
         "with_few_continued": {
             **average_draws([training_figures(trained, data) for trained in continued]),
@@ -166,9 +171,9 @@ def average_draws(draws: Sequence[dict]) -> dict:
     return {name: float(np.mean([figures[name] for figures in draws])) for name in names} | {"draws": list(draws)}
 
 
-def print_table(model: str, figures: dict) -> None:
+def print_table(title: str, figures: dict) -> None:
     """Print the scores of each case, and what they mean for the line."""
-    print(f"\n{model:<22}{'accuracy':>10}{'AUC':>8}{'published':>11}{'to a person':>13}{'passed':>8}{'rejected':>10}")
+    print(f"\n{title:<22}{'accuracy':>10}{'AUC':>8}{'published':>11}{'to a person':>13}{'passed':>8}{'rejected':>10}")
     for name, case in figures.items():
         print(
             f"{name.replace('_', ' '):<22}{case['accuracy']:>10.4f}{case['auc']:>8.4f}{case['published_test_accuracy']:>11.4f}"
@@ -181,6 +186,16 @@ def print_table(model: str, figures: dict) -> None:
         f"{baseline['published_test_images']} published test images"
     )
     print(f"continuing takes {continued['cpu_to_with_few']:.2f} of the CPU seconds of new weights")
+
+
+def print_means(model: str, seeds: Sequence[dict]) -> None:
+    """Print the mean accuracy of each case over the seeds, and the accuracy of each seed."""
+    print(f"\n{model}, {len(seeds)} seeds")
+    for name in seeds[0]:
+        accuracies = [figures[name]["accuracy"] for figures in seeds]
+        print(
+            f"{name.replace('_', ' '):<22}{np.mean(accuracies):>10.4f}   {', '.join(f'{value:.3f}' for value in accuracies)}"
+        )
 
 
 if __name__ == "__main__":

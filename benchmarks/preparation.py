@@ -97,4 +97,5 @@ def validate_images(
     )
     with redirect_stdout(sys.stderr):
         folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
-        return validate.fn(folder, find_arrivals(settings, places), Corrections(), ValidationSettings(), places)
+        arrived = find_arrivals(settings, folder.folders, places)
+        return validate.fn(folder, arrived, Corrections(), ValidationSettings(), places)

@@ -2,13 +2,14 @@
 
 import os
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from zipfile import ZipFile
 
 from tasks.images.decoding import BY_SUFFIX, JPEG
-from tasks.settings.settings import Classes, SampleSettings
-from tasks.sources.archive import members
-from tasks.sources.folder import find_root, labeled_files, walk
+from tasks.settings.settings import ClassSettings, SampleSettings
+from tasks.sources.archive import members, open_reader
+from tasks.sources.folder import walk
+from tasks.sources.layouts.detect import detect
 
 
 def read_jpegs(source: str | None) -> list[bytes]:
@@ -24,11 +25,14 @@ def read_jpegs(source: str | None) -> list[bytes]:
 
 
 def read_class_folders(source: Path) -> list[bytes]:
-    """Return the JPEGs of the two class folders of a folder or a zip, each content once."""
-    names = walk(source) if source.is_dir() else [member.filename for member in members(source)]
-    labeled = [file.name for file in labeled_files(names, find_root(names, Classes()), Classes())[0]]
-    jpegs = [name for name in labeled if BY_SUFFIX.get(Path(name).suffix.lower()) is JPEG]
+    """Return the labeled JPEGs of a folder or a zip, each content once."""
     if source.is_dir():
-        return list(dict.fromkeys((source / name).read_bytes() for name in jpegs))
-    with ZipFile(source) as archive:
-        return list(dict.fromkeys(archive.read(name) for name in jpegs))
+        return labeled_jpegs(walk(source), lambda name: (source / name).read_bytes())
+    with open_reader(source) as read:
+        return labeled_jpegs([member.filename for member in members(source)], read)
+
+
+def labeled_jpegs(names: Sequence[str], read: Callable[[str], bytes]) -> list[bytes]:
+    """Return the JPEGs that the layout of these files labels."""
+    labeled = [file.name for file in detect(names, ClassSettings(), read).files]
+    return list(dict.fromkeys(read(name) for name in labeled if BY_SUFFIX.get(Path(name).suffix.lower()) is JPEG))

@@ -38,7 +38,7 @@ from tasks.inference import model_folder
 from tasks.pipeline.server_access import require_database
 from tasks.pipeline.step_cache import Steps
 from tasks.plot import plot
-from tasks.records.results import Arrival, Corrections, OutOfFold, Release, Source, Splits
+from tasks.records.results import Arrival, ClassFolders, Corrections, OutOfFold, Release, Source, Splits
 from tasks.release import Candidate, earlier_decision, release
 from tasks.reporting import html, report
 from tasks.reporting.model_card import without_front_matter
@@ -114,10 +114,11 @@ def prepare_images(step: Steps, config: Config) -> tuple[PreTraining, Thread | N
     """
     code_state = checkout_state()
     delete_stale_scratch(config.places)
-    source, arrivals, corrections = preflight(config)
+    source = preflight(config)
     connection.prepare(config.places)  # before there are models: then models without a database show that it was lost
     archive = step(fetch, source)
     folder = step(extract, archive, config.fetch.classes)
+    arrivals, corrections = find_new(config, folder.folders)
     manifest = step(validate, folder, arrivals, corrections, config.validation)
     unchanged = step.times["validate"]["cached"]  # then the audit takes no time either, nor perhaps the training
     warming = None if unchanged else warm_up.start(manifest, config.training, config.places)
@@ -154,11 +155,8 @@ def rename_run(splits: Splits, recipe: Recipe, config: Config, started: datetime
         client.update_flow_run(flow_run.id, name=name_of_run(beginning, config, started))
 
 
-def preflight(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]:
-    """Return the source, the arrivals and the corrections.
-
-    Raises BadInput, before any work is done, for everything that the user can mend.
-    """
+def preflight(config: Config) -> Source:
+    """Return the source. Raises BadInput, before any work is done, for everything that the user can mend."""
     if config.training.require_gpu:
         from tasks.networks.devices import require_gpu
 
@@ -166,8 +164,16 @@ def preflight(config: Config) -> tuple[Source, tuple[Arrival, ...], Corrections]
     check_writable(config.places)
     connection.require_usable(config.places)
     registry.champion(config.places)  # raises where its alias was removed: the candidate would count as the first model
-    corrections = find_corrections(config.fetch.classes, config.places)
-    return locate(config.fetch, config.places), find_arrivals(config.fetch, config.places), corrections
+    source = locate(config.fetch, config.places)
+    if source.folders:  # of a data set that is not yet downloaded nobody knows the class folders
+        find_new(config, source.folders)
+    return source
+
+
+def find_new(config: Config, class_folders: ClassFolders) -> tuple[tuple[Arrival, ...], Corrections]:
+    """Return the arrivals and the corrections. Raises BadInput for everything in them that the user can mend."""
+    corrections = find_corrections(class_folders.classes, config.places)
+    return find_arrivals(config.fetch, class_folders, config.places), corrections
 
 
 def choose(config: Config, splits: Splits) -> tuple[Recipe, str]:

@@ -16,7 +16,7 @@ from tasks.images.decoding import UPRIGHT
 from tasks.images.statistics import ImageStats, measure_files
 from tasks.inbox.arrivals import entries_of
 from tasks.pipeline.step_cache import same_step
-from tasks.records.results import Arrival, Corrections, ImageFolder, Manifest
+from tasks.records.results import Arrival, ClassFolders, Corrections, ImageFolder, Manifest
 from tasks.records.rows import Entry, Refusal, Row, move_to_content, stored_name, stored_path
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
@@ -36,13 +36,14 @@ def validate(
     places: Places,
 ) -> Manifest:
     """Return the manifest of the source and of the arrivals. Copy refused files to `data/quarantine`."""
-    arrived = chain.from_iterable(take_in(arrival, folder.classes, places) for arrival in arrivals)
+    classes = folder.folders.classes
+    arrived = chain.from_iterable(take_in(arrival, folder.folders, places) for arrival in arrivals)
     all_entries = [*read_table(folder.listing.path(places), Entry), *arrived]
-    corrections_by_content = load_corrections(corrections, folder.classes)
+    corrections_by_content = load_corrections(corrections, classes)
     entries, withdrawn, corrected = apply_corrections(all_entries, corrections_by_content)
     image_stats, accepted, unusable = read_all(entries, validation, places)
     rows, conflicts, changes, repeats = drop_repeats(accepted)
-    refuse_empty_class(rows, folder.classes)
+    refuse_empty_class(rows, classes)
     quarantine(unusable, places)
     refusals = sorted(unusable + withdrawn + conflicts)
     manifest = Manifest(
@@ -50,7 +51,7 @@ def validate(
         refused=store_table("quarantine", refusals, Refusal, places),
         corrected=store_table("corrections", corrected, Corrected, places),
         label_changes=store_table("label_changes", changes, Correction, places) if changes else None,
-        classes=folder.classes,
+        classes=classes,
         images=len(rows),
         quarantined=len(refusals),
         corrections_unused=len(corrections_by_content.keys() - {entry.sha256 for entry in all_entries}),
@@ -60,12 +61,12 @@ def validate(
     return manifest
 
 
-def take_in(arrival: Arrival, classes: Classes, places: Places) -> list[Entry]:
+def take_in(arrival: Arrival, class_folders: ClassFolders, places: Places) -> list[Entry]:
     """Copy the files of an arrival to where their content belongs, so that a later change outside changes nothing here.
 
     Return them as entries. Raises BadInput where the arrival changed since it was found.
     """
-    entries = entries_of(arrival, classes, places)
+    entries = entries_of(arrival, class_folders, places)
     if listing_digest((entry.path, entry.sha256) for entry in entries) != arrival.identity:
         raise changed_error(arrival.path)
     stored = file_digests([stored_path(entry, places) for entry in entries], places)
@@ -115,6 +116,7 @@ def row_or_refusal(entry: Entry, stats: ImageStats, validation: ValidationSettin
     return Row(
         entry.path, entry.sha256, entry.label, entry.origin, entry.published,
         stats.width, stats.height, stats.brightness, stats.border, stats.sharpness,
+        kind=entry.kind, part=entry.part, mask=entry.mask,
     )  # fmt: skip
 
 

@@ -33,6 +33,7 @@ from tasks.inference import model_folder
 from tasks.inference.decision import DecisionRule
 from tasks.records.results import (
     Audit,
+    ClassFolders,
     Corrections,
     Epoch,
     Evaluation,
@@ -50,7 +51,7 @@ from tasks.records.results import (
 from tasks.records.rows import Row, stored_path
 from tasks.records.run import CodeState
 from tasks.reporting.run_json import RunResult
-from tasks.settings.settings import Classes, Config, FetchSettings, Places, SplitSettings
+from tasks.settings.settings import Classes, ClassSettings, Config, FetchSettings, Places, SplitSettings
 from tasks.settings.settings import EvaluationSettings as Judging
 from tasks.settings.settings import TrainingSettings as TrainingSettings
 from tasks.storage.files import scratch_beside, store
@@ -231,8 +232,9 @@ def extract_source(places: Places) -> Callable[..., ImageFolder]:
     from tasks.fetch import fetch
     from tasks.sources.locate import locate
 
-    def run(source: Path, classes: Classes = Classes()) -> ImageFolder:
-        return extract.fn(fetch.fn(locate(FetchSettings(source=str(source)), places), places), classes, places)
+    def run(source: Path, classes: ClassSettings = ClassSettings()) -> ImageFolder:
+        located = locate(FetchSettings(source=str(source), classes=classes), places)
+        return extract.fn(fetch.fn(located, places), classes, places)
 
     return run
 
@@ -485,9 +487,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
         splitting=SplitSettings(validation_fraction=0.4),
         places=places,
     )
-    source, arriving = locate(config.fetch, places), find_arrivals(config.fetch, places)
+    source, arriving = locate(config.fetch, places), find_arrivals(config.fetch, ClassFolders(), places)
     archive = fetch.fn(source, places)
-    images = extract.fn(archive, Classes(), places)
+    images = extract.fn(archive, ClassSettings(), places)
     manifest = validate.fn(images, arriving, Corrections(), config.validation, places)
     audited = audit.fn(manifest, config.audit, places)
     splits = split.fn(manifest, audited, config.splitting, places)

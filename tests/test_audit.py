@@ -22,7 +22,15 @@ from tasks.images import rings
 from tasks.images.strips import Strip
 from tasks.records.results import Audit, Corrections, Manifest
 from tasks.records.rows import BASE, Member, Row, stored_path
-from tasks.settings.settings import AuditSettings, Classes, FetchSettings, Places, SampleSettings, ValidationSettings
+from tasks.settings.settings import (
+    AuditSettings,
+    Classes,
+    ClassSettings,
+    FetchSettings,
+    Places,
+    SampleSettings,
+    ValidationSettings,
+)
 from tasks.sources.locate import locate
 from tasks.sources.synthetic.cameras import CAMERAS
 from tasks.sources.synthetic.corruptions import TRANSFORMS, encode
@@ -285,7 +293,7 @@ class PlantedSample:
 
     def __init__(self, places: Places) -> None:
         settings = FetchSettings(sample=SAMPLE)
-        folder = extract.fn(fetch.fn(locate(settings, places), places), Classes(), places)
+        folder = extract.fn(fetch.fn(locate(settings, places), places), ClassSettings(), places)
         manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
         self.record = audit.fn(manifest, AuditSettings(), places)
         self.rows = read_table(manifest.table.path(places), Row)

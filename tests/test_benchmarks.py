@@ -337,7 +337,7 @@ def test_reviews_are_counted_over_several_trainings(run, arrivals, capsys):
 def test_a_new_camera_is_judged_before_and_after_it_was_seen(run, arrivals):
     found = run(new_camera, "--arrivals", arrivals, "--models", "compact", "--folds", 2, "--draws", 1, "--epochs", 1)[
         "compact"
-    ]
+    ][0]
     images = found["without_retraining"]["images"]
     assert found["by_folds"]["images"] == images == 8
     assert found["with_few"]["draws"][0]["images"] == 4

@@ -140,7 +140,7 @@ def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on
         f"source: left out: {folder}: 'train/ok_front/a\\n.jpeg' has the invisible character U+000A in its name: rename it",
         f"source: left out: {folder}: 'train/ok_front/\\udcff.jpeg' has a name that is not UTF-8: rename it",
         f"source: left out: {folder}: 'train/\\udcfe' has a name that is not UTF-8: rename it",
-        "source: left out: 1 images outside the class folders",
+        "source: left out: 1 images without a label: the top folder (1)",
         f"source: left out: 1 files of other formats: 1 .gif (notes.gif); read are {SUFFIXES}",
     ]
 

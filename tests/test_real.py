@@ -10,7 +10,7 @@ from tasks.audit import audit
 from tasks.extract import extract
 from tasks.fetch import fetch
 from tasks.inbox.arrivals import find_arrivals
-from tasks.records.results import Corrections
+from tasks.records.results import ClassFolders, Corrections
 from tasks.records.rows import Row
 from tasks.settings.settings import AuditSettings, Config, FetchSettings, SplitSettings, ValidationSettings
 from tasks.sources.locate import locate
@@ -75,7 +75,9 @@ def split_with(archive, arriving: tuple, places) -> list[Row]:
     """The rows of the archive and of arrivals, split, by the steps themselves."""
     fetching = FetchSettings(source=str(archive), arrivals=arriving, settle_seconds=0)
     folder = extract.fn(fetch.fn(locate(fetching, places), places), fetching.classes, places)
-    manifest = validate.fn(folder, find_arrivals(fetching, places), Corrections(), ValidationSettings(), places)
+    manifest = validate.fn(
+        folder, find_arrivals(fetching, ClassFolders(), places), Corrections(), ValidationSettings(), places
+    )
     splits = split.fn(manifest, audit.fn(manifest, AuditSettings(), places), SplitSettings(), places)
     return read_table(splits.table.path(places), Row)
 

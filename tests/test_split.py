@@ -85,11 +85,15 @@ class Case(NamedTuple):
         return groups_by_stratum(self.rows(), self.settled())
 
     def obeyed(self) -> bool:
-        return self.splitting.protocol != "grouped" and any(published == "test" for _, published in self.base)
+        return self.splitting.protocol != "grouped" and any(
+            published in ("test", "validation") for _, published in self.base
+        )
 
 
 CONTENTS = st.integers(0, 29)
-PUBLISHED = st.sampled_from([("",), ("train", "test"), ("train", "train", "test", "validation")])
+PUBLISHED = st.sampled_from(
+    [("",), ("train", "test"), ("train", "train", "test", "validation"), ("train", "train", "validation")]
+)
 SPLITTINGS = st.builds(
     SplitSettings,
     protocol=st.sampled_from(PROTOCOLS),
@@ -190,14 +194,15 @@ def test_the_source_is_held_back_only_under_cleaned(case):
 @given(CASES)
 def test_the_published_splits_are_kept(case):
     if case.obeyed():
-        named = any(published == "validation" for _, published in case.base)
+        named, tested = (any(published == name for _, published in case.base) for name in ("validation", "test"))
         for one in case.assigned():
             if one.published == "test":
                 assert one.split == "test"
             elif one.published == "validation":
                 assert one.split in ("validation", "held_back")
             elif one.origin == BASE:
-                assert one.split in ("train", "held_back") if named else one.split != "test"
+                assert one.split != ("test" if tested else "validation")
+                assert one.split in ("train", "held_back") or not (named and tested)
 
 
 @given(CASES)
@@ -395,6 +400,14 @@ def test_a_published_validation_is_neither_learnt_by_heart_nor_a_copy_of_the_tes
     assert splits == ["test", "validation", "held_back", "held_back", "train"]
     splits = [one.split for one in assign(rows, pairs, SplitSettings(protocol="published"))]
     assert splits == ["test", "validation", "validation", "train", "train"]
+
+
+def test_a_published_validation_alone_validates_and_the_test_is_drawn_from_other_parts():
+    rows = [row(0, "watch", published="validation"), row(1, "same part", group="watch")]
+    rows += [row(number, f"own {number}") for number in range(2, 12)]
+    splits = [one.split for one in assign(rows, [], SplitSettings())]
+    assert splits[:2] == ["validation", "train"]
+    assert set(splits[2:]) == {"train", "test"}
 
 
 def test_a_copy_of_the_test_does_not_count_as_a_casting_to_validate_with():

@@ -14,7 +14,7 @@ from tasks.dataset.labels import Corrected
 from tasks.images import decoding, statistics
 from tasks.images.decoding import decode
 from tasks.inbox.arrivals import find_arrivals
-from tasks.records.results import Corrections, Manifest
+from tasks.records.results import ClassFolders, Corrections, Manifest
 from tasks.records.rows import Entry, Refusal, Row, stored_path
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, FetchSettings, ValidationSettings
@@ -28,7 +28,7 @@ LENIENT = ValidationSettings(max_bad_fraction=1)
 @pytest.fixture
 def validate_folder(places, extract_source):
     def run(folder: Path, *arriving: Path, validation: ValidationSettings = LENIENT) -> Manifest:
-        new = find_arrivals(FetchSettings(arrivals=arriving, settle_seconds=0), places)
+        new = find_arrivals(FetchSettings(arrivals=arriving, settle_seconds=0), ClassFolders(), places)
         return validate.fn(extract_source(folder), new, find_corrections(Classes(), places), validation, places)
 
     return run
@@ -414,7 +414,7 @@ def test_corrections_that_changed_since_they_were_looked_at_end_the_run(extract_
 
 def test_an_arrival_that_changed_since_it_was_looked_at_ends_the_run(extract_source, dataset, places, photograph):
     images, arrival = extract_source(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
-    new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), places)
+    new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), ClassFolders(), places)
     (arrival / "ok_front/later.jpeg").write_bytes(photograph(60))
     assert validate.fn(images, new, Corrections(), LENIENT, places).images == 8, "what came later is not looked at"
     (arrival / "ok_front/cast_0.jpeg").write_bytes(photograph(61))
@@ -429,7 +429,7 @@ def test_a_file_that_changes_while_it_is_copied_ends_the_run_and_is_not_kept(
     extract_source, dataset, places, photograph, monkeypatch
 ):
     images, arrival = extract_source(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
-    new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), places)
+    new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), ClassFolders(), places)
     before = snapshot(places.data / "images")
 
     def slow(source: Path, target: Path) -> None:
@@ -483,7 +483,7 @@ def test_a_class_of_which_nothing_is_left_ends_the_run(validate_folder, dataset)
 def test_when_the_disk_is_full_no_half_copy_is_left(extract_source, dataset, places, monkeypatch):
     images = extract_source(dataset({"": 2}))
     folder = dataset({"": 1}, name="line 2", first_seed=50)
-    arriving = find_arrivals(FetchSettings(arrivals=(folder,), settle_seconds=0), places)
+    arriving = find_arrivals(FetchSettings(arrivals=(folder,), settle_seconds=0), ClassFolders(), places)
     before = snapshot(places.data / "images")
 
     def full(*_: object) -> None:
@@ -562,7 +562,7 @@ def test_an_arriving_file_that_vanishes_before_it_is_copied_ends_the_run_in_one_
     extract_source, dataset, places, monkeypatch
 ):
     images, arrival = extract_source(dataset({"": 2})), dataset({"": 2}, name="line 2", first_seed=50)
-    new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), places)
+    new = find_arrivals(FetchSettings(arrivals=(arrival,), settle_seconds=0), ClassFolders(), places)
     read = verb.entries_of
 
     def entries_of(*words):

@@ -61,6 +61,7 @@ def divided_images(rows: Sequence[Row], classes: Classes, places: Places, *, cas
         images=len(rows),
         by_split={name: by_split[name] for name in SPLITS},
         by_class=dict(Counter(row.label for row in rows)),
+        by_kind=dict(Counter(row.kind for row in rows if row.kind)),
         by_origin=dict(Counter(row.origin for row in rows)),
         held_back=by_split["held_back"],
         # A group that has images in two splits counts in both.

@@ -24,8 +24,8 @@ def assign(rows: Sequence[Row], pairs: Iterable[Copy], splitting: SplitSettings)
     """Return the rows with their split. They come in the manifest's order, with their groups assigned.
 
     `cleaned`: the published test stays whole, and its copies are held back. Likewise a published validation,
-    without images that copy the test.
-    `published`: as it came. `grouped`, or where no test was published: by casting alone.
+    without images that copy the test. Where only a validation was published, the test is drawn from parts that it does not show.
+    `published`: as it came. `grouped`, or where neither was published: by part alone.
     Always: an arriving image that copies an earlier origin is held back, since it adds nothing.
     """
     fixed = fixed_splits(rows, pairs, splitting.protocol)
@@ -62,7 +62,7 @@ def published_split(row: Row, alike: set[str], published: Mapping[str, set[str]]
         published: The contents of the published test and validation.
         protocol: How published splits are used.
     """
-    if protocol == "grouped" or not published["test"]:
+    if protocol == "grouped" or not any(published.values()):
         return ""
     if row.published == "test":
         return "test"
@@ -70,7 +70,10 @@ def published_split(row: Row, alike: set[str], published: Mapping[str, set[str]]
         copies_validation = row.published != "validation" and not alike.isdisjoint(published["validation"])
         if copies_validation or not alike.isdisjoint(published["test"]):
             return "held_back"
-    return (row.published or "train") if published["validation"] else ""
+    if not published["validation"]:
+        return ""
+    # where only a validation is published, its images validate, and the test is drawn from the others
+    return (row.published or "train") if published["test"] or row.published == "validation" else ""
 
 
 def split_groups(rows: Sequence[Row], fixed: Sequence[str], splitting: SplitSettings) -> dict[str, str]:
@@ -80,12 +83,19 @@ def split_groups(rows: Sequence[Row], fixed: Sequence[str], splitting: SplitSett
     """
     fractions = {"test": splitting.test_fraction, "validation": splitting.validation_fraction}
     splits: dict[str, str] = {}
-    for (origin, _), groups in groups_by_stratum(rows, fixed).items():
-        tested = origin == BASE and "test" in fixed  # a published test leaves only validation to draw
-        splits |= draw(groups, {"validation": fractions["validation"]} if tested else fractions, splitting.seed)
     splits_of_rows = defaultdict(set)
     for row, side in zip(rows, fixed, strict=True):
         splits_of_rows[row.group].add(side)
+    for (origin, _), groups in groups_by_stratum(rows, fixed).items():
+        published = (
+            fixed if origin == BASE else ()
+        )  # a published test leaves only validation to draw, and the other way round
+        validating = [group for group in groups if origin == BASE and "validation" in splits_of_rows[group]]
+        splits |= dict.fromkeys(
+            validating, "train"
+        )  # in the test they would be judged by a model that was chosen by them
+        drawn = {purpose: fraction for purpose, fraction in fractions.items() if purpose not in published}
+        splits |= draw([group for group in groups if group not in validating], drawn, splitting.seed)
     for group, leader in leaders(rows).items():
         if group not in splits and leader.origin == BASE:
             splits[group] = next((side for side in ("train", "validation") if side in splits_of_rows[group]), "test")

@@ -5,25 +5,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.records import rows
-from tasks.records.results import Arrival
+from tasks.records.results import Arrival, ClassFolders
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import say
-from tasks.settings.settings import Classes, FetchSettings, Places
+from tasks.settings.settings import FetchSettings, Places
 from tasks.sources.folder import (
-    DataRoot,
-    LabeledFile,
     is_image,
-    labeled_files,
     left_out,
     listing_digest,
     look_through,
     other_formats,
+    read_small,
     say_left_out,
     small_enough,
     usable_files,
     walk,
 )
+from tasks.sources.layouts.masks import Masks, find_masks
 from tasks.sources.names import UNLABELED, Listing, casefold_name, compose, name_fault
 from tasks.sources.settling import settled_files
 from tasks.storage.digest_cache import file_digests
@@ -38,30 +37,32 @@ class Folder(NamedTuple):
     path: Path
 
 
-def find_arrivals(fetch: FetchSettings, places: Places) -> tuple[Arrival, ...]:
+def find_arrivals(fetch: FetchSettings, class_folders: ClassFolders, places: Places) -> tuple[Arrival, ...]:
     """Return the arrivals that the settings name, or else those in the inbox, each identified by its content.
 
     Files that are still being written are left for the next run, and an arrival that has no others is left out. Raises BadInput as
     the functions below.
     """
     if fetch.arrivals is None:
-        folders = arrival_folders(places.inbox, fetch.classes)
+        folders = arrival_folders(places.inbox, class_folders)
     else:
-        folders = given_folders([path.expanduser().absolute() for path in fetch.arrivals], fetch.classes)
-    listed = {folder: usable_names(folder.path, fetch.classes) for folder in folders}
+        folders = given_folders([path.expanduser().absolute() for path in fetch.arrivals], class_folders)
+    listed = {folder: usable_names(folder.path, class_folders) for folder in folders}
     paths = [f"{folder.path}/{name}" for folder, names in listed.items() for name in names]
     settled = settled_files(paths, fetch.settle_seconds, places)
     arrivals = [arrival(folder, names, settled, places) for folder, names in listed.items()]
     return tuple(candidate for candidate in arrivals if candidate.names)
 
 
-def usable_names(folder: Path, classes: Classes) -> list[str]:
+def usable_names(folder: Path, class_folders: ClassFolders) -> list[str]:
     """Return the files of an arrival that can be learned from, and say which others are left out.
 
     Those that were named when the folder was found are not named again.
     """
     listing = usable_files(folder, Listing(walk(folder), []))
-    names, large = small_enough(folder, [file.name for file in labeled_files_of(listing.names, classes)])
+    masks = masks_of(folder, listing.names, class_folders).names()
+    photographs = [name for name in listing.names if name not in masks]
+    names, large = small_enough(folder, labeled_files_of(photographs, class_folders))
     say_left_out("arrivals", [*listing.faults, *large])
     return names
 
@@ -97,22 +98,32 @@ def names_with_digests(folder: Path, names: Sequence[str], places: Places) -> li
     return [(name, sha256) for name, sha256 in zip(names, digests, strict=True) if sha256]
 
 
-def labeled_files_of(names: Iterable[str], classes: Classes) -> list[LabeledFile]:
+def labeled_files_of(names: Iterable[str], class_folders: ClassFolders) -> list[str]:
     """Return those files of an arrival that lie in its class folders, sorted by name."""
-    return labeled_files(names, DataRoot("", ()), classes)[0]
+    return sorted(name for name in names if "/" in name and class_folders.label_of(kind_of(name)))
 
 
-def entries_of(arrival: Arrival, classes: Classes, places: Places) -> list[rows.Entry]:
+def kind_of(name: str) -> str:
+    """Return the class folder that a file of an arrival lies in."""
+    return compose(name.partition("/")[0])
+
+
+def entries_of(arrival: Arrival, class_folders: ClassFolders, places: Places) -> list[rows.Entry]:
     """Return the files of an arrival, by their names in its folder. Raises BadInput if one is gone or cannot be read."""
-    labeled = labeled_files_of(arrival.names, classes)
-    digests = names_with_digests(arrival.path, [file.name for file in labeled], places)
+    labeled = labeled_files_of(arrival.names, class_folders)
     return [
-        rows.Entry(file.name, sha256, file.label, origin=arrival.origin)
-        for file, (_, sha256) in zip(labeled, digests, strict=True)
+        rows.Entry(name, sha256, class_folders.label_of(kind_of(name)), origin=arrival.origin, kind=kind_of(name))
+        for name, sha256 in names_with_digests(arrival.path, labeled, places)
     ]
 
 
-def arrival_folders(inbox: Path, classes: Classes) -> list[Folder]:
+def masks_of(folder: Path, names: Sequence[str], class_folders: ClassFolders) -> Masks:
+    """Return the masks among the files of a folder of new images. No photographs are made of them."""
+    pictures = [name for name in names if is_image(name)]
+    return find_masks(pictures, class_folders.names, lambda name: read_small(folder / name))
+
+
+def arrival_folders(inbox: Path, class_folders: ClassFolders) -> list[Folder]:
     """Return the arrivals in `inbox`: each `<batch>/` with a class folder.
 
     The inbox itself is one too (origin "inbox") if it holds a class folder directly. Without an inbox there are no arrivals. What is
@@ -120,7 +131,7 @@ def arrival_folders(inbox: Path, classes: Classes) -> list[Folder]:
     """
     if not inbox.exists():
         return []
-    batch_of = _batches_of_files(inbox, classes, depth=1)
+    batch_of = _batches_of_files(inbox, class_folders, depth=1)
     batches = sorted({batch for batch in batch_of.values() if batch is not None})
     name_faults = {batch: fault for batch in batches if batch and (fault := name_fault(batch))}
     renames = [f"{for_terminal(str(inbox / batch))} {fault}: rename it" for batch, fault in name_faults.items()]
@@ -128,52 +139,60 @@ def arrival_folders(inbox: Path, classes: Classes) -> list[Folder]:
     return _check_distinct([Folder(batch or INBOX, inbox / batch) for batch in batches if batch not in name_faults])
 
 
-def given_folders(folders: Sequence[Path], classes: Classes) -> list[Folder]:
+def given_folders(folders: Sequence[Path], class_folders: ClassFolders) -> list[Folder]:
     """Return `folders` as arrivals, with the folder's own name as origin.
 
     Raises BadInput for a folder without class folders or with images outside them and `unlabeled/`, and for equal origins.
     """
     for folder in folders:
-        batch_of = _batches_of_files(folder, classes, depth=0)
+        batch_of = _batches_of_files(folder, class_folders, depth=0)
         if fault := name_fault(folder.resolve().name):
             raise BadInput(f"{for_terminal(str(folder))} {fault}: rename it")
         if all(batch is None for batch in batch_of.values()):
             content = f"it holds {others}" if (others := other_formats(batch_of)) else "it holds no other file"
             raise BadInput(
-                f"{for_terminal(str(folder))} has no file in {classes.defect}/ or {classes.good}/, {content}: "
+                f"{for_terminal(str(folder))} has no file in {folder_names(class_folders)}, {content}: "
                 "give the folder above these, one for each batch"
             )
     return _check_distinct([Folder(folder.resolve().name, folder) for folder in folders])
 
 
-def _batches_of_files(top: Path, classes: Classes, depth: int) -> dict[str, str | None]:
+def _batches_of_files(top: Path, class_folders: ClassFolders, depth: int) -> dict[str, str | None]:
     """Return the batch of each file below `top`, None where it needs none, and say which files are left out."""
     names, faults = look_through(top)
     say_left_out("arrivals", faults)
-    batch_of = {name: _find_batch(top, name, classes, depth) for name in names}
+    if masks := masks_of(top, names, class_folders).names():
+        say_left_out("arrivals", [f"{len(masks):,} masks, such as {for_terminal(min(masks))}"])
+    batch_of = {name: None if name in masks else _find_batch(top, name, class_folders, depth) for name in names}
     say_left_out(
         "arrivals", left_out([name for name, batch in batch_of.items() if batch is None and not is_image(name)])
     )
     return batch_of
 
 
-def _find_batch(top: Path, name: str, classes: Classes, depth: int) -> str | None:
+def _find_batch(top: Path, name: str, class_folders: ClassFolders, depth: int) -> str | None:
     """Return the folder, at most `depth` below `top`, in whose class folder the file `name` lies.
 
     Return None for a file that has no label and needs none. Raises BadInput for an image that needs one.
     """
     folders = name.split("/")[:-1]
     for level, folder in enumerate(map(compose, folders[: depth + 1])):
-        if folder in (classes.defect, classes.good):
+        if folder in class_folders.names:
             return "/".join(folders[:level])
         if folder in UNLABELED:
             return None
     if is_image(name):
         path = for_terminal(str(top / name))
         raise BadInput(
-            f"{path} has no label: put it in {classes.defect}/ or {classes.good}/ beside the others, or in {UNLABELED[0]}/"
+            f"{path} has no label: put it in {folder_names(class_folders)} beside the others, or in {UNLABELED[0]}/"
         )
     return None
+
+
+def folder_names(class_folders: ClassFolders) -> str:
+    """Return the folders that give an image a label, in words: `crack/, hole/, defect/ or good/`."""
+    *others, last = [f"{name}/" for name in class_folders.names]
+    return f"{', '.join(others)} or {last}"
 
 
 def _check_distinct(arrivals: list[Folder]) -> list[Folder]:

@@ -12,11 +12,12 @@ from tasks.dataset.corrections import find_corrections, load_corrections
 from tasks.dataset.labels import CONFLICT, EXCLUDED, apply_corrections, label_change, label_change_summary
 from tasks.inbox.arrivals import entries_of, find_arrivals
 from tasks.pipeline.last_run import last_run, sections_of
-from tasks.records.results import Source
+from tasks.records.results import ClassFolders, Source
 from tasks.records.rows import BASE, Entry
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import FetchSettings, Places
+from tasks.sources.layouts.layout import assume_folders
 from tasks.sources.locate import locate
 from tasks.storage.files import digest_of
 from tasks.storage.tables import columns, read_state, write_rows
@@ -90,7 +91,7 @@ def news(fetch: FetchSettings, places: Places) -> News:
     """
     used = last_used(places)
     source = locate(fetch, places)
-    images = find_new_images(fetch, used, places)
+    images = find_new_images(fetch, source.folders or assume_folders(fetch.classes), used, places)
     now = time.time()
     longest = max((row.waited for row in waiting_times(images, now, places)), default=None)
     return News(source, source.identity != used.source, images, None if longest is None else now - longest)
@@ -130,15 +131,17 @@ def seconds_waiting(image: NewImage, earlier: WaitingImage | None, now: float) -
     return now - max((changed for changed in (state.st_mtime, state.st_ctime) if changed <= now), default=now)
 
 
-def find_new_images(fetch: FetchSettings, used: UsedData, places: Places) -> tuple[NewImage, ...]:
+def find_new_images(
+    fetch: FetchSettings, class_folders: ClassFolders, used: UsedData, places: Places
+) -> tuple[NewImage, ...]:
     """Return the images that a run would take in and none has used, with the labels that the corrections give.
 
     Of equal contents, the first counts. Say which images came with another label than an earlier one of equal content: that holds
     until a correction decides.
     """
-    arrivals = {arrival.origin: arrival for arrival in find_arrivals(fetch, places)}
-    listed = [entry for arrival in arrivals.values() for entry in entries_of(arrival, fetch.classes, places)]
-    corrections = load_corrections(find_corrections(fetch.classes, places), fetch.classes)
+    arrivals = {arrival.origin: arrival for arrival in find_arrivals(fetch, class_folders, places)}
+    listed = [entry for arrival in arrivals.values() for entry in entries_of(arrival, class_folders, places)]
+    corrections = load_corrections(find_corrections(class_folders.classes, places), class_folders.classes)
     corrected = apply_corrections([*used.source_images, *listed], corrections).entries
     leaders = {entry.sha256: entry for entry in reversed(corrected)}  # the first decides, as in a run
     arrived = [entry for entry in corrected if entry.origin != BASE]

@@ -48,7 +48,7 @@ def decide_out_of_fold(rows: Sequence[OutOfFoldRow], rule: DecisionRule) -> list
     return [
         Prediction(
             row.path, row.sha256, f"fold {row.fold}", row.origin, row.label, row.group, chance,
-            decision.name, decision.reason, decision.cause,
+            decision.name, decision.reason, decision.cause, row.kind,
         )
         for row, chance in zip(rows, chances, strict=True)
         for decision in [
@@ -62,7 +62,7 @@ def decide_out_of_fold(rows: Sequence[OutOfFoldRow], rule: DecisionRule) -> list
 def prediction(row: Row, chance: float, decision: DecisionName, reason: str, cause: Cause) -> Prediction:
     """Return the prediction for a row, given the probability of a defect."""
     return Prediction(
-        row.path, row.sha256, row.split, row.origin, row.label, row.group, chance, decision, reason, cause
+        row.path, row.sha256, row.split, row.origin, row.label, row.group, chance, decision, reason, cause, row.kind
     )
 
 

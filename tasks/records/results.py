@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.records import rows
 from tasks.records.rows import CAUSES, Cause
 from tasks.settings.model_specs import ViewName
-from tasks.settings.settings import Classes, Places, Recipe, SampleSettings
+from tasks.settings.settings import DEFECT, GOOD, Classes, Places, Recipe, SampleSettings
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.files import File
 from tasks.storage.tables import read_table
 
 Verdict = Literal["promoted", "kept", "waiting"]
+SEVERAL_DEFECTS = "defect"  # name of the defect class where it has several folders
 MAX_DIFFERENCE = 1e-3  # of a probability, between two formats of one network; rounding causes 1e-6
 
 
@@ -40,6 +41,29 @@ class Record(BaseModel):
         return next((fault for file in self.files() if (fault := file.damage(places))), None)
 
 
+class ClassFolders(Record):
+    """The folders of the two classes, as the source has them. A table of labels has labels in their place."""
+
+    defect: tuple[str, ...] = (DEFECT,)
+    good: str = GOOD
+
+    @property
+    def classes(self) -> Classes:
+        """Return the names of the two classes: the defect bears the name of its folder, or `defect` where it has several."""
+        return Classes(defect=self.defect[0] if len(self.defect) == 1 else SEVERAL_DEFECTS, good=self.good)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all folders whose files have a label. A folder with the name of the class counts, too."""
+        return tuple(dict.fromkeys((*self.defect, self.classes.defect, self.good)))
+
+    def label_of(self, folder: str) -> str:
+        """Return the class of a folder; "" where it is none of these folders."""
+        if folder == self.good:
+            return self.good
+        return self.classes.defect if folder in self.names else ""
+
+
 class Source(Record):
     """The source of the images, with its identity. The name and the path are in no cache key."""
 
@@ -52,6 +76,10 @@ class Source(Record):
     path: Path | None = Field(None, exclude=True)
     names: tuple[str, ...] = Field((), exclude=True)
     """Of a folder: the names of the files that are taken."""
+    folders: ClassFolders | None = Field(None, exclude=True)
+    """Of the classes; None where they cannot be told before the source is fetched."""
+    layout: str = Field("", exclude=True)
+    """How the photographs are labeled, in one line; empty where that cannot be told before the source is fetched."""
 
 
 class Arrival(Record):
@@ -85,9 +113,11 @@ class Archive(Record):
 class ImageFolder(Record):
     """The images of the source under `data/images`, named by their content, with a listing of them."""
 
-    report_only: ClassVar[frozenset[str]] = frozenset({"files_found", "left_alone", "junk"})
+    report_only: ClassVar[frozenset[str]] = frozenset({"layout", "files_found", "left_alone", "junk"})
     listing: File
-    classes: Classes
+    folders: ClassFolders
+    layout: str = ""
+    """How the photographs are labeled, in one line."""
     files_found: int
     left_alone: int
     """Images of the archive that are not of this data set."""
@@ -204,6 +234,8 @@ class DividedImages(Record):
     images: int
     by_split: dict[str, int]
     by_class: dict[str, int]
+    by_kind: dict[str, int] = {}
+    """Images by class folder, or by label in a table."""
     by_origin: dict[str, int]
     held_back: int
     castings_by_split: dict[str, int] | None

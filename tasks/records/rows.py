@@ -36,6 +36,12 @@ class Entry(NamedTuple):
     published: str = ""
     """Split folder that it came in: train, validation, test, or nothing."""
     origin: str = BASE
+    kind: str = ""
+    """Its class folder, or its label in a table: the kind of its defect."""
+    part: str = ""
+    """The part that it shows, where the source names it."""
+    mask: str = ""
+    """Stored name of the picture that marks its defect; "" without one."""
 
 
 class Row(NamedTuple):
@@ -57,6 +63,10 @@ class Row(NamedTuple):
     group: str = ""
     """sha256 of the leader of its group: photographs of one casting, or copies where castings are not known."""
     split: str = ""
+    kind: str = ""
+    """As in `Entry`, as are part and mask."""
+    part: str = ""
+    mask: str = ""
 
 
 class Content(NamedTuple):
@@ -103,6 +113,8 @@ class Prediction(NamedTuple):
     reason: str
     """What there is to say about this image, as people read it."""
     cause: Cause
+    kind: str = ""
+    """As in `Entry`."""
 
 
 class OutOfFoldRow(NamedTuple):
@@ -121,6 +133,8 @@ class OutOfFoldRow(NamedTuple):
     review_cause: str
     """Why a person must look, however probable a defect is, as a key of `CAUSES`; empty where the probability decides."""
     reason: str
+    kind: str = ""
+    """As in `Entry`."""
 
 
 class Suspect(NamedTuple):

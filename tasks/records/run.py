@@ -57,8 +57,12 @@ class DatasetFacts(RunSection):
     """Accepted files, copies included."""
     left_alone: int | None = None
     """Images outside the class folders."""
+    layout: str | None = None
+    """How the photographs of the source are labeled, in one line."""
     by_split: dict[str, int] | None = None
     by_class: dict[str, int] | None = None
+    by_kind: dict[str, int] | None = None
+    """Images by class folder, or by label in a table."""
     by_origin: dict[str, int] | None = None
     quarantined: int | None = None
     """Refused files."""

@@ -7,6 +7,7 @@ from tasks.dataset.labels import Corrected
 from tasks.records.results import Audit, Evaluation, Origin, Splits, Spread
 from tasks.reporting.markdown import code, counts, out_of, table
 from tasks.reporting.run_json import PreTraining, count_unsettled
+from tasks.settings.escaping import for_markdown
 from tasks.storage.tables import read_table
 
 MAX_LISTED = 20  # corrections, and label changes
@@ -101,6 +102,7 @@ def data(records: PreTraining) -> str:
     splits, manifest, folder = records.splits, records.manifest, records.folder
     rows = [
         ("Source", code(records.source.name)),
+        ("Layout", for_markdown(folder.layout)),
         (
             "Images",
             f"{splits.images:,} accepted, {manifest.quarantined:,} quarantined; in the archive {folder.left_alone:,} other images "

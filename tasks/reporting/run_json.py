@@ -117,6 +117,7 @@ def dataset(outcome: RunResult) -> DatasetFacts:
         "source_identity": outcome.source.identity,
         "digest": manifest.table.sha256,
         "splits_digest": splits.table.sha256,
+        "layout": outcome.folder.layout,
         "left_alone": outcome.folder.left_alone,
         "held_back_from_training": splits.held_back,
         "different_images": audit.contents,

@@ -14,6 +14,7 @@ Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 Beginning = Literal["scratch", "champion"]
 Protocol = Literal["cleaned", "published", "grouped"]
 SAMPLE = "sample"  # as a source: the built-in one, which is drawn
+DEFECT, GOOD = "def_front", "ok_front"  # class folders of the published castings, and of the sample
 MODEL, SAMPLE_MODEL = "recast", "recast-sample"  # registered models: of all other sources, and of the sample
 
 
@@ -38,20 +39,36 @@ class Settings(BaseModel):
 
 
 class Classes(Settings):
-    """The two class folders. The defect is the positive class."""
+    """The names of the two classes. The defect is the positive class."""
 
-    defect: Composed = Field("def_front", min_length=1, pattern=r"^[^/\\]+$")
-    """Folder of defective parts."""
-    good: Composed = Field("ok_front", min_length=1, pattern=r"^[^/\\]+$")
-    """Folder of good parts."""
+    defect: Composed = DEFECT
+    good: Composed = GOOD
+
+
+def split_names(value: object) -> object:
+    """Return the names in a text, with commas between them, or in several such texts; another value as it is."""
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        return value
+    return tuple(name.strip() for text in texts for name in text.split(","))
+
+
+FolderName = Annotated[Composed, Field(min_length=1, pattern=r"^[^/\\]+$")]
+
+
+class ClassSettings(Settings):
+    """Which folders, or labels of a table, mean defective and good. What is unset is found in the source."""
+
+    defect: Annotated[tuple[FolderName, ...], BeforeValidator(split_names)] | None = Field(None, min_length=1)
+    """Folders of defective parts, with commas between them; unset: `def_front`, or else all class folders but the good one."""
+    good: FolderName | None = None
+    """Folder of good parts; unset: `ok_front`, `good`, `ok` or `normal`, the first of these that is there."""
 
     @model_validator(mode="after")
-    def require_two_names(self) -> Self:
-        """Raise ValueError where both class folders have one name."""
-        if self.defect == self.good:
-            raise ValueError(
-                f"both classes are called {self.good!r}: name the two class folders with --defect and --good"
-            )
+    def require_other_names(self) -> Self:
+        """Raise ValueError where a folder holds both classes."""
+        if self.good and self.good in (self.defect or ()):
+            raise ValueError(f"both classes are called {self.good!r}: name the class folders with --defect and --good")
         return self
 
 
@@ -87,7 +104,7 @@ class FetchSettings(Settings):
     """Folders of new labeled images, class folders inside; unset: `<data>/inbox`, if it holds any."""
     settle_seconds: float = Field(2.0, ge=0, le=3_600)
     """A new file that changes within so many seconds is still being written: it is left for the next run."""
-    classes: Classes = Classes()
+    classes: ClassSettings = ClassSettings()
     sample: SampleSettings = SampleSettings()
 
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -61,6 +61,24 @@ def refuse_contents(archive: Path, entries: Sequence[ZipInfo], caps: Caps = Caps
     """Raise BadInput if entries to unpack are encrypted, are packed in an odd way, or exceed `caps`."""
     if fault := next(content_faults(entries, caps), None):
         raise BadInput(f"{archive}: {fault}. {ADVICE}")
+
+
+@contextmanager
+def open_reader(archive: Path, caps: Caps = Caps()) -> Iterator[Callable[[str], bytes]]:
+    """Yield a function that returns the content of an entry by its name.
+
+    The function raises BadInput as `refuse_contents` does, and for a damaged entry.
+    """
+    with _open_checked(archive, caps) as source:
+
+        def read(name: str) -> bytes:
+            refuse_contents(archive, [source.getinfo(name)], caps)
+            try:
+                return source.read(name)
+            except BROKEN as error:
+                raise BadInput(f"{archive}: {name!r} is damaged ({error}). {ADVICE}") from error
+
+        yield read
 
 
 def unpack(archive: Path, wanted: Mapping[str, str], into: Path, caps: Caps = Caps()) -> list[Unpacked]:

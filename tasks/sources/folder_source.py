@@ -7,15 +7,14 @@ from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import FetchSettings, Places
 from tasks.sources.archive import pack
 from tasks.sources.folder import (
-    find_root,
-    labeled_files,
-    left_out,
     listing_digest,
     look_through,
+    read_small,
     say_left_out,
     small_enough,
     usable_files,
 )
+from tasks.sources.layouts.detect import detect
 from tasks.sources.source import path_of, refuse_changed
 from tasks.storage.files import File, refuse_lost_files, sha256_of, store
 
@@ -30,14 +29,16 @@ def identify(fetch: FetchSettings, places: Places) -> Source:
     path = path_of(fetch.source)
     names, faults = usable_files(path, look_through(path))
     say_left_out("source", faults)
-    files, elsewhere = labeled_files(names, find_root(names, fetch.classes), fetch.classes)
-    say_left_out("source", [f"{elsewhere:,} images outside the class folders"] if elsewhere else [])
-    say_left_out("source", left_out(sorted(set(names) - {file.name for file in files})))
+    layout = detect(names, fetch.classes, lambda name: read_small(path / name))
+    say_left_out("source", layout.left_out)
     with refuse_lost_files(path):
-        used, large = small_enough(path, [file.name for file in files])
+        used, large = small_enough(path, layout.names())
         say_left_out("source", large)
         identity = listing_digest((name, sha256_of(path / name)) for name in used)
-    return Source(kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=tuple(used))
+    return Source(
+        kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=tuple(used), folders=layout.folders,
+        layout=layout.summary_line(),
+    )  # fmt: skip
 
 
 def bring(source: Source, places: Places) -> File:

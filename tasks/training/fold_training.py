@@ -90,6 +90,7 @@ def out_of_fold_row(prediction: Prediction, image: Evidence, fold: int) -> OutOf
         margin=float(image.margin) if visible else 0.0,
         review_cause="" if by_probability else prediction.cause,
         reason="" if by_probability else prediction.reason,
+        kind=prediction.kind,
     )
 
 

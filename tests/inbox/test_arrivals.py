@@ -4,15 +4,18 @@ import errno
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tasks.inbox import arrivals as noun
 from tasks.inbox.arrivals import Folder, arrival_folders, find_arrivals, given_folders
+from tasks.records.results import ClassFolders
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Classes, FetchSettings
-from tasks.sources.folder import DataRoot, labeled_files, walk
+from tasks.settings.settings import FetchSettings
+from tasks.sources.folder import walk
 
-CLASSES = Classes()
+FOLDERS = ClassFolders()
 PAIR = ["def_front/1.jpeg", "ok_front/1.jpeg"]
 
 
@@ -40,40 +43,62 @@ def test_a_batch_has_its_name_as_origin_and_loose_classes_are_the_inbox(tmp_path
         Folder("line-1", tmp_path / "line-1"),
         Folder("line-2", tmp_path / "line-2"),
     ]
-    assert arrival_folders(tmp_path, CLASSES) == expected
+    assert arrival_folders(tmp_path, FOLDERS) == expected
 
 
-def test_an_arrival_is_labelled_like_a_root_without_splits(tmp_path):
+def test_the_class_folders_of_an_arrival_lie_at_its_top(tmp_path):
     touch(tmp_path, "line-1/ok_front/1.jpeg", "def_front/2.jpeg")
-    inbox, batch = arrival_folders(tmp_path, CLASSES)
-    assert [row.path for row in labeled_files(walk(inbox.path), DataRoot("", ()), CLASSES)[0]] == ["def_front/2.jpeg"]
-    assert [row.path for row in labeled_files(walk(batch.path), DataRoot("", ()), CLASSES)[0]] == ["ok_front/1.jpeg"]
+    inbox, batch = arrival_folders(tmp_path, FOLDERS)
+    assert noun.labeled_files_of(walk(inbox.path), FOLDERS) == ["def_front/2.jpeg"]
+    assert noun.labeled_files_of(walk(batch.path), FOLDERS) == ["ok_front/1.jpeg"]
+
+
+def test_each_kind_of_defect_has_a_folder_and_the_class_too(tmp_path, places):
+    folders = ClassFolders(defect=("crack", "hole"), good="fine")
+    touch(tmp_path, *(f"line-1/{name}/{name}.jpeg" for name in ("crack", "hole", "defect", "fine")))
+    (arrival,) = find_arrivals(FetchSettings(arrivals=(tmp_path / "line-1",), settle_seconds=0), folders, places)
+    labels = {(entry.kind, entry.label) for entry in noun.entries_of(arrival, folders, places)}
+    assert labels == {("crack", "defect"), ("hole", "defect"), ("defect", "defect"), ("fine", "fine")}
+    touch(tmp_path, "line-2/scratch/1.jpeg")
+    with pytest.raises(BadInput, match="put it in crack/, hole/, defect/ or fine/ beside the others, or in unlabeled/"):
+        arrival_folders(tmp_path, folders)
+
+
+def test_masks_of_an_arrival_are_named_and_are_no_photographs(tmp_path, places, photograph, capsys):
+    batch = touch(tmp_path / "line-1", "def_front/1.jpeg", "def_front/1.png", "ground_truth/x/2.png")
+    (batch / "def_front/1.jpeg").write_bytes(photograph(1))
+    mask = np.zeros((40, 40), np.uint8)
+    mask[10:20, 10:20] = 255
+    Image.fromarray(mask).save(batch / "def_front/1.png")
+    (arrival,) = find_arrivals(FetchSettings(arrivals=(batch,), settle_seconds=0), FOLDERS, places)
+    assert arrival.names == ("def_front/1.jpeg",)
+    assert "arrivals: left out: 2 masks, such as def_front/1.png" in capsys.readouterr().out
 
 
 def test_a_file_that_is_too_large_for_a_photograph_is_named_and_not_read(places, capsys):
     batch = touch(places.data / "inbox/line-1", *PAIR)
     os.truncate(batch / PAIR[1], 2**40)  # a file with a hole: reading it would take an hour
-    (found,) = find_arrivals(FetchSettings(settle_seconds=0), places)
+    (found,) = find_arrivals(FetchSettings(settle_seconds=0), ClassFolders(), places)
     assert found.names == (PAIR[0],)
     assert "arrivals: left out: ok_front/1.jpeg is larger than 67,108,864 bytes\n" in capsys.readouterr().out
 
 
 def test_no_inbox_and_an_empty_one_mean_no_arrivals(tmp_path):
-    assert arrival_folders(tmp_path / "inbox", CLASSES) == arrival_folders(tmp_path, CLASSES) == []
+    assert arrival_folders(tmp_path / "inbox", FOLDERS) == arrival_folders(tmp_path, FOLDERS) == []
 
 
 @pytest.mark.parametrize("name", ["1.jpeg", "line-1/1.jpeg", "line-1/def_frnt/1.jpeg", "line-1/train/ok_front/1.jpeg"])
 def test_an_image_without_a_label_in_the_inbox_is_named(name, tmp_path):
     touch(tmp_path, "line-1/ok_front/1.jpeg", name)
     with pytest.raises(BadInput, match=f"{name} has no label: .* in unlabeled/"):
-        arrival_folders(tmp_path, CLASSES)
+        arrival_folders(tmp_path, FOLDERS)
 
 
 @pytest.mark.parametrize(("batch", "other"), [("base", "the source"), ("Inbox", "/inbox"), ("LINE-1", "line-1")])
 def test_two_equal_origins_are_listed(batch, other, tmp_path):
     inbox = touch(tmp_path / "inbox", f"{batch}/ok_front/1.jpeg", "ok_front/1.jpeg", "line-1/ok_front/1.jpeg")
     with pytest.raises(BadInput, match=r"two origins are called .*Rename one") as caught:
-        arrival_folders(inbox, CLASSES)
+        arrival_folders(inbox, FOLDERS)
     assert batch in str(caught.value)
     assert other in str(caught.value)
 
@@ -81,15 +106,15 @@ def test_two_equal_origins_are_listed(batch, other, tmp_path):
 def test_a_given_folder_has_its_own_name_as_origin(tmp_path, monkeypatch):
     touch(tmp_path, "line-1/ok_front/1.jpeg", "line-1/unlabelled/1.jpeg", "line-1/unlabeled/1.jpeg")
     monkeypatch.chdir(tmp_path / "line-1")
-    assert given_folders([Path(".")], CLASSES) == [Folder("line-1", Path("."))]
+    assert given_folders([Path(".")], FOLDERS) == [Folder("line-1", Path("."))]
 
 
 def test_two_given_folders_of_one_name_are_listed(tmp_path):
     touch(tmp_path, "a/new/ok_front/1.jpeg", "b/new/ok_front/1.jpeg")
     with pytest.raises(BadInput, match=r"'new': .*a/new and .*b/new"):
-        given_folders([tmp_path / "a/new", tmp_path / "b/new"], CLASSES)
+        given_folders([tmp_path / "a/new", tmp_path / "b/new"], FOLDERS)
     with pytest.raises(BadInput, match=r"'new': .*a/new and .*a/new"):
-        given_folders([tmp_path / "a/new", tmp_path / "a/new"], CLASSES)
+        given_folders([tmp_path / "a/new", tmp_path / "a/new"], FOLDERS)
 
 
 @pytest.mark.parametrize(
@@ -105,13 +130,13 @@ def test_two_given_folders_of_one_name_are_listed(tmp_path):
 def test_a_given_folder_without_labels_is_refused(names, says, tmp_path):
     touch(tmp_path, *names)
     with pytest.raises(BadInput, match=says):
-        given_folders([tmp_path], CLASSES)
+        given_folders([tmp_path], FOLDERS)
 
 
 def test_files_of_other_formats_outside_the_class_folders_are_counted_and_named(tmp_path, capsys):
     touch(tmp_path, *PAIR, "unlabelled/1.gif", "old/2.GIF", "notes.txt")
-    given_folders([tmp_path], CLASSES)
-    arrival_folders(tmp_path, CLASSES)
+    given_folders([tmp_path], FOLDERS)
+    arrival_folders(tmp_path, FOLDERS)
     line = "3 files of other formats: 2 .gif (old/2.GIF, unlabelled/1.gif), 1 .txt (notes.txt); read are"
     assert capsys.readouterr().out.count(f"arrivals: left out: {line}") == 2
 
@@ -121,20 +146,19 @@ def test_a_given_folder_of_other_formats_says_what_it_holds(tmp_path):
     with pytest.raises(
         BadInput, match=r"has no file in def_front/ or ok_front/, it holds 1 \.zip \(castings\.zip\): give"
     ):
-        given_folders([tmp_path], CLASSES)
+        given_folders([tmp_path], FOLDERS)
 
 
 def test_a_class_folder_with_an_accent_is_found_in_either_form(tmp_path):
-    classes = Classes(defect="d\u00e9faut", good="bon")
+    folders = ClassFolders(defect=("d\u00e9faut",), good="bon")
     touch(tmp_path, "line-1/de\u0301faut/1.jpeg", "line-2/d\u00e9faut/1.jpeg")
-    assert [folder.origin for folder in arrival_folders(tmp_path, classes)] == ["line-1", "line-2"]
-    (file,) = noun.labeled_files_of(["de\u0301faut/1.jpeg"], classes)
-    assert file.label == classes.defect
+    assert [folder.origin for folder in arrival_folders(tmp_path, folders)] == ["line-1", "line-2"]
+    assert noun.labeled_files_of(["de\u0301faut/1.jpeg"], folders) == ["de\u0301faut/1.jpeg"]
 
 
 def test_a_missing_given_folder_is_refused(tmp_path):
     with pytest.raises(BadInput, match="gone cannot be read"):
-        given_folders([tmp_path / "gone"], CLASSES)
+        given_folders([tmp_path / "gone"], FOLDERS)
 
 
 @pytest.fixture
@@ -150,7 +174,7 @@ def unsettled(monkeypatch):
 def test_a_file_that_is_being_written_is_left_for_the_next_run(tmp_path, places, unsettled, capsys):
     touch(tmp_path, *PAIR, "ok_front/2.jpeg")
     unsettled("2.jpeg")
-    (arrival,) = find_arrivals(FetchSettings(arrivals=(tmp_path,)), places)
+    (arrival,) = find_arrivals(FetchSettings(arrivals=(tmp_path,)), ClassFolders(), places)
     assert (arrival.names, arrival.unsettled) == (tuple(PAIR), 1)
     assert capsys.readouterr().out == (
         f"arrivals: still being written, left for the next run: 1 of 3 files of {tmp_path.name}\n"
@@ -160,14 +184,14 @@ def test_a_file_that_is_being_written_is_left_for_the_next_run(tmp_path, places,
 def test_an_arrival_of_which_nothing_is_settled_is_left_out(places, unsettled):
     touch(places.data / "inbox", "line-1/ok_front/1.jpeg", "line-2/ok_front/1.jpeg")
     unsettled("line-1")
-    assert [arrival.origin for arrival in find_arrivals(FetchSettings(), places)] == ["line-2"]
+    assert [arrival.origin for arrival in find_arrivals(FetchSettings(), ClassFolders(), places)] == ["line-2"]
 
 
 def test_all_arrivals_are_waited_for_at_once(tmp_path, places, monkeypatch):
     waits = []
     monkeypatch.setattr(noun, "settled_files", lambda paths, seconds, _: waits.append(seconds) or set(paths))
     folders = tuple(touch(tmp_path / name, *PAIR) for name in ("line-1", "line-2"))
-    arrivals = find_arrivals(FetchSettings(arrivals=folders), places)
+    arrivals = find_arrivals(FetchSettings(arrivals=folders), ClassFolders(), places)
     assert [(arrival.names, arrival.unsettled) for arrival in arrivals] == [(tuple(PAIR), 0)] * 2
     assert waits == [2.0]
     assert not places.data.exists()
@@ -175,7 +199,9 @@ def test_all_arrivals_are_waited_for_at_once(tmp_path, places, monkeypatch):
 
 def test_the_identity_is_that_of_names_and_content(tmp_path, places):
     def identity(folder: str) -> str:
-        return find_arrivals(FetchSettings(arrivals=(tmp_path / folder,), settle_seconds=0), places)[0].identity
+        return find_arrivals(FetchSettings(arrivals=(tmp_path / folder,), settle_seconds=0), ClassFolders(), places)[
+            0
+        ].identity
 
     for folder in ("a", "b", "c", "d"):
         touch(tmp_path / folder, *PAIR)
@@ -187,7 +213,7 @@ def test_the_identity_is_that_of_names_and_content(tmp_path, places):
 
 def test_a_name_that_a_table_would_not_keep_costs_that_file_alone(tmp_path, places, capsys):
     touch(tmp_path, *PAIR, "ok_front/a\nb.jpeg", os.fsdecode(b"ok_front/\xff.jpeg"))
-    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,), settle_seconds=0), places)
+    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,), settle_seconds=0), ClassFolders(), places)
     assert found.names == tuple(PAIR)
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(f"arrivals: left out: {tmp_path}: 'ok_front/a\\nb.jpeg' has the invisible character U+000A")
@@ -198,7 +224,7 @@ def test_a_name_that_a_table_would_not_keep_costs_that_file_alone(tmp_path, plac
 def test_a_batch_of_such_a_name_is_told_and_the_others_go_on(tmp_path, places, capsys, name):
     inbox = places.data / "inbox"
     touch(inbox, "line-1/ok_front/1.jpeg", f"{os.fsdecode(name)}/ok_front/1.jpeg")
-    assert [one.origin for one in find_arrivals(FetchSettings(settle_seconds=0), places)] == ["line-1"]
+    assert [one.origin for one in find_arrivals(FetchSettings(settle_seconds=0), ClassFolders(), places)] == ["line-1"]
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(f"arrivals: left out: {inbox}/line")
     assert line.endswith("rename it")
@@ -208,7 +234,7 @@ def test_a_batch_of_such_a_name_is_told_and_the_others_go_on(tmp_path, places, c
 def test_a_given_folder_of_such_a_name_is_refused(tmp_path):
     folder = touch(tmp_path / os.fsdecode(b"line\xff"), *PAIR)
     with pytest.raises(BadInput, match=r"line\\udcff has a name that is not UTF-8: rename it"):
-        given_folders([folder], CLASSES)
+        given_folders([folder], FOLDERS)
 
 
 def test_a_batch_that_may_not_be_read_is_told_and_the_others_go_on(tmp_path, places, capsys, monkeypatch):
@@ -221,14 +247,14 @@ def test_a_batch_that_may_not_be_read_is_told_and_the_others_go_on(tmp_path, pla
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
-    assert [one.origin for one in find_arrivals(FetchSettings(settle_seconds=0), places)] == ["line-1"]
+    assert [one.origin for one in find_arrivals(FetchSettings(settle_seconds=0), ClassFolders(), places)] == ["line-1"]
     assert capsys.readouterr().out.startswith(f"arrivals: left out: {inbox}/line-2 cannot be read (Permission denied)")
 
 
 def test_an_image_that_may_not_be_read_is_told_and_the_others_go_on(tmp_path, places, capsys, monkeypatch):
     touch(tmp_path, *PAIR, "ok_front/2.jpeg")
     monkeypatch.setattr(os, "access", lambda path, how: not str(path).endswith("2.jpeg"))
-    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,), settle_seconds=0), places)
+    (found,) = find_arrivals(FetchSettings(arrivals=(tmp_path,), settle_seconds=0), ClassFolders(), places)
     assert found.names == tuple(PAIR)
     assert capsys.readouterr().out == (
         f"arrivals: left out: {tmp_path}/ok_front/2.jpeg cannot be read by this user: see that it may\n"
@@ -247,6 +273,6 @@ def test_an_image_that_may_not_be_read_is_told_and_the_others_go_on(tmp_path, pl
 )
 def test_what_a_nas_or_a_system_leaves_in_the_inbox_is_no_arrival(tmp_path, places, junk, capsys):
     touch(places.data / "inbox", "line-1/ok_front/1.jpeg", junk, f"line-1/ok_front/{junk}")
-    (found,) = find_arrivals(FetchSettings(settle_seconds=0), places)
+    (found,) = find_arrivals(FetchSettings(settle_seconds=0), ClassFolders(), places)
     assert found.names == ("ok_front/1.jpeg",)
     assert capsys.readouterr().out == ""

@@ -165,7 +165,7 @@ def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
     audited = audit.fn(manifest, AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}
     rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
-    data = preparation.PreparedImages(rows, [], settings.classes, places)
+    data = preparation.PreparedImages(rows, [], manifest.classes, places)
     file = heatmaps.train_network(data, TrainingSettings(model="ring", epochs=12))
     found = heatmaps.summarize_groups(heatmaps.judge_defects(file, rows, places))["all"]
     assert found["defects"] >= 15

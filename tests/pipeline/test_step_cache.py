@@ -20,7 +20,18 @@ from prefect.utilities.callables import call_with_parameters, get_call_parameter
 from tasks.fetch import fetch
 from tasks.pipeline import step_cache, step_record
 from tasks.pipeline.step_cache import RecordFolder, Steps, as_text, same_step
-from tasks.records.results import Archive, Arrival, Exports, ImageFolder, Manifest, Origin, Record, Source, Spread
+from tasks.records.results import (
+    Archive,
+    Arrival,
+    ClassFolders,
+    Exports,
+    ImageFolder,
+    Manifest,
+    Origin,
+    Record,
+    Source,
+    Spread,
+)
 from tasks.settings.settings import Classes, FetchSettings, Places, SplitSettings, TrainingSettings
 from tasks.split import split
 from tasks.storage.files import File
@@ -105,10 +116,11 @@ def test_what_only_people_read_is_in_no_key_of_a_record_around_it():
 def test_a_file_left_by_an_operating_system_repeats_no_validation(places):
     listing = store_file(lambda path: path.write_text("x"), places, "data", "tables/listing.csv")
     folders = [
-        ImageFolder(listing=listing, classes=Classes(), files_found=2, left_alone=junk, junk=junk) for junk in (0, 5)
+        ImageFolder(listing=listing, folders=ClassFolders(), files_found=2, left_alone=junk, junk=junk)
+        for junk in (0, 5)
     ]
     assert as_text(folders[0]) == as_text(folders[1])
-    other = folders[0].model_copy(update={"classes": Classes(defect="cracked")})
+    other = folders[0].model_copy(update={"folders": ClassFolders(defect=("cracked",))})
     assert as_text(other) != as_text(folders[0])
 
 

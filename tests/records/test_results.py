@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from tasks.records.results import (
     Archive,
     Arrival,
+    ClassFolders,
     Corrections,
     Evaluation,
     Exports,
@@ -80,7 +81,7 @@ def test_a_folder_is_damaged_when_one_of_its_images_is(places, tmp_path):
         entries.append(Entry("ok/1.jpeg", made.sha256))
         write_whole(stored_path(entries[-1], places), content)
     listing = store_table("listing", entries, Entry, places)
-    folder = ImageFolder(listing=listing, classes=Classes(), files_found=2, left_alone=0, junk=0)
+    folder = ImageFolder(listing=listing, folders=ClassFolders(), files_found=2, left_alone=0, junk=0)
     assert folder.damage(places) is None
     stored_path(entries[1], places).write_bytes(b"tw")
     assert folder.damage(places) == f"{stored_path(entries[1], places)} has changed"

@@ -51,6 +51,7 @@ def test_the_folder_of_a_run_holds_all_there_is_to_know(outcome, places):
         "decision",
         "reason",
         "cause",
+        "kind",
     }
 
 

@@ -31,7 +31,7 @@ def value_of(settings: object, dotted: str) -> object:
 GIVEN = {
     "fetch.source": ("--source parts.zip", "parts.zip"),
     "fetch.arrivals": ("--arrivals a --arrivals b/c", (Path("a"), Path("b/c"))),
-    "fetch.classes.defect": ("--defect bad", "bad"),
+    "fetch.classes.defect": ("--defect bad,cracked", ("bad", "cracked")),
     "fetch.classes.good": ("--good fine", "fine"),
     "splitting.protocol": ("--protocol grouped", "grouped"),
     "training.model": ("--model tutorial", "tutorial"),
@@ -94,7 +94,7 @@ def test_settings_without_a_flat_name_have_their_long_one():
             "--epochs many: input should be a valid integer, unable to parse string as an integer",
         ),
         ("--protocol best", "--protocol best: input should be 'cleaned', 'published' or 'grouped'"),
-        ("--defect a --good a", "both classes are called 'a': name the two class folders with --defect and --good"),
+        ("--defect a --good a", "both classes are called 'a': name the class folders with --defect and --good"),
         (
             "--model tutorial --image-size 128",
             "image_size is 128, but the tutorial model is made for images 300 pixels wide: leave image_size out, or take --model compact",

@@ -8,7 +8,7 @@ from tasks.settings.cli import SHORT
 from tasks.settings.model_specs import MODEL_SPECS
 from tasks.settings.settings import (
     ChampionModel,
-    Classes,
+    ClassSettings,
     Config,
     FetchSettings,
     Places,
@@ -179,14 +179,14 @@ def test_a_tutorial_model_has_its_own_size(model):
 @pytest.mark.parametrize("name", ["", "a/b", "a\\b"])
 def test_a_class_is_one_folder(name):
     with pytest.raises(ValidationError):
-        Classes(defect=name)
+        ClassSettings(defect=(name,))
 
 
 def test_the_two_classes_differ():
     with pytest.raises(
-        ValidationError, match="both classes are called 'x': name the two class folders with --defect and --good"
+        ValidationError, match="both classes are called 'x': name the class folders with --defect and --good"
     ):
-        Classes(defect="x", good="x")
+        ClassSettings(defect=("x",), good="x")
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_path_that_no_record_can_hold_is_refused(make):
 
 
 def test_class_names_are_kept_in_one_unicode_form():
-    classes = Classes(defect="de\u0301faut", good="bon")
-    assert classes == Classes(defect="d\u00e9faut", good="bon")
+    classes = ClassSettings(defect=("de\u0301faut",), good="bon")
+    assert classes == ClassSettings(defect=("d\u00e9faut",), good="bon")
     with pytest.raises(ValidationError, match="both classes are called"):
-        Classes(defect="de\u0301faut", good="d\u00e9faut")
+        ClassSettings(defect=("de\u0301faut",), good="d\u00e9faut")

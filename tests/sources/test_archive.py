@@ -22,9 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Classes
-from tasks.sources.archive import MIB, Caps, Unpacked, members, pack, unpack
-from tasks.sources.folder import find_root, labeled_files, walk
+from tasks.settings.settings import ClassSettings
+from tasks.sources.archive import MIB, Caps, Unpacked, members, open_reader, pack, unpack
+from tasks.sources.folder import walk
+from tasks.sources.layouts.detect import detect
 from tasks.sources.names import is_junk
 
 SMALL = Caps(entries=4, total=4 * MIB, file=3 * MIB)
@@ -507,16 +508,11 @@ def test_a_file_that_goes_while_it_is_packed_leaves_the_former_archive(tmp_path,
 
 
 def test_the_published_archive_unpacks_to_its_7348_images(real_archive, tmp_path):
-    archive, classes = real_archive, Classes()
-    listing = [entry.filename for entry in members(archive)]
-    root = find_root(listing, classes)
-    rows, elsewhere = labeled_files(listing, root, classes)
-    assert (root.prefix, root.splits, len(rows), elsewhere) == (
-        "casting_data/casting_data",
-        ("test", "train"),
-        7_348,
-        867,
-    )
+    archive = real_archive
+    with open_reader(archive) as read:
+        layout = detect([entry.filename for entry in members(archive)], ClassSettings(), read)
+    rows = layout.files
+    assert (len(rows), layout.images_elsewhere) == (7_348, 867)
     found = unpack(archive, {row.name: row.path for row in rows}, tmp_path / "images")
     with ZipFile(archive) as source:
         pixels = {row.path: source.read(row.name) for row in rows}

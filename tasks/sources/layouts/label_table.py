@@ -1,0 +1,96 @@
+"""Label table: a CSV beside the photographs that names each with its label, and perhaps its part and its split."""
+
+import csv
+import io
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
+from tasks.settings.settings import ClassSettings
+from tasks.sources.layouts.layout import SPLIT_WORDS, Label, Labels, Read, choose_classes, split_of, words_of
+from tasks.sources.names import compose
+
+COLUMNS = {  # the column of each name that a header may have, in any case
+    "path": "path", "file": "path", "filename": "path", "file_name": "path", "image": "path",
+    "label": "label", "class": "label", "part": "part", "split": "split",
+}  # fmt: skip
+EXPECTED = "path,label[,part][,split]"
+
+
+class TableLine(NamedTuple):
+    """A line of a table of labels."""
+
+    table: str
+    number: int
+    """From 1, as editors count."""
+    cells: Mapping[str, str]
+    """By the names of the columns that are read."""
+
+    def error(self, fault: str) -> BadInput:
+        """Return the error that names the table and the line, and says what is wrong there."""
+        return BadInput(f"{for_terminal(self.table)}, line {self.number}: {fault}")
+
+
+def read_label_table(files: Sequence[str], images: Sequence[str], settings: ClassSettings, read: Read) -> Labels | None:
+    """Label the photographs that the tables name; None where no CSV has the columns of a table of labels.
+
+    Raises BadInput for a line without a label, for two labels of one photograph, and for a split of another name.
+    """
+    lines = [line for name in files if name.lower().endswith(".csv") for line in table_lines(name, read(name))]
+    tables = frozenset(line.table for line in lines)
+    if not tables:
+        return None
+    labels: dict[str, Label] = {}
+    absent: list[str] = []
+    known = {compose(name): name for name in images}
+    for line in lines:
+        name = find_photograph(line, known)
+        label = label_of(line)
+        if name is None:
+            absent.append(line.cells["path"])
+        elif labels.setdefault(name, label) != label:
+            raise line.error(
+                f"{line.cells['path']} has another label, part or split than in an earlier line: leave one of the two"
+            )
+    listed = ", ".join(sorted(tables))
+    folders = choose_classes((label.kind for label in labels.values()), settings, listed)
+    left_out = (
+        [f"{len(absent):,} paths of {listed} without a photograph, such as {for_terminal(absent[0])}"] if absent else []
+    )
+    return Labels(f"labels of {listed}", labels, folders, sidecars=tables, left_out=tuple(left_out))
+
+
+def table_lines(table: str, content: bytes) -> Iterator[TableLine]:
+    """Yield the lines of a CSV that has the columns of a table of labels, and no line of another one. Empty lines are passed over."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")  # as older programs write it; each byte is a character
+    head = text.partition("\n")[0]
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in head and "," not in head else ",")
+    columns = [COLUMNS.get(cell.strip().casefold(), "") for cell in next(rows, [])]
+    if not {"path", "label"} <= set(columns):
+        return
+    for cells in rows:
+        if any(cell.strip() for cell in cells):
+            values = {column: compose(cell.strip()) for column, cell in zip(columns, cells, strict=False) if column}
+            yield TableLine(table, rows.line_num, {"path": "", "label": "", **values})
+
+
+def find_photograph(line: TableLine, known: Mapping[str, str]) -> str | None:
+    """Return the photograph that a line names, counted from the folder of the table or from the top; None where it is not there."""
+    path = line.cells["path"].replace("\\", "/").removeprefix("./")
+    beside = posixpath.normpath(posixpath.join(posixpath.dirname(compose(line.table)), path))
+    return known.get(beside) or known.get(path)
+
+
+def label_of(line: TableLine) -> Label:
+    """Return what a line says. Without a column for the split, the name of the table may tell it: `train.csv`."""
+    kind, split = line.cells["label"], line.cells.get("split", "")
+    if not kind:
+        raise line.error(f"{line.cells['path'] or 'the line'} has no label, expected {EXPECTED}")
+    if split and split.casefold() not in SPLIT_WORDS:
+        raise line.error(f"the split is {split[:80]!r}, expected train, validation or test")
+    return Label(kind, split_of([split] if split else words_of(line.table)), line.cells.get("part", ""))
