@@ -152,7 +152,10 @@ def mend_webp_chunk(piece: bytes) -> bytes:
     """Return a chunk with the right length; a piece that is too short for one as it is."""
     if len(piece) < HEAD.size:
         return piece
-    return HEAD.pack(piece[:4], len(piece) - HEAD.size) + piece[HEAD.size :] if len(piece) % 2 else piece
+    (kind, length), data = HEAD.unpack_from(piece), piece[HEAD.size :]
+    if length + length % 2 == len(data):
+        return piece
+    return HEAD.pack(kind, len(data)) + data + bytes(len(data) % 2)
 
 
 def mend_webp(content: bytes) -> bytes:
