@@ -1,6 +1,6 @@
 """Doctor: one screen that says what recast finds on this machine, and what is missing.
 
-python flows/doctor.py
+python flows/doctor.py  [--source S]
 """
 
 import os
@@ -25,9 +25,10 @@ from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import cell, show
 from tasks.settings.redaction import redact
-from tasks.settings.settings import Places
+from tasks.settings.settings import FetchSettings, Places
 from tasks.sources import kaggle
 from tasks.sources.folder import is_image, left_out, look_through, shorten
+from tasks.sources.locate import locate
 from tasks.tracking import connection, registry
 from tasks.tracking.addresses import split_address
 
@@ -36,13 +37,16 @@ LIBRARIES = ("tensorflow", "keras", "prefect", "kaggle", "numpy", "pillow")
 
 
 class DoctorArguments(Arguments):
-    """Say what is there: versions, devices, places, server, credentials."""
+    """Say what is there: versions, devices, places, server, credentials; and, of a source, how its photographs are labeled."""
 
+    fetch: FetchSettings = FetchSettings()
     places: Places = Places()
 
 
-def findings(places: Places) -> Iterator[tuple[str, str]]:
+def findings(fetch: FetchSettings, places: Places) -> Iterator[tuple[str, str]]:
     """Yield the name and the text of each line: what was looked at, and what was found."""
+    if "source" in fetch.model_fields_set:
+        yield "source", source(fetch, places)
     yield "machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors"
     yield "versions", ", ".join(f"{name} {number or 'not installed'}" for name, number in versions(LIBRARIES).items())
     yield "GPU seen by TensorFlow", device()
@@ -52,6 +56,16 @@ def findings(places: Places) -> Iterator[tuple[str, str]]:
     yield "model in use", model(places)
     yield "Prefect server", server()
     yield "Kaggle credentials", credentials()
+
+
+def source(fetch: FetchSettings, places: Places) -> str:
+    """Return how the photographs of the source are labeled and what is left out, or why the source cannot be used."""
+    try:
+        located = locate(fetch, places)
+    except (BadInput, ConnectionError) as error:
+        return str(error)
+    unknown = "it is not fetched yet: its layout shows when it is"
+    return "; ".join([located.layout or unknown, *(f"left out: {line}" for line in shorten(located.left_out))])
 
 
 def model(places: Places) -> str:
@@ -159,7 +173,7 @@ def main() -> None:
     """Print the findings as a table."""
     arguments = parse(DoctorArguments, sys.argv[1:])
     table = Table(show_header=False, box=None, pad_edge=False)
-    for name, text in findings(arguments.places):
+    for name, text in findings(arguments.fetch, arguments.places):
         table.add_row(cell(name, "bold"), cell(text))
     show(table)
 

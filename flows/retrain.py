@@ -48,6 +48,7 @@ from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.escaping import for_terminal
 from tasks.settings.redaction import redact
 from tasks.settings.settings import Config, Places, Recipe
+from tasks.sources.folder import say_left_out
 from tasks.sources.locate import locate
 from tasks.split import split
 from tasks.storage.files import delete_stale_scratch
@@ -118,6 +119,7 @@ def prepare_images(step: Steps, config: Config) -> tuple[PreTraining, Thread | N
     connection.prepare(config.places)  # before there are models: then models without a database show that it was lost
     archive = step(fetch, source)
     folder = step(extract, archive, config.fetch.classes)
+    say_left_out("source", list(dict.fromkeys((*source.left_out, *folder.left_out))))
     arrivals, corrections = find_new(config, folder.folders)
     manifest = step(validate, folder, arrivals, corrections, config.validation)
     unchanged = step.times["validate"]["cached"]  # then the audit takes no time either, nor perhaps the training

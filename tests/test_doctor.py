@@ -18,6 +18,7 @@ from prefect.settings import (
 from flows import doctor
 from tasks.images.decoding import SUFFIXES
 from tasks.networks.gpu_signs import Machine
+from tasks.settings.settings import ClassSettings, FetchSettings
 
 
 def test_the_inbox_is_counted_with_what_is_left_out(places):
@@ -110,3 +111,16 @@ def test_a_clock_that_differs_from_the_server_s_is_told(told, expected):
     found = doctor.clock(told, datetime(2026, 11, 30, 12, tzinfo=UTC))
     assert len(found) == len(expected)
     assert all(one in said for one, said in zip(expected, found, strict=True))
+
+
+def test_of_a_source_it_says_what_is_recognized_and_what_is_left_out(tmp_path, places, photograph):
+    for name in ("crack/1.jpeg", "hole/1.jpeg", "fine/1.jpeg", "cover.jpeg"):
+        (tmp_path / "plant" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "plant" / name).write_bytes(photograph(len(name)))
+    source = str(tmp_path / "plant")
+    assert "no folder holds images in just def_front/ and ok_front/" in doctor.source(
+        FetchSettings(source=source), places
+    )
+    assert doctor.source(FetchSettings(source=source, classes=ClassSettings(good="fine")), places) == (
+        "class folders; defect: crack (1), hole (1); good: fine (1); left out: 1 images without a label: the top folder (1)"
+    )

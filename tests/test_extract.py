@@ -82,13 +82,11 @@ def test_what_an_operating_system_left_is_counted_and_skipped(write_archive, pla
     assert extract.fn(write_archive(PAIR), ClassSettings(), places).junk == 0
 
 
-def test_files_of_other_formats_are_counted_and_named(write_archive, places, capsys):
+def test_files_of_other_formats_are_counted_and_named(write_archive, places):
     others = {"a/readme.txt": b"x", "b/1.gif": b"x", "b/2.gif": b"x", "cover.png": b"png"}
-    extract.fn(write_archive({**PAIR, **others}), ClassSettings(), places)
-    assert capsys.readouterr().out.endswith(
-        "extract: left out: 3 files of other formats: 2 .gif (b/1.gif, b/2.gif), 1 .txt (a/readme.txt); "
-        f"read are {SUFFIXES}\n"
-    )
+    images, files = extract.fn(write_archive({**PAIR, **others}), ClassSettings(), places).left_out
+    assert images == "1 images without a label: the top folder (1)"
+    assert files == (f"3 files of other formats: 2 .gif (b/1.gif, b/2.gif), 1 .txt (a/readme.txt); read are {SUFFIXES}")
 
 
 def test_a_picture_beside_the_class_folders_refuses_nothing_however_small_it_is_packed(write_archive, places):

@@ -123,7 +123,7 @@ def test_when_fetching_fails_nothing_half_written_is_left(
     assert list((places.data / "archives").iterdir()) == []
 
 
-def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on(dataset, places, capsys, photograph):
+def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on(dataset, places, photograph):
     folder = dataset({"train": 2, "test": 1})
     images = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.jpeg"))
     for name in (
@@ -135,13 +135,14 @@ def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on
     ):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(photograph(900))
-    assert list(locate(FetchSettings(source=str(folder)), places).names) == images
-    assert capsys.readouterr().out.splitlines() == [
-        f"source: left out: {folder}: 'train/ok_front/a\\n.jpeg' has the invisible character U+000A in its name: rename it",
-        f"source: left out: {folder}: 'train/ok_front/\\udcff.jpeg' has a name that is not UTF-8: rename it",
-        f"source: left out: {folder}: 'train/\\udcfe' has a name that is not UTF-8: rename it",
-        "source: left out: 1 images without a label: the top folder (1)",
-        f"source: left out: 1 files of other formats: 1 .gif (notes.gif); read are {SUFFIXES}",
+    source = locate(FetchSettings(source=str(folder)), places)
+    assert list(source.names) == images
+    assert list(source.left_out) == [
+        f"{folder}: 'train/ok_front/a\\n.jpeg' has the invisible character U+000A in its name: rename it",
+        f"{folder}: 'train/ok_front/\\udcff.jpeg' has a name that is not UTF-8: rename it",
+        f"{folder}: 'train/\\udcfe' has a name that is not UTF-8: rename it",
+        "1 images without a label: the top folder (1)",
+        f"1 files of other formats: 1 .gif (notes.gif); read are {SUFFIXES}",
     ]
 
 
@@ -155,13 +156,15 @@ def test_images_of_a_zip_that_would_grow_too_much_are_refused_before_any_work(ca
         locate(FetchSettings(source=str(castings_zip)), places)
 
 
-def test_a_file_that_no_photograph_is_as_large_as_costs_itself_alone(fetch_source, dataset, places, capsys):
+def test_a_file_that_no_photograph_is_as_large_as_costs_itself_alone(fetch_source, dataset, places):
     folder = dataset({"train": 2, "test": 1})
     with open(folder / "train/ok_front/huge.jpeg", "wb") as sparse:
         sparse.truncate(64 * 2**20 + 1)
     with ZipFile(fetch_source(folder).file.path(places)) as packed:
         assert len(packed.namelist()) == 6
-    assert "source: left out: train/ok_front/huge.jpeg is larger than 67,108,864 bytes\n" in capsys.readouterr().out
+    assert locate(FetchSettings(source=str(folder)), places).left_out == (
+        "train/ok_front/huge.jpeg is larger than 67,108,864 bytes",
+    )
 
 
 def test_a_large_photograph_of_a_folder_is_taken(fetch_source, dataset):

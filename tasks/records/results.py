@@ -80,6 +80,8 @@ class Source(Record):
     """Of the classes; None where they cannot be told before the source is fetched."""
     layout: str = Field("", exclude=True)
     """How the photographs are labeled, in one line; empty where that cannot be told before the source is fetched."""
+    left_out: tuple[str, ...] = Field((), exclude=True)
+    """Files that are not used, a sentence each."""
 
 
 class Arrival(Record):
@@ -103,6 +105,17 @@ class Corrections(Record):
     path: Path | None = Field(None, exclude=True)
 
 
+class PartNames(Record):
+    """What the user says about which photographs show one part: a pattern or a table; empty where neither is given."""
+
+    pattern: str = ""
+    """Regular expression on paths; its group is the name of the part."""
+    identity: str = ""
+    """sha256 of the table."""
+    path: Path | None = Field(None, exclude=True)
+    """Of the table."""
+
+
 class Archive(Record):
     """The source as one zip file under `data`."""
 
@@ -113,11 +126,13 @@ class Archive(Record):
 class ImageFolder(Record):
     """The images of the source under `data/images`, named by their content, with a listing of them."""
 
-    report_only: ClassVar[frozenset[str]] = frozenset({"layout", "files_found", "left_alone", "junk"})
+    report_only: ClassVar[frozenset[str]] = frozenset({"layout", "left_out", "files_found", "left_alone", "junk"})
     listing: File
     folders: ClassFolders
     layout: str = ""
     """How the photographs are labeled, in one line."""
+    left_out: tuple[str, ...] = ()
+    """Files of the archive that are not used, a sentence each."""
     files_found: int
     left_alone: int
     """Images of the archive that are not of this data set."""
@@ -130,11 +145,12 @@ class ImageFolder(Record):
 
 
 def damaged_image(images: Sequence[rows.Entry | rows.Row], places: Places) -> str | None:
-    """Say which of the stored images is the first that is missing or has changed; None where all are whole."""
+    """Say which of the stored images and their masks is the first that is missing or has changed; None where all are whole."""
     root = rows.images_root(places)
-    paths = [f"{root}/{rows.stored_name(image)}" for image in images]
-    for image, path, sha256 in zip(images, paths, file_digests(paths, places), strict=True):
-        if sha256 != image.sha256:
+    names = [*map(rows.stored_name, images), *(image.mask for image in images if image.mask)]
+    paths = [f"{root}/{name}" for name in names]
+    for path, sha256 in zip(paths, file_digests(paths, places), strict=True):
+        if sha256 != Path(path).stem:
             return f"{path} has changed" if sha256 else f"{path} is missing"
     return None
 

@@ -21,6 +21,7 @@ SHORT = {
     "fetch.arrivals": "arrivals",
     "fetch.classes.defect": "defect",
     "fetch.classes.good": "good",
+    "splitting.parts": "parts",
     "splitting.protocol": "protocol",
     "training.model": "model",
     "training.epochs": "epochs",

@@ -1,5 +1,6 @@
 """Settings: every number that a run may change. A step takes only the classes that it needs, so a change repeats only what it affects."""
 
+import re
 import unicodedata
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ Beginning = Literal["scratch", "champion"]
 Protocol = Literal["cleaned", "published", "grouped"]
 SAMPLE = "sample"  # as a source: the built-in one, which is drawn
 DEFECT, GOOD = "def_front", "ok_front"  # class folders of the published castings, and of the sample
+PART_TABLE = ".csv"  # suffix of a table of parts; any other text is a pattern
 MODEL, SAMPLE_MODEL = "recast", "recast-sample"  # registered models: of all other sources, and of the sample
 
 
@@ -146,6 +148,26 @@ class SplitSettings(Settings):
     """Share of the groups that test, where no published test decides."""
     seed: int = Field(0, ge=0)
     """Draws other validation and test groups."""
+    parts: Annotated[str, BeforeValidator(require_utf8)] | None = None
+    """Which photographs show one part: a regular expression with one group on the path below the class folders' root
+    (`<batch>/...` of what arrived), or a CSV `path,part`; unset: as the source says, else as their pictures show."""
+
+    @model_validator(mode="after")
+    def require_pattern(self) -> Self:
+        """Raise ValueError where `parts` is neither a table nor a regular expression with one group."""
+        if self.parts and not self.parts.lower().endswith(PART_TABLE):
+            try:
+                groups = re.compile(self.parts).groups
+            except re.error as error:
+                raise ValueError(
+                    f"parts is {self.parts!r}, which is no regular expression ({error}) and no {PART_TABLE} file"
+                ) from error
+            if groups != 1:
+                raise ValueError(
+                    f"parts is {self.parts!r}, which has {groups} groups: one is expected, around the name of the part, "
+                    "such as (part_[0-9]+)"
+                )
+        return self
 
 
 class ChampionModel(Settings):

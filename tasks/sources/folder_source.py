@@ -10,7 +10,6 @@ from tasks.sources.folder import (
     listing_digest,
     look_through,
     read_small,
-    say_left_out,
     small_enough,
     usable_files,
 )
@@ -25,20 +24,17 @@ def recognizes(text: str) -> bool:
 
 
 def identify(fetch: FetchSettings, places: Places) -> Source:
-    """Identify the folder by names and content of its files, and say which are left out. Raises BadInput where it holds no data set."""
+    """Identify the folder by names and content of its files. Raises BadInput where it holds no data set."""
     path = path_of(fetch.source)
     names, faults = usable_files(path, look_through(path))
-    say_left_out("source", faults)
     layout = detect(names, fetch.classes, lambda name: read_small(path / name))
-    say_left_out("source", layout.left_out)
     with refuse_lost_files(path):
         used, large = small_enough(path, layout.names())
-        say_left_out("source", large)
         identity = listing_digest((name, sha256_of(path / name)) for name in used)
+    fields = layout.of_source() | {"left_out": (*faults, *layout.left_out, *large)}
     return Source(
-        kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=tuple(used), folders=layout.folders,
-        layout=layout.summary_line(),
-    )  # fmt: skip
+        kind="folder", identity=identity, name=for_terminal(path.name), path=path, names=tuple(used), **fields
+    )
 
 
 def bring(source: Source, places: Places) -> File:

@@ -6,9 +6,8 @@ from tasks.records.results import Source
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import FetchSettings, Places
-from tasks.sources.archive import members, open_reader
 from tasks.sources.kaggle import DatasetVersion, Unavailable, download, latest_version
-from tasks.sources.layouts.detect import detect
+from tasks.sources.layouts.detect import detect_in_zip
 from tasks.storage.files import File, move_into_place, sha256_of
 
 PREFIX = "kaggle:"
@@ -22,12 +21,10 @@ def recognizes(text: str) -> bool:
 def identify(fetch: FetchSettings, places: Places) -> Source:
     """Identify the data set by its name and version. Raises as `pin_version` does, and BadInput for a text of another form."""
     dataset = pin_version(DatasetVersion.parse(fetch.source.removeprefix(PREFIX)), places)
-    folders, layout = None, ""
+    source = Source(kind="kaggle", identity=str(dataset), name=f"{PREFIX}{dataset}")
     for path in kaggle_archives(dataset, places)[:1]:
-        with open_reader(path) as read:
-            detected = detect([entry.filename for entry in members(path)], fetch.classes, read)
-        folders, layout = detected.folders, detected.summary_line()
-    return Source(kind="kaggle", identity=str(dataset), name=f"{PREFIX}{dataset}", folders=folders, layout=layout)
+        return source.model_copy(update=detect_in_zip(path, fetch.classes).of_source())
+    return source
 
 
 def bring(source: Source, places: Places) -> File:

@@ -6,8 +6,8 @@ import shutil
 from tasks.records.results import Source
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import FetchSettings, Places
-from tasks.sources.archive import members, open_reader, refuse_contents
-from tasks.sources.layouts.detect import detect
+from tasks.sources.archive import members, refuse_contents
+from tasks.sources.layouts.detect import detect_in_zip
 from tasks.sources.source import path_of, refuse_changed
 from tasks.storage.files import File, refuse_lost_files, sha256_of, store
 
@@ -20,20 +20,13 @@ def recognizes(text: str) -> bool:
 def identify(fetch: FetchSettings, places: Places) -> Source:
     """Identify the zip by its sha256. Raises BadInput where it is no whole zip, or holds no data set."""
     path = path_of(fetch.source)
+    layout = detect_in_zip(path, fetch.classes)
     entries = {entry.filename: entry for entry in members(path)}
-    with open_reader(path) as read:
-        layout = detect(entries, fetch.classes, read)
     refuse_contents(path, [entries[name] for name in layout.names()])
     with refuse_lost_files(path):
-        identity = sha256_of(path)
-    return Source(
-        kind="zip",
-        identity=identity,
-        name=for_terminal(path.name),
-        path=path,
-        folders=layout.folders,
-        layout=layout.summary_line(),
-    )
+        return Source(
+            kind="zip", identity=sha256_of(path), name=for_terminal(path.name), path=path, **layout.of_source()
+        )
 
 
 def bring(source: Source, places: Places) -> File:

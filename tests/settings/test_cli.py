@@ -33,6 +33,7 @@ GIVEN = {
     "fetch.arrivals": ("--arrivals a --arrivals b/c", (Path("a"), Path("b/c"))),
     "fetch.classes.defect": ("--defect bad,cracked", ("bad", "cracked")),
     "fetch.classes.good": ("--good fine", "fine"),
+    "splitting.parts": ("--parts (tile_[0-9]+)", "(tile_[0-9]+)"),
     "splitting.protocol": ("--protocol grouped", "grouped"),
     "training.model": ("--model tutorial", "tutorial"),
     "training.epochs": ("--epochs 3", 3),
