@@ -50,9 +50,10 @@ def audit(manifest: Manifest, names: PartNames, auditing: AuditSettings, places:
     if any(named := name_parts(images, names)):
         members = join_named(members, named)
         parts_by = "names" if all(named) else parts_by
-        if unnamed := named.count(""):
+        if "" in named:
+            example = path_of(images[named.index("")])
             say(
-                f"audit: nobody names the part of {unnamed:,} of {len(named):,} different images, such as {path_of(images[named.index('')])}"
+                f"audit: nobody names the part of {named.count(''):,} of {len(named):,} different images, such as {example}"
             )
     result = record(rows, exact_copies(rows) + changed_copies(images, pairs), members, parts_by, auditing, places)
     say_counts(result)

@@ -28,6 +28,7 @@ os.environ["RECAST_AUTH_FILE"] = str(Path(__file__).parents[1] / ".pytest_cache/
 
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
 from tasks.evaluation import promotion_rules
+from tasks.images.decoding import BY_SUFFIX
 from tasks.inference import model_folder
 from tasks.inference.decision import DecisionRule
 from tasks.records.results import (
@@ -202,8 +203,7 @@ def write_dataset(
             folder = top / name / split / label
             folder.mkdir(parents=True, exist_ok=True)
             for number in range(count):
-                form = "PNG" if suffix == ".png" else "JPEG"
-                content = photograph(seed, form=form, hole=label == defect, **drawn)
+                content = photograph(seed, form=BY_SUFFIX[suffix.lower()].name, hole=label == defect, **drawn)
                 (folder / f"cast_{number}{suffix}").write_bytes(content)
                 seed += 1
     return top / name

@@ -11,6 +11,7 @@ import pytest
 from prefect.states import Failed
 
 from tasks.fetch import fetch, is_network_trouble
+from tasks.images.decoding import SUFFIXES
 from tasks.pipeline.step_cache import as_text
 from tasks.records.results import Source
 from tasks.settings.errors import BadInput
@@ -138,7 +139,7 @@ def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on
         "train/ok_front/\udcff.jpeg",
         "train/ok_front/a\n.jpeg",
         "train/\udcfe/1.jpeg",
-        "notes.bmp",
+        "notes.gif",
         "cover.png",
     ):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -150,7 +151,7 @@ def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on
         f"{folder}: 'train/ok_front/\\udcff.jpeg' has a name that is not UTF-8: rename it",
         f"{folder}: 'train/\\udcfe' has a name that is not UTF-8: rename it",
         "1 images without a label: the top folder (1)",
-        "1 files of other formats: 1 .bmp (notes.bmp); read are .jfif, .jpe, .jpeg, .jpg, .png",
+        f"1 files of other formats: 1 .gif (notes.gif); read are {SUFFIXES}",
     ]
 
 
