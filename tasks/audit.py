@@ -23,6 +23,8 @@ from tasks.storage.tables import read_table, store_table
 if TYPE_CHECKING:
     from tasks.images.strips import Strip
 
+ENOUGH_NAMED = 0.9  # share of the images whose part must be named, so that parts are known by names
+
 
 @task(cache_policy=same_step)
 def audit(manifest: Manifest, names: PartNames, auditing: AuditSettings, places: Places) -> Audit:
@@ -49,7 +51,7 @@ def audit(manifest: Manifest, names: PartNames, auditing: AuditSettings, places:
         parts_by = "detail" if have_partners(images, led, members, auditing) else ""
     if any(named := name_parts(images, names)):
         members = join_named(members, named)
-        parts_by = "names" if all(named) else parts_by
+        parts_by = "names" if sum(map(bool, named)) >= ENOUGH_NAMED * len(named) else parts_by
         if "" in named:
             example = path_of(images[named.index("")])
             say(

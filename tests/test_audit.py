@@ -59,7 +59,7 @@ class Image:
 def audit_images(places) -> Callable[..., Audit]:
     """Puts images on the shelf and audits them."""
 
-    def run(*images: Image, auditing: AuditSettings = AuditSettings()) -> Audit:
+    def run(*images: Image, auditing: AuditSettings = AuditSettings(), names: PartNames = PartNames()) -> Audit:
         rows = [image.row(number) for number, image in enumerate(images)]
         for row, image in zip(rows, images, strict=True):
             stored_path(row, places).parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def audit_images(places) -> Callable[..., Audit]:
             table=table, refused=table, corrected=table, classes=Classes(), images=len(rows), quarantined=0,
             corrections_unused=0, origins=(),
         )  # fmt: skip
-        return audit.fn(manifest, PartNames(), auditing, places)
+        return audit.fn(manifest, names, auditing, places)
 
     return run
 
@@ -211,6 +211,17 @@ def test_an_arrival_of_a_plate_moves_no_earlier_image(audit_images, members):
     before, after = members(audit_images(*base)), members(audit_images(*base, *arrivals))
     assert after[:48] == before
     assert [member.group for member in after[48:]] == [member.group for member in before[::2]]
+
+
+def test_parts_that_are_named_are_known_and_unnamed_images_are_told(audit_images, members, photograph, capsys):
+    images = [Image(photograph(number)) for number in range(10)]  # their paths end in 000.jpeg to 009.jpeg
+    named = audit_images(*images, names=PartNames(pattern=r"00([0-9])"))
+    assert (named.parts_by, named.castings) == ("names", 10)
+    of_two = audit_images(*images, names=PartNames(pattern=r"00([01234])|none"))
+    assert of_two.parts_by == ""
+    assert "nobody names the part of 5 of 10 different images, such as train/005.jpeg" in capsys.readouterr().out
+    one = audit_images(*images, names=PartNames(pattern="(train)"))
+    assert (one.castings, len({member.group for member in members(one)})) == (1, 1)
 
 
 def test_without_an_image_nothing_is_told(audit_images, pairs, members):
