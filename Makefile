@@ -40,7 +40,7 @@ kills: .venv/run  ## 20 trainings killed at random moments, each of which must e
 release-kills: .venv/run  ## 20 releases killed at random moments; the model in use must answer, and the next run end it; some 20 minutes
 	$(BIN)/python benchmarks/release_kills.py $(ARGS)
 
-fuzz: .venv/run  ## 100,000 damaged files of each format that is read, each of which may cost no more than its own refusal; half an hour
+fuzz: .venv/run  ## 100,000 damaged files of each format that is read, each of which may cost no more than its own refusal; an hour
 	$(BIN)/python -W ignore benchmarks/fuzz.py $(ARGS)
 
 heatmaps: .venv/run  ## share of the sample's defects whose heat map peaks on them; ARGS="--file model.keras" for a trained one

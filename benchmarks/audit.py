@@ -30,7 +30,7 @@ from tasks.dataset.registration import SIDE
 from tasks.images import ring_search, rings
 from tasks.images.decoding import decode
 from tasks.images.views import square
-from tasks.records.results import Manifest
+from tasks.records.results import Manifest, PartNames
 from tasks.settings.settings import AuditSettings, Places
 from tasks.storage.parallel import count_processors
 from tasks.storage.result_cache import NAME
@@ -106,7 +106,7 @@ def time_audit(manifest: Manifest, places: Places, number: int) -> Elapsed:
     (places.data / NAME).unlink(missing_ok=True)
     began = Elapsed.now()
     with redirect_stdout(sys.stderr):
-        audit.fn(manifest, AuditSettings(), places)
+        audit.fn(manifest, PartNames(), AuditSettings(), places)
     return Elapsed.now() - began
 
 

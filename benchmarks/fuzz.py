@@ -23,11 +23,25 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 import numpy as np
 from PIL import Image
 
+from benchmarks.fuzz_files import (
+    cut_bmp,
+    cut_tiff,
+    cut_webp,
+    draw_bmps,
+    draw_tiffs,
+    draw_webps,
+    mend_webp,
+    mend_webp_chunk,
+    resize_bmp,
+    resize_tiff,
+    resize_webp,
+)
 from benchmarks.preparation import write_figures
 from tasks.images.decoding import decode, orientation
 from tasks.images.file_structure import PNG_SIGNATURE, SEGMENT, jpeg_segments, png_chunk, png_chunks
 from tasks.images.loading import MAX_MEGAPIXELS, Unreadable, decode_content
 from tasks.images.statistics import QUARTER
+from tasks.images.tiff_structure import DEFLATE, LZW, NONE, PACKBITS
 
 SIZE = 61, 45  # pixels of a drawn picture: no multiple of a block
 SHOWN = 10  # failures that are listed
@@ -36,6 +50,7 @@ PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 """Of an interlaced PNG: first column and row, steps across and down (W3C PNG, section 8.2)."""
 CHANNELS = {"gray": (0, 1), "color": (2, 3), "palette": (3, 1), "gray alpha": (4, 2), "color alpha": (6, 4)}
 """Of a PNG: the number of the color type, and the samples of a pixel."""
+COMPRESSIONS = {"uncompressed": NONE, "LZW": LZW, "deflate": DEFLATE[0], "PackBits": PACKBITS}  # of a TIFF
 DEPTHS = {"gray": (1, 2, 4, 8, 16), "palette": (1, 2, 4, 8)}  # of the others 8 and 16
 
 Random = random.Random
@@ -54,6 +69,8 @@ class FuzzTarget(NamedTuple):
     """Puts right the checksums of a piece, so that a decoder goes on to what is wrong inside."""
     resize: Callable[[bytes, Random], bytes]
     """A valid file whose header declares another picture."""
+    mend_whole: Callable[[bytes], bytes] = bytes
+    """Puts right what a file says of its whole, after pieces were changed."""
 
 
 class FuzzResult(NamedTuple):
@@ -126,7 +143,7 @@ def damage_file(target: FuzzTarget, rng: Random) -> bytes:
     if rng.random() < 0.2:
         content = target.resize(content, rng)
     if rng.random() < 0.5:
-        content = b"".join(edit_pieces(target.cut(content), target, rng))
+        content = target.mend_whole(b"".join(edit_pieces(target.cut(content), target, rng)))
     for damage in rng.sample(DAMAGES, rng.choice((0, 0, 1, 1, 2))):
         content = damage(content, target, rng)
     return content
@@ -184,11 +201,17 @@ def fuzz_targets() -> Iterator[FuzzTarget]:
     """Yield each format that is read, with drawn files."""
     for name, progressive in (("JPEG baseline", False), ("JPEG progressive", True)):
         files = tuple(draw_jpegs(progressive))
-        yield FuzzTarget(name, ".jpeg", files, cut_jpeg, lambda piece: piece, resize_jpeg)
+        yield FuzzTarget(name, ".jpeg", files, cut_jpeg, bytes, resize_jpeg)
     for color in CHANNELS:
         for depth in DEPTHS.get(color, (8, 16)):
             files = tuple(draw_png(color, depth, interlaced) for interlaced in (False, True))
             yield FuzzTarget(f"PNG {color}, {depth} bits", ".png", files, cut_png, mend_chunk, resize_png)
+    yield FuzzTarget("BMP", ".bmp", tuple(draw_bmps(draw_picture())), cut_bmp, bytes, resize_bmp)
+    for name, compression in COMPRESSIONS.items():
+        files = tuple(draw_tiffs(draw_picture(), compression))
+        yield FuzzTarget(f"TIFF {name}", ".tiff", files, cut_tiff, bytes, resize_tiff)
+    files = tuple(draw_webps(draw_picture()))
+    yield FuzzTarget("WebP", ".webp", files, cut_webp, mend_webp_chunk, resize_webp, mend_webp)
 
 
 def draw_jpegs(progressive: bool) -> Iterator[bytes]:

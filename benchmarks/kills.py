@@ -20,7 +20,7 @@ from typing import NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 from benchmarks.preparation import validate_images, write_figures
-from tasks.records.results import Splits
+from tasks.records.results import PartNames, Splits
 from tasks.settings.settings import AuditSettings, Places, SampleSettings, SplitSettings, TrainingSettings
 
 TRAINING = TrainingSettings(model="compact", image_size=48, batch_size=16, deterministic=True)
@@ -86,7 +86,7 @@ def prepare_splits(places: Places) -> Splits:
 
     manifest = validate_images("sample", (), places, SAMPLE)
     with redirect_stdout(sys.stderr):
-        return split.fn(manifest, audit.fn(manifest, AuditSettings(), places), SplitSettings(), places)
+        return split.fn(manifest, audit.fn(manifest, PartNames(), AuditSettings(), places), SplitSettings(), places)
 
 
 def train(folder: Path, epochs: int) -> None:

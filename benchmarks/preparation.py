@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.dataset.duplicates import Copy
-from tasks.records.results import Corrections, Manifest
+from tasks.records.results import Corrections, Manifest, PartNames
 from tasks.records.rows import Member, Row
-from tasks.settings.settings import AuditSettings, Classes, FetchSettings, Places, SampleSettings, ValidationSettings
+from tasks.settings.settings import (
+    AuditSettings,
+    Classes,
+    ClassSettings,
+    FetchSettings,
+    Places,
+    SampleSettings,
+    ValidationSettings,
+)
 from tasks.storage.tables import read_table
 
 # The steps are imported late: a spawned process imports this file, and Prefect would add to the memory that is measured there.
@@ -66,14 +74,14 @@ def prepare_images(
 
     manifest = validate_images(source, arrivals, places, sample)
     with redirect_stdout(sys.stderr):
-        audited = audit.fn(manifest, AuditSettings(), places)
+        audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}
     rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
     return PreparedImages(rows, read_table(audited.pairs.path(places), Copy), manifest.classes, places)
 
 
 def validate_images(
-    source: str | None, arrivals: Sequence[Path], places: Places, sample: SampleSettings | None = None
+    source: str | None, arrivals: Sequence[Path], places: Places, sample: SampleSettings | None = None, good: str = ""
 ) -> Manifest:
     """Fetch, extract and validate the images of the source, and those that arrive.
 
@@ -82,6 +90,7 @@ def validate_images(
         arrivals: Folders of new labeled images.
         places: Where the images are kept.
         sample: How the sample is drawn. None: as `make retrain` draws it.
+        good: Folder of good parts; empty: as it is found.
     """
     from tasks.extract import extract
     from tasks.fetch import fetch
@@ -93,6 +102,7 @@ def validate_images(
         source=source or os.environ.get("RECAST_ARCHIVE", "sample"),
         sample=sample or SampleSettings(),
         arrivals=tuple(arrivals),
+        classes=ClassSettings(good=good or None),
         settle_seconds=0,
     )
     with redirect_stdout(sys.stderr):

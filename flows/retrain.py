@@ -28,6 +28,7 @@ from flows.events import announce, tell_verdict
 from tasks.audit import audit
 from tasks.crossfit import crossfit
 from tasks.dataset.corrections import find_corrections
+from tasks.dataset.part_names import find_part_names
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.extract import extract
@@ -125,7 +126,7 @@ def prepare_images(step: Steps, config: Config) -> tuple[PreTraining, Thread | N
     manifest = step(validate, folder, arrivals, corrections, config.validation)
     unchanged = step.times["validate"]["cached"]  # then the audit takes no time either, nor perhaps the training
     warming = None if unchanged else warm_up.start(manifest, config.training, config.places)
-    audited = step(audit, manifest, config.audit)
+    audited = step(audit, manifest, find_part_names(config.splitting), config.audit)
     splits = step(split, manifest, audited, config.splitting)
     before = PreTraining(config, source, arrivals, archive, folder, manifest, audited, splits, code_state)
     publish_sections(report.before_training(before), config.places)
@@ -167,6 +168,7 @@ def preflight(config: Config) -> Source:
     check_writable(config.places)
     connection.require_usable(config.places)
     registry.champion(config.places)  # raises where its alias was removed: the candidate would count as the first model
+    find_part_names(config.splitting)
     source = locate(config.fetch, config.places)
     if source.folders:  # of a data set that is not yet downloaded nobody knows the class folders
         find_new(config, source.folders)

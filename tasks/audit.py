@@ -1,4 +1,4 @@
-"""Audit: finds images that repeat others and photographs that show one casting, and counts both where they lie on two sides of a split."""
+"""Audit: finds images that repeat others and photographs that show one part, and counts both where they lie on two sides of a split."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from prefect import task
 
+from tasks.dataset.detail_parts import join_by_detail
 from tasks.dataset.duplicates import Copy, changed_copies, exact_copies
 from tasks.dataset.grouping import GroupHints, assign_groups
 from tasks.dataset.near_duplicates import Pairs, find_near_duplicates
+from tasks.dataset.part_names import join_named, name_parts, path_of
 from tasks.images.loading import thumbnails
 from tasks.pipeline.step_cache import same_step
-from tasks.records.results import Audit, Manifest
+from tasks.records.results import Audit, Manifest, PartNames, PartsBy
 from tasks.records.rows import BASE, Member, Row
 from tasks.settings.messages import say
 from tasks.settings.settings import AuditSettings, Places
@@ -21,37 +23,99 @@ from tasks.storage.tables import read_table, store_table
 if TYPE_CHECKING:
     from tasks.images.strips import Strip
 
+ENOUGH_NAMED = 0.9  # share of the images whose part must be named, so that parts are known by names
+
 
 @task(cache_policy=same_step)
-def audit(manifest: Manifest, auditing: AuditSettings, places: Places) -> Audit:
-    """Find the copies, a row a pair, and the group of every content: its casting where rings are found, else its copies."""
+def audit(manifest: Manifest, names: PartNames, auditing: AuditSettings, places: Places) -> Audit:
+    """Find the copies, a row a pair, and the group of every content: its part where parts are known, else its copies.
+
+    The parts that `names` or the source name come first; the pictures tell the others.
+    """
     from tasks.images.strips import strips  # late, with SciPy: a run in which nothing changed has no use for it
 
     rows = read_table(manifest.table.path(places), Row)
     images = first_rows(rows)
     test_contents = {row.sha256 for row in rows if row.origin == BASE and row.published == "test"}
+    squares = thumbnails(images, places)
     pairs = find_near_duplicates(
-        thumbnails(images, places),
+        squares,
         np.array([image.sha256 in test_contents for image in images], bool),
         auditing.copy_limit,
     )
     hints = group_hints(strips(images, places), pairs, len(images), auditing)
     members = assign_groups([image.sha256 for image in images], hints, auditing.casting_limit)
-    result = record(rows, exact_copies(rows) + changed_copies(images, pairs), members, auditing, places)
+    parts_by: PartsBy = "rings" if show_rings(members, auditing) else ""
+    if not parts_by:
+        led, members = members, join_members(images, squares, members, auditing)
+        parts_by = "detail" if have_partners(images, led, members, auditing) else ""
+    if any(named := name_parts(images, names)):
+        members = join_named(members, named)
+        parts_by = "names" if sum(map(bool, named)) >= ENOUGH_NAMED * len(named) else parts_by
+        if "" in named:
+            example = path_of(images[named.index("")])
+            say(
+                f"audit: nobody names the part of {named.count(''):,} of {len(named):,} different images, such as {example}"
+            )
+    result = record(rows, exact_copies(rows) + changed_copies(images, pairs), members, parts_by, auditing, places)
     say_counts(result)
     return result
 
 
+def show_rings(members: Sequence[Member], auditing: AuditSettings) -> bool:
+    """Return whether so many contents show a ring that rings tell their parts."""
+    rings = sum(member.residual <= auditing.max_ring_residual for member in members)
+    return 0 < rings >= auditing.min_ring_share * len(members)
+
+
+def have_partners(
+    images: Sequence[Row], before: Sequence[Member], after: Sequence[Member], auditing: AuditSettings
+) -> bool:
+    """Return whether detail joined so many of the source's contents that the groups are known to be parts; copies are no evidence.
+
+    Where it joins hardly any, each part may have been photographed once, or parts may not be told by their detail.
+    """
+    leaders = [
+        member.group
+        for image, earlier, member in zip(images, before, after, strict=True)
+        if image.origin == BASE and earlier.group == earlier.sha256
+    ]
+    partners = sum(count for count in Counter(leaders).values() if count > 1)
+    return 0 < partners >= auditing.min_partner_share * len(leaders)
+
+
+def join_members(
+    images: Sequence[Row], squares: np.ndarray, members: Sequence[Member], auditing: AuditSettings
+) -> list[Member]:
+    """Return the members of the images, with the groups joined whose leaders show one part by their detail."""
+    places_of = {member.sha256: place for place, member in enumerate(members)}
+    groups = join_by_detail(
+        squares,
+        np.array([(image.height, image.width) for image in images], int).reshape(-1, 2),
+        np.array([image.origin == BASE for image in images], bool),
+        [places_of[member.group] for member in members],
+        auditing.false_partner_share,
+    )
+    return [
+        member._replace(
+            group=members[leader].sha256, alike=round(score, 4) if place == places_of[member.group] else member.alike
+        )
+        for place, (member, leader, score) in enumerate(zip(members, groups.leaders, groups.scores, strict=True))
+    ]
+
+
 def record(
-    rows: Sequence[Row], copies: Sequence[Copy], members: Sequence[Member], auditing: AuditSettings, places: Places
+    rows: Sequence[Row],
+    copies: Sequence[Copy],
+    members: Sequence[Member],
+    parts_by: PartsBy,
+    auditing: AuditSettings,
+    places: Places,
 ) -> Audit:
     """Store both tables, and count what they say of the rows."""
     groups = {member.sha256: member.group for member in members}
     labels = {row.sha256: row.label for row in rows}
     base = [row for row in rows if row.origin == BASE]
-    rings = sum(member.residual <= auditing.max_ring_residual for member in members)
-    # With fewer rings, many groups are only copies, and no castings.
-    has_castings = 0 < rings >= auditing.min_ring_share * len(members)
     return Audit(
         pairs=store_table("audit", copies, Copy, places),
         groups=store_table("groups", members, Member, places),
@@ -59,23 +123,24 @@ def record(
         near_copies_across_splits=count_changed_across(base, copies),
         copies_of_two_labels=sum(labels[pair.sha256] != labels[pair.copy_sha256] for pair in copies),
         contents=len(members),
-        rings=rings,
+        rings=sum(member.residual <= auditing.max_ring_residual for member in members),
         max_ring_residual=auditing.max_ring_residual,
-        castings=len(set(groups.values())) if has_castings else None,
-        castings_of_two_labels=count_of_two_labels(rows, groups) if has_castings else None,
-        published_test_images_of_trained_castings=count_trained_castings(base, groups) if has_castings else None,
+        parts_by=parts_by,
+        castings=len(set(groups.values())) if parts_by else None,
+        castings_of_two_labels=count_of_two_labels(rows, groups) if parts_by else None,
+        published_test_images_of_trained_castings=count_trained_castings(base, groups) if parts_by else None,
     )
 
 
 def say_counts(result: Audit) -> None:
-    """Say how many copies and castings were found."""
+    """Say how many copies and parts were found, and how parts are known."""
     say(
         f"audit: between train and test as published {result.exact_copies_across_splits:,} pairs of equal files, "
         f"and {result.near_copies_across_splits:,} more train images that are changed copies of test images",
-        f"audit: rings in {result.rings:,} of {result.contents:,} images only: castings are not counted, "
-        "the others are grouped by copies"
+        f"audit: rings in {result.rings:,} of {result.contents:,} images only, and detail tells too few images of one part: "
+        "parts are not known, images are grouped by copies"
         if result.castings is None
-        else f"audit: {result.contents:,} different images show {result.castings:,} castings, "
+        else f"audit: {result.contents:,} different images show {result.castings:,} parts, told by their {result.parts_by}, "
         f"{result.castings_of_two_labels:,} with both labels; {result.published_test_images_of_trained_castings:,} "
         "published test images show one that was published to train",
     )

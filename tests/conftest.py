@@ -28,6 +28,7 @@ os.environ["RECAST_AUTH_FILE"] = str(Path(__file__).parents[1] / ".pytest_cache/
 
 import tasks  # noqa: F401  sets the defaults that Prefect and TensorFlow read when they are imported
 from tasks.evaluation import promotion_rules
+from tasks.images.decoding import BY_SUFFIX
 from tasks.inference import model_folder
 from tasks.inference.decision import DecisionRule
 from tasks.records.results import (
@@ -43,6 +44,7 @@ from tasks.records.results import (
     ImageFolder,
     Manifest,
     Model,
+    PartNames,
     Release,
     Score,
     Splits,
@@ -201,8 +203,7 @@ def write_dataset(
             folder = top / name / split / label
             folder.mkdir(parents=True, exist_ok=True)
             for number in range(count):
-                form = "PNG" if suffix == ".png" else "JPEG"
-                content = photograph(seed, form=form, hole=label == defect, **drawn)
+                content = photograph(seed, form=BY_SUFFIX[suffix.lower()].name, hole=label == defect, **drawn)
                 (folder / f"cast_{number}{suffix}").write_bytes(content)
                 seed += 1
     return top / name
@@ -493,7 +494,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     archive = fetch.fn(source, places)
     images = extract.fn(archive, ClassSettings(), places)
     manifest = validate.fn(images, arriving, Corrections(), config.validation, places)
-    audited = audit.fn(manifest, config.audit, places)
+    audited = audit.fn(manifest, PartNames(), config.audit, places)
     splits = split.fn(manifest, audited, config.splitting, places)
     picture = store(lambda path: path.write_bytes(photograph(form="PNG")), places, "data", "figures/figure.png")
     exports = write_untrained_model(model, evaluation, places)
@@ -619,6 +620,16 @@ def real_archive(real) -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_tiles(real) -> Path:
+    return real("RECAST_TILES")
+
+
+@pytest.fixture(scope="session")
+def real_kolektor(real) -> Path:
+    return real("RECAST_KOLEKTOR")
+
+
+@pytest.fixture(scope="session")
 def real_arrivals(real) -> Path:
     return real("RECAST_ARRIVALS")
 
@@ -641,5 +652,5 @@ def prepare(source: Path, places: Places) -> tuple:
     settings = FetchSettings(source=str(source))
     folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
     manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
-    audited = audit.fn(manifest, AuditSettings(), places)
+    audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
     return folder, manifest, audited, split.fn(manifest, audited, SplitSettings(validation_fraction=0.3), places)

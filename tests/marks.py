@@ -22,7 +22,7 @@ MARKS = {
     "mlflow": "loads MLflow",
     "server": "opens a port",
     "process": "starts a process",
-    "real": "reads the real data of RECAST_ARCHIVE or RECAST_ARRIVALS",
+    "real": "reads the real data of RECAST_ARCHIVE, RECAST_ARRIVALS, RECAST_TILES or RECAST_KOLEKTOR",
     "long": "takes minutes; `make test-all` runs it",
 }
 NEEDS = {  # a module, and the mark of whoever names it or what lies in it

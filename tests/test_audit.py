@@ -20,7 +20,7 @@ from tasks.extract import extract
 from tasks.fetch import fetch
 from tasks.images import rings
 from tasks.images.strips import Strip
-from tasks.records.results import Audit, Corrections, Manifest
+from tasks.records.results import Audit, Corrections, Manifest, PartNames
 from tasks.records.rows import BASE, Member, Row, stored_path
 from tasks.settings.settings import (
     AuditSettings,
@@ -59,7 +59,7 @@ class Image:
 def audit_images(places) -> Callable[..., Audit]:
     """Puts images on the shelf and audits them."""
 
-    def run(*images: Image, auditing: AuditSettings = AuditSettings()) -> Audit:
+    def run(*images: Image, auditing: AuditSettings = AuditSettings(), names: PartNames = PartNames()) -> Audit:
         rows = [image.row(number) for number, image in enumerate(images)]
         for row, image in zip(rows, images, strict=True):
             stored_path(row, places).parent.mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ def audit_images(places) -> Callable[..., Audit]:
             table=table, refused=table, corrected=table, classes=Classes(), images=len(rows), quarantined=0,
             corrections_unused=0, origins=(),
         )  # fmt: skip
-        return audit.fn(manifest, auditing, places)
+        return audit.fn(manifest, names, auditing, places)
 
     return run
 
@@ -112,12 +112,12 @@ def test_pairs_between_train_and_test_are_counted_and_no_others(audit_images, pa
 
 def test_parts_that_are_not_round_have_copies_and_no_castings(audit_images, members, photograph, capsys):
     record = audit_images(*(Image(photograph(seed)) for seed in range(6)))
-    assert (record.rings, record.castings) == (0, None)
+    assert (record.rings, record.parts_by, record.castings) == (0, "", None)
     assert (record.castings_of_two_labels, record.published_test_images_of_trained_castings) == (None, None)
     assert all(member.group == member.sha256 for member in members(record))
     assert all(member.residual > AuditSettings().max_ring_residual for member in members(record))
     assert (
-        "rings in 0 of 6 images only: castings are not counted, the others are grouped by copies"
+        "rings in 0 of 6 images only, and detail tells too few images of one part: parts are not known, images are grouped by copies"
         in capsys.readouterr().out
     )
 
@@ -142,12 +142,13 @@ def test_photographs_of_one_casting_are_one_group(audit_images, members, pairs, 
     record = audit_images(*images)
     groups = [member.group for member in members(record)]
     assert len(set(groups)) == record.castings == 3
+    assert record.parts_by == "rings"
     assert groups[0] == groups[1] == groups[6] == groups[7]
     assert pairs(record) == []
     assert (record.rings, record.castings_of_two_labels) == (8, 1)
     assert record.published_test_images_of_trained_castings == 2
     assert (
-        "audit: 8 different images show 3 castings, 1 with both labels; "
+        "audit: 8 different images show 3 parts, told by their rings, 1 with both labels; "
         "2 published test images show one that was published to train"
     ) in capsys.readouterr().out
 
@@ -158,6 +159,69 @@ def test_castings_are_told_where_nearly_all_images_show_a_ring(audit_images, par
     assert audit_images(*images, Image(photograph(1)), Image(photograph(2))).castings is None
     lenient = AuditSettings(min_ring_share=0.8)
     assert audit_images(*images, Image(photograph(1)), Image(photograph(2)), auditing=lenient).castings == 5
+
+
+def plates(photographs: int, single: int = 0) -> list[bytes]:
+    """So many photographs, each of other light, of each of 24 plates, and one each of others."""
+    rng = np.random.default_rng(0)
+    encoded = []
+    for number in range(24 + single):
+        detail = rng.normal(size=(48, 48)).repeat(3, axis=0).repeat(3, axis=1)
+        for light in np.linspace(40, 120, photographs if number < 24 else 1):
+            shade = np.linspace(light, 150 - light, detail.shape[1])
+            encoded.append(encode((shade * np.exp(0.15 * detail)).clip(0, 255).astype(np.uint8), 90))
+    return encoded
+
+
+def test_parts_that_are_not_round_are_told_by_their_detail(audit_images, members, pairs, capsys):
+    images = [Image(content, "test" if number % 3 == 2 else "train") for number, content in enumerate(plates(3))]
+    images[1].label = BAD
+    record = audit_images(*images)
+    assert (record.rings, record.parts_by, record.castings) == (0, "detail", 24)
+    assert (record.castings_of_two_labels, record.published_test_images_of_trained_castings) == (1, 24)
+    found = members(record)
+    assert [member.group for member in found] == [found[place - place % 3].sha256 for place in range(72)]
+    assert all((member.alike == 1) == (member.group == member.sha256) for member in found)
+    assert pairs(record) == [], "they are no copies"
+    assert "72 different images show 24 parts, told by their detail, 1 with both labels" in capsys.readouterr().out
+
+
+def test_where_few_images_share_their_part_parts_are_not_known(audit_images, members):
+    """Those that do are one group all the same."""
+    images = [Image(content) for content in plates(2, single=60)]
+    record = audit_images(*images)
+    assert (record.parts_by, record.castings) == ("", None)
+    assert len({member.group for member in members(record)}) == 24 + 60
+    lenient = audit_images(*images, auditing=AuditSettings(min_partner_share=0.4))
+    assert (lenient.parts_by, lenient.castings) == ("detail", 84)
+
+
+def test_copies_are_no_evidence_that_parts_are_told_by_their_detail(audit_images, members):
+    contents = plates(1)
+    turned = [TRANSFORMS["turn 90"](content) for content in contents]
+    record = audit_images(*(Image(content) for content in contents + turned))
+    assert (record.parts_by, record.castings) == ("", None)
+    assert len({member.group for member in members(record)}) == 24
+
+
+def test_an_arrival_of_a_plate_moves_no_earlier_image(audit_images, members):
+    contents = plates(3)
+    base = [Image(content) for number, content in enumerate(contents) if number % 3]
+    arrivals = [Image(content, "", origin="line 2") for content in contents[::3]]
+    before, after = members(audit_images(*base)), members(audit_images(*base, *arrivals))
+    assert after[:48] == before
+    assert [member.group for member in after[48:]] == [member.group for member in before[::2]]
+
+
+def test_parts_that_are_named_are_known_and_unnamed_images_are_told(audit_images, members, photograph, capsys):
+    images = [Image(photograph(number)) for number in range(10)]  # their paths end in 000.jpeg to 009.jpeg
+    named = audit_images(*images, names=PartNames(pattern=r"00([0-9])"))
+    assert (named.parts_by, named.castings) == ("names", 10)
+    of_two = audit_images(*images, names=PartNames(pattern=r"00([01234])|none"))
+    assert of_two.parts_by == ""
+    assert "nobody names the part of 5 of 10 different images, such as train/005.jpeg" in capsys.readouterr().out
+    one = audit_images(*images, names=PartNames(pattern="(train)"))
+    assert (one.castings, len({member.group for member in members(one)})) == (1, 1)
 
 
 def test_without_an_image_nothing_is_told(audit_images, pairs, members):
@@ -295,7 +359,7 @@ class PlantedSample:
         settings = FetchSettings(sample=SAMPLE)
         folder = extract.fn(fetch.fn(locate(settings, places), places), ClassSettings(), places)
         manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
-        self.record = audit.fn(manifest, AuditSettings(), places)
+        self.record = audit.fn(manifest, PartNames(), AuditSettings(), places)
         self.rows = read_table(manifest.table.path(places), Row)
         self.pairs = read_table(self.record.pairs.path(places), Copy)
         self.members = {member.sha256: member for member in read_table(self.record.groups.path(places), Member)}

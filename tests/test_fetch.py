@@ -1,6 +1,7 @@
 """Fetch: a copy of the source below `data`, whole or not at all, and nothing outside is changed."""
 
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 from prefect.states import Failed
 
 from tasks.fetch import fetch, is_network_trouble
+from tasks.images.decoding import SUFFIXES
 from tasks.pipeline.step_cache import as_text
+from tasks.records.results import Source
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import FetchSettings, SampleSettings
+from tasks.settings.settings import FetchSettings, SampleSettings, TilesSettings
 from tasks.sources import folder_source
 from tasks.sources.locate import KINDS, locate
 from tasks.sources.names import Listing
@@ -97,6 +100,13 @@ def test_the_sample_is_drawn_the_same_each_time(fetch_source, places):
     assert fetch_source("sample") == archive
 
 
+def test_the_tiles_are_drawn_with_settings_of_their_own(fetch_source, places):
+    source = locate(FetchSettings(source="sample:tiles", sample=TINY, tiles=TilesSettings(parts=8)), places)
+    assert (source.name, source.sample) == ("sample:tiles", TilesSettings(parts=8))
+    assert Source.model_validate({"name": source.name, **json.loads(source.model_dump_json())}) == source
+    assert source.identity != locate(FetchSettings(sample=TINY), places).identity
+
+
 def test_the_settings_of_the_sample_identify_it(places):
     other = FetchSettings(sample=TINY.model_copy(update={"seed": 1}))
     assert as_text(locate(FetchSettings(sample=TINY), places)) != as_text(locate(other, places))
@@ -129,7 +139,7 @@ def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on
         "train/ok_front/\udcff.jpeg",
         "train/ok_front/a\n.jpeg",
         "train/\udcfe/1.jpeg",
-        "notes.bmp",
+        "notes.gif",
         "cover.png",
     ):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -141,7 +151,7 @@ def test_an_odd_name_and_other_formats_in_a_folder_are_told_and_the_rest_goes_on
         f"{folder}: 'train/ok_front/\\udcff.jpeg' has a name that is not UTF-8: rename it",
         f"{folder}: 'train/\\udcfe' has a name that is not UTF-8: rename it",
         "1 images without a label: the top folder (1)",
-        "1 files of other formats: 1 .bmp (notes.bmp); read are .jfif, .jpe, .jpeg, .jpg, .png",
+        f"1 files of other formats: 1 .gif (notes.gif); read are {SUFFIXES}",
     ]
 
 
@@ -232,6 +242,7 @@ def test_a_file_that_vanishes_during_the_look_is_told_in_one_line(dataset, place
     ("text", "kind"),
     [
         ("sample", "sample"),
+        ("sample:tiles", "sample"),
         ("kaggle:acme/castings", "kaggle"),
         ("kaggle:", "kaggle"),
         ("castings", "folder"),
@@ -244,9 +255,11 @@ def test_each_text_of_a_source_has_its_kind(castings_zip, monkeypatch, text, kin
     assert next(name for name, source in KINDS.items() if source.recognizes(text)) == kind
 
 
-@pytest.mark.parametrize("text", ["castings.rar", "a" * 300, "kaggl:acme/castings"])
+@pytest.mark.parametrize("text", ["castings.rar", "sample:bolts", "a" * 300, "kaggl:acme/castings"])
 def test_a_source_that_is_not_there_is_refused_with_the_forms_that_are_read(places, text):
-    with pytest.raises(BadInput, match=f"there is no source '{text}': give `sample`, a zip file, .*SLUG"):
+    with pytest.raises(
+        BadInput, match=f"there is no source '{text}': give `sample` .*, `sample:tiles` .*, a zip file, .*SLUG"
+    ):
         locate(FetchSettings(source=text), places)
 
 

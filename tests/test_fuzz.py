@@ -6,16 +6,16 @@ import sys
 import pytest
 
 from benchmarks import fuzz
+from tasks.images.decoding import BY_SUFFIX
 from tasks.images.file_structure import PNG_SIGNATURE
 
 FORMATS = {form.name: form for form in fuzz.fuzz_targets()}
 
 
 def test_every_format_that_is_read_is_drawn():
-    assert len(FORMATS) == 17
+    assert {BY_SUFFIX[form.suffix] for form in FORMATS.values()} == set(BY_SUFFIX.values())
     for form in FORMATS.values():
-        readable = form.name != "PNG gray, 16 bits"  # not read, and refused with a reason
-        assert {fuzz.is_accepted(content, form.suffix) for content in form.files} == {readable}
+        assert {fuzz.is_accepted(content, form.suffix) for content in form.files} == {True}
         assert len(set(form.files)) == len(form.files)
         for content in form.files:
             assert b"".join(form.cut(content)) == content
@@ -27,7 +27,7 @@ def test_a_hundred_damaged_files_are_accepted_or_refused(form):
     found = fuzz.fuzz(form, 100, 0, float("inf"))
     assert found.failures == ()
     assert found.accepted + found.refused == found.files == 100
-    assert found.refused > 40
+    assert found.refused > 20, "a BMP has no checksum: most of its damage is another picture"
 
 
 @pytest.mark.long

@@ -14,6 +14,7 @@ from unittest import mock
 import pytest
 
 from flows import judge
+from tasks.images.decoding import SUFFIXES
 from tasks.inference import model_folder
 from tasks.inference.decision import DecisionRule
 from tasks.inference.predictor import Answer
@@ -84,8 +85,8 @@ def test_a_folder_of_an_odd_name_is_judged(judge_files):
 
 
 def test_what_is_not_judged_is_counted_and_named_each_time(judge_files):
-    files = {b"1.bmp": b"x", b"2.BMP": b"x", b"3.tiff": b"x", b"@eaDir/1.jpeg": b"x", b"Thumbs.db": b"x"}
-    left = "left out: 3 files of other formats: 2 .bmp (1.bmp, 2.BMP), 1 .tiff (3.tiff); read are .jfif, .jpe, .jpeg, .jpg, .png"
+    files = {b"1.gif": b"x", b"2.GIF": b"x", b"3.heic": b"x", b"@eaDir/1.jpeg": b"x", b"Thumbs.db": b"x"}
+    left = f"left out: 3 files of other formats: 2 .gif (1.gif, 2.GIF), 1 .heic (3.heic); read are {SUFFIXES}"
     for _ in range(2):
         assert judge.summary_line(judge_files(files)) == f"nothing new; {left}"
     done = judge_files({b"1.jfif": None, b"2.jpe": None})

@@ -29,7 +29,7 @@ from conftest import free_port, wait_until
 from deployments.up import find_descendants
 from tasks.pipeline.local_auth import local_auth
 from tasks.sources.synthetic.plan import TruthRow
-from tasks.sources.synthetic.sample import take_part
+from tasks.sources.synthetic.sample import CASTINGS, take_part
 
 ROOT = Path(__file__).parents[1]
 WATCHED = {
@@ -220,7 +220,7 @@ def photographs(first: int, castings: int, each: int) -> dict[str, bytes]:
         rows = [
             TruthRow(f"{label}/part_{part}_{shot}.jpeg", part, label, *defect, "new_camera") for shot in range(each)
         ]
-        found |= {name: file.content for name, file in take_part(rows, 77).items()}
+        found |= {name: file.content for name, file in take_part(rows, 77, CASTINGS).items()}
     return found
 
 

@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from flows import predict
+from tasks.images.decoding import BY_SUFFIX, SUFFIXES
 from tasks.inference.predictor import Answer
 from tasks.settings.cli import exit_status
 from tasks.settings.escaping import for_utf8
@@ -353,7 +354,8 @@ def folder(tmp_path, monkeypatch):
     """A folder with photographs of odd names, of all suffixes that are read and of some that are not, and side files."""
     monkeypatch.setattr(predict, "choose_model", lambda _: (Stub(), "a model"))
     names = [b"1.jpeg", b"2.jfif", b"3.JPE", b"a\xff.jpeg", b"b\n.jpeg", b"c\x1b[2J.jpeg", b"d\xfe/1.png"]
-    names += [b"1.bmp", b"2.tif", b"3.webp", b"Thumbs.db", b"@eaDir/1.jpeg", b"Icon\r", b"1.jpeg.part"]
+    names += [b"4.BMP", b"5.tif", b"6.tiff", b"7.webp", b"8.jpg"]
+    names += [b"1.gif", b"2.heic", b"3.avif", b"Thumbs.db", b"@eaDir/1.jpeg", b"Icon\r", b"1.jpeg.part"]
     for name in names:
         path = tmp_path / "line" / os.fsdecode(name)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -362,8 +364,7 @@ def folder(tmp_path, monkeypatch):
 
 
 LEFT_OUT = (
-    "left out: 3 files of other formats: 1 .bmp (1.bmp), 1 .tif (2.tif), 1 .webp (3.webp); "
-    "read are .jfif, .jpe, .jpeg, .jpg, .png"
+    f"left out: 3 files of other formats: 1 .gif (1.gif), 1 .heic (2.heic), 1 .avif (3.avif); read are {SUFFIXES}"
 )
 
 
@@ -374,14 +375,14 @@ def test_every_photograph_of_a_folder_is_answered_and_what_is_left_out_is_named(
     assert sorted(answer.partition(": ")[0].removeprefix(f"{folder}/") for answer in answers) == [
         "1.jpeg",
         "2.jfif",
-        "3.JPE",
+        *("3.JPE", "4.BMP", "5.tif", "6.tiff", "7.webp", "8.jpg"),
         "a\\udcff.jpeg",
         "b\\n.jpeg",
         "c\\x1b[2J.jpeg",
         "d\\udcfe/1.png",
     ]
     assert left == LEFT_OUT
-    assert summary == "7 images: 7 pass, 0 review, 0 reject"
+    assert summary == "12 images: 12 pass, 0 review, 0 reject"
 
 
 def test_json_and_table_hold_odd_names_as_utf_8_and_what_is_left_out_is_told_beside(ask, folder, tmp_path):
@@ -391,7 +392,7 @@ def test_json_and_table_hold_odd_names_as_utf_8_and_what_is_left_out_is_told_bes
     assert sorted(paths) == [
         "1.jpeg",
         "2.jfif",
-        "3.JPE",
+        *("3.JPE", "4.BMP", "5.tif", "6.tiff", "7.webp", "8.jpg"),
         "a\\udcff.jpeg",
         "b\n.jpeg",
         "c\x1b[2J.jpeg",
@@ -405,7 +406,7 @@ def test_json_and_table_hold_odd_names_as_utf_8_and_what_is_left_out_is_told_bes
 
 def test_a_folder_of_other_formats_alone_says_what_it_holds(ask, folder):
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in (".jpeg", ".jfif", ".jpe", ".png"):
+        if path.suffix.lower() in BY_SUFFIX:
             path.unlink()
     status, _, error = ask(folder)
     assert status == 2

@@ -218,6 +218,8 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, store_
         return store(lambda path: path.write_text(text), places, "data", "networks/compact.keras")
 
     rows = store_images(photograph(1), photograph(2), photograph(3))
+    old_mask, new_mask = store_images(photograph(4), photograph(5))
+    rows[0], rows[2] = rows[0]._replace(mask=stored_name(old_mask)), rows[2]._replace(mask=stored_name(new_mask))
     first, second = (store_table("manifest", some, Row, places) for some in (rows[:2], rows[1:]))
     old, new, archive = (
         network("old"),
@@ -246,8 +248,14 @@ def test_data_is_swept_by_what_kept_runs_were_made_of(registered, places, store_
     assert file_names(places.data / "cache") == {"validate-2", "train-2"}
     assert file_names(places.data / "networks") == {Path(new.name).name}
     assert file_names(places.data / "archives") == {Path(archive.name).name, Path(archive.name).stem + "-truth"}
-    assert [stored_path(row, places).exists() for row in rows] == [False, True, True]
-    assert found["images"][0] == 1
+    assert [stored_path(row, places).exists() for row in (*rows, old_mask, new_mask)] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert found["images"][0] == 2
     assert found["results by content"][1] == 2, "one strip of an image, and one answer of a model"
     asked = []
     for row in rows:

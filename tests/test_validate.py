@@ -1,5 +1,6 @@
 """Validate: good images become rows, bad ones are set aside with a reason, and nothing outside is touched."""
 
+import io
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -89,9 +90,22 @@ def test_every_good_image_is_a_row(validate_folder, dataset, places, photograph)
     assert one.sharpness > 0
 
 
-@pytest.mark.parametrize(("suffix", "mode"), [(".jpeg", "RGB"), (".png", "RGBA"), (".png", "P"), (".png", "L")])
+@pytest.mark.parametrize(
+    ("suffix", "mode"),
+    [
+        (".jpeg", "RGB"), (".png", "RGBA"), (".png", "P"), (".png", "L"), (".png", "I;16"), (".bmp", "RGB"), (".tif", "I;16"),
+        (".tiff", "RGBA"), (".webp", "RGB"),
+    ],
+)  # fmt: skip
 def test_colour_palette_and_transparency_are_taken(validate_folder, dataset, suffix, mode):
     assert validate_folder(dataset({"": 2}, suffix=suffix, mode=mode)).images == 4
+
+
+def two_pages(content: bytes) -> bytes:
+    """Return a TIFF that holds a picture twice."""
+    file, picture = io.BytesIO(), Image.open(io.BytesIO(content))
+    picture.save(file, "TIFF", save_all=True, append_images=[picture])
+    return file.getvalue()
 
 
 BAD = {
@@ -100,10 +114,10 @@ BAD = {
     "bare.png": (lambda photo: photo(form="PNG")[:33] + photo(form="PNG")[-12:], "undecodable"),
     "comments.jpeg": (lambda photo: photo()[:2] + b"\xff\xfe\0\2" * 5_000 + photo()[2:], "costly"),
     "cut.jpeg": (lambda photo: photo()[:-2], "undecodable"),
-    "really-a-png.jpeg": (lambda photo: photo(form="PNG"), "signature"),
-    "deep.png": (lambda photo: photo(form="PNG", mode="I;16"), "mode"),
+    "really-a-gif.jpeg": (lambda photo: photo(form="GIF"), "signature"),
+    "pages.tiff": (lambda photo: two_pages(photo()), "pages"),
     "inks.jpeg": (lambda photo: photo(mode="CMYK"), "mode"),
-    "picture.bmp": (lambda photo: photo(form="BMP"), "not_an_image"),
+    "picture.gif": (lambda photo: photo(form="GIF"), "not_an_image"),
     "huge.jpeg": (lambda photo: photo(size=(400, 400)), "megapixels"),
     "narrow.jpeg": (lambda photo: photo(size=(200, 31)), "too_small"),
     "heavy.jpeg": (lambda photo: photo() + bytes(70_000), "too_large"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.dataset.corrections import read_bytes, text_of
 from tasks.records.results import PartNames
-from tasks.records.rows import BASE, Row
+from tasks.records.rows import BASE, Member, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import PART_TABLE, SplitSettings
@@ -53,6 +53,22 @@ def name_parts(rows: Sequence[Row], names: PartNames) -> list[str]:
     return [part or row.part for part, row in zip(given, rows, strict=True)]
 
 
+def join_named(members: Sequence[Member], named: Sequence[str]) -> list[Member]:
+    """Return the members with the contents of one name in one group, led by the first of them.
+
+    A content without a name goes where the leader goes that it joined. `named` has the part of each member, "" without one.
+    """
+    first_of: dict[str, str] = {}
+    group_of: dict[str, str] = {}
+    joined = []
+    for member, part in zip(members, named, strict=True):
+        alone = group_of.get(member.group, member.sha256)  # leaders come before those that join them
+        group = first_of.setdefault(part, member.sha256) if part else alone
+        group_of[member.sha256] = group
+        joined.append(member._replace(group=group, alike=1.0 if part else member.alike))
+    return joined
+
+
 def path_of(row: Row) -> str:
     """Return the path of an image as patterns and tables see it: below the root of the source, or `<batch>/...` for one that arrived."""
     return compose(row.path if row.origin in (BASE, INBOX) else f"{row.origin}/{row.path}")
@@ -86,10 +102,13 @@ def parse_parts(content: bytes, path: Path) -> dict[str, str]:
 def table_lines(text: str, path: Path) -> Iterator[tuple[int, str, str]]:
     """Yield number, path and part of each line that is not empty. Raises BadInput where the header is another one."""
     rows = csv.reader(io.StringIO(text, newline=""))
-    header = tuple(cell.strip().casefold() for cell in next(rows, []))
-    if header[: len(HEADER)] != HEADER:
-        raise BadInput(f"{path}, line 1: the header is {','.join(header)!r}, expected {','.join(HEADER)!r}")
-    for cells in rows:
-        if any(cell.strip() for cell in cells):
-            image, part, *_ = [compose(cell.strip()) for cell in [*cells, ""]]
-            yield rows.line_num, image.replace("\\", "/"), part
+    try:
+        header = tuple(cell.strip().casefold() for cell in next(rows, []))
+        if header[: len(HEADER)] != HEADER:
+            raise BadInput(f"{path}, line 1: the header is {','.join(header)!r}, expected {','.join(HEADER)!r}")
+        for cells in rows:
+            if any(cell.strip() for cell in cells):
+                image, part, *_ = [compose(cell.strip()) for cell in [*cells, ""]]
+                yield rows.line_num, image.replace("\\", "/"), part
+    except csv.Error as error:
+        raise BadInput(f"{path}, line {rows.line_num}: {error}: save the table anew, as CSV in UTF-8") from error

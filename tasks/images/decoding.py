@@ -1,56 +1,36 @@
 """Decoding: read an image file and return its gray levels, or the reason why it cannot be read."""
 
 import io
-import math
 import os
+import re
 import stat
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-import numpy as np
-import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from tasks.images.file_structure import PNG_SIGNATURE, png_chunks, png_picture, refuse_costly_jpeg
+from tasks.images.file_structure import PNG_SIGNATURE, png_chunks
+from tasks.images.levels import (
+    Decoded,
+    Least,
+    bmp_levels,
+    jpeg_levels,
+    png_levels,
+    tiff_levels,
+    webp_levels,
+)
+from tasks.images.tiff_structure import Tag, tiff_directory
+from tasks.images.webp_structure import webp_chunks
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 
-READABLE_MODES = {"1", "L", "LA", "P", "RGB", "RGBA"} | {"Gray", "YCbCr"}  # 8 bits a channel at most, gray or color
 MAX_BYTES = 64 * 2**20  # as `zip_checks.Caps` allows a file in an archive; a photograph of 40 megapixels has some 20 MB
-MAX_SIDE = 65_500  # pixels: libjpeg reads no more, and a PNG of 40 million rows of one pixel takes seconds
 READ_AT_ONCE = 2**16  # bytes: most files are smaller, and need not be asked for their size
 NO_MEMORY = "memory"  # the code of a refusal that says nothing of the file
 DAMAGED = (OSError, ValueError, SyntaxError)  # what a decoder raises on purpose, with a message for people
 EXIF_ORIENTATION = 0x0112  # the number of this tag
 UPRIGHT = 1  # its value where viewers show a picture as stored
 EXIF_WITHIN = 4_096  # bytes from the start of a JPEG: Exif comes first, or right behind a header of JFIF
-Image.MAX_IMAGE_PIXELS = (
-    None  # `max_megapixels` decides, with a reason, where Pillow would warn or refuse by its own limit
-)
-
-
-class Decoded(NamedTuple):
-    """Either gray levels, uint8 (height, width), or a code and a sentence that says what is wrong."""
-
-    pixels: np.ndarray | None
-    code: str = ""
-    reason: str = ""
-    width: int = 0
-    """Of the picture in the file, in pixels, as is the height."""
-    height: int = 0
-
-
-class Least(NamedTuple):
-    """The sides below which a picture must not be reduced: in pixels, or as a share of its own sides. By default it is not reduced."""
-
-    pixels: int | None = None
-    share: float = 1.0
-
-    def length_of(self, side: int) -> int:
-        """Return the least length of a side of `side` pixels, in pixels."""
-        return min(side, self.pixels or math.ceil(side * self.share))
-
-
 WHOLE = Least()
 
 
@@ -59,8 +39,8 @@ class ImageFormat(NamedTuple):
 
     name: str
     suffixes: tuple[str, ...]
-    signature: bytes
-    """The first bytes of every file."""
+    signature: re.Pattern[bytes]
+    """Matches the first bytes of every file."""
     levels: Callable[[bytes, float, Least], Decoded]
     """Returns the gray levels of a content of at most so many megapixels, or its refusal. An error of the decoder is a refusal too."""
     exif: Callable[[bytes], Mapping[int, object]]
@@ -70,21 +50,22 @@ class ImageFormat(NamedTuple):
 def decode(content: bytes, suffix: str, max_megapixels: float, least: Least = WHOLE) -> Decoded:
     """Return the gray levels of an image file, decoded in full: a file that lacks its last bytes is refused.
 
+    The suffix of its name says that the file is meant as an image, and must be one that is read. The content says in which format it is.
     Cheap and safe checks come first, before memory is allocated or a decoder begins: sizes in bytes and pixels, scans and chunks.
     JPEG is decoded in simplejpeg's strict mode, since ordinary decoders pass most damage inside the picture.
     Where `least` allows a smaller picture, a quarter of the sides costs a JPEG two thirds of the time. Every code of the
     file is still read, so the same damage is found. An error of a decoder becomes the refusal of this file: it must not stop the others.
     """
-    image_format = BY_SUFFIX.get(suffix.lower())
-    if image_format is None:
+    if suffix.lower() not in BY_SUFFIX:
         ending = f"its name ends in {for_terminal(suffix) or 'nothing'}, expected one of {SUFFIXES}"
         return Decoded(None, "not_an_image", ending)
     if not content:
         return Decoded(None, "empty", "the file has no bytes")
     if problem := too_large(len(content)):
         return problem
-    if not content.startswith(image_format.signature):
-        return Decoded(None, "signature", f"the content does not begin like a {image_format.name} file")
+    image_format = format_of(content)
+    if image_format is None:
+        return Decoded(None, "signature", f"the content does not begin like a file of {NAMES}")
     try:
         return image_format.levels(content, max_megapixels, least)
     except BadInput as costly:
@@ -124,55 +105,21 @@ def read(path: str | os.PathLike[str]) -> bytes | Decoded:
         os.close(descriptor)
 
 
-def jpeg_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
-    """Return the gray levels of a JPEG, or its refusal. Raises BadInput for a costly one. Damage raises an error of the decoder."""
-    height, width, colors, _ = simplejpeg.decode_jpeg_header(content)
-    if problem := header_refusal(width, height, colors, max_megapixels):
-        return problem
-    refuse_costly_jpeg(content)
-    pixels = simplejpeg.decode_jpeg(
-        content, colorspace="GRAY", min_height=least.length_of(height), min_width=least.length_of(width)
-    )
-    return Decoded(pixels[..., 0], width=width, height=height)
-
-
-def png_levels(content: bytes, max_megapixels: float, least: Least) -> Decoded:
-    """Return the gray levels of a PNG, or its refusal. Raises ValueError for a wrong checksum or a missing end, which Pillow passes."""
-    image = Image.open(io.BytesIO(png_picture(content)), formats=["PNG"])
-    if problem := header_refusal(image.width, image.height, image.mode, max_megapixels):
-        return problem
-    gray = image.convert("L")
-    factor = min(side // least.length_of(side) for side in image.size)
-    return Decoded(np.asarray(gray.reduce(factor) if factor > 1 else gray), width=image.width, height=image.height)
-
-
-def header_refusal(width: int, height: int, mode: str, max_megapixels: float) -> Decoded | None:
-    """Return the refusal of an image that should not be decoded, or None; `mode` is Pillow's, or the color space of a JPEG."""
-    if max(width, height) > MAX_SIDE:
-        return Decoded(None, "side", f"{width} x {height} pixels, at most {MAX_SIDE:,} a side are read: cut it up")
-    if width * height > max_megapixels * 1e6:
-        return Decoded(
-            None,
-            "megapixels",
-            f"{width} x {height} pixels, at most {max_megapixels:g} megapixels are read: save it smaller",
-        )
-    if mode not in READABLE_MODES:
-        return Decoded(None, "mode", f"color mode {mode}, expected 8-bit gray or RGB")
-    return None
-
-
 def orientation(content: bytes) -> int:
     """Return how viewers turn the picture by Exif, 1 to 8: 3 is upside down, 6 is a quarter turn. `decode` does not turn it."""
+    image_format = format_of(content)
+    if image_format is None:
+        return UPRIGHT
     try:
-        turned = format_of(content).exif(content).get(EXIF_ORIENTATION)
+        turned = image_format.exif(content).get(EXIF_ORIENTATION)
     except Exception:  # Pillow raises many kinds for broken Exif, which says nothing about the picture
         return UPRIGHT
     return turned if isinstance(turned, int) and 1 <= turned <= 8 else UPRIGHT
 
 
-def format_of(content: bytes) -> ImageFormat:
-    """Return the format that the content begins like, be it by four bytes; JPEG for any other content, which `decode` then refuses."""
-    return next((row for row in FORMATS if content.startswith(row.signature[:4])), JPEG)
+def format_of(content: bytes) -> ImageFormat | None:
+    """Return the format that the content begins like; None where it is none that is read."""
+    return next((row for row in FORMATS if row.signature.match(content)), None)
 
 
 def jpeg_exif(content: bytes) -> Mapping[int, object]:
@@ -186,13 +133,39 @@ def png_exif(content: bytes) -> Mapping[int, object]:
     """Return the Exif of a PNG. The other chunks are not read: their texts may be large when unpacked."""
     if b"eXIf" not in content:
         return {}
+    return load_exif(next((data for kind, data in png_chunks(content) if kind == b"eXIf"), b""))
+
+
+def webp_exif(content: bytes) -> Mapping[int, object]:
+    """Return the Exif of a WebP."""
+    return load_exif(next((data for kind, data in webp_chunks(content) if kind == b"EXIF"), b""))
+
+
+def load_exif(data: bytes | memoryview) -> Mapping[int, object]:
+    """Return the Exif of its bytes."""
     exif = Image.Exif()
-    exif.load(bytes(next((data for kind, data in png_chunks(content) if kind == b"eXIf"), b"")))
+    exif.load(bytes(data))
     return exif
 
 
-JPEG = ImageFormat("JPEG", (".jfif", ".jpe", ".jpeg", ".jpg"), b"\xff\xd8\xff", jpeg_levels, jpeg_exif)
-PNG = ImageFormat("PNG", (".png",), PNG_SIGNATURE, png_levels, png_exif)
-FORMATS = (JPEG, PNG)
+def tiff_exif(content: bytes) -> Mapping[int, object]:
+    """Return the orientation of a TIFF, which has the same tags as Exif."""
+    return {EXIF_ORIENTATION: tiff_directory(content).value(Tag.Orientation, UPRIGHT)}
+
+
+def no_exif(content: bytes) -> Mapping[int, object]:
+    """Return nothing: the format has no Exif."""
+    return {}
+
+
+JPEG = ImageFormat("JPEG", (".jfif", ".jpe", ".jpeg", ".jpg"), re.compile(rb"\xff\xd8\xff"), jpeg_levels, jpeg_exif)
+FORMATS = (
+    JPEG,
+    ImageFormat("PNG", (".png",), re.compile(re.escape(PNG_SIGNATURE)), png_levels, png_exif),
+    ImageFormat("BMP", (".bmp",), re.compile(rb"BM"), bmp_levels, no_exif),
+    ImageFormat("TIFF", (".tif", ".tiff"), re.compile(rb"II[*+]\0|MM\0[*+]"), tiff_levels, tiff_exif),
+    ImageFormat("WebP", (".webp",), re.compile(rb"RIFF....WEBP", re.DOTALL), webp_levels, webp_exif),
+)
 BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}
-SUFFIXES = ", ".join(BY_SUFFIX)  # for messages
+SUFFIXES = ", ".join(BY_SUFFIX)  # for messages, as is the next line
+NAMES = f"{', '.join(row.name for row in FORMATS[:-1])} or {FORMATS[-1].name}"

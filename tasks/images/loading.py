@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tasks.images.decoding import FORMATS, WHOLE, Decoded, Least, decode, format_of, read, too_large
+from tasks.images.decoding import BY_SUFFIX, NAMES, WHOLE, decode, read, too_large
+from tasks.images.levels import Decoded, Least
 from tasks.images.views import SMALL_SIDE, VIEWS, NetworkInput, shape, square
 from tasks.records.rows import Row, images_root, stored_name
 from tasks.settings.errors import BadInput
@@ -173,18 +174,16 @@ def load_all_bytes(images: Sequence[object], view: ViewName, size: int) -> list[
 
 
 def load_bytes(image: object, view: ViewName, size: int) -> Readable | Unreadable:
-    """Decode an image that arrives as bytes, in the format that it begins like."""
+    """Decode an image that arrives as bytes."""
     if not isinstance(image, bytes | bytearray | memoryview):
-        formats = " or ".join(row.name for row in FORMATS)
-        return Unreadable(None, f"{type(image).__name__} was sent, expected the bytes of a {formats} file")
+        return Unreadable(None, f"{type(image).__name__} was sent, expected the bytes of a file of {NAMES}")
     if problem := too_large(len(image)):
         return Unreadable(None, problem.reason)
-    content = bytes(image)
-    return decode_content(content, format_of(content).suffixes[0], view, size)
+    return decode_content(bytes(image), next(iter(BY_SUFFIX)), view, size)  # bytes have no name that could be wrong
 
 
 def decode_content(content: bytes, suffix: str, view: ViewName, size: int) -> Readable | Unreadable:
-    """Decode the content of a file; `suffix` names its format."""
+    """Decode the content of a file with this suffix."""
     sha256 = hashlib.sha256(content).hexdigest()
     decoded = decode(content, suffix, MAX_MEGAPIXELS, least_for(view, size))
     if decoded.pixels is None:

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tasks.images.decoding import NO_MEMORY, READ_AT_ONCE, UPRIGHT, Decoded, Least, decode, orientation, read
+from tasks.images.decoding import NO_MEMORY, READ_AT_ONCE, UPRIGHT, decode, orientation, read
+from tasks.images.levels import Decoded, Least
 from tasks.records.rows import images_root
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places

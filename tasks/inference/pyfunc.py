@@ -18,7 +18,7 @@ class PyfuncModel:
     def predict(self, table: "DataFrame", params: dict[str, Any] | None = None) -> "DataFrame":
         """Return a row for each image, in order: sha256, label, defect_probability, decision, reason and cause.
 
-        The column `image` of `table` holds the bytes of JPEG or PNG files.
+        The column `image` of `table` holds the bytes of files in formats that are read.
         """
         answers = self.predictor.judge_contents(list(table["image"]))
         rows = [answer.model_dump(exclude={"path", "model_version"}) for answer in answers]

@@ -1,6 +1,6 @@
 """Last run: which run is the last one, which settings the next run takes from it, and which registered model a command uses.
 
-Runs of the built-in sample count only where there are no others.
+Runs of the built-in samples count only where there are no others.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from tasks.records.run import RunJson
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import warn
-from tasks.settings.settings import MODEL, SAMPLE, SAMPLE_MODEL, Config, Places, default_model
+from tasks.settings.settings import MODEL, SAMPLE_MODELS, Config, Places, default_model
 from tasks.storage.files import json_object
 from tasks.tracking import registry
 
@@ -25,7 +25,7 @@ class Run(NamedTuple):
 
     folder: Path
     of_sample: bool
-    """Its source was the built-in sample."""
+    """Its source was a built-in sample."""
     model: str
     """Name of its registered model."""
 
@@ -59,7 +59,7 @@ def read_run(folder: Path) -> Run:
         source = (config.get("fetch") or {}).get("source", "")
         # Before the sample had a model name of its own, its runs wrote the name that all other sources use.
         model = (config.get("places") or {}).get("registered_model") or default_model(source)
-        return Run(folder, source == SAMPLE, Places(registered_model=model).registered_name)
+        return Run(folder, source in SAMPLE_MODELS, Places(registered_model=model).registered_name)
     except (ValueError, AttributeError) as error:
         raise BadInput(
             f"{folder / 'run.json'} is damaged ({' '.join(str(error).split())}). {advice_on(folder)}"
@@ -67,7 +67,7 @@ def read_run(folder: Path) -> Run:
 
 
 def last_run(places: Places) -> Path | None:
-    """Return the folder of the last run that was not of the sample, else of the last one; None where there was none.
+    """Return the folder of the last run that was not of a sample, else of the last one; None where there was none.
 
     Where the places name a registered model, only its runs count.
     """
@@ -81,10 +81,10 @@ def last_run(places: Places) -> Path | None:
 
 
 def resolve_model(places: Places) -> Places:
-    """Choose the registered model where the places name none: that of the last run that was not of the sample.
+    """Choose the registered model where the places name none: that of the last run that was not of a sample.
 
     Without such a run here, as on a machine that only judges, choose the model of all other sources if it has a version in use that no run
-    of the sample here has made; otherwise the sample's model.
+    of a sample here has made; otherwise a sample's model.
     """
     if places.registered_model:
         return places
@@ -93,20 +93,24 @@ def resolve_model(places: Places) -> Places:
 
 
 def model_in_use(places: Places) -> str:
-    """Return which of the two default names has a model in use; where both have one, the one that is not the sample's.
+    """Return which of the default names has a model in use.
 
+    Where several have one, the one that is not a sample's goes first, then that of the newest run.
     A name whose alias was removed counts: the command that then asks for the model says what is wrong.
     """
     name = MODEL
     try:
         version = registry.champion(places.with_model(name))
-        drawn = {run.folder.name for run in runs(places) if run.of_sample}
+        drawn = {run.folder.name: run.model for run in runs(places) if run.of_sample}
         if version and version.run_id not in drawn:
             return MODEL
-        name = SAMPLE_MODEL
-        return name if registry.champion(places.with_model(name)) else MODEL
+        samples = SAMPLE_MODELS.values()
+        for name in dict.fromkeys([*(model for model in drawn.values() if model in samples), *samples]):
+            if registry.champion(places.with_model(name)):
+                return name
     except BadInput:
         return name
+    return MODEL
 
 
 def no_champion_message(places: Places) -> str:
@@ -119,7 +123,7 @@ def no_champion_message(places: Places) -> str:
 
 def registered_models(places: Places) -> list[str]:
     """Return the names of all registered models that a run here may have versions of."""
-    return sorted({places.registered_name, MODEL, SAMPLE_MODEL, *(run.model for run in runs(places))})
+    return sorted({places.registered_name, MODEL, *SAMPLE_MODELS.values(), *(run.model for run in runs(places))})
 
 
 def sections_of(run: Path, *names: str) -> RunJson:
@@ -172,7 +176,7 @@ def with_last_settings(config: Config) -> Config | None:
 
     None where there is no last run and no `fetch` settings are given. Training continues from the model in use unless the given settings
     say otherwise. The name of a registered model that follows from the source is left unset, because the source may be another one now.
-    A name that a person set passes on only between runs of the sample, or between runs of other sources.
+    A name that a person set passes on only between runs of one sample, or between runs of other sources.
     Raises BadInput when the given settings do not go with the last ones.
     """
     last = last_config(config.places)

@@ -132,7 +132,9 @@ def find_garbage(stays: Needed, places: Places) -> Iterator[Garbage]:
 def content_garbage(stays: Needed, tables: set[Path], places: Places) -> Iterator[Garbage]:
     """Yield images that no kept table names, and results that were computed from them or by models that are gone."""
     try:
-        alive = frozenset(sha256 for table in tables if table.is_file() for sha256 in column(table, "sha256"))
+        present = [table for table in tables if table.is_file()]
+        contents = {sha256 for table in present for sha256 in column(table, "sha256")}
+        alive = contents | {Path(name).stem for table in present for name in column(table, "mask")}
     except BadInput as damage:
         say(f"prune: all images stay: {damage}")
         return

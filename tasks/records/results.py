@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tasks.records import rows
 from tasks.records.rows import CAUSES, Cause
 from tasks.settings.model_specs import ViewName
-from tasks.settings.settings import DEFECT, GOOD, Classes, Places, Recipe, SampleSettings
+from tasks.settings.settings import DEFECT, GOOD, Classes, Places, Recipe, SampleSettings, TilesSettings
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.files import File
 from tasks.storage.tables import read_table
@@ -71,7 +71,8 @@ class Source(Record):
     """A key of `tasks.sources.locate.KINDS`."""
     identity: str
     """sha256 of a zip, digest of a folder's listing, `OWNER/SLUG/N` of Kaggle, the settings of a sample."""
-    sample: SampleSettings | None = None
+    sample: TilesSettings | SampleSettings | None = Field(None, union_mode="left_to_right")
+    """In this order: tiles refuse the fields that castings alone have, and so each is read as what it was written."""
     name: str = Field(exclude=True)
     path: Path | None = Field(None, exclude=True)
     names: tuple[str, ...] = Field((), exclude=True)
@@ -145,11 +146,12 @@ class ImageFolder(Record):
 
 
 def damaged_image(images: Sequence[rows.Entry | rows.Row], places: Places) -> str | None:
-    """Say which of the stored images is the first that is missing or has changed; None where all are whole."""
+    """Say which of the stored images and their masks is the first that is missing or has changed; None where all are whole."""
     root = rows.images_root(places)
-    paths = [f"{root}/{rows.stored_name(image)}" for image in images]
-    for image, path, sha256 in zip(images, paths, file_digests(paths, places), strict=True):
-        if sha256 != image.sha256:
+    names = [*map(rows.stored_name, images), *(image.mask for image in images if image.mask)]
+    paths = [f"{root}/{name}" for name in names]
+    for path, sha256 in zip(paths, file_digests(paths, places), strict=True):
+        if sha256 != Path(path).stem:
             return f"{path} has changed" if sha256 else f"{path} is missing"
     return None
 
@@ -208,8 +210,12 @@ class Manifest(Record):
         return damaged_image([row for row in table if row.origin != rows.BASE], places)
 
 
+PartsBy = Literal["names", "rings", "detail", ""]
+"""How parts are known: the user or the source names each, or the pictures tell; empty where they are not."""
+
+
 class Audit(Record):
-    """The copies and castings that were found. `groups` says for each content which group it belongs to."""
+    """The copies and parts that were found. `groups` says for each content which group it belongs to."""
 
     pairs: File
     """`duplicates.Copy`: two images of one photograph, a row a pair, the surest first."""
@@ -227,8 +233,10 @@ class Audit(Record):
     """Different images whose ring was found."""
     max_ring_residual: float = 0.0
     """Limit up to which a rim counts as a ring, as in `AuditSettings`; 0: no rim does."""
+    parts_by: PartsBy = ""
+    """Where it is empty, groups are copies, and the few photographs that are surely of one part."""
     castings: int | None
-    """Groups, where rings were found in nearly all images; elsewhere groups are copies alone and this is None."""
+    """Parts that the images show; None where parts are not known."""
     castings_of_two_labels: int | None
     published_test_images_of_trained_castings: int | None
     """In the published split, also those for which the protocol holds training images back."""

@@ -76,6 +76,8 @@ class DatasetFacts(RunSection):
     different_images: int | None = None
     rings: int | None = None
     """Different images that show a ring."""
+    parts_by: str | None = None
+    """How parts are known: `names`, `rings` or `detail`; empty where they are not known."""
     castings: int | None = None
     castings_of_two_labels: int | None = None
     castings_by_split: dict[str, int] | None = None

@@ -14,13 +14,14 @@ from tasks.settings.model_specs import AUTO, MODEL_SPECS, ModelName, ModelSpec, 
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 Beginning = Literal["scratch", "champion"]
 Protocol = Literal["cleaned", "published", "grouped"]
-SAMPLE = "sample"  # as a source: the built-in one, which is drawn
+SAMPLE, SAMPLE_TILES = "sample", "sample:tiles"  # as a source: a built-in sample, which is drawn
 DEFECT, GOOD = "def_front", "ok_front"  # class folders of the published castings, and of the sample
 CASTING = "casting"  # the product that those folders show
 PRODUCT = re.compile(r"[^\W_]+(?:[ -][^\W_]+)*")  # the name of a product
 MAX_PRODUCT = 40  # letters of it
 PART_TABLE = ".csv"  # suffix of a table of parts; any other text is a pattern
-MODEL, SAMPLE_MODEL = "recast", "recast-sample"  # registered models: of all other sources, and of the sample
+MODEL, SAMPLE_MODEL = "recast", "recast-sample"  # registered models: of all other sources, and of the castings
+SAMPLE_MODELS = {SAMPLE: SAMPLE_MODEL, SAMPLE_TILES: "recast-sample-tiles"}  # products never compete for one model
 
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class ClassSettings(Settings):
     defect: Annotated[tuple[FolderName, ...], BeforeValidator(split_names)] | None = Field(None, min_length=1)
     """Folders of defective parts, with commas between them; unset: `def_front`, or else all class folders but the good one."""
     good: FolderName | None = None
-    """Folder of good parts; unset: `ok_front`, `good`, `ok` or `normal`, the first of these that is there."""
+    """Folder of good parts; unset: `ok_front`, `good`, `ok`, `normal` or `free`, the first of these that is there."""
 
     @model_validator(mode="after")
     def require_other_names(self) -> Self:
@@ -77,8 +78,23 @@ class ClassSettings(Settings):
         return self
 
 
-class SampleSettings(Settings):
-    """The built-in sample: how many drawn castings, and which faults are planted in it."""
+class DrawnSettings(Settings):
+    """Which parts a built-in sample draws, and which faults are planted in it."""
+
+    seed: int = Field(0, ge=0)
+    """Draws other parts and photographs."""
+    exact_copies: int = Field(0, ge=0)
+    """Fault: files that repeat another byte by byte; of castings, train files that repeat a test file."""
+    transformed_copies: int = Field(0, ge=0)
+    """Fault: files that are flipped, turned, re-lit, shifted or recompressed copies of a photograph; of castings, of a test photograph."""
+    corrupt_files: int = Field(0, ge=0)
+    """Fault: damaged files, each kind of damage in turn."""
+    new_camera_images: int = Field(0, ge=0)
+    """Fault: photographs from a set-up that the others lack: castings on a bright background, tiles under a lamp close to one corner."""
+
+
+class SampleSettings(DrawnSettings):
+    """The source `sample`: how many drawn castings, and which faults are planted in it."""
 
     parts: int = Field(120, ge=8, le=2_000)
     """Physical castings drawn; about half of them are defective."""
@@ -86,18 +102,15 @@ class SampleSettings(Settings):
     """Photographs in train/."""
     test_images: int = Field(300, ge=8, le=100_000)
     """Photographs in test/."""
-    seed: int = Field(0, ge=0)
-    """Draws other castings and photographs."""
     shared_parts: float = Field(0.0, ge=0, le=1)
     """Fault: share of the test castings that are photographed for train/ too."""
-    exact_copies: int = Field(0, ge=0)
-    """Fault: train files that repeat a test file byte by byte."""
-    transformed_copies: int = Field(0, ge=0)
-    """Fault: train files that are flipped, turned, re-lit, shifted or recompressed copies of a test photograph."""
-    corrupt_files: int = Field(0, ge=0)
-    """Fault: damaged files in train/, each kind of damage in turn."""
-    new_camera_images: int = Field(0, ge=0)
-    """Fault: photographs in train/ from a camera set-up that the others lack (bright background)."""
+
+
+class TilesSettings(DrawnSettings):
+    """The source `sample:tiles`: how many drawn tiles, and which faults are planted in it; it has no published split."""
+
+    parts: int = Field(160, ge=8, le=2_000)
+    """Physical tiles drawn, each photographed under two to six lamps; about a third of them are defective."""
 
 
 def model_suffix(product: str) -> str:
@@ -123,7 +136,7 @@ class FetchSettings(Settings):
     """Where the images come from."""
 
     source: Annotated[str, BeforeValidator(require_utf8)] = Field(SAMPLE, min_length=1)
-    """`sample`, a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
+    """`sample` (drawn castings), `sample:tiles` (drawn tiles), a zip file, a folder, or `kaggle:OWNER/SLUG[/VERSION]`."""
     product: Annotated[Composed, AfterValidator(require_product)] | None = None
     """What is inspected, a noun in the singular such as `magnetic tile`: reports say it, and its model has a name of its own;
     unset: `casting` where the class folders are `def_front` and `ok_front`, else `part`."""
@@ -133,6 +146,7 @@ class FetchSettings(Settings):
     """A new file that changes within so many seconds is still being written: it is left for the next run."""
     classes: ClassSettings = ClassSettings()
     sample: SampleSettings = SampleSettings()
+    tiles: TilesSettings = TilesSettings()
 
 
 class ValidationSettings(Settings):
@@ -158,7 +172,11 @@ class AuditSettings(Settings):
     max_ring_residual: float = Field(0.0075, gt=0, lt=0.1)
     """A rim whose edge lies further from an ellipse than this share of its radius is no ring."""
     min_ring_share: float = Field(0.9, gt=0, le=1)
-    """Castings are counted where at least this share of the images shows a ring; images without one are grouped by copies alone."""
+    """Parts are told by their rings where at least this share of the images shows one; elsewhere by their detail."""
+    false_partner_share: float = Field(0.01, gt=0, lt=0.5)
+    """By detail: about this share of the images, at most, should by chance be as alike to another part as photographs of one must be."""
+    min_partner_share: float = Field(0.5, gt=0, le=1)
+    """By detail: parts count as known where at least this share of the images, copies aside, shows a part that another shows too."""
 
 
 class SplitSettings(Settings):
@@ -411,8 +429,8 @@ class Places(Settings):
     artifacts: NamedPath = Path("artifacts")
     """What is kept: runs, models, the registry."""
     registered_model: str | None = Field(None, min_length=1, pattern=r"^[^/:'`]+$")
-    """Name in MLflow of the model that versions are of, and of the experiment; unset: `recast-sample` for the built-in sample;
-    for all other sources `recast`, or with `--product magnetic tile` `recast-magnetic-tile`."""
+    """Name in MLflow of the model that versions are of, and of the experiment; unset: `recast-sample` and `recast-sample-tiles`
+    for the built-in samples, for all other sources `recast`, or with `--product magnetic tile` `recast-magnetic-tile`."""
 
     inbox: ClassVar = PlaceFolder("data_root")  # the user's new images
     archives: ClassVar = PlaceFolder("data_root", recorded=True)  # fetched sources
@@ -443,7 +461,7 @@ class Places(Settings):
 
     @property
     def registered_name(self) -> str:
-        """Return the name that is set, else that of all sources but the sample."""
+        """Return the name that is set, else that of all sources but the samples."""
         return self.registered_model or MODEL
 
     def with_model(self, model: str | None) -> Self:
@@ -472,7 +490,5 @@ class Config(Settings):
 
 def default_model(source: str, product: str | None = None) -> str:
     """Return the registered model of a source and a product: drawn parts never take the place of a plant's."""
-    if source == SAMPLE:
-        return SAMPLE_MODEL
     suffix = model_suffix(product or CASTING)
-    return MODEL if suffix == CASTING else f"{MODEL}-{suffix}"
+    return SAMPLE_MODELS.get(source, MODEL if suffix == CASTING else f"{MODEL}-{suffix}")

@@ -10,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tasks.images.decoding import BY_SUFFIX, MAX_BYTES, SUFFIXES, Decoded, read
+from tasks.images.decoding import BY_SUFFIX, MAX_BYTES, SUFFIXES, read
+from tasks.images.levels import Decoded
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import say

@@ -1,20 +1,32 @@
-"""Sample source: the built-in sample, which is drawn."""
+"""Sample source: the built-in samples, which are drawn."""
 
 import shutil
 
-from tasks.records.results import Source
-from tasks.settings.settings import SAMPLE, FetchSettings, Places
+from tasks.records.results import ClassFolders, Source
+from tasks.settings.settings import SAMPLE, SAMPLE_MODELS, SAMPLE_TILES, FetchSettings, Places
 from tasks.storage.files import File, move_into_place, scratch_beside
+
+FOLDERS = {SAMPLE: ClassFolders(), SAMPLE_TILES: ClassFolders(defect=("Blowhole", "Crack"), good="Free")}
 
 
 def recognizes(text: str) -> bool:
-    """Return whether the text names the built-in sample."""
-    return text == SAMPLE
+    """Return whether the text names a built-in sample."""
+    return text in SAMPLE_MODELS
 
 
 def identify(fetch: FetchSettings, places: Places) -> Source:
     """Return the sample. Its settings identify it."""
-    return Source(kind="sample", identity=fetch.sample.model_dump_json(), sample=fetch.sample, name="sample")
+    sample = fetch.tiles if fetch.source == SAMPLE_TILES else fetch.sample
+    folders = FOLDERS[fetch.source]
+    layout = f"drawn class folders; defect: {', '.join(folders.defect)}; good: {folders.good}"
+    return Source(
+        kind="sample",
+        identity=sample.model_dump_json(),
+        sample=sample,
+        name=fetch.source,
+        folders=folders,
+        layout=layout,
+    )
 
 
 def bring(source: Source, places: Places) -> File:

@@ -5,8 +5,8 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from tasks.dataset.part_names import find_part_names, name_parts
-from tasks.records.rows import BASE, Row
+from tasks.dataset.part_names import find_part_names, join_named, name_parts
+from tasks.records.rows import BASE, Member, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import SplitSettings
 
@@ -89,3 +89,15 @@ def test_a_pattern_that_fits_nothing_shows_a_path_that_it_must_fit():
 def test_a_pattern_without_one_group_is_refused(pattern, says):
     with pytest.raises(ValidationError, match=says):
         SplitSettings(parts=pattern)
+
+
+def test_contents_of_one_name_are_one_group_and_others_follow_the_leader_that_they_joined():
+    found = [("a", "a"), ("b", "b"), ("c", "a"), ("d", "b"), ("e", "e"), ("f", "b")]
+    members = [Member(content, group, 0.7, 1.0) for content, group in found]
+    joined = join_named(members, ["P1", "P2", "", "P1", "", ""])
+    assert [member.group for member in joined] == ["a", "b", "a", "a", "e", "b"]
+    assert [member.alike for member in joined] == [1.0, 1.0, 0.7, 1.0, 0.7, 0.7]
+    moved = join_named(members, ["P1", "P1", "", "", "", ""])
+    assert [member.group for member in moved] == ["a", "a", "a", "a", "e", "a"], "what had joined b goes with b"
+    again = join_named([*members, Member("g", "f", 0.6, 1.0)], ["", "", "", "", "", "", "P2"])
+    assert [member.group for member in again[:6]] == [group for _, group in found], "a later image moves none"

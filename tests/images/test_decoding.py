@@ -16,16 +16,16 @@ from PIL import Image
 from tasks.images import decoding
 from tasks.images.decoding import (
     EXIF_ORIENTATION,
+    FORMATS,
     MAX_BYTES,
-    MAX_SIDE,
     READ_AT_ONCE,
     WHOLE,
-    Least,
     decode,
     orientation,
     read,
 )
 from tasks.images.file_structure import png_chunk
+from tasks.images.levels import MAX_SIDE, Least
 from tasks.sources.synthetic.corruptions import DAMAGES
 
 QUARTER = Least(share=1 / 4)
@@ -39,6 +39,10 @@ def encode(picture: np.ndarray | Image.Image, form: str, **options: object) -> b
 
 
 JPEG, PNG = encode(NOISE, "JPEG", quality=90), encode(NOISE, "PNG")
+BMP, TIFF, WEBP = encode(NOISE, "BMP"), encode(NOISE, "TIFF"), encode(NOISE, "WEBP", lossless=True)
+FILES = {"JPEG": JPEG, "PNG": PNG, "BMP": BMP, "TIFF": TIFF, "WebP": WEBP}
+EXACT = ("PNG", "BMP", "TIFF", "WebP")  # formats that keep every gray level; WebP as it is written here
+SUFFIX = {row.name: row.suffixes[-1] for row in FORMATS}
 
 
 def png_of_size(width: int, height: int) -> bytes:
@@ -54,25 +58,49 @@ def jpeg_of_size(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize(
     ("form", "mode"),
-    [("JPEG", "L"), ("JPEG", "RGB"), *(("PNG", mode) for mode in ("L", "LA", "RGB", "RGBA", "P", "1"))],
+    [
+        *(("JPEG", mode) for mode in ("L", "RGB")),
+        *(("PNG", mode) for mode in ("L", "LA", "RGB", "RGBA", "P", "1", "I;16")),
+        *(("BMP", mode) for mode in ("L", "RGB", "RGBA", "P", "1")),
+        *(("TIFF", mode) for mode in ("L", "LA", "RGB", "RGBA", "P", "1", "I;16")),
+        *(("WebP", mode) for mode in ("L", "RGB", "RGBA")),
+    ],
 )
 def test_ordinary_pictures_become_grey_levels(photograph, form, mode):
-    decoded = decode(photograph(size=(60, 48), form=form, mode=mode), f".{form.lower()}", 40)
+    decoded = decode(photograph(size=(60, 48), form=form, mode=mode), SUFFIX[form], 40)
     assert decoded.reason == ""
     assert decoded.pixels.shape == (48, 60)
     assert decoded.pixels.dtype == np.uint8
 
 
-def test_a_png_gives_the_very_levels_that_were_put_in():
-    assert np.array_equal(decode(PNG, ".png", 40).pixels, NOISE)
+def test_every_format_is_tested():
+    assert list(FILES) == [row.name for row in FORMATS]
 
 
-def test_transparency_plays_no_part():
+@pytest.mark.parametrize("form", EXACT)
+def test_the_very_levels_that_were_put_in_are_found(form):
+    assert np.array_equal(decode(FILES[form], SUFFIX[form], 40).pixels, NOISE)
+
+
+@pytest.mark.parametrize("form", FILES)
+@pytest.mark.parametrize("suffix", decoding.BY_SUFFIX)
+def test_the_content_and_not_the_suffix_names_the_format(form, suffix):
+    found, expected = decode(FILES[form], suffix, 40), decode(FILES[form], SUFFIX[form], 40)
+    assert found.reason == ""
+    assert np.array_equal(found.pixels, expected.pixels)
+
+
+@pytest.mark.parametrize("form", EXACT)
+def test_transparency_plays_no_part(form):
+    see_through = np.stack([NOISE] * 3 + [np.zeros_like(NOISE)], axis=-1)
+    options = {"lossless": True, "exact": True} if form == "WebP" else {}
+    assert np.array_equal(decode(encode(see_through, form, **options), SUFFIX[form], 40).pixels, NOISE)
+
+
+def test_transparency_of_a_palette_plays_no_part():
     colours = Image.fromarray(NOISE).convert("P")
     palette = encode(colours, "PNG", transparency=bytes(range(256)))
-    see_through = encode(np.stack([NOISE] * 3 + [np.zeros_like(NOISE)], axis=-1), "PNG")
     assert np.array_equal(decode(palette, ".png", 40).pixels, np.asarray(colours.convert("L")))
-    assert np.array_equal(decode(see_through, ".png", 40).pixels, NOISE)
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".jpeg", ".JPEG", ".jpe", ".JFIF"])
@@ -85,9 +113,8 @@ def test_the_case_of_the_suffix_does_not_matter(suffix):
     [
         (b"", ".jpeg", "empty"),
         (b"<!DOCTYPE html><title>Sign in</title>", ".jpeg", "signature"),
-        (PNG, ".jpeg", "signature"),
-        (JPEG, ".png", "signature"),
-        (JPEG, ".bmp", "not_an_image"),
+        (encode(NOISE, "GIF"), ".jpeg", "signature"),
+        (JPEG, ".gif", "not_an_image"),
         (JPEG, "", "not_an_image"),
         (JPEG[:-2], ".jpeg", "undecodable"),
         (JPEG[: len(JPEG) // 2], ".jpeg", "undecodable"),
@@ -98,13 +125,13 @@ def test_the_case_of_the_suffix_does_not_matter(suffix):
         (PNG[: len(PNG) // 2], ".png", "undecodable"),
         (PNG[:200] + b"\0" + PNG[201:], ".png", "undecodable"),
         (PNG[:-13] + bytes([PNG[-13] ^ 1]) + PNG[-12:], ".png", "undecodable"),
-        (encode(NOISE.astype(np.uint16) * 257, "PNG"), ".png", "mode"),
         (encode(Image.fromarray(NOISE).convert("CMYK"), "JPEG"), ".jpeg", "mode"),
+        (encode(Image.fromarray(NOISE).convert("CMYK"), "TIFF"), ".tiff", "mode"),
     ],
     ids=[
-        "no bytes", "a web page", "a PNG named JPEG", "a JPEG named PNG", "another suffix", "no suffix",
+        "no bytes", "a web page", "a GIF named JPEG", "another suffix", "no suffix",
         "a JPEG without its last 2 bytes", "half a JPEG", "a JPEG of nonsense", "a PNG of nonsense", "a PNG without its last 2 bytes",
-        "a PNG without its end", "half a PNG", "a PNG with a wrong byte", "a PNG with a wrong checksum", "16 bits", "CMYK",
+        "a PNG without its end", "half a PNG", "a PNG with a wrong byte", "a PNG with a wrong checksum", "a JPEG of inks", "a TIFF of inks",
     ],
 )  # fmt: skip
 def test_what_is_no_whole_picture_is_refused_with_a_code(content, suffix, code):
@@ -131,14 +158,14 @@ RAISED = [
 
 
 @pytest.mark.parametrize("error", RAISED, ids=repr)
-@pytest.mark.parametrize(("content", "suffix"), [(JPEG, ".jpeg"), (PNG, ".png")], ids=["JPEG", "PNG"])
-def test_whatever_a_decoder_raises_is_the_refusal_of_this_file(monkeypatch, error, content, suffix):
+@pytest.mark.parametrize("form", FILES)
+def test_whatever_a_decoder_raises_is_the_refusal_of_this_file(monkeypatch, error, form):
     def fail(*_: object, **__: object) -> None:
         raise error
 
     for patched in ((simplejpeg, "decode_jpeg"), (Image, "open")):
         monkeypatch.setattr(*patched, fail)
-    decoded = decode(content, suffix, 40)
+    decoded = decode(FILES[form], SUFFIX[form], 40)
     assert decoded.pixels is None
     assert decoded.code == ("memory" if isinstance(error, MemoryError) else "undecodable")
     assert decoded.reason.isprintable()
@@ -151,7 +178,7 @@ def test_no_name_speaks_to_the_terminal():
 
 def test_the_user_who_stops_the_run_is_not_taken_for_a_bad_file(monkeypatch):
     interrupted = decoding.JPEG._replace(levels=lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    monkeypatch.setitem(decoding.BY_SUFFIX, ".jpeg", interrupted)
+    monkeypatch.setattr(decoding, "FORMATS", (interrupted,))
     with pytest.raises(KeyboardInterrupt):
         decode(JPEG, ".jpeg", 40)
 
@@ -228,8 +255,9 @@ def test_a_picture_over_the_cap_is_refused_before_it_is_decoded(monkeypatch, siz
         assert decoded.reason.startswith(f"{size[0]} x {size[1]} pixels, at most 40 megapixels")
 
 
-@pytest.mark.parametrize(("content", "suffix"), [(JPEG, ".jpeg"), (PNG, ".png")])
-def test_a_file_of_more_bytes_than_are_read_is_refused(monkeypatch, content, suffix):
+@pytest.mark.parametrize("form", FILES)
+def test_a_file_of_more_bytes_than_are_read_is_refused(monkeypatch, form):
+    content, suffix = FILES[form], SUFFIX[form]
     monkeypatch.setattr(decoding, "MAX_BYTES", len(content))
     assert decode(content, suffix, 40).code == ""
     assert decode(content + b"\0", suffix, 40).code == "too_large"
@@ -238,7 +266,7 @@ def test_a_file_of_more_bytes_than_are_read_is_refused(monkeypatch, content, suf
 @pytest.mark.parametrize("mode", ["YCCK", "CMYK"])
 def test_inks_are_refused_by_the_color_space_in_the_header(monkeypatch, mode):
     monkeypatch.setattr(simplejpeg, "decode_jpeg_header", lambda content: (40, 30, mode, "444"))
-    assert decode(JPEG, ".jpeg", 40).reason == f"color mode {mode}, expected 8-bit gray or RGB"
+    assert decode(JPEG, ".jpeg", 40).reason == f"color mode {mode}, expected gray or RGB of at most 16 bits"
 
 
 def encode_turned(form: str, value: object) -> bytes:
@@ -247,16 +275,16 @@ def encode_turned(form: str, value: object) -> bytes:
     return encode(NOISE, form, exif=exif)
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "TIFF", "WebP"])
 @pytest.mark.parametrize(("value", "found"), [(1, 1), (3, 3), (6, 6), (8, 8), (0, 1), (9, 1)])
 def test_the_orientation_that_viewers_apply_is_found_and_not_applied(form, value, found):
     content = encode_turned(form, value)
     assert orientation(content) == found
-    assert decode(content, f".{form.lower()}", 40).pixels.shape == NOISE.shape
+    assert decode(content, SUFFIX[form], 40).pixels.shape == NOISE.shape
 
 
 def test_without_exif_or_with_a_broken_one_a_picture_is_as_stored():
-    assert orientation(JPEG) == orientation(PNG) == orientation(b"") == 1
+    assert {orientation(content) for content in (*FILES.values(), b"", b"MM\0*", b"RIFF....WEBP")} == {1}
     content = encode_turned("JPEG", 6)
     start = content.index(b"Exif\0\0") + 6
     assert orientation(content[:start] + b"\xff" * 8 + content[start + 8 :]) == 1
@@ -268,14 +296,23 @@ def test_the_exif_of_a_png_is_found_beside_texts_that_would_fill_the_memory():
     assert orientation(content[:33] + bombs + content[33:]) == 6
 
 
-def test_a_picture_of_just_the_cap_is_taken():
-    assert decode(PNG, ".png", 0.0012).pixels is not None
-    assert decode(PNG, ".png", 0.0011).code == "megapixels"
+@pytest.mark.parametrize("form", FILES)
+def test_a_picture_of_just_the_cap_is_taken(form):
+    assert decode(FILES[form], SUFFIX[form], 0.0012).pixels is not None
+    assert decode(FILES[form], SUFFIX[form], 0.0011).code == "megapixels"
+
+
+@pytest.mark.parametrize("least", [WHOLE, QUARTER], ids=["whole", "a quarter"])
+@pytest.mark.parametrize("form", FILES)
+def test_a_file_that_breaks_off_is_refused_wherever_it_does(form, least):
+    content = FILES[form]
+    codes = {decode(content[:end], SUFFIX[form], 40, least).code for end in range(len(content))}
+    assert codes <= {"empty", "signature", "undecodable"}
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from([(JPEG, ".jpeg"), (PNG, ".png")]),
+    st.sampled_from([(FILES[form], SUFFIX[form]) for form in FILES]),
     st.lists(st.tuples(st.integers(3, 1_100), st.integers(0, 255)), max_size=4),
     st.integers(0, 1_200),
 )
@@ -292,10 +329,22 @@ def test_no_damage_whatever_ends_in_an_error(picture, changes, cut):
 
 
 @pytest.mark.parametrize("size", [(300, 300), (64, 36), (8, 4), (4, 4)])
-@pytest.mark.parametrize(("form", "mode"), [("JPEG", "L"), ("JPEG", "RGB"), ("PNG", "L"), ("PNG", "P")])
+@pytest.mark.parametrize(
+    ("form", "mode"),
+    [
+        ("JPEG", "L"),
+        ("JPEG", "RGB"),
+        ("PNG", "L"),
+        ("PNG", "P"),
+        ("BMP", "L"),
+        ("TIFF", "L"),
+        ("TIFF", "I;16"),
+        ("WebP", "L"),
+    ],
+)
 def test_a_quarter_of_the_size_is_the_mean_of_four_by_four(size, form, mode):
     smooth = Image.fromarray(NOISE).resize(size, Image.Resampling.BICUBIC).convert(mode)
-    content, suffix = encode(smooth, form), f".{form.lower()}"
+    content, suffix = encode(smooth, form), SUFFIX[form]
     whole, quarter = decode(content, suffix, 40), decode(content, suffix, 40, QUARTER)
     assert (quarter.width, quarter.height) == (whole.width, whole.height) == size
     expected = np.asarray(Image.fromarray(whole.pixels).reduce(4)).astype(int)
@@ -305,10 +354,10 @@ def test_a_quarter_of_the_size_is_the_mean_of_four_by_four(size, form, mode):
 
 @pytest.mark.parametrize("size", [(300, 300), (301, 303), (64, 33), (150, 151), (5, 9), (4, 1), (1, 1)])
 @pytest.mark.parametrize("least", [Least(75), Least(32), Least(8), Least(share=1 / 4), Least(share=1 / 3)], ids=str)
-@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+@pytest.mark.parametrize("form", FILES)
 def test_no_picture_becomes_smaller_than_asked(form, least, size):
     smooth = Image.fromarray(NOISE).resize(size, Image.Resampling.BICUBIC)
-    content, suffix = encode(smooth, form), f".{form.lower()}"
+    content, suffix = encode(smooth, form), SUFFIX[form]
     whole, found = decode(content, suffix, 40), decode(content, suffix, 40, least)
     assert (found.width, found.height) == size
     assert found.pixels.dtype == np.uint8

@@ -12,7 +12,8 @@ import simplejpeg
 from PIL import Image
 
 from tasks.images import decoding, loading
-from tasks.images.decoding import MAX_BYTES, WHOLE, Least
+from tasks.images.decoding import MAX_BYTES, WHOLE
+from tasks.images.levels import Least
 from tasks.images.loading import (
     MAX_MEGAPIXELS,
     Readable,
@@ -267,10 +268,10 @@ def test_images_that_are_sent_are_seen_as_files_are(files, photograph):
     assert levels_of(seen[:1]) == levels_of(seen[7:]) == [60]
     assert isinstance(seen[1], Readable)
     assert [one.reason for one in seen[2:7]] == [
-        "the content does not begin like a JPEG file",
-        "NoneType was sent, expected the bytes of a JPEG or PNG file",
-        "str was sent, expected the bytes of a JPEG or PNG file",
-        "float was sent, expected the bytes of a JPEG or PNG file",
+        "the content does not begin like a file of JPEG, PNG, BMP, TIFF or WebP",
+        "NoneType was sent, expected the bytes of a file of JPEG, PNG, BMP, TIFF or WebP",
+        "str was sent, expected the bytes of a file of JPEG, PNG, BMP, TIFF or WebP",
+        "float was sent, expected the bytes of a file of JPEG, PNG, BMP, TIFF or WebP",
         "the file has no bytes",
     ]
     assert load_all_bytes([], "raw", 16) == []

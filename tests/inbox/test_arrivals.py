@@ -134,10 +134,10 @@ def test_a_given_folder_without_labels_is_refused(names, says, tmp_path):
 
 
 def test_files_of_other_formats_outside_the_class_folders_are_counted_and_named(tmp_path, capsys):
-    touch(tmp_path, *PAIR, "unlabelled/1.bmp", "old/2.BMP", "notes.txt")
+    touch(tmp_path, *PAIR, "unlabelled/1.gif", "old/2.GIF", "notes.txt")
     given_folders([tmp_path], FOLDERS)
     arrival_folders(tmp_path, FOLDERS)
-    line = "3 files of other formats: 2 .bmp (old/2.BMP, unlabelled/1.bmp), 1 .txt (notes.txt); read are"
+    line = "3 files of other formats: 2 .gif (old/2.GIF, unlabelled/1.gif), 1 .txt (notes.txt); read are"
     assert capsys.readouterr().out.count(f"arrivals: left out: {line}") == 2
 
 

@@ -8,7 +8,7 @@ import pytest
 from tasks.images.ellipses import Ellipse
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, from_strip
 from tasks.inference.heatmaps import FAINT, STRONG, contributions, heat_over_photograph, maps, middle, paint, peak
-from tasks.records.results import Corrections
+from tasks.records.results import Corrections, PartNames
 from tasks.records.rows import Member, Row
 from tasks.settings.settings import AuditSettings, FetchSettings, SampleSettings, TrainingSettings, ValidationSettings
 from tasks.storage.tables import read_table
@@ -162,7 +162,7 @@ def test_the_peaks_of_a_short_training_lie_on_the_defects(places):
     settings = FetchSettings(sample=SampleSettings(parts=24, train_images=240, test_images=40))
     folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
     manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
-    audited = audit.fn(manifest, AuditSettings(), places)
+    audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}
     rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
     data = preparation.PreparedImages(rows, [], manifest.classes, places)

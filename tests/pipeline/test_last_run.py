@@ -23,7 +23,7 @@ from tasks.pipeline.last_run import (
 from tasks.reporting.run_folder import write_run
 from tasks.settings.cli import parse
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Config, FetchSettings, Places, SampleSettings, TrainingSettings
+from tasks.settings.settings import Config, FetchSettings, Places, SampleSettings, TrainingSettings, default_model
 from tasks.tracking.registry import Version
 
 
@@ -139,7 +139,13 @@ def test_of_a_named_model_its_own_runs_count(places):
     toy = run_folder(places, "3", "sample", "recast-sample")
     expected = {"gears": gears, "recast": plant, "recast-sample": toy, "wheels": None}
     assert {name: last_run(places.with_model(name)) for name in expected} == expected
-    assert registered_models(places.with_model("wheels")) == ["gears", "recast", "recast-sample", "wheels"]
+    assert registered_models(places.with_model("wheels")) == [
+        "gears",
+        "recast",
+        "recast-sample",
+        "recast-sample-tiles",
+        "wheels",
+    ]
 
 
 def test_a_name_that_was_given_is_kept_and_one_that_follows_from_the_source_follows_it(places):
@@ -231,6 +237,26 @@ def test_without_such_a_run_a_command_means_what_is_in_use(places, monkeypatch, 
     for name in toys:
         run_folder(places, name, "sample", "recast-sample")
     assert resolve_model(places).registered_name == model
+
+
+@pytest.mark.parametrize("sources", [["sample", "sample:tiles"], ["sample:tiles", "sample"]])
+def test_of_two_samples_a_command_means_the_one_that_was_drawn_last(places, monkeypatch, sources):
+    def champion(of: Places) -> Version | None:
+        drawn = of.registered_name != "recast"
+        return Version(number=1, model="ab", run_id="0", reason="", champion_before=None, tracked="") if drawn else None
+
+    monkeypatch.setattr(noun.registry, "champion", champion)
+    for name, source in enumerate(sources):
+        run_folder(places, str(name), source, default_model(source))
+    assert resolve_model(places).registered_name == default_model(sources[-1])
+    assert {"recast", "recast-sample", "recast-sample-tiles"} <= set(registered_models(places))
+
+
+def test_another_sample_takes_neither_the_numbers_nor_the_model_of_the_last(places):
+    run_folder(places, "1", "sample", "toys")
+    tiles = with_last_settings(Config(places=places, fetch=FetchSettings(source="sample:tiles"))).with_model()
+    assert tiles.places.registered_model == "recast-sample-tiles"
+    assert tiles.fetch.tiles == FetchSettings().tiles
 
 
 DAMAGED = {

@@ -25,7 +25,7 @@ from tasks.records.results import (
     Spread,
     damaged_image,
 )
-from tasks.records.rows import Entry, Row, stored_path
+from tasks.records.rows import Entry, Row, stored_name, stored_path
 from tasks.settings.settings import Classes
 from tasks.storage.files import File, store, write_whole
 from tasks.storage.tables import store_table
@@ -80,9 +80,14 @@ def test_a_folder_is_damaged_when_one_of_its_images_is(places, tmp_path):
         made = store(lambda path, content=content: path.write_bytes(content), places, "data", "x.jpeg")
         entries.append(Entry("ok/1.jpeg", made.sha256))
         write_whole(stored_path(entries[-1], places), content)
+    mask = Entry("ok/1.png", store(lambda path: path.write_bytes(b"mask"), places, "data", "x.png").sha256)
+    entries[0] = entries[0]._replace(mask=stored_name(mask))
+    write_whole(stored_path(mask, places), b"mask")
     listing = store_table("listing", entries, Entry, places)
     folder = ImageFolder(listing=listing, folders=ClassFolders(), files_found=2, left_alone=0, junk=0)
     assert folder.damage(places) is None
+    stored_path(mask, places).write_bytes(b"must")
+    assert folder.damage(places) == f"{stored_path(mask, places)} has changed"
     stored_path(entries[1], places).write_bytes(b"tw")
     assert folder.damage(places) == f"{stored_path(entries[1], places)} has changed"
     listing.path(places).unlink()

@@ -64,6 +64,7 @@ def test_a_run_can_be_repeated_from_its_parameters():
     ("source", "given", "model"),
     [
         ("sample", None, "recast-sample"),
+        ("sample:tiles", None, "recast-sample-tiles"),
         ("castings.zip", None, "recast"),
         ("./sample", None, "recast"),
         ("kaggle:alice/sample", None, "recast"),

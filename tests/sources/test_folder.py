@@ -27,14 +27,16 @@ def touch(folder: Path, *names: str) -> Path:
 
 
 def test_files_of_other_formats_are_counted_and_named():
-    names = ["a.jpeg", *(f"{number:02}.bmp" for number in range(10)), "x.TIF", "README", "x\x1b.gif"]
+    names = ["a.jpeg", *(f"{number:02}.raw" for number in range(10)), "x.HEIC", "README", "x\x1b.gif"]
     (line,) = left_out(names)
-    assert line.startswith("13 files of other formats: 10 .bmp (00.bmp, 01.bmp")
-    assert "07.bmp, and 2 more), 1 without suffix (README), 1 .gif (x\\x1b.gif), 1 .tif (x.TIF); read are" in line
+    assert line.startswith("13 files of other formats: 10 .raw (00.raw, 01.raw")
+    assert "07.raw, and 2 more), 1 without suffix (README), 1 .gif (x\\x1b.gif), 1 .heic (x.HEIC); read are" in line
     assert left_out(["a.jpeg"]) == []
 
 
-@pytest.mark.parametrize("name", ["a.jpeg", "a/b.JPG", "a.b.Png", "a.jfif", "a.JPE"])
+@pytest.mark.parametrize(
+    "name", ["a.jpeg", "a/b.JPG", "a.b.Png", "a.jfif", "a.JPE", "a.bmp", "a.TIF", "a.tiff", "a.webp"]
+)
 def test_an_image_is_known_by_its_suffix(name):
     assert is_image(name)
 

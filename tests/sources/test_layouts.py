@@ -243,6 +243,14 @@ CASES = {
         {"bad/1.png": "bad", "good/1.png": "good", "bad/1.txt": "bad"},
         r"class folders; defect: bad \(2\)",
     ),
+    "masks that are the labels": Case(
+        photographs("kos01/Part0.jpg", "kos01/Part1.jpg", "kos02/Part0.jpg")
+        | masks("kos01/Part1_label.png")
+        | {"kos01/Part0_label.png": EMPTY_MASK, "kos02/Part0_label.png": EMPTY_MASK},
+        {"kos01/Part0.jpg": "good", "kos01/Part1.jpg": "defect", "kos02/Part0.jpg": "good"},
+        r"a mask for each photograph: one that marks something shows a defect; defect: defect \(1\); good: good \(2\); masks: 3",
+        masks=3,
+    ),
     "accents in either form": Case(
         photographs("de\u0301faut/1.png", "good/1.png"),
         {"de\u0301faut/1.png": "d\u00e9faut", "good/1.png": "good"},
@@ -351,3 +359,28 @@ def test_what_cannot_be_read_is_refused_before_anything_runs(files, settings, sa
     source = write(files, tmp_path / "plant")
     with pytest.raises(BadInput, match=says):
         locate(FetchSettings(source=str(source), classes=settings), places)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"labels.csv": b"path,label\n1.png,\x00\n"},
+        {"labels.csv": b"path,label\n" + b"1.png," + b"x" * 200_000},
+        {"labels.csv": b'path,label\n"1.png,good\n'},
+        {"labels.csv": b"\x00\x01\xff"},
+        {
+            "coco.json": b'{"images": [{"id": [1], "file_name": {}}], "annotations": [{"image_id": {}}], "categories": 3}'
+        },
+        {"coco.json": b'{"images": [], "annotations": []}'},
+        {"coco.json": b"[" * 100_000},
+        {"bad/1.txt": b"0 nan inf 1e999 -1\n", "data.yaml": b"names: {0: [a], x: b}"},
+        {"bad/1.txt": b"0 1 1 1 1\n", "data.yaml": b"names: [a"},
+        {"bad/1_mask.png": b"\x89PNG\r\n\x1a\n"},
+    ],
+)
+def test_odd_content_is_refused_or_passed_over(odd, tmp_path, places):
+    source = write(photographs("bad/1.png", "good/1.png", "1.png") | odd, tmp_path / "plant")
+    try:
+        assert locate(FetchSettings(source=str(source)), places).layout
+    except BadInput as error:
+        assert len(str(error)) > 20

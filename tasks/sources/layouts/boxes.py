@@ -3,7 +3,7 @@
 import json
 import os
 import posixpath
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -62,13 +62,18 @@ def parse_coco(content: bytes) -> dict[str, Any] | None:
 
 def coco_kinds(table: dict[str, Any], good: str) -> Iterator[tuple[str, str]]:
     """Yield path and kind of each image: the category of most of its boxes, or `good` where it has none."""
-    categories = {row.get("id"): str(row.get("name")) for row in table.get("categories", []) if isinstance(row, dict)}
-    boxes: dict[object, Counter[str]] = {}
+    rows = table.get("categories")
+    categories = {
+        str(row.get("id")): str(row.get("name"))
+        for row in (rows if isinstance(rows, list) else [])
+        if isinstance(row, dict)
+    }
+    boxes = defaultdict[str, Counter[str]](Counter)
     for row in table["annotations"]:
-        category = row.get("category_id")
-        boxes.setdefault(row.get("image_id"), Counter())[categories.get(category, f"category {category}")] += 1
+        category = str(row.get("category_id"))
+        boxes[str(row.get("image_id"))][categories.get(category, f"category {category}")] += 1
     for image in table["images"]:
-        kinds = boxes.get(image.get("id"))
+        kinds = boxes.get(str(image.get("id")))
         yield str(image.get("file_name")), kinds.most_common(1)[0][0] if kinds else good
 
 

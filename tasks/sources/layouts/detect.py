@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.records.results import ClassFolders
+from tasks.records.results import SEVERAL_DEFECTS, ClassFolders
+from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import ClassSettings
 from tasks.sources.archive import members, open_reader
@@ -14,7 +15,7 @@ from tasks.sources.folder import TOP, is_image, left_out, shorten
 from tasks.sources.layouts.boxes import read_coco, read_yolo
 from tasks.sources.layouts.class_folders import read_class_folders
 from tasks.sources.layouts.label_table import read_label_table
-from tasks.sources.layouts.layout import Labels, Read, list_kinds
+from tasks.sources.layouts.layout import Label, Labels, Read, list_kinds
 from tasks.sources.layouts.masks import Masks, find_masks
 from tasks.sources.names import is_junk
 
@@ -107,8 +108,22 @@ def detect(names: Iterable[str], settings: ClassSettings, read: Read) -> Layout:
     photographs = [name for name in files if name not in no_photographs]
     labels = next((labels for table in TABLES if (labels := table(photographs, images, settings, read))), None)
     if labels is None:
-        labels = read_class_folders(photographs, images, settings)
+        try:
+            labels = read_class_folders(photographs, images, settings)
+        except BadInput:
+            if (labels := labels_by_masks(images, masks, settings)) is None:
+                raise
     return make_layout(files, labels, masks)
+
+
+def labels_by_masks(images: Sequence[str], masks: Masks, settings: ClassSettings) -> Labels | None:
+    """Label the photographs by their masks: one that marks something shows a defect. None where not each photograph has a mask."""
+    unmarked = masks.by_photograph.keys() - masks.marked
+    if not masks.marked or not unmarked or set(images) != set(masks.by_photograph):
+        return None
+    folders = ClassFolders(defect=settings.defect or (SEVERAL_DEFECTS,), good=settings.good or "good")
+    labels = {name: Label(folders.classes.defect if name in masks.marked else folders.good) for name in images}
+    return Labels("a mask for each photograph: one that marks something shows a defect", labels, folders)
 
 
 def unlabeled(images: Sequence[str]) -> list[str]:

@@ -70,13 +70,18 @@ def table_lines(table: str, content: bytes) -> Iterator[TableLine]:
         text = content.decode("latin-1")  # as older programs write it; each byte is a character
     head = text.partition("\n")[0]
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in head and "," not in head else ",")
-    columns = [COLUMNS.get(cell.strip().casefold(), "") for cell in next(rows, [])]
-    if not {"path", "label"} <= set(columns):
-        return
-    for cells in rows:
-        if any(cell.strip() for cell in cells):
-            values = {column: compose(cell.strip()) for column, cell in zip(columns, cells, strict=False) if column}
-            yield TableLine(table, rows.line_num, {"path": "", "label": "", **values})
+    columns: list[str] = []
+    try:
+        columns = [COLUMNS.get(cell.strip().casefold(), "") for cell in next(rows, [])]
+        if not {"path", "label"} <= set(columns):
+            return
+        for cells in rows:
+            if any(cell.strip() for cell in cells):
+                values = {column: compose(cell.strip()) for column, cell in zip(columns, cells, strict=False) if column}
+                yield TableLine(table, rows.line_num, {"path": "", "label": "", **values})
+    except csv.Error as error:
+        if columns:
+            raise TableLine(table, rows.line_num, {}).error(f"{error}: save the table anew, as CSV in UTF-8") from error
 
 
 def find_photograph(line: TableLine, known: Mapping[str, str]) -> str | None:

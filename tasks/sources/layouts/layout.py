@@ -16,7 +16,7 @@ SPLIT_WORDS = {
     "val": "validation", "valid": "validation", "validation": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
-GOOD_NAMES = (GOOD, "good", "ok", "normal")  # in any case; the first that is there holds the good parts
+GOOD_NAMES = (GOOD, "good", "ok", "normal", "free")  # in any case; the first that is there holds the good parts
 
 
 class Label(NamedTuple):

@@ -82,8 +82,8 @@ DAMAGES: dict[str, Change] = {
     # the first half of the file, as after an upload that broke off
     "truncated": lambda jpeg: jpeg[: len(jpeg) // 2],
     "html page": lambda jpeg: b"<!DOCTYPE html>\n<html><body><h1>403 Forbidden</h1></body></html>\n",
-    # of 16 bits, of which 255 * 257 is the largest number
-    "png": lambda jpeg: save(Image.fromarray(decode(jpeg).astype(np.uint16) * 257), "PNG"),
+    # a picture in a format that is not read
+    "gif": lambda jpeg: save(Image.fromarray(decode(jpeg)), "GIF"),
     # as many as the file has; files of equal length give equal bytes
     "random bytes": lambda jpeg: np.random.default_rng(len(jpeg)).bytes(len(jpeg)),
     # all before the marker that starts the scan: size and tables without a picture

@@ -18,9 +18,10 @@ SIZES: dict[Difficulty, tuple[float, float]] = {"easy": (28, 46), "medium": (18,
 
 
 class Defect(NamedTuple):
-    """The kind of a casting's defect, and how hard it is to see."""
+    """The kind of a part's defect, and how hard it is to see."""
 
-    kind: Kind
+    kind: str
+    """A key of the product's shapes."""
     difficulty: Difficulty
 
 
@@ -35,7 +36,7 @@ class Finish(NamedTuple):
     """Deviation of the albedo, as a share of it."""
 
 
-FINISHES: dict[Kind, Finish] = {
+FINISHES: dict[str, Finish] = {
     "blow_hole": Finish(depth=-5, albedo=0.10, mottle=0.7),
     "pinholes": Finish(depth=-3, albedo=0.06, mottle=0.1),
     "scratch": Finish(depth=-2, albedo=0.14, mottle=0.4),
@@ -63,7 +64,7 @@ def spoil(surface: Surface, defect: Defect, rng: np.random.Generator) -> Surface
     )
 
 
-def changed_cover(surface: Surface, kind: Kind, shape: Field) -> Field:
+def changed_cover(surface: Surface, kind: str, shape: Field) -> Field:
     """Return the cover, enlarged by a flash or reduced by a chipped edge. Of the chip, a dark facet of the break stays covered."""
     if kind == "flash":
         return np.maximum(surface.cover, shape)
@@ -140,7 +141,7 @@ def missing_metal(surface: Surface, size: float, rng: np.random.Generator) -> Fi
     return blob(outward * 1.4, along / 1.5, size, rng)
 
 
-SHAPES: dict[Kind, Callable[[Surface, float, np.random.Generator], Field]] = {
+SHAPES: dict[str, Callable[[Surface, float, np.random.Generator], Field]] = {
     "blow_hole": blow_hole,
     "pinholes": pinholes,
     "scratch": scratch,

@@ -1,21 +1,21 @@
-"""Plan: decide about every file of a sample before anything is drawn."""
+"""Plan: decide about every file of a sample of castings before anything is drawn."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, cycle, islice
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tasks.settings.settings import SampleSettings
+from tasks.settings.settings import DrawnSettings, SampleSettings
 from tasks.sources.synthetic.cameras import CAMERAS, NEW_CAMERA
 from tasks.sources.synthetic.corruptions import DAMAGES, TRANSFORMS
-from tasks.sources.synthetic.defects import KINDS, Defect, Difficulty, Kind
+from tasks.sources.synthetic.defects import KINDS, Defect, Difficulty
 
 Split = Literal["train", "test"]
 
 DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "medium", "easy", "hard", "medium")
-"""Taken in turn over the defective castings. They are five, so that each of the six kinds gets all of them."""
+"""Taken in turn over the defective parts. They are five, so that each of six or two kinds gets all of them."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class TruthRow:
     path: str
     """Inside the zip."""
     part: int
-    """Number of the physical casting."""
+    """Number of the physical part."""
     label: str
     """Class folder."""
-    defect: Kind | Literal[""]
-    """Empty for a good casting, as is its difficulty."""
+    defect: str
+    """Kind of the defect; empty for a good part, as is its difficulty."""
     difficulty: Difficulty | Literal[""]
     camera: str
     copy_of: str = ""
@@ -40,8 +40,8 @@ class TruthRow:
     """shared_part, new_camera, corrupt, exact_copy or transformed_copy; empty for a file as it should be."""
 
 
-class Casting(NamedTuple):
-    """A casting and what is wrong with it, if anything."""
+class Part(NamedTuple):
+    """A part and what is wrong with it, if anything."""
 
     number: int
     defect: Defect | None
@@ -51,7 +51,7 @@ class Shot(NamedTuple):
     """A photograph to take."""
 
     split: Split
-    part: Casting
+    part: Part
     camera: str
     fault: str = ""
     damage: str = ""
@@ -81,12 +81,13 @@ def plan(sample: SampleSettings) -> list[TruthRow]:
     ]
     numbers = {"def_front": count(), "ok_front": count()}
     rows = [row_of(shot, numbers) for shot in shots]
-    return rows + copies(rows, sample, numbers, rng)
+    tests = [row for row in rows if "/test/" in row.path]
+    return rows + copies(tests, sample, lambda row: next_path("train", row.label, numbers), rng)
 
 
-def divide(sample: SampleSettings) -> tuple[list[Casting], list[Casting]]:
+def divide(sample: SampleSettings) -> tuple[list[Part], list[Part]]:
     """Return the castings for test and for train, in proportion to their photographs. Defective and good castings alternate."""
-    parts = [Casting(number, None if number % 2 else defect_of(number // 2)) for number in range(sample.parts)]
+    parts = [Part(number, None if number % 2 else defect_of(number // 2, KINDS)) for number in range(sample.parts)]
     test_share = sample.test_images / (sample.test_images + sample.train_images)
     num_test_parts = min(
         max(round(sample.parts * test_share), 2), sample.parts - 2
@@ -94,13 +95,13 @@ def divide(sample: SampleSettings) -> tuple[list[Casting], list[Casting]]:
     return parts[:num_test_parts], parts[num_test_parts:]
 
 
-def defect_of(turn: int) -> Defect:
-    """Return the defect of a defective casting: kinds and difficulties in turn."""
-    return Defect(KINDS[turn % len(KINDS)], DIFFICULTIES[turn % len(DIFFICULTIES)])
+def defect_of(turn: int, kinds: Sequence[str]) -> Defect:
+    """Return the defect of a defective part: kinds and difficulties in turn."""
+    return Defect(kinds[turn % len(kinds)], DIFFICULTIES[turn % len(DIFFICULTIES)])
 
 
 def shots_of(
-    split: Split, parts: list[Casting], num_shots: int, rng: np.random.Generator, shared: Sequence[Casting] = ()
+    split: Split, parts: list[Part], num_shots: int, rng: np.random.Generator, shared: Sequence[Part] = ()
 ) -> Iterator[Shot]:
     """Yield `num_shots` photographs by random cameras: at least one of each part while they last, and many more of some parts.
 
@@ -131,14 +132,16 @@ def next_path(split: Split, label: str, numbers: Mapping[str, Iterator[int]]) ->
 
 
 def copies(
-    rows: list[TruthRow], sample: SampleSettings, numbers: Mapping[str, Iterator[int]], rng: np.random.Generator
+    originals: list[TruthRow], sample: DrawnSettings, new_path: Callable[[TruthRow], str], rng: np.random.Generator
 ) -> list[TruthRow]:
-    """Return the train files that repeat test files: exact copies, then transformed ones, of different originals while they last."""
-    tests = [row for row in rows if "/test/" in row.path]
-    originals = cycle([tests[index] for index in rng.permutation(len(tests))])
+    """Return the files that repeat others: exact copies, then transformed ones, of different originals while they last.
+
+    `new_path` returns a path for a copy of an original.
+    """
+    turns = cycle([originals[index] for index in rng.permutation(len(originals))])
     transforms = islice(cycle(TRANSFORMS), sample.transformed_copies)
     changes = [("exact_copy", "")] * sample.exact_copies + [("transformed_copy", transform) for transform in transforms]
     return [
-        replace(row, path=next_path("train", row.label, numbers), copy_of=row.path, transform=transform, fault=fault)
-        for (fault, transform), row in zip(changes, originals, strict=False)
+        replace(row, path=new_path(row), copy_of=row.path, transform=transform, fault=fault)
+        for (fault, transform), row in zip(changes, turns, strict=False)
     ]

@@ -76,8 +76,10 @@ def local(radius: float, turn: float) -> tuple[Field, Field]:
     return (grid().radius - radius) * RIM, around * (2 * np.pi * radius * RIM)
 
 
-def noise(rng: np.random.Generator, cell: float) -> Field:
-    """Return smooth noise with a deviation of about 1 and bumps of about `cell` pixels."""
-    side = max(4, round(CANVAS / cell))
-    coarse = Image.fromarray(rng.standard_normal((side, side), dtype=np.float32))
-    return np.asarray(coarse.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
+def noise(
+    rng: np.random.Generator, cell: float | tuple[float, float], shape: tuple[int, int] = (CANVAS, CANVAS)
+) -> Field:
+    """Return smooth noise of `shape`, with a deviation of about 1 and bumps of about `cell` pixels: a number, or down and right."""
+    down, right = (max(4, round(side / size)) for side, size in zip(shape, np.broadcast_to(cell, 2), strict=True))
+    coarse = Image.fromarray(rng.standard_normal((down, right), dtype=np.float32))
+    return np.asarray(coarse.resize(shape[::-1], Image.Resampling.BICUBIC))
