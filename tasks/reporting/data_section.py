@@ -7,7 +7,7 @@ from tasks.dataset.labels import Corrected
 from tasks.records.results import Audit, Evaluation, Origin, Splits, Spread
 from tasks.reporting.markdown import code, counts, out_of, table
 from tasks.reporting.run_json import PreTraining, count_unsettled
-from tasks.reporting.words import ProductWords, capitalized
+from tasks.reporting.words import ProductWords
 from tasks.settings.escaping import for_markdown
 from tasks.storage.tables import read_table
 
@@ -47,17 +47,25 @@ def leak(records: PreTraining) -> str | None:
 def meaning(audit: Audit, splits: Splits, evaluation: Evaluation, words: ProductWords) -> str:
     """Say what a reader may and may not conclude from the figures on this test."""
     accuracy = evaluation.test.accuracy or 0.0
-    return "\n\n".join([castings(audit, splits, words), lookup(splits, accuracy), shortcut(splits, accuracy, words)])
+    paragraphs = castings(audit, splits, words), lookup(splits, accuracy), shortcut(splits, accuracy, words)
+    return "\n\n".join(filter(None, paragraphs))
+
+
+def unknown_parts(audit: Audit, splits: Splits) -> str | None:
+    """Say that nothing is known about parts, and what that means for the figures; None where parts are known."""
+    if splits.castings_by_split is not None:
+        return None
+    return (
+        "**Nothing is known about which photographs show one part, so the figures are optimistic**: photographs of one part can train and "
+        f"test, and then the test tells how well known parts are recognized. {out_of(audit.rings, audit.contents)} different images show "
+        "a ring, and too few show the detail of another one. Name the parts with `--parts`, by a pattern on the paths or by a table."
+    )
 
 
 def castings(audit: Audit, splits: Splits, words: ProductWords) -> str:
-    """Say how many parts each split shows, and whether the training saw those of the test."""
+    """Say how many parts each split shows, and whether the training saw those of the test; "" where parts are not known."""
     if audit.castings is None or splits.castings_by_split is None:
-        return (
-            f"{capitalized(words.plural)} are not told: a ring was found in {out_of(audit.rings, audit.contents)} different images. "
-            "The others are grouped by copies alone, so photographs of one part can lie on both sides of the split, and "
-            "the accuracy may measure how well known parts are recognized."
-        )
+        return ""
     trained, tested = splits.test_images_of_trained_castings or 0, splits.by_split["test"]
     by_split = {name.replace("_", " "): count for name, count in splits.castings_by_split.items() if count}
     verdict = (
@@ -71,7 +79,8 @@ def castings(audit: Audit, splits: Splits, words: ProductWords) -> str:
         if audit.castings_of_two_labels
         else ""
     )
-    return f"The images show **{audit.castings:,} {words.plural}** ({counts(by_split)}). {verdict}{mixed}"
+    by = f", known by their {audit.parts_by}" if audit.parts_by else ""
+    return f"The images show **{audit.castings:,} {words.plural}**{by} ({counts(by_split)}). {verdict}{mixed}"
 
 
 def lookup(splits: Splits, accuracy: float) -> str:

@@ -46,6 +46,7 @@ def sections(outcome: RunResult) -> list[Section]:
 
     leak = data_section.leak(outcome)
     return [
+        *unknown_parts(outcome),
         *([Section(LEAK, leak, figures("leak"))] if leak else []),
         Section("Result", result(outcome)),
         what_is_shown(outcome),
@@ -110,8 +111,15 @@ def all_parts(outcome: RunResult) -> list[Section]:
 def before_training(records: PreTraining) -> list[Section]:
     """Return the sections on the images, as they are known before any training."""
     leak = data_section.leak(records)
-    data = f"{data_section.castings(records.audit, records.splits, records.words)}\n\n{data_section.data(records)}"
-    return [*([Section(LEAK, leak)] if leak else []), Section("Data", data)]
+    castings = data_section.castings(records.audit, records.splits, records.words)
+    data = "\n\n".join(filter(None, [castings, data_section.data(records)]))
+    return [*unknown_parts(records), *([Section(LEAK, leak)] if leak else []), Section("Data", data)]
+
+
+def unknown_parts(records: PreTraining) -> list[Section]:
+    """Return the section that nothing is known about parts; none where parts are known."""
+    text = data_section.unknown_parts(records.audit, records.splits)
+    return [Section("Parts are not known", text)] if text else []
 
 
 def result(outcome: RunResult) -> str:

@@ -229,7 +229,7 @@ def test_a_picture_of_photographs_says_that_it_is_a_jpeg(outcome, places):
 
 def test_what_is_known_before_training_is_a_page_too(outcome, places):
     page = html(before_training(outcome), "heading", "title", places)
-    assert [tag for tag, _ in Elements(page).found].count("h2") == 2
+    assert [tag for tag, _ in Elements(page).found].count("h2") == 3
 
 
 def test_the_markdown_for_the_ui_has_its_pictures_inside(outcome, places):

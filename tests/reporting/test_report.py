@@ -108,8 +108,8 @@ def test_the_sections_stand_in_the_order_of_their_weight(outcome):
         "Rules of release",
         "Run",
     ]
-    assert [one.title for one in sections(outcome)] == [LEAK, *order]
-    assert [one.title for one in sections(clean(outcome))] == order
+    assert [one.title for one in sections(outcome)] == ["Parts are not known", LEAK, *order]
+    assert [one.title for one in sections(round_parts(clean(outcome)))] == order
     shown = ["samples", "learning", "confusion", "mistakes"]
     assert [figure.name for one in sections(outcome) for figure in one.figures] == shown
 
@@ -156,7 +156,7 @@ def test_an_earlier_decision_names_its_run(outcome):
 
 
 def test_a_leak_is_told_first_and_what_was_done_about_it(outcome):
-    told = sections(outcome)[0].markdown
+    told = section(outcome, LEAK).markdown
     assert told.startswith(
         "**The published split leaks**: 1 pairs of files of train and test are equal byte by byte. A score"
     )
@@ -191,10 +191,14 @@ def test_all_ways_to_leak_are_told_in_one_sentence(outcome):
 
 
 def test_where_no_ring_is_found_castings_are_not_told(outcome):
-    told = data_section.castings(outcome.audit, outcome.splits, outcome.words)
-    assert told.startswith("Castings are not told: a ring was found in 0 of 66 different images.")
-    assert "photographs of one part can lie on both sides" in told
-    assert told in section(outcome, "What the figures mean").markdown
+    first = sections(outcome)[0]
+    assert first.title == "Parts are not known"
+    assert first.markdown.startswith(
+        "**Nothing is known about which photographs show one part, so the figures are optimistic**"
+    )
+    assert "0 of 66 different images show a ring" in first.markdown
+    assert data_section.castings(outcome.audit, outcome.splits, outcome.words) == ""
+    assert "Parts are not known" not in [one.title for one in sections(round_parts(outcome))]
 
 
 def test_castings_are_told_with_what_they_mean_for_the_test(outcome):
@@ -311,9 +315,8 @@ def test_of_many_corrections_the_first_are_shown(outcome):
 
 def test_before_training_the_leak_and_the_data_are_told(outcome):
     titles = [one.title for one in before_training(outcome)]
-    assert titles == [LEAK, "Data"]
-    assert before_training(outcome)[1].markdown.startswith("Castings are not told")
-    assert [one.title for one in before_training(clean(outcome))] == ["Data"]
+    assert titles == ["Parts are not known", LEAK, "Data"]
+    assert [one.title for one in before_training(clean(outcome))] == ["Parts are not known", "Data"]
     assert not any(one.figures for one in before_training(outcome))
     assert before_training(round_parts(outcome))[-1].markdown.startswith("The images show **40 castings**")
 
