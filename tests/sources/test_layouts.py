@@ -32,7 +32,7 @@ def picture(content: bytes, path: str) -> bytes:
         pixels[10:20, 10:30] = 255
     file = io.BytesIO()
     suffix = Path(path).suffix.lower().removeprefix(".")
-    Image.fromarray(pixels).save(file, {"jpg": "JPEG", "jfif": "JPEG"}.get(suffix, suffix.upper()))
+    Image.fromarray(pixels).save(file, {"jpg": "JPEG", "jfif": "JPEG", "tif": "TIFF"}.get(suffix, suffix.upper()))
     return file.getvalue()
 
 
@@ -245,11 +245,19 @@ CASES = {
     ),
     "masks that are the labels": Case(
         photographs("kos01/Part0.jpg", "kos01/Part1.jpg", "kos02/Part0.jpg")
-        | masks("kos01/Part1_label.png")
-        | {"kos01/Part0_label.png": EMPTY_MASK, "kos02/Part0_label.png": EMPTY_MASK},
+        | masks("kos01/Part1_label.bmp")
+        | {"kos01/Part0_label.bmp": EMPTY_MASK, "kos02/Part0_label.bmp": EMPTY_MASK},
         {"kos01/Part0.jpg": "good", "kos01/Part1.jpg": "defect", "kos02/Part0.jpg": "good"},
         r"a mask for each photograph: one that marks something shows a defect; defect: defect \(1\); good: good \(2\); masks: 3",
         masks=3,
+    ),
+    "all formats, in any case": Case(
+        photographs("bad/1.jpg", "bad/2.PNG", "bad/3.bmp", "good/1.TIF", "good/2.tiff", "good/3.webp", "good/4.jfif"),
+        {
+            "bad/1.jpg": "bad", "bad/2.PNG": "bad", "bad/3.bmp": "bad", "good/1.TIF": "good", "good/2.tiff": "good",
+            "good/3.webp": "good", "good/4.jfif": "good",
+        },
+        r"defect: bad \(3\); good: good \(4\)",
     ),
     "accents in either form": Case(
         photographs("de\u0301faut/1.png", "good/1.png"),
