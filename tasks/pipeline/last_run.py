@@ -220,9 +220,16 @@ def with_absolute_paths(config: Config) -> Config:
     """Return the same settings with absolute paths, for a worker that starts in another folder."""
     places, arrivals = config.places, config.fetch.arrivals
     absolute_places = places.model_copy(update={"data": places.data_root, "artifacts": places.artifacts_root})
-    source = config.fetch.source
     fetch = config.fetch.model_copy(update={
-        "source": str(Path(source).expanduser().absolute()) if Path(source).expanduser().exists() else source,
+        "source": absolute_if_there(config.fetch.source),
         "arrivals": arrivals and tuple(path.expanduser().absolute() for path in arrivals),
     })  # fmt: skip
-    return config.model_copy(update={"places": absolute_places, "fetch": fetch})
+    parts = config.splitting.parts
+    splitting = config.splitting.model_copy(update={"parts": parts and absolute_if_there(parts)})
+    return config.model_copy(update={"places": absolute_places, "fetch": fetch, "splitting": splitting})
+
+
+def absolute_if_there(text: str) -> str:
+    """Return the absolute path of a file or folder that is there; another text as it is."""
+    path = Path(text).expanduser()
+    return str(path.absolute()) if path.exists() else text

@@ -23,7 +23,15 @@ from tasks.pipeline.last_run import (
 from tasks.reporting.run_folder import write_run
 from tasks.settings.cli import parse
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Config, FetchSettings, Places, SampleSettings, TrainingSettings, default_model
+from tasks.settings.settings import (
+    Config,
+    FetchSettings,
+    Places,
+    SampleSettings,
+    SplitSettings,
+    TrainingSettings,
+    default_model,
+)
 from tasks.tracking.registry import Version
 
 
@@ -115,6 +123,13 @@ def test_a_worker_elsewhere_is_told_whole_paths(tmp_path, monkeypatch):
     assert found.fetch.arrivals == (tmp_path / "line 2",)
     assert found.places == Places(data=tmp_path / "data", artifacts=tmp_path / "artifacts")
     assert with_absolute_paths(Config()).fetch.source == "sample"
+    Path("parts.csv").write_text("path,part\n")
+    for parts, expected in (
+        ("parts.csv", str(tmp_path / "parts.csv")),
+        ("(tile_[0-9]+)", "(tile_[0-9]+)"),
+        (None, None),
+    ):
+        assert with_absolute_paths(Config(splitting=SplitSettings(parts=parts))).splitting.parts == expected
 
 
 def test_a_run_of_the_sample_is_the_last_one_where_there_is_no_other(places):
