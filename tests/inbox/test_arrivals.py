@@ -69,7 +69,8 @@ def test_masks_of_an_arrival_are_named_and_are_no_photographs(tmp_path, places, 
     (batch / "def_front/1.jpeg").write_bytes(photograph(1))
     mask = np.zeros((40, 40), np.uint8)
     mask[10:20, 10:20] = 255
-    Image.fromarray(mask).save(batch / "def_front/1.png")
+    for name in ("def_front/1.png", "ground_truth/x/2.png"):
+        Image.fromarray(mask).save(batch / name)
     (arrival,) = find_arrivals(FetchSettings(arrivals=(batch,), settle_seconds=0), FOLDERS, places)
     assert arrival.names == ("def_front/1.jpeg",)
     assert "arrivals: left out: 2 masks, such as def_front/1.png" in capsys.readouterr().out

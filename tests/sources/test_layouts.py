@@ -133,7 +133,37 @@ CASES = {
     "pictures of a folder for masks that belong to nothing": Case(
         photographs("bad/1.png", "good/2.png", "ground_truth/9.png"),
         {"bad/1.png": "bad", "good/2.png": "good"},
-        r"left out: 1 pictures in folders for masks, of no photograph, such as ground_truth/9\.png",
+        r"left out: 1 images without a label: ground_truth \(1\)",
+    ),
+    "masks whose photographs were lost": Case(
+        photographs("test/good/0.png", "test/good/1.png", "test/cut/0.png", "train/good/0.png")
+        | masks("ground_truth/cut/0.png", "ground_truth/cut/1.png"),
+        {"test/good/0.png": "good", "test/good/1.png": "good", "test/cut/0.png": "cut", "train/good/0.png": "good"},
+        r"left out: 1 pictures in folders for masks, of no photograph, such as ground_truth/cut/1\.png",
+        masks=1,
+    ),
+    "masks of many folders with equal names": Case(
+        photographs("images/k2/P.png", "images/k3/P.png", "images/k4/P.png")
+        | masks("masks/k1/P.png", "masks/k3/P.png")
+        | {"masks/k2/P.png": EMPTY_MASK, "masks/k4/P.png": EMPTY_MASK},
+        {"images/k2/P.png": "good", "images/k3/P.png": "defect", "images/k4/P.png": "good"},
+        r"a mask for each photograph & left out: 1 pictures in folders for masks, of no photograph, such as masks/k1/P\.png",
+        masks=3,
+    ),
+    "two masks of one photograph, and one of none": Case(
+        photographs("ng/0.png", "good/1.png") | masks("ng/0_mask.png", "ng/0_gt.png", "ng/9_mask.png"),
+        {"ng/0.png": "ng", "good/1.png": "good"},
+        r"left out: 2 pictures in folders for masks, of no photograph",
+        masks=1,
+    ),
+    "classes in a folder called labels": Case(
+        photographs("labels/ng/1.png", "labels/ok/2.png"), {"ng/1.png": "ng", "ok/2.png": "ok"}, r"below labels"
+    ),
+    "MVTec AD with the defects named": Case(
+        photographs("train/good/0.png", "test/good/0.png", "test/cut/1.png"),
+        {"train/good/0.png": "good", "test/good/0.png": "good", "test/cut/1.png": "cut"},
+        r"MVTec AD",
+        ClassSettings(defect=("cut",)),
     ),
     "MVTec AD": Case(
         MVTEC,
@@ -354,11 +384,6 @@ def test_there_are_thirty_layouts():
             r"labels\.csv, line 2: the split is 'later', expected train, validation or test",
         ),
         (photographs("a/bad/1.png", "a/good/1.png", "b/bad/1.png", "b/good/1.png"), ClassSettings(), r"2 folders fit equally well: a, b"),
-        (
-            photographs("train/good/1.png", "test/good/1.png", "test/cut/1.png"),
-            ClassSettings(defect=("cut",)),
-            r"train has no image in cut/",
-        ),
         (photographs("good/1.png"), ClassSettings(), r"one class is empty: the top folder has no image in def_front/"),
         (photographs("1.png", "2.png"), ClassSettings(), r"no folder holds images in just def_front/ and ok_front/"),
     ],

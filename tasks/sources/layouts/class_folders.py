@@ -11,9 +11,13 @@ from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import DEFECT, ClassSettings
 from tasks.sources.folder import CONVERT, SHOWN, TOP, is_image, other_formats
 from tasks.sources.layouts.layout import SPLIT_WORDS, Label, Labels, choose_defects, choose_good
-from tasks.sources.names import compose
+from tasks.sources.layouts.masks import FOLDERS as MASK_FOLDERS
+from tasks.sources.names import UNLABELED, compose
 
 ARCHIVES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
+
+
+NO_CLASS = MASK_FOLDERS | frozenset(UNLABELED)  # folders that are no class unless the user names them
 
 
 class DataRoot(NamedTuple):
@@ -115,27 +119,29 @@ def name_classes(holders: Sequence[Holder], settings: ClassSettings) -> ClassFol
     """Return the class folders of all holders."""
     present = {folder for holder in holders for folder in holder.folders}
     good = choose_good(present, settings)
-    return ClassFolders(defect=choose_defects(present, settings) or tuple(sorted(present - {good})), good=good)
+    others = {folder for folder in present if folder.casefold() not in NO_CLASS} - {good}
+    return ClassFolders(defect=choose_defects(present, settings) or tuple(sorted(others)), good=good)
 
 
 def root_fault(holders: Sequence[Holder], settings: ClassSettings) -> str:
     """Say which class folder the first faulty holder lacks, or which folder it has besides; "" where each holder is sound.
 
-    Where nobody names the defects, a training split with good parts alone is sound beside another one: MVTec AD has it. Where the
-    user names them, other folders are left alone.
+    A training split with good parts alone is sound beside another one, as MVTec AD has it, but not among the published castings. Where
+    the user names the defects, other folders are left alone.
     """
     folders = name_classes(holders, settings)
     wanted = {*folders.defect, folders.good}
-    named = choose_defects(folders.defect, settings)
+    guessed = bool(settings.defect) or DEFECT not in folders.defect
     for path, inside in holders:
-        if not named and inside == {folders.good} and folders.defect and is_train(path):
+        if guessed and inside == {folders.good} and folders.defect and is_train(path):
             continue
         has_defect = not inside.isdisjoint(folders.defect)
         missing = ({folders.good} - inside) | (set() if has_defect else set(folders.defect or (DEFECT,)))
         if missing:
             there = f" (but in {join_folders(inside & wanted)})" if inside & wanted else ""
             return f"one class is empty: {path or TOP} has no image in {join_folders(missing)}{there}"
-        if (others := inside - wanted) and not settings.defect:
+        others = {folder for folder in inside - wanted if folder.casefold() not in NO_CLASS}
+        if others and not settings.defect:
             return f"{path or TOP} has images in {join_folders(others)} too"
     return ""
 
