@@ -137,7 +137,7 @@ def say_counts(result: Audit) -> None:
     say(
         f"audit: between train and test as published {result.exact_copies_across_splits:,} pairs of equal files, "
         f"and {result.near_copies_across_splits:,} more train images that are changed copies of test images",
-        f"audit: rings in {result.rings:,} of {result.contents:,} images only, and detail tells too few images of one part: "
+        f"audit: rings in {result.rings:,} of {result.contents:,} images only, and local detail finds partners for too few images: "
         "parts are not known, images are grouped by copies"
         if result.castings is None
         else f"audit: {result.contents:,} different images show {result.castings:,} parts, told by their {result.parts_by}, "

@@ -117,7 +117,7 @@ def test_parts_that_are_not_round_have_copies_and_no_castings(audit_images, memb
     assert all(member.group == member.sha256 for member in members(record))
     assert all(member.residual > AuditSettings().max_ring_residual for member in members(record))
     assert (
-        "rings in 0 of 6 images only, and detail tells too few images of one part: parts are not known, images are grouped by copies"
+        "rings in 0 of 6 images only, and local detail finds partners for too few images: parts are not known, images are grouped by copies"
         in capsys.readouterr().out
     )
 

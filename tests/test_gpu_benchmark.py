@@ -361,6 +361,7 @@ def run_directly(part: Part, folder: Path, limit: float, note: Callable[[dict], 
     note({"figures": supervisor.read_figures(part.name, folder)})
 
 
+@pytest.mark.long
 def test_the_short_form_measures_every_part(tensorflow, process, run_short, tmp_path):
     whole = {"ring": {"seconds": 50.0, "test_errors": 6, "missed_defects": 6, "epochs": 3}}
     earlier = {"parts": {f"whole {network}": {"figures": {network: found}} for network, found in whole.items()}}

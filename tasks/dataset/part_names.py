@@ -56,14 +56,19 @@ def name_parts(rows: Sequence[Row], names: PartNames) -> list[str]:
 def join_named(members: Sequence[Member], named: Sequence[str]) -> list[Member]:
     """Return the members with the contents of one name in one group, led by the first of them.
 
-    A content without a name goes where the leader goes that it joined. `named` has the part of each member, "" without one.
+    An unnamed content follows its leader, and a part whose first content joined an unnamed leader follows that leader too. A later content
+    moves no earlier one. `named` has the part of each member, "" without one.
     """
     first_of: dict[str, str] = {}
     group_of: dict[str, str] = {}
+    part_of: dict[str, str] = {}
     joined = []
     for member, part in zip(members, named, strict=True):
-        alone = group_of.get(member.group, member.sha256)  # leaders come before those that join them
-        group = first_of.setdefault(part, member.sha256) if part else alone
+        group = group_of.get(member.group, member.sha256)  # leaders come before those that join them
+        if part:
+            own = group if part_of.get(group, part) == part else member.sha256
+            group = first_of.setdefault(part, own)
+            part_of.setdefault(group, part)
         group_of[member.sha256] = group
         joined.append(member._replace(group=group, alike=1.0 if part else member.alike))
     return joined

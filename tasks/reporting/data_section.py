@@ -58,7 +58,7 @@ def unknown_parts(audit: Audit, splits: Splits) -> str | None:
     return (
         "**Nothing is known about which photographs show one part, so the figures are optimistic**: photographs of one part can train and "
         f"test, and then the test tells how well known parts are recognized. {out_of(audit.rings, audit.contents)} different images show "
-        "a ring, and too few show the detail of another one. Name the parts with `--parts`, by a pattern on the paths or by a table."
+        "a ring, and local detail finds partners for too few. Name the parts with `--parts`, by a pattern on the paths or by a table."
     )
 
 

@@ -174,9 +174,9 @@ class AuditSettings(Settings):
     min_ring_share: float = Field(0.9, gt=0, le=1)
     """Parts are told by their rings where at least this share of the images shows one; elsewhere by their detail."""
     false_partner_share: float = Field(0.01, gt=0, lt=0.5)
-    """By detail: about this share of the images, at most, should by chance be as alike to another part as photographs of one must be."""
+    """By detail: share of the images that may join a wrong part by chance."""
     min_partner_share: float = Field(0.5, gt=0, le=1)
-    """By detail: parts count as known where at least this share of the images, copies aside, shows a part that another shows too."""
+    """By detail: parts are known where at least this share of the images, copies aside, has a partner."""
 
 
 class SplitSettings(Settings):
@@ -201,7 +201,7 @@ class SplitSettings(Settings):
         if self.parts and not self.parts.lower().endswith(PART_TABLE):
             try:
                 groups = re.compile(self.parts).groups
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 raise ValueError(
                     f"parts is {self.parts!r}, which is no regular expression ({error}) and no {PART_TABLE} file"
                 ) from error

@@ -22,8 +22,9 @@ def identify(fetch: FetchSettings, places: Places) -> Source:
     """Identify the data set by its name and version. Raises as `pin_version` does, and BadInput for a text of another form."""
     dataset = pin_version(DatasetVersion.parse(fetch.source.removeprefix(PREFIX)), places)
     source = Source(kind="kaggle", identity=str(dataset), name=f"{PREFIX}{dataset}")
-    for path in kaggle_archives(dataset, places)[:1]:
-        return source.model_copy(update=detect_in_zip(path, fetch.classes).of_source())
+    at_hand = kaggle_archives(dataset, places) or kaggle_archives(dataset._replace(version=None), places)
+    if at_hand:  # an earlier version has the same class folders
+        return source.model_copy(update=detect_in_zip(at_hand[-1], fetch.classes).of_source())
     return source
 
 

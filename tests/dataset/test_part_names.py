@@ -97,6 +97,13 @@ def test_contents_of_one_name_are_one_group_and_others_follow_the_leader_that_th
     joined = join_named(members, ["P1", "P2", "", "P1", "", ""])
     assert [member.group for member in joined] == ["a", "b", "a", "a", "e", "b"]
     assert [member.alike for member in joined] == [1.0, 1.0, 0.7, 1.0, 0.7, 0.7]
+    led = join_named(
+        [Member(content, group, 0.7, 1.0) for content, group in (("a", "a"), ("b", "a"), ("c", "a"), ("d", "d"))],
+        ["", "p", "q", "p"],
+    )
+    assert [member.group for member in led] == ["a", "a", "c", "a"], (
+        "the first part joins the unnamed leader, another one does not"
+    )
     moved = join_named(members, ["P1", "P1", "", "", "", ""])
     assert [member.group for member in moved] == ["a", "a", "a", "a", "e", "a"], "what had joined b goes with b"
     again = join_named([*members, Member("g", "f", 0.6, 1.0)], ["", "", "", "", "", "", "P2"])

@@ -247,6 +247,34 @@ CASES = {
         {"images/a.png": "crack train", "images/b.png": "good train", "images/c.png": "good validation"},
         r"published splits: train \(2\), validation \(1\)",
     ),
+    "COCO with boxes of good parts too": Case(
+        photographs("1.png", "2.png", "3.png")
+        | {"coco.json": coco({"1.png": [1, 1, 0], "2.png": [1], "3.png": []}, ("scratch", "OK"))},
+        {"1.png": "scratch", "2.png": "OK", "3.png": "OK"},
+        r"defect: scratch \(1\); good: OK \(2\)",
+    ),
+    "COCO beside sound class folders": Case(
+        photographs("ng/1.png", "ok/2.png") | {"notes.json": coco({"ok/2.png": [0]})},
+        {"ng/1.png": "ng", "ok/2.png": "ok"},
+        r"class folders; defect: ng \(1\)",
+    ),
+    "a list of COCO that nobody has labeled": Case(
+        photographs("1.png", "2.png", "3.png")
+        | {"train.json": coco({"1.png": [0], "2.png": []}), "image_info_test.json": coco({"3.png": []})},
+        {"1.png": "crack train", "2.png": "good train"},
+        r"left out: the images of image_info_test\.json, which lists images without labels",
+    ),
+    "a table of other things beside class folders": Case(
+        photographs("ng/1.png", "ok/2.png", "ok/3.png") | {"extra.csv": table("image,class", "ok/2.png,ng")},
+        {"ng/1.png": "ng", "ok/2.png": "ok", "ok/3.png": "ok"},
+        r"class folders; defect: ng \(1\); good: ok \(2\) & 1 \.csv \(extra\.csv\)",
+    ),
+    "splits of a table by the paths": Case(
+        photographs("train/1.png", "test/2.png")
+        | {"train_test_labels.csv": table("id,file_name,label,class", "7,train/1.png,good,x", "8,test/2.png,dent,x")},
+        {"train/1.png": "good train", "test/2.png": "dent test"},
+        r"labels of train_test_labels\.csv",
+    ),
     "YOLO in folders": Case(
         photographs("images/train/1.png", "images/train/2.png", "images/val/3.png")
         | {
@@ -384,6 +412,17 @@ def test_there_are_thirty_layouts():
             r"labels\.csv, line 2: the split is 'later', expected train, validation or test",
         ),
         (photographs("a/bad/1.png", "a/good/1.png", "b/bad/1.png", "b/good/1.png"), ClassSettings(), r"2 folders fit equally well: a, b"),
+        (
+            photographs("1.png", "2.png") | {"a.json": coco({"1.png": [0]}), "b.json": coco({"1.png": [], "2.png": []})},
+            ClassSettings(),
+            r"1\.png is crack and good in files of COCO: leave one of the two",
+        ),
+        (photographs("1.png") | {"a.json": coco({"1.png": [0]})}, ClassSettings(), r"COCO has the labels crack: none of them is good"),
+        (
+            photographs("img/1.png") | {"labels.csv": table("path,label", "1.png,good")},
+            ClassSettings(),
+            r"none of the 1 paths of labels\.csv is there, such as 1\.png",
+        ),
         (photographs("good/1.png"), ClassSettings(), r"one class is empty: the top folder has no image in def_front/"),
         (photographs("1.png", "2.png"), ClassSettings(), r"no folder holds images in just def_front/ and ok_front/"),
     ],

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,18 +12,15 @@ from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import ClassSettings
 from tasks.sources.archive import members, open_reader
 from tasks.sources.folder import TOP, is_image, left_out, shorten
-from tasks.sources.layouts.boxes import read_coco, read_yolo
 from tasks.sources.layouts.class_folders import read_class_folders
+from tasks.sources.layouts.coco import read_coco
 from tasks.sources.layouts.label_table import read_label_table
 from tasks.sources.layouts.layout import Label, Labels, Read, list_kinds
 from tasks.sources.layouts.masks import Masks, find_masks
+from tasks.sources.layouts.yolo import read_yolo
 from tasks.sources.names import is_junk
 
-TABLES: tuple[Callable[[Sequence[str], Sequence[str], ClassSettings, Read], Labels | None], ...] = (
-    read_label_table,
-    read_coco,
-    read_yolo,
-)
+LEAST = 0.5  # share of the photographs that a table of labels must name, where class folders label them all
 
 
 class LabeledFile(NamedTuple):
@@ -106,14 +103,30 @@ def detect(names: Iterable[str], settings: ClassSettings, read: Read) -> Layout:
     no_photographs = masks.names()
     images = [name for name in pictures if name not in no_photographs]
     photographs = [name for name in files if name not in no_photographs]
-    labels = next((labels for table in TABLES if (labels := table(photographs, images, settings, read))), None)
-    if labels is None:
-        try:
-            labels = read_class_folders(photographs, images, settings)
-        except BadInput:
-            if (labels := labels_by_masks(images, masks, settings)) is None:
-                raise
+    labels = find_labels(photographs, images, masks, settings, read)
     return make_layout(files, labels, masks)
+
+
+def find_labels(
+    files: Sequence[str], images: Sequence[str], masks: Masks, settings: ClassSettings, read: Read
+) -> Labels:
+    """Find what labels the photographs: a table of labels, class folders, COCO, YOLO or masks, the first of these that does.
+
+    Where class folders label all, a table counts only if it names most of the photographs. Raises BadInput where nothing does.
+    """
+    try:
+        folders: Labels | BadInput = read_class_folders(files, images, settings)
+    except BadInput as error:
+        folders = error
+    least = LEAST * len(images) if isinstance(folders, Labels) else 0
+    if table := read_label_table(files, images, settings, read, least):
+        return table
+    if isinstance(folders, Labels):
+        return folders
+    boxes = read_coco(files, images, settings, read) or read_yolo(files, images, settings, read)
+    if labels := boxes or labels_by_masks(images, masks, settings):
+        return labels
+    raise folders
 
 
 def labels_by_masks(images: Sequence[str], masks: Masks, settings: ClassSettings) -> Labels | None:

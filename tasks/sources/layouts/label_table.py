@@ -9,7 +9,16 @@ from typing import NamedTuple
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import ClassSettings
-from tasks.sources.layouts.layout import SPLIT_WORDS, Label, Labels, Read, choose_classes, split_of, words_of
+from tasks.sources.layouts.layout import (
+    SPLIT_WORDS,
+    Label,
+    Labels,
+    Read,
+    choose_classes,
+    split_of,
+    split_of_words,
+    words_of,
+)
 from tasks.sources.names import compose
 
 COLUMNS = {  # the column of each name that a header may have, in any case
@@ -33,10 +42,12 @@ class TableLine(NamedTuple):
         return BadInput(f"{for_terminal(self.table)}, line {self.number}: {fault}")
 
 
-def read_label_table(files: Sequence[str], images: Sequence[str], settings: ClassSettings, read: Read) -> Labels | None:
-    """Label the photographs that the tables name; None where no CSV has the columns of a table of labels.
+def read_label_table(
+    files: Sequence[str], images: Sequence[str], settings: ClassSettings, read: Read, least: float = 0
+) -> Labels | None:
+    """Label the photographs that the tables name; None where no CSV is a table of labels, or where they name fewer than `least`.
 
-    Raises BadInput for a line without a label, for two labels of one photograph, and for a split of another name.
+    Raises BadInput for a line without a label, for two labels of one photograph, for a split of another name, and where no path is there.
     """
     lines = [line for name in files if name.lower().endswith(".csv") for line in table_lines(name, read(name))]
     tables = frozenset(line.table for line in lines)
@@ -55,6 +66,13 @@ def read_label_table(files: Sequence[str], images: Sequence[str], settings: Clas
                 f"{line.cells['path']} has another label, part or split than in an earlier line: leave one of the two"
             )
     listed = ", ".join(sorted(tables))
+    if len(labels) < least:
+        return None
+    if not labels:
+        raise BadInput(
+            f"none of the {len(absent):,} paths of {listed} is there, such as {for_terminal(absent[0])}: paths are counted from the folder "
+            "of the table, or from the top"
+        )
     folders = choose_classes((label.kind for label in labels.values()), settings, listed)
     left_out = (
         [f"{len(absent):,} paths of {listed} without a photograph, such as {for_terminal(absent[0])}"] if absent else []
@@ -72,7 +90,7 @@ def table_lines(table: str, content: bytes) -> Iterator[TableLine]:
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=";" if ";" in head and "," not in head else ",")
     columns: list[str] = []
     try:
-        columns = [COLUMNS.get(cell.strip().casefold(), "") for cell in next(rows, [])]
+        columns = name_columns(next(rows, []))
         if not {"path", "label"} <= set(columns):
             return
         for cells in rows:
@@ -82,6 +100,16 @@ def table_lines(table: str, content: bytes) -> Iterator[TableLine]:
     except csv.Error as error:
         if columns:
             raise TableLine(table, rows.line_num, {}).error(f"{error}: save the table anew, as CSV in UTF-8") from error
+
+
+def name_columns(header: Sequence[str]) -> list[str]:
+    """Return what each column of a header means, "" where it is not read: of several for one meaning, the first name of COLUMNS counts."""
+    cells = [cell.strip().casefold() for cell in header]
+    chosen: dict[str, str] = {}
+    for name, meaning in COLUMNS.items():
+        if name in cells:
+            chosen.setdefault(meaning, name)
+    return [COLUMNS[cell] if chosen.get(COLUMNS.get(cell, "")) == cell else "" for cell in cells]
 
 
 def find_photograph(line: TableLine, known: Mapping[str, str]) -> str | None:
@@ -98,4 +126,6 @@ def label_of(line: TableLine) -> Label:
         raise line.error(f"{line.cells['path'] or 'the line'} has no label, expected {EXPECTED}")
     if split and split.casefold() not in SPLIT_WORDS:
         raise line.error(f"the split is {split[:80]!r}, expected train, validation or test")
-    return Label(kind, split_of([split] if split else words_of(line.table)), line.cells.get("part", ""))
+    folders = line.cells["path"].replace("\\", "/").split("/")[:-1]
+    published = split_of([split]) if split else split_of_words(words_of(line.table)) or split_of(folders)
+    return Label(kind, published, line.cells.get("part", ""))

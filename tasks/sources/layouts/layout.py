@@ -51,6 +51,12 @@ def split_of(words: Iterable[str]) -> str:
     return next((SPLIT_WORDS[word.casefold()] for word in words if word.casefold() in SPLIT_WORDS), "")
 
 
+def split_of_words(words: Iterable[str]) -> str:
+    """Return the published split that all words of a split name; "" without one, and where they name several."""
+    splits = {SPLIT_WORDS[word.casefold()] for word in words if word.casefold() in SPLIT_WORDS}
+    return splits.pop() if len(splits) == 1 else ""
+
+
 def words_of(name: str) -> Iterator[str]:
     """Yield the folders of a name, then the words of the file's own name: `a/instances_train2017.json` has a, instances, train, json."""
     *folders, file = name.split("/")
@@ -85,7 +91,7 @@ def choose_classes(kinds: Iterable[str], settings: ClassSettings, where: str) ->
 
 def choose_good(names: Iterable[str], settings: ClassSettings) -> str:
     """Return the name of the good parts: as the user says, else by a list of usual names."""
-    by_key = {name.casefold(): name for name in names}
+    by_key = {name.casefold(): name for name in names if name not in (settings.defect or ())}
     return settings.good or next((by_key[name] for name in GOOD_NAMES if name in by_key), GOOD)
 
 
