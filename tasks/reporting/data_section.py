@@ -8,7 +8,7 @@ from tasks.records.results import Audit, Evaluation, Origin, Splits, Spread
 from tasks.reporting.markdown import code, counts, out_of, table
 from tasks.reporting.run_json import PreTraining, count_unsettled
 from tasks.reporting.words import ProductWords
-from tasks.settings.escaping import for_markdown
+from tasks.sources.folder import shorten
 from tasks.storage.tables import read_table
 
 MAX_LISTED = 20  # corrections, and label changes
@@ -112,7 +112,7 @@ def data(records: PreTraining) -> str:
     splits, manifest, folder = records.splits, records.manifest, records.folder
     rows = [
         ("Source", code(records.source.name)),
-        ("Layout", for_markdown(folder.layout)),
+        ("Layout", folder.layout),
         (
             "Images",
             f"{splits.images:,} accepted, {manifest.quarantined:,} quarantined; in the archive {folder.left_alone:,} other images "
@@ -122,6 +122,8 @@ def data(records: PreTraining) -> str:
         ("Splits", counts({name.replace("_", " "): count for name, count in splits.by_split.items()})),
         ("Split digest", code(splits.table.sha256[:16])),
     ]
+    if left_out := dict.fromkeys((*records.source.left_out, *folder.left_out)):
+        rows.append(("Left out", "; ".join(shorten(list(left_out)))))
     return "\n\n".join(filter(None, [
         table(("", ""), rows),
         table(ORIGIN_HEADS, [origin(row, records) for row in manifest.origins]),

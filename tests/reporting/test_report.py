@@ -201,6 +201,17 @@ def test_where_no_ring_is_found_castings_are_not_told(outcome):
     assert "Parts are not known" not in [one.title for one in sections(round_parts(outcome))]
 
 
+def test_the_layout_and_what_is_left_out_are_told_once(outcome):
+    folder = outcome.folder.model_copy(
+        update={"layout": "class folders; good: MT_Free (2)", "left_out": ("1 images", "2 files")}
+    )
+    source = outcome.source.model_copy(update={"left_out": ("0 links", "1 images")})
+    told = data_section.data(replace(outcome, folder=folder, source=source))
+    assert "| Layout | class folders; good: MT&#95;Free (2) |" in told
+    assert "| Left out | 0 links; 1 images; 2 files |" in told
+    assert "Left out" not in data_section.data(outcome)
+
+
 def test_castings_are_told_with_what_they_mean_for_the_test(outcome):
     found = round_parts(outcome)
     told = data_section.castings(found.audit, found.splits, found.words)
