@@ -87,14 +87,11 @@ def split_groups(rows: Sequence[Row], fixed: Sequence[str], splitting: SplitSett
     for row, side in zip(rows, fixed, strict=True):
         splits_of_rows[row.group].add(side)
     for (origin, _), groups in groups_by_stratum(rows, fixed).items():
-        published = (
-            fixed if origin == BASE else ()
-        )  # a published test leaves only validation to draw, and the other way round
-        validating = [group for group in groups if origin == BASE and "validation" in splits_of_rows[group]]
-        splits |= dict.fromkeys(
-            validating, "train"
-        )  # in the test they would be judged by a model that was chosen by them
-        drawn = {purpose: fraction for purpose, fraction in fractions.items() if purpose not in published}
+        # A published test leaves only validation to draw, and the other way round.
+        drawn = {name: share for name, share in fractions.items() if origin != BASE or name not in fixed}
+        # A part that validates does not test: the model is chosen by it.
+        validating = {group for group in groups if origin == BASE and "validation" in splits_of_rows[group]}
+        splits |= dict.fromkeys(validating, "train")
         splits |= draw([group for group in groups if group not in validating], drawn, splitting.seed)
     for group, leader in leaders(rows).items():
         if group not in splits and leader.origin == BASE:

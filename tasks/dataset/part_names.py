@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tasks.dataset.corrections import read_bytes, text_of
 from tasks.records.results import PartNames
-from tasks.records.rows import BASE, Member, Row
+from tasks.records.rows import BASE, INBOX, Member, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import PART_TABLE, SplitSettings
@@ -17,7 +17,6 @@ from tasks.sources.names import compose
 from tasks.storage.files import changed_error
 
 HEADER = ("path", "part")
-INBOX = "inbox"  # origin of the images that lie in class folders directly in the inbox
 
 
 def find_part_names(splitting: SplitSettings) -> PartNames:

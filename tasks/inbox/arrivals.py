@@ -27,8 +27,6 @@ from tasks.sources.names import UNLABELED, Listing, casefold_name, compose, name
 from tasks.sources.settling import settled_files
 from tasks.storage.digest_cache import file_digests
 
-INBOX = "inbox"  # origin of class folders that lie directly in the inbox
-
 
 class Folder(NamedTuple):
     """A folder of new images: it holds one class folder or both."""
@@ -136,7 +134,9 @@ def arrival_folders(inbox: Path, class_folders: ClassFolders) -> list[Folder]:
     name_faults = {batch: fault for batch in batches if batch and (fault := name_fault(batch))}
     renames = [f"{for_terminal(str(inbox / batch))} {fault}: rename it" for batch, fault in name_faults.items()]
     say_left_out("arrivals", renames)
-    return _check_distinct([Folder(batch or INBOX, inbox / batch) for batch in batches if batch not in name_faults])
+    return _check_distinct(
+        [Folder(batch or rows.INBOX, inbox / batch) for batch in batches if batch not in name_faults]
+    )
 
 
 def given_folders(folders: Sequence[Path], class_folders: ClassFolders) -> list[Folder]:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from tasks.settings.settings import Classes, Places
 
 BASE = "base"  # origin of the images of the source itself
+INBOX = "inbox"  # origin of the images in class folders that lie directly in the inbox
 SPLITS = ("train", "validation", "test", "held_back")
 DecisionName = Literal["pass", "review", "reject"]
 Cause = Literal[

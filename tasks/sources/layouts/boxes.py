@@ -1,7 +1,7 @@
 """Boxes: what COCO and YOLO have in common. A photograph with a box of a defect shows a defect, one without is good."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from tasks.settings.settings import GOOD, ClassSettings
 from tasks.sources.layouts.layout import Label, Labels, choose_classes, choose_good
@@ -15,7 +15,7 @@ def kind_of(kinds: Sequence[str], good: str) -> str:
     return defects[0][0] if defects else good
 
 
-def choose_box_good(names: Iterable[str], settings: ClassSettings) -> str:
+def choose_box_good(names: Collection[str], settings: ClassSettings) -> str:
     """Return the name of the good class: as the user says, a category of a usual name, or `good`."""
     name = choose_good(names, settings)
     return "good" if name == GOOD and name not in names else name

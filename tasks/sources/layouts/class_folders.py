@@ -1,6 +1,7 @@
 """Class folders: each photograph lies in a folder that is named after its class, with or without folders of published splits."""
 
 import os
+import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -15,8 +16,6 @@ from tasks.sources.layouts.masks import FOLDERS as MASK_FOLDERS
 from tasks.sources.names import UNLABELED, compose
 
 ARCHIVES = frozenset({".zip", ".7z", ".rar", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst"})
-
-
 NO_CLASS = MASK_FOLDERS | frozenset(UNLABELED)  # folders that are no class unless the user names them
 
 
@@ -111,7 +110,7 @@ def folders_with_images(images: Iterable[str]) -> dict[str, set[str]]:
 
 def holders_of(root: DataRoot, below: Mapping[str, set[str]]) -> list[Holder]:
     """Return the folders that should hold the class folders."""
-    paths = [join(root.prefix, split) for split in root.splits] or [root.prefix]
+    paths = [posixpath.join(root.prefix, split) for split in root.splits] or [root.prefix]
     return [Holder(path, frozenset(below.get(path, ()))) for path in paths]
 
 
@@ -131,9 +130,9 @@ def root_fault(holders: Sequence[Holder], settings: ClassSettings) -> str:
     """
     folders = name_classes(holders, settings)
     wanted = {*folders.defect, folders.good}
-    guessed = bool(settings.defect) or DEFECT not in folders.defect
+    may_lack_defects = bool(settings.defect) or DEFECT not in folders.defect
     for path, inside in holders:
-        if guessed and inside == {folders.good} and folders.defect and is_train(path):
+        if may_lack_defects and inside == {folders.good} and folders.defect and is_train(path):
             continue
         has_defect = not inside.isdisjoint(folders.defect)
         missing = ({folders.good} - inside) | (set() if has_defect else set(folders.defect or (DEFECT,)))
@@ -205,11 +204,6 @@ def place_in_root(name: str, root: DataRoot, folders: ClassFolders) -> Place | N
     if kind not in (*folders.defect, folders.good):
         return None
     return Place(kind, split.casefold(), inner[0].casefold() if len(inner) > 1 else "")
-
-
-def join(folder: str, name: str) -> str:
-    """Return the path of `name` in `folder`; "" is the top."""
-    return f"{folder}/{name}" if folder else name
 
 
 def join_folders(folders: Iterable[str]) -> str:

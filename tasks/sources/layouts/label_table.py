@@ -58,10 +58,9 @@ def read_label_table(
     known = {compose(name): name for name in images}
     for line in lines:
         name = find_photograph(line, known)
-        label = label_of(line)
         if name is None:
             absent.append(line.cells["path"])
-        elif labels.setdefault(name, label) != label:
+        elif labels.setdefault(name, label := label_of(line)) != label:
             raise line.error(
                 f"{line.cells['path']} has another label, part or split than in an earlier line: leave one of the two"
             )
