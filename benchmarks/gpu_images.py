@@ -22,7 +22,7 @@ from benchmarks.supervisor import Emit
 from tasks.dataset.group_split import assign
 from tasks.records.rows import SPLITS, Row, is_defect, stored_path
 from tasks.settings.errors import BadInput
-from tasks.settings.model_specs import ModelName
+from tasks.settings.model_specs import InputSize, ModelName
 from tasks.settings.settings import Recipe, SampleSettings, SplitSettings, TrainingSettings
 from tasks.storage.files import write_whole
 
@@ -167,7 +167,7 @@ def load_pack(packed: Pack, side: str, recipe: Recipe) -> tuple[np.ndarray, np.n
     return np.array(pixels, np.uint8), packed.labels[packed.splits == SPLITS.index(side)][visible]
 
 
-def load_levels(content: bytes, view: str, size: int) -> np.ndarray | None:
+def load_levels(content: bytes, view: str, size: InputSize) -> np.ndarray | None:
     """Return a photograph as a network sees it, uint8 (height, width, planes); None where the view shows nothing."""
     from tasks.images.loading import Unreadable, load_bytes
 

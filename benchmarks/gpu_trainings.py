@@ -172,5 +172,5 @@ def train_whole(job: Job, emit: Emit, network: ModelName) -> None:
     from tasks.training.input_pipeline import evaluation_batches
 
     test = load_examples(job.folder, network, "test")
-    outputs = learner.predict(evaluation_batches(test.pixels, batch_size=64), verbose=0)
+    outputs = learner.predict(evaluation_batches(test, batch_size=64), verbose=0)
     emit(network, {**figures, **count_errors(outputs["logits"], test.labels), **earlier})

@@ -26,6 +26,7 @@ from prefect.states import Completed
 
 from flows.events import announce, tell_verdict
 from tasks.audit import audit
+from tasks.choose import choose
 from tasks.crossfit import crossfit
 from tasks.dataset.corrections import find_corrections
 from tasks.dataset.part_names import find_part_names
@@ -91,7 +92,7 @@ def run_pipeline(config: Config) -> Release:
     run_id, step = new_run_id(started, config), Steps(config.places)
     before, warming = prepare_images(step, config)
     splits = before.splits
-    recipe, because = choose(config, splits)
+    recipe, because = choose_recipe(step, config, splits)
     rename_run(splits, recipe, config, started)
     if warming:
         warming.join()
@@ -181,13 +182,18 @@ def find_new(config: Config, class_folders: ClassFolders) -> tuple[tuple[Arrival
     return find_arrivals(config.fetch, class_folders, config.places), corrections
 
 
-def choose(config: Config, splits: Splits) -> tuple[Recipe, str]:
+def choose_recipe(step: Steps, config: Config, splits: Splits) -> tuple[Recipe, str]:
     """Return the recipe of the network that suits the images, and why this one."""
     training = config.training
     champion = warm_start.champion_model(config.places) if training.start_from == "champion" else None
-    model, because = training.choice(splits.ring_share, champion)
-    say(f"train: {model}, since {because}")
-    return training.recipe(splits.ring_share, champion), because
+    if training.needs_trial(splits.ring_share, champion):
+        tried = step(choose, splits, training)
+        training, because = training.model_copy(update={"model": tried.model}), tried.because
+    else:
+        _, because = training.choice(splits.ring_share, champion)
+    recipe = training.recipe(splits.ring_share, champion, splits.pictures)
+    say(f"train: {recipe.model}, since {because}")
+    return recipe, because
 
 
 def show(outcome: RunResult) -> None:

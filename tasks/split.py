@@ -10,12 +10,16 @@ from tasks.dataset.folds import divided_images
 from tasks.dataset.group_split import assign, refuse_one_sided
 from tasks.evaluation.baselines import lookup, shortcuts
 from tasks.images.loading import thumbnails
+from tasks.images.marks import defect_widths
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Manifest, Splits
 from tasks.records.rows import Member, Row, is_defect
+from tasks.settings.frames import PictureSizes
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, SplitSettings
 from tasks.storage.tables import read_table
+
+NARROW = 0.1  # share of the marked defects that count as narrow
 
 
 @task(cache_policy=same_step)
@@ -30,12 +34,23 @@ def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, places: Pl
     splits = Splits(
         **vars(divided_images(rows, manifest.classes, places, castings=castings)),
         test_images_of_trained_castings=count_tests_of_trained_groups(rows) if castings else None,
+        pictures=measure_pictures(train, manifest.classes, places),
         ring_share=sum(members[row.sha256].residual <= audit.max_ring_residual for row in train) / len(train),
         lookup_accuracy=score_lookup(train, test, manifest.classes, places),
         shortcuts=shortcuts(train, test, manifest.classes),
     )
     say(*summary_lines(splits, splitting))
     return splits
+
+
+def measure_pictures(train: Sequence[Row], classes: Classes, places: Places) -> PictureSizes:
+    """Return the sizes of the training pictures, and how wide the narrow ones of their marked defects are."""
+    widths = defect_widths(train, classes, places)
+    return PictureSizes(
+        width=int(np.median([row.width for row in train])),
+        height=int(np.median([row.height for row in train])),
+        defect_width=round(float(np.quantile(widths, NARROW)), 1) if len(widths) else None,
+    )
 
 
 def count_tests_of_trained_groups(rows: Sequence[Row]) -> int:

@@ -1,19 +1,19 @@
 """Loading: read image files as arrays, by views. Each content of the store is decoded once, and the result is cached."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
 from tasks.images.decoding import BY_SUFFIX, NAMES, WHOLE, decode, read, too_large
 from tasks.images.levels import Decoded, Least
-from tasks.images.views import SMALL_SIDE, VIEWS, NetworkInput, shape, square
+from tasks.images.views import SMALL_SIDE, VIEWS, NetworkInput, shape, sides, square
 from tasks.records.rows import Row, images_root, stored_name
 from tasks.settings.errors import BadInput
-from tasks.settings.model_specs import ViewName
+from tasks.settings.model_specs import InputSize, ViewName
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
 from tasks.storage.parallel import map_chunks_in_threads
@@ -37,12 +37,15 @@ class InputBatch(NamedTuple):
     """uint8 (images, 75, 75): the whole pictures, whatever the network sees of them."""
 
 
-def load_inputs(images: Sequence[Row], view: ViewName, size: int, places: Places) -> InputBatch:
+def load_inputs(images: Sequence[Row], view: ViewName, size: InputSize, places: Places) -> InputBatch:
     """Load stored images as a network sees them, in order. Raises BadInput when one cannot be read."""
-    if view == "raw":
-        levels = squares(images, size, places)
-        small_squares = levels if size == SMALL_SIDE else squares(images, SMALL_SIDE, places, least_for(view, size))
-        return InputBatch(levels[..., None], np.zeros(len(images)), small_squares)
+    if not VIEWS[view].needs_ring:
+        levels = load_whole(images, view, size, places)
+        if levels.shape[1:] == (SMALL_SIDE, SMALL_SIDE, 1):
+            small_squares = levels[..., 0]
+        else:
+            small_squares = squares(images, SMALL_SIDE, places, least_for(view, size))
+        return InputBatch(levels, np.zeros(len(images)), small_squares)
     from tasks.images.strips import image_views  # late: it needs SciPy
 
     batch = InputBatch(
@@ -75,38 +78,65 @@ def thumbnails(images: Sequence[Row], places: Places) -> np.ndarray:
     return squares(images, THUMBNAIL, places, WHOLE)
 
 
+def load_whole(images: Sequence[Row], view: ViewName, size: InputSize, places: Places) -> np.ndarray:
+    """Load stored images by a view of the whole picture, uint8 (images, height, width, planes). Raises BadInput when one cannot be read."""
+    make_input = cast(Callable[[np.ndarray, InputSize], NetworkInput], VIEWS[view].make_input)
+    return load_reduced(
+        images, f"{view} {sides(size)}", lambda pixels: make_input(pixels, size).levels,
+        shape(view, size), least_for(view, size), places,
+    )  # fmt: skip
+
+
 def squares(images: Sequence[Row], size: int, places: Places, least: Least | None = None) -> np.ndarray:
     """Load stored images as squares, uint8 (images, size, size), gray 0-255: the whole pictures, aspect ratio not kept.
 
     A JPEG is decoded no larger than need be, or as `least` says. Raises BadInput when one cannot be read.
     """
     least = least or least_for("raw", size)
+    return load_reduced(images, f"square {size}", lambda pixels: square(pixels, size), (size, size), least, places)
+
+
+def load_reduced(
+    images: Sequence[Row],
+    kind: str,
+    make: Callable[[np.ndarray], np.ndarray],
+    form: tuple[int, ...],
+    least: Least,
+    places: Places,
+) -> np.ndarray:
+    """Return what `make` turns the gray levels of each stored image into: uint8 (images, *form).
+
+    The results of large images are cached under the name `kind`. Raises BadInput when an image cannot be read.
+    """
     root = Path(images_root(places))
 
-    def load_named(names: Sequence[str]) -> np.ndarray:
-        return load_squares([root / name for name in names], size, least)
+    def load_named(names: Sequence[str]) -> list[np.ndarray]:
+        paths = [root / name for name in names]
+        return map_chunks_in_threads(lambda chunk: [make(load_levels(path, least)) for path in chunk], paths)
 
     names = np.array([stored_name(image) for image in images], object)
-    small = np.array([min(image.width, image.height) < 2 * size for image in images], bool)
-    array = np.empty((len(images), size, size), np.uint8)
-    if small.any():  # to cache these would save no time
-        array[small] = load_named(names[small])
-    large = cached_map(
-        f"square {size} of {least}",
+    large = np.array([min(image.width, image.height) >= 2 * max(form[:2]) for image in images], bool)
+    array = np.empty((len(images), *form), np.uint8)
+    small = np.flatnonzero(~large)
+    for start in range(0, len(small), MAX_BLOCK):  # to cache these would save no time
+        block = small[start : start + MAX_BLOCK]
+        array[block] = load_named(list(names[block]))
+    cached = cached_map(
+        f"{kind} of {least}",
         code_digest(Path(__file__)),
-        names[~small],
+        names[large],
         lambda block: [levels.tobytes() for levels in load_named(block)],
         places,
         block=MAX_BLOCK,
     )
-    for number, value in zip(np.flatnonzero(~small), large, strict=True):
-        array[number] = np.frombuffer(value, np.uint8).reshape(size, size)
+    for number, value in zip(np.flatnonzero(large), cached, strict=True):
+        array[number] = np.frombuffer(value, np.uint8).reshape(form)
     return array
 
 
-def least_for(view: ViewName, size: int) -> Least:
+def least_for(view: ViewName, size: InputSize) -> Least:
     """Return how far a picture may be reduced for a view and for the small square."""
-    return WHOLE if VIEWS[view].needs_ring else Least(max(size, SMALL_SIDE))
+    return WHOLE if VIEWS[view].needs_ring else Least(max(*sides(size), SMALL_SIDE))
 
 
 def load_squares(paths: Sequence[Path], size: int, least: Least = WHOLE) -> np.ndarray:
@@ -155,12 +185,12 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-def load_files(paths: Sequence[Path], view: ViewName, size: int) -> list[Readable | Unreadable]:
+def load_files(paths: Sequence[Path], view: ViewName, size: InputSize) -> list[Readable | Unreadable]:
     """Load files that nobody has validated, in the order of `paths`."""
     return map_chunks_in_threads(lambda chunk: [load_file(path, view, size) for path in chunk], paths)
 
 
-def load_file(path: Path, view: ViewName, size: int) -> Readable | Unreadable:
+def load_file(path: Path, view: ViewName, size: InputSize) -> Readable | Unreadable:
     """Load a file that nobody has validated. One that is too large is not read in full, and is unreadable."""
     content = read_or_refuse(path)
     if isinstance(content, Decoded):
@@ -168,12 +198,12 @@ def load_file(path: Path, view: ViewName, size: int) -> Readable | Unreadable:
     return decode_content(content, path.suffix, view, size)
 
 
-def load_all_bytes(images: Sequence[object], view: ViewName, size: int) -> list[Readable | Unreadable]:
+def load_all_bytes(images: Sequence[object], view: ViewName, size: InputSize) -> list[Readable | Unreadable]:
     """Decode images that arrive as bytes, in order."""
     return map_chunks_in_threads(lambda chunk: [load_bytes(image, view, size) for image in chunk], images)
 
 
-def load_bytes(image: object, view: ViewName, size: int) -> Readable | Unreadable:
+def load_bytes(image: object, view: ViewName, size: InputSize) -> Readable | Unreadable:
     """Decode an image that arrives as bytes."""
     if not isinstance(image, bytes | bytearray | memoryview):
         return Unreadable(None, f"{type(image).__name__} was sent, expected the bytes of a file of {NAMES}")
@@ -182,7 +212,7 @@ def load_bytes(image: object, view: ViewName, size: int) -> Readable | Unreadabl
     return decode_content(bytes(image), next(iter(BY_SUFFIX)), view, size)  # bytes have no name that could be wrong
 
 
-def decode_content(content: bytes, suffix: str, view: ViewName, size: int) -> Readable | Unreadable:
+def decode_content(content: bytes, suffix: str, view: ViewName, size: InputSize) -> Readable | Unreadable:
     """Decode the content of a file with this suffix."""
     sha256 = hashlib.sha256(content).hexdigest()
     decoded = decode(content, suffix, MAX_MEGAPIXELS, least_for(view, size))

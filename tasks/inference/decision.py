@@ -13,7 +13,7 @@ from tasks.inference.out_of_distribution import FeatureGaussian, distances
 from tasks.records.results import Guarantee
 from tasks.records.rows import CAUSES, Cause, DecisionName
 from tasks.settings.errors import BadInput
-from tasks.settings.model_specs import ViewName
+from tasks.settings.model_specs import InputSize, ViewName
 from tasks.settings.settings import Classes
 
 DECIDED_BY_PROBABILITY: frozenset[Cause] = frozenset({"below_limit", "between_limits", "above_limit"})  # alone
@@ -56,8 +56,8 @@ class DecisionRule(BaseModel):
     model: str
     network_sha256: str
     view: ViewName
-    image_size: int
-    """Side of the network's input, in pixels."""
+    image_size: InputSize
+    """Side of the square that the network sees, or height and width, in pixels."""
     threshold: float = 0.5
     """Parts at least this probably defective are rejected."""
     temperature: float = 1.0

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from tasks.images.detail import content_box
 from tasks.images.views import RING_SHAPE
 
 if TYPE_CHECKING:
@@ -29,6 +30,18 @@ def maps(network: "keras.Model", levels: np.ndarray) -> np.ndarray:
     if "map" in network.output:
         return np.concatenate([np.asarray(network.predict_on_batch(chunk)["map"], np.float32) for chunk in chunks])
     return np.concatenate([contributions(network, chunk) for chunk in chunks])
+
+
+def crop_to_picture(local: np.ndarray, shape: tuple[int, int], frame: tuple[int, int]) -> np.ndarray:
+    """Return the part of a map (rows, columns) of a frame that lies over the photograph of `shape`, (height, width) pixels each.
+
+    The view `detail` lays a photograph into the middle of its frame. The result covers the whole photograph, as `peak` expects.
+    """
+    box = content_box(shape, frame)
+    down, across = (side / places for side, places in zip(frame, local.shape, strict=True))
+    corners = (box.left / across, box.top / down, (box.left + box.width) / across, (box.top + box.height) / down)
+    size = max(1, round(box.width / across)), max(1, round(box.height / down))
+    return np.asarray(Image.fromarray(local).resize(size, Image.Resampling.BILINEAR, corners))
 
 
 def contributions(network: "keras.Model", levels: np.ndarray) -> np.ndarray:

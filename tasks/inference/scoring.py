@@ -15,7 +15,7 @@ from tasks.inference.decision import DecisionRule, Evidence, ImageDecision
 from tasks.inference.predictor import Predictor
 from tasks.inference.runtimes import Network
 from tasks.records.rows import Cause, DecisionName, OutOfFoldRow, Prediction, Row
-from tasks.settings.model_specs import ViewName
+from tasks.settings.model_specs import InputSize, ViewName
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
 from tasks.storage.result_cache import cached_map
@@ -24,7 +24,7 @@ UNSEEN = 0.5  # the probability of a part that the network could not see: as lik
 
 
 def collect_evidence(
-    network: Network, rows: Sequence[Row], view: ViewName, image_size: int, places: Places
+    network: Network, rows: Sequence[Row], view: ViewName, image_size: InputSize, places: Places
 ) -> list[Evidence]:
     """Run the network once over the images and return the evidence for each, in order. Raises BadInput when one cannot be read."""
     inputs = loading.load_inputs(rows, view, image_size, places)

@@ -3,7 +3,7 @@
 They are built of Keras operations only, so that any backend can run them.
 
 A network takes float32 (batch, height, width, planes), 0-255, as `views.shape` says, and rescales by itself. It returns `logits`,
-float32 (batch, 2), good then defect, and `features`, float32 (batch, n), by which images are compared. `ring` also returns
+float32 (batch, 2), good then defect, and `features`, float32 (batch, n), by which images are compared. `ring` and `patch` also return
 `map`, float32 (batch, rows, columns): how strongly each place speaks for a defect, as a logit.
 """
 
@@ -22,12 +22,13 @@ from keras import layers
 from tasks.images.views import shape
 from tasks.networks.blocks import Draw
 from tasks.networks.compact import compact
+from tasks.networks.patch import patch
 from tasks.networks.ring import ring
 from tasks.networks.tutorial import tutorial
-from tasks.settings.model_specs import MODEL_SPECS, ModelName
+from tasks.settings.model_specs import MODEL_SPECS, InputSize, ModelName
 
 
-def build(name: ModelName, image_size: int, seed: int = 0) -> keras.Model:
+def build(name: ModelName, image_size: InputSize, seed: int = 0) -> keras.Model:
     """Build the network of this name with new weights, which depend on `seed` alone.
 
     Each layer gets a seed of its own. Without one, Keras would draw it from Python's global generator, which every thread shares.
@@ -45,14 +46,21 @@ def build(name: ModelName, image_size: int, seed: int = 0) -> keras.Model:
 BODIES: dict[ModelName, Callable[[keras.KerasTensor, Draw], dict[str, keras.KerasTensor]]] = {
     "compact": compact,
     "ring": ring,
+    "patch": patch,
     "tutorial": tutorial,
     "tutorial_dropout": partial(tutorial, dropout=0.2),
 }
 
 
-def classifier(network: keras.Model) -> keras.Model:
-    """Return a model of the logits alone, on the same weights. It is fitted in place of the network, which stays without an optimizer."""
-    return keras.Model(network.inputs, network.output["logits"])
+def learning_outputs(network: keras.Model, *, with_map: bool = False) -> keras.Model:
+    """Return a model of the logits alone, or of `logits` and `map` by name, on the same weights.
+
+    It is fitted in place of the network, which stays without an optimizer.
+    """
+    outputs = network.output
+    return keras.Model(
+        network.inputs, {name: outputs[name] for name in ("logits", "map")} if with_map else outputs["logits"]
+    )
 
 
 def weights_digest(network: keras.Model) -> str:

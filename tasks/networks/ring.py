@@ -3,7 +3,8 @@
 import keras
 from keras import layers, ops
 
-from tasks.networks.blocks import Draw, block, new_weights
+from tasks.networks.blocks import Draw, block
+from tasks.networks.local_logits import decide_locally
 
 HALO = 32  # columns added to both ends of a strip, so that no filter meets an edge
 GREATEST = 8  # places of the greatest logits; their mean is the logit of the image
@@ -20,12 +21,4 @@ def ring(x: keras.KerasTensor, draw: Draw) -> dict[str, keras.KerasTensor]:
     for number, (filters, size, strides) in enumerate(((16, 8, 4), (32, 3, 1), (48, 4, 2), (64, 3, 1))):
         x = block(x, draw, filters, f"{number}", size, strides)
     x = x[:, :, HALO // 8 : -HALO // 8]
-    local = layers.Conv2D(1, 1, kernel_initializer=new_weights(draw), name="local", dtype="float32")(x)[..., 0]
-    greatest = ops.top_k(layers.Flatten(name="places")(local), GREATEST)[0]
-    logit = layers.GlobalAveragePooling1D(name="mean_of_greatest")(greatest[..., None])
-    pooled = [layers.GlobalAveragePooling2D(name="mean")(x), layers.GlobalMaxPooling2D(name="greatest")(x)]
-    return {
-        "logits": ops.concatenate([-logit / 2, logit / 2], axis=1),
-        "features": layers.Concatenate(name="features")(pooled),
-        "map": local,
-    }
+    return decide_locally(x, draw, GREATEST)

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.records import rows
 from tasks.records.rows import CAUSES, Cause
-from tasks.settings.model_specs import ViewName
+from tasks.settings.frames import PictureSizes
+from tasks.settings.model_specs import InputSize, ModelName, ViewName
 from tasks.settings.settings import DEFECT, GOOD, Classes, Places, Recipe, SampleSettings, TilesSettings
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.files import File
@@ -270,12 +271,23 @@ class Splits(DividedImages):
 
     test_images_of_trained_castings: int | None
     """Test images of a casting that trains or validates."""
+    pictures: PictureSizes | None = None
+    """Sizes of the training pictures; None in older runs."""
     ring_share: float = 0.0
     """Share of the training images that show a ring; 0 where no ring was searched for."""
     lookup_accuracy: float
     """Accuracy of a baseline that copies the label of the most similar training thumbnail."""
     shortcuts: dict[str, Probe]
     """Probes by brightness, border brightness and sharpness, each alone and all `together`."""
+
+
+class NetworkChoice(Record):
+    """The network that suits the images, as short trainings showed."""
+
+    model: ModelName
+    because: str
+    scores: dict[str, float]
+    """AUC of each network that was tried, a mean over folds; empty where none was."""
 
 
 class Epoch(Record):
@@ -296,7 +308,7 @@ class Model(Record):
     parameters: int
     weights_sha256: str
     view: ViewName
-    image_size: int
+    image_size: InputSize
     summary: str
     history: tuple[Epoch, ...]
     kept_epoch: int

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tasks.images import loading
-from tasks.images.views import VIEWS
+from tasks.images.views import VIEWS, sides
 from tasks.inference import heatmaps
 from tasks.inference.decision import DecisionRule
 from tasks.records.rows import NO_PROBABILITY, Prediction, Row, stored_path
@@ -112,8 +112,13 @@ def overlay_heatmap(
 ) -> Iterator[np.ndarray]:
     """Yield each photograph under its heat, uint8 (side, side, 3); gray alone where the view shows nothing."""
     inputs = loading.load_inputs(rows, rule.view, rule.image_size, places)
-    heats = heatmaps.maps(network, inputs.levels) / rule.temperature
+    heats = list(heatmaps.maps(network, inputs.levels) / rule.temperature)
     squares = loading.load_squares([stored_path(row, places) for row in rows], FINE * SIDE)
+    if rule.view == "detail":
+        heats = [
+            heatmaps.crop_to_picture(heat, (row.height, row.width), sides(rule.image_size))
+            for row, heat in zip(rows, heats, strict=True)
+        ]
     rings = rings_of(rows, rule, places)
     for row, heat, residual, gray, ring in zip(rows, heats, inputs.residuals, squares, rings, strict=True):
         yield np.repeat(gray[..., None], 3, axis=2) if np.isnan(residual) else overlay_image(row, heat, gray, ring)

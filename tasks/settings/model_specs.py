@@ -2,8 +2,10 @@
 
 from typing import Literal, NamedTuple
 
-ModelName = Literal["compact", "ring", "tutorial", "tutorial_dropout"]
-ViewName = Literal["raw", "ring"]
+ModelName = Literal["compact", "ring", "patch", "tutorial", "tutorial_dropout"]
+ViewName = Literal["raw", "detail", "ring"]
+InputSize = int | tuple[int, int]
+"""Side of a square, or height and width, in pixels."""
 
 
 class ModelSpec(NamedTuple):
@@ -12,7 +14,7 @@ class ModelSpec(NamedTuple):
     view: ViewName
     """What it sees of an image: a key of `tasks.images.views.VIEWS`."""
     image_size: int
-    """Side of the square that it sees, or width of the unwrapped ring, in pixels, where no other size is asked for."""
+    """Side of the square that it sees, or width of the unwrapped ring, in pixels, where no other size is asked for or chosen."""
     learning_rate: float
     """Highest rate of its schedule, for 32 images a step."""
     fixed_size: bool = False
@@ -22,6 +24,8 @@ class ModelSpec(NamedTuple):
     min_epochs: int = 0
     min_images: int = 0
     """Images that a training sees at least, all epochs together, so that few images are seen more often."""
+    balanced: bool = False
+    """Whether an epoch shows as many defective as good parts."""
     reference: bool = False
     """Whether it is trained exactly as published, for comparison: plain Adam, no augmentation, the last epoch."""
 
@@ -29,10 +33,11 @@ class ModelSpec(NamedTuple):
 MODEL_SPECS: dict[ModelName, ModelSpec] = {
     "compact": ModelSpec("raw", 75, 4e-3, min_epochs=4, min_images=22_500),
     "ring": ModelSpec("ring", 512, 2e-3, fixed_size=True, min_epochs=3, min_images=11_000),
+    "patch": ModelSpec("detail", 256, 2.8e-3, min_epochs=4, min_images=16_000, balanced=True),
     "tutorial": ModelSpec("raw", 300, 1e-3, fixed_size=True, epochs=4, reference=True),
     "tutorial_dropout": ModelSpec("raw", 300, 1e-3, fixed_size=True, epochs=4, reference=True),
 }
 AUTO: dict[bool, ModelName] = {
     True: "ring",
-    False: "compact",
+    False: "patch",
 }  # what `auto` trains: where parts show a ring, and where not

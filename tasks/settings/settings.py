@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from tasks.settings.escaping import for_terminal, for_utf8
-from tasks.settings.model_specs import AUTO, MODEL_SPECS, ModelName, ModelSpec, ViewName
+from tasks.settings.frames import PictureSizes, choose_frame
+from tasks.settings.model_specs import AUTO, MODEL_SPECS, InputSize, ModelName, ModelSpec, ViewName
 
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 Beginning = Literal["scratch", "champion"]
@@ -219,7 +220,7 @@ class ChampionModel(Settings):
     digest: str
     """Of its folder under `artifacts/models`."""
     model: str
-    image_size: int
+    image_size: InputSize
 
 
 class Recipe(Settings):
@@ -228,7 +229,7 @@ class Recipe(Settings):
     model: ModelName
     epochs: int | None
     """None: as many as so many images need, by `trainer.epoch_budget`."""
-    image_size: int
+    image_size: InputSize
     batch_size: int | None = None
     """This and the learning rate, if None, as `tasks.networks.tuning` says for the device."""
     learning_rate: float | None = None
@@ -274,14 +275,16 @@ class TrainingSettings(Settings):
     """Which network, and how long it learns. What is unset comes from the model's recipe, and what the device decides from its class."""
 
     model: Literal["auto", ModelName] = "auto"
-    """`auto`: `ring` where rings of round parts are found, else `compact`; `ring`: sees the ring, unwrapped; `compact`: small
-    and quick, sees the whole picture; `tutorial`, `tutorial_dropout`: the published networks, for comparison."""
+    """`auto`: `ring` where rings of round parts are found, else `patch`; `ring`: sees the ring, unwrapped; `patch`: sees the detail of
+    the whole picture; `compact`: small and quick; `tutorial`, `tutorial_dropout`: the published networks, for comparison."""
     min_ring_share: float = Field(0.99, gt=0, le=1)
-    """`auto` takes `ring` where at least this share of the training images shows a ring."""
+    """`auto` takes `ring` untried where at least this share of the training images shows a ring."""
+    min_tried_ring_share: float = Field(0.8, gt=0, le=1)
+    """`auto` tries `ring` and `patch` in short trainings where at least this share shows a ring; below it takes `patch`."""
     epochs: int | None = Field(None, ge=1, le=1_000)
     """Passes over the training images; unset: 4 of a tutorial model, of the others the more the fewer images there are."""
     image_size: int | None = Field(None, ge=32, le=1_024)
-    """Side of the square that the network sees, in pixels."""
+    """Side of the square that the network sees, in pixels; of `patch` the longer side, unset: as pictures and masks ask for."""
     batch_size: int | None = Field(None, ge=1, le=4_096)
     """Images a step; unset: as the table in `tasks/networks/tuning.py` says for the device."""
     learning_rate: float | None = Field(None, gt=0, le=1)
@@ -310,6 +313,15 @@ class TrainingSettings(Settings):
             )
         return self
 
+    def needs_trial(self, ring_share: float, champion: ChampionModel | None = None) -> bool:
+        """Return whether only a trial can tell which network suits the images. The arguments are as in `choice`."""
+        return (
+            self.model == "auto"
+            and champion is None
+            and self.image_size is None
+            and self.min_tried_ring_share <= ring_share < self.min_ring_share
+        )
+
     def choice(self, ring_share: float, champion: ChampionModel | None = None) -> tuple[ModelName, str]:
         """Return the network to train, and why.
 
@@ -319,7 +331,7 @@ class TrainingSettings(Settings):
         if self.model != "auto":
             return self.model, "it was asked for"
         if self.image_size not in (None, MODEL_SPECS[AUTO[True]].image_size):
-            return AUTO[False], f"images of {self.image_size} x {self.image_size} pixels were asked for"
+            return AUTO[False], f"images of {self.image_size} pixels were asked for"
         ringed = ring_share >= self.min_ring_share
         continuing = next((name for name in MODEL_SPECS if champion and name == champion.model), None)
         if continuing and (ringed or MODEL_SPECS[continuing].view != "ring"):
@@ -329,14 +341,32 @@ class TrainingSettings(Settings):
             f"{ring_share:.1%} of the training images show a ring, and {AUTO[True]} needs {self.min_ring_share:.0%}",
         )
 
-    def recipe(self, ring_share: float = 0.0, champion: ChampionModel | None = None) -> Recipe:
-        """Return the recipe: these settings, and where one is unset the number of the chosen network."""
+    def recipe(
+        self,
+        ring_share: float = 0.0,
+        champion: ChampionModel | None = None,
+        pictures: PictureSizes | None = None,
+    ) -> Recipe:
+        """Return the recipe: these settings, and where one is unset the number of the chosen network.
+
+        `pictures` are the sizes of the training pictures, by which a network that keeps their aspect chooses its frame.
+        """
         model, _ = self.choice(ring_share, champion)
-        settings = self.model_dump(exclude={"require_gpu", "min_ring_share"}, exclude_none=True)
-        own = {"epochs": MODEL_SPECS[model].epochs, "image_size": MODEL_SPECS[model].image_size}
-        return Recipe.model_validate(
-            {**own, **settings, "model": model, "start_epochs": self.epochs, "champion": champion}
-        )
+        settings = self.model_dump(exclude={"require_gpu", "min_ring_share", "min_tried_ring_share"}, exclude_none=True)
+        size = self.size_of(model, champion, pictures)
+        return Recipe.model_validate({
+            "epochs": MODEL_SPECS[model].epochs, **settings,
+            "model": model, "image_size": size, "start_epochs": self.epochs, "champion": champion,
+        })  # fmt: skip
+
+    def size_of(self, model: ModelName, champion: ChampionModel | None, pictures: PictureSizes | None) -> InputSize:
+        """Return the size at which the network sees images."""
+        spec = MODEL_SPECS[model]
+        if spec.view != "detail":
+            return self.image_size or spec.image_size
+        if champion and champion.model == model and not self.image_size:
+            return champion.image_size  # another frame would need new weights
+        return choose_frame(pictures or PictureSizes(width=spec.image_size, height=spec.image_size), self.image_size)
 
 
 class CrossfitSettings(Settings):

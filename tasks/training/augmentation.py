@@ -9,6 +9,7 @@ from tasks.settings.model_specs import ViewName
 
 SEED_STRIDE = 2**32  # distance between the seeds of two batches; no epoch has so many images
 MAX_ROW_SHIFT = 3  # greatest shift of a strip
+MAX_SHIFT = 16  # pixels: greatest shift of a whole picture
 MAX_LOG_GAIN = 0.3  # greatest change of contrast, as a logarithm
 MAX_FRINGES = 2  # greatest number in a strip
 FRINGE_PROBABILITY = 0.12  # share of the strips that show each of them
@@ -53,6 +54,24 @@ def augment_ring(strips: tf.Tensor, seeds: tf.Tensor, with_fringes: bool) -> tf.
     return tf.reshape(augmented, tf.shape(strips))
 
 
+def augment_detail(pictures: tf.Tensor, seeds: tf.Tensor, with_fringes: bool) -> tf.Tensor:
+    """Show each picture, uint8 (batch, height, width, planes), in another pose, shifted and with another contrast, as float32.
+
+    A third plane, the marks of `tasks.images.marks`, moves with the others and keeps its levels. `with_fringes` changes nothing.
+    """
+    number, height, width, planes = tf.unstack(tf.shape(pictures))
+    poses = tf.random.stateless_uniform(
+        [number], seeds, maxval=8 if pictures.shape[1] == pictures.shape[2] else 4, dtype=tf.int32
+    )
+    shifts = tf.random.stateless_uniform([number, 2], tf.bitwise.invert(seeds), -MAX_SHIFT, MAX_SHIFT + 1, tf.int32)
+    placed = apply_poses(pictures, poses)
+    placed = tf.map_fn(lambda pair: tf.roll(pair[0], pair[1], [0, 1]), (placed, shifts), fn_output_signature=tf.uint8)
+    gains = tf.exp(tf.random.stateless_uniform([number, 1, 1, 1], seeds + [0, 1], -MAX_LOG_GAIN, MAX_LOG_GAIN))
+    levels = tf.cast(placed, tf.float32)
+    detail = (levels[..., :2] - 128) * gains + 128
+    return tf.concat([detail, levels[..., 2:]], axis=-1)
+
+
 def flatten_planes(strips: tf.Tensor) -> tf.Tensor:
     """Reshape to (batch, height, width x planes). With a last axis of two, arithmetic with one number a plane is five times as slow."""
     number, height, width, planes = tf.unstack(tf.shape(strips))
@@ -91,12 +110,17 @@ def fringe(number: tf.Tensor, height: tf.Tensor, width: tf.Tensor, seeds: tf.Ten
     return fringed, strength * visible * slope * tf.sin(2 * np.pi * radius * beat)
 
 
-AUGMENTATIONS: dict[ViewName, Augmentation] = {"raw": augment_raw, "ring": augment_ring}
+AUGMENTATIONS: dict[ViewName, Augmentation] = {"raw": augment_raw, "detail": augment_detail, "ring": augment_ring}
 
 
 def apply_poses(images: tf.Tensor, poses: tf.Tensor) -> tf.Tensor:
-    """Put each square image (batch, size, size, 1) in its pose 0-7: bit 0 mirrors left-right, bit 1 up-down, bit 2 swaps the axes."""
+    """Put each image (batch, height, width, planes) in its pose 0-7: bit 0 mirrors left-right, bit 1 up-down, bit 2 swaps the axes.
+
+    An image that is not square has only the poses 0-3.
+    """
     bit = [tf.cast(tf.bitwise.bitwise_and(poses, value), tf.bool)[:, None, None, None] for value in (1, 2, 4)]
     images = tf.where(bit[0], tf.reverse(images, [2]), images)
     images = tf.where(bit[1], tf.reverse(images, [1]), images)
+    if images.shape[1] != images.shape[2]:
+        return images
     return tf.where(bit[2], tf.transpose(images, [0, 2, 1, 3]), images)

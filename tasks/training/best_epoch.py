@@ -73,7 +73,8 @@ def epoch_record(epoch: int, logs: dict[str, float]) -> Epoch:
             f"the loss became {logs['loss']} in epoch {epoch}, and {logs['val_loss']} on validation: "
             "try a lower --training.learning_rate, or another --seed"
         )
+    name = "accuracy" if "accuracy" in logs else "logits_accuracy"  # as Keras names it beside a second output
     return Epoch(
-        epoch=epoch, loss=logs["loss"], accuracy=logs["accuracy"],
-        validation_loss=logs["val_loss"], validation_accuracy=logs["val_accuracy"],
+        epoch=epoch, loss=logs["loss"], accuracy=logs[name],
+        validation_loss=logs["val_loss"], validation_accuracy=logs[f"val_{name}"],
     )  # fmt: skip

@@ -15,12 +15,13 @@ import tensorflow as tf
 
 from tasks.images.views import shape
 from tasks.networks import devices
-from tasks.networks.networks import build, classifier, load
+from tasks.networks.networks import build, learning_outputs, load
 from tasks.networks.tuning import uses_xla
 from tasks.records.results import Epoch
 from tasks.settings.settings import Recipe, TunedRecipe
 from tasks.training.best_epoch import CheckpointCallback
 from tasks.training.input_pipeline import Examples, evaluation_batches, steps, training_batches
+from tasks.training.map_loss import LABEL_SHARE, MAP_SHARE, map_loss
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,12 @@ def fit(
     epochs = epoch_budget(recipe, len(train_examples.labels))
     with devices.strategy().scope(), dtype_policy(recipe.precision):
         network = build_network(recipe, start)
-        learner = compile_network(network, recipe, steps(train_examples, recipe.batch_size) * epochs)
+        learner = compile_network(
+            network,
+            recipe,
+            steps(train_examples, recipe.batch_size) * epochs,
+            with_map=train_examples.marks is not None,
+        )
     first_compared = epochs - 1 if recipe.spec.reference else epochs * 3 // 4  # large steps can be lucky once
     checkpoint = CheckpointCallback(network, first_compared, report_epoch, checkpoint_folder)
     finished = checkpoint.resume(learner)
@@ -92,10 +98,7 @@ def run_epochs(
             seed=recipe.seed,
             augment_view=None if recipe.spec.reference else recipe.view,
         ),
-        validation_data=tf.data.Dataset.zip(
-            evaluation_batches(validation_examples.pixels, batch_size=recipe.batch_size),
-            tf.data.Dataset.from_tensor_slices(validation_examples.labels).batch(recipe.batch_size),
-        ),
+        validation_data=evaluation_batches(validation_examples, batch_size=recipe.batch_size),
         initial_epoch=epochs.start,
         epochs=epochs.stop,
         steps_per_epoch=steps(train_examples, recipe.batch_size),
@@ -133,15 +136,22 @@ def dtype_policy(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def compile_network(network: keras.Model, recipe: TunedRecipe, steps: int) -> keras.Model:
-    """Return the logits of the network as a model that is ready to learn for so many steps, its optimizer's variables built."""
-    learner = classifier(network)
+def compile_network(network: keras.Model, recipe: TunedRecipe, steps: int, *, with_map: bool = False) -> keras.Model:
+    """Return the logits of the network as a model that is ready to learn for so many steps, its optimizer's variables built.
+
+    Where the images have masks, the map of the network learns too, `with_map`.
+    """
+    learner = learning_outputs(network, with_map=with_map)
+    # unweighted: costs count in the decision
+    losses = {"logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True), "map": map_loss}
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     learner.compile(
         optimizer=keras.optimizers.Adam(recipe.learning_rate)
         if recipe.spec.reference
         else adamw_cosine(recipe.learning_rate, steps),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),  # unweighted: costs count in the decision
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss=losses if with_map else losses["logits"],
+        loss_weights={"logits": LABEL_SHARE, "map": MAP_SHARE} if with_map else None,
+        metrics={"logits": [accuracy]} if with_map else [accuracy],
         jit_compile=uses_xla(recipe, devices.device_class(), len(devices.gpu_devices()), steps),
     )
     learner.optimizer.build(learner.trainable_variables)

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tasks.images import loading
+from tasks.images import loading, marks
+from tasks.images.views import sides
 from tasks.networks.tuning import tune_recipe
 from tasks.records.results import DividedImages
 from tasks.records.rows import Row, is_defect
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
-from tasks.settings.settings import Places, Recipe, TunedRecipe
+from tasks.settings.settings import Classes, Places, Recipe, TunedRecipe
 from tasks.training import warm_start
 
 if TYPE_CHECKING:
@@ -77,14 +78,27 @@ def load_examples(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages
                 "the parts are not round, or no dark cavity is in their middle; take --model compact"
             )
     levels = inputs.levels if visible_rows == list(rows) else inputs.levels[is_visible]
-    return LoadedImages(Examples(levels, labels, stratum_numbers(visible_rows, plan, images)), visible_rows)
+    marked = load_marks(visible_rows, plan.recipe, images.classes, places)
+    return LoadedImages(Examples(levels, labels, stratum_numbers(visible_rows, plan, images), marked), visible_rows)
+
+
+def load_marks(rows: Sequence[Row], recipe: Recipe, classes: Classes, places: Places) -> np.ndarray | None:
+    """Load the pixels of the defects, as `tasks.images.marks` does; None where the network has no map of the whole picture."""
+    return marks.load_marks(rows, sides(recipe.image_size), classes, places) if recipe.view == "detail" else None
 
 
 def stratum_numbers(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages) -> np.ndarray:
     """Return the stratum of each row, int32 (rows,): its origin, and in a training that continues, whether the image is new or old.
 
-    All strata have equal shares of an epoch.
+    A balanced training has strata of each class. All strata have equal shares of an epoch.
     """
     learned = plan.start.learned if plan.start else frozenset()
-    origins = {origin: 2 * number for number, origin in enumerate(images.by_origin)}
-    return np.array([origins[row.origin] + (row.sha256 in learned) for row in rows], np.int32)
+    origins = {origin: 4 * number for number, origin in enumerate(images.by_origin)}
+    balanced = plan.recipe.spec.balanced
+    return np.array(
+        [
+            origins[row.origin] + 2 * (row.sha256 in learned) + (balanced and is_defect(row, images.classes))
+            for row in rows
+        ],
+        np.int32,
+    )

@@ -36,8 +36,11 @@ def build_network(name: str) -> keras.Model:
 
 
 def pictures(name: str, count: int = 3) -> np.ndarray:
-    view = "ring" if name == "ring" else "raw"
-    return np.random.default_rng(1).integers(0, 256, (count, *shape(view, SIDE)), np.uint8).astype(np.float32)
+    return (
+        np.random.default_rng(1)
+        .integers(0, 256, (count, *shape(MODEL_SPECS[name].view, SIDE)), np.uint8)
+        .astype(np.float32)
+    )
 
 
 @pytest.mark.parametrize("name", ["tutorial", "tutorial_dropout"])

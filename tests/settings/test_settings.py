@@ -6,6 +6,7 @@ from pydantic import BaseModel, ValidationError
 from tasks.pipeline.step_cache import as_text
 from tasks.settings.cli import SHORT
 from tasks.settings.escaping import for_markdown
+from tasks.settings.frames import PictureSizes
 from tasks.settings.model_specs import MODEL_SPECS
 from tasks.settings.settings import (
     ChampionModel,
@@ -149,7 +150,7 @@ def test_what_is_set_goes_before_the_recipe():
         "precision": "mixed_float16", "jit_compile": True, "start_from": "champion",
     }  # fmt: skip
     recipe = TrainingSettings(**asked).recipe().model_dump()
-    assert recipe.items() >= {**asked, "model": "compact"}.items()
+    assert recipe.items() >= {**asked, "model": "patch", "image_size": (96, 96)}.items()
 
 
 def test_asking_for_a_gpu_does_not_train_again():
@@ -161,9 +162,9 @@ def test_asking_for_a_gpu_does_not_train_again():
     [
         ({}, 1.0, "ring", "100.0% of the training images show a ring, and ring needs 99%"),
         ({}, 0.99, "ring", "99.0% of the training images show a ring, and ring needs 99%"),
-        ({}, 0.985, "compact", "98.5% of the training images show a ring, and ring needs 99%"),
+        ({}, 0.985, "patch", "98.5% of the training images show a ring, and ring needs 99%"),
         ({"min_ring_share": 0.9}, 0.985, "ring", "98.5% of the training images show a ring, and ring needs 90%"),
-        ({"image_size": 96}, 1.0, "compact", "images of 96 x 96 pixels were asked for"),
+        ({"image_size": 96}, 1.0, "patch", "images of 96 pixels were asked for"),
         ({"image_size": 512}, 1.0, "ring", "100.0% of the training images show a ring, and ring needs 99%"),
         ({"model": "compact"}, 1.0, "compact", "it was asked for"),
         ({"model": "ring"}, 0.2, "ring", "it was asked for"),
@@ -174,8 +175,35 @@ def test_the_network_follows_from_the_images_unless_it_is_asked_for(asked, ring_
     assert training.choice(ring_share) == (model, because)
     recipe = training.recipe(ring_share)
     assert recipe.model == model
-    assert recipe.view == ("ring" if model == "ring" else "raw")
-    assert recipe.image_size == asked.get("image_size", MODEL_SPECS[model].image_size)
+    assert recipe.view == MODEL_SPECS[model].view
+    size = asked.get("image_size", MODEL_SPECS[model].image_size)
+    assert recipe.image_size == ((size, size) if model == "patch" else size)
+
+
+@pytest.mark.parametrize(
+    ("asked", "ring_share", "tried"),
+    [
+        ({}, 0.985, True),
+        ({}, 0.8, True),
+        ({}, 0.99, False),
+        ({}, 0.79, False),
+        ({"min_tried_ring_share": 0.7}, 0.79, True),
+        ({"model": "patch"}, 0.985, False),
+        ({"image_size": 96}, 0.985, False),
+    ],
+)
+def test_networks_are_tried_only_where_most_parts_but_not_nearly_all_show_a_ring(asked, ring_share, tried):
+    assert TrainingSettings(**asked).needs_trial(ring_share) is tried
+    assert not TrainingSettings(**asked).needs_trial(ring_share, champion("aa"))
+
+
+def test_the_frame_of_patch_follows_the_pictures_unless_it_continues():
+    pictures = PictureSizes(width=500, height=1_260)
+    assert TrainingSettings(model="patch").recipe(pictures=pictures).image_size == (416, 160)
+    assert TrainingSettings(model="patch", image_size=640).recipe(pictures=pictures).image_size == (640, 256)
+    used = ChampionModel(digest="aa", model="patch", image_size=(96, 128))
+    assert TrainingSettings().recipe(champion=used, pictures=pictures).image_size == (96, 128)
+    assert TrainingSettings(model="compact").recipe(pictures=pictures).image_size == 75
 
 
 @pytest.mark.parametrize(
@@ -184,7 +212,7 @@ def test_the_network_follows_from_the_images_unless_it_is_asked_for(asked, ring_
         ("compact", 1.0, "compact"),
         ("tutorial", 1.0, "tutorial"),
         ("ring", 1.0, "ring"),
-        ("ring", 0.5, "compact"),
+        ("ring", 0.5, "patch"),
         ("one of long ago", 1.0, "ring"),
     ],
 )
@@ -196,11 +224,12 @@ def test_a_training_that_continues_takes_the_network_of_the_model_in_use_where_i
 
 def test_which_model_is_in_use_is_in_no_cache_key():
     recipes = [
-        TrainingSettings(start_from="champion").recipe(champion=used) for used in (None, champion("aa"), champion("bb"))
+        TrainingSettings(model="compact", start_from="champion").recipe(champion=used)
+        for used in (None, champion("aa"), champion("bb"))
     ]
     assert len({recipe.model_dump_json() for recipe in recipes}) == 1
     assert len({as_text(recipe) for recipe in recipes}) == 1
-    assert as_text(TrainingSettings().recipe()) != as_text(recipes[0])
+    assert as_text(TrainingSettings(model="compact").recipe()) != as_text(recipes[0])
 
 
 def champion(digest: str) -> ChampionModel:

@@ -61,3 +61,30 @@ def test_fringes_are_a_few_arcs_on_some_strips_and_faint_in_the_second_plane(mon
     wide = (np.abs(altered[..., 0]).max(axis=1) > 1).sum(axis=1)
     assert 0 < wide.max() < 512 / 4, "most of the strip is left as it is"
     np.testing.assert_array_equal(augmentation.augment_ring(plain, seeds, False).numpy(), plain)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (32, 48)])
+def test_marks_move_with_the_detail_that_they_mark(shape):
+    """Each pixel of the third plane says what the first showed there before."""
+    import tensorflow as tf
+
+    from tasks.training.augmentation import augment_detail
+
+    first = np.random.default_rng(0).choice([0, 255], (16, *shape)).astype(np.uint8)
+    pictures = np.stack([first, first, first], axis=-1)
+    shown = augment_detail(tf.constant(pictures), tf.constant([3, 4], tf.int64), False).numpy()
+    assert shown.shape == pictures.shape
+    assert np.array_equal(shown[..., 2] == 255, shown[..., 0] > 128)
+    assert set(np.unique(shown[..., 2])) == {0, 255}, "marks keep their levels"
+    assert len({picture.tobytes() for picture in shown[..., 2]}) == 16
+    for picture in shown[..., 2]:
+        assert (picture == 255).sum() in {(mark == 255).sum() for mark in first}
+
+
+def test_detail_without_marks_keeps_its_two_planes():
+    import tensorflow as tf
+
+    from tasks.training.augmentation import augment_detail
+
+    nothing = np.full((4, 16, 24, 2), 128, np.uint8)
+    assert (augment_detail(tf.constant(nothing), tf.constant([0, 1], tf.int64), True).numpy() == 128).all()

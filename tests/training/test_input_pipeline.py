@@ -1,6 +1,7 @@
 """Input pipeline: every stratum has its share of an epoch, and seed and epoch alone decide order and alterations."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,7 +93,7 @@ def test_altered_batches_show_images_in_many_forms_and_unaltered_ones_as_they_ar
 def test_evaluation_keeps_the_order_and_drops_no_image(squares):
     from tasks.training.input_pipeline import evaluation_batches
 
-    batches = [batch.numpy() for batch in evaluation_batches(squares, batch_size=4)]
+    batches = [batch.numpy() for batch, _ in evaluation_batches(examples(squares), batch_size=4)]
     assert [len(batch) for batch in batches] == [4, 4, 2]
     assert batches[0].dtype == np.float32
     np.testing.assert_array_equal(np.concatenate(batches), squares)
@@ -107,3 +108,19 @@ def test_only_strips_of_several_strata_show_fringes(monkeypatch):
     for strata, fringed in ((np.zeros(8, np.int32), False), (np.arange(8, dtype=np.int32) % 2, True)):
         shown = input_pipeline.Examples(plain, np.zeros(8, np.int32), strata)
         assert any((images != 128).any() for images, _ in read(shown, epochs=range(1), augment_view="ring")) == fringed
+
+
+def test_marks_come_with_the_images_that_they_mark_and_labels_by_the_names_of_outputs():
+    from tasks.training.input_pipeline import evaluation_batches, training_batches
+
+    pixels = np.random.default_rng(0).choice([0, 255], (6, 16, 16, 2)).astype(np.uint8)
+    marked = replace(examples(pixels), marks=pixels[..., 0].copy())
+    plain = training_batches(marked, batch_size=4, epochs=range(1), seed=0, augment_view=None)
+    shown = training_batches(marked, batch_size=4, epochs=range(1), seed=0, augment_view="detail")
+    for batches in (plain, shown, evaluation_batches(marked, batch_size=4)):
+        numbers = []
+        for images, targets in batches:
+            assert images.shape[-1] == 2
+            assert np.array_equal(targets["map"].numpy() == 255, images[..., 0].numpy() > 128)
+            numbers += targets["logits"].numpy().tolist()
+        assert sorted(numbers) == list(range(6))

@@ -29,13 +29,18 @@ def plan(rows, start=None, model: str = "compact") -> TrainingPlan:
 
 def test_each_origin_has_its_share():
     rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d")]
-    assert stratum_numbers(rows, plan(rows), FakeSplits).tolist() == [0, 4, 2, 0]
+    assert stratum_numbers(rows, plan(rows), FakeSplits).tolist() == [0, 8, 4, 0]
 
 
 def test_where_training_continues_old_and_new_images_of_each_origin_have_theirs(tmp_path):
     rows = [row("a"), row("b", "line 3"), row("c", "line 2"), row("d"), row("e")]
     start = WarmStart("aa", tmp_path, frozenset({"a", "b"}))
-    assert stratum_numbers(rows, plan(rows, start), FakeSplits).tolist() == [1, 5, 2, 0, 0]
+    assert stratum_numbers(rows, plan(rows, start), FakeSplits).tolist() == [2, 10, 4, 0, 0]
+
+
+def test_a_balanced_training_shows_each_class_of_each_origin_equally_often():
+    rows = [row("a"), row("b", label="def_front"), row("c", "line 2"), row("d", "line 2", "def_front"), row("e")]
+    assert stratum_numbers(rows, plan(rows, model="patch"), FakeSplits).tolist() == [0, 1, 4, 5, 0]
 
 
 @pytest.fixture

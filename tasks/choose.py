@@ -1,0 +1,79 @@
+"""Choose: tries two networks in short trainings, where the images do not tell by themselves which one suits them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from prefect import task
+
+from tasks.dataset.folds import assign_folds, divided_images, split_by_fold
+from tasks.dataset.group_split import refuse_one_sided
+from tasks.evaluation.metrics import auc
+from tasks.pipeline.step_cache import same_step
+from tasks.records.results import DividedImages, FoldPlan, NetworkChoice, Splits
+from tasks.records.rows import OutOfFoldRow, Row
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import say
+from tasks.settings.model_specs import AUTO, MODEL_SPECS, ModelName
+from tasks.settings.settings import EvaluationSettings, Places, SplitSettings, TrainingSettings
+from tasks.storage.tables import read_table
+from tasks.training.fold_training import train_fold
+
+FOLDS = 3
+SHORT = 0.4  # share of the images that a whole training sees
+
+
+@task(cache_policy=same_step)
+def choose(splits: Splits, training: TrainingSettings, places: Places) -> NetworkChoice:
+    """Train `ring` and `patch` briefly on folds of the parts that do not test, and choose the one that ranks unseen parts better.
+
+    An image without a ring counts as one about which `ring` says nothing. Where both rank equally well, `patch` is chosen: it judges
+    every image. With too few parts for the folds nothing is tried, and `patch` is chosen too.
+    """
+    names = AUTO[True], AUTO[False]
+    rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", "validation")]
+    try:
+        folds = plan_images(rows, splits, training.seed, places)
+    except BadInput as error:
+        return NetworkChoice(model=names[1], because=f"too few parts to try {names[0]} beside it: {error}", scores={})
+    scores = {name: round(mean_auc(name, folds, splits, training, places), 4) for name in names}
+    ring, patch = (scores[name] for name in names)
+    model = names[0] if ring > patch else names[1]
+    listed = ", ".join(f"{name} {score:.3f}" for name, score in scores.items())
+    because = (
+        f"{splits.ring_share:.1%} of the training images show a ring, and in short trainings on {FOLDS} folds of the parts the "
+        f"networks reached an AUC of {listed}"
+    )
+    say(f"choose: {model}, since {because}")
+    return NetworkChoice(model=model, because=because, scores=scores)
+
+
+def plan_images(rows: Sequence[Row], splits: DividedImages, seed: int, places: Places) -> list[DividedImages]:
+    """Return the images of each fold, divided. Raises BadInput where a class has too few parts for the folds."""
+    castings, folds = splits.castings_by_split is not None, []
+    for judged in assign_folds(rows, FOLDS, seed):
+        divided = split_by_fold(rows, judged, SplitSettings().validation_fraction, seed)
+        refuse_one_sided(divided, splits.classes, "parts" if castings else "images")
+        folds.append(divided_images(divided, splits.classes, places, castings=castings))
+    return folds
+
+
+def mean_auc(
+    name: ModelName, folds: Sequence[DividedImages], splits: Splits, training: TrainingSettings, places: Places
+) -> float:
+    """Train a network briefly for each fold, judge the fold's images, and return the mean of the AUCs."""
+    spec = MODEL_SPECS[name]
+    settings = training.model_copy(update={"model": name})
+    recipe = settings.recipe(pictures=splits.pictures).from_scratch()
+    images = max(spec.min_epochs * splits.by_split["train"], spec.min_images)
+    recipe = recipe.model_copy(
+        update={"epochs": recipe.epochs or max(1, round(SHORT * images / splits.by_split["train"]))}
+    )
+    areas = []
+    for number, fold in enumerate(folds, start=1):
+        plan = FoldPlan(
+            number=number, of=FOLDS, images=fold, recipe=recipe, unlike_share=EvaluationSettings().unlike_share
+        )
+        judged = read_table(train_fold(plan, places).judged.path(places), OutOfFoldRow)
+        defect = np.array([row.label == splits.classes.defect for row in judged], bool)
+        areas.append(auc(defect, np.array([row.margin for row in judged])) or 0.0)
+    return float(np.mean(areas))

@@ -1,0 +1,69 @@
+"""Marks: the pixels of defects, as the masks beside photographs mark them, in the frame of a network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tasks.images.detail import letterbox
+from tasks.images.levels import Least
+from tasks.images.loading import load_levels
+from tasks.records.rows import Row, images_root, is_defect
+from tasks.settings.settings import Classes, Places
+from tasks.storage.parallel import map_chunks_in_threads
+
+DEFECT, UNKNOWN, SOUND = 255, 128, 0
+COVERED = 0.25  # share of a pixel of the frame from which on it shows the defect: a thin crack covers no whole one
+
+
+def load_marks(images: Sequence[Row], frame: tuple[int, int], classes: Classes, places: Places) -> np.ndarray | None:
+    """Return which pixels of each image show its defect, uint8 (images, rows, columns): 255 a defect, 0 none, 128 unknown.
+
+    A good part shows none anywhere. Of a defective part without a mask nothing is known. None where no mask marks any.
+    """
+    if not any(shows_mask(image, classes) for image in images):
+        return None
+    marks = np.full((len(images), *frame), SOUND, np.uint8)
+    marks[[bool(is_defect(image, classes)) for image in images]] = UNKNOWN
+    masked = [number for number, image in enumerate(images) if shows_mask(image, classes)]
+    root = Path(images_root(places))
+    marks[masked] = map_chunks_in_threads(
+        lambda chunk: [mark(marked_pixels(root / images[number].mask), frame) for number in chunk], masked
+    )
+    return marks
+
+
+def shows_mask(image: Row, classes: Classes) -> bool:
+    """Return whether an image shows a defect that a mask marks."""
+    return bool(image.mask) and bool(is_defect(image, classes))
+
+
+def mark(pixels: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
+    """Return the marks of a defect, uint8 (rows, columns), as in `load_marks`, from its marked pixels, bool (height, width)."""
+    if not pixels.any():
+        return np.full(frame, UNKNOWN, np.uint8)  # a defect that its mask does not show
+    covered = letterbox(pixels.astype(np.uint8) * 255, frame) >= 255 * COVERED
+    return np.where(covered, DEFECT, SOUND).astype(np.uint8)
+
+
+def defect_widths(images: Sequence[Row], classes: Classes, places: Places) -> np.ndarray:
+    """Return how wide the marked defects are at their widest place, in pixels of the photographs: float (marked defects,)."""
+    root = Path(images_root(places))
+    names = [image.mask for image in images if shows_mask(image, classes)]
+    return np.array(
+        map_chunks_in_threads(lambda chunk: [width_of(marked_pixels(root / name)) for name in chunk], names)
+    )
+
+
+def width_of(pixels: np.ndarray) -> float:
+    """Return twice the greatest distance of a marked pixel, bool (height, width), from the pixels that are not marked."""
+    from scipy import ndimage  # late: most data sets have no masks
+
+    return 2 * float(ndimage.distance_transform_edt(np.pad(pixels, 1)).max()) - 1
+
+
+def marked_pixels(path: Path) -> np.ndarray:
+    """Return the marked pixels of a mask, bool (height, width): those above the middle of its two levels; none where it has one level."""
+    levels = load_levels(path, Least())
+    darkest, lightest = int(levels.min()), int(levels.max())
+    return levels > (darkest + lightest) / 2 if lightest > darkest else np.zeros(levels.shape, bool)

@@ -1,0 +1,47 @@
+"""Frames: at which size a network sees whole pictures, chosen from their sizes and from the defects that masks mark."""
+
+from math import sqrt
+
+from pydantic import BaseModel, ConfigDict
+
+STEP = 32  # pixels: a few new pictures change no frame; the network halves three times
+MIN_AREA, MAX_AREA = 256**2, 512**2  # pixels of a frame: what nothing asks for more than, and the most that is chosen
+VISIBLE = 4.0  # pixels of the frame: narrower marks are lost in the texture
+
+
+class PictureSizes(BaseModel):
+    """The sizes of the training pictures and of the marked defects on them, in pixels of the photographs."""
+
+    model_config = ConfigDict(frozen=True)
+    width: int
+    """Median, as is the height."""
+    height: int
+    defect_width: float | None = None
+    """Width of the narrow defects: nine tenths of the masks are wider at their widest place. None where no mask tells."""
+
+
+def choose_frame(pictures: PictureSizes, longest: int | None = None) -> tuple[int, int]:
+    """Return the height and width at which pictures are seen, their aspect kept.
+
+    The frame has about `longest` pixels along its longer side where it is given. Else it has 256 x 256 pixels in all, or as many more, up
+    to four times, as the narrow defects need to be four pixels wide. It is never much larger than the pictures.
+    """
+    width, height = pictures.width, pictures.height
+    scale = sqrt(MIN_AREA / (width * height))
+    if longest:
+        scale = longest / max(width, height)
+    else:
+        if pictures.defect_width:
+            scale = max(scale, min(VISIBLE / pictures.defect_width, sqrt(MAX_AREA / (width * height))))
+        scale = min(scale, 1.0)
+    return whole_steps(height * scale), whole_steps(width * scale)
+
+
+def whole_steps(side: float) -> int:
+    """Return a side in whole steps of 32 pixels, one at least."""
+    return STEP * max(1, round(side / STEP))
+
+
+def visible_width(pictures: PictureSizes, frame: tuple[int, int]) -> float:
+    """Return how wide a defect must be to be seen in the frame, in pixels of the photograph."""
+    return VISIBLE / min(frame[0] / pictures.height, frame[1] / pictures.width)
