@@ -13,13 +13,14 @@ from tasks.records.results import DividedImages, FoldPlan, NetworkChoice, Splits
 from tasks.records.rows import OutOfFoldRow, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
-from tasks.settings.model_specs import AUTO, MODEL_SPECS, ModelName
-from tasks.settings.settings import EvaluationSettings, Places, SplitSettings, TrainingSettings
+from tasks.settings.model_specs import AUTO, ModelName
+from tasks.settings.settings import EvaluationSettings, Places, Recipe, SplitSettings, TrainingSettings
 from tasks.storage.tables import read_table
 from tasks.training.fold_training import train_fold
 
 FOLDS = 3
-SHORT = 0.4  # share of the images that a whole training sees
+SHORT = 0.4  # share of the epochs of a whole training
+UNLIKE_SHARE = EvaluationSettings().unlike_share  # any: ranks alone are compared
 
 
 @task(cache_policy=same_step)
@@ -60,20 +61,28 @@ def plan_images(rows: Sequence[Row], splits: DividedImages, seed: int, places: P
 def mean_auc(
     name: ModelName, folds: Sequence[DividedImages], splits: Splits, training: TrainingSettings, places: Places
 ) -> float:
-    """Train a network briefly for each fold, judge the fold's images, and return the mean of the AUCs."""
-    spec = MODEL_SPECS[name]
-    settings = training.model_copy(update={"model": name})
-    recipe = settings.recipe(pictures=splits.pictures).from_scratch()
-    images = max(spec.min_epochs * splits.by_split["train"], spec.min_images)
-    recipe = recipe.model_copy(
-        update={"epochs": recipe.epochs or max(1, round(SHORT * images / splits.by_split["train"]))}
-    )
+    """Train a network briefly for each fold, judge the fold's images, and return the mean of the AUCs.
+
+    A fold on which the network cannot train, since one class shows nothing of what it needs, counts 0.
+    """
+    recipe = short_recipe(name, training, splits)
     areas = []
-    for number, fold in enumerate(folds, start=1):
-        plan = FoldPlan(
-            number=number, of=FOLDS, images=fold, recipe=recipe, unlike_share=EvaluationSettings().unlike_share
-        )
-        judged = read_table(train_fold(plan, places).judged.path(places), OutOfFoldRow)
+    for number, images in enumerate(folds, start=1):
+        plan = FoldPlan(number=number, of=len(folds), images=images, recipe=recipe, unlike_share=UNLIKE_SHARE)
+        try:
+            judged = read_table(train_fold(plan, places).judged.path(places), OutOfFoldRow)
+        except BadInput as error:
+            say(f"choose: {name} cannot train on fold {number}: {error}")
+            areas.append(0.0)
+            continue
         defect = np.array([row.label == splits.classes.defect for row in judged], bool)
         areas.append(auc(defect, np.array([row.margin for row in judged])) or 0.0)
     return float(np.mean(areas))
+
+
+def short_recipe(name: ModelName, training: TrainingSettings, splits: Splits) -> Recipe:
+    """Return the recipe of a trial: that of the network, with fewer epochs unless their number is set."""
+    recipe = training.model_copy(update={"model": name}).recipe(pictures=splits.pictures).from_scratch()
+    images = splits.by_split["train"]
+    epochs = max(recipe.spec.min_epochs, recipe.spec.min_images / images)
+    return recipe.model_copy(update={"epochs": recipe.epochs or max(1, round(SHORT * epochs))})

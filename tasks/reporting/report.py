@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from tasks.images.views import describe
 from tasks.records.results import Figure, Release
 from tasks.records.rows import Suspect
 from tasks.reporting import bounds_section, crossfit_section, data_section, suspects_section, test_section
-from tasks.reporting.markdown import bold, code, link, number_of, out_of, table
+from tasks.reporting.markdown import bold, code, link, out_of, table
 from tasks.reporting.run_json import PreTraining, RunResult
+from tasks.reporting.training_section import training_section
 from tasks.settings.escaping import for_markdown
 from tasks.storage.tables import read_table
 from tasks.tracking import runs
@@ -56,7 +56,7 @@ def sections(outcome: RunResult) -> list[Section]:
             data_section.meaning(outcome.audit, outcome.splits, outcome.evaluation, outcome.words),
         ),
         Section("Data", data_section.data(outcome), figures("samples", "copies", "castings", "shared", "mixed")),
-        Section("Learning", training(outcome), figures("learning")),
+        Section("Learning", training_section(outcome), figures("learning")),
         Section(
             "Test",
             test_section.test(outcome.evaluation, outcome.config.evaluation, outcome.words),
@@ -153,26 +153,6 @@ def rules(release: Release) -> str:
     # The column that says which rule was broken stands first: Prefect's page cuts a wide table off on the right.
     rows = [("kept" if rule.kept else bold("broken"), rule.name, rule.figure, rule.limit) for rule in release.rules]
     return table(("", "Rule", "Found", "Allowed"), rows)
-
-
-def training(outcome: RunResult) -> str:
-    """Say which network was trained and why, on how many images, for how long and on what device."""
-    model = outcome.model
-    choice = f" It was chosen because {outcome.chosen_because}." if outcome.chosen_because else ""
-    sees = describe(model.view, model.image_size)
-    notes = [
-        f"Its first weights are those of the model `{model.started_from[:16]}`." if model.started_from else "",
-        f"{model.left_out:,} training images show no ring and were left out." if model.left_out else "",
-        f"It went on after epoch {model.resumed_from_epoch} of an interrupted run, whose time is not counted."
-        if model.resumed_from_epoch
-        else "",
-    ]
-    return " ".join([
-        f"`{model.name}`, {model.parameters:,} parameters, sees {sees}.{choice}",
-        f"{number_of(len(model.history), 'epoch')} over {model.images:,} images took {model.wall_seconds:.0f} s ({model.cpu_seconds:.0f} "
-        f"CPU seconds, {model.images_per_second:,.0f} images a second) on {for_markdown(model.conditions)}.",
-        *filter(None, notes),
-    ])  # fmt: skip
 
 
 def run(outcome: RunResult) -> str:
