@@ -20,6 +20,7 @@ import keras
 from keras import layers
 
 from tasks.images.views import shape
+from tasks.networks.backbone import backbone
 from tasks.networks.blocks import Draw
 from tasks.networks.compact import compact
 from tasks.networks.ring import ring
@@ -45,6 +46,7 @@ def build(name: ModelName, image_size: int, seed: int = 0) -> keras.Model:
 BODIES: dict[ModelName, Callable[[keras.KerasTensor, Draw], dict[str, keras.KerasTensor]]] = {
     "compact": compact,
     "ring": ring,
+    "backbone": backbone,
     "tutorial": tutorial,
     "tutorial_dropout": partial(tutorial, dropout=0.2),
 }

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-ModelName = Literal["compact", "ring", "tutorial", "tutorial_dropout"]
+ModelName = Literal["compact", "ring", "backbone", "tutorial", "tutorial_dropout"]
 ViewName = Literal["raw", "ring"]
 
 
@@ -24,11 +24,14 @@ class ModelSpec(NamedTuple):
     """Images that a training sees at least, all epochs together, so that few images are seen more often."""
     reference: bool = False
     """Whether it is trained exactly as published, for comparison: plain Adam, no augmentation, the last epoch."""
+    pretrained: bool = False
+    """Whether a training from new weights begins with weights that Keras downloads."""
 
 
 MODEL_SPECS: dict[ModelName, ModelSpec] = {
     "compact": ModelSpec("raw", 75, 4e-3, min_epochs=4, min_images=22_500),
     "ring": ModelSpec("ring", 512, 2e-3, fixed_size=True, min_epochs=3, min_images=11_000),
+    "backbone": ModelSpec("raw", 224, 2e-4, min_epochs=3, min_images=6_000, pretrained=True),
     "tutorial": ModelSpec("raw", 300, 1e-3, fixed_size=True, epochs=4, reference=True),
     "tutorial_dropout": ModelSpec("raw", 300, 1e-3, fixed_size=True, epochs=4, reference=True),
 }

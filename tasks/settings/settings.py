@@ -275,7 +275,8 @@ class TrainingSettings(Settings):
 
     model: Literal["auto", ModelName] = "auto"
     """`auto`: `ring` where rings of round parts are found, else `compact`; `ring`: sees the ring, unwrapped; `compact`: small
-    and quick, sees the whole picture; `tutorial`, `tutorial_dropout`: the published networks, for comparison."""
+    and quick, sees the whole picture; `backbone`: a large network that knows ImageNet, whose first weights Keras downloads once,
+    sees the whole picture; `tutorial`, `tutorial_dropout`: the published networks, for comparison."""
     min_ring_share: float = Field(0.99, gt=0, le=1)
     """`auto` takes `ring` where at least this share of the training images shows a ring."""
     epochs: int | None = Field(None, ge=1, le=1_000)
