@@ -50,7 +50,7 @@ from tasks.reporting.words import capitalized
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.escaping import for_terminal
 from tasks.settings.redaction import redact
-from tasks.settings.settings import Config, Places, Recipe
+from tasks.settings.settings import ChampionModel, Config, Places, Recipe
 from tasks.sources.folder import say_left_out
 from tasks.sources.locate import locate
 from tasks.split import split
@@ -173,7 +173,19 @@ def preflight(config: Config) -> Source:
     source = locate(config.fetch, config.places)
     if source.folders:  # of a data set that is not yet downloaded nobody knows the class folders
         find_new(config, source.folders)
+    require_first_weights(config)
     return source
+
+
+def require_first_weights(config: Config) -> None:
+    """Fetch the downloaded weights that a training will begin with, where it needs any. Raises BadInput where they cannot be had."""
+    recipe = config.training.recipe(champion=model_to_continue(config))
+    champion = recipe.champion
+    continues = champion and (champion.model, champion.image_size) == (recipe.model, recipe.image_size)
+    if recipe.spec.pretrained and (config.crossfit.folds or not continues):
+        from tasks.networks.imagenet import pretrained  # late: it loads TensorFlow, which no other network needs here
+
+        pretrained()
 
 
 def find_new(config: Config, class_folders: ClassFolders) -> tuple[tuple[Arrival, ...], Corrections]:
@@ -184,8 +196,7 @@ def find_new(config: Config, class_folders: ClassFolders) -> tuple[tuple[Arrival
 
 def choose_recipe(step: Steps, config: Config, splits: Splits) -> tuple[Recipe, str]:
     """Return the recipe of the network that suits the images, and why this one."""
-    training = config.training
-    champion = warm_start.champion_model(config.places) if training.start_from == "champion" else None
+    training, champion = config.training, model_to_continue(config)
     if training.needs_trial(splits.ring_share, champion):
         tried = step(choose, splits, training)
         training, because = training.model_copy(update={"model": tried.model}), tried.because
@@ -194,6 +205,11 @@ def choose_recipe(step: Steps, config: Config, splits: Splits) -> tuple[Recipe, 
     recipe = training.recipe(splits.ring_share, champion, splits.pictures)
     say(f"train: {recipe.model}, since {because}")
     return recipe, because
+
+
+def model_to_continue(config: Config) -> ChampionModel | None:
+    """Return the model in use where the training may continue from it; None where it is not asked to."""
+    return warm_start.champion_model(config.places) if config.training.start_from == "champion" else None
 
 
 def show(outcome: RunResult) -> None:

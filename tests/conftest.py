@@ -654,3 +654,41 @@ def prepare(source: Path, places: Places) -> tuple:
     manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
     audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
     return folder, manifest, audited, split.fn(manifest, audited, SplitSettings(validation_fraction=0.3), places)
+
+
+@pytest.fixture
+def keras_cache(tensorflow: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of Keras on a machine without a network."""
+    from urllib.error import URLError
+
+    from keras.src.backend import config
+
+    def refuse(*_: object, **__: object) -> None:
+        raise URLError("no network")
+
+    (folder := tmp_path / "keras").mkdir()
+    monkeypatch.setenv("KERAS_HOME", str(folder))
+    monkeypatch.setattr(config, "_KERAS_DIR", str(folder))  # Keras reads the variable when it is imported
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def random_weights(tensorflow: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random weights as Keras writes and reads those of its backbone."""
+    import keras
+
+    file = tmp_path_factory.mktemp("weights") / "efficientnetv2-b0_notop.h5"
+    keras.applications.EfficientNetV2B0(include_top=False, weights=None, input_shape=(32, 32, 3)).save(file)
+    return file
+
+
+@pytest.fixture
+def imagenet_file(keras_cache: Path, random_weights: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Random weights in Keras' cache, which Keras takes for those of ImageNet."""
+    from keras.src.applications import efficientnet_v2
+
+    digest = hashlib.md5(random_weights.read_bytes()).hexdigest()
+    monkeypatch.setitem(efficientnet_v2.WEIGHTS_HASHES, "b0", ("", digest))
+    (keras_cache / "models").mkdir()
+    return Path(shutil.copy(random_weights, keras_cache / "models"))

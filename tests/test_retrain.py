@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,7 +26,7 @@ from tasks.pipeline.last_run import resolve_model
 from tasks.records.results import Release
 from tasks.settings.cli import exit_status
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Config, Places
+from tasks.settings.settings import ChampionModel, Config, Places
 from tasks.sources.archive import pack
 from tasks.sources.folder import walk
 from tasks.tracking import registry
@@ -308,6 +309,7 @@ def broken_arguments(tmp_path: Path, archive: Path, fault: str) -> list[str]:
         "another size of the tutorial": ["--model", "tutorial", "--image-size", "64"],
         "missing arrivals": ["--source", str(archive), "--arrivals", str(tmp_path / "none")],
         "no GPU": ["--source", str(archive), "--require-gpu"],
+        "no ImageNet weights": ["--source", str(archive), "--model", "backbone"],
     }.get(fault, ["--source", str(path)])
 
 
@@ -327,7 +329,37 @@ def test_a_missing_gpu_is_one_line_and_leaves_nothing(tensorflow, tmp_path, arch
     ends_in_one_line("no GPU", tmp_path, archive, monkeypatch, capsys)
 
 
-def ends_in_one_line(fault, tmp_path, archive, monkeypatch, capsys):
+@pytest.mark.usefixtures("keras_cache")
+def test_missing_imagenet_weights_are_one_line_and_leave_nothing(tmp_path, archive, monkeypatch, capsys):
+    assert "put the file at" in ends_in_one_line("no ImageNet weights", tmp_path, archive, monkeypatch, capsys)
+
+
+@pytest.mark.usefixtures("keras_cache")
+@pytest.mark.parametrize(
+    ("training", "folds", "needed"),
+    [
+        ({"model": "compact"}, 5, False),
+        ({"model": "backbone"}, 0, True),
+        ({"model": "backbone", "start_from": "champion"}, 0, False),
+        ({"model": "auto", "start_from": "champion"}, 0, False),
+        ({"model": "auto", "start_from": "champion"}, 5, True),
+        ({"model": "backbone", "start_from": "champion", "image_size": 320}, 0, True),
+    ],
+)
+def test_downloaded_weights_are_needed_where_a_training_begins_with_them(training, folds, needed, monkeypatch):
+    used = ChampionModel(digest="ab" * 32, model="backbone", image_size=224)
+    monkeypatch.setattr(flow.warm_start, "champion_model", lambda places: used)
+    config = Config.model_validate({"training": training, "crossfit": {"folds": folds}})
+    with pytest.raises(BadInput, match="ImageNet weights") if needed else nullcontext():
+        flow.require_first_weights(config)
+
+
+@pytest.mark.usefixtures("imagenet_file")
+def test_cached_weights_need_no_network():
+    flow.require_first_weights(Config.model_validate({"training": {"model": "backbone"}}))
+
+
+def ends_in_one_line(fault, tmp_path, archive, monkeypatch, capsys) -> str:
     words = [
         *broken_arguments(tmp_path, archive, fault),
         "--data",
@@ -343,6 +375,7 @@ def ends_in_one_line(fault, tmp_path, archive, monkeypatch, capsys):
     assert error.count("\n") == 1
     assert not (tmp_path / "d").exists()
     assert not (tmp_path / "a").exists()
+    return error
 
 
 def test_an_unknown_data_set_is_told_before_a_server_starts(monkeypatch, tmp_path, capsys):

@@ -20,6 +20,7 @@ import keras
 from keras import layers
 
 from tasks.images.views import shape
+from tasks.networks.backbone import backbone
 from tasks.networks.blocks import Draw
 from tasks.networks.compact import compact
 from tasks.networks.patch import patch
@@ -47,6 +48,7 @@ BODIES: dict[ModelName, Callable[[keras.KerasTensor, Draw], dict[str, keras.Kera
     "compact": compact,
     "ring": ring,
     "patch": patch,
+    "backbone": backbone,
     "tutorial": tutorial,
     "tutorial_dropout": partial(tutorial, dropout=0.2),
 }

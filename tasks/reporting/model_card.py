@@ -24,6 +24,10 @@ from tasks.settings.settings import EvaluationSettings, model_suffix
 MAX_PARTS = 12  # parts that are listed
 TAGS = ("visual-inspection", "defect-detection", "recast")
 CARD = load_template("templates/model_card.md")
+IMAGENET = (
+    " The first weights of all, but for the last layer, are those of EfficientNetV2B0 in `keras.applications` (Apache License 2.0), "
+    "which learned from the photographs of ImageNet."
+)
 
 
 class Subject(NamedTuple):
@@ -186,6 +190,7 @@ def training(model: Model) -> str:
         f"`{model.name}`, {model.parameters:,} parameters, sees {sees}. {number_of(len(model.history), 'epoch')} "
         f"over {model.images:,} images{first}; epoch {model.kept_epoch} is kept. {model.wall_seconds:.0f} s, {model.cpu_seconds:.0f} CPU "
         f"seconds, on {for_markdown(model.conditions)}. Digest of the weights `{model.weights_sha256}`."
+        f"{IMAGENET if model.name == 'backbone' else ''}"
     )
 
 

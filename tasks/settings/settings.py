@@ -276,7 +276,8 @@ class TrainingSettings(Settings):
 
     model: Literal["auto", ModelName] = "auto"
     """`auto`: `ring` where rings of round parts are found, else `patch`; `ring`: sees the ring, unwrapped; `patch`: sees the detail of
-    the whole picture; `compact`: small and quick; `tutorial`, `tutorial_dropout`: the published networks, for comparison."""
+    the whole picture; `compact`: small and quick, sees the whole picture; `backbone`: a large network that knows ImageNet, whose first
+    weights Keras downloads once; `tutorial`, `tutorial_dropout`: the published networks, for comparison."""
     min_ring_share: float = Field(0.99, gt=0, le=1)
     """`auto` takes `ring` untried where at least this share of the training images shows a ring."""
     min_tried_ring_share: float = Field(0.8, gt=0, le=1)

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tasks.images.views import shape
-from tasks.networks import devices
+from tasks.networks import devices, imagenet
 from tasks.networks.networks import build, learning_outputs, load
 from tasks.networks.tuning import uses_xla
 from tasks.records.results import Epoch
@@ -76,7 +76,7 @@ def fit(
 def run_warm_up_step(recipe: TunedRecipe) -> None:
     """Run one step on black images. Later trainings of this process reuse what a GPU loads and chooses for it."""
     with devices.strategy().scope(), dtype_policy(recipe.precision):
-        learner = compile_network(build_network(recipe), recipe, 1)
+        learner = compile_network(build(recipe.model, recipe.image_size, recipe.seed), recipe, 1)
     levels = np.zeros((recipe.batch_size, *shape(recipe.view, recipe.image_size)), np.float32)
     learner.train_on_batch(levels, np.zeros(recipe.batch_size, np.int32))
 
@@ -109,10 +109,15 @@ def run_epochs(
 
 
 def build_network(recipe: Recipe, start: Path | None = None) -> keras.Model:
-    """Build the network of the recipe, with new weights or those of the network in the file `start`."""
+    """Build the network of the recipe, with new weights or those of the network in the file `start`.
+
+    A pretrained network's new weights are Keras' ImageNet weights, and a head that the seed draws.
+    """
     network = build(recipe.model, recipe.image_size, recipe.seed)
     if start:
         network.set_weights(load(start).get_weights())
+    elif recipe.spec.pretrained:
+        imagenet.copy_weights(network)
     return network
 
 

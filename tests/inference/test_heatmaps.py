@@ -127,7 +127,7 @@ def test_contributions_add_up_to_the_margin_and_lie_where_it_comes_from():
     assert [np.unravel_index(one.argmin(), one.shape) for one in found] == [(6, 1)] * 3
 
 
-@pytest.mark.parametrize("name", ["compact", "ring", "patch", "tutorial"])
+@pytest.mark.parametrize("name", ["compact", "ring", "patch", "backbone", "tutorial"])
 def test_every_network_has_a_map_of_each_image(name):
     from tasks.networks import networks
 

@@ -42,7 +42,8 @@ def test_a_setting_goes_before_the_row_of_any_device(model, device):
 
 @pytest.mark.parametrize("device", ALL)
 @pytest.mark.parametrize(
-    ("model", "rate"), [("compact", 4e-3), ("ring", 2e-3), ("tutorial", 1e-3), ("tutorial_dropout", 1e-3)]
+    ("model", "rate"),
+    [("compact", 4e-3), ("ring", 2e-3), ("backbone", 2e-4), ("tutorial", 1e-3), ("tutorial_dropout", 1e-3)],
 )
 def test_every_network_trains_on_batches_of_32_at_its_own_rate(model, rate, device):
     found = tune_recipe(TrainingSettings(model=model).recipe(), device)

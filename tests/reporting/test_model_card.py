@@ -138,6 +138,15 @@ def test_a_card_is_parted_where_its_front_matter_ends_whatever_an_origin_is_call
         assert without_front_matter(text).startswith("# compact: `def_front` or `ok_front`\n\nModel `")
 
 
+def test_a_backbone_names_the_photographs_that_it_learned_from_before(written, finished):
+    assert "ImageNet" not in written()
+    text = written(subject={"model": finished.model.model_copy(update={"name": "backbone"})})
+    assert (
+        "those of EfficientNetV2B0 in `keras.applications` (Apache License 2.0), which learned from the photographs of ImageNet."
+        in text
+    )
+
+
 def test_costs_stand_with_the_limits(written):
     text = written(subject={"costs": EvaluationSettings(escape_cost=25, review_cost=0.5)})
     assert "costs of 25 for a defect that passes, 1 for a good part that is rejected and 0.5 for a look" in text

@@ -197,3 +197,36 @@ def test_a_training_that_diverges_keeps_nothing_of_it(tmp_path):
     with pytest.raises(BadInput, match="the loss became nan"):
         fit_network(recipe(learning_rate=1.0).model_copy(update={"learning_rate": 1e30}), tmp_path)
     assert not list(tmp_path.glob("*.npz"))
+
+
+@pytest.mark.usefixtures("imagenet_file")
+def test_a_backbone_begins_with_the_cached_weights_and_the_seed_draws_its_head():
+    from tasks.networks import imagenet, networks
+    from tasks.training.trainer import build_network
+
+    stored = imagenet.pretrained().get_layer("top_conv").get_weights()[0]
+    first, other = (build_network(recipe("backbone", seed=seed)) for seed in (1, 2))
+    heads = [network.get_layer("logits").get_weights()[0] for network in (first, other)]
+    assert not np.array_equal(*heads)
+    for network in (first, other):
+        np.testing.assert_array_equal(network.get_layer("top_conv").get_weights()[0], stored)
+    assert networks.weights_digest(build_network(recipe("backbone", seed=1))) == networks.weights_digest(first)
+
+
+@pytest.mark.usefixtures("keras_cache")
+def test_a_backbone_continues_from_a_file_without_the_cached_weights(tmp_path):
+    from tasks.networks import networks
+    from tasks.training.trainer import build_network
+
+    networks.save(stored := networks.build("backbone", 32, seed=7), tmp_path / "model.keras")
+    continued = build_network(recipe("backbone"), tmp_path / "model.keras")
+    assert networks.weights_digest(continued) == networks.weights_digest(stored)
+    with pytest.raises(BadInput, match="ImageNet weights are not in Keras' cache"):
+        build_network(recipe("backbone"))
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("imagenet_file")
+def test_a_backbone_learns():
+    history = fit_network(recipe("backbone", epochs=2, learning_rate=1e-3)).history
+    assert history[1].loss < history[0].loss
