@@ -80,7 +80,8 @@ def judge_defects(file: Path, rows: Sequence[Row], places: Places) -> list[PeakD
     view = MODEL_SPECS[network.name].view
     truth = read_truth(places)
     masked = [row for row in rows if row.published == "test" and Path(row.path).stem in truth]
-    levels = loading.load_inputs(masked, view, network.input_shape[1], places).levels
+    size = network.input_shape[1:3] if view == "detail" else network.input_shape[1]
+    levels = loading.load_inputs(masked, view, size, places).levels
     margins, _ = forward(network, levels)
     distances = peak_distances(network, levels, masked, [truth[Path(row.path).stem].mask for row in masked], places)
     return [
@@ -99,7 +100,10 @@ def peak_distances(
     for path, row, strip, heat in zip(paths, rows, unwrapped, heatmaps.maps(network, levels), strict=True):
         with Image.open(path) as mask:
             distances = ndimage.distance_transform_edt(np.asarray(mask) == 0)
-        x, y = heatmaps.peak(heat, strip.ring if strip else None, (row.height, row.width))
+        shape = row.height, row.width
+        if MODEL_SPECS[network.name].view == "detail":
+            heat = heatmaps.crop_to_picture(heat, shape, levels.shape[1:3])
+        x, y = heatmaps.peak(heat, strip.ring if strip else None, shape)
         yield float(distances[min(max(round(y), 0), row.height - 1), min(max(round(x), 0), row.width - 1)])
 
 

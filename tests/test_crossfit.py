@@ -127,7 +127,7 @@ def test_a_process_says_what_is_wrong_with_the_images_in_one_line(splits, places
     rows = read_table(splits.table.path(places), Row)
     ring = TrainingSettings(model="ring", epochs=1).recipe()
     plan, _ = plan_folds(rows, splits, ring, SETTINGS, VALIDATION, SHARE, places)
-    with pytest.raises(BadInput, match=r"^fold 1 of 2: a ring is found in 0 of .*; take --model compact$"):
+    with pytest.raises(BadInput, match=r"^fold 1 of 2: a ring is found in 0 of .*; take --model patch$"):
         train_in_process(plan, places)
 
 

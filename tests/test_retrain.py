@@ -131,8 +131,8 @@ def test_a_run_leaves_all_that_it_promises(first_run, places):
         "model.tflite",
         "savedmodel",
     }
-    assert first_run["model"]["name"] == "compact"
-    assert first_run["model"]["chosen_because"] == "images of 32 x 32 pixels were asked for"
+    assert first_run["model"]["name"] == "patch"
+    assert first_run["model"]["chosen_because"] == "images of 32 pixels were asked for"
     assert not list(places.data.glob("training/*"))
 
 

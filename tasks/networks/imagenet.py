@@ -28,7 +28,7 @@ def pretrained() -> keras.Model:
     except Exception as error:  # Keras raises a bare one where a download fails
         raise BadInput(
             f"the backbone's ImageNet weights are not in Keras' cache, and Keras could not download them ({error}): run once with "
-            f"a network, put the file at {cached_file()}, or take --model compact"
+            f"a network, put the file at {cached_file()}, or take --model patch"
         ) from error
 
 

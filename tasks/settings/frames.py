@@ -5,7 +5,7 @@ from math import sqrt
 from pydantic import BaseModel, ConfigDict
 
 STEP = 32  # pixels: a few new pictures change no frame; the network halves three times
-MIN_AREA, MAX_AREA = 256**2, 512**2  # pixels of a frame: what nothing asks for more than, and the most that is chosen
+USUAL_AREA, MAX_AREA = 400**2, 640**2  # pixels of a frame: where nothing asks for more, and the most that is chosen
 VISIBLE = 4.0  # pixels of the frame: narrower marks are lost in the texture
 
 
@@ -23,11 +23,11 @@ class PictureSizes(BaseModel):
 def choose_frame(pictures: PictureSizes, longest: int | None = None) -> tuple[int, int]:
     """Return the height and width at which pictures are seen, their aspect kept.
 
-    The frame has about `longest` pixels along its longer side where it is given. Else it has 256 x 256 pixels in all, or as many more, up
-    to four times, as the narrow defects need to be four pixels wide. It is never much larger than the pictures.
+    The frame has about `longest` pixels along its longer side where it is given. Else it has 400 x 400 pixels in all, or more, up to
+    640 x 640, where the narrow defects need them to be four pixels wide. It is never much larger than the pictures.
     """
     width, height = pictures.width, pictures.height
-    scale = sqrt(MIN_AREA / (width * height))
+    scale = sqrt(USUAL_AREA / (width * height))
     if longest:
         scale = longest / max(width, height)
     else:

@@ -310,7 +310,7 @@ class TrainingSettings(Settings):
         if spec and spec.fixed_size and self.image_size not in (None, spec.image_size):
             raise ValueError(
                 f"image_size is {self.image_size}, but the {self.model} model is made for images {spec.image_size} pixels wide: "
-                "leave image_size out, or take --model compact"
+                "leave image_size out, or take --model patch"
             )
         return self
 

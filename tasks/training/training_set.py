@@ -75,7 +75,7 @@ def load_examples(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages
         if len(set(labels)) < 2:
             raise BadInput(
                 f"a ring is found in {len(visible_rows):,} of {len(rows):,} {rows[0].split} images, and none is left of one class: "
-                "the parts are not round, or no dark cavity is in their middle; take --model compact"
+                "the parts are not round, or no dark cavity is in their middle; take --model patch"
             )
     levels = inputs.levels if visible_rows == list(rows) else inputs.levels[is_visible]
     marked = load_marks(visible_rows, plan.recipe, images.classes, places)

@@ -34,7 +34,7 @@ def test_without_a_file_and_a_network_one_line_says_where_to_put_the_file(keras_
         imagenet.pretrained()
     (line,) = str(caught.value).splitlines()
     assert "not in Keras' cache, and Keras could not download them (URL fetch failure" in line
-    assert f"put the file at {keras_cache / 'models/efficientnetv2-b0_notop.h5'}, or take --model compact" in line
+    assert f"put the file at {keras_cache / 'models/efficientnetv2-b0_notop.h5'}, or take --model patch" in line
 
 
 def test_a_damaged_file_is_not_used(imagenet_file):

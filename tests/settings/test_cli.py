@@ -104,7 +104,7 @@ def test_settings_without_a_flat_name_have_their_long_one():
         ),
         (
             "--model tutorial --image-size 128",
-            "image_size is 128, but the tutorial model is made for images 300 pixels wide: leave image_size out, or take --model compact",
+            "image_size is 128, but the tutorial model is made for images 300 pixels wide: leave image_size out, or take --model patch",
         ),
     ],
     ids=[

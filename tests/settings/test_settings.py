@@ -199,8 +199,8 @@ def test_networks_are_tried_only_where_most_parts_but_not_nearly_all_show_a_ring
 
 def test_the_frame_of_patch_follows_the_pictures_unless_it_continues():
     pictures = PictureSizes(width=500, height=1_260)
-    assert TrainingSettings(model="patch").recipe(pictures=pictures).image_size == (416, 160)
-    assert TrainingSettings(model="patch", image_size=640).recipe(pictures=pictures).image_size == (640, 256)
+    assert TrainingSettings(model="patch").recipe(pictures=pictures).image_size == (640, 256)
+    assert TrainingSettings(model="patch", image_size=320).recipe(pictures=pictures).image_size == (320, 128)
     used = ChampionModel(digest="aa", model="patch", image_size=(96, 128))
     assert TrainingSettings().recipe(champion=used, pictures=pictures).image_size == (96, 128)
     assert TrainingSettings(model="compact").recipe(pictures=pictures).image_size == 75
@@ -238,7 +238,7 @@ def champion(digest: str) -> ChampionModel:
 
 def test_a_ring_has_its_own_size():
     assert TrainingSettings(model="ring", image_size=512).recipe().image_size == 512
-    expected = "image_size is 128, but the ring model is made for images 512 pixels wide.*--model compact"
+    expected = "image_size is 128, but the ring model is made for images 512 pixels wide.*--model patch"
     with pytest.raises(ValidationError, match=expected):
         TrainingSettings(model="ring", image_size=128)
 
@@ -248,7 +248,7 @@ def test_a_tutorial_model_has_its_own_size(model):
     assert TrainingSettings(model=model, image_size=300).recipe().image_size == 300
     with pytest.raises(
         ValidationError,
-        match=rf"image_size is 128, but the {model} model is made for images 300 pixels wide.*--model compact",
+        match=rf"image_size is 128, but the {model} model is made for images 300 pixels wide.*--model patch",
     ):
         TrainingSettings(model=model, image_size=128)
 

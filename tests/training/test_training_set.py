@@ -80,5 +80,5 @@ def test_where_all_show_a_ring_nothing_is_said(rows_without_ring, places, capsys
 @pytest.mark.usefixtures("tensorflow")
 def test_a_class_without_a_ring_is_told(rows_without_ring, places):
     rows = rows_without_ring(0, 2, 4)
-    with pytest.raises(BadInput, match=r"a ring is found in 3 of 6 train images, .* take --model compact"):
+    with pytest.raises(BadInput, match=r"a ring is found in 3 of 6 train images, .* take --model patch"):
         load_examples(rows, plan(rows, model="ring"), FakeSplits, places)

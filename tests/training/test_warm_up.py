@@ -26,7 +26,7 @@ def rehearsed_recipes(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize(("strip", "model"), [("a strip", "ring"), (None, "compact")])
+@pytest.mark.parametrize(("strip", "model"), [("a strip", "ring"), (None, "patch")])
 def test_a_gpu_runs_a_first_step_of_the_network_that_suits_a_few_of_the_images(
     strip, model, rehearsed_recipes, monkeypatch
 ):
