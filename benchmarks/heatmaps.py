@@ -23,6 +23,7 @@ from benchmarks import training
 from benchmarks.preparation import PreparedImages, prepare_images, working_places, write_figures
 from tasks.dataset.group_split import assign
 from tasks.images import loading
+from tasks.images.decoding import WHOLE
 from tasks.images.strips import strips
 from tasks.images.views import VIEWS
 from tasks.records.rows import Row
@@ -97,10 +98,19 @@ def peak_distances(
 
     unwrapped = strips(rows, places) if VIEWS[MODEL_SPECS[network.name].view].needs_ring else [None] * len(rows)
     for path, row, strip, heat in zip(paths, rows, unwrapped, heatmaps.maps(network, levels), strict=True):
-        with Image.open(path) as mask:
-            distances = ndimage.distance_transform_edt(np.asarray(mask) == 0)
+        distances = ndimage.distance_transform_edt(~marked_pixels(path, (row.height, row.width)))
         x, y = heatmaps.peak(heat, strip.ring if strip else None, (row.height, row.width))
         yield float(distances[min(max(round(y), 0), row.height - 1), min(max(round(x), 0), row.width - 1)])
+
+
+def marked_pixels(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Return which pixels of a photograph of `shape` (height, width) its mask marks: bool (height, width).
+
+    These are nearer to the lightest level of the mask than to the darkest. An empty mask marks none, and one of another size is scaled.
+    """
+    levels = loading.load_levels(path, WHOLE).astype(int)
+    marked = Image.fromarray(2 * levels > levels.min() + levels.max())
+    return np.asarray(marked.resize(shape[::-1], Image.Resampling.NEAREST))
 
 
 class Truth(NamedTuple):
