@@ -10,7 +10,7 @@ from tasks.records.rows import Row
 from tasks.settings.settings import Places
 from tasks.training.stopwatch import Elapsed
 
-CELL = 16  # pixels a side of a cell: 8 x 8 cells in a thumbnail
+CELL = 8  # pixels a side of a cell, as published: 16 x 16 cells in a thumbnail
 BLOCK = 2  # cells a side of a block, in which histograms are normalized together; blocks overlap by all but one cell
 ORIENTATIONS = 9  # of half a turn: an edge from dark to light counts like one from light to dark
 CLIP = 0.2  # largest value of a normalized histogram, so that one strong edge does not hide the others
@@ -36,7 +36,7 @@ def measure_features(name: str, rows: Sequence[Row], places: Places) -> Features
 
 
 def gradient_histograms(rows: Sequence[Row], places: Places) -> np.ndarray:
-    """Return the histograms of oriented gradients of the thumbnails: float32 (images, 1764)."""
+    """Return the histograms of oriented gradients of the thumbnails: float32 (images, 8100)."""
     return np.stack([oriented_gradients(thumbnail) for thumbnail in thumbnails(rows, places)])
 
 

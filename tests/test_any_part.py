@@ -10,12 +10,16 @@ from PIL import Image
 from benchmarks import any_part
 from benchmarks.fitted_baselines import BASELINES, Baseline, look_up, majority, score_baseline
 from benchmarks.heatmaps import marked_pixels
-from benchmarks.paired_bootstrap import JudgedParts, compare_aucs
+from benchmarks.paired_bootstrap import JudgedParts, compare_aucs, known_auc
 from benchmarks.picture_features import BLOCK, CELL, CLIP, ORIENTATIONS, Features, band_statistics, oriented_gradients
+from benchmarks.preparation import PreparedImages
+from benchmarks.seed_tests import are_in, draw_test
 from tasks.evaluation.baselines import lookup
-from tasks.settings.settings import EvaluationSettings, TilesSettings
+from tasks.records.rows import BASE, Row
+from tasks.settings.settings import Classes, EvaluationSettings, TilesSettings
 from tasks.sources.synthetic.sample import write_sample
 
+DEFECT, GOOD = Classes().defect, Classes().good
 STATISTICS = 8  # of a band
 SETTINGS = EvaluationSettings(resamples=200)
 
@@ -98,8 +102,32 @@ def test_a_fitted_baseline_learns_what_its_features_tell(name):
     defect = np.arange(80) % 4 == 0
     values = rng.normal(0, 1, (80, 6)) + defect[:, None] * 8
     scores = BASELINES[name].fit(values[:60], defect[:60], values[60:], 0)
-    assert ((scores >= 0.5) == defect[60:]).all()
+    assert known_auc(defect[60:], scores) == 1
     assert (scores == BASELINES[name].fit(values[:60], defect[:60], values[60:], 0)).all()
+
+
+def labeled_rows() -> list[Row]:
+    """Twenty-four parts, every third defective, with two photographs each."""
+    return [
+        Row(f"{part}-{number}.png", f"{part}-{number}", DEFECT if part % 3 == 0 else GOOD, BASE, "", 64, 64, 99.0, 99.0, 9.0, f"{part}")
+        for part in range(24)
+        for number in range(2)
+    ]  # fmt: skip
+
+
+def test_folds_judge_every_image_once_and_a_split_judges_whole_parts(places):
+    data = PreparedImages(labeled_rows(), [], Classes(), places, "names")
+    by_folds, by_split = (draw_test(data, folds, seed=1) for folds in (3, 0))
+    assert len(by_folds.folds) == 3
+    assert by_folds.judged.all()
+    assert np.sum([are_in(rows, "test") for rows in by_folds.folds], axis=0).tolist() == [1] * 48
+    assert 0 < by_split.judged.sum() < 48
+    for rows in (*by_folds.folds, *by_split.folds):
+        assert all(len({row.split for row in rows if row.group == group}) == 1 for group in map(str, range(24)))
+    tested = [row for row in by_split.folds[0] if row.split == "test"]
+    assert by_split.parts.part.tolist() == [row.group for row in tested]
+    assert by_split.parts.defect.tolist() == [row.label == DEFECT for row in tested]
+    assert (draw_test(data, 0, seed=2).judged != by_split.judged).any()
 
 
 def some_parts(photographs: int) -> tuple[JudgedParts, np.ndarray, np.ndarray]:
