@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help retrain predict check test test-real test-all kills release-kills fuzz heatmaps lint format lock schema gpu doctor serve mlflow serve-model prune up watch deploy clean
-.PHONY: bench-time bench-cleaned bench-castings bench-camera bench-input bench-predict bench-gpu
+.PHONY: bench-time bench-cleaned bench-castings bench-parts bench-camera bench-input bench-predict bench-gpu
 
 help:  ## this list
 	@awk -F ':.*## *' '/^[a-z-]+:.*##/ { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench-cleaned: .venv/run  ## compact and ring with the test's copies held back, 
 
 bench-castings: .venv/run  ## each network on castings that it never saw
 	$(BIN)/python benchmarks/by_casting.py $(ARGS)
+
+bench-parts: .venv/dev  ## networks beside simple baselines, by part; ARGS="--source tiles.zip --good MT_Free --parts tiles-parts.csv"
+	$(BIN)/python benchmarks/any_part.py $(ARGS)
 
 bench-camera: .venv/run  ## each network on photographs of a new camera set-up, those of RECAST_ARRIVALS
 	$(BIN)/python benchmarks/new_camera.py --arrivals "$(RECAST_ARRIVALS)" $(ARGS)

@@ -54,7 +54,9 @@ def main() -> None:
         figures = {}
         for model in options.models:
             settings = {"model": model, "epochs": options.epochs, "seed": options.seed}
-            recipe = TrainingSettings.model_validate(settings).recipe()
+            recipe = training.recipe_for(
+                data.rows, data.classes, TrainingSettings.model_validate(settings), data.places
+            )
             figures[model] = measure_network(data, CrossfitSettings(folds=options.folds, seed=options.seed), recipe)
             print_table(model, figures[model])
             write_figures(figures, options.json)  # an interruption loses no finished network

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 
 import numpy as np
-from PIL import Image
 from scipy import ndimage
 
 from benchmarks import training
 from benchmarks.preparation import PreparedImages, prepare_images, working_places, write_figures
 from tasks.dataset.group_split import assign
 from tasks.images import loading
+from tasks.images.marks import marked_pixels
 from tasks.images.strips import strips
 from tasks.images.views import VIEWS
 from tasks.records.rows import Row
@@ -98,9 +98,8 @@ def peak_distances(
 
     unwrapped = strips(rows, places) if VIEWS[MODEL_SPECS[network.name].view].needs_ring else [None] * len(rows)
     for path, row, strip, heat in zip(paths, rows, unwrapped, heatmaps.maps(network, levels), strict=True):
-        with Image.open(path) as mask:
-            distances = ndimage.distance_transform_edt(np.asarray(mask) == 0)
         shape = row.height, row.width
+        distances = ndimage.distance_transform_edt(~marked_pixels(path, shape))
         if MODEL_SPECS[network.name].view == "detail":
             heat = heatmaps.crop_to_picture(heat, shape, levels.shape[1:3])
         x, y = heatmaps.peak(heat, strip.ring if strip else None, shape)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.dataset.duplicates import Copy
-from tasks.records.results import Corrections, Manifest, PartNames
+from tasks.dataset.part_names import find_part_names
+from tasks.records.results import Corrections, Manifest, PartsBy
 from tasks.records.rows import Member, Row
 from tasks.settings.settings import (
     AuditSettings,
@@ -20,6 +21,7 @@ from tasks.settings.settings import (
     FetchSettings,
     Places,
     SampleSettings,
+    SplitSettings,
     ValidationSettings,
 )
 from tasks.storage.tables import read_table
@@ -34,6 +36,8 @@ class PreparedImages(NamedTuple):
     copies: list[Copy]
     classes: Classes
     places: Places
+    parts_by: PartsBy = ""
+    """How parts are known; empty where they are not, and groups are copies."""
 
 
 def make_parser(title: str) -> argparse.ArgumentParser:
@@ -67,21 +71,34 @@ def working_places(data: Path | None) -> Iterator[Places]:
 
 
 def prepare_images(
-    source: str | None, arrivals: Sequence[Path], places: Places, sample: SampleSettings | None = None
+    source: str | None,
+    arrivals: Sequence[Path],
+    places: Places,
+    sample: SampleSettings | None = None,
+    classes: ClassSettings | None = None,
+    parts: str | None = None,
 ) -> PreparedImages:
-    """Return all images with the castings that `audit` finds. What the steps print goes to standard error."""
+    """Return all images with the castings that `audit` finds, or that `parts` names as `--parts` of a run does.
+
+    What the steps print goes to standard error. The other arguments are as for `validate_images`.
+    """
     from tasks.audit import audit
 
-    manifest = validate_images(source, arrivals, places, sample)
+    manifest = validate_images(source, arrivals, places, sample, classes)
     with redirect_stdout(sys.stderr):
-        audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
+        audited = audit.fn(manifest, find_part_names(SplitSettings(parts=parts)), AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(audited.groups.path(places), Member)}
     rows = [row._replace(group=groups[row.sha256]) for row in read_table(manifest.table.path(places), Row)]
-    return PreparedImages(rows, read_table(audited.pairs.path(places), Copy), manifest.classes, places)
+    pairs = read_table(audited.pairs.path(places), Copy)
+    return PreparedImages(rows, pairs, manifest.classes, places, audited.parts_by)
 
 
 def validate_images(
-    source: str | None, arrivals: Sequence[Path], places: Places, sample: SampleSettings | None = None, good: str = ""
+    source: str | None,
+    arrivals: Sequence[Path],
+    places: Places,
+    sample: SampleSettings | None = None,
+    classes: ClassSettings | None = None,
 ) -> Manifest:
     """Fetch, extract and validate the images of the source, and those that arrive.
 
@@ -90,7 +107,7 @@ def validate_images(
         arrivals: Folders of new labeled images.
         places: Where the images are kept.
         sample: How the sample is drawn. None: as `make retrain` draws it.
-        good: Folder of good parts; empty: as it is found.
+        classes: Folders of good and of defective parts. None: as they are found.
     """
     from tasks.extract import extract
     from tasks.fetch import fetch
@@ -102,7 +119,7 @@ def validate_images(
         source=source or os.environ.get("RECAST_ARCHIVE", "sample"),
         sample=sample or SampleSettings(),
         arrivals=tuple(arrivals),
-        classes=ClassSettings(good=good or None),
+        classes=classes or ClassSettings(),
         settle_seconds=0,
     )
     with redirect_stdout(sys.stderr):

@@ -19,7 +19,7 @@ from benchmarks.isolation import peak_bytes
 from benchmarks.preparation import validate_images, working_places, write_figures
 from tasks.records.results import PartNames
 from tasks.records.rows import Member, Row
-from tasks.settings.settings import AuditSettings
+from tasks.settings.settings import AuditSettings, ClassSettings
 from tasks.storage.tables import read_table
 from tasks.training.stopwatch import Elapsed
 
@@ -47,7 +47,7 @@ def measure_audit(source: str, truth: Path | None, good: str) -> dict:
     from tasks.audit import audit  # late, as in `benchmarks.preparation`
 
     with working_places(None) as places:
-        manifest = validate_images(source, (), places, good=good)
+        manifest = validate_images(source, (), places, classes=ClassSettings(good=good or None))
         began = Elapsed.now()
         with redirect_stdout(sys.stderr):
             result = audit.fn(manifest, PartNames(), AuditSettings(), places)

@@ -9,7 +9,7 @@ from benchmarks.isolation import peak_bytes
 from tasks.dataset.folds import divided_images
 from tasks.records.results import DividedImages, Evaluation, Model
 from tasks.records.rows import Prediction, Row
-from tasks.settings.settings import ChampionModel, Classes, EvaluationSettings, Places, TrainingSettings
+from tasks.settings.settings import ChampionModel, Classes, EvaluationSettings, Places, Recipe, TrainingSettings
 from tasks.storage.tables import read_table
 
 
@@ -37,12 +37,26 @@ def train_and_evaluate(
 
     with redirect_stdout(sys.stderr):
         splits = divided_images(rows, classes, places, castings=True)
-        model = train.fn(splits, training.recipe(champion=champion), places)
+        model = train.fn(splits, recipe_for(rows, classes, training, places, champion), places)
         peak = peak_bytes()
         evaluation = evaluate.fn(splits, model, EvaluationSettings(), None, places)
     predictions = read_table(evaluation.predictions.path(places), Prediction)
     tested = [prediction for prediction in predictions if prediction.split == "test"]
     return TrainedModel(splits, model, evaluation, tested, peak)
+
+
+def recipe_for(
+    rows: Sequence[Row],
+    classes: Classes,
+    training: TrainingSettings,
+    places: Places,
+    champion: ChampionModel | None = None,
+) -> Recipe:
+    """Return the recipe of a named network for these rows; a frame follows from the pictures that train, as in a run."""
+    from tasks.split import measure_pictures
+
+    train_rows = [row for row in rows if row.split == "train"] or rows
+    return training.recipe(champion=champion, pictures=measure_pictures(train_rows, classes, places))
 
 
 def export_model(trained: TrainedModel, places: Places) -> ChampionModel:

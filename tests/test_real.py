@@ -14,7 +14,14 @@ from tasks.fetch import fetch
 from tasks.inbox.arrivals import find_arrivals
 from tasks.records.results import Audit, ClassFolders, Corrections, PartNames
 from tasks.records.rows import Member, Row
-from tasks.settings.settings import AuditSettings, Config, FetchSettings, SplitSettings, ValidationSettings
+from tasks.settings.settings import (
+    AuditSettings,
+    ClassSettings,
+    Config,
+    FetchSettings,
+    SplitSettings,
+    ValidationSettings,
+)
 from tasks.sources.locate import locate
 from tasks.split import split
 from tasks.storage.tables import read_table
@@ -94,7 +101,7 @@ def test_the_tutorials_network_reaches_what_it_reaches_elsewhere(prefect_server,
 
 def audit_source(source, places, good: str = "") -> tuple[Audit, dict[str, str]]:
     """The audit of a source, and the group of each path."""
-    manifest = validate_images(str(source), (), places, good=good)
+    manifest = validate_images(str(source), (), places, classes=ClassSettings(good=good or None))
     result = audit.fn(manifest, PartNames(), AuditSettings(), places)
     groups = {member.sha256: member.group for member in read_table(result.groups.path(places), Member)}
     return result, {row.path: groups[row.sha256] for row in read_table(manifest.table.path(places), Row)}

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+from tasks.images.decoding import WHOLE
 from tasks.images.detail import letterbox
-from tasks.images.levels import Least
 from tasks.images.loading import load_levels
 from tasks.records.rows import Row, images_root, is_defect
 from tasks.settings.settings import Classes, Places
@@ -26,9 +27,8 @@ def load_marks(images: Sequence[Row], frame: tuple[int, int], classes: Classes, 
     marks = np.full((len(images), *frame), SOUND, np.uint8)
     marks[[bool(is_defect(image, classes)) for image in images]] = UNKNOWN
     masked = [number for number, image in enumerate(images) if shows_mask(image, classes)]
-    root = Path(images_root(places))
     marks[masked] = map_chunks_in_threads(
-        lambda chunk: [mark(marked_pixels(root / images[number].mask), frame) for number in chunk], masked
+        lambda chunk: [mark(pixels_of(images[number], places), frame) for number in chunk], masked
     )
     return marks
 
@@ -48,11 +48,15 @@ def mark(pixels: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
 
 def defect_widths(images: Sequence[Row], classes: Classes, places: Places) -> np.ndarray:
     """Return how wide the marked defects are at their widest place, in pixels of the photographs: float (marked defects,)."""
-    root = Path(images_root(places))
-    names = [image.mask for image in images if shows_mask(image, classes)]
+    masked = [image for image in images if shows_mask(image, classes)]
     return np.array(
-        map_chunks_in_threads(lambda chunk: [width_of(marked_pixels(root / name)) for name in chunk], names)
+        map_chunks_in_threads(lambda chunk: [width_of(pixels_of(image, places)) for image in chunk], masked)
     )
+
+
+def pixels_of(image: Row, places: Places) -> np.ndarray:
+    """Return which pixels of a stored image its mask marks, bool (height, width)."""
+    return marked_pixels(Path(images_root(places), image.mask), (image.height, image.width))
 
 
 def width_of(pixels: np.ndarray) -> float:
@@ -62,8 +66,12 @@ def width_of(pixels: np.ndarray) -> float:
     return 2 * float(ndimage.distance_transform_edt(np.pad(pixels, 1)).max()) - 1
 
 
-def marked_pixels(path: Path) -> np.ndarray:
-    """Return the marked pixels of a mask, bool (height, width): those above the middle of its two levels; none where it has one level."""
-    levels = load_levels(path, Least())
-    darkest, lightest = int(levels.min()), int(levels.max())
-    return levels > (darkest + lightest) / 2 if lightest > darkest else np.zeros(levels.shape, bool)
+def marked_pixels(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Return which pixels of a photograph of `shape` (height, width) its mask marks: bool (height, width).
+
+    These are nearer to the lightest level of the mask than to the darkest. A mask of one level marks none, and one of another size is
+    scaled.
+    """
+    levels = load_levels(path, WHOLE).astype(int)
+    marked = Image.fromarray(2 * levels > levels.min() + levels.max())
+    return np.asarray(marked.resize(shape[::-1], Image.Resampling.NEAREST))
