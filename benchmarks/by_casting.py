@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 import numpy as np
 
+from benchmarks import training
 from benchmarks.crossfitting import cross_fit, decide
 from benchmarks.folds import average_folds, casting_intervals, list_errors, score_predictions
 from benchmarks.preparation import (

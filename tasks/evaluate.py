@@ -1,16 +1,19 @@
 """Evaluate: judges every validation and test image once, and writes the table of predictions and its scores."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from prefect import task
 
+from tasks.evaluation.baseline_comparison import compare_with_baselines
 from tasks.evaluation.crossfit_score import score_out_of_fold
 from tasks.evaluation.metrics import review_causes, score
+from tasks.images.loading import thumbnails
 from tasks.inference.decision import DecisionRule, Evidence
 from tasks.inference.rule_fitting import fit_decision_rule, with_guarantee
 from tasks.inference.scoring import collect_evidence, decide_out_of_fold, judge
 from tasks.pipeline.step_cache import same_step
-from tasks.records.results import Crossfit, DividedImages, Evaluation, Model, OutOfFold, Score
+from tasks.records.results import BaselineComparison, Crossfit, DividedImages, Evaluation, Model, OutOfFold, Score
 from tasks.records.rows import OutOfFoldRow, Prediction, Row
 from tasks.settings.messages import say
 from tasks.settings.settings import EvaluationSettings, Places
@@ -58,6 +61,7 @@ def evaluate(
         review_causes=review_causes(test),
         **{name: getattr(rule, name) for name in ("threshold", "temperature", "review_band", "guarantee")},
         crossfit=score_crossfit(out_of_fold, rule, splits, evaluation, places) if out_of_fold else None,
+        baselines=compare_baselines(predictions, out_of_fold, rule, splits, evaluation, places),
     )
 
 
@@ -101,6 +105,27 @@ def score_crossfit(
     crossfit = score_out_of_fold(name_parts(predictions, splits), rule.classes, evaluation, places)
     say(summary_line(crossfit.score, "images, each by a network that never saw its part"))
     return crossfit
+
+
+def compare_baselines(
+    predictions: Sequence[Prediction],
+    out_of_fold: OutOfFold | None,
+    rule: DecisionRule,
+    splits: DividedImages,
+    evaluation: EvaluationSettings,
+    places: Places,
+) -> BaselineComparison:
+    """Compare the model with the majority, the look-up and shortcuts, on parts that did not train; where parts are known."""
+    if splits.castings_by_split is None:
+        return BaselineComparison(evidence=None)
+    return compare_with_baselines(
+        read_table(splits.table.path(places), Row),
+        predictions,
+        decide_out_of_fold(read_table(out_of_fold.judged.path(places), OutOfFoldRow), rule) if out_of_fold else (),
+        partial(thumbnails, places=places),
+        splits.classes,
+        evaluation,
+    )
 
 
 def store_decision_rule(rule: DecisionRule, places: Places) -> File:

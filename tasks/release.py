@@ -8,6 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.evaluation import promotion_rules
+from tasks.evaluation.baseline_rules import baseline_rules
 from tasks.evaluation.comparison import Pair
 from tasks.inference import model_folder
 from tasks.inference.scoring import judge_by
@@ -63,6 +64,7 @@ class Candidate(NamedTuple):
         """Return the rules about what the candidate shows by itself."""
         return [
             *promotion_rules.acceptance_rules(self.evaluation.test, self.acceptance),
+            *baseline_rules(self.evaluation.baselines, self.acceptance),
             *promotion_rules.export_rules(self.exports, self.acceptance),
         ]
 
@@ -72,9 +74,11 @@ class Candidate(NamedTuple):
             self.exports.digest,
             self.evaluation.predictions.sha256,
             str(champion.number if champion else None),
-            # what was decided before a setting came stays decided
+            # what was decided before a setting came stays decided: the rules of `beyond_baselines` keep out more, and admit nothing
             self.costs.model_dump_json(exclude_none=True),
-            self.acceptance.model_dump_json(exclude_none=True),
+            self.acceptance.model_dump_json(
+                exclude_none=True, exclude={"beyond_baselines"} if self.acceptance.beyond_baselines else None
+            ),
             # what was decided before there were two names stays decided
             *([] if self.places.registered_name == MODEL else [self.places.registered_name]),
         )
@@ -193,13 +197,12 @@ def decide(candidate: Candidate) -> Release:
     mlflow_run_id = runs.begin(candidate.question(champion), candidate.run_id, places)
     rival = ask_champion(champion, splits, candidate.evaluation, places) if champion else None
     ruling = promotion_rules.decide(candidate.own_rules, rival, splits.classes, candidate.costs, acceptance)
-    unknown = bool(rival and rival.unknown_source)
-    promoted: Verdict = "waiting" if unknown or acceptance.require_approval else "promoted"
+    promoted: Verdict = "waiting" if ruling.for_person or acceptance.require_approval else "promoted"
     number = register_candidate(candidate, mlflow_run_id, ruling.reason, before).number if ruling.promote else before
     decision = Release(
         verdict=promoted if ruling.promote else "kept",
         cause=ruling.cause,
-        reason=ruling.reason + (f"; {explain_choices(number, places)}" if unknown and ruling.promote else ""),
+        reason=ruling.reason + (f"; {explain_choices(number, ruling.cause, places)}" if ruling.for_person else ""),
         version=number,
         champion_before=before,
         decided_in=candidate.run_id,
@@ -212,12 +215,13 @@ def decide(candidate: Candidate) -> Release:
     return decision
 
 
-def explain_choices(number: int | None, places: Places) -> str:
-    """Return the two ways in which a person can go on with a model of other parts."""
-    return (
-        f"`{promote_command(number, places)}` brings it into use all the same, "
-        "and `flows/retrain.py` with the same settings and `--places.registered_model NAME` gives it a name of its own"
+def explain_choices(number: int | None, cause: RulingCause, places: Places) -> str:
+    """Return the ways in which a person can go on with a model that waits: with one of other parts there are two."""
+    promote = f"`{promote_command(number, places)}` brings it into use all the same"
+    own_name = (
+        "`flows/retrain.py` with the same settings and `--places.registered_model NAME` gives it a name of its own"
     )
+    return f"{promote}, and {own_name}" if cause == "unknown_source" else promote
 
 
 def promote_command(number: int | None, places: Places) -> str:

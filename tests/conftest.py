@@ -33,6 +33,7 @@ from tasks.inference import model_folder
 from tasks.inference.decision import DecisionRule
 from tasks.records.results import (
     Audit,
+    BaselineComparison,
     ClassFolders,
     Corrections,
     Epoch,
@@ -44,7 +45,9 @@ from tasks.records.results import (
     ImageFolder,
     Manifest,
     Model,
+    PairedParts,
     PartNames,
+    RankedParts,
     Release,
     Score,
     Splits,
@@ -312,6 +315,15 @@ def make_evaluation(places: Places, model: Model) -> Evaluation:
         threshold=rule.threshold,
         temperature=rule.temperature,
         review_causes={},
+        baselines=BaselineComparison(
+            evidence="test",
+            parts=24,
+            defective_parts=12,
+            good_parts=12,
+            majority=RankedParts(p=0.001, cost=0.1, constant_cost=0.2),
+            lookup=PairedParts(better=8, worse=0, p=0.0039),
+            shortcuts=PairedParts(better=9, worse=1, p=0.011),
+        ),
     )
 
 

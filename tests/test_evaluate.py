@@ -9,9 +9,10 @@ from tasks.inference import runtimes
 from tasks.inference.decision import Evidence, read
 from tasks.inference.rule_fitting import POOR_RING, fit_decision_rule, with_guarantee
 from tasks.inference.scoring import UNSEEN, collect_evidence, judge
-from tasks.records.rows import Prediction, Row
+from tasks.records.results import BaselineComparison, OutOfFold
+from tasks.records.rows import OutOfFoldRow, Prediction, Row
 from tasks.settings.settings import Classes, EvaluationSettings
-from tasks.storage.tables import read_table
+from tasks.storage.tables import read_table, store_table
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -68,6 +69,46 @@ def test_the_file_alone_decides_as_the_table_says(evaluated, places):
     for one, other in zip(read_table(evaluation.predictions.path(places), Prediction), again, strict=True):
         assert (one.decision, one.cause, one.reason) == (other.decision, other.cause, other.reason)
         assert one.defect_probability == pytest.approx(other.defect_probability, abs=1e-6)
+
+
+def test_where_parts_are_not_known_nothing_is_compared_with_baselines(evaluated):
+    _, _, evaluation = evaluated
+    assert evaluation.baselines == BaselineComparison(evidence=None)
+
+
+def judge_out_of_fold(splits, places) -> OutOfFold:
+    """All images judged rightly, in two folds."""
+    judged = [
+        OutOfFoldRow(
+            row.path, row.sha256, row.origin, row.label, row.group, 1 + number % 2,
+            margin=6.0 if row.label == splits.classes.defect else -6.0, review_cause="", reason="",
+        )
+        for number, row in enumerate(read_table(splits.table.path(places), Row))
+    ]  # fmt: skip
+    return OutOfFold(judged=store_table("out-of-fold", judged, OutOfFoldRow, places), folds=(), temperature=1.0)
+
+
+@pytest.mark.parametrize(("folds", "evidence"), [(False, "validation and test"), (True, "out of fold")])
+def test_where_parts_are_known_the_model_is_compared_with_baselines_on_those_that_do_not_train(
+    training, places, folds, evidence
+):
+    """The photographs have no parts; here each group of copies counts as one."""
+    copy_places(training.places, places)
+    splits = training.splits.model_copy(update={"castings_by_split": training.splits.by_split})
+    rows = read_table(splits.table.path(places), Row)
+    out_of_fold = judge_out_of_fold(splits, places) if folds else None
+    found = evaluate.fn(splits, training.model, EvaluationSettings(), out_of_fold, places).baselines
+    trained = {row.group for row in rows if row.split == "train"}
+    expected = {row.group for row in rows if folds or row.group not in trained}
+    assert (found.evidence, found.parts) == (evidence, len(expected))
+    assert found.defective_parts + found.good_parts == found.parts
+    for pair in (found.lookup, found.shortcuts):
+        assert 0 <= pair.better + pair.worse <= found.parts
+        assert 0 < pair.p <= 1
+    if folds:
+        assert (found.majority.cost, found.lookup.worse, found.shortcuts.worse) == (0, 0, 0), (
+            "these judgments are right"
+        )
 
 
 def rings(model, count: int = 60):

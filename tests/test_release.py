@@ -9,7 +9,7 @@ from mlflow.exceptions import MlflowException
 
 from tasks import release as verb
 from tasks.inference import model_folder
-from tasks.records.results import Exports, Format, Splits
+from tasks.records.results import BaselineComparison, Exports, Format, PairedParts, Splits
 from tasks.records.rows import Prediction, Row
 from tasks.release import Candidate, release
 from tasks.settings.errors import BadInput
@@ -66,6 +66,7 @@ def released(evaluation, splits, model, places, predictions_of_test, candidate, 
         learnt=(),
         changed=0,
         model_name=None,
+        baselines=evaluation.baselines,
     ):
         def judged(digest, rows, places):
             kept = {row.path for row in rows}
@@ -74,7 +75,8 @@ def released(evaluation, splits, model, places, predictions_of_test, candidate, 
         monkeypatch.setattr(verb, "judge_by", judged)
         monkeypatch.setattr(verb.model_folder, "training_digests", lambda digest, places: frozenset(learnt))
         there = places.with_model(model_name)
-        return release.fn(splits, model, evaluation, candidate(name, changed), Costs(), acceptance, run_id, there)
+        judged_so = evaluation.model_copy(update={"baselines": baselines})
+        return release.fn(splits, model, judged_so, candidate(name, changed), Costs(), acceptance, run_id, there)
 
     return run
 
@@ -212,11 +214,49 @@ def test_what_was_decided_before_the_sample_had_a_name_of_its_own_stays_decided(
         evaluation.predictions.sha256,
         "None",
         Costs().model_dump_json(exclude={"guarantee"}),
-        LAX.model_dump_json(exclude_none=True),
+        LAX.model_dump_json(exclude={"confidence", "beyond_baselines"}),
     ]
     assert parts.question(None) == hashlib.sha256(" ".join(texts).encode()).hexdigest()
     assert parts._replace(places=places.with_model("recast")).question(None) == parts.question(None)
     assert parts._replace(places=places.with_model("recast-sample")).question(None) != parts.question(None)
+
+
+UNKNOWN = BaselineComparison(evidence=None)
+
+
+def test_a_model_that_nothing_can_show_to_be_better_than_baselines_waits_for_a_person(released, places):
+    decided = released("aa", LAX, baselines=UNKNOWN)
+    assert (decided.verdict, decided.cause, decided.version, decided.champion_before) == (
+        "waiting",
+        "not_shown",
+        1,
+        None,
+    )
+    assert "which photographs show one part is not known" in decided.reason
+    assert decided.reason.endswith(
+        "; `flows/promote.py --version 1 --places.registered_model recast` brings it into use all the same"
+    )
+    assert registry.champion(places) is None
+    assert registry.by_alias(registry.CHALLENGER, places).number == 1
+    assert released("aa", LAX, "run 2", baselines=UNKNOWN) == decided.model_copy(update={"cached": True})
+    registry.promote(1, None, places)
+    in_use = released("aa", LAX, "run 3", baselines=UNKNOWN)
+    assert (in_use.verdict, in_use.version, in_use.cached) == ("promoted", 1, True), "a person has decided"
+
+
+def test_a_model_that_is_no_better_than_the_look_up_is_kept_out_with_the_figures(released, evaluation, places):
+    no_better = evaluation.baselines.model_copy(update={"lookup": PairedParts(better=3, worse=4, p=0.7734)})
+    decided = released("aa", LAX, baselines=no_better)
+    assert (decided.verdict, decided.cause, decided.version) == ("kept", "rule_broken", None)
+    assert decided.reason == "beside the look-up better on 3 parts, worse on 4 (p = 0.77), p below 0.05 is needed"
+    assert registry.champion(places) is None
+
+
+def test_who_asks_for_no_comparison_with_baselines_asks_another_question(released):
+    assert released("aa", LAX, baselines=UNKNOWN).verdict == "waiting"
+    decided = released("aa", LAX.model_copy(update={"beyond_baselines": False}), "run 2", baselines=UNKNOWN)
+    assert (decided.verdict, decided.cached) == ("promoted", False)
+    assert "beside_lookup" not in {rule.code for rule in decided.rules}
 
 
 def test_the_command_that_brings_a_refused_version_into_use_names_its_model(released, places):

@@ -78,15 +78,19 @@ def shortcuts(train: Sequence[Row], test: Sequence[Row], classes: Classes) -> di
 
 def probe(train: Sequence[Row], test: Sequence[Row], quantities: Sequence[str], classes: Classes) -> Probe:
     """Return the accuracy of the quantities alone on `test`, at a probability of 0.5, and their AUC."""
+    logit, truth = probe_logits(train, test, quantities, classes), defects(test, classes)
+    return Probe(accuracy=float(np.mean((logit >= 0) == truth)), auc=auc(truth, logit))
+
+
+def probe_logits(train: Sequence[Row], test: Sequence[Row], quantities: Sequence[str], classes: Classes) -> np.ndarray:
+    """Return the logit of a defect for each row of `test`, by a logistic regression of the quantities on `train`: float (test,)."""
     train_values, test_values = (
         np.array([[getattr(row, name) for name in quantities] for row in rows]) for rows in (train, test)
     )
     mean, deviation = train_values.mean(axis=0), train_values.std(axis=0)
     deviation[deviation == 0] = 1  # the same in all images, so it tells nothing
     weights = logistic(quadratic_features((train_values - mean) / deviation), defects(train, classes))
-    logit = quadratic_features((test_values - mean) / deviation) @ weights
-    truth = defects(test, classes)
-    return Probe(accuracy=float(np.mean((logit >= 0) == truth)), auc=auc(truth, logit))
+    return quadratic_features((test_values - mean) / deviation) @ weights
 
 
 def defects(rows: Sequence[Row], classes: Classes) -> np.ndarray:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from tasks.evaluation.baseline_rules import UNSHOWN
 from tasks.evaluation.comparison import Pair, compare
 from tasks.evaluation.intervals import bound_of, more_parts
 from tasks.records.results import MAX_DIFFERENCE, Exports, Rate, Rule, RuleCode, RulingCause, Score
@@ -37,6 +38,11 @@ class Ruling(NamedTuple):
     reason: str
     """The cause in one sentence, as people read it."""
     rules: Sequence[Rule]
+
+    @property
+    def for_person(self) -> bool:
+        """Return whether a person decides, since nothing else tells if the model may be promoted."""
+        return self.promote and any(rule.for_person for rule in self.rules)
 
 
 def acceptance_rules(test: Score, acceptance: AcceptanceSettings) -> list[Rule]:
@@ -121,7 +127,7 @@ def decide(
     costs: EvaluationSettings,
     acceptance: AcceptanceSettings,
 ) -> Ruling:
-    """Decide whether the candidate is promoted.
+    """Decide whether the candidate is promoted. One that would be, if nothing were left open, is referred to a person.
 
     Args:
         own_rules: Rules for the candidate itself, whatever model is in use.
@@ -132,6 +138,18 @@ def decide(
     """
     if broken := broken_rules(own_rules):
         return Ruling(False, "rule_broken", summary(broken), own_rules)
+    ruling = decide_unbroken(own_rules, champion, classes, costs, acceptance)
+    return refer_to_person(ruling, champion) if ruling.for_person else ruling
+
+
+def decide_unbroken(
+    own_rules: Sequence[Rule],
+    champion: Champion | None,
+    classes: Classes,
+    costs: EvaluationSettings,
+    acceptance: AcceptanceSettings,
+) -> Ruling:
+    """Decide, by the model in use, about a candidate that breaks no rule of its own."""
     if champion is None:
         limits = summary(rule for rule in own_rules if rule.code in ACCEPTANCE_CODES)
         return Ruling(True, "first_model", f"the first model, and it keeps to every limit: {limits}", own_rules)
@@ -139,7 +157,7 @@ def decide(
         reason = f"it keeps to every limit, and version {champion.number} cannot be used: {champion.unusable}"
         return Ruling(True, "champion_unusable", reason, own_rules)
     if champion.unknown_source:
-        return refer_to_person(own_rules, champion)
+        return Ruling(True, "unknown_source", "it keeps to every limit", [*own_rules, source_rule(champion)])
     if not champion.pairs:
         reason = f"version {champion.number} has learned from every test image, so nothing tells which is better"
         return Ruling(False, "nothing_to_compare", reason, own_rules)
@@ -177,23 +195,34 @@ def decide_beside(
     return Ruling(cause in ("better", "new_origins"), cause, reason, [*own_rules, overall, *by_origin])
 
 
-def refer_to_person(own_rules: Sequence[Rule], champion: Champion) -> Ruling:
-    """Return a ruling that lets a person decide, because the two models know different parts.
+def source_rule(champion: Champion) -> Rule:
+    """Return the rule that the model in use knows the source, where it does not: the two models know different parts.
 
     Being better on one set of parts tells nothing about the other.
     """
-    shared = Rule(
+    return Rule(
         code="known_source",
         name=f"photographs of the source that version {champion.number} has learned from",
         figure=f"0 of {champion.unknown_source:,}",
         limit="one at least, else a person decides",
         kept=False,
+        for_person=True,
     )
-    reason = (
-        f"it keeps to every limit, but version {champion.number} has learned from none of the {champion.unknown_source:,} photographs "
-        "of its source, so that no comparison can tell whether it may take that place"
-    )
-    return Ruling(True, "unknown_source", reason, [*own_rules, shared])
+
+
+def refer_to_person(ruling: Ruling, champion: Champion | None) -> Ruling:
+    """Return the ruling with the reasons for which a person decides whether the model is promoted."""
+    reasons = []
+    if champion and champion.unknown_source:
+        reasons.append(
+            f"version {champion.number} has learned from none of the {champion.unknown_source:,} photographs "
+            "of its source, so that no comparison can tell whether it may take that place"
+        )
+    if unshown := next((rule for rule in ruling.rules if rule.for_person and rule.code != "known_source"), None):
+        missing = unshown.figure.removeprefix(UNSHOWN)
+        reasons.append(f"nothing can show that it is better than majority, look-up and shortcuts: {missing}")
+    cause: RulingCause = "unknown_source" if ruling.cause == "unknown_source" else "not_shown"
+    return ruling._replace(cause=cause, reason=f"{ruling.reason}, but {', and '.join(reasons)}")
 
 
 def learned_new_origins(champion: Champion, classes: Classes, costs: EvaluationSettings) -> bool:
@@ -206,8 +235,8 @@ def learned_new_origins(champion: Champion, classes: Classes, costs: EvaluationS
 
 
 def broken_rules(rules: Iterable[Rule]) -> list[Rule]:
-    """Return the rules that are not kept."""
-    return [rule for rule in rules if not rule.kept]
+    """Return the rules that are not kept, without those about which a person decides."""
+    return [rule for rule in rules if not (rule.kept or rule.for_person)]
 
 
 def summary(rules: Iterable[Rule]) -> str:

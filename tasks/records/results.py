@@ -536,6 +536,52 @@ class Crossfit(Record):
     suspected_parts: int
 
 
+EvidenceKind = Literal["test", "out of fold", "validation and test"]
+
+
+class PairedParts(Record):
+    """How the model compares with a baseline that answers about each image, part by part."""
+
+    better: int
+    """Parts of which the model calls fewer images wrongly than the baseline does."""
+    worse: int
+    p: float
+    """Chance of at least so many better parts if better and worse were equally likely (sign test, one-sided)."""
+
+
+class RankedParts(Record):
+    """How the model compares with answers that are the same for every image."""
+
+    p: float
+    """Chance that defective parts rank so far above good ones if all ranks were equally likely (Mann-Whitney, one-sided)."""
+    cost: float
+    """Mean of an image, as decided."""
+    constant_cost: float
+    """Of the cheapest rule that decides about all images alike."""
+
+    @property
+    def cheaper(self) -> bool:
+        """Return whether the decisions cost less than that rule, by more than sums of costs may differ through rounding."""
+        return self.cost < self.constant_cost - 1e-9
+
+
+class BaselineComparison(Record):
+    """How the model compares with simple rules, on parts of which no image trained it or them."""
+
+    evidence: EvidenceKind | None
+    """Where the parts come from; None where parts are not known."""
+    parts: int = 0
+    defective_parts: int = 0
+    """Parts with a defective image."""
+    good_parts: int = 0
+    majority: RankedParts | None = None
+    """None where the parts are too few, as for the others."""
+    lookup: PairedParts | None = None
+    """Beside the label of the most similar training thumbnail."""
+    shortcuts: PairedParts | None = None
+    """Beside brightness, border brightness and sharpness together."""
+
+
 class Evaluation(Record):
     """The result of one pass over validation and test. Every figure comes from the file of predictions."""
 
@@ -553,6 +599,8 @@ class Evaluation(Record):
     """None where no folds were asked for."""
     guarantee: Guarantee | None = None
     """Of the rule; None where none is asked for."""
+    baselines: BaselineComparison | None = None
+    """None in a record that is older than the comparison."""
 
     @property
     def review_reasons(self) -> dict[str, int]:
@@ -605,11 +653,11 @@ class Exports(Record):
 
 RulingCause = Literal[
     "rule_broken", "first_model", "champion_unusable", "unknown_source", "nothing_to_compare", "dearer_on_origin", "better",
-    "new_origins", "worse", "no_better", "in_use", "taken_back_or_refused", "replaced", "superseded",
+    "new_origins", "worse", "no_better", "in_use", "taken_back_or_refused", "replaced", "superseded", "not_shown",
 ]  # fmt: skip
 RuleCode = Literal[
     "escapes", "false_rejects", "reviews", "export_decisions", "export_size", "export_latency",
-    "beside_champion", "origin_beside_champion", "known_source",
+    "beside_champion", "origin_beside_champion", "known_source", "beside_majority", "beside_lookup", "beside_shortcuts",
 ]  # fmt: skip
 
 
@@ -622,6 +670,8 @@ class Rule(Record):
     kept: bool
     code: RuleCode | None = None
     """What the rule is about, whatever words it uses; None: the decision is older than the codes."""
+    for_person: bool = False
+    """Whether nothing tells if the rule is kept, so that a person decides; then `kept` is false."""
 
 
 class Release(Record):

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.records.results import Decided, Guarantee, Origin, PartErrors, Probe, Release, Score
+from tasks.records.results import BaselineComparison, Decided, Guarantee, Origin, PartErrors, Probe, Release, Score
 from tasks.settings.model_specs import InputSize
 
 SCHEMA_VERSION = 1  # grows when a key changes its meaning or goes; a new key alone does not count
@@ -151,6 +151,8 @@ class EvaluationFacts(RunSection):
     """The same by the code of the cause, which stays when words change; empty: a run before there were codes."""
     guarantee: Guarantee | None = None
     """What is promised about defective parts that pass; None where nothing is."""
+    baselines: BaselineComparison | None = None
+    """How the model compares with simple rules on parts that do not train; None: a run before the comparison came."""
 
 
 class CrossfitFacts(ScoreFacts):

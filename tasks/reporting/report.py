@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from tasks.records.results import Figure, Release
+from tasks.records.results import Figure, Release, Rule
 from tasks.records.rows import Suspect
 from tasks.reporting import bounds_section, crossfit_section, data_section, suspects_section, test_section
 from tasks.reporting.markdown import bold, code, link, out_of, table
@@ -151,8 +151,13 @@ def headline(release: Release) -> str:
 def rules(release: Release) -> str:
     """Return the table of the rules of release, in their order."""
     # The column that says which rule was broken stands first: Prefect's page cuts a wide table off on the right.
-    rows = [("kept" if rule.kept else bold("broken"), rule.name, rule.figure, rule.limit) for rule in release.rules]
+    rows = [(rule_state(rule), rule.name, rule.figure, rule.limit) for rule in release.rules]
     return table(("", "Rule", "Found", "Allowed"), rows)
+
+
+def rule_state(rule: Rule) -> str:
+    """Say whether a rule is kept, or that a person decides."""
+    return "kept" if rule.kept else bold("a person decides" if rule.for_person else "broken")
 
 
 def run(outcome: RunResult) -> str:

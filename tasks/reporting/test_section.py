@@ -2,12 +2,20 @@
 
 from itertools import starmap
 
+from tasks.evaluation.baseline_rules import missing_evidence
 from tasks.inference.decision import format_chance
-from tasks.records.results import Evaluation, Interval, Score
+from tasks.records.results import BaselineComparison, Evaluation, Interval, Score
 from tasks.reporting.markdown import code, out_of, table
 from tasks.reporting.words import ProductWords
 from tasks.settings.settings import EvaluationSettings
 
+LOOKUP = "the label of the most similar training thumbnail"
+SHORTCUTS = "brightness, border brightness and sharpness alone"
+SOURCES = {
+    "test": "from the test",
+    "out of fold": "all, out of fold",
+    "validation and test": "from validation and test",
+}
 DECISION_HEADS = (
     "Origin", "Passed", "For a person", "Rejected", "Defects passed", "Good parts rejected", "Cost an image",
 )  # fmt: skip
@@ -30,6 +38,7 @@ def test(evaluation: Evaluation, settings: EvaluationSettings, words: ProductWor
         f"At the likelier class. {castings(evaluation.test, level, words)}",
         table(DECISION_HEADS, starmap(decision_row, scores.items())),
         decisions(evaluation),
+        *beyond_baselines(evaluation.baselines, words),
         reviews(evaluation),
     ])  # fmt: skip
 
@@ -107,6 +116,26 @@ def decisions(evaluation: Evaluation) -> str:
     )
     chosen_on = "all parts, judged out of fold" if evaluation.crossfit else "validation"
     return f"{rule}{unreviewed}{cost} Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on {chosen_on}."
+
+
+def beyond_baselines(comparison: BaselineComparison | None, words: ProductWords) -> list[str]:
+    """Say how the model compares with each baseline on parts that do not train, a sentence each; nothing in an older record."""
+    if comparison is None:
+        return []
+    majority, pairs = comparison.majority, ((LOOKUP, comparison.lookup), (SHORTCUTS, comparison.shortcuts))
+    if majority is None or comparison.evidence is None:
+        return [f"Whether the model is better than simple rules cannot be shown: {missing_evidence(comparison)}."]
+    beside_rules = [
+        f"Beside {rule}, it is better on {pair.better:,} {words.plural} and worse on {pair.worse:,} (p = {pair.p:.2g})."
+        for rule, pair in pairs
+        if pair
+    ]
+    return [
+        f"Simple rules are compared with the model on {comparison.parts:,} {words.plural} of which no image trained "
+        f"({SOURCES[comparison.evidence]}): {comparison.defective_parts:,} defective, {comparison.good_parts:,} good. "
+        f"Beside one answer for all, the model ranks defective {words.plural} above good ones (p = {majority.p:.2g}), and an image "
+        f"costs {majority.cost:.3f} instead of {majority.constant_cost:.3f}. {' '.join(beside_rules)}"
+    ]
 
 
 def describe_band(low: float, high: float) -> str:

@@ -434,7 +434,10 @@ class AcceptanceSettings(Settings):
     confidence: float | None = Field(None, gt=0.5, lt=1)
     """Confidence with which the test must show that a rate is within its limit, by part; unset: the rate that was found counts."""
     significance: float = Field(0.05, gt=0, lt=0.5)
-    """A difference to the model in use counts when equal models would show it less often than this."""
+    """A difference to the model in use, or to a baseline, counts when equal ones would show it less often than this."""
+    beyond_baselines: bool = True
+    """A model must be shown to be better than majority, look-up and shortcuts, on parts that do not train; where that cannot be
+    shown, it waits for a person."""
     require_approval: bool = False
     """What passes all rules waits as challenger until a person promotes it: flows/promote.py."""
 

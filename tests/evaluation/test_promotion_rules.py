@@ -198,6 +198,54 @@ def test_a_model_in_use_that_knows_nothing_of_the_source_is_compared_by_nobody()
     assert not decide(Champion(3, unknown_source=800), FINE, BAD).promote, "a bad model waits for nobody"
 
 
+UNSHOWN = Rule(
+    name="beside the look-up", figure="cannot be shown: parts are not known", limit="a person decides", kept=False,
+    code="beside_lookup", for_person=True,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("champion", "begins"),
+    [
+        (None, "the first model, and it keeps to every limit: "),
+        (Champion(2, make_pairs("reject", "pass", 12)), "better than version 2: it costs less on 12 parts"),
+        (Champion(2, unusable="its folder has changed"), "it keeps to every limit, and version 2 cannot be used: "),
+    ],
+)
+def test_what_would_be_promoted_and_cannot_be_shown_is_referred_to_a_person(champion, begins):
+    ruling = decide(champion, FINE, UNSHOWN)
+    assert (ruling.promote, ruling.for_person, ruling.cause) == (True, True, "not_shown")
+    assert ruling.reason.startswith(begins)
+    assert ruling.reason.endswith(
+        ", but nothing can show that it is better than majority, look-up and shortcuts: parts are not known"
+    )
+    assert UNSHOWN in ruling.rules
+
+
+@pytest.mark.parametrize(
+    ("champion", "rules", "cause"),
+    [
+        (None, (FINE, BAD, UNSHOWN), "rule_broken"),
+        (Champion(2, make_pairs("pass", "reject", 12)), (FINE, UNSHOWN), "dearer_on_origin"),
+        (Champion(2, make_pairs("pass", "pass", 12)), (FINE, UNSHOWN), "no_better"),
+        (Champion(2, (), 7), (FINE, UNSHOWN), "nothing_to_compare"),
+    ],
+)
+def test_what_is_kept_out_anyway_waits_for_nobody(champion, rules, cause):
+    ruling = decide(champion, *rules)
+    assert (ruling.promote, ruling.for_person, ruling.cause) == (False, False, cause)
+    assert "nothing can show" not in ruling.reason
+
+
+def test_two_reasons_for_a_person_are_both_told():
+    ruling = decide(Champion(3, unknown_source=800), FINE, UNSHOWN)
+    assert (ruling.for_person, ruling.cause) == (True, "unknown_source")
+    assert "none of the 800 photographs" in ruling.reason
+    assert ruling.reason.endswith(
+        ", and nothing can show that it is better than majority, look-up and shortcuts: parts are not known"
+    )
+
+
 def test_a_ruling_says_yes_or_no_and_bears_its_rules():
     assert decide(None) == (True, "first_model", decide(None).reason, (FINE,))
     assert decide(None, FINE, BAD) == (False, "rule_broken", decide(None, FINE, BAD).reason, (FINE, BAD))

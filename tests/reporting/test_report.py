@@ -145,6 +145,14 @@ def test_every_rule_of_the_gate_is_told_with_what_was_found(outcome):
     )
 
 
+def test_a_rule_that_is_left_to_a_person_is_not_told_as_broken(outcome):
+    rule = Rule(name="beside the look-up", figure="cannot be shown", limit="shown", kept=False, for_person=True)
+    release = outcome.release.model_copy(update={"rules": (rule,)})
+    told = section(replace(outcome, release=release), "Rules of release").markdown
+    assert "| **a person decides** | beside the look-up | cannot be shown | shown |" in told
+    assert "broken" not in told
+
+
 def test_an_earlier_decision_names_its_run(outcome):
     release = Release(
         verdict="promoted", reason="it is good", version=4, champion_before=3, decided_in="an earlier run", cached=True

@@ -33,7 +33,10 @@ CONTRACT = {
     "training": {
         "epochs", "images", "wall_seconds", "cpu_seconds", "images_per_second", "device", "resumed_from_epoch",
     },
-    "evaluation": {"test", "slices", "threshold", "review_band", "temperature", "review_reasons", "review_causes", "guarantee"},
+    "evaluation": {
+        "test", "slices", "threshold", "review_band", "temperature", "review_reasons", "review_causes", "guarantee", "baselines",
+    },
+    "evaluation.baselines": {"evidence", "parts", "defective_parts", "good_parts", "majority", "lookup", "shortcuts"},
     "evaluation.test": SCORE,
     "evaluation.slices.base": SCORE,
     "evaluation.slices.line 2": SCORE,

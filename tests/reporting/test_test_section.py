@@ -1,6 +1,6 @@
 """Judgement: the test in words: decisions, parts and costs."""
 
-from tasks.records.results import Castings, Costs, Interval
+from tasks.records.results import BaselineComparison, Castings, Costs, Interval
 from tasks.reporting import test_section
 from tasks.reporting.words import ProductWords
 
@@ -56,6 +56,32 @@ def test_the_castings_behind_each_count_are_told(outcome):
 
 def test_where_castings_are_not_known_it_is_said(outcome):
     assert "Which images show one casting is not known" in told_of(outcome)
+
+
+def test_each_baseline_has_a_sentence(outcome):
+    told = told_of(outcome)
+    assert "on 24 castings of which no image trained (from the test): 12 defective, 12 good." in told
+    assert (
+        "Beside one answer for all, the model ranks defective castings above good ones (p = 0.001), and an image costs 0.100 "
+        "instead of 0.200."
+    ) in told
+    assert (
+        "Beside the label of the most similar training thumbnail, it is better on 8 castings and worse on 0 (p = 0.0039)."
+        in told
+    )
+    assert (
+        "Beside brightness, border brightness and sharpness alone, it is better on 9 castings and worse on 1 (p = 0.011)."
+        in told
+    )
+
+
+def test_where_nothing_can_be_shown_the_reason_is_told(outcome):
+    told = told_of(outcome, baselines=BaselineComparison(evidence=None))
+    assert (
+        "Whether the model is better than simple rules cannot be shown: which photographs show one part is not known"
+        in told
+    )
+    assert "simple rules" not in told_of(outcome, baselines=None), "an older record"
 
 
 def test_the_noun_is_that_of_the_product(outcome):
