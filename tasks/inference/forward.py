@@ -8,7 +8,7 @@ from tasks.images.appearance import appearance
 from tasks.inference.decision import Evidence
 from tasks.inference.runtimes import Network
 
-BATCH = 128  # images
+BATCH, PIXELS = 128, 2**24  # images and pixels at a time, at most; one image where it has more
 
 
 def evidence(
@@ -25,6 +25,7 @@ def evidence(
 
 def forward(network: Network, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return margins (logit of defect less that of good) float64 (images,), and features float64 (images, n), of at least one image."""
-    outputs = [network.predict_on_batch(levels[start : start + BATCH]) for start in range(0, len(levels), BATCH)]
+    batch = max(1, min(BATCH, PIXELS // (levels.shape[1] * levels.shape[2])))
+    outputs = [network.predict_on_batch(levels[start : start + batch]) for start in range(0, len(levels), batch)]
     logits = np.concatenate([output["logits"] for output in outputs]).astype(np.float64)
     return logits[:, 1] - logits[:, 0], np.concatenate([output["features"] for output in outputs]).astype(np.float64)

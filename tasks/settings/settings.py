@@ -284,7 +284,7 @@ class TrainingSettings(Settings):
     """`auto` tries `ring` and `patch` in short trainings where at least this share shows a ring; below it takes `patch`."""
     epochs: int | None = Field(None, ge=1, le=1_000)
     """Passes over the training images; unset: 4 of a tutorial model, of the others the more the fewer images there are."""
-    image_size: int | None = Field(None, ge=32, le=1_024)
+    image_size: int | None = Field(None, ge=32, le=2_048)
     """Side of the square that the network sees, in pixels; of `patch` the longer side, unset: as pictures and masks ask for."""
     batch_size: int | None = Field(None, ge=1, le=4_096)
     """Images a step; unset: as the table in `tasks/networks/tuning.py` says for the device."""
