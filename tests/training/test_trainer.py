@@ -7,6 +7,7 @@ from threading import Event
 import numpy as np
 import pytest
 
+from tasks.images.marks import DEFECT
 from tasks.images.views import shape
 from tasks.networks.tuning import tune_recipe
 from tasks.settings.errors import BadInput
@@ -23,13 +24,16 @@ def recipe(model: str = "compact", **changed) -> TunedRecipe:
 
 
 def examples(count: int, seed: int, view: str = "raw"):
-    """Noise, with a bright square where the label is 1, of two origins of unequal size."""
+    """Noise, with a bright square where the label is 1, of two origins of unequal size; marked for a network with a map of the picture."""
     from tasks.training.input_pipeline import Examples
 
     labels = np.arange(count, dtype=np.int32) % 2
     pixels = np.random.default_rng(seed).integers(0, 200, (count, *shape(view, 32))).astype(np.uint8)
     pixels[labels == 1, 5:12, 5:12] = 255
-    return Examples(pixels, labels, (np.arange(count) % 3 == 0).astype(np.int32))
+    marks = np.zeros((count, 32, 32), np.uint8)
+    marks[labels == 1, 5:12, 5:12] = DEFECT
+    strata = (np.arange(count) % 3 == 0).astype(np.int32)
+    return Examples(pixels, labels, strata, marks if view == "detail" else None)
 
 
 class Killed(Exception):
@@ -54,9 +58,9 @@ def digest(found):
     return weights_digest(found.network)
 
 
-@pytest.mark.parametrize("model", ["compact", "tutorial_dropout", "ring"])
+@pytest.mark.parametrize("model", ["tutorial_dropout", "patch"])
 def test_an_interrupted_training_ends_as_one_that_was_left_alone(model, tmp_path):
-    """Dropout too: its random numbers go on where they were."""
+    """Dropout too: its random numbers go on where they were. `patch` learns from masks besides."""
     whole = fit_network(recipe(model))
     assert whole.resumed_from_epoch is None
     for epoch in (1, 3):
@@ -94,6 +98,17 @@ def test_a_rehearsal_changes_no_training():
     before = fit_network(recipe())
     run_warm_up_step(recipe())
     assert digest(fit_network(recipe())) == digest(before)
+
+
+def test_where_defects_are_marked_the_map_learns_where_they_lie():
+    found = fit_network(recipe("patch", epochs=30))
+    shown = examples(10, 2, "detail")
+    maps = found.network.predict(shown.pixels.astype(np.float32), verbose=0)["map"]
+    assert maps.shape == (10, 4, 4)
+    defective = maps[shown.labels == 1]
+    assert defective[:, 0:2, 0:2].mean() > defective[:, 2:, 2:].mean() + 1, (
+        "the square lies in the first two rows and columns"
+    )
 
 
 def test_a_training_that_had_ended_is_not_trained_again(tmp_path):
