@@ -14,7 +14,14 @@ from tasks.fetch import fetch
 from tasks.inbox.arrivals import find_arrivals
 from tasks.records.results import Audit, ClassFolders, Corrections, PartNames
 from tasks.records.rows import Member, Row
-from tasks.settings.settings import AuditSettings, Config, FetchSettings, SplitSettings, ValidationSettings
+from tasks.settings.settings import (
+    AuditSettings,
+    Config,
+    FetchSettings,
+    SplitSettings,
+    ValidationSettings,
+    ViewSettings,
+)
 from tasks.sources.locate import locate
 from tasks.split import split
 from tasks.storage.tables import read_table
@@ -80,7 +87,8 @@ def split_with(archive, arriving: tuple, places) -> list[Row]:
     manifest = validate.fn(
         folder, find_arrivals(fetching, ClassFolders(), places), Corrections(), ValidationSettings(), places
     )
-    splits = split.fn(manifest, audit.fn(manifest, PartNames(), AuditSettings(), places), SplitSettings(), places)
+    audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
+    splits = split.fn(manifest, audited, SplitSettings(), ViewSettings(), places)
     return read_table(splits.table.path(places), Row)
 
 

@@ -14,7 +14,7 @@ from tasks.dataset.group_split import assign, draw, fixed_splits, groups_by_stra
 from tasks.records.results import Audit, Manifest, Splits
 from tasks.records.rows import BASE, SPLITS, Member, Row, stored_path
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Classes, SplitSettings
+from tasks.settings.settings import Classes, SplitSettings, ViewSettings
 from tasks.split import refuse_one_sided, split
 from tasks.storage.tables import read_table, store_table
 
@@ -495,7 +495,7 @@ def run(places, photograph):
             castings_of_two_labels=None,
             published_test_images_of_trained_castings=None,
         )
-        return split.fn(manifest, audit, splitting, places)
+        return split.fn(manifest, audit, splitting, ViewSettings(), places)
 
     return step
 
