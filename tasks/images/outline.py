@@ -17,6 +17,9 @@ HALF_SURE = 0.5  # of a sure difference: what borders on the part and differs so
 FEWEST = 0.3  # share of the border that must show one background
 LEAST = 0.02  # share of the picture: a smaller spot is no part
 BESIDE = 0.1  # of the area of the largest spot: smaller ones beside it are dirt
+PLANE, PLANE_ROUNDS = 3, 30  # terms of a plane; rounds of its fit
+ROUNDS, FAR = 3, 3.0  # of the curved surface; times the spread from which on a pixel is none of the background
+LEVEL = 1.0  # gray level: the least spread that counts
 MARGIN = 0.03  # share of the longer side that is left about the part on each side
 NEARLY_ALL = 0.9  # share of the picture: a crop that large gains nothing
 
@@ -75,21 +78,31 @@ def border(shape: tuple[int, int]) -> np.ndarray:
 def compare(values: np.ndarray, edge: np.ndarray) -> tuple[np.ndarray | None, float]:
     """Return how values (height, width) differ from those of the background, and the spread of the background.
 
-    The background is a surface of second degree through the values of the border. What lies far from the rest of the border, as a part does
-    that the picture cuts off, is left out. None where too little of the border shows one background.
+    The background is a surface through the values of the border: first a plane by least absolute differences, which a part that the
+    picture cuts off moves little, then one of second degree through what lies near it. None where too little of the border shows it.
     """
     terms = surface_terms(values.shape)
-    known, difference = edge, values - np.median(values[edge])
-    spread = deviation(difference[known])
-    for degree in (1, 3, 6, 6):  # terms: a level, a plane, and a curved surface
-        known = edge & (np.abs(difference) <= max(FAINT / 2, 3 * spread))
+    difference = values - terms[..., :PLANE] @ fit_plane(terms[edge][:, :PLANE], values[edge])
+    spread = deviation(difference[edge])
+    for _ in range(ROUNDS):
+        known = edge & (np.abs(difference) <= FAR * max(spread, LEVEL))
         if known.sum() < FEWEST * edge.sum():
             return None, 0.0
-        chosen = terms[known][:, :degree]
+        chosen = terms[known]
         weights, *_ = np.linalg.lstsq(chosen.T @ chosen, chosen.T @ values[known], rcond=None)
-        difference = values - terms[..., :degree] @ weights
+        difference = values - terms @ weights
         spread = deviation(difference[known])
     return difference, spread
+
+
+def fit_plane(terms: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the weights of the terms (pixels, 3) by which their sum is nearest the values (pixels,) in absolute differences."""
+    weights = np.array([np.median(values), 0.0, 0.0])
+    for _ in range(PLANE_ROUNDS):
+        trust = 1 / np.maximum(np.abs(values - terms @ weights), LEVEL)
+        trusted = terms * trust[:, None]
+        weights, *_ = np.linalg.lstsq(trusted.T @ terms, trusted.T @ values, rcond=None)
+    return weights
 
 
 def surface_terms(shape: tuple[int, int]) -> np.ndarray:
@@ -108,10 +121,9 @@ def with_margin(part: np.ndarray) -> Shares:
     rows, columns = (np.flatnonzero(part.any(axis=axis)) for axis in (1, 0))
     height, width = part.shape
     margin = MARGIN * max(part.shape)
-    box = Shares(
-        max(0.0, (columns[0] - margin) / width),
-        max(0.0, (rows[0] - margin) / height),
-        min(1.0, (columns[-1] + 1 + margin) / width),
-        min(1.0, (rows[-1] + 1 + margin) / height),
+    (left, right), (top, bottom) = (
+        (max(0.0, float(places[0] - margin) / side), min(1.0, float(places[-1] + 1 + margin) / side))
+        for places, side in ((columns, width), (rows, height))
     )
+    box = Shares(left, top, right, bottom)
     return WHOLE if (box.right - box.left) * (box.bottom - box.top) >= NEARLY_ALL else box
