@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without in
 
 from benchmarks.preparation import validate_images, write_figures
 from tasks.records.results import PartNames, Splits
-from tasks.settings.settings import AuditSettings, Places, SampleSettings, SplitSettings, TrainingSettings
+from tasks.settings.settings import AuditSettings, Places, SampleSettings, SplitSettings, TrainingSettings, ViewSettings
 
 TRAINING = TrainingSettings(model="compact", image_size=48, batch_size=16, deterministic=True)
 SAMPLE = SampleSettings(parts=40, train_images=400, test_images=40)
@@ -86,7 +86,8 @@ def prepare_splits(places: Places) -> Splits:
 
     manifest = validate_images("sample", (), places, SAMPLE)
     with redirect_stdout(sys.stderr):
-        return split.fn(manifest, audit.fn(manifest, PartNames(), AuditSettings(), places), SplitSettings(), places)
+        audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
+        return split.fn(manifest, audited, SplitSettings(), ViewSettings(), places)
 
 
 def train(folder: Path, epochs: int) -> None:

@@ -9,7 +9,15 @@ from benchmarks.isolation import peak_bytes
 from tasks.dataset.folds import divided_images
 from tasks.records.results import DividedImages, Evaluation, Model
 from tasks.records.rows import Prediction, Row
-from tasks.settings.settings import ChampionModel, Classes, EvaluationSettings, Places, Recipe, TrainingSettings
+from tasks.settings.settings import (
+    ChampionModel,
+    Classes,
+    EvaluationSettings,
+    Places,
+    Recipe,
+    TrainingSettings,
+    ViewSettings,
+)
 from tasks.storage.tables import read_table
 
 
@@ -56,7 +64,7 @@ def recipe_for(
     from tasks.split import measure_pictures
 
     train_rows = [row for row in rows if row.split == "train"] or rows
-    return training.recipe(champion=champion, pictures=measure_pictures(train_rows, classes, places))
+    return training.recipe(champion=champion, pictures=measure_pictures(train_rows, ViewSettings(), classes, places))
 
 
 def export_model(trained: TrainedModel, places: Places) -> ChampionModel:

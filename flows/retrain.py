@@ -128,7 +128,7 @@ def prepare_images(step: Steps, config: Config) -> tuple[PreTraining, Thread | N
     unchanged = step.times["validate"]["cached"]  # then the audit takes no time either, nor perhaps the training
     warming = None if unchanged else warm_up.start(manifest, config.training, config.places)
     audited = step(audit, manifest, find_part_names(config.splitting), config.audit)
-    splits = step(split, manifest, audited, config.splitting)
+    splits = step(split, manifest, audited, config.splitting, config.view)
     before = PreTraining(config, source, arrivals, archive, folder, manifest, audited, splits, code_state)
     publish_sections(report.before_training(before), config.places)
     return before, warming
@@ -180,8 +180,8 @@ def preflight(config: Config) -> Source:
 def require_first_weights(config: Config) -> None:
     """Fetch the downloaded weights that a training will begin with, where it needs any. Raises BadInput where they cannot be had."""
     recipe = config.training.recipe(champion=model_to_continue(config))
-    champion = recipe.champion
-    continues = champion and (champion.model, champion.image_size) == (recipe.model, recipe.image_size)
+    recipe = recipe.model_copy(update={"crop": config.view.crop})  # the box of `mask` is not known before the split
+    continues = recipe.champion and not recipe.champion.difference(recipe)
     if recipe.spec.pretrained and (config.crossfit.folds or not continues):
         from tasks.networks.imagenet import pretrained  # late: it loads TensorFlow, which no other network needs here
 

@@ -39,7 +39,9 @@ def evaluate(
     from tasks.networks import networks  # late, with TensorFlow
 
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED_SPLITS)]
-    evidence = collect_evidence(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
+    evidence = collect_evidence(
+        networks.load(model.file.path(places)), rows, model.view, model.image_size, places, model.crop
+    )
     rule = fit_decision_rule(rows, evidence, splits.classes, model, evaluation)
     rule = calibrate(rule, list(zip(rows, evidence, strict=True)), out_of_fold, splits, evaluation, places)
     predictions = [prediction for prediction in judge(rows, evidence, rule) if prediction.split in JUDGED_SPLITS]

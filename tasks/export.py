@@ -92,7 +92,7 @@ def check_formats(
     """
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split == COMPARED_SPLIT]
     expected = [image for image in judged if image.split == COMPARED_SPLIT]
-    inputs = loading.load_inputs(rows, model.view, model.image_size, places)
+    inputs = loading.load_inputs(rows, model.view, model.image_size, places, model.crop)
     statistics, rule = appearance(inputs.small_squares), read(loaders.folder / "decision.json")
     return {
         name: compare_format(

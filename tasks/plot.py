@@ -12,7 +12,7 @@ from tasks.inference.decision import read
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import Audit, Epoch, Evaluation, Figure, Figures, Model, Score, Splits
 from tasks.records.rows import Prediction, Row, Suspect, stored_path
-from tasks.reporting import error_gallery, suspects_gallery
+from tasks.reporting import crop_gallery, error_gallery, suspects_gallery
 from tasks.reporting.audit_gallery import Picture, pictures
 from tasks.reporting.contact_sheet import SIDE, SheetRow, Tile, sheet, wrap
 from tasks.reporting.words import ProductWords
@@ -41,7 +41,8 @@ def plot(
     rows = read_table(splits.table.path(places), Row)
     history, kept_epoch, classes = model.history, model.kept_epoch, splits.classes
     copies = read_table(audit.pairs.path(places), Copy)
-    audited = [*pictures(rows, copies, classes, words, places), samples(rows, places)]
+    looks = crop_gallery.pictures(rows, model.crop, places)
+    audited = [*pictures(rows, copies, classes, words, places), samples(rows, places), *looks]
     share = "Counts, and below them the share of the true class."
     drawings = (
         ("learning", "Learning curves", overfitting(history, kept_epoch), learning_curves(history, kept_epoch)),

@@ -507,7 +507,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     images = extract.fn(archive, ClassSettings(), places)
     manifest = validate.fn(images, arriving, Corrections(), config.validation, places)
     audited = audit.fn(manifest, PartNames(), config.audit, places)
-    splits = split.fn(manifest, audited, config.splitting, places)
+    splits = split.fn(manifest, audited, config.splitting, config.view, places)
     picture = store(lambda path: path.write_bytes(photograph(form="PNG")), places, "data", "figures/figure.png")
     exports = write_untrained_model(model, evaluation, places)
     run_id = "20261122-161500-compact-1f3a"
@@ -656,7 +656,7 @@ def prepare(source: Path, places: Places) -> tuple:
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
-    from tasks.settings.settings import AuditSettings, FetchSettings, SplitSettings, ValidationSettings
+    from tasks.settings.settings import AuditSettings, FetchSettings, SplitSettings, ValidationSettings, ViewSettings
     from tasks.sources.locate import locate
     from tasks.split import split
     from tasks.validate import validate
@@ -665,7 +665,12 @@ def prepare(source: Path, places: Places) -> tuple:
     folder = extract.fn(fetch.fn(locate(settings, places), places), settings.classes, places)
     manifest = validate.fn(folder, (), Corrections(), ValidationSettings(), places)
     audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
-    return folder, manifest, audited, split.fn(manifest, audited, SplitSettings(validation_fraction=0.3), places)
+    return (
+        folder,
+        manifest,
+        audited,
+        split.fn(manifest, audited, SplitSettings(validation_fraction=0.3), ViewSettings(), places),
+    )
 
 
 @pytest.fixture

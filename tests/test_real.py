@@ -21,6 +21,7 @@ from tasks.settings.settings import (
     FetchSettings,
     SplitSettings,
     ValidationSettings,
+    ViewSettings,
 )
 from tasks.sources.locate import locate
 from tasks.split import split
@@ -87,7 +88,8 @@ def split_with(archive, arriving: tuple, places) -> list[Row]:
     manifest = validate.fn(
         folder, find_arrivals(fetching, ClassFolders(), places), Corrections(), ValidationSettings(), places
     )
-    splits = split.fn(manifest, audit.fn(manifest, PartNames(), AuditSettings(), places), SplitSettings(), places)
+    audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
+    splits = split.fn(manifest, audited, SplitSettings(), ViewSettings(), places)
     return read_table(splits.table.path(places), Row)
 
 

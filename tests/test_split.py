@@ -3,19 +3,22 @@
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from tasks.dataset.duplicates import Copy
 from tasks.dataset.group_split import assign, draw, fixed_splits, groups_by_stratum, hash_to_unit_interval, leaders
 from tasks.records.results import Audit, Manifest, Splits
-from tasks.records.rows import BASE, SPLITS, Member, Row, stored_path
+from tasks.records.rows import BASE, SPLITS, Member, Row, images_root, stored_path
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Classes, SplitSettings
-from tasks.split import refuse_one_sided, split
+from tasks.settings.settings import Classes, SplitSettings, ViewSettings
+from tasks.split import crop_of_masks, refuse_one_sided, split
 from tasks.storage.tables import read_table, store_table
 
 PROTOCOLS = ("cleaned", "published", "grouped")
@@ -465,6 +468,7 @@ def run(places, photograph):
         pairs: Sequence[Copy] = (),
         castings: int | None = None,
         residuals: Mapping[str, float] = {},
+        view: ViewSettings = ViewSettings(),
     ):
         for one in rows:
             stored_path(one, places).parent.mkdir(parents=True, exist_ok=True)
@@ -495,7 +499,7 @@ def run(places, photograph):
             castings_of_two_labels=None,
             published_test_images_of_trained_castings=None,
         )
-        return split.fn(manifest, audit, splitting, places)
+        return split.fn(manifest, audit, splitting, view, places)
 
     return step
 
@@ -585,3 +589,36 @@ def test_the_counts_are_told(run, rows, capsys):
     counts = run(rows).by_split
     told = ", ".join(f"{counts[name]} {name.replace('_', ' ')}" for name in SPLITS)
     assert capsys.readouterr().out.startswith(f"split: {told} (cleaned)\n")
+
+
+def test_the_sizes_of_the_pictures_are_those_of_their_crops(run, rows):
+    whole, cropped = (run(rows, view=ViewSettings(crop=crop)).pictures for crop in (None, "0.25,0,0.75,1"))
+    assert (whole.crop, whole.whole) == (None, 0)
+    assert cropped.crop == "0.25,0,0.75,1"
+    assert (cropped.width, cropped.height) == (whole.width // 2, whole.height)
+
+
+def test_pictures_without_an_outline_are_counted(run, rows):
+    divided = run(rows, view=ViewSettings(crop="part"))
+    assert divided.pictures.crop == "part"
+    assert 0 < divided.pictures.whole <= divided.by_split["train"]
+
+
+def test_to_look_where_masks_mark_defects_needs_masks(run, rows):
+    with pytest.raises(BadInput, match=r"--view\.crop mask .* no training image has such a mask: give a box, or part"):
+        run(rows, view=ViewSettings(crop="mask"))
+
+
+def test_the_box_of_masks_is_that_of_the_training_images_alone_and_grows_in_steps(places):
+    names = []
+    for number, (top, left) in enumerate(((30, 40), (50, 62), (0, 0))):
+        pixels = np.zeros((100, 100), np.uint8)
+        pixels[top : top + 8, left : left + 8] = 255
+        path = Path(images_root(places)) / "aa" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+        names.append(f"aa/{number}.png")
+    marked = [row(number, f"{number}")._replace(label="def_front", mask=name) for number, name in enumerate(names)]
+    marked[2] = marked[2]._replace(label="ok_front")
+    assert crop_of_masks(marked, Classes(), places) == "0.35,0.25,0.75,0.65"
+    assert crop_of_masks(marked[:1], Classes(), places) == "0.35,0.25,0.55,0.45"

@@ -13,7 +13,7 @@ NOTHING = 128  # where a plane shows no detail
 
 
 class Box(NamedTuple):
-    """Where a picture lies in its frame, in pixels of the frame."""
+    """Where a picture lies in its frame, or a crop in its picture, in pixels of the frame or of the picture."""
 
     top: int
     left: int
@@ -22,7 +22,7 @@ class Box(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Return the rows and the columns of the frame that the picture fills."""
+        """Return the rows and the columns that the box fills."""
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 

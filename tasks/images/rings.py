@@ -22,6 +22,11 @@ class Ring(NamedTuple):
     residual: float
     """Median distance of the rim's edge from its ellipse, as a share of its radius."""
 
+    def moved(self, right: float, down: float) -> "Ring":
+        """Return the ring so many pixels further right and down."""
+        cavity, rim = (ellipse._replace(center=ellipse.center + (right, down)) for ellipse in self[:2])
+        return Ring(cavity, rim, self.residual)
+
 
 def unwrap(pixels: np.ndarray, ring: Ring) -> np.ndarray:
     """Unwrap a ring into a strip, uint8 (96, 512): rows from inside the cavity's edge to outside the rim, columns along the turn.

@@ -14,10 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images import ring_search, rings
+from tasks.images.crops import find_shares, pixel_box
 from tasks.images.decoding import decode
 from tasks.images.ellipses import Ellipse
 from tasks.images.views import SMALL_SIDE, square
 from tasks.records.rows import Row, images_root, stored_name
+from tasks.settings.crops import Crop
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
@@ -36,21 +38,21 @@ class Strip(NamedTuple):
 
 
 class ImageViews(NamedTuple):
-    """The whole picture and the strip of an image, from one decoding."""
+    """The whole crop and the strip of an image, from one decoding."""
 
     small_square: np.ndarray
-    """The whole picture, uint8 (75, 75)."""
+    """The whole crop, uint8 (75, 75)."""
     strip: Strip | None
     """None where no ring is found."""
 
 
-def strips(images: Sequence[Row], places: Places) -> Iterator[Strip | None]:
-    """Yield the strip of each image, in order, or None where no ring is found."""
-    return (views.strip for views in image_views(images, places))
+def strips(images: Sequence[Row], places: Places, crop: Crop | None = None) -> Iterator[Strip | None]:
+    """Yield the strip of each image, in order, or None where no ring is found in its `crop`."""
+    return (views.strip for views in image_views(images, places, crop))
 
 
-def image_views(images: Sequence[Row], places: Places) -> Iterator[ImageViews]:
-    """Yield the views of each image, in order. All processors work on new images."""
+def image_views(images: Sequence[Row], places: Places, crop: Crop | None = None) -> Iterator[ImageViews]:
+    """Yield the views of the `crop` of each image, in order. All processors work on new images."""
     with ExitStack() as stack:
 
         @cache  # started when it is needed, and spawned: a fork of this process would hold the locks of its threads for ever
@@ -60,12 +62,13 @@ def image_views(images: Sequence[Row], places: Places) -> Iterator[ImageViews]:
             )
 
         def make(names: list[str]) -> list[bytes]:
-            work = partial(make_views, images_root(places))
+            work = partial(make_views, images_root(places), crop=crop)
             few = len(names) < FEW or count_processors() == 1
             return list(map(work, names) if few else pool().map(work, names, chunksize=4))
 
         version = code_digest(Path(__file__))
-        yield from map(unpack, cached_map("strip", version, map(stored_name, images), make, places, block=MAX_BLOCK))
+        kind = f"strip within {crop}" if crop else "strip"
+        yield from map(unpack, cached_map(kind, version, map(stored_name, images), make, places, block=MAX_BLOCK))
 
 
 def leave_with_parent() -> None:
@@ -80,8 +83,8 @@ def leave_with_parent() -> None:
     Thread(target=follow, daemon=True).start()
 
 
-def make_views(root: str, name: str) -> bytes:
-    """Compute the views of a validated image, and return them as bytes.
+def make_views(root: str, name: str, crop: Crop | None = None) -> bytes:
+    """Compute the views of the `crop` of a validated image, and return them as bytes. The ring lies where it is in the whole picture.
 
     Raises BadInput when it cannot be read: views without a ring would be cached for ever.
     """
@@ -89,9 +92,11 @@ def make_views(root: str, name: str) -> bytes:
     decoded = decode(path.read_bytes(), path.suffix, max_megapixels=float("inf"))
     if decoded.pixels is None:
         raise BadInput(f"{path} cannot be read: {decoded.reason}")
-    ring = ring_search.find(decoded.pixels)
-    strip = Strip(ring, rings.unwrap(decoded.pixels, ring)) if ring else None
-    return pack(ImageViews(square(decoded.pixels, SMALL_SIDE), strip))
+    box = pixel_box(find_shares(decoded.pixels, crop), decoded.pixels.shape)
+    pixels = decoded.pixels[box.slices]
+    ring = ring_search.find(pixels)
+    strip = Strip(ring.moved(box.left, box.top), rings.unwrap(pixels, ring)) if ring else None
+    return pack(ImageViews(square(pixels, SMALL_SIDE), strip))
 
 
 def pack(views: ImageViews) -> bytes:

@@ -12,6 +12,7 @@ from tasks.inference.calibration import probability
 from tasks.inference.out_of_distribution import FeatureGaussian, distances
 from tasks.records.results import Guarantee
 from tasks.records.rows import CAUSES, Cause, DecisionName
+from tasks.settings.crops import Crop
 from tasks.settings.errors import BadInput
 from tasks.settings.model_specs import InputSize, ViewName
 from tasks.settings.settings import Classes
@@ -58,6 +59,8 @@ class DecisionRule(BaseModel):
     view: ViewName
     image_size: InputSize
     """Side of the square that the network sees, or height and width, in pixels."""
+    crop: Crop | None = Field(None, exclude_if=lambda crop: crop is None)
+    """Where in a picture the network looks; None: everywhere. Left out of the file then: so models keep their digests."""
     threshold: float = 0.5
     """Parts at least this probably defective are rejected."""
     temperature: float = 1.0

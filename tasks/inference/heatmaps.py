@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from tasks.images.detail import content_box
+from tasks.images.detail import Box, content_box
 from tasks.images.views import RING_SHAPE
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def maps(network: "keras.Model", levels: np.ndarray) -> np.ndarray:
 
 
 def crop_to_picture(local: np.ndarray, shape: tuple[int, int], frame: tuple[int, int]) -> np.ndarray:
-    """Return the part of a map (rows, columns) of a frame that lies over the photograph of `shape`, (height, width) pixels each.
+    """Return the part of a map (rows, columns) of a frame that lies over the crop of `shape`, (height, width) pixels each.
 
-    The view `detail` lays a photograph into the middle of its frame. The result covers the whole photograph, as `peak` expects.
+    The view `detail` lays what it sees of a photograph into the middle of its frame. The result covers all of that, as `peak` expects.
     """
     box = content_box(shape, frame)
     down, across = (side / places for side, places in zip(frame, local.shape, strict=True))
@@ -65,15 +65,18 @@ def contributions(network: "keras.Model", levels: np.ndarray) -> np.ndarray:
     return (products * products[0].size).astype(np.float32)
 
 
-def peak(local: np.ndarray, ring: "Ring | None", shape: tuple[int, int]) -> tuple[float, float]:
+def peak(
+    local: np.ndarray, ring: "Ring | None", shape: tuple[int, int], seen: Box | None = None
+) -> tuple[float, float]:
     """Return x and y, in the photograph of `shape` (height, width) pixels, of the defect that the map speaks for most.
 
-    The map `local` (rows, columns) is of the unwrapped `ring`; where `ring` is None, it is of the whole picture.
+    The map `local` (rows, columns) is of the unwrapped `ring`; where `ring` is None, it is of the box that is `seen`, None: of all.
     """
+    top, left, height, width = seen or Box(0, 0, *shape)
     row, column = middle(local, turning=ring is not None)
     down, across = (row + 0.5) / local.shape[0], (column + 0.5) / local.shape[1]
     if ring is None:
-        return float(across * shape[1] - 0.5), float(down * shape[0] - 0.5)
+        return float(left + across * width - 0.5), float(top + down * height - 0.5)
     from tasks.images import rings  # late: it needs SciPy, and the whole picture does not
 
     rows, columns = (np.array([share * side - 0.5]) for share, side in zip((down, across), RING_SHAPE, strict=False))
@@ -100,13 +103,15 @@ def middle(local: np.ndarray, *, turning: bool) -> tuple[float, float]:
     return down, across - turn
 
 
-def heat_over_photograph(local: np.ndarray, ring: "Ring | None", shape: tuple[int, int], size: int) -> np.ndarray:
+def heat_over_photograph(
+    local: np.ndarray, ring: "Ring | None", shape: tuple[int, int], size: int, seen: Box | None = None
+) -> np.ndarray:
     """Lay the map over its photograph of `shape` (height, width) pixels, drawn as a square.
 
-    Returns float32 (size, size), -inf where the map says nothing. The map `local` is as in `peak`.
+    Returns float32 (size, size), -inf where the map says nothing. The map `local` and `seen` are as in `peak`.
     """
     if ring is None:
-        return np.asarray(Image.fromarray(local).resize((size, size), Image.Resampling.BILINEAR))
+        return spread_over_box(local, seen or Box(0, 0, *shape), shape, size)
     from tasks.images import rings
 
     across, down = ((np.arange(size) + 0.5) * (side / size) - 0.5 for side in (shape[1], shape[0]))
@@ -118,6 +123,17 @@ def heat_over_photograph(local: np.ndarray, ring: "Ring | None", shape: tuple[in
     heat = rings.sample(continued, np.stack([column + 1, row]))
     within = (strip[0] > -0.5) & (strip[0] < RING_SHAPE[0] - 0.5)
     return np.where(within, heat, -np.inf).astype(np.float32).reshape(size, size)
+
+
+def spread_over_box(local: np.ndarray, seen: Box, shape: tuple[int, int], size: int) -> np.ndarray:
+    """Spread a map over the box that is seen of a photograph, float32 (size, size), -inf beside it; the rest is as in `peak`."""
+    top, bottom = (round(row * size / shape[0]) for row in (seen.top, seen.top + seen.height))
+    left, right = (round(column * size / shape[1]) for column in (seen.left, seen.left + seen.width))
+    bottom, right = max(bottom, top + 1), max(right, left + 1)
+    heat = np.full((size, size), -np.inf, np.float32)
+    spread = Image.fromarray(local).resize((right - left, bottom - top), Image.Resampling.BILINEAR)
+    heat[top:bottom, left:right] = np.asarray(spread)[: size - top, : size - left]
+    return heat
 
 
 def paint(gray: np.ndarray, heat: np.ndarray) -> np.ndarray:

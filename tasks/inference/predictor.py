@@ -70,12 +70,12 @@ class Predictor:
         """Yield an answer for each image, in order. An image comes as bytes; anything else counts as unreadable."""
         for start in range(0, len(images), CHUNK):
             chunk = images[start : start + CHUNK]
-            loaded = loading.load_all_bytes(chunk, self.rule.view, self.rule.image_size)
+            loaded = loading.load_all_bytes(chunk, self.rule.view, self.rule.image_size, self.rule.crop)
             yield from self.answers([""] * len(chunk), loaded)
 
     def load(self, paths: Sequence[Path]) -> list[loading.Readable | loading.Unreadable]:
         """Load each file by the view of the network, in order."""
-        return loading.load_files(paths, self.rule.view, self.rule.image_size)
+        return loading.load_files(paths, self.rule.view, self.rule.image_size, self.rule.crop)
 
     def answers(
         self, names: Sequence[str], images: Sequence[loading.Readable | loading.Unreadable]

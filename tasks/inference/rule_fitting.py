@@ -33,6 +33,7 @@ def fit_decision_rule(
         network_sha256=model.file.sha256,
         view=model.view,
         image_size=model.image_size,
+        crop=model.crop,
         threshold=costs.threshold(settings),
         temperature=fit_temperature([(row, image) for row, image in clear if row.split == "validation"], classes),
         review_band=costs.review_band(settings),

@@ -15,6 +15,7 @@ from tasks.inference.decision import DecisionRule, Evidence, ImageDecision
 from tasks.inference.predictor import Predictor
 from tasks.inference.runtimes import Network
 from tasks.records.rows import Cause, DecisionName, OutOfFoldRow, Prediction, Row
+from tasks.settings.crops import Crop
 from tasks.settings.model_specs import InputSize, ViewName
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
@@ -24,10 +25,15 @@ UNSEEN = 0.5  # the probability of a part that the network could not see: as lik
 
 
 def collect_evidence(
-    network: Network, rows: Sequence[Row], view: ViewName, image_size: InputSize, places: Places
+    network: Network,
+    rows: Sequence[Row],
+    view: ViewName,
+    image_size: InputSize,
+    places: Places,
+    crop: Crop | None = None,
 ) -> list[Evidence]:
-    """Run the network once over the images and return the evidence for each, in order. Raises BadInput when one cannot be read."""
-    inputs = loading.load_inputs(rows, view, image_size, places)
+    """Run the network once over the `crop` of each image, and return the evidence in order. Raises BadInput when one cannot be read."""
+    inputs = loading.load_inputs(rows, view, image_size, places, crop)
     return forward.evidence(network, inputs.levels, inputs.residuals, inputs.small_squares)
 
 
@@ -77,7 +83,7 @@ def judge_by(digest: str, rows: Sequence[Row], places: Places) -> list[Predictio
 
     def judge_contents(contents: list[str]) -> list[bytes]:
         new_rows, rule = [by_content[sha256] for sha256 in contents], model().rule
-        evidence = collect_evidence(model().network, new_rows, rule.view, rule.image_size, places)
+        evidence = collect_evidence(model().network, new_rows, rule.view, rule.image_size, places, rule.crop)
         return [
             json.dumps([image.defect_probability, image.decision, image.reason, image.cause]).encode()
             for image in judge(new_rows, evidence, rule)

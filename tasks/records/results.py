@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.records import rows
 from tasks.records.rows import CAUSES, Cause
+from tasks.settings.crops import Crop
 from tasks.settings.frames import PictureSizes
 from tasks.settings.model_specs import InputSize, ModelName, ViewName
 from tasks.settings.settings import DEFECT, GOOD, Classes, Places, Recipe, SampleSettings, TilesSettings
@@ -309,6 +310,8 @@ class Model(Record):
     weights_sha256: str
     view: ViewName
     image_size: InputSize
+    crop: Crop | None = None
+    """Where in a picture the network looks; None: everywhere."""
     summary: str
     history: tuple[Epoch, ...]
     kept_epoch: int

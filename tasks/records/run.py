@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.records.results import BaselineComparison, Decided, Guarantee, Origin, PartErrors, Probe, Release, Score
+from tasks.settings.crops import Crop
 from tasks.settings.model_specs import InputSize
 
 SCHEMA_VERSION = 1  # grows when a key changes its meaning or goes; a new key alone does not count
@@ -105,6 +106,8 @@ class ModelFacts(RunSection):
     weights_sha256: str | None = None
     image_size: InputSize | None = None
     """Side of the square that the network sees, or height and width, in pixels."""
+    crop: Crop | None = None
+    """Where in a picture the network looks: `part`, or a box in shares of width and height; None: everywhere."""
     folder: str | None = None
     """Digest of the model's folder under `artifacts/models`."""
 

@@ -8,6 +8,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from tasks.images import loading
+from tasks.images.crop_boxes import crop_shares
+from tasks.images.crops import pixel_box
+from tasks.images.detail import Box
 from tasks.images.views import VIEWS, sides
 from tasks.inference import heatmaps
 from tasks.inference.decision import DecisionRule
@@ -111,17 +114,20 @@ def overlay_heatmap(
     rows: Sequence[Row], network: "keras.Model", rule: DecisionRule, places: Places
 ) -> Iterator[np.ndarray]:
     """Yield each photograph under its heat, uint8 (side, side, 3); gray alone where the view shows nothing."""
-    inputs = loading.load_inputs(rows, rule.view, rule.image_size, places)
+    inputs = loading.load_inputs(rows, rule.view, rule.image_size, places, rule.crop)
     heats = list(heatmaps.maps(network, inputs.levels) / rule.temperature)
     squares = loading.load_squares([stored_path(row, places) for row in rows], FINE * SIDE)
+    shares = crop_shares(rows, rule.crop, places)
+    boxes = [pixel_box(box, (row.height, row.width)) for box, row in zip(shares, rows, strict=True)]
     if rule.view == "detail":
         heats = [
-            heatmaps.crop_to_picture(heat, (row.height, row.width), sides(rule.image_size))
-            for row, heat in zip(rows, heats, strict=True)
+            heatmaps.crop_to_picture(heat, (box.height, box.width), sides(rule.image_size))
+            for box, heat in zip(boxes, heats, strict=True)
         ]
     rings = rings_of(rows, rule, places)
-    for row, heat, residual, gray, ring in zip(rows, heats, inputs.residuals, squares, rings, strict=True):
-        yield np.repeat(gray[..., None], 3, axis=2) if np.isnan(residual) else overlay_image(row, heat, gray, ring)
+    for row, heat, residual, gray, ring, box in zip(rows, heats, inputs.residuals, squares, rings, boxes, strict=True):
+        plain = np.repeat(gray[..., None], 3, axis=2)
+        yield plain if np.isnan(residual) else overlay_image(row, heat, gray, ring, box)
 
 
 def rings_of(rows: Sequence[Row], rule: DecisionRule, places: Places) -> list["Ring | None"]:
@@ -130,22 +136,22 @@ def rings_of(rows: Sequence[Row], rule: DecisionRule, places: Places) -> list["R
         return [None] * len(rows)
     from tasks.images.strips import strips  # late: it needs SciPy
 
-    return [strip.ring if strip else None for strip in strips(rows, places)]
+    return [strip.ring if strip else None for strip in strips(rows, places, rule.crop)]
 
 
-def overlay_image(row: Row, heat: np.ndarray, gray: np.ndarray, ring: "Ring | None") -> np.ndarray:
+def overlay_image(row: Row, heat: np.ndarray, gray: np.ndarray, ring: "Ring | None", seen: Box) -> np.ndarray:
     """Paint the heat over a photograph, and draw a circle about the peak if that speaks for a defect.
 
     Takes gray levels uint8 (size, size), returns uint8 (size, size, 3). `heat` (rows, columns) lies over the unwrapped `ring`, or
-    over the whole picture where that is None.
+    over the box that is `seen` of the picture where that is None.
     """
     shape = row.height, row.width
-    image = Image.fromarray(heatmaps.paint(gray, heatmaps.heat_over_photograph(heat, ring, shape, len(gray))))
+    image = Image.fromarray(heatmaps.paint(gray, heatmaps.heat_over_photograph(heat, ring, shape, len(gray), seen)))
     if heat.max() <= 0:
         return np.asarray(image)
     x, y = (
         (place + 0.5) / side * len(gray)
-        for place, side in zip(heatmaps.peak(heat, ring, shape), shape[::-1], strict=True)
+        for place, side in zip(heatmaps.peak(heat, ring, shape, seen), shape[::-1], strict=True)
     )
     draw, radius = ImageDraw.Draw(image), ROUND * len(gray)
     for color, width, wider in ((INK, 3 * FINE, FINE), (PAPER, FINE, 0)):

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from tasks.images.crops import describe_crop
 from tasks.images.views import describe
 from tasks.inference.decision import DecisionRule
 from tasks.records.results import Audit, Evaluation, Format, Manifest, Model, Score, Splits
@@ -185,9 +186,10 @@ def images(subject: Subject) -> str:
 def training(model: Model) -> str:
     """Say what was trained, on how many images, for how long and on what device."""
     sees = describe(model.view, model.image_size)
+    where = f"{describe_crop(model.crop)} " if model.crop else ""
     first = f", from the weights of model `{model.started_from}`" if model.started_from else ""
     return (
-        f"`{model.name}`, {model.parameters:,} parameters, sees {sees}. {number_of(len(model.history), 'epoch')} "
+        f"`{model.name}`, {model.parameters:,} parameters, sees {sees}. {where}{number_of(len(model.history), 'epoch')} "
         f"over {model.images:,} images{first}; epoch {model.kept_epoch} is kept. {model.wall_seconds:.0f} s, {model.cpu_seconds:.0f} CPU "
         f"seconds, on {for_markdown(model.conditions)}. Digest of the weights `{model.weights_sha256}`."
         f"{IMAGENET if model.name == 'backbone' else ''}"

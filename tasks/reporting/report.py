@@ -56,7 +56,7 @@ def sections(outcome: RunResult) -> list[Section]:
             data_section.meaning(outcome.audit, outcome.splits, outcome.evaluation, outcome.words),
         ),
         Section("Data", data_section.data(outcome), figures("samples", "copies", "castings", "shared", "mixed")),
-        Section("Learning", training_section(outcome), figures("learning")),
+        Section("Learning", training_section(outcome), figures("crops", "learning")),
         Section(
             "Test",
             test_section.test(outcome.evaluation, outcome.config.evaluation, outcome.words),

@@ -1,9 +1,11 @@
 """Training section: which network was trained and why, for how long, and how small a defect it can see."""
 
+from tasks.images.crops import describe_crop
 from tasks.images.views import VIEWS, describe, sides
-from tasks.records.results import Model
+from tasks.records.results import Model, Splits
 from tasks.reporting.markdown import number_of
 from tasks.reporting.run_json import RunResult
+from tasks.settings.crops import PART
 from tasks.settings.escaping import for_markdown
 from tasks.settings.frames import PictureSizes, visible_width
 
@@ -14,6 +16,7 @@ def training_section(outcome: RunResult) -> str:
     choice = f" It was chosen because {outcome.chosen_because}." if outcome.chosen_because else ""
     sees = describe(model.view, model.image_size)
     notes = [
+        where_it_looks(model, outcome.splits),
         smallest_defect(model, outcome.splits.pictures),
         f"Its first weights are those of the model `{model.started_from[:16]}`." if model.started_from else "",
         f"{model.left_out:,} training images show no ring and were left out." if model.left_out else "",
@@ -29,13 +32,23 @@ def training_section(outcome: RunResult) -> str:
     ])  # fmt: skip
 
 
+def where_it_looks(model: Model, splits: Splits) -> str:
+    """Say where in a photograph the network looks, and how often it had to see the whole; nothing where it always does."""
+    sentence = describe_crop(model.crop)
+    if model.crop != PART or splits.pictures is None:
+        return sentence
+    seen_whole = f"{splits.pictures.whole:,} of {splits.by_split['train']:,} training images"
+    return f"{sentence} No part was found in {seen_whole}, or it fills nearly all of them: these are seen whole."
+
+
 def smallest_defect(model: Model, pictures: PictureSizes | None) -> str:
     """Say how wide a defect must be on a photograph so that the network can see it; nothing of a network that sees the ring."""
     if pictures is None or VIEWS[model.view].needs_ring:
         return ""
     width = visible_width(pictures, sides(model.image_size))
     seen = (
-        f"The photographs have {pictures.width:,} x {pictures.height:,} pixels (median), so a defect can be lost that is narrower "
+        f"{'What it sees of the photographs has' if pictures.crop else 'The photographs have'} "
+        f"{pictures.width:,} x {pictures.height:,} pixels (median), so a defect can be lost that is narrower "
         f"than {width:.1f} of them"
     )
     if pictures.defect_width is None:

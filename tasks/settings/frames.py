@@ -4,20 +4,26 @@ from math import sqrt
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.settings.crops import Crop
+
 STEP = 32  # pixels: a few new pictures change no frame; the network halves three times
 USUAL_AREA, MAX_AREA = 400**2, 640**2  # pixels of a frame: where nothing asks for more, and the most that is chosen
 VISIBLE = 4.0  # pixels of the frame: narrower marks are lost in the texture
 
 
 class PictureSizes(BaseModel):
-    """The sizes of the training pictures and of the marked defects on them, in pixels of the photographs."""
+    """The sizes of what the network sees of the training pictures, and of the marked defects on them, in pixels of the photographs."""
 
     model_config = ConfigDict(frozen=True)
     width: int
-    """Median, as is the height."""
+    """Median of the crops, as is the height."""
     height: int
     defect_width: float | None = None
     """Width of the narrow defects: nine tenths of the masks are wider at their widest place. None where no mask tells."""
+    crop: Crop | None = None
+    """Where in each picture the network looks; None: everywhere."""
+    whole: int = 0
+    """Training pictures that are seen whole although a crop is asked for: in them no part is found, or it fills nearly all."""
 
 
 def choose_frame(pictures: PictureSizes, longest: int | None = None) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from tasks.settings.crops import Crop
 from tasks.settings.escaping import for_terminal, for_utf8
 from tasks.settings.frames import PictureSizes, choose_frame
 from tasks.settings.model_specs import AUTO, MODEL_SPECS, InputSize, ModelName, ModelSpec, ViewName
@@ -214,6 +215,14 @@ class SplitSettings(Settings):
         return self
 
 
+class ViewSettings(Settings):
+    """Where in a picture the network looks. The audit and its statistics see whole pictures."""
+
+    crop: Crop | None = None
+    """Unset: everywhere; `part`: at the part, found by its outline; `mask`: where masks of the training images mark defects, one box for
+    all pictures; or a box LEFT,TOP,RIGHT,BOTTOM in shares of width and height, such as 0.1,0.2,0.9,0.8."""
+
+
 class ChampionModel(Settings):
     """The model in use, as training may continue from it."""
 
@@ -221,6 +230,16 @@ class ChampionModel(Settings):
     """Of its folder under `artifacts/models`."""
     model: str
     image_size: InputSize
+    crop: Crop | None = None
+    """As in `Recipe`."""
+
+    def difference(self, recipe: "Recipe") -> str | None:
+        """Say why a training of the recipe cannot continue from the model: it sees pictures in another way. None where it can."""
+        if (self.model, self.image_size) != (recipe.model, recipe.image_size):
+            return f"the model in use is {self.model} of {self.image_size} pixels"
+        if self.crop != recipe.crop:
+            return f"the model in use looks at {self.crop or 'whole pictures'}, and this one at {recipe.crop or 'whole pictures'}"
+        return None
 
 
 class Recipe(Settings):
@@ -230,6 +249,8 @@ class Recipe(Settings):
     epochs: int | None
     """None: as many as so many images need, by `trainer.epoch_budget`."""
     image_size: InputSize
+    crop: Crop | None = None
+    """Where in a picture the network looks; None: everywhere."""
     batch_size: int | None = None
     """This and the learning rate, if None, as `tasks.networks.tuning` says for the device."""
     learning_rate: float | None = None
@@ -350,14 +371,15 @@ class TrainingSettings(Settings):
     ) -> Recipe:
         """Return the recipe: these settings, and where one is unset the number of the chosen network.
 
-        `pictures` are the sizes of the training pictures, by which a network that keeps their aspect chooses its frame.
+        `pictures` are the sizes of the training pictures, by which a network that keeps their aspect chooses its frame, and their crop.
         """
         model, _ = self.choice(ring_share, champion)
         settings = self.model_dump(exclude={"require_gpu", "min_ring_share", "min_tried_ring_share"}, exclude_none=True)
         size = self.size_of(model, champion, pictures)
         return Recipe.model_validate({
             "epochs": MODEL_SPECS[model].epochs, **settings,
-            "model": model, "image_size": size, "start_epochs": self.epochs, "champion": champion,
+            "model": model, "image_size": size, "crop": pictures.crop if pictures else None,
+            "start_epochs": self.epochs, "champion": champion,
         })  # fmt: skip
 
     def size_of(self, model: ModelName, champion: ChampionModel | None, pictures: PictureSizes | None) -> InputSize:
@@ -365,7 +387,8 @@ class TrainingSettings(Settings):
         spec = MODEL_SPECS[model]
         if spec.view != "detail":
             return self.image_size or spec.image_size
-        if champion and champion.model == model and not self.image_size:
+        crop = pictures.crop if pictures else None
+        if champion and (champion.model, champion.crop) == (model, crop) and not self.image_size:
             return champion.image_size  # another frame would need new weights
         return choose_frame(pictures or PictureSizes(width=spec.image_size, height=spec.image_size), self.image_size)
 
@@ -510,6 +533,7 @@ class Config(Settings):
     validation: ValidationSettings = ValidationSettings()
     audit: AuditSettings = AuditSettings()
     splitting: SplitSettings = SplitSettings()
+    view: ViewSettings = ViewSettings()
     crossfit: CrossfitSettings = CrossfitSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()

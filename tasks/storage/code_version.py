@@ -18,7 +18,11 @@ LIBRARIES = {  # import name: distribution, of those that decide a result
 }  # fmt: skip
 ROOT = Path(__file__).parents[2]  # holds the package `tasks`
 CARRIERS = ("tasks.settings", "tasks.storage", "tasks.records", "tasks.tracking", "tasks.pipeline")
-DECIDES = ("tasks.settings.model_specs", "tasks.records.rows")  # in rooms that otherwise decide nothing
+DECIDES = (
+    "tasks.settings.crops",
+    "tasks.settings.model_specs",
+    "tasks.records.rows",
+)  # in rooms that otherwise decide nothing
 
 
 def code_digest(module: Path) -> str:

@@ -65,7 +65,9 @@ def judge_fold(plan: FoldPlan, model: Model, places: Places) -> Fold:
     from tasks.networks import networks  # late, with TensorFlow
 
     rows = read_table(plan.images.table.path(places), Row)
-    evidence = collect_evidence(networks.load(model.file.path(places)), rows, model.view, model.image_size, places)
+    evidence = collect_evidence(
+        networks.load(model.file.path(places)), rows, model.view, model.image_size, places, model.crop
+    )
     settings = EvaluationSettings(unlike_share=plan.unlike_share)  # costs decide later, about all folds at once
     rule = fit_decision_rule(rows, evidence, plan.images.classes, model, settings)
     judged = [

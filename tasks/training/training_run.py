@@ -100,6 +100,7 @@ def record_of(
         weights_sha256=networks.weights_digest(network),
         view=recipe.view,
         image_size=recipe.image_size,
+        crop=recipe.crop,
         summary=networks.summary(network),
         history=result.history,
         kept_epoch=result.kept_epoch,

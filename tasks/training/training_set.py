@@ -66,7 +66,7 @@ def load_examples(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages
     """Load the images whose view shows something, and report how many are left out. Raises BadInput where a class then has none."""
     from tasks.training.input_pipeline import Examples
 
-    inputs = loading.load_inputs(rows, plan.recipe.view, plan.recipe.image_size, places)
+    inputs = loading.load_inputs(rows, plan.recipe.view, plan.recipe.image_size, places, plan.recipe.crop)
     is_visible = ~np.isnan(inputs.residuals)
     visible_rows = [row for row, visible in zip(rows, is_visible, strict=True) if visible]
     labels = np.array([is_defect(row, images.classes) for row in visible_rows], np.int32)
@@ -84,7 +84,9 @@ def load_examples(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages
 
 def load_marks(rows: Sequence[Row], recipe: Recipe, classes: Classes, places: Places) -> np.ndarray | None:
     """Load the pixels of the defects, as `tasks.images.marks` does; None where the network has no map of the whole picture."""
-    return marks.load_marks(rows, sides(recipe.image_size), classes, places) if recipe.view == "detail" else None
+    if recipe.view != "detail":
+        return None
+    return marks.load_marks(rows, sides(recipe.image_size), classes, places, recipe.crop)
 
 
 def stratum_numbers(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages) -> np.ndarray:

@@ -24,7 +24,7 @@ def champion_model(places: Places) -> ChampionModel | None:
         champion = decision.read(model_folder.ensure_local(version, places) / "decision.json")
     except BadInput:
         return None
-    return ChampionModel(digest=version.model, model=champion.model, image_size=champion.image_size)
+    return ChampionModel(digest=version.model, model=champion.model, image_size=champion.image_size, crop=champion.crop)
 
 
 class WarmStart(NamedTuple):
@@ -43,8 +43,8 @@ def choose_start(rows: Sequence[Row], recipe: Recipe, places: Places) -> WarmSta
         return "it was not asked to continue"
     if (champion := recipe.champion) is None:
         return "no model is in use"
-    if (champion.model, champion.image_size) != (recipe.model, recipe.image_size):
-        return f"the model in use is {champion.model} of {champion.image_size} pixels"
+    if difference := champion.difference(recipe):
+        return difference
     folder = model_folder.path(champion.digest, places)
     if not (folder / "images.csv").is_file():
         return "the model in use does not tell which images it was trained on"

@@ -182,6 +182,53 @@ def test_a_new_file_is_seen_as_a_stored_one(places, store_images, castings):
             assert one.network_input.residual == pytest.approx(known.residuals[number], rel=1e-5)
 
 
+@pytest.fixture(scope="module")
+def small_parts() -> list[bytes]:
+    """Photographs in which one round part lies in a large empty picture, each at another place."""
+    rng = np.random.default_rng(5)
+    part, contents = draw_casting(rng), []
+    for camera, (top, left) in zip(CAMERAS[:3], ((40, 300), (350, 20), (200, 420)), strict=True):
+        pixels = rng.normal(15, 2, (800, 1_000)).clip(0, 255).astype(np.uint8)
+        pixels[top : top + 300, left : left + 300] = take(part, camera, rng).pixels.clip(60)
+        contents.append(encode(pixels, 90))
+    return contents
+
+
+@pytest.mark.parametrize("crop", ["part", "0.1,0.05,0.95,0.9"])
+@pytest.mark.parametrize(("view", "size"), [("raw", 75), ("raw", 300), ("detail", (96, 128)), ("ring", 512)])
+def test_a_new_file_is_cropped_as_a_stored_one(places, store_images, small_parts, crop, view, size):
+    rows = [row._replace(width=1_000, height=800) for row in store_images(*small_parts)]
+    known = load_inputs(rows, view, size, places, crop)
+    again = load_inputs(rows, view, size, places, crop)  # from the cache
+    files = load_files([stored_path(row, places) for row in rows], view, size, crop)
+    contents = load_all_bytes(small_parts, view, size, crop)
+    for number, (file, content) in enumerate(zip(files, contents, strict=True)):
+        shown = [known.levels[number], again.levels[number]]
+        shown += [one.network_input.levels if one.network_input else np.zeros_like(shown[0]) for one in (file, content)]
+        assert len({hashlib.sha256(levels.tobytes()).hexdigest() for levels in shown}) == 1
+        assert np.array_equal(file.small_square, known.small_squares[number])
+        assert np.array_equal(content.small_square, known.small_squares[number])
+        assert file.size == (1_000, 800), "of the photograph"
+
+
+def test_each_crop_is_cached_by_itself(places, store_images, small_parts):
+    rows = [row._replace(width=1_000, height=800) for row in store_images(*small_parts)]
+    for view, size in (("raw", 75), ("ring", 512)):
+        by_crop = [load_inputs(rows, view, size, places, crop) for crop in (None, "part", "0.1,0.05,0.95,0.9", None)]
+        squares_of = [batch.small_squares.tobytes() for batch in by_crop]
+        assert len(set(squares_of)) == 3
+        assert squares_of[0] == squares_of[3]
+
+
+def test_enough_of_a_picture_is_decoded_for_its_crop(places, store_images, small_parts, decoded_as):
+    row = store_images(small_parts[0])[0]._replace(width=1_000, height=800)
+    found = squares([row], 75, places, crop="0.32,0.04,0.6,0.44")[0].astype(int)
+    assert decoded_as == [Least(268)]
+    pixels = decoding.decode(small_parts[0], ".jpeg", float("inf")).pixels[32:352, 320:600]
+    whole = np.asarray(Image.fromarray(pixels).resize((75, 75), Image.Resampling.BOX)).astype(int)
+    assert np.median(np.abs(found - whole)) <= 2, "averaged before the transform or after it"
+
+
 def test_a_glance_shows_the_whole_picture_whatever_the_network_sees(files, castings, tmp_path):
     path = tmp_path / "casting.jpeg"
     path.write_bytes(castings[0])

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks.images.marks import DEFECT, SOUND, UNKNOWN, defect_widths, load_marks, mark, width_of
+from tasks.images.crops import crop_levels
+from tasks.images.detail import letterbox
+from tasks.images.marks import DEFECT, SOUND, UNKNOWN, defect_widths, load_marks, mark, marked_box, width_of
 from tasks.records.rows import Row, images_root
+from tasks.settings.crops import Shares
 from tasks.settings.settings import Classes, Places
 
 CLASSES, FRAME = Classes(defect="crack", good="good"), (32, 64)
@@ -98,3 +101,38 @@ def test_widths_are_those_of_marked_defects_alone(write, places):
     rows = [row("a", "crack", write(light, "a")), row("b", "crack"), row("c", "good", write(light, "c"))]
     assert defect_widths(rows, CLASSES, places) == pytest.approx([10], abs=1)
     assert len(defect_widths(rows[1:], CLASSES, places)) == 0
+
+
+@pytest.mark.parametrize("crop", ["part", "0.25,0.25,0.75,0.75"])
+def test_a_mask_is_cropped_as_its_photograph_is(write, places, crop):
+    """The defect is the brightest place of the part, so both must be in the same place of the frame."""
+    defect = mask((256, 512), (slice(120, 140), slice(250, 290)))
+    photograph = np.full((256, 512), 20, np.uint8)
+    photograph[70:190, 150:370], photograph[defect] = 120, 255
+    write(photograph, "p")
+    small_mask = defect[::2, ::2].astype(np.uint8) * 255  # half as large as the photograph
+    rows = [row("p", "crack", write(small_mask, "m"))._replace(path="p.png", sha256="aa" + "p" * 62)]
+    (places.data_root / "images/aa/p.png").rename(places.data_root / f"images/aa/{rows[0].sha256}.png")
+    marks = load_marks(rows, (64, 128), CLASSES, places, crop)[0]
+    shown = letterbox(crop_levels(photograph, crop), (64, 128)) > 190
+    assert (marks == DEFECT).sum() > 100
+    assert ((marks == DEFECT) != shown).mean() < 0.01
+
+
+def test_of_a_defect_outside_of_the_crop_nothing_is_known(write, places):
+    light = mask((64, 128), (slice(0, 10), slice(0, 10))).astype(np.uint8) * 255
+    rows = [row("a", "crack", write(light, "a"))]
+    assert (load_marks(rows, FRAME, CLASSES, places, "0.5,0.5,1,1") == UNKNOWN).all()
+
+
+def test_the_box_of_all_marks_holds_those_of_defects_alone(write, places):
+    first = mask((64, 128), (slice(16, 32), slice(64, 80))).astype(np.uint8) * 255
+    second = mask((64, 128), (slice(8, 12), slice(96, 112))).astype(np.uint8) * 255
+    good = np.eye(64, 128, dtype=np.uint8) * 255
+    rows = [
+        row("a", "crack", write(first, "a")),
+        row("b", "crack", write(second, "b")),
+        row("c", "good", write(good, "c")),
+    ]
+    assert marked_box(rows, CLASSES, places) == Shares(0.5, 0.125, 0.875, 0.5)
+    assert marked_box(rows[2:], CLASSES, places) is None

@@ -40,9 +40,9 @@ def viewed_names(monkeypatch) -> list[str]:
     """The names of the images that were looked at in this process."""
     names: list[str] = []
 
-    def note(root: str, name: str) -> bytes:
+    def note(root: str, name: str, crop: str | None = None) -> bytes:
         names.append(name)
-        return make_views(root, name)
+        return make_views(root, name, crop)
 
     monkeypatch.setattr(noun, "make_views", note)
     return names
@@ -240,3 +240,14 @@ def test_that_an_image_cannot_be_read_is_not_kept_as_no_ring(places, store_image
         patched.setattr(simplejpeg, "decode_jpeg", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
         list(strips(rows, places))
     assert isinstance(next(strips(rows, places)), Strip)
+
+
+def test_a_ring_lies_in_the_whole_photograph_wherever_it_was_looked_for(places, store_images, pictures):
+    large = np.full((500, 700), 40, np.uint8)
+    large[150:450, 350:650] = pictures[0]
+    content = encode(large, 95)
+    (near,) = strips(store_images(encode(pictures[0], 95)), places)
+    (far,) = strips(store_images(content), places, "0.5,0.3,0.93,0.9")
+    assert far.ring.rim.center == pytest.approx(near.ring.rim.center + (350, 150), abs=0.5)
+    assert far.ring.cavity.size() == pytest.approx(near.ring.cavity.size(), rel=0.01)
+    assert np.abs(far.levels.astype(int) - near.levels).mean() < 3

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from tasks.images.detail import Box
 from tasks.images.ellipses import Ellipse
 from tasks.images.rings import STRIP_ANGLES, STRIP_RADII, Ring, from_strip
 from tasks.inference.heatmaps import FAINT, STRONG, contributions, heat_over_photograph, maps, middle, paint, peak
@@ -87,6 +88,19 @@ def test_the_heat_of_a_whole_picture_covers_all_of_it():
     assert np.isfinite(heat).all()
     assert 40 <= np.unravel_index(heat.argmax(), heat.shape)[0] < 50
     assert 80 <= np.unravel_index(heat.argmax(), heat.shape)[1] < 90
+
+
+@pytest.mark.parametrize(("row", "column"), [(1, 1), (4, 8), (8, 8)])
+def test_the_heat_of_a_crop_lies_where_the_crop_was_cut(row, column):
+    seen, size = Box(40, 100, 120, 200), 100
+    x, y = peak(spot(row, column, 10, 10), None, SHAPE, seen)
+    assert (x, y) == pytest.approx((100 + (column + 0.5) * 20 - 0.5, 40 + (row + 0.5) * 12 - 0.5))
+    heat = heat_over_photograph(spot(row, column, 10, 10), None, SHAPE, size, seen)
+    down, across = (np.arange(size) + 0.5) * SHAPE[0] / size, (np.arange(size) + 0.5) * SHAPE[1] / size
+    inside = ((down > 40) & (down < 160))[:, None] & ((across > 100) & (across < 300))
+    assert (np.isfinite(heat) != inside).mean() < 0.02
+    top, left = np.unravel_index(heat.argmax(), heat.shape)
+    assert (across[left], down[top]) == pytest.approx((x, y), abs=12)
 
 
 def test_only_strong_evidence_is_painted_and_the_scale_is_fixed():

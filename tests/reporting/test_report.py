@@ -435,3 +435,10 @@ def test_the_run_links_to_its_page_in_mlflow_where_there_is_one(outcome, registe
     assert "MLflow" not in section(replace(outcome, release=decided, config=config), "Run").markdown, (
         "no registry there"
     )
+
+
+def test_where_the_network_looks_is_shown_before_how_it_learned(outcome):
+    (figure,) = outcome.figures.figures[:1]
+    drawn = [figure.model_copy(update={"name": name}) for name in ("learning", "crops")]
+    figures = outcome.figures.model_copy(update={"figures": tuple(drawn)})
+    assert [one.name for one in section(replace(outcome, figures=figures), "Learning").figures] == ["crops", "learning"]

@@ -206,6 +206,22 @@ def test_the_frame_of_patch_follows_the_pictures_unless_it_continues():
     assert TrainingSettings(model="compact").recipe(pictures=pictures).image_size == 75
 
 
+def test_the_crop_of_the_pictures_is_that_of_the_recipe_and_in_its_key():
+    training, pictures = TrainingSettings(model="patch"), PictureSizes(width=500, height=1_260)
+    recipes = [training.recipe(pictures=pictures.model_copy(update={"crop": crop})) for crop in (None, "part")]
+    assert [recipe.crop for recipe in recipes] == [None, "part"]
+    assert len({as_text(recipe) for recipe in recipes}) == len({recipe.model_dump_json() for recipe in recipes}) == 2
+    assert training.recipe().crop is None
+
+
+def test_a_frame_is_kept_for_the_crop_that_it_was_chosen_for():
+    used = ChampionModel(digest="aa", model="patch", image_size=(96, 128), crop="part")
+    pictures = PictureSizes(width=500, height=1_260, crop="part")
+    assert TrainingSettings().recipe(champion=used, pictures=pictures).image_size == (96, 128)
+    other = pictures.model_copy(update={"crop": None})
+    assert TrainingSettings().recipe(champion=used, pictures=other).image_size == (416, 160)
+
+
 @pytest.mark.parametrize(
     ("used", "ring_share", "model"),
     [

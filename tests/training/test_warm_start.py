@@ -67,6 +67,11 @@ def test_another_network_or_size_is_no_start(champion, places, changed):
     assert choose_start(ROWS, champion("a", **changed), places) == "the model in use is compact of 32 pixels"
 
 
+def test_another_crop_is_no_start(champion, places):
+    recipe = champion("a").model_copy(update={"crop": "part"})
+    assert choose_start(ROWS, recipe, places) == "the model in use looks at whole pictures, and this one at part"
+
+
 @pytest.mark.parametrize("judging", ["c", "d", "e"])
 def test_a_model_that_has_learnt_what_now_judges_is_no_start(champion, places, judging):
     expected = "the model in use was trained on 1 images that now validate, test or are held back"
