@@ -35,7 +35,7 @@ class ModelSpec(NamedTuple):
 MODEL_SPECS: dict[ModelName, ModelSpec] = {
     "compact": ModelSpec("raw", 75, 4e-3, min_epochs=4, min_images=22_500),
     "ring": ModelSpec("ring", 512, 2e-3, fixed_size=True, min_epochs=3, min_images=11_000),
-    "patch": ModelSpec("detail", 256, 2.8e-3, min_epochs=4, min_images=16_000, balanced=True),
+    "patch": ModelSpec("detail", 256, 2.8e-3, min_epochs=4, min_images=12_000, balanced=True),
     "backbone": ModelSpec("raw", 224, 2e-4, min_epochs=3, min_images=6_000, pretrained=True),
     "tutorial": ModelSpec("raw", 300, 1e-3, fixed_size=True, epochs=4, reference=True),
     "tutorial_dropout": ModelSpec("raw", 300, 1e-3, fixed_size=True, epochs=4, reference=True),

@@ -21,7 +21,7 @@ def rows(places, store_images) -> list[Row]:
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "PNG")
         contents.append(file.getvalue())
-    return [row._replace(width=200, height=160) for row in store_images(*contents)]
+    return [row._replace(width=200, height=160, split="train") for row in store_images(*contents)]
 
 
 def is_red(picture: Image.Image) -> np.ndarray:

@@ -1,11 +1,26 @@
 """Cases: what people should look at, the worst first, under the heat of the network that judged it."""
 
+import io
+from typing import ClassVar
+
 import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
 
 from tasks.inference.decision import DecisionRule
 from tasks.records.rows import Prediction, Row
 from tasks.reporting.contact_sheet import font
-from tasks.reporting.error_gallery import MAX_IMAGES, SIDE, caption, galleries, pictures, worst_first
+from tasks.reporting.error_gallery import (
+    FINE,
+    MAX_IMAGES,
+    SIDE,
+    caption,
+    galleries,
+    overlay_heatmap,
+    pictures,
+    worst_first,
+)
 from tasks.reporting.words import ProductWords
 from tasks.settings.settings import Classes
 from tasks.storage.tables import read_table
@@ -133,3 +148,34 @@ def test_a_part_whose_ring_is_not_found_is_shown_without_heat(prepared, places):
     (reviews,) = pictures(predictions, rows, networks.build("ring", 512), rule, ProductWords("part", "parts"), places)
     photographs = np.asarray(reviews.image)[60 : 60 + SIDE // 2, : 2 * SIDE].astype(int)
     assert (photographs.max(axis=-1) == photographs.min(axis=-1)).all(), "grey, and no circle about a peak"
+
+
+class SeesLight:
+    """A network for which the light of a place speaks for a defect."""
+
+    output: ClassVar = {"map": None}
+
+    def predict_on_batch(self, levels: np.ndarray) -> dict[str, np.ndarray]:
+        return {"map": levels[..., 0].astype(np.float32) / 10 - 20}
+
+
+@pytest.mark.parametrize("crop", [None, "part", "0.3,0.25,0.9,0.75"])
+@pytest.mark.parametrize(("view", "size"), [("raw", 96), ("detail", (96, 160))])
+def test_the_heat_lies_on_the_defect_whatever_the_network_sees_of_the_photograph(
+    places, store_images, view, size, crop
+):
+    part = np.zeros((200, 400))
+    part[50:150, 140:340] = 90
+    pixels = (20 + ndimage.gaussian_filter(part, 12)).astype(np.uint8)  # without edges, which have detail too
+    pixels[90:100, 280:290] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    rows = [row._replace(width=400, height=200) for row in store_images(file.getvalue())]
+    rule = DecisionRule(
+        classes=Classes(), model="patch", network_sha256="", view=view, image_size=size, crop=crop, temperature=0.5
+    )
+    (painted,) = overlay_heatmap(rows, SeesLight(), rule, places)
+    levels = painted.astype(int)
+    down, across = np.nonzero(levels[..., 0] - levels[..., 2] > 60)
+    side = FINE * SIDE
+    assert (np.median(across) / side, np.median(down) / side) == pytest.approx((285 / 400, 95 / 200), abs=0.02)
