@@ -618,7 +618,10 @@ def test_the_box_of_masks_is_that_of_the_training_images_alone_and_grows_in_step
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(path)
         names.append(f"aa/{number}.png")
-    marked = [row(number, f"{number}")._replace(label="def_front", mask=name) for number, name in enumerate(names)]
+    marked = [
+        row(number, f"{number}")._replace(label="def_front", mask=name, width=100, height=100)
+        for number, name in enumerate(names)
+    ]
     marked[2] = marked[2]._replace(label="ok_front")
     assert crop_of_masks(marked, Classes(), places) == "0.35,0.25,0.75,0.65"
     assert crop_of_masks(marked[:1], Classes(), places) == "0.35,0.25,0.55,0.45"

@@ -219,7 +219,7 @@ def test_a_frame_is_kept_for_the_crop_that_it_was_chosen_for():
     pictures = PictureSizes(width=500, height=1_260, crop="part")
     assert TrainingSettings().recipe(champion=used, pictures=pictures).image_size == (96, 128)
     other = pictures.model_copy(update={"crop": None})
-    assert TrainingSettings().recipe(champion=used, pictures=other).image_size == (416, 160)
+    assert TrainingSettings().recipe(champion=used, pictures=other).image_size == (640, 256)
 
 
 @pytest.mark.parametrize(
