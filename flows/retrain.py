@@ -49,6 +49,7 @@ from tasks.reporting.run_json import PreTraining, RunResult, checkout_state, fil
 from tasks.reporting.words import capitalized
 from tasks.settings.cli import RetrainArguments, exit_status, parse
 from tasks.settings.escaping import for_terminal
+from tasks.settings.crops import MASK
 from tasks.settings.redaction import redact
 from tasks.settings.settings import ChampionModel, Config, Places, Recipe
 from tasks.sources.folder import say_left_out
@@ -179,9 +180,13 @@ def preflight(config: Config) -> Source:
 
 def require_first_weights(config: Config) -> None:
     """Fetch the downloaded weights that a training will begin with, where it needs any. Raises BadInput where they cannot be had."""
-    recipe = config.training.recipe(champion=model_to_continue(config))
-    recipe = recipe.model_copy(update={"crop": config.view.crop})  # the box of `mask` is not known before the split
-    continues = recipe.champion and not recipe.champion.difference(recipe)
+    champion = model_to_continue(config)
+    crop = (
+        champion.crop if champion and config.view.crop == MASK else config.view.crop
+    )  # that box is known after the split
+    name, _ = config.training.choice(0.0, champion, crop)
+    recipe = config.training.model_copy(update={"model": name}).recipe(champion=champion)
+    continues = champion and not champion.difference(recipe.model_copy(update={"crop": crop}))
     if recipe.spec.pretrained and (config.crossfit.folds or not continues):
         from tasks.networks.imagenet import pretrained  # late: it loads TensorFlow, which no other network needs here
 
@@ -197,11 +202,12 @@ def find_new(config: Config, class_folders: ClassFolders) -> tuple[tuple[Arrival
 def choose_recipe(step: Steps, config: Config, splits: Splits) -> tuple[Recipe, str]:
     """Return the recipe of the network that suits the images, and why this one."""
     training, champion = config.training, model_to_continue(config)
-    if training.needs_trial(splits.ring_share, champion):
-        tried = step(choose, splits, training)
+    crop = splits.pictures.crop if splits.pictures else None
+    if training.needs_trial(splits.ring_share, champion, crop):
+        tried = step(choose, splits, training, config.splitting.validation_fraction)
         training, because = training.model_copy(update={"model": tried.model}), tried.because
     else:
-        _, because = training.choice(splits.ring_share, champion)
+        _, because = training.choice(splits.ring_share, champion, crop)
     recipe = training.recipe(splits.ring_share, champion, splits.pictures)
     say(f"train: {recipe.model}, since {because}")
     return recipe, because

@@ -14,7 +14,7 @@ from tasks.records.rows import OutOfFoldRow, Row
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.model_specs import AUTO, ModelName
-from tasks.settings.settings import EvaluationSettings, Places, Recipe, SplitSettings, TrainingSettings
+from tasks.settings.settings import EvaluationSettings, Places, Recipe, TrainingSettings
 from tasks.storage.tables import read_table
 from tasks.training.fold_training import train_fold
 
@@ -24,18 +24,19 @@ UNLIKE_SHARE = EvaluationSettings().unlike_share  # any: ranks alone are compare
 
 
 @task(cache_policy=same_step)
-def choose(splits: Splits, training: TrainingSettings, places: Places) -> NetworkChoice:
+def choose(splits: Splits, training: TrainingSettings, validation_fraction: float, places: Places) -> NetworkChoice:
     """Train `ring` and `patch` briefly on folds of the parts that do not test, and choose the one that ranks unseen parts better.
 
-    An image without a ring counts as one about which `ring` says nothing. Where both rank equally well, `patch` is chosen: it judges
-    every image. With too few parts for the folds nothing is tried, and `patch` is chosen too.
+    An image without a ring has a margin of 0 from `ring`, which says nothing about it. Where both rank equally well, `patch` is
+    chosen: it judges every image. With too few parts for the folds nothing is tried, and `patch` is chosen too.
     """
     names = AUTO[True], AUTO[False]
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", "validation")]
     try:
-        folds = plan_images(rows, splits, training.seed, places)
-    except BadInput as error:
-        return NetworkChoice(model=names[1], because=f"too few parts to try {names[0]} beside it: {error}", scores={})
+        folds = plan_images(rows, splits, validation_fraction, training.seed, places)
+    except BadInput:
+        because = f"a class has too few parts to try {names[0]} beside it on {FOLDS} folds"
+        return NetworkChoice(model=names[1], because=because, scores={})
     scores = {name: round(mean_auc(name, folds, splits, training, places), 4) for name in names}
     ring, patch = (scores[name] for name in names)
     model = names[0] if ring > patch else names[1]
@@ -48,11 +49,13 @@ def choose(splits: Splits, training: TrainingSettings, places: Places) -> Networ
     return NetworkChoice(model=model, because=because, scores=scores)
 
 
-def plan_images(rows: Sequence[Row], splits: DividedImages, seed: int, places: Places) -> list[DividedImages]:
+def plan_images(
+    rows: Sequence[Row], splits: DividedImages, validation_fraction: float, seed: int, places: Places
+) -> list[DividedImages]:
     """Return the images of each fold, divided. Raises BadInput where a class has too few parts for the folds."""
     castings, folds = splits.castings_by_split is not None, []
     for judged in assign_folds(rows, FOLDS, seed):
-        divided = split_by_fold(rows, judged, SplitSettings().validation_fraction, seed)
+        divided = split_by_fold(rows, judged, validation_fraction, seed)
         refuse_one_sided(divided, splits.classes, "parts" if castings else "images")
         folds.append(divided_images(divided, splits.classes, places, castings=castings))
     return folds

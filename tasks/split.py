@@ -37,11 +37,14 @@ def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, view: View
     castings = audit.castings is not None
     refuse_one_sided(rows, manifest.classes, "parts" if castings else "images")
     train, test = ([row for row in rows if row.split == name] for name in ("train", "test"))
+    pictures = measure_pictures(train, view, manifest.classes, places)
     splits = Splits(
         **vars(divided_images(rows, manifest.classes, places, castings=castings)),
         test_images_of_trained_castings=count_tests_of_trained_groups(rows) if castings else None,
-        pictures=measure_pictures(train, view, manifest.classes, places),
-        ring_share=sum(members[row.sha256].residual <= audit.max_ring_residual for row in train) / len(train),
+        pictures=pictures,
+        ring_share=share_of_rings(
+            train, [members[row.sha256].residual <= audit.max_ring_residual for row in train], pictures, places
+        ),
         lookup_accuracy=score_lookup(train, test, manifest.classes, places),
         shortcuts=shortcuts(train, test, manifest.classes),
     )
@@ -49,9 +52,19 @@ def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, view: View
     return splits
 
 
+def share_of_rings(train: Sequence[Row], has_ring: Sequence[bool], pictures: PictureSizes, places: Places) -> float:
+    """Return the share of the training images that show a ring where the network looks; `has_ring` says it of the whole pictures."""
+    if pictures.crop:
+        from tasks.images.strips import strips  # late: it needs SciPy
+
+        has_ring = [strip is not None for strip in strips(train, places, pictures.crop)]
+    return sum(has_ring) / len(train)
+
+
 def measure_pictures(train: Sequence[Row], view: ViewSettings, classes: Classes, places: Places) -> PictureSizes:
     """Return where the network looks in the training pictures, how large that is, and how wide the narrow marked defects are."""
     crop = crop_of_masks(train, classes, places) if view.crop == MASK else view.crop
+    crop = None if crop == box_text(WHOLE) else crop
     shares = crop_shares(train, crop, places)
     boxes = [pixel_box(box, (row.height, row.width)) for box, row in zip(shares, train, strict=True)]
     widths = defect_widths(train, classes, places)

@@ -13,7 +13,7 @@ from tasks.storage.tables import read_table, store_table
 from tasks.training import fold_training
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
-TRAINING = TrainingSettings(epochs=1)
+TRAINING, VALIDATION = TrainingSettings(epochs=1), 0.3
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ RIGHT, WRONG, SILENT = ({"def_front": defect, "ok_front": good} for defect, good
 )
 def test_the_network_that_ranks_unseen_parts_better_is_chosen(splits, places, trials, margins, model):
     trials(margins)
-    choice = choose.fn(splits, TRAINING, places)
+    choice = choose.fn(splits, TRAINING, VALIDATION, places)
     assert choice.model == model
     assert set(choice.scores) == {"ring", "patch"}
     assert f"ring {choice.scores['ring']:.3f}, patch {choice.scores['patch']:.3f}" in choice.because
@@ -78,7 +78,7 @@ def test_the_network_that_ranks_unseen_parts_better_is_chosen(splits, places, tr
 
 def test_no_part_that_tests_is_looked_at_and_every_other_is_judged_once(splits, places, trials):
     plans = trials({"ring": RIGHT, "patch": RIGHT})
-    choose.fn(splits, TRAINING, places)
+    choose.fn(splits, TRAINING, VALIDATION, places)
     tested = {row.path for row in read_table(splits.table.path(places), Row) if row.split == "test"}
     for model in ("ring", "patch"):
         tables = [read_table(plan.images.table.path(places), Row) for plan in plans if plan.recipe.model == model]
@@ -90,9 +90,9 @@ def test_no_part_that_tests_is_looked_at_and_every_other_is_judged_once(splits, 
 def test_too_few_parts_are_told_and_the_network_for_any_picture_is_taken(splits, places, trials, monkeypatch):
     plans = trials({"ring": RIGHT, "patch": RIGHT})
     monkeypatch.setattr(verb, "FOLDS", 30)
-    choice = choose.fn(splits, TRAINING, places)
+    choice = choose.fn(splits, TRAINING, VALIDATION, places)
     assert (choice.model, choice.scores, plans) == ("patch", {}, [])
-    assert choice.because.startswith("too few parts to try ring beside it: ")
+    assert choice.because.startswith("a class has too few parts to try ring beside it")
 
 
 def test_a_trial_is_shorter_than_a_training_unless_epochs_are_set(splits):
@@ -111,7 +111,7 @@ def test_two_networks_are_trained_and_compared(splits, places, monkeypatch):
         "train_network",
         lambda images, recipe, places: trained.append(recipe.model) or real(images, recipe, places),
     )
-    choice = choose.fn(splits, TRAINING, places)
+    choice = choose.fn(splits, TRAINING, VALIDATION, places)
     assert choice.model == "patch"
     assert trained.count("patch") == verb.FOLDS
     assert choice.scores["ring"] == 0

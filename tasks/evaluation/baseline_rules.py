@@ -61,6 +61,6 @@ def missing_evidence(comparison: BaselineComparison | None, significance: float 
         return f"{counts}, and {MIN_PARTS} are needed{more}"
     if not defective or not good:
         return f"{counts}, and both classes are needed{more}"
-    if comb(defective + good, good) * significance <= 1:  # p of a perfect order is one in so many
+    if comb(defective + good, good) <= 1 / significance:  # p of a perfect order is one in so many
         return f"{counts}, too few of one class for p below {significance:g}{more}"
     return ""

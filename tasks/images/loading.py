@@ -11,10 +11,11 @@ import numpy as np
 from tasks.images.crops import crop_levels, least_of_crop
 from tasks.images.decoding import BY_SUFFIX, NAMES, WHOLE, decode, read, too_large
 from tasks.images.levels import Decoded, Least
-from tasks.images.views import SMALL_SIDE, VIEWS, NetworkInput, shape, sides, square
+from tasks.images.views import SMALL_SIDE, VIEWS, NetworkInput, shape, square
 from tasks.records.rows import Row, images_root, stored_name
 from tasks.settings.crops import Crop
 from tasks.settings.errors import BadInput
+from tasks.settings.frames import sides
 from tasks.settings.model_specs import InputSize, ViewName
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest

@@ -22,17 +22,17 @@ COVERED = 0.25  # share of a pixel of the frame from which on it shows the defec
 
 def load_marks(
     images: Sequence[Row], frame: tuple[int, int], classes: Classes, places: Places, crop: Crop | None = None
-) -> np.ndarray | None:
+) -> np.ndarray:
     """Return which pixels of each image's `crop` show its defect, uint8 (images, rows, columns): 255 a defect, 0 none, 128 unknown.
 
     A good part shows none anywhere. Of a defective part without a mask nothing is known, nor of one whose mask marks
-    nothing within the crop. None where no mask marks any.
+    nothing within the crop.
     """
-    if not any(shows_mask(image, classes) for image in images):
-        return None
     marks = np.full((len(images), *frame), SOUND, np.uint8)
     marks[[bool(is_defect(image, classes)) for image in images]] = UNKNOWN
     masked = [number for number, image in enumerate(images) if shows_mask(image, classes)]
+    if not masked:
+        return marks
     shares = dict(zip(masked, crop_shares([images[number] for number in masked], crop, places), strict=True))
     marks[masked] = map_chunks_in_threads(
         lambda chunk: [mark(cut(pixels_of(images[number], places), shares[number]), frame) for number in chunk], masked
@@ -56,9 +56,10 @@ def mark(pixels: np.ndarray, frame: tuple[int, int]) -> np.ndarray:
 def defect_widths(images: Sequence[Row], classes: Classes, places: Places) -> np.ndarray:
     """Return how wide the marked defects are at their widest place, in pixels of the photographs: float (marked defects,)."""
     masked = [image for image in images if shows_mask(image, classes)]
-    return np.array(
+    widths = np.array(
         map_chunks_in_threads(lambda chunk: [width_of(pixels_of(image, places)) for image in chunk], masked)
     )
+    return widths[widths > 0]
 
 
 def pixels_of(image: Row, places: Places) -> np.ndarray:
@@ -86,7 +87,7 @@ def box_about(pixels: np.ndarray) -> Shares | None:
 
 
 def width_of(pixels: np.ndarray) -> float:
-    """Return twice the greatest distance of a marked pixel, bool (height, width), from the pixels that are not marked."""
+    """Return twice the greatest distance of a marked pixel, bool (height, width), from those that are not; below 0 where none is marked."""
     from scipy import ndimage  # late: most data sets have no masks
 
     return 2 * float(ndimage.distance_transform_edt(np.pad(pixels, 1)).max()) - 1

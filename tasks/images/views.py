@@ -1,6 +1,6 @@
 """Views: what a network sees of an image.
 
-`raw` is the whole picture, `detail` its fine detail, its aspect kept, and `ring` the unwrapped ring of a round part.
+`raw` is the whole picture, `detail` the fine detail of it, with its aspect ratio, and `ring` the unwrapped ring of a round part.
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images.detail import content_box, detail, letterbox, resize
+from tasks.settings.frames import in_pixels, sides
 from tasks.settings.model_specs import InputSize, ViewName
 
 RING_SHAPE = (96, 512, 2)  # of `rings.detail`
@@ -44,17 +45,6 @@ def shape(view: ViewName, size: InputSize) -> tuple[int, int, int]:
 def describe(view: ViewName, size: InputSize) -> str:
     """Return what a network sees, in words, as after `the network sees`."""
     return VIEWS[view].words(size)
-
-
-def sides(size: InputSize) -> tuple[int, int]:
-    """Return height and width in pixels."""
-    return (size, size) if isinstance(size, int) else size
-
-
-def in_pixels(size: InputSize) -> str:
-    """Return a size in words, the width first."""
-    height, width = sides(size)
-    return f"{width} x {height} pixels"
 
 
 def raw(pixels: np.ndarray, size: InputSize) -> NetworkInput:

@@ -21,6 +21,7 @@ from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
 from tasks.storage.result_cache import cached_map
 
+BLOCK = 512  # images in memory at a time
 UNSEEN = 0.5  # the probability of a part that the network could not see: as likely the one as the other
 
 
@@ -33,8 +34,11 @@ def collect_evidence(
     crop: Crop | None = None,
 ) -> list[Evidence]:
     """Run the network once over the `crop` of each image, and return the evidence in order. Raises BadInput when one cannot be read."""
-    inputs = loading.load_inputs(rows, view, image_size, places, crop)
-    return forward.evidence(network, inputs.levels, inputs.residuals, inputs.small_squares)
+    evidence: list[Evidence] = []
+    for start in range(0, len(rows), BLOCK):
+        inputs = loading.load_inputs(rows[start : start + BLOCK], view, image_size, places, crop)
+        evidence += forward.evidence(network, inputs.levels, inputs.residuals, inputs.small_squares)
+    return evidence
 
 
 def judge(rows: Sequence[Row], images: Sequence[Evidence], rule: DecisionRule) -> list[Prediction]:

@@ -11,13 +11,14 @@ from tasks.images import loading
 from tasks.images.crop_boxes import crop_shares
 from tasks.images.crops import pixel_box
 from tasks.images.detail import Box
-from tasks.images.views import VIEWS, sides
+from tasks.images.views import VIEWS
 from tasks.inference import heatmaps
 from tasks.inference.decision import DecisionRule
 from tasks.records.rows import NO_PROBABILITY, Prediction, Row, stored_path
 from tasks.reporting.audit_gallery import Picture
 from tasks.reporting.contact_sheet import GAP, INK, LINE, PAPER, SheetRow, Tile, font, sheet, stack_pictures, wrap
 from tasks.reporting.words import ProductWords
+from tasks.settings.frames import sides
 from tasks.settings.settings import Classes, Places
 
 if TYPE_CHECKING:

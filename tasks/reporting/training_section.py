@@ -1,13 +1,14 @@
 """Training section: which network was trained and why, for how long, and how small a defect it can see."""
 
 from tasks.images.crops import describe_crop
-from tasks.images.views import VIEWS, describe, sides
+from tasks.images.views import VIEWS, describe
 from tasks.records.results import Model, Splits
 from tasks.reporting.markdown import number_of
 from tasks.reporting.run_json import RunResult
 from tasks.settings.crops import PART
 from tasks.settings.escaping import for_markdown
-from tasks.settings.frames import PictureSizes, visible_width
+from tasks.settings.frames import PictureSizes, sides, visible_width
+from tasks.settings.model_specs import MODEL_SPECS
 
 
 def training_section(outcome: RunResult) -> str:
@@ -52,5 +53,7 @@ def smallest_defect(model: Model, pictures: PictureSizes | None) -> str:
         f"than {width:.1f} of them"
     )
     if pictures.defect_width is None:
-        return f"{seen}; a larger `--image-size` sees narrower ones."
+        has_more = min(pictures.width, pictures.height) > min(sides(model.image_size))
+        can_grow = has_more and not MODEL_SPECS[model.name].fixed_size  # type: ignore[index]  # a record holds a name as text
+        return f"{seen}; a larger `--image-size` sees narrower ones." if can_grow else f"{seen}."
     return f"{seen}; nine tenths of the marked defects are wider than {pictures.defect_width:.1f}."

@@ -48,7 +48,7 @@ def box_shares(text: str) -> Shares:
     if not all(math.isfinite(share) and 0 <= share <= 1 for share in box):
         pixels = "; divide pixels by the width and the height of the pictures" if max(box) > 1 else ""
         raise ValueError(f"crop is {text!r}, of which not all are shares from 0 to 1: expected {EXPECTED}{pixels}")
-    if box.narrower < NARROWEST:
+    if box.narrower < NARROWEST - 1e-9:
         raise ValueError(
             f"crop is {text!r}, but its right side must lie right of its left one, and its bottom below its top, by {NARROWEST} at least: "
             f"expected {EXPECTED}"
@@ -63,7 +63,11 @@ def join_numbers(value: object) -> object:
 
 def require_crop(text: str) -> str:
     """Return where the network looks, in one form. Raises ValueError where the text does not say it."""
-    return text if text in (PART, MASK) else box_text(box_shares(text))
+    if text in (PART, MASK):
+        return text
+    rounded = box_text(box_shares(text))
+    box_shares(rounded)
+    return rounded
 
 
 Crop = Annotated[str, BeforeValidator(join_numbers), AfterValidator(require_crop)]

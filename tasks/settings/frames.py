@@ -5,6 +5,7 @@ from math import sqrt
 from pydantic import BaseModel, ConfigDict
 
 from tasks.settings.crops import Crop
+from tasks.settings.model_specs import InputSize
 
 STEP = 32  # pixels: a few new pictures change no frame; the network halves three times
 USUAL_AREA, MAX_AREA = 400**2, 640**2  # pixels of a frame: where nothing asks for more, and the most that is chosen
@@ -30,7 +31,7 @@ def choose_frame(pictures: PictureSizes, longest: int | None = None) -> tuple[in
     """Return the height and width at which pictures are seen, their aspect kept.
 
     The frame has about `longest` pixels along its longer side where it is given. Else it has 400 x 400 pixels in all, or more, up to
-    640 x 640, where the narrow defects need them to be four pixels wide. It is never much larger than the pictures.
+    640 x 640, where the narrow defects need them to be four pixels wide. Then it is never much larger than the pictures.
     """
     width, height = pictures.width, pictures.height
     scale = sqrt(USUAL_AREA / (width * height))
@@ -41,6 +42,17 @@ def choose_frame(pictures: PictureSizes, longest: int | None = None) -> tuple[in
             scale = max(scale, min(VISIBLE / pictures.defect_width, sqrt(MAX_AREA / (width * height))))
         scale = min(scale, 1.0)
     return whole_steps(height * scale), whole_steps(width * scale)
+
+
+def sides(size: InputSize) -> tuple[int, int]:
+    """Return height and width in pixels."""
+    return (size, size) if isinstance(size, int) else size
+
+
+def in_pixels(size: InputSize) -> str:
+    """Return a size in words, the width first."""
+    height, width = sides(size)
+    return f"{width} x {height} pixels"
 
 
 def whole_steps(side: float) -> int:

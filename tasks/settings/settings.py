@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tasks.settings.crops import Crop
 from tasks.settings.escaping import for_terminal, for_utf8
-from tasks.settings.frames import PictureSizes, choose_frame
+from tasks.settings.frames import PictureSizes, choose_frame, in_pixels
 from tasks.settings.model_specs import AUTO, MODEL_SPECS, InputSize, ModelName, ModelSpec, ViewName
 
 Precision = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
@@ -236,7 +236,7 @@ class ChampionModel(Settings):
     def difference(self, recipe: "Recipe") -> str | None:
         """Say why a training of the recipe cannot continue from the model: it sees pictures in another way. None where it can."""
         if (self.model, self.image_size) != (recipe.model, recipe.image_size):
-            return f"the model in use is {self.model} of {self.image_size} pixels"
+            return f"the model in use is {self.model} of {in_pixels(self.image_size)}"
         if self.crop != recipe.crop:
             return f"the model in use looks at {self.crop or 'whole pictures'}, and this one at {recipe.crop or 'whole pictures'}"
         return None
@@ -296,9 +296,10 @@ class TrainingSettings(Settings):
     """Which network, and how long it learns. What is unset comes from the model's recipe, and what the device decides from its class."""
 
     model: Literal["auto", ModelName] = "auto"
-    """`auto`: `ring` where rings of round parts are found, else `patch`; `ring`: sees the ring, unwrapped; `patch`: sees the detail of
-    the whole picture; `compact`: small and quick, sees the whole picture; `backbone`: a large network that knows ImageNet, whose first
-    weights Keras downloads once; `tutorial`, `tutorial_dropout`: the published networks, for comparison."""
+    """`auto`: `ring` where parts show a ring, the better of `ring` and `patch` in a trial where most do, else `patch`; `ring`: sees
+    the ring, unwrapped; `patch`: sees the detail of the whole picture; `compact`: small and quick, sees the whole picture;
+    `backbone`: a large network that knows ImageNet, whose first weights Keras downloads once; `tutorial`, `tutorial_dropout`: the
+    published networks, for comparison."""
     min_ring_share: float = Field(0.99, gt=0, le=1)
     """`auto` takes `ring` untried where at least this share of the training images shows a ring."""
     min_tried_ring_share: float = Field(0.8, gt=0, le=1)
@@ -335,29 +336,39 @@ class TrainingSettings(Settings):
             )
         return self
 
-    def needs_trial(self, ring_share: float, champion: ChampionModel | None = None) -> bool:
+    def needs_trial(self, ring_share: float, champion: ChampionModel | None = None, crop: Crop | None = None) -> bool:
         """Return whether only a trial can tell which network suits the images. The arguments are as in `choice`."""
         return (
             self.model == "auto"
-            and champion is None
             and self.image_size is None
             and self.min_tried_ring_share <= ring_share < self.min_ring_share
+            and not self.continued(ring_share, champion, crop)
         )
 
-    def choice(self, ring_share: float, champion: ChampionModel | None = None) -> tuple[ModelName, str]:
+    def continued(self, ring_share: float, champion: ChampionModel | None, crop: Crop | None) -> ModelName | None:
+        """Return the network of the model in use where it suits the images; None where it does not. The arguments are as in `choice`."""
+        name = next(
+            (name for name in MODEL_SPECS if champion and (name, crop) == (champion.model, champion.crop)), None
+        )
+        if name and (MODEL_SPECS[name].view != "ring" or ring_share >= self.min_tried_ring_share):
+            return name
+        return None
+
+    def choice(
+        self, ring_share: float, champion: ChampionModel | None = None, crop: Crop | None = None
+    ) -> tuple[ModelName, str]:
         """Return the network to train, and why.
 
-        `ring_share` is the share of the training images that show a ring. `champion` is the model from which training continues; None:
-        from new weights.
+        `ring_share` is the share of the training images that show a ring within the `crop`. `champion` is the model from which training
+        continues; None: from new weights.
         """
         if self.model != "auto":
             return self.model, "it was asked for"
         if self.image_size not in (None, MODEL_SPECS[AUTO[True]].image_size):
             return AUTO[False], f"images of {self.image_size} pixels were asked for"
         ringed = ring_share >= self.min_ring_share
-        continuing = next((name for name in MODEL_SPECS if champion and name == champion.model), None)
-        if continuing and (ringed or MODEL_SPECS[continuing].view != "ring"):
-            return continuing, "training continues from the model in use"
+        if name := self.continued(ring_share, champion, crop):
+            return name, "training continues from the model in use"
         return (
             AUTO[ringed],
             f"{ring_share:.1%} of the training images show a ring, and {AUTO[True]} needs {self.min_ring_share:.0%}",
@@ -373,12 +384,13 @@ class TrainingSettings(Settings):
 
         `pictures` are the sizes of the training pictures, by which a network that keeps their aspect chooses its frame, and their crop.
         """
-        model, _ = self.choice(ring_share, champion)
+        crop = pictures.crop if pictures else None
+        model, _ = self.choice(ring_share, champion, crop)
         settings = self.model_dump(exclude={"require_gpu", "min_ring_share", "min_tried_ring_share"}, exclude_none=True)
         size = self.size_of(model, champion, pictures)
         return Recipe.model_validate({
             "epochs": MODEL_SPECS[model].epochs, **settings,
-            "model": model, "image_size": size, "crop": pictures.crop if pictures else None,
+            "model": model, "image_size": size, "crop": crop,
             "start_epochs": self.epochs, "champion": champion,
         })  # fmt: skip
 

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]  # holds the package `tasks`
 CARRIERS = ("tasks.settings", "tasks.storage", "tasks.records", "tasks.tracking", "tasks.pipeline")
 DECIDES = (
     "tasks.settings.crops",
+    "tasks.settings.frames",
     "tasks.settings.model_specs",
     "tasks.records.rows",
 )  # in rooms that otherwise decide nothing

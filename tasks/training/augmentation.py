@@ -9,7 +9,7 @@ from tasks.settings.model_specs import ViewName
 
 SEED_STRIDE = 2**32  # distance between the seeds of two batches; no epoch has so many images
 MAX_ROW_SHIFT = 3  # greatest shift of a strip
-MAX_SHIFT = 16  # pixels: greatest shift of a whole picture
+MAX_SHIFT = 16  # pixels: greatest shift of a whole picture, and an eighth of its shorter side at most
 MAX_LOG_GAIN = 0.3  # greatest change of contrast, as a logarithm
 MAX_FRINGES = 2  # greatest number in a strip
 FRINGE_PROBABILITY = 0.12  # share of the strips that show each of them
@@ -63,7 +63,8 @@ def augment_detail(pictures: tf.Tensor, seeds: tf.Tensor, with_fringes: bool) ->
     poses = tf.random.stateless_uniform(
         [number], seeds, maxval=8 if pictures.shape[1] == pictures.shape[2] else 4, dtype=tf.int32
     )
-    shifts = tf.random.stateless_uniform([number, 2], tf.bitwise.invert(seeds), -MAX_SHIFT, MAX_SHIFT + 1, tf.int32)
+    reach = tf.minimum(MAX_SHIFT, tf.minimum(height, width) // 8)
+    shifts = tf.random.stateless_uniform([number, 2], tf.bitwise.invert(seeds), -reach, reach + 1, tf.int32)
     placed = apply_poses(pictures, poses)
     placed = tf.map_fn(lambda pair: tf.roll(pair[0], pair[1], [0, 1]), (placed, shifts), fn_output_signature=tf.uint8)
     gains = tf.exp(tf.random.stateless_uniform([number, 1, 1, 1], seeds + [0, 1], -MAX_LOG_GAIN, MAX_LOG_GAIN))

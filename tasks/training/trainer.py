@@ -69,8 +69,20 @@ def fit(
     if finished < epochs:
         run_epochs(learner, train_examples, validation_examples, recipe, range(finished, epochs), checkpoint)
     network.set_weights(checkpoint.best_weights)
+    if recipe.spec.balanced:
+        restore_odds(network, train_examples.labels)
     history, kept_epoch = tuple(checkpoint.history), checkpoint.kept_epoch or epochs
     return TrainingResult(to_float32(network, recipe), history, kept_epoch, finished or None)
+
+
+def restore_odds(network: keras.Model, labels: np.ndarray) -> None:
+    """Shift the logits of a network that saw both classes equally often to the odds of a defect among the training labels.
+
+    Otherwise its probabilities would be those of a world in which every second part is defective. `labels` int (images,), 1 for a defect.
+    """
+    defects = int(labels.sum())
+    _, bias = network.get_layer("local").weights
+    bias.assign_add([math.log(defects / (len(labels) - defects))])
 
 
 def run_warm_up_step(recipe: TunedRecipe) -> None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from tasks.images import loading, marks
-from tasks.images.views import sides
 from tasks.networks.tuning import tune_recipe
 from tasks.records.results import DividedImages
 from tasks.records.rows import Row, is_defect
 from tasks.settings.errors import BadInput
+from tasks.settings.frames import sides
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, Places, Recipe, TunedRecipe
 from tasks.training import warm_start
@@ -78,13 +78,18 @@ def load_examples(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages
                 "the parts are not round, or no dark cavity is in their middle; take --model patch"
             )
     levels = inputs.levels if visible_rows == list(rows) else inputs.levels[is_visible]
-    marked = load_marks(visible_rows, plan.recipe, images.classes, places)
+    marked = load_marks(visible_rows, plan, images.classes, places)
     return LoadedImages(Examples(levels, labels, stratum_numbers(visible_rows, plan, images), marked), visible_rows)
 
 
-def load_marks(rows: Sequence[Row], recipe: Recipe, classes: Classes, places: Places) -> np.ndarray | None:
-    """Load the pixels of the defects, as `tasks.images.marks` does; None where the network has no map of the whole picture."""
-    if recipe.view != "detail":
+def load_marks(rows: Sequence[Row], plan: TrainingPlan, classes: Classes, places: Places) -> np.ndarray | None:
+    """Load the pixels of the defects, as `tasks.images.marks` does.
+
+    None where the network has no map of the whole picture, or where no mask marks a training image. So images that train and images that
+    validate both have marks, or neither.
+    """
+    recipe = plan.recipe
+    if recipe.view != "detail" or not any(marks.shows_mask(row, classes) for row in plan.train_rows):
         return None
     return marks.load_marks(rows, sides(recipe.image_size), classes, places, recipe.crop)
 

@@ -109,3 +109,8 @@ def test_who_asks_for_no_comparison_gets_none():
     off = AcceptanceSettings(beyond_baselines=False)
     assert baseline_rules(make_comparison(lookup=PairedParts(better=0, worse=9, p=1)), off) == []
     assert baseline_rules(BaselineComparison(evidence=None), off) == []
+
+
+def test_thousands_of_parts_are_no_obstacle():
+    many = make_comparison(parts=10_000, defective_parts=5_000, good_parts=5_000)
+    assert missing_evidence(many, 0.05) == ""

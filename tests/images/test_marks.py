@@ -60,9 +60,13 @@ def test_marks_lie_where_the_mask_has_them_and_a_good_part_has_none(write, place
     assert (marks[2:] == SOUND).all()
 
 
-def test_without_a_mask_of_a_defect_there_are_no_marks(write, places):
+def test_without_a_mask_of_a_defect_nothing_is_known_of_it(write, places):
     empty = write(np.zeros((64, 128), np.uint8), "c")
-    assert load_marks([row("a", "crack"), row("c", "good", empty)], FRAME, CLASSES, places) is None
+    rows = [row("a", "crack"), row("c", "good", empty)]
+    marks = load_marks(rows, FRAME, CLASSES, places)
+    assert (marks[0] == UNKNOWN).all()
+    assert (marks[1] == SOUND).all()
+    assert len(defect_widths([row("b", "crack", empty)], CLASSES, places)) == 0, "an empty mask has no width"
 
 
 def test_a_mask_that_marks_nothing_says_nothing_about_its_defect(write, places):

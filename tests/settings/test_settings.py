@@ -194,7 +194,17 @@ def test_the_network_follows_from_the_images_unless_it_is_asked_for(asked, ring_
 )
 def test_networks_are_tried_only_where_most_parts_but_not_nearly_all_show_a_ring(asked, ring_share, tried):
     assert TrainingSettings(**asked).needs_trial(ring_share) is tried
-    assert not TrainingSettings(**asked).needs_trial(ring_share, champion("aa"))
+    assert not TrainingSettings(**asked).needs_trial(ring_share, champion("aa")), (
+        "a network that suits the images goes on"
+    )
+
+
+def test_a_ring_that_a_trial_chose_is_continued_and_one_of_another_crop_is_not():
+    used = ChampionModel(digest="aa", model="ring", image_size=512)
+    assert TrainingSettings().choice(0.9, used) == ("ring", "training continues from the model in use")
+    assert not TrainingSettings().needs_trial(0.9, used)
+    assert TrainingSettings().needs_trial(0.9, used, "part")
+    assert TrainingSettings().needs_trial(0.9, used.model_copy(update={"model": "one of long ago"}))
 
 
 def test_the_frame_of_patch_follows_the_pictures_unless_it_continues():

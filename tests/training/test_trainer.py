@@ -111,6 +111,19 @@ def test_where_defects_are_marked_the_map_learns_where_they_lie():
     )
 
 
+def test_probabilities_have_the_odds_of_the_training_images_although_classes_are_shown_equally_often():
+    from tasks.networks.networks import build
+    from tasks.training.trainer import restore_odds
+
+    network, pixels = build("patch", 32), examples(4, 0, "detail").pixels.astype(np.float32)
+    before = network.predict_on_batch(pixels)
+    restore_odds(network, np.array([1] + 9 * [0]))
+    after = network.predict_on_batch(pixels)
+    margins = [outputs["logits"][:, 1] - outputs["logits"][:, 0] for outputs in (before, after)]
+    assert margins[1] - margins[0] == pytest.approx(-np.log(9), abs=1e-4)
+    assert after["map"] - before["map"] == pytest.approx(-np.log(9), abs=1e-4)
+
+
 def test_a_training_that_had_ended_is_not_trained_again(tmp_path):
     first = fit_network(recipe(), tmp_path)
     again = fit_network(recipe(), tmp_path, killed_after=4)

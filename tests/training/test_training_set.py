@@ -82,3 +82,21 @@ def test_a_class_without_a_ring_is_told(rows_without_ring, places):
     rows = rows_without_ring(0, 2, 4)
     with pytest.raises(BadInput, match=r"a ring is found in 3 of 6 train images, .* take --model patch"):
         load_examples(rows, plan(rows, model="ring"), FakeSplits, places)
+
+
+@pytest.mark.usefixtures("tensorflow")
+@pytest.mark.parametrize(("masked", "has_marks"), [("train", True), ("validation", False)])
+def test_images_that_train_and_validate_both_have_marks_or_neither(
+    masked, has_marks, rows_without_ring, places, monkeypatch
+):
+    """Masks of one split alone: those of training images teach the map, those of others do not."""
+    rows = [image._replace(split=split) for split in ("train", "validation") for image in rows_without_ring()]
+    rows = [
+        image._replace(mask="aa/aa.png") if image.split == masked and image.label == "def_front" else image
+        for image in rows
+    ]
+    monkeypatch.setattr(training_set.marks, "pixels_of", lambda image, places: np.ones((48, 48), bool))
+    train, validation = ([image for image in rows if image.split == split] for split in ("train", "validation"))
+    planned = plan(train, model="patch")._replace(validation_rows=validation)
+    for split in (train, validation):
+        assert (load_examples(split, planned, FakeSplits, places).examples.marks is not None) is has_marks
