@@ -1,6 +1,6 @@
 """Baseline comparison: compares the model with simple rules, on parts of which no image trained it or them.
 
-Photographs of one part are called alike, so a part counts once.
+A model often judges all photographs of one part alike, so a part counts once.
 """
 
 from collections.abc import Callable, Collection, Sequence

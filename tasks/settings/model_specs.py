@@ -25,7 +25,7 @@ class ModelSpec(NamedTuple):
     min_images: int = 0
     """Images that a training sees at least, all epochs together, so that few images are seen more often."""
     balanced: bool = False
-    """Whether an epoch shows as many defective as good parts."""
+    """Whether an epoch shows as many defective as good images."""
     reference: bool = False
     """Whether it is trained exactly as published, for comparison: plain Adam, no augmentation, the last epoch."""
     pretrained: bool = False
