@@ -66,7 +66,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--defect", help="folders of defective parts, with commas between them; else as they are found")
     parser.add_argument("--parts", help="as --parts of a run: a pattern on the paths, or a CSV `path,part`")
     parser.add_argument("--models", type=split_names, default=["patch", "compact"], help='"" for the baselines alone')
-    parser.add_argument("--image-size", type=int, help="side of the square, or longer side, that networks see; else as the recipe says")
+    parser.add_argument(
+        "--image-size", type=int, help="side of the square, or longer side, that networks see; else as the recipe says"
+    )
     parser.add_argument("--seeds", type=int, default=5, help="of the splits or folds, of training and of trees")
     parser.add_argument("--folds", type=int, default=0, help="of the cross-fitting; 0: a split as a run draws it")
     options = parser.parse_args()
