@@ -290,9 +290,9 @@ def test_kept_strips_are_read_and_others_found_anew(run, monkeypatch):
 
     make_views, asked = strips.make_views, list[str]()
 
-    def note(root: str, name: str) -> bytes:
+    def note(root: str, name: str, **crop: str | None) -> bytes:
         asked.append(Path(root).parent.name)
-        return make_views(root, name)
+        return make_views(root, name, **crop)
 
     monkeypatch.setattr(strips, "make_views", note)
     found = run(time_to_accuracy, "--models", "ring,ring_kept", "--seeds", 1, "--epochs", 1)

@@ -64,7 +64,7 @@ def test_where_none_is_in_use_it_says_so(places):
     "changed", [{"model": "ring", "image_size": None}, {"image_size": 64}], ids=["network", "size"]
 )
 def test_another_network_or_size_is_no_start(champion, places, changed):
-    assert choose_start(ROWS, champion("a", **changed), places) == "the model in use is compact of 32 pixels"
+    assert choose_start(ROWS, champion("a", **changed), places) == "the model in use is compact of 32 x 32 pixels"
 
 
 def test_another_crop_is_no_start(champion, places):
