@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.heatmaps import NEAR, peak_distances
 from tasks.images import loading
-from tasks.images.marks import marked_pixels
+from tasks.images.marks import pixels_of
 from tasks.records.results import Model
 from tasks.records.rows import Prediction, Row, images_root
 from tasks.settings.settings import Classes, Places
@@ -37,12 +37,7 @@ def is_detected(prediction: Prediction) -> bool:
 
 def marks_something(row: Row, places: Places) -> bool:
     """Return whether an image has a mask that is not empty."""
-    return bool(row.mask) and bool(marked_pixels(mask_path(row, places), (row.height, row.width)).any())
-
-
-def mask_path(row: Row, places: Places) -> Path:
-    """Return the path of the stored mask of an image."""
-    return Path(images_root(places), row.mask)
+    return bool(row.mask) and bool(pixels_of(row, places).any())
 
 
 def distances_to_masks(model: Model, rows: Sequence[Row], places: Places) -> list[float]:
@@ -53,4 +48,4 @@ def distances_to_masks(model: Model, rows: Sequence[Row], places: Places) -> lis
 
     network = networks.load(model.file.path(places))
     levels = loading.load_inputs(rows, model.view, model.image_size, places).levels
-    return list(peak_distances(network, levels, rows, [mask_path(row, places) for row in rows], places))
+    return list(peak_distances(network, levels, rows, [Path(images_root(places), row.mask) for row in rows], places))

@@ -181,9 +181,8 @@ def preflight(config: Config) -> Source:
 def require_first_weights(config: Config) -> None:
     """Fetch the downloaded weights that a training will begin with, where it needs any. Raises BadInput where they cannot be had."""
     champion = model_to_continue(config)
-    crop = (
-        champion.crop if champion and config.view.crop == MASK else config.view.crop
-    )  # that box is known after the split
+    # the box of `mask` is known after the split alone
+    crop = champion.crop if champion and config.view.crop == MASK else config.view.crop
     name, _ = config.training.choice(0.0, champion, crop)
     recipe = config.training.model_copy(update={"model": name}).recipe(champion=champion)
     continues = champion and not champion.difference(recipe.model_copy(update={"crop": crop}))

@@ -60,6 +60,11 @@ def least_of_crop(least: Least, crop: Crop | None) -> Least:
     return Least() if crop == PART else Least(math.ceil(least.pixels / box_shares(crop).narrower))
 
 
+def crop_kind(crop: Crop | None) -> str:
+    """Return the end of the name under which results are cached that depend on a crop."""
+    return f" within {crop}" if crop else ""
+
+
 def describe_crop(crop: Crop | None) -> str:
     """Return a sentence that says where in a photograph the network looks; nothing where it sees the whole."""
     if crop is None:

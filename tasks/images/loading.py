@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
-from tasks.images.crops import crop_levels, least_of_crop
+from tasks.images.crops import crop_kind, crop_levels, least_of_crop
 from tasks.images.decoding import BY_SUFFIX, NAMES, WHOLE, decode, read, too_large
 from tasks.images.levels import Decoded, Least
 from tasks.images.views import SMALL_SIDE, VIEWS, NetworkInput, shape, square
@@ -146,11 +146,6 @@ def load_reduced(
     for number, value in zip(np.flatnonzero(large), cached, strict=True):
         array[number] = np.frombuffer(value, np.uint8).reshape(form)
     return array
-
-
-def crop_kind(crop: Crop | None) -> str:
-    """Return the end of the name under which results are cached that depend on a crop."""
-    return f" within {crop}" if crop else ""
 
 
 def least_for(view: ViewName, size: InputSize, crop: Crop | None = None) -> Least:

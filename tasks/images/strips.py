@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.images import ring_search, rings
-from tasks.images.crops import find_shares, pixel_box
+from tasks.images.crops import crop_kind, find_shares, pixel_box
 from tasks.images.decoding import decode
 from tasks.images.ellipses import Ellipse
 from tasks.images.views import SMALL_SIDE, square
@@ -67,7 +67,7 @@ def image_views(images: Sequence[Row], places: Places, crop: Crop | None = None)
             return list(map(work, names) if few else pool().map(work, names, chunksize=4))
 
         version = code_digest(Path(__file__))
-        kind = f"strip within {crop}" if crop else "strip"
+        kind = f"strip{crop_kind(crop)}"
         yield from map(unpack, cached_map(kind, version, map(stored_name, images), make, places, block=MAX_BLOCK))
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from tasks.settings.crops import Crop
 from tasks.settings.model_specs import InputSize
 
-STEP = 32  # pixels: a few new pictures change no frame; the network halves three times
+STEP = 32  # pixels: a few new pictures change no frame, and the map has whole places of 8 pixels
 USUAL_AREA, MAX_AREA = 400**2, 640**2  # pixels of a frame: where nothing asks for more, and the most that is chosen
 VISIBLE = 4.0  # pixels of the frame: narrower marks are lost in the texture
 
