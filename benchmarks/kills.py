@@ -87,7 +87,7 @@ def prepare_splits(places: Places) -> Splits:
     manifest = validate_images("sample", (), places, SAMPLE)
     with redirect_stdout(sys.stderr):
         audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
-        return split.fn(manifest, audited, SplitSettings(), ViewSettings(), places)
+        return split.fn(manifest, audited, SplitSettings(), ViewSettings(), False, places)
 
 
 def train(folder: Path, epochs: int) -> None:

@@ -29,12 +29,13 @@ from tasks.audit import audit
 from tasks.choose import choose
 from tasks.crossfit import crossfit
 from tasks.dataset.corrections import find_corrections
+from tasks.dataset.group_split import NEEDS_DEFECTS
 from tasks.dataset.part_names import find_part_names
 from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.extract import extract
 from tasks.fetch import fetch
-from tasks.inbox.arrivals import find_arrivals
+from tasks.inbox.arrivals import bring_defects, find_arrivals
 from tasks.inbox.news import not_yet_used
 from tasks.inference import model_folder
 from tasks.pipeline.server_access import require_database
@@ -48,6 +49,7 @@ from tasks.reporting.run_folder import new_run_id, write_run
 from tasks.reporting.run_json import PreTraining, RunResult, checkout_state, fill_run_json
 from tasks.reporting.words import capitalized
 from tasks.settings.cli import RetrainArguments, exit_status, parse
+from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.crops import MASK
 from tasks.settings.redaction import redact
@@ -129,7 +131,7 @@ def prepare_images(step: Steps, config: Config) -> tuple[PreTraining, Thread | N
     unchanged = step.times["validate"]["cached"]  # then the audit takes no time either, nor perhaps the training
     warming = None if unchanged else warm_up.start(manifest, config.training, config.places)
     audited = step(audit, manifest, find_part_names(config.splitting), config.audit)
-    splits = step(split, manifest, audited, config.splitting, config.view)
+    splits = step(split, manifest, audited, config.splitting, config.view, config.training.good_alone)
     before = PreTraining(config, source, arrivals, archive, folder, manifest, audited, splits, code_state)
     publish_sections(report.before_training(before), config.places)
     return before, warming
@@ -173,7 +175,10 @@ def preflight(config: Config) -> Source:
     find_part_names(config.splitting)
     source = locate(config.fetch, config.places)
     if source.folders:  # of a data set that is not yet downloaded nobody knows the class folders
-        find_new(config, source.folders)
+        arrivals, corrections = find_new(config, source.folders)
+        may_have_defects = source.has_defects or bring_defects(arrivals, source.folders) or corrections.path
+        if not (may_have_defects or config.training.good_alone):
+            raise BadInput(f"{source.name} has no image of a defective part: {NEEDS_DEFECTS}")
     require_first_weights(config)
     return source
 

@@ -10,10 +10,21 @@ from tasks.evaluation.crossfit_score import score_out_of_fold
 from tasks.evaluation.metrics import review_causes, score
 from tasks.images.loading import thumbnails
 from tasks.inference.decision import DecisionRule, Evidence
+from tasks.inference.normality import judge_blemishes
 from tasks.inference.rule_fitting import fit_decision_rule, with_guarantee
+from tasks.inference.runtimes import Network
 from tasks.inference.scoring import collect_evidence, decide_out_of_fold, judge
 from tasks.pipeline.step_cache import same_step
-from tasks.records.results import BaselineComparison, Crossfit, DividedImages, Evaluation, Model, OutOfFold, Score
+from tasks.records.results import (
+    BaselineComparison,
+    Crossfit,
+    DividedImages,
+    DrawnBlemishes,
+    Evaluation,
+    Model,
+    OutOfFold,
+    Score,
+)
 from tasks.records.rows import OutOfFoldRow, Prediction, Row
 from tasks.settings.messages import say
 from tasks.settings.settings import EvaluationSettings, Places
@@ -39,9 +50,8 @@ def evaluate(
     from tasks.networks import networks  # late, with TensorFlow
 
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED_SPLITS)]
-    evidence = collect_evidence(
-        networks.load(model.file.path(places)), rows, model.view, model.image_size, places, model.crop
-    )
+    network = networks.load(model.file.path(places))
+    evidence = collect_evidence(network, rows, model.view, model.image_size, places, model.crop)
     rule = fit_decision_rule(rows, evidence, splits.classes, model, evaluation)
     rule = calibrate(rule, list(zip(rows, evidence, strict=True)), out_of_fold, splits, evaluation, places)
     predictions = [prediction for prediction in judge(rows, evidence, rule) if prediction.split in JUDGED_SPLITS]
@@ -61,10 +71,28 @@ def evaluate(
         validation=score_of([prediction for prediction in predictions if prediction.split == "validation"]),
         slices={origin: slice_ for origin, slice_ in slices.items() if slice_.images},
         review_causes=review_causes(test),
-        **{name: getattr(rule, name) for name in ("threshold", "temperature", "review_band", "guarantee")},
+        **{name: getattr(rule, name) for name in ("threshold", "temperature", "review_band", "guarantee", "normal")},
         crossfit=score_crossfit(out_of_fold, rule, splits, evaluation, places) if out_of_fold else None,
         baselines=compare_baselines(predictions, out_of_fold, rule, splits, evaluation, places),
+        blemishes=judge_drawn_blemishes(network, rows, evidence, rule, places) if rule.normal else None,
     )
+
+
+def judge_drawn_blemishes(
+    network: Network, rows: Sequence[Row], evidence: Sequence[Evidence], rule: DecisionRule, places: Places
+) -> DrawnBlemishes:
+    """Judge the good images of the test once more, each with a drawn blemish."""
+    good = [
+        (row, image)
+        for row, image in zip(rows, evidence, strict=True)
+        if row.split == "test" and row.label == rule.classes.good
+    ]
+    drawn = judge_blemishes(network, [row for row, _ in good], [image for _, image in good], rule, places)
+    say(
+        f"evaluate: of {drawn.images:,} drawn blemishes {drawn.passed:,} pass, {drawn.reviewed:,} go to a person, "
+        f"{drawn.rejected:,} are rejected"
+    )
+    return drawn
 
 
 def calibrate(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel
 
 from tasks.evaluation import promotion_rules
 from tasks.evaluation.baseline_rules import baseline_rules
@@ -64,7 +65,8 @@ class Candidate(NamedTuple):
         """Return the rules about what the candidate shows by itself."""
         return [
             *promotion_rules.acceptance_rules(self.evaluation.test, self.acceptance),
-            *baseline_rules(self.evaluation.baselines, self.acceptance),
+            *promotion_rules.blemish_rules(self.evaluation.blemishes, self.acceptance),
+            *baseline_rules(self.evaluation.baselines, self.acceptance, good_alone=self.evaluation.normal is not None),
             *promotion_rules.export_rules(self.exports, self.acceptance),
         ]
 
@@ -74,15 +76,20 @@ class Candidate(NamedTuple):
             self.exports.digest,
             self.evaluation.predictions.sha256,
             str(champion.number if champion else None),
-            # what was decided before a setting came stays decided: the rules of `beyond_baselines` keep out more, and admit nothing
-            self.costs.model_dump_json(exclude_none=True),
+            # what was decided before a setting came stays decided: as they are unset, these admit nothing that was kept out
+            self.costs.model_dump_json(exclude_none=True, exclude=unset(self.costs, "flagged_share")),
             self.acceptance.model_dump_json(
-                exclude_none=True, exclude={"beyond_baselines"} if self.acceptance.beyond_baselines else None
+                exclude_none=True, exclude=unset(self.acceptance, "beyond_baselines", "max_blemishes_passed")
             ),
             # what was decided before there were two names stays decided
             *([] if self.places.registered_name == MODEL else [self.places.registered_name]),
         )
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def unset(settings: BaseModel, *names: str) -> set[str]:
+    """Return those of the named settings that have their default."""
+    return {name for name in names if getattr(settings, name) == type(settings).model_fields[name].default}
 
 
 def earlier_decision(candidate: Candidate) -> Release | None:

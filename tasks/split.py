@@ -7,7 +7,7 @@ from prefect import task
 
 from tasks.dataset.duplicates import Copy
 from tasks.dataset.folds import divided_images
-from tasks.dataset.group_split import assign, refuse_one_sided
+from tasks.dataset.group_split import assign, move_defects_to_test, refuse_one_sided
 from tasks.evaluation.baselines import lookup, shortcuts
 from tasks.images.crop_boxes import crop_shares
 from tasks.images.crops import pixel_box
@@ -29,13 +29,20 @@ STEP = 0.05  # share of a side in which that box grows: a few new masks change n
 
 
 @task(cache_policy=same_step)
-def split(manifest: Manifest, audit: Audit, splitting: SplitSettings, view: ViewSettings, places: Places) -> Splits:
-    """Give every row of the manifest its group and its split, and measure what the network will see of the training pictures."""
+def split(
+    manifest: Manifest, audit: Audit, splitting: SplitSettings, view: ViewSettings, good_alone: bool, places: Places
+) -> Splits:
+    """Give every row of the manifest its group and its split, and measure what the network will see of the training pictures.
+
+    With `good_alone` good parts alone train and validate, and every defective part tests.
+    """
     members = {member.sha256: member for member in read_table(audit.groups.path(places), Member)}
     rows = [row._replace(group=members[row.sha256].group) for row in read_table(manifest.table.path(places), Row)]
     rows = assign(rows, read_table(audit.pairs.path(places), Copy), splitting)
+    if good_alone:
+        rows = move_defects_to_test(rows, manifest.classes)
     castings = audit.castings is not None
-    refuse_one_sided(rows, manifest.classes, "parts" if castings else "images")
+    refuse_one_sided(rows, manifest.classes, "parts" if castings else "images", good_alone=good_alone)
     train, test = ([row for row in rows if row.split == name] for name in ("train", "test"))
     pictures = measure_pictures(train, view, manifest.classes, places)
     splits = Splits(

@@ -43,7 +43,7 @@ def validate(
     entries, withdrawn, corrected = apply_corrections(all_entries, corrections_by_content)
     image_stats, accepted, unusable = read_all(entries, validation, places)
     rows, conflicts, changes, repeats = drop_repeats(accepted)
-    refuse_empty_class(rows, classes)
+    refuse_no_good(rows, classes)
     quarantine(unusable, places)
     refusals = sorted(unusable + withdrawn + conflicts)
     manifest = Manifest(
@@ -142,12 +142,10 @@ def refuse_too_many_bad(entries: Iterable[Entry], refusals: Sequence[Refusal], v
             )
 
 
-def refuse_empty_class(rows: Iterable[Row], classes: Classes) -> None:
-    """Raise BadInput where a class has no image."""
-    counts = Counter(row.label for row in rows)
-    for label in (classes.defect, classes.good):
-        if not counts[label]:
-            raise BadInput(f"no usable image of {label} is left: both classes need images to learn from")
+def refuse_no_good(rows: Iterable[Row], classes: Classes) -> None:
+    """Raise BadInput where no good part is left. Whether a network needs defects too is known when the images are divided."""
+    if not any(row.label == classes.good for row in rows):
+        raise BadInput(f"no usable image of {classes.good} is left: every network learns from good parts")
 
 
 def quarantine(refusals: Iterable[Refusal], places: Places) -> None:

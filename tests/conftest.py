@@ -507,7 +507,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, photograph: Callable[...,
     images = extract.fn(archive, ClassSettings(), places)
     manifest = validate.fn(images, arriving, Corrections(), config.validation, places)
     audited = audit.fn(manifest, PartNames(), config.audit, places)
-    splits = split.fn(manifest, audited, config.splitting, config.view, places)
+    splits = split.fn(manifest, audited, config.splitting, config.view, config.training.good_alone, places)
     picture = store(lambda path: path.write_bytes(photograph(form="PNG")), places, "data", "figures/figure.png")
     exports = write_untrained_model(model, evaluation, places)
     run_id = "20261122-161500-compact-1f3a"
@@ -669,7 +669,7 @@ def prepare(source: Path, places: Places) -> tuple:
         folder,
         manifest,
         audited,
-        split.fn(manifest, audited, SplitSettings(validation_fraction=0.3), ViewSettings(), places),
+        split.fn(manifest, audited, SplitSettings(validation_fraction=0.3), ViewSettings(), False, places),
     )
 
 

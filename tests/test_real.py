@@ -89,7 +89,7 @@ def split_with(archive, arriving: tuple, places) -> list[Row]:
         folder, find_arrivals(fetching, ClassFolders(), places), Corrections(), ValidationSettings(), places
     )
     audited = audit.fn(manifest, PartNames(), AuditSettings(), places)
-    splits = split.fn(manifest, audited, SplitSettings(), ViewSettings(), places)
+    splits = split.fn(manifest, audited, SplitSettings(), ViewSettings(), False, places)
     return read_table(splits.table.path(places), Row)
 
 

@@ -469,6 +469,7 @@ def run(places, photograph):
         castings: int | None = None,
         residuals: Mapping[str, float] = {},
         view: ViewSettings = ViewSettings(),
+        good_alone: bool = False,
     ):
         for one in rows:
             stored_path(one, places).parent.mkdir(parents=True, exist_ok=True)
@@ -499,7 +500,7 @@ def run(places, photograph):
             castings_of_two_labels=None,
             published_test_images_of_trained_castings=None,
         )
-        return split.fn(manifest, audit, splitting, view, places)
+        return split.fn(manifest, audit, splitting, view, good_alone, places)
 
     return step
 

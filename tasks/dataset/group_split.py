@@ -13,10 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from tasks.dataset.duplicates import Copy
-from tasks.records.rows import BASE, Row
+from tasks.records.rows import BASE, Row, is_defect
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Protocol, SplitSettings
 
+NEEDS_DEFECTS = (
+    "a network that tells defective from good parts must see both: bring photographs of defective parts, or take --model normal, "
+    "which learns from good parts alone"
+)
 ENOUGH = 3  # castings in a stratum: one for each split
 
 
@@ -138,18 +142,31 @@ def hash_to_unit_interval(group: str, purpose: str, seed: int) -> float:
     return int(hashlib.sha256(f"{seed}:{purpose}:{group}".encode()).hexdigest()[:13], 16) / 16**13
 
 
-def refuse_one_sided(rows: Iterable[Row], classes: Classes, unit: Literal["parts", "images"]) -> None:
+def move_defects_to_test(rows: Iterable[Row], classes: Classes) -> list[Row]:
+    """Return the rows with every defective image that would train or validate in the test: where good parts alone train."""
+    return [
+        row._replace(split="test") if is_defect(row, classes) and row.split in ("train", "validation") else row
+        for row in rows
+    ]
+
+
+def refuse_one_sided(
+    rows: Iterable[Row], classes: Classes, unit: Literal["parts", "images"], *, good_alone: bool = False
+) -> None:
     """Raise BadInput where a class is missing from a split, since nothing can be learned or said then.
 
-    The unit is what a split is drawn from.
+    The unit is what a split is drawn from. With `good_alone` no split needs defects.
     """
-    labels, units = defaultdict(set), defaultdict(set)
+    needed = {classes.good} if good_alone else {classes.defect, classes.good}
+    rows, labels, units = list(rows), defaultdict(set), defaultdict(set)
+    if not good_alone and not any(is_defect(row, classes) for row in rows):
+        raise BadInput(f"no usable image of {classes.defect} is there: {NEEDS_DEFECTS}")
     for number, row in enumerate(rows):
         labels[row.split].add(row.label)
         units[row.label].add(row.group if unit == "parts" else number)
     note = "; the images of one part stay together" if unit == "parts" else ""
     for name in ("train", "validation", "test"):
-        if missing := sorted({classes.defect, classes.good} - labels[name]):
+        if missing := sorted(needed - labels[name]):
             counts = ", ".join(f"{unit} of {label}: {len(units[label]):,}" for label in missing)
             raise BadInput(
                 f"no image of {' or of '.join(missing)} falls into {name} ({counts}{note}): more {unit} are needed, "

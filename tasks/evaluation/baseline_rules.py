@@ -14,11 +14,16 @@ BASELINES: tuple[tuple[RuleCode, str, str], ...] = (  # code and name of a rule,
 )
 
 
-def baseline_rules(comparison: BaselineComparison | None, acceptance: AcceptanceSettings) -> list[Rule]:
-    """Return a rule for each baseline: the model is shown to be better. Where nothing can show it, a person decides."""
+def baseline_rules(
+    comparison: BaselineComparison | None, acceptance: AcceptanceSettings, *, good_alone: bool = False
+) -> list[Rule]:
+    """Return a rule for each baseline: the model is shown to be better. Where nothing can show it, a person decides.
+
+    `good_alone` is as in `missing_evidence`.
+    """
     if not acceptance.beyond_baselines:
         return []
-    missing = missing_evidence(comparison, acceptance.significance)
+    missing = missing_evidence(comparison, acceptance.significance, good_alone=good_alone)
     return [
         Rule(
             code=code,
@@ -48,13 +53,19 @@ def baseline_rule(code: RuleCode, name: str, baseline: RankedParts | PairedParts
     return Rule(code=code, name=name, figure=figure, limit=limit, kept=kept)
 
 
-def missing_evidence(comparison: BaselineComparison | None, significance: float = 1.0) -> str:
-    """Say why these parts cannot show with p below `significance` that a model is better, however good; empty where they can."""
+def missing_evidence(
+    comparison: BaselineComparison | None, significance: float = 1.0, *, good_alone: bool = False
+) -> str:
+    """Say why these parts cannot show with p below `significance` that a model is better, however good; empty where they can.
+
+    `good_alone` says that the model learned from good parts alone, so that no folds can judge more.
+    """
     if comparison is None:
         return "it was judged before there was a comparison with baselines"
     if comparison.evidence is None:
         return "which photographs show one part is not known (--parts can say it)"
-    more = "" if comparison.evidence == "out of fold" else " (--crossfit.folds judges all parts)"
+    folds_help = comparison.evidence != "out of fold" and not good_alone
+    more = " (--crossfit.folds judges all parts)" if folds_help else ""
     defective, good = comparison.defective_parts, comparison.good_parts
     counts = f"{comparison.parts:,} parts do not train, {defective:,} defective and {good:,} good"
     if comparison.parts < MIN_PARTS:

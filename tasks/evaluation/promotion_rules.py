@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tasks.evaluation.baseline_rules import UNSHOWN
 from tasks.evaluation.comparison import Pair, compare
 from tasks.evaluation.intervals import bound_of, more_parts
-from tasks.records.results import MAX_DIFFERENCE, Exports, Rate, Rule, RuleCode, RulingCause, Score
+from tasks.records.results import MAX_DIFFERENCE, DrawnBlemishes, Exports, Rate, Rule, RuleCode, RulingCause, Score
 from tasks.settings.settings import AcceptanceSettings, Classes, EvaluationSettings
 
 ACCEPTANCE_CODES = ("escapes", "false_rejects", "reviews")  # rules of `acceptance_rules`
@@ -56,6 +56,16 @@ def acceptance_rules(test: Score, acceptance: AcceptanceSettings) -> list[Rule]:
     return [
         rate_rule(code, name, rate, limit, decided.by_part, acceptance.confidence) for code, name, rate, limit in rates
     ]
+
+
+def blemish_rules(drawn: DrawnBlemishes | None, acceptance: AcceptanceSettings) -> list[Rule]:
+    """Return the rule that a model of good parts alone sees drawn blemishes; none for another model."""
+    if drawn is None:
+        return []
+    share, limit = drawn.passed / max(drawn.images, 1), acceptance.max_blemishes_passed
+    figure = f"{drawn.passed:,} of {drawn.images:,} ({share:.2%})"
+    name = "drawn blemishes that pass"
+    return [Rule(code="drawn_blemishes", name=name, figure=figure, limit=f"at most {limit:.2%}", kept=share <= limit)]
 
 
 def rate_rule(code: RuleCode, name: str, rate: Rate, limit: float, by_part: bool, confidence: float | None) -> Rule:

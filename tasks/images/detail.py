@@ -60,10 +60,15 @@ def detail(framed: np.ndarray, box: Box) -> np.ndarray:
     from scipy import ndimage  # late: other views do without it
 
     logarithm = np.log(framed[box.slices].astype(np.float32) + DARK)
-    difference = logarithm - ndimage.uniform_filter(logarithm, NEAR, mode="reflect")
-    deviation = np.sqrt(ndimage.uniform_filter(difference**2, FAR, mode="reflect").clip(0) + QUIET**2)
     planes = np.full((*framed.shape, 2), NOTHING, np.uint8)
-    planes[box.slices] = np.stack(
-        [(level + NOTHING).clip(0, 255) for level in (STEP * difference, UNIT * difference / deviation)], axis=-1
-    )
+    planes[box.slices] = planes_of(logarithm - ndimage.uniform_filter(logarithm, NEAR, mode="reflect"))
     return planes
+
+
+def planes_of(difference: np.ndarray) -> np.ndarray:
+    """Return both planes of the detail, uint8 (rows, columns, 2), from the first as differences of a logarithm, float (rows, columns)."""
+    from scipy import ndimage  # late, as above
+
+    deviation = np.sqrt(ndimage.uniform_filter(difference**2, FAR, mode="reflect").clip(0) + QUIET**2)
+    levels = STEP * difference, UNIT * difference / deviation
+    return np.stack([(level + NOTHING).clip(0, 255) for level in levels], axis=-1).astype(np.uint8)

@@ -115,6 +115,12 @@ def entries_of(arrival: Arrival, class_folders: ClassFolders, places: Places) ->
     ]
 
 
+def bring_defects(arrivals: Iterable[Arrival], class_folders: ClassFolders) -> bool:
+    """Return whether a file of the arrivals lies in a folder of defective parts."""
+    defect = class_folders.classes.defect
+    return any(class_folders.label_of(kind_of(name)) == defect for arrival in arrivals for name in arrival.names)
+
+
 def masks_of(folder: Path, names: Sequence[str], class_folders: ClassFolders) -> Masks:
     """Return the masks among the files of a folder of new images. No photographs are made of them."""
     pictures = [name for name in names if is_image(name)]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tasks.images.appearance import remark
 from tasks.inference.calibration import probability
 from tasks.inference.out_of_distribution import FeatureGaussian, distances
-from tasks.records.results import Guarantee
+from tasks.records.results import Guarantee, Normality
 from tasks.records.rows import CAUSES, Cause, DecisionName
 from tasks.settings.crops import Crop
 from tasks.settings.errors import BadInput
@@ -65,6 +65,10 @@ class DecisionRule(BaseModel):
     """Parts at least this probably defective are rejected."""
     temperature: float = 1.0
     """Divisor of margins, so that probabilities mean what they say."""
+    offset: float = Field(0.0, exclude_if=lambda offset: not offset)
+    """Margin at which a defect is as likely as none. Left out of the file where it is 0: so models keep their digests."""
+    normal: Normality | None = Field(None, exclude_if=lambda normal: normal is None)
+    """Of a network of good parts alone: where the limits come from. Its probabilities are scores: .5 is the limit of passing."""
     review_band: tuple[float, float] | None = None
     """Probabilities between these go to a person; None: no such band is known."""
     appearance: FeatureGaussian | None = None
@@ -89,9 +93,10 @@ class DecisionRule(BaseModel):
         if not images:
             return []
         with np.errstate(invalid="ignore"):  # a person reviews what is no number
-            chances = probability(np.array([evidence.margin for evidence in images]), self.temperature).tolist()
-            differences = self.differences(images)
-        return [self.decide(*facts) for facts in zip(images, chances, differences, strict=True)]
+            margins = np.array([evidence.margin for evidence in images]) - self.offset
+            chances = probability(margins, self.temperature)
+            differences = self.differences(images, chances)
+        return [self.decide(*facts) for facts in zip(images, chances.tolist(), differences, strict=True)]
 
     def decide(self, evidence: Evidence, chance: float, difference: str | None) -> ImageDecision:
         """Pass, review or reject one image, given its probability of a defect and how it differs from the training images, or None."""
@@ -104,12 +109,16 @@ class DecisionRule(BaseModel):
             return review("poor_ring", deviation)
         return review("unlike_training", difference, chance) if difference else self.decide_by_probability(chance)
 
-    def differences(self, images: Sequence[Evidence]) -> list[str | None]:
-        """Say how each image differs from the training images; None where it does not. Appearance comes before features."""
+    def differences(self, images: Sequence[Evidence], chances: np.ndarray) -> list[str | None]:
+        """Say how each image differs from the training images; None where it does not. Appearance comes before features.
+
+        To a network that knows good parts alone, what it rejects by its score, `chances` (images,), should be strange.
+        """
         remarks: list[str | None] = [None] * len(images)
         if gaussian := self.features:
             lengths = distances(gaussian, np.stack([evidence.features for evidence in images]))
-            for number in np.flatnonzero(~(lengths <= gaussian.limit)):  # NaN counts as far away
+            strange = ~(lengths <= gaussian.limit)  # NaN counts as far away
+            for number in np.flatnonzero(strange & ~(chances > self.threshold) if self.normal else strange):
                 remarks[number] = (
                     f"what the network sees in it is {lengths[number]:.1f} from what it knows, and {gaussian.limit:.1f} is the most"
                 )
@@ -124,7 +133,7 @@ class DecisionRule(BaseModel):
 
     def decide_by_probability(self, chance: float) -> ImageDecision:
         """Pass, review or reject by the probability of a defect alone, with the reason."""
-        chance_text = f"defect probability {format_chance(chance)}"
+        chance_text = f"{'anomaly score' if self.normal else 'defect probability'} {format_chance(chance)}"
         low, high = self.review_band or (self.threshold, self.threshold)
         if self.review_band and low <= chance <= high:
             return review(

@@ -10,9 +10,11 @@ from tasks.images.views import VIEWS
 from tasks.inference import out_of_distribution
 from tasks.inference.calibration import temperature
 from tasks.inference.decision import DECIDED_BY_PROBABILITY, DecisionRule, Evidence
+from tasks.inference.normality import with_normal_limits
 from tasks.records.results import Model
 from tasks.records.rows import Prediction, Row, is_defect
 from tasks.settings.messages import say
+from tasks.settings.model_specs import MODEL_SPECS
 from tasks.settings.settings import Classes, EvaluationSettings
 
 POOR_RING = 2.0  # a ring fits poorly from so many times the residual on that nearly all known rings keep within
@@ -21,13 +23,21 @@ POOR_RING = 2.0  # a ring fits poorly from so many times the residual on that ne
 def fit_decision_rule(
     rows: Sequence[Row], evidence: Sequence[Evidence], classes: Classes, model: Model, settings: EvaluationSettings
 ) -> DecisionRule:
-    """Build the decision rule: temperature from validation, limits from costs, outlier limits from train and validation."""
-    learned = [(row, image) for row, image in zip(rows, evidence, strict=True) if row.split != "test"]
+    """Build the decision rule: temperature from validation, limits from costs, outlier limits from train and validation.
+
+    Of a network of good parts alone, the good parts that validate set the limits.
+    """
+    good_alone = MODEL_SPECS[model.name].good_alone  # type: ignore[index]  # a record holds a name as text
+    learned = [
+        (row, image)
+        for row, image in zip(rows, evidence, strict=True)
+        if row.split != "test" and not (good_alone and is_defect(row, classes))
+    ]
     residuals = [image.residual for _, image in learned if VIEWS[model.view].needs_ring]
     residual = worst_residual(residuals, settings.unlike_share)
     clear = [(row, image) for row, image in learned if residual is None or image.residual <= residual]
     groups, pictures = [row.group for row, _ in clear], [image.appearance for _, image in clear]
-    return DecisionRule(
+    rule = DecisionRule(
         classes=classes,
         model=model.name,
         network_sha256=model.file.sha256,
@@ -35,7 +45,6 @@ def fit_decision_rule(
         image_size=model.image_size,
         crop=model.crop,
         threshold=costs.threshold(settings),
-        temperature=fit_temperature([(row, image) for row, image in clear if row.split == "validation"], classes),
         review_band=costs.review_band(settings),
         appearance=out_of_distribution.fit_limits(pictures, groups, settings.unlike_share),
         appearances=out_of_distribution.fit_origins(
@@ -44,6 +53,10 @@ def fit_decision_rule(
         features=out_of_distribution.fit_limits([image.features for _, image in clear], groups, settings.unlike_share),
         max_residual=residual,
     )
+    validation = [(row, image) for row, image in clear if row.split == "validation"]
+    if good_alone:
+        return with_normal_limits(rule, validation, settings)
+    return rule.model_copy(update={"temperature": fit_temperature(validation, classes)})
 
 
 def with_guarantee(

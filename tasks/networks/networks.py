@@ -48,6 +48,7 @@ BODIES: dict[ModelName, Callable[[keras.KerasTensor, Draw], dict[str, keras.Kera
     "compact": compact,
     "ring": ring,
     "patch": patch,
+    "normal": patch,
     "backbone": backbone,
     "tutorial": tutorial,
     "tutorial_dropout": partial(tutorial, dropout=0.2),

@@ -85,6 +85,8 @@ class Source(Record):
     """How the photographs are labeled, in one line; empty where that cannot be told before the source is fetched."""
     left_out: tuple[str, ...] = Field((), exclude=True)
     """Files that are not used, a sentence each."""
+    has_defects: bool = Field(True, exclude=True)
+    """Whether a photograph shows a defective part, as far as it is known."""
 
 
 class Arrival(Record):
@@ -585,6 +587,30 @@ class BaselineComparison(Record):
     """Beside brightness, border brightness and sharpness together."""
 
 
+class Normality(Record):
+    """The limits of a network that learned from good parts alone, as held-out good parts set them."""
+
+    images: int
+    """Held-out images of good parts."""
+    parts: int
+    """Parts behind them; images where parts are not known."""
+    flagged_share: float
+    """Share of the good parts that may go to a person or be rejected."""
+    rejected_share: float
+    """Share of the good parts that may be rejected."""
+
+
+class DrawnBlemishes(Record):
+    """What a network that learned from good parts alone says of good test images with a drawn blemish."""
+
+    images: int
+    passed: int
+    reviewed: int
+    rejected: int
+    auc: float | None
+    """Beside the same images without blemish; None without images."""
+
+
 class Evaluation(Record):
     """The result of one pass over validation and test. Every figure comes from the file of predictions."""
 
@@ -604,6 +630,10 @@ class Evaluation(Record):
     """Of the rule; None where none is asked for."""
     baselines: BaselineComparison | None = None
     """None in a record that is older than the comparison."""
+    normal: Normality | None = None
+    """None of a network that learned from both classes."""
+    blemishes: DrawnBlemishes | None = None
+    """None of a network that learned from both classes."""
 
     @property
     def review_reasons(self) -> dict[str, int]:
@@ -661,6 +691,7 @@ RulingCause = Literal[
 RuleCode = Literal[
     "escapes", "false_rejects", "reviews", "export_decisions", "export_size", "export_latency",
     "beside_champion", "origin_beside_champion", "known_source", "beside_majority", "beside_lookup", "beside_shortcuts",
+    "drawn_blemishes",
 ]  # fmt: skip
 
 

@@ -7,7 +7,18 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.records.results import BaselineComparison, Decided, Guarantee, Origin, PartErrors, Probe, Release, Score
+from tasks.records.results import (
+    BaselineComparison,
+    Decided,
+    DrawnBlemishes,
+    Guarantee,
+    Normality,
+    Origin,
+    PartErrors,
+    Probe,
+    Release,
+    Score,
+)
 from tasks.settings.crops import Crop
 from tasks.settings.model_specs import InputSize
 
@@ -156,6 +167,10 @@ class EvaluationFacts(RunSection):
     """What is promised about defective parts that pass; None where nothing is."""
     baselines: BaselineComparison | None = None
     """How the model compares with simple rules on parts that do not train; None: a run before the comparison came."""
+    normal: Normality | None = None
+    """Where the limits of a network come from that learned from good parts alone; None of another one."""
+    blemishes: DrawnBlemishes | None = None
+    """What such a network says of drawn blemishes; None of another one."""
 
 
 class CrossfitFacts(ScoreFacts):

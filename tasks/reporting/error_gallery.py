@@ -116,7 +116,7 @@ def overlay_heatmap(
 ) -> Iterator[np.ndarray]:
     """Yield each photograph under its heat, uint8 (side, side, 3); gray alone where the view shows nothing."""
     inputs = loading.load_inputs(rows, rule.view, rule.image_size, places, rule.crop)
-    heats = list(heatmaps.maps(network, inputs.levels) / rule.temperature)
+    heats = list((heatmaps.maps(network, inputs.levels) - rule.offset) / rule.temperature)
     squares = loading.load_squares([stored_path(row, places) for row in rows], FINE * SIDE)
     shares = crop_shares(rows, rule.crop, places)
     boxes = [pixel_box(box, (row.height, row.width)) for box, row in zip(shares, rows, strict=True)]

@@ -1,10 +1,11 @@
 """Test section: the test in words and tables: the network's calls, the parts behind them, the decisions and their cost."""
 
 from itertools import starmap
+from math import ceil
 
 from tasks.evaluation.baseline_rules import missing_evidence
 from tasks.inference.decision import format_chance
-from tasks.records.results import BaselineComparison, Evaluation, Interval, Score
+from tasks.records.results import Evaluation, Interval, Normality, Score
 from tasks.reporting.markdown import code, out_of, table
 from tasks.reporting.words import ProductWords
 from tasks.settings.settings import EvaluationSettings
@@ -37,8 +38,8 @@ def test(evaluation: Evaluation, settings: EvaluationSettings, words: ProductWor
         table(heads, starmap(score_row, scores.items())),
         f"At the likelier class. {castings(evaluation.test, level, words)}",
         table(DECISION_HEADS, starmap(decision_row, scores.items())),
-        decisions(evaluation),
-        *beyond_baselines(evaluation.baselines, words),
+        *(normal_decisions(evaluation.normal, evaluation, words) if evaluation.normal else [decisions(evaluation)]),
+        *beyond_baselines(evaluation, words),
         reviews(evaluation),
     ])  # fmt: skip
 
@@ -118,13 +119,45 @@ def decisions(evaluation: Evaluation) -> str:
     return f"{rule}{unreviewed}{cost} Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on {chosen_on}."
 
 
-def beyond_baselines(comparison: BaselineComparison | None, words: ProductWords) -> list[str]:
+def normal_decisions(normal: Normality, evaluation: Evaluation, words: ProductWords) -> list[str]:
+    """Say by which limits a model decides that learned from good parts alone, what they promise, and what nobody knows."""
+    drawn, limit = evaluation.blemishes, evaluation.threshold
+    lines = [
+        f"The network learned from good {words.plural} alone, and from good {words.plural} with drawn blemishes. Its figures are anomaly "
+        f"scores, not probabilities of a defect: {words.plural} below 50% pass, those above {limit:.1%} are rejected, and a person looks "
+        f"at what lies between. Held-out good photographs set both limits ({normal.images:,}, of {normal.parts:,} {words.plural}): some "
+        f"{normal.flagged_share:.1%} of good ones lie above the first, and {normal.rejected_share:.1%} above the second. "
+        f"{few_held_out(normal, words)}",
+        f"Nothing here promises that a real defect is found: the limits know good {words.plural} only.",
+    ]
+    if drawn and drawn.images:
+        lines[1] += (
+            f" Of {drawn.images:,} good test photographs with one to three drawn blemishes, {drawn.passed:,} pass, {drawn.reviewed:,} go "
+            f"to a person and {drawn.rejected:,} are rejected. Real defects can be fainter or larger than drawn ones."
+        )
+    return lines
+
+
+def few_held_out(normal: Normality, words: ProductWords) -> str:
+    """Say how many held-out parts are missing for limits that are counted and not estimated; empty where none are."""
+    needed = ceil(1 / normal.rejected_share)
+    if normal.parts >= needed:
+        return ""
+    return (
+        f"So small a share cannot be counted among {normal.parts:,} {words.plural}, so the limit is estimated from how their scores "
+        f"spread: {needed - normal.parts:,} more held-out good {words.plural} are needed to count it."
+    )
+
+
+def beyond_baselines(evaluation: Evaluation, words: ProductWords) -> list[str]:
     """Say how the model compares with each baseline on parts that do not train, a sentence each; nothing in an older record."""
+    comparison = evaluation.baselines
     if comparison is None:
         return []
     majority, pairs = comparison.majority, ((LOOKUP, comparison.lookup), (SHORTCUTS, comparison.shortcuts))
     if majority is None or comparison.evidence is None:
-        return [f"Whether the model is better than simple rules cannot be shown: {missing_evidence(comparison)}."]
+        missing = missing_evidence(comparison, good_alone=evaluation.normal is not None)
+        return [f"Whether the model is better than simple rules cannot be shown: {missing}."]
     beside_rules = [
         f"Beside {rule}, it is better on {pair.better:,} {words.plural} and worse on {pair.worse:,} (p = {pair.p:.2g})."
         for rule, pair in pairs

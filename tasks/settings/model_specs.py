@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-ModelName = Literal["compact", "ring", "patch", "backbone", "tutorial", "tutorial_dropout"]
+ModelName = Literal["compact", "ring", "patch", "normal", "backbone", "tutorial", "tutorial_dropout"]
 ViewName = Literal["raw", "detail", "ring"]
 InputSize = int | tuple[int, int]
 """Side of a square, or height and width, in pixels."""
@@ -28,6 +28,8 @@ class ModelSpec(NamedTuple):
     """Whether an epoch shows as many defective as good images."""
     reference: bool = False
     """Whether it is trained exactly as published, for comparison: plain Adam, no augmentation, the last epoch."""
+    good_alone: bool = False
+    """Whether it learns from good parts alone: drawn blemishes take the place of defects, and held-out good parts set its limits."""
     pretrained: bool = False
     """Whether a training from new weights begins with weights that Keras downloads."""
 
@@ -36,6 +38,7 @@ MODEL_SPECS: dict[ModelName, ModelSpec] = {
     "compact": ModelSpec("raw", 75, 4e-3, min_epochs=4, min_images=22_500),
     "ring": ModelSpec("ring", 512, 2e-3, fixed_size=True, min_epochs=3, min_images=11_000),
     "patch": ModelSpec("detail", 256, 2.8e-3, min_epochs=4, min_images=12_000, balanced=True),
+    "normal": ModelSpec("detail", 256, 2.8e-3, min_epochs=4, min_images=9_000, balanced=True, good_alone=True),
     "backbone": ModelSpec("raw", 224, 2e-4, min_epochs=3, min_images=6_000, pretrained=True),
     "tutorial": ModelSpec("raw", 300, 1e-3, fixed_size=True, epochs=4, reference=True),
     "tutorial_dropout": ModelSpec("raw", 300, 1e-3, fixed_size=True, epochs=4, reference=True),

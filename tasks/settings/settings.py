@@ -297,7 +297,8 @@ class TrainingSettings(Settings):
 
     model: Literal["auto", ModelName] = "auto"
     """`auto`: `ring` where parts show a ring, the better of `ring` and `patch` in a trial where most do, else `patch`; `ring`: sees
-    the ring, unwrapped; `patch`: sees the detail of the whole picture; `compact`: small and quick, sees the whole picture;
+    the ring, unwrapped; `patch`: sees the detail of the whole picture; `normal`: as `patch`, but learns from good parts alone, where
+    there are no or few defects; `compact`: small and quick, sees the whole picture;
     `backbone`: a large network that knows ImageNet, whose first weights Keras downloads once; `tutorial`, `tutorial_dropout`: the
     published networks, for comparison."""
     min_ring_share: float = Field(0.99, gt=0, le=1)
@@ -336,6 +337,11 @@ class TrainingSettings(Settings):
             )
         return self
 
+    @property
+    def good_alone(self) -> bool:
+        """Return whether the network learns from good parts alone."""
+        return self.model != "auto" and MODEL_SPECS[self.model].good_alone
+
     def needs_trial(self, ring_share: float, champion: ChampionModel | None = None, crop: Crop | None = None) -> bool:
         """Return whether only a trial can tell which network suits the images. The arguments are as in `choice`."""
         return (
@@ -350,8 +356,8 @@ class TrainingSettings(Settings):
         name = next(
             (name for name in MODEL_SPECS if champion and (name, crop) == (champion.model, champion.crop)), None
         )
-        if name and (MODEL_SPECS[name].view != "ring" or ring_share >= self.min_tried_ring_share):
-            return name
+        if name and not MODEL_SPECS[name].good_alone:
+            return name if MODEL_SPECS[name].view != "ring" or ring_share >= self.min_tried_ring_share else None
         return None
 
     def choice(
@@ -432,6 +438,8 @@ class EvaluationSettings(Settings):
     """Cost of a person's look at a part."""
     unlike_share: float = Field(0.01, gt=0, lt=0.5)
     """Share of the known images that may count as unlike the others, when their own part is left out."""
+    flagged_share: float = Field(0.05, gt=0, lt=0.5)
+    """`--model normal` passes no more than this share of the good parts by: they go to a person, or few of them are rejected."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Level of the intervals and of the guarantee."""
     guarantee: float | None = Field(None, ge=1e-4, lt=1)
@@ -473,6 +481,8 @@ class AcceptanceSettings(Settings):
     beyond_baselines: bool = True
     """A model must be shown to be better than majority, look-up and shortcuts, on parts that do not train; where that cannot be
     shown, it waits for a person."""
+    max_blemishes_passed: float = Field(0.5, ge=0, le=1)
+    """Of a model that learned from good parts alone: most drawn blemishes that may pass, as a share."""
     require_approval: bool = False
     """What passes all rules waits as challenger until a person promotes it: flows/promote.py."""
 
@@ -551,6 +561,16 @@ class Config(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     acceptance: AcceptanceSettings = AcceptanceSettings()
     places: Places = Places()
+
+    @model_validator(mode="after")
+    def require_defects_for_folds(self) -> Self:
+        """Raise ValueError where folds are asked for of a network that learns from good parts alone."""
+        if self.crossfit.folds and self.training.good_alone:
+            raise ValueError(
+                f"crossfit.folds is {self.crossfit.folds}, and --model {self.training.model} learns from good parts alone: leave out "
+                "--crossfit.folds, or take a network that learns from both classes"
+            )
+        return self
 
     def with_model(self) -> Self:
         """Return the same settings with the registered model named: as it is set, else by the source and the product."""

@@ -69,7 +69,7 @@ def fit(
     if finished < epochs:
         run_epochs(learner, train_examples, validation_examples, recipe, range(finished, epochs), checkpoint)
     network.set_weights(checkpoint.best_weights)
-    if recipe.spec.balanced:
+    if recipe.spec.balanced and not recipe.spec.good_alone:  # nobody knows the odds of defects that were never seen
         restore_odds(network, train_examples.labels)
     history, kept_epoch = tuple(checkpoint.history), checkpoint.kept_epoch or epochs
     return TrainingResult(to_float32(network, recipe), history, kept_epoch, finished or None)

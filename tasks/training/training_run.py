@@ -69,7 +69,7 @@ def fit(
     """Fit the network, and report each epoch in the log and the terminal, and to `show_epochs`."""
     from tasks.training import trainer
 
-    epochs = trainer.epoch_budget(plan.recipe, len(train_images.rows))
+    epochs = trainer.epoch_budget(plan.recipe, len(train_images.examples.labels))
     with progress_bar(f"training {plan.recipe.model}", epochs) as advance:
         result = trainer.fit(
             train_images.examples,
@@ -110,7 +110,7 @@ def record_of(
         started_from=plan.start.digest if plan.start else None,
         wall_seconds=round(elapsed.wall, 2),
         cpu_seconds=round(elapsed.cpu, 2),
-        images_per_second=round(len(train_images.rows) * epochs / elapsed.wall, 1),
+        images_per_second=round(len(train_images.examples.labels) * epochs / elapsed.wall, 1),
         device=devices.device(),
         trained_with=f"batches of {recipe.batch_size}, learning rate {recipe.learning_rate:.2g}, {recipe.precision}",
         resumed_from_epoch=result.resumed_from_epoch,

@@ -1,14 +1,15 @@
 """Training set: choose the images that a training sees, and how an epoch shares them."""
 
 from collections.abc import Sequence
+from math import ceil
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tasks.images import loading, marks
+from tasks.images import blemishes, loading, marks
 from tasks.networks.tuning import tune_recipe
 from tasks.records.results import DividedImages
-from tasks.records.rows import Row, is_defect
+from tasks.records.rows import SPLITS, Row, is_defect
 from tasks.settings.errors import BadInput
 from tasks.settings.frames import sides
 from tasks.settings.messages import say
@@ -17,6 +18,9 @@ from tasks.training import warm_start
 
 if TYPE_CHECKING:
     from tasks.training.input_pipeline import Examples
+
+
+LEAST_COPIES = 1_000  # with blemishes: so many different ones are drawn at least
 
 
 class TrainingPlan(NamedTuple):
@@ -63,9 +67,14 @@ class LoadedImages(NamedTuple):
 
 
 def load_examples(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages, places: Places) -> LoadedImages:
-    """Load the images whose view shows something, and report how many are left out. Raises BadInput where a class then has none."""
+    """Load the images whose view shows something, and report how many are left out. Raises BadInput where a class then has none.
+
+    A network of good parts alone gets copies of these with drawn blemishes, labeled as defects, in place of defective parts.
+    """
     from tasks.training.input_pipeline import Examples
 
+    if plan.recipe.spec.good_alone:
+        rows = [row for row in rows if not is_defect(row, images.classes)]
     inputs = loading.load_inputs(rows, plan.recipe.view, plan.recipe.image_size, places, plan.recipe.crop)
     is_visible = ~np.isnan(inputs.residuals)
     visible_rows = [row for row, visible in zip(rows, is_visible, strict=True) if visible]
@@ -78,8 +87,31 @@ def load_examples(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages
                 "the parts are not round, or no dark cavity is in their middle; take --model patch"
             )
     levels = inputs.levels if visible_rows == list(rows) else inputs.levels[is_visible]
+    strata = stratum_numbers(visible_rows, plan, images)
+    if plan.recipe.spec.good_alone:
+        return LoadedImages(with_blemishes(levels, strata, plan.recipe.seed, rows[0].split), visible_rows)
     marked = load_marks(visible_rows, plan, images.classes, places)
-    return LoadedImages(Examples(levels, labels, stratum_numbers(visible_rows, plan, images), marked), visible_rows)
+    return LoadedImages(Examples(levels, labels, strata, marked), visible_rows)
+
+
+def with_blemishes(levels: np.ndarray, strata: np.ndarray, seed: int, split: str) -> "Examples":
+    """Return good parts, and copies of them with blemishes: one each that validates, and of few that train as many as `LEAST_COPIES`.
+
+    The copies of a stratum, an even number, are the next one.
+    """
+    from tasks.training.input_pipeline import Examples
+
+    each = ceil(LEAST_COPIES / len(levels)) if split == "train" else 1
+    numbers = np.tile(np.arange(len(levels)), each)
+    copies, marked = blemishes.draw_blemishes(levels, numbers, (seed, SPLITS.index(split)))
+    labels = np.repeat(np.array([0, 1], np.int32), [len(levels), len(copies)])
+    sound = np.full(levels.shape[:3], marks.SOUND, np.uint8)
+    return Examples(
+        np.concatenate([levels, copies]),
+        labels,
+        np.concatenate([strata, strata[numbers] + 1]),
+        np.concatenate([sound, marked]),
+    )
 
 
 def load_marks(rows: Sequence[Row], plan: TrainingPlan, classes: Classes, places: Places) -> np.ndarray | None:

@@ -11,7 +11,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import DEFECT, ClassSettings
 from tasks.sources.folder import CONVERT, SHOWN, TOP, is_image, other_formats
-from tasks.sources.layouts.layout import SPLIT_WORDS, Label, Labels, choose_defects, choose_good
+from tasks.sources.layouts.layout import SPLIT_WORDS, Label, Labels, absent_defect, choose_defects, choose_good
 from tasks.sources.layouts.masks import FOLDERS as MASK_FOLDERS
 from tasks.sources.names import UNLABELED, compose
 
@@ -44,18 +44,21 @@ def read_class_folders(files: Sequence[str], images: Sequence[str], settings: Cl
         images: Those of them that are photographs by their names.
         settings: Names of the class folders, as far as the user gives them.
 
-    Raises BadInput if no folder fits, if one class has no image, and if two folders fit equally well.
+    Where all images lie in folders of good parts, there are no defects. Raises BadInput if no folder fits, if one class has no image
+    otherwise, and if two folders fit equally well.
     """
     root = find_root(files, images, settings)
     holders = holders_of(root, folders_with_images(images))
     folders = name_classes(holders, settings)
+    if not folders.defect:
+        folders = ClassFolders(defect=(absent_defect(folders.good),), good=folders.good)
     placed = {name: place for name in files if (place := place_in_root(name, root, folders))}
     how = "class folders in folders of published splits" if root.splits else "class folders"
     if not root.splits and all(place.below in SPLIT_WORDS for place in placed.values()):
         placed = {name: place._replace(split=place.below) for name, place in placed.items()}
         how = "class folders with folders of published splits in each"
     labels = {name: Label(place.kind, SPLIT_WORDS.get(place.split, "")) for name, place in placed.items()}
-    if any(holder.folders == {folders.good} for holder in holders):
+    if any(holder.folders == {folders.good} for holder in holders) and not has_good_alone(images, settings):
         labels = {name: label._replace(split="") for name, label in labels.items()}
         how = "MVTec AD, whose train/ has good parts alone: its split is not used, since both classes must train"
     return Labels(f"{how}, below {root.prefix}" if root.prefix else how, labels, folders, root.prefix)
@@ -86,16 +89,23 @@ def find_candidates(images: Sequence[str], settings: ClassSettings) -> dict[Data
     below = folders_with_images(images)
     components = {folder for inside in below.values() for folder in inside}
     named = {choose_good(components, settings), *choose_defects(components, settings)}
-    candidates = {}
+    candidates, good_alone = {}, has_good_alone(images, settings)
     for folder in sorted(below):
         splits = tuple(sorted(name for name in below[folder] if name.casefold() in SPLIT_WORDS))
         for root in (DataRoot(folder, splits), DataRoot(folder)):
             holders = holders_of(root, below)
             is_split = not root.splits and folder.rpartition("/")[2].casefold() in SPLIT_WORDS
             if not is_split and any(named & holder.folders for holder in holders):
-                candidates[root] = root_fault(holders, settings)
+                candidates[root] = "" if good_alone else root_fault(holders, settings)
                 break
     return candidates
+
+
+def has_good_alone(images: Sequence[str], settings: ClassSettings) -> bool:
+    """Return whether every image lies in a folder of good parts, at any depth. Where the user names the defects, there should be some."""
+    folders = [compose(name).split("/")[:-1] for name in images]
+    good = choose_good({folder for inside in folders for folder in inside}, settings)
+    return bool(folders) and not settings.defect and all(good in inside for inside in folders)
 
 
 def folders_with_images(images: Iterable[str]) -> dict[str, set[str]]:
@@ -115,7 +125,7 @@ def holders_of(root: DataRoot, below: Mapping[str, set[str]]) -> list[Holder]:
 
 
 def name_classes(holders: Sequence[Holder], settings: ClassSettings) -> ClassFolders:
-    """Return the class folders of all holders."""
+    """Return the class folders of all holders; no defects where there are good parts alone."""
     present = {folder for holder in holders for folder in holder.folders}
     good = choose_good(present, settings)
     others = {folder for folder in present if folder.casefold() not in NO_CLASS} - {good}

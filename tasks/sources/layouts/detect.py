@@ -63,13 +63,18 @@ class Layout(NamedTuple):
 
     def of_source(self) -> dict[str, Any]:
         """Return what the record of a source says about its layout, by the names of the fields."""
-        return {"folders": self.folders, "layout": self.summary_line(), "left_out": self.left_out}
+        return {
+            "folders": self.folders,
+            "layout": self.summary_line(),
+            "left_out": self.left_out,
+            "has_defects": any(file.label == self.folders.classes.defect for file in self.files),
+        }
 
     def summary_line(self) -> str:
         """Return one line that tells a person how the photographs are labeled."""
         kinds = {"defect": self.folders.defect, "good": (self.folders.good,)}
         classes = [
-            f"{name}: {list_kinds(file.kind for file in self.files if file.kind in folders)}"
+            f"{name}: {list_kinds(file.kind for file in self.files if file.kind in folders) or 'none'}"
             for name, folders in kinds.items()
         ]
         splits = Counter(file.split for file in self.files if file.split)
@@ -90,7 +95,7 @@ def detect_in_zip(archive: Path, settings: ClassSettings) -> Layout:
 
 
 def detect(names: Iterable[str], settings: ClassSettings, read: Read) -> Layout:
-    """Find the layout of a source. Raises BadInput where there is none that holds both classes.
+    """Find the layout of a source. Raises BadInput where there is none that holds good parts.
 
     Args:
         names: Of all files, relative and posix.

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from tasks.records.results import ClassFolders
+from tasks.records.results import SEVERAL_DEFECTS, ClassFolders
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import DEFECT, GOOD, ClassSettings
@@ -84,9 +84,7 @@ def choose_classes(kinds: Iterable[str], settings: ClassSettings, where: str) ->
         raise BadInput(
             f"{where} has the labels {listed}: none of them is {', '.join(missing)}. Name the defects with --defect"
         )
-    if not defects:
-        raise BadInput(f"{where} has the label {listed} alone: photographs of defective parts are needed too")
-    return ClassFolders(defect=defects, good=good)
+    return ClassFolders(defect=defects or (absent_defect(good),), good=good)
 
 
 def choose_good(names: Iterable[str], settings: ClassSettings) -> str:
@@ -98,6 +96,11 @@ def choose_good(names: Iterable[str], settings: ClassSettings) -> str:
 def choose_defects(names: Iterable[str], settings: ClassSettings) -> tuple[str, ...]:
     """Return the names of the defects: as the user says, else `def_front` where it is there; empty for all but the good one."""
     return settings.defect or ((DEFECT,) if DEFECT in names else ())
+
+
+def absent_defect(good: str) -> str:
+    """Return the name of the defects where a source has good parts alone: new images may bring some."""
+    return DEFECT if good == GOOD else SEVERAL_DEFECTS
 
 
 def assume_folders(settings: ClassSettings) -> ClassFolders:

@@ -1,0 +1,106 @@
+"""Normality: set the limits of a network that learned from good parts alone, by good parts that it did not learn from.
+
+Nobody knows how defects would score. So the limits promise how many good parts are flagged, and nothing about defects.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from tasks.evaluation.metrics import auc
+from tasks.images import loading
+from tasks.images.blemishes import draw_blemishes
+from tasks.inference import forward
+from tasks.inference.calibration import probability
+from tasks.inference.decision import DecisionRule, Evidence
+from tasks.inference.runtimes import Network
+from tasks.records.results import DrawnBlemishes, Normality
+from tasks.records.rows import SPLITS, Row
+from tasks.settings.errors import BadInput
+from tasks.settings.settings import EvaluationSettings, Places
+
+BLOCK = 512  # images in memory at a time
+LEAST_SPREAD = 0.05  # of margins: between the limits, and above all that was seen
+
+
+def with_normal_limits(
+    rule: DecisionRule, held_out: Sequence[tuple[Row, Evidence]], settings: EvaluationSettings
+) -> DecisionRule:
+    """Return the rule with limits from held-out good parts: what few of them exceed goes to a person, what hardly any exceeds is rejected.
+
+    So few good parts may be rejected that they cost no more than looks at all that are flagged. Raises BadInput where the network sees
+    none of these parts.
+    """
+    judged = [(row, image) for row, image in held_out if np.isfinite(image.margin)]
+    if not judged:
+        raise BadInput(
+            "no held-out good part gets a number from the network, so nothing sets its limits: bring more good parts"
+        )
+    margins, parts = np.array([image.margin for _, image in judged]), len({row.group for row, _ in judged})
+    flagged = settings.flagged_share
+    rejected = flagged * min(1, settings.review_cost / settings.false_reject_cost)
+    low, high = limits(margins, parts, flagged, rejected)
+    limit = float(probability(np.array(high - low), 1.0))
+    return rule.model_copy(
+        update={
+            "temperature": 1.0,
+            "offset": low,
+            "threshold": limit,
+            "review_band": (0.5, limit),
+            "normal": Normality(
+                images=len(judged), parts=parts, flagged_share=flagged, rejected_share=round(rejected, 6)
+            ),
+        }
+    )
+
+
+def limits(margins: np.ndarray, parts: int, flagged: float, rejected: float) -> tuple[float, float]:
+    """Return the margins that these shares of good parts exceed, from the margins (images,) of good images of so many parts.
+
+    A share that is too small to be counted among so few parts is estimated: the upper half of the margins is continued as an exponential
+    tail (peaks over threshold, Pickands, 1975), and no margin that was seen lies above.
+    """
+    median, greatest = float(np.median(margins)), float(margins.max())
+    above = margins[margins > median] - median
+    spread = max(float(above.mean()) if len(above) else 0.0, LEAST_SPREAD)
+    low = (
+        halfway_above(flagged, margins)
+        if parts * flagged >= 1
+        else max(greatest + LEAST_SPREAD, median + spread * math.log(0.5 / flagged))
+    )
+    counted = parts * rejected >= 1
+    high = halfway_above(rejected, margins) if counted else low + spread * math.log(flagged / rejected)
+    return low, max(low + LEAST_SPREAD, high)
+
+
+def halfway_above(share: float, margins: np.ndarray) -> float:
+    """Return a limit that no more than this share of the margins exceeds.
+
+    It lies halfway between two of them, so that rounding, as in another format of the network, moves no image across.
+    """
+    exceeding = int(share * len(margins))
+    upper, lower = np.sort(margins)[::-1][[max(exceeding - 1, 0), exceeding]]
+    return float((upper + lower) / 2)
+
+
+def judge_blemishes(
+    network: Network, rows: Sequence[Row], evidence: Sequence[Evidence], rule: DecisionRule, places: Places
+) -> DrawnBlemishes:
+    """Draw a blemish into each image of these good parts, and judge it; `evidence` is that of the images without one."""
+    judged: list[Evidence] = []
+    for start in range(0, len(rows), BLOCK):
+        inputs = loading.load_inputs(rows[start : start + BLOCK], rule.view, rule.image_size, places, rule.crop)
+        copies, _ = draw_blemishes(inputs.levels, np.arange(len(inputs.levels)), (SPLITS.index("test"), start))
+        judged += forward.evidence(network, copies, inputs.residuals, inputs.small_squares)
+    margins = np.array([image.margin for image in (*evidence, *judged)])
+    blemished = np.repeat([False, True], [len(evidence), len(judged)])
+    counts = Counter(decision.name for decision in rule.judge(judged))
+    return DrawnBlemishes(
+        images=len(rows),
+        passed=counts["pass"],
+        reviewed=counts["review"],
+        rejected=counts["reject"],
+        auc=auc(blemished, margins),
+    )
