@@ -18,7 +18,7 @@ LINES = 0.4  # share of the blemishes that are lines; the others are spots
 RADII = 1.5, 0.08  # least radius of a spot in pixels, and greatest as a share of the shorter side of the picture
 LENGTHS = 8.0, 0.5  # likewise of a line's length
 WIDTHS = 1, 4  # pixels: of a line
-STRENGTHS = 2.0, 8.0  # how far a tone lies from the surface, in deviations of its detail
+STRENGTHS = 3.0, 12.0  # how far a tone lies from the surface, in deviations of its detail
 CORNERS, BENDS = 12, 6  # of the outline of a spot, and of a line
 SEEN = 0.25  # share of a pixel that a blemish covers at least, where it is marked
 Filling: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
@@ -114,7 +114,7 @@ def change_tone(
     from scipy import ndimage  # late: other networks do without it
 
     deviation = max(QUIET, float(difference.std()))
-    tone = cover * random.choice([-1, 1]) * random.uniform(*STRENGTHS) * deviation
+    tone = cover * random.choice([-1, 1]) * log_uniform(*STRENGTHS, random) * deviation
     return difference + tone - ndimage.uniform_filter(tone, NEAR, mode="reflect")
 
 

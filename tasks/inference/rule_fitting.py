@@ -14,7 +14,6 @@ from tasks.inference.normality import with_normal_limits
 from tasks.records.results import Model
 from tasks.records.rows import Prediction, Row, is_defect
 from tasks.settings.messages import say
-from tasks.settings.model_specs import MODEL_SPECS
 from tasks.settings.settings import Classes, EvaluationSettings
 
 POOR_RING = 2.0  # a ring fits poorly from so many times the residual on that nearly all known rings keep within
@@ -27,7 +26,7 @@ def fit_decision_rule(
 
     Of a network of good parts alone, the good parts that validate set the limits.
     """
-    good_alone = MODEL_SPECS[model.name].good_alone  # type: ignore[index]  # a record holds a name as text
+    good_alone = model.spec.good_alone
     learned = [
         (row, image)
         for row, image in zip(rows, evidence, strict=True)

@@ -10,7 +10,7 @@ from tasks.records import rows
 from tasks.records.rows import CAUSES, Cause
 from tasks.settings.crops import Crop
 from tasks.settings.frames import PictureSizes
-from tasks.settings.model_specs import InputSize, ModelName, ViewName
+from tasks.settings.model_specs import MODEL_SPECS, InputSize, ModelName, ModelSpec, ViewName
 from tasks.settings.settings import DEFECT, GOOD, Classes, Places, Recipe, SampleSettings, TilesSettings
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.files import File
@@ -335,6 +335,11 @@ class Model(Record):
     """Batch size, highest learning rate and precision, in words."""
     resumed_from_epoch: int | None = None
     """The last epoch that an interrupted process had finished; None: it was not interrupted."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Return the row of the network."""
+        return MODEL_SPECS[self.name]  # type: ignore[index]  # a record holds a name as text
 
     @property
     def conditions(self) -> str:

@@ -131,12 +131,19 @@ def limits(rule: DecisionRule, costs: EvaluationSettings) -> str:
         ),
         *([] if residual is None else [f"its rim is more than {residual:.2%} off an ellipse"]),
     ]  # fmt: skip
-    strange = f" Whatever the probability, a person looks at a part where {', or '.join(unlike)}." if unlike else ""
-    promise = f"\n\n{bounds_section.describe_guarantee(rule.guarantee)}" if rule.guarantee else ""
-    return (
-        f"The limits of probability follow from costs of {costs.escape_cost:g} for a defect that passes, {costs.false_reject_cost:g} for a "
-        f"good part that is rejected and {costs.review_cost:g} for a look.{strange}{promise}"
+    strange = (
+        f" Whatever the {'score' if rule.normal else 'probability'}, a person looks at a part where {', or '.join(unlike)}."
+        if unlike
+        else ""
     )
+    promise = f"\n\n{bounds_section.describe_guarantee(rule.guarantee)}" if rule.guarantee else ""
+    origin = (
+        "The limits of the anomaly score follow from held-out good parts."
+        if rule.normal
+        else f"The limits of probability follow from costs of {costs.escape_cost:g} for a defect that passes, "
+        f"{costs.false_reject_cost:g} for a good part that is rejected and {costs.review_cost:g} for a look."
+    )
+    return f"{origin}{strange}{promise}"
 
 
 def failures(test: Sequence[Prediction], rule: DecisionRule, words: ProductWords) -> str:

@@ -8,7 +8,6 @@ from tasks.reporting.run_json import RunResult
 from tasks.settings.crops import PART
 from tasks.settings.escaping import for_markdown
 from tasks.settings.frames import PictureSizes, sides, visible_width
-from tasks.settings.model_specs import MODEL_SPECS
 
 
 def training_section(outcome: RunResult) -> str:
@@ -19,6 +18,7 @@ def training_section(outcome: RunResult) -> str:
     notes = [
         where_it_looks(model, outcome.splits),
         smallest_defect(model, outcome.splits.pictures),
+        "Copies of the images with drawn blemishes took the place of defects." if model.spec.good_alone else "",
         f"Its first weights are those of the model `{model.started_from[:16]}`." if model.started_from else "",
         f"{model.left_out:,} training images show no ring and were left out." if model.left_out else "",
         f"It went on after epoch {model.resumed_from_epoch} of an interrupted run, whose time is not counted."
@@ -54,6 +54,6 @@ def smallest_defect(model: Model, pictures: PictureSizes | None) -> str:
     )
     if pictures.defect_width is None:
         has_more = min(pictures.width, pictures.height) > min(sides(model.image_size))
-        can_grow = has_more and not MODEL_SPECS[model.name].fixed_size  # type: ignore[index]  # a record holds a name as text
+        can_grow = has_more and not model.spec.fixed_size
         return f"{seen}; a larger `--image-size` sees narrower ones." if can_grow else f"{seen}."
     return f"{seen}; nine tenths of the marked defects are wider than {pictures.defect_width:.1f}."
