@@ -11,9 +11,10 @@ from tasks.evaluation.metrics import review_causes, score
 from tasks.images.loading import thumbnails
 from tasks.inference.decision import DecisionRule, Evidence
 from tasks.inference.normality import judge_blemishes
-from tasks.inference.rule_fitting import fit_decision_rule, with_guarantee
+from tasks.inference.rule_fitting import fit_decision_rule, weigh_calibration, with_guarantee
 from tasks.inference.runtimes import Network
 from tasks.inference.scoring import collect_evidence, decide_out_of_fold, judge
+from tasks.inference.workload import with_capacity, workloads
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import (
     BaselineComparison,
@@ -53,7 +54,10 @@ def evaluate(
     network = networks.load(model.file.path(places))
     evidence = collect_evidence(network, rows, model.view, model.image_size, places, model.crop)
     rule = fit_decision_rule(rows, evidence, splits.classes, model, evaluation)
-    rule = calibrate(rule, list(zip(rows, evidence, strict=True)), out_of_fold, splits, evaluation, places)
+    if out_of_fold:
+        rule = rule.model_copy(update={"temperature": out_of_fold.temperature})
+    unseen = judge_unseen(rule, list(zip(rows, evidence, strict=True)), out_of_fold, places)
+    rule = limit(rule, unseen, splits, evaluation)
     predictions = [prediction for prediction in judge(rows, evidence, rule) if prediction.split in JUDGED_SPLITS]
     predictions = name_parts(predictions, splits)
     test = [prediction for prediction in predictions if prediction.split == "test"]
@@ -74,6 +78,8 @@ def evaluate(
         **{name: getattr(rule, name) for name in ("threshold", "temperature", "review_band", "guarantee", "normal")},
         crossfit=score_crossfit(out_of_fold, rule, splits, evaluation, places) if out_of_fold else None,
         baselines=compare_baselines(predictions, out_of_fold, rule, splits, evaluation, places),
+        calibration=None if rule.normal else weigh_calibration(rule, unseen, test, count_parts=out_of_fold is None),
+        workloads=() if rule.normal or rule.guarantee else tuple(workloads(rule, unseen, test, evaluation)),
         blemishes=judge_drawn_blemishes(network, rows, evidence, rule, places) if rule.normal else None,
     )
 
@@ -95,28 +101,27 @@ def judge_drawn_blemishes(
     return drawn
 
 
-def calibrate(
-    rule: DecisionRule,
-    judged: Sequence[tuple[Row, Evidence]],
-    out_of_fold: OutOfFold | None,
-    splits: DividedImages,
-    settings: EvaluationSettings,
-    places: Places,
-) -> DecisionRule:
-    """Return the rule with its temperature and guarantee from parts that were not trained on.
+def judge_unseen(
+    rule: DecisionRule, judged: Sequence[tuple[Row, Evidence]], out_of_fold: OutOfFold | None, places: Places
+) -> list[Prediction]:
+    """Return the predictions about images of which no network trained on the part that judged them.
 
-    With cross-fitting these are all parts, judged out of fold. Without it they are the parts that validate, and `rule` has their
-    temperature already.
+    With cross-fitting these are all images, out of fold. Without it they are those that validate.
     """
     if out_of_fold:
-        rule = rule.model_copy(update={"temperature": out_of_fold.temperature})
+        return decide_out_of_fold(read_table(out_of_fold.judged.path(places), OutOfFoldRow), rule)
+    validation = [(row, image) for row, image in judged if row.split == "validation"]
+    return judge([row for row, _ in validation], [image for _, image in validation], rule)
+
+
+def limit(
+    rule: DecisionRule, unseen: Sequence[Prediction], splits: DividedImages, settings: EvaluationSettings
+) -> DecisionRule:
+    """Return the rule with the limits that unseen images set, where the settings ask for them: for the looks, and for what passes."""
+    if settings.max_review_share is not None and not rule.normal:
+        rule = with_capacity(rule, unseen, settings.max_review_share, settings)
     if settings.guarantee is None:
         return rule
-    if out_of_fold:
-        unseen = decide_out_of_fold(read_table(out_of_fold.judged.path(places), OutOfFoldRow), rule)
-    else:
-        validation = [(row, image) for row, image in judged if row.split == "validation"]
-        unseen = judge([row for row, _ in validation], [image for _, image in validation], rule)
     return with_guarantee(rule, unseen, settings.guarantee, settings.confidence, by_part=bool(splits.castings_by_split))
 
 

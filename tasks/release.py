@@ -77,7 +77,9 @@ class Candidate(NamedTuple):
             self.evaluation.predictions.sha256,
             str(champion.number if champion else None),
             # what was decided before a setting came stays decided: as they are unset, these admit nothing that was kept out
-            self.costs.model_dump_json(exclude_none=True, exclude=unset(self.costs, "flagged_share")),
+            self.costs.model_dump_json(
+                exclude_none=True, exclude=unset(self.costs, "flagged_share", "max_review_share")
+            ),
             self.acceptance.model_dump_json(
                 exclude_none=True, exclude=unset(self.acceptance, "beyond_baselines", "max_blemishes_passed")
             ),

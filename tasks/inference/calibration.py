@@ -1,13 +1,14 @@
 """Calibration: turn margins into probabilities that mean what they say, by one temperature for all margins (Guo et al., 2017)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 BOUNDS = (0.1, 10.0)  # a network that needs more has learned nothing, or was shown what it knows by heart
 USUAL = 0.6  # the temperature without evidence: where some labels are wrong, a network learns to be less sure than it is right
 WRONG_LABELS = 0.01  # share that the fit allows for where parts are few: one wrong part among them would decide
+STEP, NINETY = 0.05, 1.645  # of a logarithm, for its curvature; deviations about the mean that hold 90 %
 PRIOR = math.log(2) / 2  # standard deviation of a temperature's logarithm: a factor of two is already unlikely
 
 
@@ -28,6 +29,26 @@ def temperature(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str] | 
         return USUAL
     from scipy.optimize import minimize_scalar  # late: a run in which nothing changed has no use for it
 
+    loss = make_loss(margins, defect, parts)
+    bounds = tuple(map(math.log, BOUNDS))
+    return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x)
+
+
+def temperature_interval(
+    fitted: float, margins: np.ndarray, defect: np.ndarray, parts: Sequence[str] | None = None
+) -> tuple[float, float]:
+    """Return the temperatures between which the right one lies with 90 % probability, given these images and the prior.
+
+    The logarithm of the temperature is taken as normal about the `fitted` one (Laplace). The other arguments are as in `temperature`.
+    """
+    loss, middle = make_loss(margins, defect, parts), math.log(fitted)
+    curvature = (loss(middle + STEP) - 2 * loss(middle) + loss(middle - STEP)) / STEP**2
+    reach = NINETY / math.sqrt(max(curvature, 1 / PRIOR**2))
+    return fitted * math.exp(-reach), fitted * math.exp(reach)
+
+
+def make_loss(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str] | None) -> Callable[[float], float]:
+    """Return the function of a temperature's logarithm that the right one makes least; the arguments are as in `temperature`."""
     signed = np.where(defect, margins, -margins)
     weights, wrong = np.ones(len(margins)), 0.0
     if parts is not None:
@@ -40,8 +61,7 @@ def temperature(margins: np.ndarray, defect: np.ndarray, parts: Sequence[str] | 
             likelihood = np.logaddexp(math.log1p(-2 * wrong) + likelihood, math.log(wrong))
         return -float((weights * likelihood).sum()) + (logarithm - math.log(USUAL)) ** 2 / (2 * PRIOR**2)
 
-    bounds = tuple(map(math.log, BOUNDS))
-    return math.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6}).x)
+    return loss
 
 
 def probability(margins: np.ndarray, temperature: float) -> np.ndarray:

@@ -8,14 +8,15 @@ from tasks.evaluation import costs
 from tasks.evaluation.guarantee import pass_limit
 from tasks.images.views import VIEWS
 from tasks.inference import out_of_distribution
-from tasks.inference.calibration import temperature
+from tasks.inference.calibration import probability, temperature, temperature_interval
 from tasks.inference.decision import DECIDED_BY_PROBABILITY, DecisionRule, Evidence
 from tasks.inference.normality import with_normal_limits
-from tasks.records.results import Model
+from tasks.records.results import Calibration, Model
 from tasks.records.rows import Prediction, Row, is_defect
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, EvaluationSettings
 
+SUREST = 1e-12  # probabilities nearer to 0 or 1 count as this one
 POOR_RING = 2.0  # a ring fits poorly from so many times the residual on that nearly all known rings keep within
 
 
@@ -86,6 +87,36 @@ def fit_temperature(validation: Sequence[tuple[Row, Evidence]], classes: Classes
     margins = np.array([evidence.margin for _, evidence in validation])
     defect = np.array([is_defect(row, classes) for row, _ in validation], bool)
     return temperature(margins, defect, [row.group for row, _ in validation])
+
+
+def weigh_calibration(
+    rule: DecisionRule, unseen: Sequence[Prediction], test: Sequence[Prediction], *, count_parts: bool
+) -> Calibration:
+    """Return what the temperature rests on, and how many test images would be decided otherwise at either end of its interval.
+
+    Args:
+        rule: It decided about all these images.
+        unseen: The images that its temperature was fitted to.
+        test: The images of the test.
+        count_parts: Whether each part counts once, as in `fit_temperature`.
+    """
+    margins = rule.temperature * logits(unseen)
+    defect = np.array([image.label == rule.classes.defect for image in unseen], bool)
+    parts = [image.group or f"{number}" for number, image in enumerate(unseen)]
+    low, high = temperature_interval(rule.temperature, margins, defect, parts if count_parts else None)
+    decided = [image for image in test if image.cause in DECIDED_BY_PROBABILITY]
+    others = [probability(rule.temperature * logits(decided), other).tolist() for other in (low, high)]
+    changed = sum(
+        any(rule.decide_by_probability(chance).name != image.decision for chance in chances)
+        for image, chances in zip(decided, zip(*others, strict=True), strict=True)
+    )
+    return Calibration(parts=len(set(parts)), low=round(low, 3), high=round(high, 3), changed=changed)
+
+
+def logits(predictions: Sequence[Prediction]) -> np.ndarray:
+    """Return the logit of each probability of a defect, float64 (predictions,), finite also where it is 0 or 1."""
+    chances = np.clip([prediction.defect_probability for prediction in predictions], SUREST, 1 - SUREST)
+    return np.log(chances / (1 - chances))
 
 
 def worst_residual(residuals: Sequence[float], share: float) -> float | None:

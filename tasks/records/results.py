@@ -592,6 +592,30 @@ class BaselineComparison(Record):
     """Beside brightness, border brightness and sharpness together."""
 
 
+class Calibration(Record):
+    """What the temperature rests on, and what its uncertainty may change."""
+
+    parts: int
+    """Of the images that it was fitted to; images where parts are not known."""
+    low: float
+    high: float
+    """Between these two it lies with 90 % probability."""
+    changed: int
+    """Test images that would be decided otherwise at one of the two."""
+
+
+class Workload(Record):
+    """How the test would be decided if people could look at no more than a share of the images."""
+
+    share: float
+    reviews: int
+    """Test images that would go to a person."""
+    escapes: int
+    """Defective ones that would pass."""
+    rejects: int
+    """Good ones that would be rejected."""
+
+
 class Normality(Record):
     """The limits of a network that learned from good parts alone, as held-out good parts set them."""
 
@@ -635,6 +659,10 @@ class Evaluation(Record):
     """Of the rule; None where none is asked for."""
     baselines: BaselineComparison | None = None
     """None in a record that is older than the comparison."""
+    calibration: Calibration | None = None
+    """None in a record that is older, and of a network that learned from good parts alone."""
+    workloads: tuple[Workload, ...] = ()
+    """By the share of the images that people can look at; empty of a network that learned from good parts alone."""
     normal: Normality | None = None
     """None of a network that learned from both classes."""
     blemishes: DrawnBlemishes | None = None

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.records.results import (
     BaselineComparison,
+    Calibration,
     Decided,
     DrawnBlemishes,
     Guarantee,
@@ -18,6 +19,7 @@ from tasks.records.results import (
     Probe,
     Release,
     Score,
+    Workload,
 )
 from tasks.settings.crops import Crop
 from tasks.settings.model_specs import InputSize
@@ -167,6 +169,10 @@ class EvaluationFacts(RunSection):
     """What is promised about defective parts that pass; None where nothing is."""
     baselines: BaselineComparison | None = None
     """How the model compares with simple rules on parts that do not train; None: a run before the comparison came."""
+    calibration: Calibration | None = None
+    """What the temperature rests on; None: a run before that was recorded, or a network that learned from good parts alone."""
+    workloads: list[Workload] = []
+    """How the test would be decided if people could look at no more than a share of the images; empty: none was computed."""
     normal: Normality | None = None
     """Where the limits of a network come from that learned from good parts alone; None of another one."""
     blemishes: DrawnBlemishes | None = None

@@ -6,7 +6,7 @@ from math import ceil
 from tasks.evaluation.baseline_rules import missing_evidence
 from tasks.inference.decision import format_chance
 from tasks.records.results import Evaluation, Interval, Normality, Score
-from tasks.reporting.markdown import code, out_of, table
+from tasks.reporting.markdown import code, number_of, out_of, table
 from tasks.reporting.words import ProductWords
 from tasks.settings.settings import EvaluationSettings
 
@@ -39,6 +39,7 @@ def test(evaluation: Evaluation, settings: EvaluationSettings, words: ProductWor
         f"At the likelier class. {castings(evaluation.test, level, words)}",
         table(DECISION_HEADS, starmap(decision_row, scores.items())),
         *(normal_decisions(evaluation.normal, evaluation, words) if evaluation.normal else [decisions(evaluation)]),
+        *looks(evaluation),
         *beyond_baselines(evaluation, words),
         reviews(evaluation),
     ])  # fmt: skip
@@ -115,8 +116,42 @@ def decisions(evaluation: Evaluation) -> str:
         if costs
         else ""
     )
+    return f"{rule}{unreviewed}{cost} {calibration(evaluation)}"
+
+
+def calibration(evaluation: Evaluation) -> str:
+    """Say which temperature makes probabilities of margins, what it rests on, and what its uncertainty may change."""
     chosen_on = "all parts, judged out of fold" if evaluation.crossfit else "validation"
-    return f"{rule}{unreviewed}{cost} Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on {chosen_on}."
+    chosen = f"Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on {chosen_on}."
+    if not (weighed := evaluation.calibration):
+        return chosen
+    more = "" if evaluation.crossfit else " More parts that validate, or `--crossfit.folds 5`, make it surer."
+    return (
+        f"{chosen} It rests on {number_of(weighed.parts, 'part')}, and lies between {weighed.low:.2f} and {weighed.high:.2f} with 90% "
+        f"confidence: at one of the two, {out_of(weighed.changed, evaluation.test.images)} test images would be decided otherwise."
+        f"{more if weighed.changed else ''}"
+    )
+
+
+def looks(evaluation: Evaluation) -> list[str]:
+    """Return a table of what fewer looks of people would cost; nothing where looks are limited by their cost already, or are few."""
+    test = evaluation.test
+    if not evaluation.workloads:
+        return []
+    rows = [
+        (
+            f"{workload.share:.0%}",
+            out_of(workload.reviews, test.images),
+            out_of(workload.escapes, test.defects),
+            out_of(workload.rejects, test.good),
+        )
+        for workload in evaluation.workloads
+    ]
+    heads = ("People look at most at", "Test images for a person", "Defects passed", "Good parts rejected")
+    return [
+        f"{table(heads, rows)}\n\nWhat fewer looks would cost: `--evaluation.max_review_share 0.25` limits them to a quarter of the "
+        "images, those for which a look saves most. The share is of unseen images, so that of the test differs a little."
+    ]
 
 
 def normal_decisions(normal: Normality, evaluation: Evaluation, words: ProductWords) -> list[str]:

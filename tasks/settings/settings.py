@@ -436,6 +436,8 @@ class EvaluationSettings(Settings):
     """Cost of rejecting a good part."""
     review_cost: float = Field(0.2, gt=0, le=1e6)
     """Cost of a person's look at a part."""
+    max_review_share: float | None = Field(None, ge=0, le=1)
+    """People can look at no more than this share of the images: those for which a look saves most; unset: costs alone decide."""
     unlike_share: float = Field(0.01, gt=0, lt=0.5)
     """Share of the known images that may count as unlike the others, when their own part is left out."""
     flagged_share: float = Field(0.05, gt=0, lt=0.5)

@@ -1,12 +1,13 @@
 """Costs: the decision is the one with the least expected cost, at every probability."""
 
+import numpy as np
 import pytest
 from gates import make_prediction
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.evaluation.costs import cost, mean_costs, review_band, threshold
+from tasks.evaluation.costs import cost, mean_costs, review_band, scarce_look, threshold
 from tasks.settings.settings import Classes, EvaluationSettings
 
 DEAR = EvaluationSettings(escape_cost=50, false_reject_cost=2, review_cost=0.5)
@@ -59,3 +60,31 @@ def test_costs_are_means_by_each_price():
     found = mean_costs(DEAR, defects=4, good=6, escapes=1, rejects=2, reviews=3)
     assert found.decided == pytest.approx((50 + 2 * 2 + 3 * 0.5) / 10)
     assert (found.passing_all, found.rejecting_all, found.reviewing_all) == pytest.approx((20, 1.2, 0.5))
+
+
+@given(
+    st.lists(st.floats(0, 1), max_size=40),
+    st.integers(0, 5),
+    st.floats(0, 1),
+    st.sampled_from([EvaluationSettings(), DEAR]),
+)
+def test_scarce_looks_go_where_they_save_most_and_are_no_more_than_people_can_take(chances, others, share, costs):
+    look = scarce_look(np.array(chances), others, share, costs)
+    low, high = review_band(costs, look)
+    assert low <= high and look >= costs.review_cost
+    asked = [chance for chance in chances if low < chance < high]
+    assert len(asked) + others <= max(share * (len(chances) + others), others)
+    worth = [min(chance * costs.escape_cost, (1 - chance) * costs.false_reject_cost) for chance in chances]
+    unasked = [value for value, chance in zip(worth, chances, strict=True) if not low < chance < high]
+    assert max(unasked, default=0) <= look + 1e-9
+
+
+def test_people_who_can_look_at_all_get_what_costs_ask_for():
+    chances = np.linspace(0, 1, 101)
+    assert scarce_look(chances, 3, 1.0, DEAR) == DEAR.review_cost
+    assert review_band(DEAR, DEAR.review_cost) == review_band(DEAR)
+
+
+def test_without_any_look_the_band_is_the_threshold():
+    look = scarce_look(np.linspace(0, 1, 101), 0, 0.0, DEAR)
+    assert review_band(DEAR, look) == (threshold(DEAR), threshold(DEAR))

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from tasks.inference.calibration import BOUNDS, PRIOR, USUAL, WRONG_LABELS, probability, temperature
+from tasks.inference.calibration import (
+    BOUNDS,
+    PRIOR,
+    USUAL,
+    WRONG_LABELS,
+    probability,
+    temperature,
+    temperature_interval,
+)
 
 
 def draw_margins(images: int, true: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -100,3 +108,30 @@ def test_the_prior_is_a_normal_one_of_the_logarithm():
 
     found = math.log(temperature(margins, margins > 0, each_its_own(margins)))
     assert loss(found) < min(loss(found - 0.01), loss(found + 0.01))
+
+
+def test_the_interval_holds_the_right_temperature_about_nine_times_in_ten():
+    held = 0
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        true = USUAL * math.exp(PRIOR * rng.normal())  # as the prior says
+        logits = rng.normal(0, 2, 60)
+        margins, defect = true * logits, rng.random(60) < expit(logits)
+        low, high = temperature_interval(temperature(margins, defect), margins, defect)
+        held += low <= true <= high
+    assert 165 <= held <= 195
+
+
+def test_more_parts_make_the_interval_narrower():
+    widths = []
+    for images in (10, 100, 1_000):
+        margins, defect = draw_margins(images, 1.0)
+        parts = each_its_own(margins)
+        low, high = temperature_interval(temperature(margins, defect, parts), margins, defect, parts)
+        widths.append(math.log(high / low))
+    assert widths[0] > 1.2 * widths[1] > 1.44 * widths[2]
+
+
+def test_without_images_the_interval_is_that_of_the_prior():
+    low, high = temperature_interval(USUAL, np.array([]), np.array([], bool), [])
+    assert math.log(high / low) == pytest.approx(2 * 1.645 * PRIOR, rel=0.01)
