@@ -87,6 +87,20 @@ def test_what_is_marked_has_changed_and_most_of_the_rest_has_not(frame):
     assert has_changed.any(axis=(1, 2)).mean() > 0.9
 
 
+def test_no_plane_of_a_copy_differs_from_its_original_far_from_its_blemishes():
+    """Else a network could tell copies from originals without seeing a blemish."""
+    pictures = make_pictures((256, 256), [(256, 256), (192, 256)])
+    numbers = repeat_numbers(pictures, 40)
+    copies, _ = draw_blemishes(pictures, numbers)
+    steps = copies.astype(int) - pictures[numbers]
+    is_near = np.stack([ndimage.distance_transform_edt(step[..., 0] == 0) <= NEAR // 2 + FAR // 2 for step in steps])
+    far = steps[~is_near]
+    assert len(far) > 0.5 * is_near.size
+    assert (far[:, 0] == 0).all()
+    assert (far[:, 1] != 0).mean() < 1e-3
+    assert np.abs(far).max() <= 1
+
+
 def test_blemishes_are_small_beside_the_picture():
     pictures = make_pictures((256, 256), SHAPES[:1])
     copies, marks = draw_blemishes(pictures, np.zeros(100, int))
