@@ -652,7 +652,7 @@ def prepared(dataset: Callable[..., Path], places: Places) -> Callable[..., tupl
     return lambda **counts: prepare(dataset(counts or {"train": 24, "test": 8}), places)
 
 
-def prepare(source: Path, places: Places) -> tuple:
+def prepare(source: Path, places: Places, good_alone: bool = False) -> tuple:
     from tasks.audit import audit
     from tasks.extract import extract
     from tasks.fetch import fetch
@@ -669,7 +669,7 @@ def prepare(source: Path, places: Places) -> tuple:
         folder,
         manifest,
         audited,
-        split.fn(manifest, audited, SplitSettings(validation_fraction=0.3), ViewSettings(), False, places),
+        split.fn(manifest, audited, SplitSettings(validation_fraction=0.3), ViewSettings(), good_alone, places),
     )
 
 

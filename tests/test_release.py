@@ -213,8 +213,8 @@ def test_what_was_decided_before_the_sample_had_a_name_of_its_own_stays_decided(
         candidate("aa").digest,
         evaluation.predictions.sha256,
         "None",
-        Costs().model_dump_json(exclude={"guarantee"}),
-        LAX.model_dump_json(exclude={"confidence", "beyond_baselines"}),
+        Costs().model_dump_json(exclude={"guarantee", "flagged_share"}),
+        LAX.model_dump_json(exclude={"confidence", "beyond_baselines", "max_blemishes_passed"}),
     ]
     assert parts.question(None) == hashlib.sha256(" ".join(texts).encode()).hexdigest()
     assert parts._replace(places=places.with_model("recast")).question(None) == parts.question(None)
@@ -482,3 +482,42 @@ def test_the_step_is_not_remembered_by_prefect():
 
     assert release.cache_policy == NO_CACHE
     assert release.persist_result is False
+
+
+BEFORE_GOOD_ALONE = (  # settings as they were written before a network could learn from good parts alone
+    '{"escape_cost":10.0,"false_reject_cost":1.0,"review_cost":0.2,"unlike_share":0.01,"confidence":0.95,"resamples":1000,"seed":0}',
+    '{"max_escape_rate":0.05,"max_false_reject_rate":0.1,"max_review_rate":0.25,"max_megabytes":200.0,"max_milliseconds":1000.0,'
+    '"significance":0.05,"require_approval":false}',
+)
+
+
+@pytest.fixture
+def ask(evaluation, splits, model, places, candidate):
+    """Returns the digest of the question about one candidate by these settings."""
+    exports = candidate("aa")
+
+    def question(costs: Costs = Costs(), acceptance: AcceptanceSettings = AcceptanceSettings()) -> str:
+        return Candidate(splits, model, evaluation, exports, costs, acceptance, "run 1", places).question(None)
+
+    return question
+
+
+def test_what_was_decided_before_there_were_networks_of_good_parts_alone_stays_decided(ask, evaluation, candidate):
+    parts = [candidate("aa").digest, evaluation.predictions.sha256, "None", *BEFORE_GOOD_ALONE]
+    expected = hashlib.sha256(" ".join(parts).encode()).hexdigest()
+    assert ask() == expected
+    set_as_they_are = ask(Costs(flagged_share=0.05), AcceptanceSettings(max_blemishes_passed=0.5))
+    assert set_as_they_are == expected
+
+
+@pytest.mark.parametrize(
+    ("costs", "acceptance"),
+    [({"flagged_share": 0.1}, {}), ({}, {"max_blemishes_passed": 0.0}), ({}, {"beyond_baselines": False})],
+)
+def test_a_setting_that_is_set_asks_anew(ask, costs, acceptance):
+    assert ask(Costs(**costs), AcceptanceSettings(**acceptance)) != ask()
+
+
+def test_each_value_of_a_new_setting_is_a_question_of_its_own(ask):
+    asked = [ask(acceptance=AcceptanceSettings(max_blemishes_passed=share)) for share in (0.0, 0.3, 0.5, 1.0)]
+    assert len(set(asked)) == 4

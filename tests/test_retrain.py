@@ -1,6 +1,7 @@
 """Retrain: the whole flow on a real server, what it caches, and what it refuses."""
 
 import base64
+import hashlib
 import json
 import logging
 import os
@@ -23,10 +24,10 @@ from prefect.settings import PREFECT_API_URL
 from flows import retrain as flow
 from tasks import crossfit
 from tasks.pipeline.last_run import resolve_model
-from tasks.records.results import Release
+from tasks.records.results import ClassFolders, Release
 from tasks.settings.cli import exit_status
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import ChampionModel, Config, Places
+from tasks.settings.settings import ChampionModel, Config, FetchSettings, Places, TrainingSettings
 from tasks.sources.archive import pack
 from tasks.sources.folder import walk
 from tasks.tracking import registry
@@ -385,6 +386,59 @@ def test_an_unknown_data_set_is_told_before_a_server_starts(monkeypatch, tmp_pat
         monkeypatch.setattr(flow, "retrain", lambda config: pytest.fail("the flow, and so a server, was started"))
         assert exit_status(flow.main) == 2
     assert "alice/castngs" in capsys.readouterr().err
+
+
+@pytest.fixture
+def look_at(registered, places):
+    """Looks at a source and at arrivals as a run does before it begins, for this network."""
+
+    def run(source: Path, *arrivals: Path, model: str = "auto"):
+        fetch = FetchSettings(source=str(source), arrivals=arrivals, settle_seconds=0)
+        return flow.preflight(Config(fetch=fetch, training=TrainingSettings(model=model), places=places))
+
+    return run
+
+
+@pytest.fixture
+def good_alone(dataset) -> Path:
+    folder = dataset({"": 3})
+    shutil.rmtree(folder / "def_front")
+    return folder
+
+
+@pytest.mark.parametrize("model", ["auto", "patch", "compact"])
+def test_a_source_without_defects_names_the_network_of_good_parts_alone(look_at, good_alone, model):
+    match = "castings has no image of a defective part: .* bring photographs of defective parts, or take --model normal"
+    with pytest.raises(BadInput, match=match):
+        look_at(good_alone, model=model)
+
+
+def test_a_source_without_defects_is_enough_for_the_network_of_good_parts_alone(look_at, good_alone):
+    source = look_at(good_alone, model="normal")
+    assert not source.has_defects
+    assert source.folders == ClassFolders()
+
+
+def test_a_source_with_defects_is_enough_for_each_network(look_at, dataset):
+    folder = dataset({"": 2})
+    assert all(look_at(folder, model=model).has_defects for model in ("auto", "patch", "normal"))
+
+
+def test_defects_that_arrive_are_defects(look_at, good_alone, dataset):
+    arrival = dataset({"": 1}, name="line 2", first_seed=50)
+    assert look_at(good_alone, arrival).folders == ClassFolders()
+    shutil.rmtree(arrival / "def_front")
+    with pytest.raises(BadInput, match="--model normal"):
+        look_at(good_alone, arrival)
+
+
+def test_a_correction_may_make_a_defect_of_a_good_part(look_at, good_alone, places):
+    content = (good_alone / "ok_front/cast_0.jpeg").read_bytes()
+    places.data.mkdir(exist_ok=True)
+    (places.data / "corrections.csv").write_text(
+        f"sha256,correction,why\n{hashlib.sha256(content).hexdigest()},def_front,a crack\n"
+    )
+    assert not look_at(good_alone).has_defects
 
 
 def test_corrections_that_cannot_be_meant_are_told_before_a_server_starts(archive, places, monkeypatch, capsys):

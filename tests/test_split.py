@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tasks.dataset.duplicates import Copy
-from tasks.dataset.group_split import assign, draw, fixed_splits, groups_by_stratum, hash_to_unit_interval, leaders
+from tasks.dataset.group_split import (
+    assign,
+    draw,
+    fixed_splits,
+    groups_by_stratum,
+    hash_to_unit_interval,
+    leaders,
+    move_defects_to_test,
+)
 from tasks.records.results import Audit, Manifest, Splits
 from tasks.records.rows import BASE, SPLITS, Member, Row, images_root, stored_path
 from tasks.settings.errors import BadInput
@@ -572,10 +580,85 @@ def test_a_step_that_is_repeated_gives_the_same_record(run, rows):
     assert run(rows) == first
 
 
-@pytest.mark.parametrize("count", [0, 1, 2])
-def test_too_few_images_are_refused(run, count):
+NO_DEFECTS = "no usable image of def_front is there: .* bring photographs of defective parts, or take --model normal"
+
+
+def good_rows(count: int, published: str = "") -> list[Row]:
+    return [row(number, f"content {number}", published=published)._replace(label="ok_front") for number in range(count)]
+
+
+def test_too_few_images_are_refused(run):
     with pytest.raises(BadInput, match="more images are needed"):
-        run([row(number, f"content {number}", published="") for number in range(count)])
+        run([row(number, f"content {number}", published="") for number in range(2)])
+
+
+@pytest.mark.parametrize("count", [0, 1, 30])
+def test_without_a_defect_the_network_of_good_parts_alone_is_named(run, count):
+    with pytest.raises(BadInput, match=NO_DEFECTS):
+        run(good_rows(count))
+
+
+@given(CASES)
+def test_where_good_parts_alone_train_no_defect_trains_or_validates_and_all_else_stays(case):
+    before = case.assigned()
+    after = move_defects_to_test(before, Classes())
+    assert [one._replace(split="") for one in after] == [one._replace(split="") for one in before]
+    for one, moved in zip(before, after, strict=True):
+        if one.label == "ok_front" or one.split in ("test", "held_back"):
+            assert moved.split == one.split
+        else:
+            assert moved.split == "test"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_split_for_good_parts_alone_tests_every_defect_that_is_not_held_back(run, rows, places, protocol):
+    pairs = [pair(f"content {number}", f"content {number + 100}") for number in range(20)]
+    settings = SplitSettings(protocol=protocol)
+    both, alone = (run(rows, settings, pairs, good_alone=good_alone) for good_alone in (False, True))
+    before, after = (read_table(record.table.path(places), Row) for record in (both, alone))
+    assert {one.split for one in before if one.label == "def_front"} >= {"train", "validation", "test"}
+    assert {one.split for one in after if one.label == "def_front"} <= {"test", "held_back"}
+    assert [one for one in after if one.label == "ok_front"] == [one for one in before if one.label == "ok_front"]
+    for name in ("test", "held_back"):
+        assert all(after[number] == one for number, one in enumerate(before) if one.split == name)
+    assert alone.held_back == both.held_back
+    assert (alone.held_back > 0) == (protocol == "cleaned")
+    assert alone.by_class == both.by_class
+    assert alone.by_split["train"] + alone.by_split["validation"] + alone.by_split["test"] + alone.held_back == len(
+        rows
+    )
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_good_parts_alone_are_divided_without_any_defect(run, places, protocol):
+    record = run(good_rows(60), SplitSettings(protocol=protocol), good_alone=True)
+    table = read_table(record.table.path(places), Row)
+    assert {one.label for one in table} == {"ok_front"}
+    assert {one.split for one in table} == {"train", "validation", "test"}
+    assert record.by_split["test"] + record.by_split["validation"] + record.by_split["train"] == 60
+
+
+def test_a_published_split_of_good_parts_alone_is_kept(run, places):
+    rows = [one._replace(published="test") if number < 10 else one for number, one in enumerate(good_rows(60, "train"))]
+    table = read_table(run(rows, good_alone=True).table.path(places), Row)
+    assert [one.path for one in table if one.split == "test"] == [one.path for one in rows[:10]]
+    assert {one.split for one in table[10:]} == {"train", "validation"}
+
+
+@pytest.mark.parametrize("missing", ["train", "validation", "test"])
+def test_good_parts_alone_need_a_good_part_in_every_split(missing):
+    rows = [one._replace(split=name) for one in good_rows(4) for name in ("train", "validation", "test")]
+    refuse_one_sided(rows, Classes(), "images", good_alone=True)
+    kept = [one._replace(label="def_front") if one.split == missing else one for one in rows]
+    match = rf"no image of ok_front falls into {missing} \(images of ok_front: 8\): more images are needed"
+    with pytest.raises(BadInput, match=match):
+        refuse_one_sided(kept, Classes(), "images", good_alone=True)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_too_few_good_parts_are_refused_where_they_alone_train(run, count):
+    with pytest.raises(BadInput, match=r"no image of ok_front falls into .*more images are needed"):
+        run(good_rows(count), good_alone=True)
 
 
 @pytest.mark.parametrize(("missing", "share"), [("train", "smaller"), ("validation", "larger"), ("test", "larger")])

@@ -473,11 +473,20 @@ def test_a_good_source_does_not_make_up_for_a_bad_arrival():
     refuse_too_many_bad(entries, bad[:1], ValidationSettings())  # one file does not stop a small batch
 
 
-def test_a_class_of_which_nothing_is_left_ends_the_run(validate_folder, dataset):
+def test_where_no_good_part_is_left_the_run_ends(validate_folder, dataset):
+    folder = dataset({"": 1})
+    (folder / "ok_front/cast_0.jpeg").write_bytes(b"no image")
+    with pytest.raises(BadInput, match="no usable image of ok_front is left: every network learns from good parts"):
+        validate_folder(folder)
+
+
+def test_where_no_defect_is_left_the_good_parts_are_rows(validate_folder, dataset, places):
+    """Whether a network needs defects is known when the images are divided."""
     folder = dataset({"": 1})
     (folder / "def_front/cast_0.jpeg").write_bytes(b"no image")
-    with pytest.raises(BadInput, match="no usable image of def_front is left"):
-        validate_folder(folder)
+    manifest = validate_folder(folder)
+    assert [row.label for row in rows_of(manifest, places)] == ["ok_front"]
+    assert manifest.classes == Classes()
 
 
 def test_when_the_disk_is_full_no_half_copy_is_left(extract_source, dataset, places, monkeypatch):

@@ -47,16 +47,21 @@ def draw_blemishes(
 
 
 def blemish(picture: np.ndarray, foreign: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return the picture with one to three blemishes, and its marks; some blemishes show detail of the `foreign` picture."""
+    """Return the picture with one to three blemishes, and its marks; some blemishes show detail of the `foreign` picture.
+
+    Its levels move by what the blemishes change. To draw all of it anew from its rounded first plane would move the second plane
+    everywhere, and a network could tell copies from originals without seeing a blemish.
+    """
     box = filled_box(picture)
     difference, other = ((levels[box.slices][..., 0] - float(NOTHING)) / STEP for levels in (picture, foreign))
-    marked = np.zeros(difference.shape, bool)
+    before, marked = planes_of(difference).astype(int), np.zeros(difference.shape, bool)
     for _ in range(1 if random.random() < SINGLE else int(random.integers(2, MOST, endpoint=True))):
         cover = draw_cover((box.height, box.width), random)
         difference = FILLINGS[random.integers(len(FILLINGS))](difference, other, cover, random)
         marked |= cover >= SEEN
     changed, marks = np.full_like(picture, NOTHING), np.full(picture.shape[:2], SOUND, np.uint8)
-    changed[box.slices], marks[box.slices] = planes_of(difference), np.where(marked, DEFECT, SOUND)
+    changed[box.slices] = (picture[box.slices] + (planes_of(difference) - before)).clip(0, 255)
+    marks[box.slices] = np.where(marked, DEFECT, SOUND)
     return changed, marks
 
 

@@ -114,3 +114,12 @@ def test_who_asks_for_no_comparison_gets_none():
 def test_thousands_of_parts_are_no_obstacle():
     many = make_comparison(parts=10_000, defective_parts=5_000, good_parts=5_000)
     assert missing_evidence(many, 0.05) == ""
+
+
+@pytest.mark.parametrize(("comparison", "missing"), UNSHOWN)
+def test_folds_are_not_offered_to_a_network_of_good_parts_alone(comparison, missing):
+    expected = missing.removesuffix(" (--crossfit.folds judges all parts)")
+    rules = baseline_rules(comparison, LIMITS, good_alone=True)
+    assert {rule.figure for rule in rules} == {f"cannot be shown: {expected}"}
+    assert missing_evidence(comparison, LIMITS.significance, good_alone=True) == expected
+    assert all(rule.for_person for rule in rules)

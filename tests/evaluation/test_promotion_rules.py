@@ -8,7 +8,7 @@ from tasks.evaluation import promotion_rules
 from tasks.evaluation.comparison import compare
 from tasks.evaluation.intervals import effective_parts, rate_bound, rate_interval
 from tasks.evaluation.promotion_rules import Champion
-from tasks.records.results import Decided, Exports, Format, Rate, Rule, Score
+from tasks.records.results import Decided, DrawnBlemishes, Exports, Format, Rate, Rule, Score
 from tasks.settings.settings import AcceptanceSettings, Classes, EvaluationSettings
 
 COSTS, LIMITS = EvaluationSettings(), AcceptanceSettings()
@@ -286,3 +286,27 @@ def test_a_format_at_its_limits_is_kept():
     rules = promotion_rules.export_rules(exports(bytes=200_000_000, milliseconds=1_000), LIMITS)
     assert not promotion_rules.broken_rules(rules)
     assert [rule.figure for rule in rules[4:]] == ["200.0 MB", "1000.0 ms"]
+
+
+@pytest.mark.parametrize(
+    ("images", "passed", "limit", "kept"),
+    [(200, 100, 0.5, True), (200, 101, 0.5, False), (200, 0, 0.0, True), (200, 1, 0.0, False), (0, 0, 0.0, True)],
+)
+def test_no_more_drawn_blemishes_may_pass_than_the_settings_say(images, passed, limit, kept):
+    drawn = DrawnBlemishes(images=images, passed=passed, reviewed=images - passed, rejected=0, auc=None)
+    (rule,) = promotion_rules.blemish_rules(drawn, AcceptanceSettings(max_blemishes_passed=limit))
+    assert (rule.code, rule.kept, rule.for_person) == ("drawn_blemishes", kept, False)
+    assert rule.limit == f"at most {limit:.2%}"
+    assert rule.figure.startswith(f"{passed} of {images} (")
+
+
+def test_a_network_of_both_classes_has_no_rule_about_blemishes():
+    assert promotion_rules.blemish_rules(None, LIMITS) == []
+
+
+def test_a_first_model_that_passes_too_many_blemishes_is_kept_out():
+    drawn = DrawnBlemishes(images=10, passed=9, reviewed=0, rejected=1, auc=0.6)
+    ruling = decide(None, FINE, *promotion_rules.blemish_rules(drawn, LIMITS))
+    assert not ruling.promote
+    assert ruling.cause == "rule_broken"
+    assert "drawn blemishes that pass 9 of 10 (90.00%), at most 50.00%" in ruling.reason

@@ -1,6 +1,6 @@
 """Judgement: the test in words: decisions, parts and costs."""
 
-from tasks.records.results import BaselineComparison, Castings, Costs, Interval
+from tasks.records.results import BaselineComparison, Castings, Costs, DrawnBlemishes, Interval, Normality
 from tasks.reporting import test_section
 from tasks.reporting.words import ProductWords
 
@@ -95,3 +95,29 @@ def test_the_noun_is_that_of_the_product(outcome):
     assert "defective images show 1 magnetic tiles" in told
     assert told.endswith("over magnetic tiles, exact for rates: accuracy 1.00% to 20.00%.")
     assert "show one magnetic tile is not known" in test_section.castings(score, "95%", tiles)
+
+
+NORMAL = Normality(images=120, parts=60, flagged_share=0.05, rejected_share=0.01)
+DRAWN = DrawnBlemishes(images=200, passed=40, reviewed=60, rejected=100, auc=0.9)
+
+
+def test_of_a_network_of_good_parts_alone_it_is_told_what_its_limits_promise_and_what_they_do_not(outcome):
+    told = told_of(outcome, normal=NORMAL, blemishes=DRAWN, threshold=0.8, review_band=(0.5, 0.8))
+    assert "castings below 50% pass, those above 80.0% are rejected" in told
+    assert "(120, of 60 castings): some 5.0% of good ones lie above the first, and 1.0% above the second." in told
+    assert "Nothing here promises that a real defect is found" in told
+    assert "Of 200 good test photographs with one to three drawn blemishes, 40 pass, 60 go to a person and 100" in told
+    assert "probably defective" not in told and "temperature" not in told
+    assert "drawn blemishes, " not in told_of(outcome, normal=NORMAL, blemishes=None)
+
+
+def test_held_out_parts_that_are_missing_for_a_counted_limit_are_told(outcome):
+    assert "40 more held-out good castings are needed to count it" in told_of(outcome, normal=NORMAL)
+    enough = NORMAL.model_copy(update={"parts": 100})
+    assert "more held-out good" not in told_of(outcome, normal=enough)
+
+
+def test_folds_are_offered_to_a_network_of_both_classes_alone(outcome):
+    few = BaselineComparison(evidence="test", parts=5, defective_parts=0, good_parts=5)
+    assert "--crossfit.folds" in told_of(outcome, baselines=few)
+    assert "--crossfit.folds" not in told_of(outcome, baselines=few, normal=NORMAL)

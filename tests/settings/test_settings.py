@@ -12,6 +12,8 @@ from tasks.settings.settings import (
     ChampionModel,
     ClassSettings,
     Config,
+    CrossfitSettings,
+    EvaluationSettings,
     FetchSettings,
     Places,
     Settings,
@@ -246,6 +248,36 @@ def test_a_training_that_continues_takes_the_network_of_the_model_in_use_where_i
     champion = ChampionModel(digest="aa", model=used, image_size=75)
     assert TrainingSettings().choice(ring_share, champion)[0] == model
     assert TrainingSettings(model="compact").choice(ring_share, champion) == ("compact", "it was asked for")
+
+
+@pytest.mark.parametrize("ring_share", [0.0, 0.9, 1.0])
+def test_a_network_that_may_see_defects_never_continues_from_one_of_good_parts_alone(ring_share):
+    used = ChampionModel(digest="aa", model="normal", image_size=256)
+    assert TrainingSettings().choice(ring_share, used) == TrainingSettings().choice(ring_share)
+    assert TrainingSettings().needs_trial(ring_share, used) == TrainingSettings().needs_trial(ring_share)
+    assert TrainingSettings(model="normal").choice(ring_share, used) == ("normal", "it was asked for")
+
+
+def test_one_network_learns_from_good_parts_alone():
+    assert {name for name in MODEL_SPECS if TrainingSettings(model=name).good_alone} == {"normal"}
+    assert not TrainingSettings().good_alone
+
+
+def test_folds_are_for_networks_that_learn_from_both_classes():
+    with pytest.raises(ValidationError, match="crossfit.folds is 5, and --model normal learns from good parts alone"):
+        Config(training=TrainingSettings(model="normal"), crossfit=CrossfitSettings(folds=5))
+    for training, folds in (("normal", 0), ("patch", 5), ("auto", 5)):
+        config = Config(training=TrainingSettings(model=training), crossfit=CrossfitSettings(folds=folds))
+        assert config.crossfit.folds == folds
+
+
+@pytest.mark.parametrize(("share", "is_sound"), [(0, False), (0.001, True), (0.499, True), (0.5, False)])
+def test_the_share_of_flagged_good_parts_is_a_small_one(share, is_sound):
+    if is_sound:
+        assert EvaluationSettings(flagged_share=share).flagged_share == share
+    else:
+        with pytest.raises(ValidationError):
+            EvaluationSettings(flagged_share=share)
 
 
 def test_which_model_is_in_use_is_in_no_cache_key():

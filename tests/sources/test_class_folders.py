@@ -89,6 +89,55 @@ def test_two_roots_of_one_kind_are_listed():
         root_of(below("train") + below("old/train"))
 
 
+@pytest.mark.parametrize(
+    ("names", "root", "defect"),
+    [
+        (["good/1.png", "good/2.png"], DataRoot("", ()), "defect"),
+        (["ok_front/1.png"], DataRoot("", ()), "def_front"),
+        (["x/y/good/1.png"], DataRoot("x/y", ()), "defect"),
+        (["good/line 1/1.png", "good/line 2/1.png"], DataRoot("", ()), "defect"),
+        (["train/good/1.png"], DataRoot("", ("train",)), "defect"),
+        (["x/train/ok_front/1.png", "x/test/ok_front/1.png"], DataRoot("x", ("test", "train")), "def_front"),
+    ],
+)
+def test_good_parts_alone_have_a_root_and_a_name_for_later_defects(names, root, defect):
+    assert root_of(names) == root
+    layout = layout_of(names)
+    assert layout.folders.defect == (defect,)
+    assert {file.label for file in layout.files} == {layout.folders.good}
+    assert layout.images_elsewhere == 0
+    assert not layout.of_source()["has_defects"]
+
+
+@pytest.mark.parametrize(
+    "names", [["train/good/1.png", "test/good/2.png"], ["good/train/1.png", "good/test/2.png"]], ids=["above", "below"]
+)
+def test_good_parts_alone_keep_their_published_split(names):
+    assert sorted(file.split for file in layout_of(names).files) == ["test", "train"]
+
+
+@pytest.mark.parametrize(
+    ("names", "settings", "says"),
+    [
+        (
+            ["a/ok_front/1.png", "b/def_front/1.png"],
+            ClassSettings(),
+            r"a has no image in def_front/ \(but in ok_front/\)",
+        ),
+        (["train/good/1.png", "extra/2.png"], ClassSettings(), "train has no image in def_front/"),
+        (["train/good/1.png", "2.png"], ClassSettings(), "train has no image in def_front/"),
+        (["train/good/1.png", "test/unlabeled/2.png"], ClassSettings(), "test has no image in def_front/, good/"),
+        (["good/1.png", "unlabeled/2.png"], ClassSettings(), "the top folder has no image in def_front/"),
+        (["good/1.png"], ClassSettings(defect=("crack",)), "the top folder has no image in crack/"),
+        (["train/good/1.png", "test/good/2.png"], ClassSettings(defect=("crack",)), "has no image in crack/"),
+        (["a/good/1.png", "b/good/1.png"], ClassSettings(), "2 folders fit equally well: a, b"),
+    ],
+)
+def test_good_parts_are_not_alone_where_other_images_lie_or_defects_are_named(names, settings, says):
+    with pytest.raises(BadInput, match=says):
+        layout_of(names, settings)
+
+
 def test_a_third_folder_with_images_is_named():
     with pytest.raises(BadInput, match=r"a has images in unsure/ too.*--defect and --good"):
         root_of([*below("a"), "a/unsure/1.jpeg"])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tasks.records.results import ClassFolders
 from tasks.records.rows import Entry
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import ClassSettings, FetchSettings
@@ -329,6 +330,28 @@ CASES = {
         r"defect: masks \(1\)",
         ClassSettings(defect=("masks",)),
     ),
+    "good parts alone": Case(
+        photographs("good/1.png", "good/line 2/2.png"),
+        {"good/1.png": "good", "good/line 2/2.png": "good"},
+        r"class folders; defect: none; good: good \(2\)",
+    ),
+    "good parts alone, whose folder must be named": Case(
+        photographs("MT_Free/Imgs/1.jpg"),
+        {"MT_Free/Imgs/1.jpg": "MT_Free"},
+        r"class folders; defect: none; good: MT_Free \(1\)",
+        ClassSettings(good="MT_Free"),
+    ),
+    "good parts alone in published splits": Case(
+        photographs("x/train/good/1.png", "x/train/good/2.png", "x/test/good/1.png"),
+        {"train/good/1.png": "good train", "train/good/2.png": "good train", "test/good/1.png": "good test"},
+        r"class folders in folders of published splits, below x; defect: none; good: good \(3\); "
+        r"published splits: test \(1\), train \(2\)",
+    ),
+    "a table of good parts alone": Case(
+        photographs("1.png", "2.png") | {"labels.csv": table("path,label", "1.png,good", "2.png,good")},
+        {"1.png": "good", "2.png": "good"},
+        r"labels of labels\.csv; defect: none; good: good \(2\)",
+    ),
     "the published castings": Case(
         photographs(*(f"x/{split}/{kind}/1.jpeg" for split in ("train", "test") for kind in ("def_front", "ok_front")))
         | photographs("y/def_front/1.jpeg", "y/ok_front/1.jpeg"),
@@ -388,8 +411,8 @@ def test_there_are_thirty_layouts():
         ),
         (
             photographs("1.png") | {"labels.csv": table("path,label", "1.png,good")},
-            ClassSettings(),
-            r"labels\.csv has the label good alone: photographs of defective parts are needed too",
+            ClassSettings(defect=("crack",)),
+            r"labels\.csv has the labels good: none of them is crack\. Name the defects with --defect",
         ),
         (
             photographs("1.png", "2.png") | {"labels.csv": table("path,label", "1.png,good", "2.png,dent")},
@@ -423,7 +446,16 @@ def test_there_are_thirty_layouts():
             ClassSettings(),
             r"none of the 1 paths of labels\.csv is there, such as 1\.png",
         ),
-        (photographs("good/1.png"), ClassSettings(), r"one class is empty: the top folder has no image in def_front/"),
+        (
+            photographs("good/1.png"),
+            ClassSettings(defect=("crack",)),
+            r"one class is empty: the top folder has no image in crack/ \(but in good/\)",
+        ),
+        (
+            photographs("train/good/1.png", "extra/2.png"),
+            ClassSettings(),
+            r"one class is empty: train has no image in def_front/ \(but in good/\)",
+        ),
         (photographs("1.png", "2.png"), ClassSettings(), r"no folder holds images in just def_front/ and ok_front/"),
     ],
 )  # fmt: skip
@@ -431,6 +463,30 @@ def test_what_cannot_be_read_is_refused_before_anything_runs(files, settings, sa
     source = write(files, tmp_path / "plant")
     with pytest.raises(BadInput, match=says):
         locate(FetchSettings(source=str(source), classes=settings), places)
+
+
+@pytest.mark.parametrize(
+    ("files", "folders"),
+    [
+        (photographs("good/1.png"), ClassFolders(defect=("defect",), good="good")),
+        (photographs("OK/1.png"), ClassFolders(defect=("defect",), good="OK")),
+        (photographs("ok_front/1.png"), ClassFolders(defect=("def_front",), good="ok_front")),
+        (
+            photographs("1.png") | {"labels.csv": table("path,label", "1.png,good")},
+            ClassFolders(defect=("defect",), good="good"),
+        ),
+        (
+            photographs("1.png") | {"labels.csv": table("path,label", "1.png,ok_front")},
+            ClassFolders(defect=("def_front",), good="ok_front"),
+        ),
+    ],
+)
+def test_where_good_parts_are_all_there_is_later_defects_have_a_name(files, folders, tmp_path, places):
+    source = locate(FetchSettings(source=str(write(files, tmp_path / "plant"))), places)
+    assert source.folders == folders
+    assert not source.has_defects
+    with_defect = write(photographs("def_front/1.png", "ok_front/1.png"), tmp_path / "both")
+    assert locate(FetchSettings(source=str(with_defect)), places).has_defects
 
 
 @pytest.mark.parametrize(
