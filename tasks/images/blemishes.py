@@ -53,6 +53,16 @@ def blemish(picture: np.ndarray, foreign: np.ndarray, random: np.random.Generato
     everywhere, and a network could tell copies from originals without seeing a blemish.
     """
     box = filled_box(picture)
+    while True:  # what falls beside the picture, or shows what was there, is no blemish
+        changed, marks = draw_some(picture, foreign, box, random)
+        if marks.any():
+            return changed, marks
+
+
+def draw_some(
+    picture: np.ndarray, foreign: np.ndarray, box: Box, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the picture, which fills the box, as `blemish` does; without marks where nothing changed."""
     difference, other = ((levels[box.slices][..., 0] - float(NOTHING)) / STEP for levels in (picture, foreign))
     before, marked = planes_of(difference).astype(int), np.zeros(difference.shape, bool)
     for _ in range(1 if random.random() < SINGLE else int(random.integers(2, MOST, endpoint=True))):
@@ -62,6 +72,7 @@ def blemish(picture: np.ndarray, foreign: np.ndarray, random: np.random.Generato
     changed, marks = np.full_like(picture, NOTHING), np.full(picture.shape[:2], SOUND, np.uint8)
     changed[box.slices] = (picture[box.slices] + (planes_of(difference) - before)).clip(0, 255)
     marks[box.slices] = np.where(marked, DEFECT, SOUND)
+    marks[(changed == picture).all(axis=-1)] = SOUND
     return changed, marks
 
 

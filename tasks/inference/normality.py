@@ -13,7 +13,6 @@ from tasks.evaluation.metrics import auc
 from tasks.images import loading
 from tasks.images.blemishes import draw_blemishes
 from tasks.inference import forward
-from tasks.inference.calibration import probability
 from tasks.inference.decision import DecisionRule, Evidence
 from tasks.inference.runtimes import Network
 from tasks.records.results import DrawnBlemishes, Normality
@@ -22,6 +21,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.settings import EvaluationSettings, Places
 
 BLOCK = 512  # images in memory at a time
+LIMIT = 0.9  # anomaly score from which on a part is rejected; from 0.5 on a person looks
 LEAST_SPREAD = 0.05  # of margins: between the limits, and above all that was seen
 
 
@@ -42,15 +42,15 @@ def with_normal_limits(
     flagged = settings.flagged_share
     rejected = flagged * min(1, settings.review_cost / settings.false_reject_cost)
     low, high = limits(margins, parts, flagged, rejected)
-    limit = float(probability(np.array(high - low), 1.0))
+    scale = (high - low) / math.log(LIMIT / (1 - LIMIT))
     return rule.model_copy(
         update={
-            "temperature": 1.0,
+            "temperature": scale,
             "offset": low,
-            "threshold": limit,
-            "review_band": (0.5, limit),
+            "threshold": LIMIT,
+            "review_band": (0.5, LIMIT),
             "normal": Normality(
-                images=len(judged), parts=parts, flagged_share=flagged, rejected_share=round(rejected, 6)
+                images=len(judged), parts=parts, flagged_share=flagged, rejected_share=float(f"{rejected:.6g}")
             ),
         }
     )
@@ -60,7 +60,7 @@ def limits(margins: np.ndarray, parts: int, flagged: float, rejected: float) -> 
     """Return the margins that these shares of good parts exceed, from the margins (images,) of good images of so many parts.
 
     A share that is too small to be counted among so few parts is estimated: the upper half of the margins is continued as an exponential
-    tail (peaks over threshold, Pickands, 1975), and no margin that was seen lies above.
+    tail (peaks over threshold, Pickands, 1975), and no margin that was seen reaches the limit.
     """
     median, greatest = float(np.median(margins)), float(margins.max())
     above = margins[margins > median] - median
@@ -70,19 +70,22 @@ def limits(margins: np.ndarray, parts: int, flagged: float, rejected: float) -> 
         if parts * flagged >= 1
         else max(greatest + LEAST_SPREAD, median + spread * math.log(0.5 / flagged))
     )
-    counted = parts * rejected >= 1
-    high = halfway_above(rejected, margins) if counted else low + spread * math.log(flagged / rejected)
+    high = (
+        halfway_above(rejected, margins)
+        if parts * rejected >= 1
+        else max(greatest + LEAST_SPREAD, low + spread * math.log(flagged / rejected))
+    )
     return low, max(low + LEAST_SPREAD, high)
 
 
 def halfway_above(share: float, margins: np.ndarray) -> float:
-    """Return a limit that no more than this share of the margins exceeds.
+    """Return a limit that no more than this share of the margins reaches.
 
     It lies halfway between two of them, so that rounding, as in another format of the network, moves no image across.
     """
-    exceeding = int(share * len(margins))
-    upper, lower = np.sort(margins)[::-1][[max(exceeding - 1, 0), exceeding]]
-    return float((upper + lower) / 2)
+    lower = np.sort(margins)[::-1][int(share * len(margins))]
+    greater = margins[margins > lower]
+    return float((lower + greater.min()) / 2) if len(greater) else float(lower) + LEAST_SPREAD
 
 
 def judge_blemishes(

@@ -17,6 +17,7 @@ SOURCES = {
     "out of fold": "all, out of fold",
     "validation and test": "from validation and test",
 }
+LEAST_SHARE = 1e-6  # so that no settings ask for a number of parts that nobody can read
 DECISION_HEADS = (
     "Origin", "Passed", "For a person", "Rejected", "Defects passed", "Good parts rejected", "Cost an image",
 )  # fmt: skip
@@ -175,7 +176,7 @@ def normal_decisions(normal: Normality, evaluation: Evaluation, words: ProductWo
 
 def few_held_out(normal: Normality, words: ProductWords) -> str:
     """Say how many held-out parts are missing for limits that are counted and not estimated; empty where none are."""
-    needed = ceil(1 / normal.rejected_share)
+    needed = ceil(1 / max(normal.rejected_share, LEAST_SHARE))
     if normal.parts >= needed:
         return ""
     return (

@@ -352,6 +352,25 @@ CASES = {
         {"1.png": "good", "2.png": "good"},
         r"labels of labels\.csv; defect: none; good: good \(2\)",
     ),
+    "masks below a folder that is called normal": Case(
+        photographs("normal/kos01/Part0.jpg", "normal/kos01/Part1.jpg")
+        | masks("normal/kos01/Part1_label.bmp")
+        | {"normal/kos01/Part0_label.bmp": EMPTY_MASK},
+        {"normal/kos01/Part0.jpg": "good", "normal/kos01/Part1.jpg": "defect"},
+        r"a mask for each photograph",
+        masks=2,
+    ),
+    "YOLO below a folder that is called ok": Case(
+        photographs("ok/images/train/1.png", "ok/images/train/2.png")
+        | {"ok/labels/train/1.txt": b"0 0.5 0.5 0.1 0.1\n", "ok/labels/train/2.txt": b""},
+        {"ok/images/train/1.png": "class 0 train", "ok/images/train/2.png": "good train"},
+        r"YOLO",
+    ),
+    "COCO beside a folder that is called good": Case(
+        photographs("good/1.png", "good/2.png") | {"all.json": coco({"good/1.png": [0], "good/2.png": []})},
+        {"good/1.png": "crack", "good/2.png": "good"},
+        r"COCO",
+    ),
     "the published castings": Case(
         photographs(*(f"x/{split}/{kind}/1.jpeg" for split in ("train", "test") for kind in ("def_front", "ok_front")))
         | photographs("y/def_front/1.jpeg", "y/ok_front/1.jpeg"),
@@ -457,6 +476,11 @@ def test_there_are_thirty_layouts():
             r"one class is empty: train has no image in def_front/ \(but in good/\)",
         ),
         (photographs("1.png", "2.png"), ClassSettings(), r"no folder holds images in just def_front/ and ok_front/"),
+        (
+            photographs("good/1.png", "good/2.png") | masks("good/2_mask.png"),
+            ClassSettings(),
+            r"all photographs lie in good/, and 1 masks mark defects in them: put the defective ones into a folder",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_refused_before_anything_runs(files, settings, says, tmp_path, places):

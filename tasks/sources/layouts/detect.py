@@ -67,7 +67,9 @@ class Layout(NamedTuple):
             "folders": self.folders,
             "layout": self.summary_line(),
             "left_out": self.left_out,
-            "has_defects": any(file.label == self.folders.classes.defect for file in self.files),
+            "has_defects": any(
+                is_image(file.name) and file.label == self.folders.classes.defect for file in self.files
+            ),
         }
 
     def summary_line(self) -> str:
@@ -117,21 +119,30 @@ def find_labels(
 ) -> Labels:
     """Find what labels the photographs: a table of labels, class folders, COCO, YOLO or masks, the first of these that does.
 
-    Where class folders label all, a table counts only if it names most of the photographs. Raises BadInput where nothing does.
+    Where class folders label all, a table counts only if it names most of the photographs. A folder of good parts alone is the last
+    reading, since people call folders so that hold both. Raises BadInput where nothing labels them.
     """
     try:
         folders: Labels | BadInput = read_class_folders(files, images, settings)
     except BadInput as error:
         folders = error
-    least = LEAST * len(images) if isinstance(folders, Labels) else 0
+    has_both = isinstance(folders, Labels) and folders.has_defects
+    least = LEAST * len(images) if has_both else 0
     if table := read_label_table(files, images, settings, read, least):
         return table
-    if isinstance(folders, Labels):
+    if isinstance(folders, Labels) and has_both:
         return folders
     boxes = read_coco(files, images, settings, read) or read_yolo(files, images, settings, read)
     if labels := boxes or labels_by_masks(images, masks, settings):
         return labels
-    raise folders
+    if isinstance(folders, BadInput):
+        raise folders
+    if masks.marked:
+        raise BadInput(
+            f"all photographs lie in {folders.folders.good}/, and {len(masks.marked):,} masks mark defects in them: put the defective ones "
+            "into a folder of their own, or take the masks away"
+        )
+    return folders
 
 
 def labels_by_masks(images: Sequence[str], masks: Masks, settings: ClassSettings) -> Labels | None:

@@ -9,6 +9,7 @@ from tasks.records.results import SEVERAL_DEFECTS, ClassFolders
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import DEFECT, GOOD, ClassSettings
+from tasks.sources.folder import is_image
 
 Read = Callable[[str], bytes]  # returns the content of a listed file; raises BadInput where it cannot be read
 SPLIT_WORDS = {
@@ -44,6 +45,14 @@ class Labels(NamedTuple):
     """Files that hold the labels."""
     left_out: tuple[str, ...] = ()
     """What cannot be used, a sentence each."""
+
+    @property
+    def has_defects(self) -> bool:
+        """Return whether a photograph shows a defective part."""
+        defect = self.folders.classes.defect
+        return any(
+            is_image(name) and self.folders.label_of(label.kind) == defect for name, label in self.by_name.items()
+        )
 
 
 def split_of(words: Iterable[str]) -> str:
@@ -100,7 +109,7 @@ def choose_defects(names: Iterable[str], settings: ClassSettings) -> tuple[str, 
 
 def absent_defect(good: str) -> str:
     """Return the name of the defects where a source has good parts alone: new images may bring some."""
-    return DEFECT if good == GOOD else SEVERAL_DEFECTS
+    return DEFECT if good in (GOOD, SEVERAL_DEFECTS) else SEVERAL_DEFECTS
 
 
 def assume_folders(settings: ClassSettings) -> ClassFolders:
