@@ -17,6 +17,7 @@ import tasks  # noqa: F401, I001  before TensorFlow, which reads its defaults wh
 
 from rich.table import Table
 
+from tasks.dataset.group_split import NEEDS_DEFECTS
 from tasks.networks.gpu_diagnosis import describe_gpus
 from tasks.networks.gpu_signs import look_at_machine
 from tasks.pipeline.last_run import resolve_model
@@ -59,13 +60,14 @@ def findings(fetch: FetchSettings, places: Places) -> Iterator[tuple[str, str]]:
 
 
 def source(fetch: FetchSettings, places: Places) -> str:
-    """Return how the photographs of the source are labeled and what is left out, or why the source cannot be used."""
+    """Return how the photographs of the source are labeled, what is missing and what is left out, or why the source cannot be used."""
     try:
         located = locate(fetch, places)
     except (BadInput, ConnectionError) as error:
         return str(error)
     unknown = "it is not fetched yet: its layout shows when it is"
-    return "; ".join([located.layout or unknown, *(f"left out: {line}" for line in shorten(located.left_out))])
+    alone = [] if located.has_defects else [f"no image of a defective part: {NEEDS_DEFECTS}"]
+    return "; ".join([located.layout or unknown, *alone, *(f"left out: {line}" for line in shorten(located.left_out))])
 
 
 def model(places: Places) -> str:
