@@ -183,6 +183,31 @@ def test_the_temperature_is_of_validation_alone(model):
     assert temperature("validation") > 1.2 * temperature("train")
 
 
+def test_people_who_can_look_at_nothing_get_only_what_no_probability_decides(training, places):
+    copy_places(training.places, places)
+    none = EvaluationSettings(max_review_share=0)
+    evaluation = evaluate.fn(training.splits, training.model, none, None, places)
+    rule = read(evaluation.decision.path(places))
+    assert rule.review_band == (rule.threshold, rule.threshold) == evaluation.review_band
+    assert "between_limits" not in evaluation.review_causes
+    free = evaluate.fn(training.splits, training.model, EvaluationSettings(), None, places)
+    first = free.workloads[0]
+    assert (first.share, first.reviews, first.escapes, first.rejects) == (
+        0, evaluation.test.reviews_decided, evaluation.test.escapes_decided, evaluation.test.rejects_decided,
+    )  # fmt: skip
+    assert evaluation.workloads == free.workloads, "the table tells of costs alone"
+
+
+def test_out_of_fold_the_temperature_rests_on_all_images(training, places):
+    copy_places(training.places, places)
+    out_of_fold = judge_out_of_fold(training.splits, places)
+    evaluation = evaluate.fn(training.splits, training.model, EvaluationSettings(), out_of_fold, places)
+    plain = evaluate.fn(training.splits, training.model, EvaluationSettings(), None, places)
+    assert evaluation.calibration.parts > plain.calibration.parts
+    for judged in (evaluation, plain):
+        assert judged.calibration.low < judged.temperature < judged.calibration.high
+
+
 def test_with_a_guarantee_and_too_few_parts_nothing_passes_and_the_record_says_why(training, places):
     copy_places(training.places, places)
     evaluation = evaluate.fn(training.splits, training.model, EvaluationSettings(guarantee=0.05), None, places)

@@ -112,7 +112,7 @@ class DecisionRule(BaseModel):
     def differences(self, images: Sequence[Evidence], chances: np.ndarray) -> list[str | None]:
         """Say how each image differs from the training images; None where it does not. Appearance comes before features.
 
-        To a network that knows good parts alone, what it rejects by its score, `chances` (images,), should be strange.
+        A network that knows good parts alone rejects what is strange: what its scores, `chances` (images,), reject may have any features.
         """
         remarks: list[str | None] = [None] * len(images)
         if gaussian := self.features:

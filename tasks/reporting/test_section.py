@@ -6,6 +6,7 @@ from math import ceil
 from tasks.evaluation.baseline_rules import missing_evidence
 from tasks.inference.decision import format_chance
 from tasks.records.results import Evaluation, Interval, Normality, Score
+from tasks.reporting.bounds_section import percent
 from tasks.reporting.markdown import code, number_of, out_of, table
 from tasks.reporting.words import ProductWords
 from tasks.settings.settings import EvaluationSettings
@@ -126,9 +127,10 @@ def calibration(evaluation: Evaluation) -> str:
     chosen = f"Margins are divided by a temperature of {evaluation.temperature:.2f}, chosen on {chosen_on}."
     if not (weighed := evaluation.calibration):
         return chosen
-    more = "" if evaluation.crossfit else " More parts that validate, or `--crossfit.folds 5`, make it surer."
+    unit = "part" if evaluation.test.decided.by_part else "different photograph"
+    more = "" if evaluation.crossfit else f" More {unit}s that validate, or `--crossfit.folds 5`, make it surer."
     return (
-        f"{chosen} It rests on {number_of(weighed.parts, 'part')}, and lies between {weighed.low:.2f} and {weighed.high:.2f} with 90% "
+        f"{chosen} It rests on {number_of(weighed.parts, unit)}, and lies between {weighed.low:.2f} and {weighed.high:.2f} with 90% "
         f"confidence: at one of the two, {out_of(weighed.changed, evaluation.test.images)} test images would be decided otherwise."
         f"{more if weighed.changed else ''}"
     )
@@ -160,9 +162,9 @@ def normal_decisions(normal: Normality, evaluation: Evaluation, words: ProductWo
     drawn, limit = evaluation.blemishes, evaluation.threshold
     lines = [
         f"The network learned from good {words.plural} alone, and from good {words.plural} with drawn blemishes. Its figures are anomaly "
-        f"scores, not probabilities of a defect: {words.plural} below 50% pass, those above {limit:.1%} are rejected, and a person looks "
+        f"scores, not probabilities of a defect: {words.plural} below 50% pass, those above {limit:.0%} are rejected, and a person looks "
         f"at what lies between. Held-out good photographs set both limits ({normal.images:,}, of {normal.parts:,} {words.plural}): some "
-        f"{normal.flagged_share:.1%} of good ones lie above the first, and {normal.rejected_share:.1%} above the second. "
+        f"{percent(normal.flagged_share)} of good ones lie above the first, and {percent(normal.rejected_share)} above the second. "
         f"{few_held_out(normal, words)}",
         f"Nothing here promises that a real defect is found: the limits know good {words.plural} only.",
     ]

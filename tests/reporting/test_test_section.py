@@ -1,6 +1,15 @@
 """Judgement: the test in words: decisions, parts and costs."""
 
-from tasks.records.results import BaselineComparison, Castings, Costs, DrawnBlemishes, Interval, Normality
+from tasks.records.results import (
+    BaselineComparison,
+    Calibration,
+    Castings,
+    Costs,
+    DrawnBlemishes,
+    Interval,
+    Normality,
+    Workload,
+)
 from tasks.reporting import test_section
 from tasks.reporting.words import ProductWords
 
@@ -103,8 +112,8 @@ DRAWN = DrawnBlemishes(images=200, passed=40, reviewed=60, rejected=100, auc=0.9
 
 def test_of_a_network_of_good_parts_alone_it_is_told_what_its_limits_promise_and_what_they_do_not(outcome):
     told = told_of(outcome, normal=NORMAL, blemishes=DRAWN, threshold=0.8, review_band=(0.5, 0.8))
-    assert "castings below 50% pass, those above 80.0% are rejected" in told
-    assert "(120, of 60 castings): some 5.0% of good ones lie above the first, and 1.0% above the second." in told
+    assert "castings below 50% pass, those above 80% are rejected" in told
+    assert "(120, of 60 castings): some 5% of good ones lie above the first, and 1% above the second." in told
     assert "Nothing here promises that a real defect is found" in told
     assert "Of 200 good test photographs with one to three drawn blemishes, 40 pass, 60 go to a person and 100" in told
     assert "probably defective" not in told and "temperature" not in told
@@ -121,3 +130,18 @@ def test_folds_are_offered_to_a_network_of_both_classes_alone(outcome):
     few = BaselineComparison(evidence="test", parts=5, defective_parts=0, good_parts=5)
     assert "--crossfit.folds" in told_of(outcome, baselines=few)
     assert "--crossfit.folds" not in told_of(outcome, baselines=few, normal=NORMAL)
+
+
+def test_it_is_told_what_the_temperature_rests_on(outcome):
+    weighed = Calibration(parts=11, low=0.45, high=0.97, changed=3)
+    told = told_of(outcome, calibration=weighed)
+    assert "It rests on 11 " in told and "lies between 0.45 and 0.97 with 90% confidence" in told
+    assert "would be decided otherwise" in told and "--crossfit.folds 5" in told
+    sure = told_of(outcome, calibration=weighed.model_copy(update={"changed": 0}))
+    assert "--crossfit.folds 5" not in sure
+
+
+def test_what_fewer_looks_would_cost_is_a_table(outcome):
+    told = told_of(outcome, workloads=(Workload(share=0.1, reviews=2, escapes=1, rejects=3),))
+    assert "People look at most at" in told and "10%" in told and "--evaluation.max_review_share" in told
+    assert "People look at most at" not in told_of(outcome, workloads=())
