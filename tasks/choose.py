@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from prefect import task
 
-from tasks.dataset.folds import assign_folds, divided_images, split_by_fold
-from tasks.dataset.group_split import refuse_one_sided
+from tasks.dataset.folds import assign_folds, divide_by_folds
 from tasks.evaluation.metrics import auc
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import DividedImages, FoldPlan, NetworkChoice, Splits
@@ -33,7 +32,8 @@ def choose(splits: Splits, training: TrainingSettings, validation_fraction: floa
     names = AUTO[True], AUTO[False]
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", "validation")]
     try:
-        folds = plan_images(rows, splits, validation_fraction, training.seed, places)
+        judged = assign_folds(rows, FOLDS, training.seed)
+        folds = divide_by_folds(rows, judged, splits, validation_fraction, training.seed, places)
     except BadInput:
         because = f"a class has too few parts to try {names[0]} beside it on {FOLDS} folds"
         return NetworkChoice(model=names[1], because=because, scores={})
@@ -47,18 +47,6 @@ def choose(splits: Splits, training: TrainingSettings, validation_fraction: floa
     )
     say(f"choose: {model}, since {because}")
     return NetworkChoice(model=model, because=because, scores=scores)
-
-
-def plan_images(
-    rows: Sequence[Row], splits: DividedImages, validation_fraction: float, seed: int, places: Places
-) -> list[DividedImages]:
-    """Return the images of each fold, divided. Raises BadInput where a class has too few parts for the folds."""
-    castings, folds = splits.castings_by_split is not None, []
-    for judged in assign_folds(rows, FOLDS, seed):
-        divided = split_by_fold(rows, judged, validation_fraction, seed)
-        refuse_one_sided(divided, splits.classes, "parts" if castings else "images")
-        folds.append(divided_images(divided, splits.classes, places, castings=castings))
-    return folds
 
 
 def mean_auc(

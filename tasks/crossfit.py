@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from prefect import task
 
-from tasks.dataset.folds import assign_folds, divided_images, split_by_fold
-from tasks.dataset.group_split import refuse_one_sided
+from tasks.dataset.folds import assign_folds, divide_by_folds
 from tasks.inference.calibration import temperature
 from tasks.pipeline.shared_work import share
 from tasks.pipeline.step_cache import same_step
@@ -67,23 +66,17 @@ def plan_folds(
     places: Places,
 ) -> list[FoldPlan]:
     """Plan the folds. Raises BadInput where a class has too few parts for them."""
-    castings = splits.castings_by_split is not None
-    plans = []
-    for number, judged in enumerate(assign_folds(rows, settings.folds, settings.seed), start=1):
-        divided = split_by_fold(rows, judged, validation_fraction, settings.seed)
-        try:
-            refuse_one_sided(divided, splits.classes, "parts" if castings else "images")
-        except BadInput as error:
-            raise BadInput(
-                f"fold {number} of {settings.folds}: {error}, another --crossfit.seed, or fewer --crossfit.folds"
-            ) from error
-        images = divided_images(divided, splits.classes, places, castings=castings)
-        plans.append(
-            FoldPlan(
-                number=number, of=settings.folds, images=images, recipe=recipe.from_scratch(), unlike_share=unlike_share
-            )
+    judged = assign_folds(rows, settings.folds, settings.seed)
+    try:
+        divided = divide_by_folds(rows, judged, splits, validation_fraction, settings.seed, places)
+    except BadInput as error:
+        raise BadInput(f"{error}, another --crossfit.seed, or fewer --crossfit.folds") from error
+    return [
+        FoldPlan(
+            number=number, of=settings.folds, images=images, recipe=recipe.from_scratch(), unlike_share=unlike_share
         )
-    return plans
+        for number, images in enumerate(divided, start=1)
+    ]
 
 
 def fit_temperature(judged: Sequence[OutOfFoldRow], classes: Classes) -> float:

@@ -12,15 +12,13 @@ from tasks.images.loading import thumbnails
 from tasks.inference.decision import DecisionRule, Evidence
 from tasks.inference.normality import judge_blemishes
 from tasks.inference.rule_fitting import fit_decision_rule, weigh_calibration, with_guarantee
-from tasks.inference.runtimes import Network
-from tasks.inference.scoring import collect_evidence, decide_out_of_fold, judge
+from tasks.inference.scoring import collect_evidence, decide_out_of_fold, judge, judge_unseen
 from tasks.inference.workload import with_capacity, workloads
 from tasks.pipeline.step_cache import same_step
 from tasks.records.results import (
     BaselineComparison,
     Crossfit,
     DividedImages,
-    DrawnBlemishes,
     Evaluation,
     Model,
     OutOfFold,
@@ -53,11 +51,7 @@ def evaluate(
     rows = [row for row in read_table(splits.table.path(places), Row) if row.split in ("train", *JUDGED_SPLITS)]
     network = networks.load(model.file.path(places))
     evidence = collect_evidence(network, rows, model.view, model.image_size, places, model.crop)
-    rule = fit_decision_rule(rows, evidence, splits.classes, model, evaluation)
-    if out_of_fold:
-        rule = rule.model_copy(update={"temperature": out_of_fold.temperature})
-    unseen = judge_unseen(rule, list(zip(rows, evidence, strict=True)), out_of_fold, places)
-    rule = limit(rule, unseen, splits, evaluation)
+    rule, unseen = fit_rule(rows, evidence, splits, model, evaluation, out_of_fold, places)
     predictions = [prediction for prediction in judge(rows, evidence, rule) if prediction.split in JUDGED_SPLITS]
     predictions = name_parts(predictions, splits)
     test = [prediction for prediction in predictions if prediction.split == "test"]
@@ -80,49 +74,33 @@ def evaluate(
         baselines=compare_baselines(predictions, out_of_fold, rule, splits, evaluation, places),
         calibration=None if rule.normal else weigh_calibration(rule, unseen, test, count_parts=out_of_fold is None),
         workloads=() if rule.normal or rule.guarantee else tuple(workloads(rule, unseen, test, evaluation)),
-        blemishes=judge_drawn_blemishes(network, rows, evidence, rule, places) if rule.normal else None,
+        blemishes=judge_blemishes(network, rows, evidence, rule, places) if rule.normal else None,
     )
 
 
-def judge_drawn_blemishes(
-    network: Network, rows: Sequence[Row], evidence: Sequence[Evidence], rule: DecisionRule, places: Places
-) -> DrawnBlemishes:
-    """Judge the good images of the test once more, each with a drawn blemish."""
-    good = [
-        (row, image)
-        for row, image in zip(rows, evidence, strict=True)
-        if row.split == "test" and row.label == rule.classes.good
-    ]
-    drawn = judge_blemishes(network, [row for row, _ in good], [image for _, image in good], rule, places)
-    say(
-        f"evaluate: of {drawn.images:,} drawn blemishes {drawn.passed:,} pass, {drawn.reviewed:,} go to a person, "
-        f"{drawn.rejected:,} are rejected"
-    )
-    return drawn
+def fit_rule(
+    rows: Sequence[Row],
+    evidence: Sequence[Evidence],
+    splits: DividedImages,
+    model: Model,
+    settings: EvaluationSettings,
+    out_of_fold: OutOfFold | None,
+    places: Places,
+) -> tuple[DecisionRule, list[Prediction]]:
+    """Return the rule that decides, and what it said, before any limit was moved, of images of which no network trained on the part.
 
-
-def judge_unseen(
-    rule: DecisionRule, judged: Sequence[tuple[Row, Evidence]], out_of_fold: OutOfFold | None, places: Places
-) -> list[Prediction]:
-    """Return the predictions about images of which no network trained on the part that judged them.
-
-    With cross-fitting these are all images, out of fold. Without it they are those that validate.
+    Where the settings ask for it, these images set two limits more: for the looks, and for what passes.
     """
+    rule = fit_decision_rule(rows, evidence, splits.classes, model, settings)
     if out_of_fold:
-        return decide_out_of_fold(read_table(out_of_fold.judged.path(places), OutOfFoldRow), rule)
-    validation = [(row, image) for row, image in judged if row.split == "validation"]
-    return judge([row for row, _ in validation], [image for _, image in validation], rule)
-
-
-def limit(
-    rule: DecisionRule, unseen: Sequence[Prediction], splits: DividedImages, settings: EvaluationSettings
-) -> DecisionRule:
-    """Return the rule with the limits that unseen images set, where the settings ask for them: for the looks, and for what passes."""
+        rule = rule.model_copy(update={"temperature": out_of_fold.temperature})
+    unseen = judge_unseen(rows, evidence, rule, out_of_fold, places)
     if settings.max_review_share is not None and not rule.normal:
         rule = with_capacity(rule, unseen, settings.max_review_share, settings)
-    if settings.guarantee is None:
-        return rule
-    return with_guarantee(rule, unseen, settings.guarantee, settings.confidence, by_part=bool(splits.castings_by_split))
+    if settings.guarantee is not None:
+        by_part = splits.castings_by_split is not None
+        rule = with_guarantee(rule, unseen, settings.guarantee, settings.confidence, by_part=by_part)
+    return rule, unseen
 
 
 def name_parts(predictions: Sequence[Prediction], images: DividedImages) -> list[Prediction]:

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from tasks.dataset.group_split import draw, groups_by_stratum, hash_to_unit_interval, leaders
+from tasks.dataset.group_split import draw, groups_by_stratum, hash_to_unit_interval, leaders, refuse_one_sided
 from tasks.records.results import DividedImages
 from tasks.records.rows import SPLITS, Row
 from tasks.settings.errors import BadInput
@@ -49,6 +49,26 @@ def split_by_fold(rows: Sequence[Row], judged: set[str], validation_fraction: fl
     for groups in groups_by_stratum(rows, fixed).values():
         sides |= draw(groups, {"validation": validation_fraction}, seed)
     return [row._replace(split=side or sides[row.group]) for row, side in zip(rows, fixed, strict=True)]
+
+
+def divide_by_folds(
+    rows: Sequence[Row],
+    folds: Sequence[set[str]],
+    images: DividedImages,
+    validation_fraction: float,
+    seed: int,
+    places: Places,
+) -> list[DividedImages]:
+    """Return the rows of `images` as each fold divides them. Raises BadInput, which names the fold, where a class is missing in one."""
+    castings, divided = images.castings_by_split is not None, []
+    for number, judged in enumerate(folds, start=1):
+        own_rows = split_by_fold(rows, judged, validation_fraction, seed)
+        try:
+            refuse_one_sided(own_rows, images.classes, "parts" if castings else "images")
+        except BadInput as error:
+            raise BadInput(f"fold {number} of {len(folds)}: {error}") from error
+        divided.append(divided_images(own_rows, images.classes, places, castings=castings))
+    return divided
 
 
 def divided_images(rows: Sequence[Row], classes: Classes, places: Places, *, castings: bool) -> DividedImages:

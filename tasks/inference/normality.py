@@ -6,6 +6,7 @@ Nobody knows how defects would score. So the limits promise how many good parts 
 import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from tasks.inference.runtimes import Network
 from tasks.records.results import DrawnBlemishes, Normality
 from tasks.records.rows import SPLITS, Row
 from tasks.settings.errors import BadInput
+from tasks.settings.messages import say
 from tasks.settings.settings import EvaluationSettings, Places
 
 BLOCK = 512  # images in memory at a time
@@ -91,17 +93,22 @@ def halfway_above(share: float, margins: np.ndarray) -> float:
 def judge_blemishes(
     network: Network, rows: Sequence[Row], evidence: Sequence[Evidence], rule: DecisionRule, places: Places
 ) -> DrawnBlemishes:
-    """Draw a blemish into each image of these good parts, and judge it; `evidence` is that of the images without one."""
-    judged: list[Evidence] = []
-    for start in range(0, len(rows), BLOCK):
-        inputs = loading.load_inputs(rows[start : start + BLOCK], rule.view, rule.image_size, places, rule.crop)
+    """Draw a blemish into each good image of the test, and judge it; `evidence` is that of the rows without one."""
+    good = [row.split == "test" and row.label == rule.classes.good for row in rows]
+    tested, judged = list(compress(rows, good)), list[Evidence]()
+    for start in range(0, len(tested), BLOCK):
+        inputs = loading.load_inputs(tested[start : start + BLOCK], rule.view, rule.image_size, places, rule.crop)
         copies, _ = draw_blemishes(inputs.levels, np.arange(len(inputs.levels)), (SPLITS.index("test"), start))
         judged += forward.evidence(network, copies, inputs.residuals, inputs.small_squares)
-    margins = np.array([image.margin for image in (*evidence, *judged)])
-    blemished = np.repeat([False, True], [len(evidence), len(judged)])
+    margins = np.array([image.margin for image in (*compress(evidence, good), *judged)])
+    blemished = np.repeat([False, True], len(tested))
     counts = Counter(decision.name for decision in rule.judge(judged))
+    say(
+        f"evaluate: of {len(tested):,} drawn blemishes {counts['pass']:,} pass, {counts['review']:,} go to a person, "
+        f"{counts['reject']:,} are rejected"
+    )
     return DrawnBlemishes(
-        images=len(rows),
+        images=len(tested),
         passed=counts["pass"],
         reviewed=counts["review"],
         rejected=counts["reject"],

@@ -14,12 +14,14 @@ from tasks.inference.calibration import probability
 from tasks.inference.decision import DecisionRule, Evidence, ImageDecision
 from tasks.inference.predictor import Predictor
 from tasks.inference.runtimes import Network
+from tasks.records.results import OutOfFold
 from tasks.records.rows import Cause, DecisionName, OutOfFoldRow, Prediction, Row
 from tasks.settings.crops import Crop
 from tasks.settings.model_specs import InputSize, ViewName
 from tasks.settings.settings import Places
 from tasks.storage.code_version import code_digest
 from tasks.storage.result_cache import cached_map
+from tasks.storage.tables import read_table
 
 BLOCK = 512  # images in memory at a time
 UNSEEN = 0.5  # the probability of a part that the network could not see: as likely the one as the other
@@ -47,6 +49,22 @@ def judge(rows: Sequence[Row], images: Sequence[Evidence], rule: DecisionRule) -
         prediction(row, UNSEEN if chance is None else chance, name, reason, cause)
         for row, (name, cause, reason, chance) in zip(rows, rule.judge(images), strict=True)
     ]
+
+
+def judge_unseen(
+    rows: Sequence[Row],
+    images: Sequence[Evidence],
+    rule: DecisionRule,
+    out_of_fold: OutOfFold | None,
+    places: Places,
+) -> list[Prediction]:
+    """Return the predictions about images of which no network trained on the part that judged them.
+
+    With cross-fitting these are all images, out of fold. Without it they are those that validate.
+    """
+    if out_of_fold:
+        return decide_out_of_fold(read_table(out_of_fold.judged.path(places), OutOfFoldRow), rule)
+    return [prediction for prediction in judge(rows, images, rule) if prediction.split == "validation"]
 
 
 def decide_out_of_fold(rows: Sequence[OutOfFoldRow], rule: DecisionRule) -> list[Prediction]:
