@@ -57,7 +57,7 @@ def evaluate(
     test = [prediction for prediction in predictions if prediction.split == "test"]
 
     def score_of(part: Sequence[Prediction]) -> Score:
-        return score(part, splits.classes, evaluation)
+        return score(part, splits.classes, evaluation, rule.threshold)
 
     slices = {origin: score_of([image for image in test if image.origin == origin]) for origin in splits.by_origin}
     overall = score_of(test)
@@ -73,7 +73,7 @@ def evaluate(
         crossfit=score_crossfit(out_of_fold, rule, splits, evaluation, places) if out_of_fold else None,
         baselines=compare_baselines(predictions, out_of_fold, rule, splits, evaluation, places),
         calibration=None if rule.normal else weigh_calibration(rule, unseen, test, count_parts=out_of_fold is None),
-        workloads=() if rule.normal or rule.guarantee else tuple(workloads(rule, unseen, test, evaluation)),
+        workloads=tuple(workloads(rule, unseen, test, evaluation)) if decides_by_costs(rule, evaluation) else (),
         blemishes=judge_blemishes(network, rows, evidence, rule, places) if rule.normal else None,
     )
 
@@ -87,20 +87,25 @@ def fit_rule(
     out_of_fold: OutOfFold | None,
     places: Places,
 ) -> tuple[DecisionRule, list[Prediction]]:
-    """Return the rule that decides, and what it said, before any limit was moved, of images of which no network trained on the part.
+    """Return the rule that decides, and its predictions about images whose parts no network trained on.
 
-    Where the settings ask for it, these images set two limits more: for the looks, and for what passes.
+    The predictions are by costs alone. They limit the looks, or what passes, where the settings ask for it.
     """
     rule = fit_decision_rule(rows, evidence, splits.classes, model, settings)
     if out_of_fold:
         rule = rule.model_copy(update={"temperature": out_of_fold.temperature})
     unseen = judge_unseen(rows, evidence, rule, out_of_fold, places)
-    if settings.max_review_share is not None and not rule.normal:
+    if settings.max_review_share is not None:
         rule = with_capacity(rule, unseen, settings.max_review_share, settings)
     if settings.guarantee is not None:
         by_part = splits.castings_by_split is not None
         rule = with_guarantee(rule, unseen, settings.guarantee, settings.confidence, by_part=by_part)
     return rule, unseen
+
+
+def decides_by_costs(rule: DecisionRule, settings: EvaluationSettings) -> bool:
+    """Return whether costs alone set the limits of the rule."""
+    return not (rule.normal or rule.guarantee) and settings.max_review_share is None
 
 
 def name_parts(predictions: Sequence[Prediction], images: DividedImages) -> list[Prediction]:

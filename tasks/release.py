@@ -76,12 +76,12 @@ class Candidate(NamedTuple):
             self.exports.digest,
             self.evaluation.predictions.sha256,
             str(champion.number if champion else None),
-            # what was decided before a setting came stays decided: as they are unset, these admit nothing that was kept out
+            # what was decided before a setting came stays decided: at their defaults, the newer settings promote nothing more
             self.costs.model_dump_json(
-                exclude_none=True, exclude=unset(self.costs, "flagged_share", "max_review_share")
+                exclude_none=True, exclude=at_default(self.costs, "flagged_share", "max_review_share")
             ),
             self.acceptance.model_dump_json(
-                exclude_none=True, exclude=unset(self.acceptance, "beyond_baselines", "max_blemishes_passed")
+                exclude_none=True, exclude=at_default(self.acceptance, "beyond_baselines", "max_blemishes_passed")
             ),
             # what was decided before there were two names stays decided
             *([] if self.places.registered_name == MODEL else [self.places.registered_name]),
@@ -89,7 +89,7 @@ class Candidate(NamedTuple):
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
 
-def unset(settings: BaseModel, *names: str) -> set[str]:
+def at_default(settings: BaseModel, *names: str) -> set[str]:
     """Return those of the named settings that have their default."""
     return {name for name in names if getattr(settings, name) == type(settings).model_fields[name].default}
 

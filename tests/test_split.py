@@ -603,8 +603,9 @@ def test_where_good_parts_alone_train_no_defect_trains_or_validates_and_all_else
     before = case.assigned()
     after = move_defects_to_test(before, Classes())
     assert [one._replace(split="") for one in after] == [one._replace(split="") for one in before]
+    defective = {one.group for one in before if one.label == "def_front"}
     for one, moved in zip(before, after, strict=True):
-        if one.label == "ok_front" or one.split in ("test", "held_back"):
+        if one.group not in defective or one.split in ("test", "held_back"):
             assert moved.split == one.split
         else:
             assert moved.split == "test"

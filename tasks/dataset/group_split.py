@@ -143,9 +143,11 @@ def hash_to_unit_interval(group: str, purpose: str, seed: int) -> float:
 
 
 def move_defects_to_test(rows: Iterable[Row], classes: Classes) -> list[Row]:
-    """Return the rows with every defective image that would train or validate in the test: where good parts alone train."""
+    """Return the rows with every image of a defective part that would train or validate in the test: where good parts alone train."""
+    rows = list(rows)
+    defective = {row.group for row in rows if is_defect(row, classes)}
     return [
-        row._replace(split="test") if is_defect(row, classes) and row.split in ("train", "validation") else row
+        row._replace(split="test") if row.group in defective and row.split in ("train", "validation") else row
         for row in rows
     ]
 

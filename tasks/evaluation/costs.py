@@ -12,33 +12,36 @@ def threshold(costs: EvaluationSettings) -> float:
     return costs.false_reject_cost / (costs.escape_cost + costs.false_reject_cost)
 
 
-def review_band(costs: EvaluationSettings, look: float | None = None) -> tuple[float, float]:
+def review_band(costs: EvaluationSettings, look_price: float | None = None) -> tuple[float, float]:
     """Return the probabilities between which a look costs less than passing and than rejecting are expected to cost.
 
-    `look` is what a look costs; None: as the settings say.
+    `look_price` is what a look counts as; None: as the settings say.
     """
-    look = costs.review_cost if look is None else look
-    limit = threshold(costs)  # a dearer look pays for nothing; the band is empty there
-    return min(look / costs.escape_cost, limit), max(1 - look / costs.false_reject_cost, limit)
+    price = costs.review_cost if look_price is None else look_price
+    limit = threshold(costs)  # the highest price that any image is worth empties the band
+    return min(price / costs.escape_cost, limit), max(1 - price / costs.false_reject_cost, limit)
 
 
-def scarce_look(chances: np.ndarray, others: int, share: float, costs: EvaluationSettings) -> float:
-    """Return what a look costs where people can look at no more than a `share` of the images: at least what the settings say.
+def price_of_looks(chances: np.ndarray, always_reviewed: int, share: float, costs: EvaluationSettings) -> float:
+    """Return as what a look must count, so that people look at no more than a `share` of the images; at least what the settings say.
 
     A look is worth what the decision without it is expected to cost. The images for which it is worth most get one.
 
     Args:
         chances: float (images,), probabilities of a defect of images that the probability alone decides.
-        others: Number of images more, which go to a person whatever their probability.
+        always_reviewed: Number of images more, which go to a person whatever their probability.
         share: Of all these images.
         costs: Of the decisions.
     """
+    highest = threshold(costs) * costs.escape_cost  # what a look is worth where passing and rejecting cost the same
     worth = np.sort(np.minimum(chances * costs.escape_cost, (1 - chances) * costs.false_reject_cost))[::-1]
-    looks = max(0, int(share * (len(worth) + others)) - others)
+    looks = max(0, int(share * (len(worth) + always_reviewed)) - always_reviewed)
+    if not looks:
+        return highest
     if looks >= len(worth):
         return costs.review_cost
-    dearest = worth[looks - 1] if looks else 2 * worth[0]
-    return max(costs.review_cost, float((worth[looks] + dearest) / 2))  # halfway, so that rounding moves no image
+    dearer = worth[worth > worth[looks]]  # halfway to the next one, so that rounding moves no image
+    return max(costs.review_cost, float((worth[looks] + (dearer.min() if len(dearer) else highest)) / 2))
 
 
 def cost(prediction: Prediction, classes: Classes, costs: EvaluationSettings) -> float:

@@ -14,15 +14,20 @@ from tasks.settings.settings import Classes, EvaluationSettings
 COSTLY = ("escapes", "rejects", "reviews")  # decisions
 
 
-def score(predictions: Sequence[Prediction], classes: Classes, settings: EvaluationSettings) -> Score:
-    """Compute counts and rates at the most likely class, and of the decisions. A figure that cannot be computed is None."""
+def score(
+    predictions: Sequence[Prediction], classes: Classes, settings: EvaluationSettings, limit: float | None = None
+) -> Score:
+    """Compute counts and rates at the most likely class, and of the decisions. A figure that cannot be computed is None.
+
+    `limit` is the probability from which on parts would be rejected if nobody looked; None: as costs say.
+    """
     defect = np.array([prediction.label == classes.defect for prediction in predictions], bool)
     probability = np.array([prediction.defect_probability for prediction in predictions], float)
     images, defects, good, parts = len(defect), int(defect.sum()), int((~defect).sum()), by_part.parts_of(predictions)
     missed = by_part.rate(parts, defect, defect & (probability < 0.5), settings.confidence)  # at the most likely class
     refused = by_part.rate(parts, ~defect, ~defect & (probability >= 0.5), settings.confidence)
     decided = decided_counts(predictions, classes)
-    limit = threshold(settings)
+    limit = threshold(settings) if limit is None else limit
     spent = np.array([cost(prediction, classes, settings) for prediction in predictions], float)
     return Score(
         images=images,

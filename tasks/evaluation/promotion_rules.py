@@ -4,12 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from tasks.evaluation.baseline_rules import UNSHOWN
+from tasks.evaluation.baseline_rules import BASELINES, UNSHOWN
 from tasks.evaluation.comparison import Pair, compare
 from tasks.evaluation.intervals import bound_of, more_parts
 from tasks.records.results import MAX_DIFFERENCE, DrawnBlemishes, Exports, Rate, Rule, RuleCode, RulingCause, Score
 from tasks.settings.settings import AcceptanceSettings, Classes, EvaluationSettings
 
+BASELINE_CODES = tuple(code for code, _, _ in BASELINES)
 ACCEPTANCE_CODES = ("escapes", "false_rejects", "reviews")  # rules of `acceptance_rules`
 
 
@@ -62,14 +63,26 @@ def blemish_rules(drawn: DrawnBlemishes | None, acceptance: AcceptanceSettings) 
     """Return the rule that a model of good parts alone sees drawn blemishes; none for another model."""
     if drawn is None:
         return []
-    share, limit = drawn.passed / max(drawn.images, 1), acceptance.max_blemishes_passed
+    share, limit = drawn.passed / drawn.images, acceptance.max_blemishes_passed
     figure = f"{drawn.passed:,} of {drawn.images:,} ({share:.2%})"
-    name = "drawn blemishes that pass"
+    name = "images with drawn blemishes that pass"
     return [Rule(code="drawn_blemishes", name=name, figure=figure, limit=f"at most {limit:.2%}", kept=share <= limit)]
 
 
 def rate_rule(code: RuleCode, name: str, rate: Rate, limit: float, by_part: bool, confidence: float | None) -> Rule:
-    """Return the rule that a rate stays within its limit: as it was found, or, with a confidence, as it is shown."""
+    """Return the rule that a rate stays within its limit: as it was found, or, with a confidence, as it is shown.
+
+    Where no part was tested a person decides.
+    """
+    if not rate.total:
+        return Rule(
+            code=code,
+            name=name,
+            figure=f"{UNSHOWN}none was tested",
+            limit=f"at most {limit:.2%}",
+            kept=False,
+            for_person=True,
+        )
     share = rate.rate or 0.0
     figure, allowed = f"{rate.count} of {rate.total:,} ({share:.2%})", f"at most {limit:.2%}"
     if by_part:
@@ -228,9 +241,11 @@ def refer_to_person(ruling: Ruling, champion: Champion | None) -> Ruling:
             f"version {champion.number} has learned from none of the {champion.unknown_source:,} photographs "
             "of its source, so that no comparison can tell whether it may take that place"
         )
-    if unshown := next((rule for rule in ruling.rules if rule.for_person and rule.code != "known_source"), None):
+    if unshown := next((rule for rule in ruling.rules if rule.for_person and rule.code in BASELINE_CODES), None):
         missing = unshown.figure.removeprefix(UNSHOWN)
         reasons.append(f"nothing can show that it is better than majority, look-up and shortcuts: {missing}")
+    if untested := [rule.name for rule in ruling.rules if rule.for_person and rule.code in ACCEPTANCE_CODES]:
+        reasons.append(f"nothing was tested that tells about {' and '.join(untested)}")
     cause: RulingCause = "unknown_source" if ruling.cause == "unknown_source" else "not_shown"
     return ruling._replace(cause=cause, reason=f"{ruling.reason}, but {', and '.join(reasons)}")
 

@@ -68,7 +68,7 @@ class DecisionRule(BaseModel):
     offset: float = Field(0.0, exclude_if=lambda offset: not offset)
     """Margin at which a defect is as likely as none. Left out of the file where it is 0: so models keep their digests."""
     normal: Normality | None = Field(None, exclude_if=lambda normal: normal is None)
-    """Of a network of good parts alone: where the limits come from. Its probabilities are scores: .5 is the limit of passing."""
+    """Set only for `--model normal`: where the limits come from. Its probabilities are anomaly scores."""
     review_band: tuple[float, float] | None = None
     """Probabilities between these go to a person; None: no such band is known."""
     appearance: FeatureGaussian | None = None
@@ -112,7 +112,7 @@ class DecisionRule(BaseModel):
     def differences(self, images: Sequence[Evidence], chances: np.ndarray) -> list[str | None]:
         """Say how each image differs from the training images; None where it does not. Appearance comes before features.
 
-        A network that knows good parts alone rejects what is strange: what its scores, `chances` (images,), reject may have any features.
+        An image that the score of `--model normal` rejects, one of `chances` (images,), is not sent to a person for its features.
         """
         remarks: list[str | None] = [None] * len(images)
         if gaussian := self.features:

@@ -24,7 +24,8 @@ from tasks.settings.settings import EvaluationSettings, Places
 
 BLOCK = 512  # images in memory at a time
 LIMIT = 0.9  # anomaly score from which on a part is rejected; from 0.5 on a person looks
-LEAST_SPREAD = 0.05  # of margins: between the limits, and above all that was seen
+LEAST_SPREAD = 0.05  # of margins, above all that was seen
+LEAST_BAND = 0.5  # of margins, between the limits: so that scores far above them still differ
 
 
 def with_normal_limits(
@@ -77,7 +78,7 @@ def limits(margins: np.ndarray, parts: int, flagged: float, rejected: float) -> 
         if parts * rejected >= 1
         else max(greatest + LEAST_SPREAD, low + spread * math.log(flagged / rejected))
     )
-    return low, max(low + LEAST_SPREAD, high)
+    return low, max(low + LEAST_BAND, high)
 
 
 def halfway_above(share: float, margins: np.ndarray) -> float:

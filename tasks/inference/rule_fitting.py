@@ -12,7 +12,7 @@ from tasks.inference.calibration import probability, temperature, temperature_in
 from tasks.inference.decision import DECIDED_BY_PROBABILITY, DecisionRule, Evidence
 from tasks.inference.normality import with_normal_limits
 from tasks.records.results import Calibration, Model
-from tasks.records.rows import Prediction, Row, is_defect
+from tasks.records.rows import NO_PROBABILITY, Prediction, Row, is_defect
 from tasks.settings.messages import say
 from tasks.settings.settings import Classes, EvaluationSettings
 
@@ -96,10 +96,11 @@ def weigh_calibration(
 
     Args:
         rule: It decided about all these images.
-        unseen: The images that its temperature was fitted to.
+        unseen: The images that its temperature was fitted to, and others that the network could not see.
         test: The images of the test.
         count_parts: Whether each part counts once, as in `fit_temperature`.
     """
+    unseen = [image for image in unseen if image.cause not in NO_PROBABILITY]
     margins = rule.temperature * logits(unseen)
     defect = np.array([image.label == rule.classes.defect for image in unseen], bool)
     parts = [image.group or f"{number}" for number, image in enumerate(unseen)]

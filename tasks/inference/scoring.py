@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import cache
+from itertools import compress
 from pathlib import Path
 from typing import cast
 
@@ -64,7 +65,8 @@ def judge_unseen(
     """
     if out_of_fold:
         return decide_out_of_fold(read_table(out_of_fold.judged.path(places), OutOfFoldRow), rule)
-    return [prediction for prediction in judge(rows, images, rule) if prediction.split == "validation"]
+    validation = [row.split == "validation" for row in rows]
+    return judge(list(compress(rows, validation)), list(compress(images, validation)), rule)
 
 
 def decide_out_of_fold(rows: Sequence[OutOfFoldRow], rule: DecisionRule) -> list[Prediction]:

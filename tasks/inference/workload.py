@@ -23,8 +23,8 @@ def with_capacity(
     probability count too, and always go.
     """
     chances = [image.defect_probability for image in unseen if image.cause in DECIDED_BY_PROBABILITY]
-    look = costs.scarce_look(np.array(chances), len(unseen) - len(chances), share, settings)
-    return rule.model_copy(update={"review_band": costs.review_band(settings, look)})
+    price = costs.price_of_looks(np.array(chances), len(unseen) - len(chances), share, settings)
+    return rule.model_copy(update={"review_band": costs.review_band(settings, price)})
 
 
 def workloads(

@@ -68,9 +68,13 @@ def farthest(visible: Sequence[int], judged: Sequence[JudgedImage], rule: Decisi
 
 
 def doubt(image: JudgedImage, rule: DecisionRule) -> float:
-    """Return how far a probability lies from the threshold: the nearer, the more a label tells."""
+    """Return how far a probability lies from the threshold: the nearer, the more a label tells.
+
+    An anomaly score lies between its two limits where nobody knows.
+    """
     assert image.decision.probability is not None
-    return abs(image.decision.probability - rule.threshold)
+    middle = sum(rule.review_band) / 2 if rule.normal and rule.review_band else rule.threshold
+    return abs(image.decision.probability - middle)
 
 
 def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[ToLabel] | None:

@@ -47,7 +47,9 @@ def leak(records: PreTraining) -> str | None:
 def meaning(audit: Audit, splits: Splits, evaluation: Evaluation, words: ProductWords) -> str:
     """Say what a reader may and may not conclude from the figures on this test."""
     accuracy = evaluation.test.accuracy or 0.0
-    paragraphs = castings(audit, splits, words), lookup(splits, accuracy), shortcut(splits, accuracy, words)
+    paragraphs = [castings(audit, splits, words)]
+    if not evaluation.normal:  # where good parts alone train, simple rules call everything good
+        paragraphs += [lookup(splits, accuracy), shortcut(splits, accuracy, words)]
     return "\n\n".join(filter(None, paragraphs))
 
 

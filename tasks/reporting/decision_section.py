@@ -48,14 +48,15 @@ def calibration(evaluation: Evaluation) -> str:
     unit = "part" if evaluation.test.decided.by_part else "different photograph"
     more = "" if evaluation.crossfit else f" More {unit}s that validate, or `--crossfit.folds 5`, make it surer."
     return (
-        f"{chosen} It rests on {number_of(weighed.parts, unit)}, and lies between {weighed.low:.2f} and {weighed.high:.2f} with 90% "
-        f"confidence: at one of the two, {out_of(weighed.changed, evaluation.test.images)} test images would be decided otherwise."
+        f"{chosen} It rests on {number_of(weighed.parts, unit)}, and lies between {weighed.low:.2f} and {weighed.high:.2f} with "
+        f"90% confidence. With one of these two temperatures, {out_of(weighed.changed, evaluation.test.images)} test images get another "
+        "decision."
         f"{more if weighed.changed else ''}"
     )
 
 
 def looks(evaluation: Evaluation) -> list[str]:
-    """Return a table of what fewer looks of people would cost; nothing where looks are limited by their cost already, or are few."""
+    """Return a table of what fewer looks of people would cost; nothing where few looks are needed, or where they are limited."""
     test = evaluation.test
     if not evaluation.workloads:
         return []
@@ -83,10 +84,10 @@ def normal_decisions(normal: Normality, evaluation: Evaluation, words: ProductWo
         f"scores, not probabilities of a defect: {words.plural} below 50% pass, those above {limit:.0%} are rejected, and a person looks "
         f"at what lies between. Held-out good photographs set both limits ({normal.images:,}, of {normal.parts:,} {words.plural}): some "
         f"{percent(normal.flagged_share)} of good ones lie above the first, and {percent(normal.rejected_share)} above the second. "
-        f"{few_held_out(normal, words)}",
+        f"{missing_held_out(normal, words)}",
         f"Nothing here promises that a real defect is found: the limits know good {words.plural} only.",
     ]
-    if drawn and drawn.images:
+    if drawn:
         lines[1] += (
             f" Of {drawn.images:,} good test photographs with one to three drawn blemishes, {drawn.passed:,} pass, {drawn.reviewed:,} go "
             f"to a person and {drawn.rejected:,} are rejected. Real defects can be fainter or larger than drawn ones."
@@ -94,14 +95,14 @@ def normal_decisions(normal: Normality, evaluation: Evaluation, words: ProductWo
     return lines
 
 
-def few_held_out(normal: Normality, words: ProductWords) -> str:
+def missing_held_out(normal: Normality, words: ProductWords) -> str:
     """Say how many held-out parts are missing for limits that are counted and not estimated; empty where none are."""
     needed = ceil(1 / max(normal.rejected_share, LEAST_SHARE))
     if normal.parts >= needed:
         return ""
     return (
-        f"So small a share cannot be counted among {normal.parts:,} {words.plural}, so the limit is estimated from how their scores "
-        f"spread: {needed - normal.parts:,} more held-out good {words.plural} are needed to count it."
+        f"So small a share cannot be counted among {normal.parts:,} {words.plural}, so it is estimated from how their scores spread: "
+        f"{needed - normal.parts:,} more held-out good {words.plural} are needed to count it."
     )
 
 

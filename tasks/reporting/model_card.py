@@ -141,7 +141,8 @@ def limits(rule: DecisionRule, costs: EvaluationSettings) -> str:
         "The limits of the anomaly score follow from held-out good parts."
         if rule.normal
         else f"The limits of probability follow from costs of {costs.escape_cost:g} for a defect that passes, "
-        f"{costs.false_reject_cost:g} for a good part that is rejected and {costs.review_cost:g} for a look."
+        f"{costs.false_reject_cost:g} for a good part that is rejected and {costs.review_cost:g} for a look"
+        f"{'' if costs.max_review_share is None else f', and from looks at {costs.max_review_share:.0%} of the images at most'}."
     )
     return f"{origin}{strange}{promise}"
 

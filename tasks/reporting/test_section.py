@@ -108,7 +108,7 @@ def beyond_baselines(evaluation: Evaluation, words: ProductWords) -> list[str]:
     beside_rules = [
         f"Beside {rule}, it is better on {pair.better:,} {words.plural} and worse on {pair.worse:,} (p = {pair.p:.2g})."
         for rule, pair in pairs
-        if pair
+        if pair and not evaluation.normal
     ]
     return [
         f"Simple rules are compared with the model on {comparison.parts:,} {words.plural} of which no image trained "

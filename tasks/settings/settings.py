@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from tasks.settings.crops import Crop
+from tasks.settings.crops import MASK, Crop
 from tasks.settings.escaping import for_terminal, for_utf8
 from tasks.settings.frames import PictureSizes, choose_frame, in_pixels
 from tasks.settings.model_specs import AUTO, MODEL_SPECS, InputSize, ModelName, ModelSpec, ViewName
@@ -437,11 +437,12 @@ class EvaluationSettings(Settings):
     review_cost: float = Field(0.2, gt=0, le=1e6)
     """Cost of a person's look at a part."""
     max_review_share: float | None = Field(None, ge=0, le=1)
-    """People can look at no more than this share of the images: those for which a look saves most; unset: costs alone decide."""
+    """People can look at no more than this share of the images: those for which a look saves most; unset: costs alone decide. Images
+    that are unlike the training images always go to a person, and count."""
     unlike_share: float = Field(0.01, gt=0, lt=0.5)
     """Share of the known images that may count as unlike the others, when their own part is left out."""
     flagged_share: float = Field(0.05, gt=0, lt=0.5)
-    """`--model normal` passes no more than this share of the good parts by: they go to a person, or few of them are rejected."""
+    """At most this share of good images is not passed by `--model normal`: most of them go to a person, few are rejected."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Level of the intervals and of the guarantee."""
     guarantee: float | None = Field(None, ge=1e-4, lt=1)
@@ -450,6 +451,16 @@ class EvaluationSettings(Settings):
     """Draws of parts behind an interval over parts."""
     seed: int = Field(0, ge=0)
     """Draws other parts."""
+
+    @model_validator(mode="after")
+    def require_one_limit(self) -> Self:
+        """Raise ValueError where both the looks and what passes are limited: each limit would break the other."""
+        if self.guarantee is not None and self.max_review_share is not None:
+            raise ValueError(
+                "guarantee and max_review_share are both set, and one can break the other: what the guarantee does not let pass goes to a "
+                "person, however many these are; leave one of them out"
+            )
+        return self
 
     @model_validator(mode="after")
     def require_paying_review(self) -> Self:
@@ -565,12 +576,18 @@ class Config(Settings):
     places: Places = Places()
 
     @model_validator(mode="after")
-    def require_defects_for_folds(self) -> Self:
-        """Raise ValueError where folds are asked for of a network that learns from good parts alone."""
-        if self.crossfit.folds and self.training.good_alone:
+    def require_defects_that_train(self) -> Self:
+        """Raise ValueError where a network that learns from good parts alone is asked for what needs defects that train or validate."""
+        asked = {
+            "--crossfit.folds": self.crossfit.folds,
+            "--evaluation.guarantee": self.evaluation.guarantee,
+            "--evaluation.max_review_share": self.evaluation.max_review_share is not None,
+            f"--view.crop {MASK}": self.view.crop == MASK,
+        }
+        if self.training.good_alone and (options := [option for option, value in asked.items() if value]):
             raise ValueError(
-                f"crossfit.folds is {self.crossfit.folds}, and --model {self.training.model} learns from good parts alone: leave out "
-                "--crossfit.folds, or take a network that learns from both classes"
+                f"--model {self.training.model} learns from good parts alone, and {' and '.join(options)} needs defects that train or "
+                f"validate: leave out {' and '.join(options)}, or take a network that learns from both classes"
             )
         return self
 

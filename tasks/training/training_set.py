@@ -54,7 +54,12 @@ def plan_training(rows: Sequence[Row], recipe: Recipe, places: Places) -> Traini
     return TrainingPlan(
         shown_rows,
         validation_rows,
-        shorten_for_warm_start(tuned, len(train_rows), len(shown_rows), len(validation_rows)),
+        shorten_for_warm_start(
+            tuned,
+            count_shown(tuned, len(train_rows), "train"),
+            count_shown(tuned, len(shown_rows), "train"),
+            count_shown(tuned, len(validation_rows), "validation"),
+        ),
         start,
     )
 
@@ -69,7 +74,7 @@ class LoadedImages(NamedTuple):
 def load_examples(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages, places: Places) -> LoadedImages:
     """Load the images whose view shows something, and report how many are left out. Raises BadInput where a class then has none.
 
-    A network of good parts alone gets copies of these with drawn blemishes, labeled as defects, in place of defective parts.
+    A network of good parts alone gets copies of the good images with drawn blemishes, labeled as defects, in place of defective parts.
     """
     from tasks.training.input_pipeline import Examples
 
@@ -94,15 +99,24 @@ def load_examples(rows: Sequence[Row], plan: TrainingPlan, images: DividedImages
     return LoadedImages(Examples(levels, labels, strata, marked), visible_rows)
 
 
-def with_blemishes(levels: np.ndarray, strata: np.ndarray, seed: int, split: str) -> "Examples":
-    """Return good parts, and copies of them with blemishes: one each that validates, and of few that train as many as `LEAST_COPIES`.
+def count_shown(recipe: Recipe, images: int, split: str) -> int:
+    """Return how many images of a split an epoch sees: of a network of good parts alone, its copies with blemishes too."""
+    return images * (1 + copies_each(images, split)) if recipe.spec.good_alone and images else images
 
-    The copies of a stratum, an even number, are the next one.
+
+def copies_each(images: int, split: str) -> int:
+    """Return how many copies with blemishes each of so many good images gets: of few that train more, so that there are enough."""
+    return ceil(LEAST_COPIES / images) if split == "train" else 1
+
+
+def with_blemishes(levels: np.ndarray, strata: np.ndarray, seed: int, split: str) -> "Examples":
+    """Return good parts, and copies of them with blemishes, as many as `copies_each` says.
+
+    Each stratum has an even number; its copies get the next odd one.
     """
     from tasks.training.input_pipeline import Examples
 
-    each = ceil(LEAST_COPIES / len(levels)) if split == "train" else 1
-    numbers = np.tile(np.arange(len(levels)), each)
+    numbers = np.tile(np.arange(len(levels)), copies_each(len(levels), split))
     copies, marked = blemishes.draw_blemishes(levels, numbers, (seed, SPLITS.index(split)))
     labels = np.repeat(np.array([0, 1], np.int32), [len(levels), len(copies)])
     sound = np.full(levels.shape[:3], marks.SOUND, np.uint8)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.evaluation.costs import cost, mean_costs, review_band, scarce_look, threshold
+from tasks.evaluation.costs import cost, mean_costs, price_of_looks, review_band, threshold
 from tasks.settings.settings import Classes, EvaluationSettings
 
 DEAR = EvaluationSettings(escape_cost=50, false_reject_cost=2, review_cost=0.5)
@@ -68,11 +68,11 @@ def test_costs_are_means_by_each_price():
     st.floats(0, 1),
     st.sampled_from([EvaluationSettings(), DEAR]),
 )
-def test_scarce_looks_go_where_they_save_most_and_are_no_more_than_people_can_take(chances, others, share, costs):
-    look = scarce_look(np.array(chances), others, share, costs)
+def test_price_of_lookss_go_where_they_save_most_and_are_no_more_than_people_can_take(chances, others, share, costs):
+    look = price_of_looks(np.array(chances), others, share, costs)
     low, high = review_band(costs, look)
     assert low <= high and look >= costs.review_cost
-    asked = [chance for chance in chances if low < chance < high]
+    asked = [chance for chance in chances if low <= chance <= high and chance != threshold(costs)]
     assert len(asked) + others <= max(share * (len(chances) + others), others)
     worth = [min(chance * costs.escape_cost, (1 - chance) * costs.false_reject_cost) for chance in chances]
     unasked = [value for value, chance in zip(worth, chances, strict=True) if not low < chance < high]
@@ -81,10 +81,17 @@ def test_scarce_looks_go_where_they_save_most_and_are_no_more_than_people_can_ta
 
 def test_people_who_can_look_at_all_get_what_costs_ask_for():
     chances = np.linspace(0, 1, 101)
-    assert scarce_look(chances, 3, 1.0, DEAR) == DEAR.review_cost
+    assert price_of_looks(chances, 3, 1.0, DEAR) == DEAR.review_cost
     assert review_band(DEAR, DEAR.review_cost) == review_band(DEAR)
 
 
-def test_without_any_look_the_band_is_the_threshold():
-    look = scarce_look(np.linspace(0, 1, 101), 0, 0.0, DEAR)
-    assert review_band(DEAR, look) == (threshold(DEAR), threshold(DEAR))
+@pytest.mark.parametrize("chances", [np.linspace(0, 1, 101), np.array([0.0, 1.0]), np.array([])])
+def test_without_any_look_the_band_is_the_threshold(chances):
+    low, high = review_band(DEAR, price_of_looks(chances, 0, 0.0, DEAR))
+    assert (low, high) == (pytest.approx(threshold(DEAR)), pytest.approx(threshold(DEAR)))
+
+
+@pytest.mark.parametrize("chance", [0.05, 0.1, 0.3, 0.7])
+def test_of_images_that_are_worth_the_same_look_none_or_all_get_one(chance):
+    low, high = review_band(EvaluationSettings(), price_of_looks(np.full(10, chance), 0, 0.5, EvaluationSettings()))
+    assert not low <= chance <= high

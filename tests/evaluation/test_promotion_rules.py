@@ -158,12 +158,16 @@ def make_rules(limits: AcceptanceSettings, test: Score, *, by_part: bool = False
     return promotion_rules.acceptance_rules(test.model_copy(update={"decided": decided}), limits)
 
 
-def test_a_test_without_a_good_part_breaks_no_limit_that_is_found(evaluation):
-    rules = make_rules(LIMITS, evaluation.test, false_reject=make_rate(0, 0))
+@pytest.mark.parametrize("confidence", [None, 0.95])
+def test_where_no_defect_was_tested_a_person_decides(evaluation, confidence):
+    limits = LIMITS.model_copy(update={"confidence": confidence})
+    rules = make_rules(limits, evaluation.test, escape=make_rate(0, 0))
     assert not promotion_rules.broken_rules(rules)
-    asked = LIMITS.model_copy(update={"confidence": 0.95})
-    (broken,) = promotion_rules.broken_rules(make_rules(asked, evaluation.test, false_reject=make_rate(0, 0)))
-    assert broken.code == "false_rejects", "where nothing was tested, nothing is shown"
+    (untested,) = [rule for rule in rules if rule.for_person]
+    assert (untested.code, untested.kept) == ("escapes", False)
+    ruling = decide(None, *rules)
+    assert ruling.promote and ruling.for_person and ruling.cause == "not_shown"
+    assert ruling.reason.endswith("but nothing was tested that tells about defects that escape")
 
 
 def test_with_a_confidence_the_limit_is_one_of_the_bound_and_says_what_is_missing(evaluation):
@@ -290,7 +294,7 @@ def test_a_format_at_its_limits_is_kept():
 
 @pytest.mark.parametrize(
     ("images", "passed", "limit", "kept"),
-    [(200, 100, 0.5, True), (200, 101, 0.5, False), (200, 0, 0.0, True), (200, 1, 0.0, False), (0, 0, 0.0, True)],
+    [(200, 100, 0.5, True), (200, 101, 0.5, False), (200, 0, 0.0, True), (200, 1, 0.0, False)],
 )
 def test_no_more_drawn_blemishes_may_pass_than_the_settings_say(images, passed, limit, kept):
     drawn = DrawnBlemishes(images=images, passed=passed, reviewed=images - passed, rejected=0, auc=None)

@@ -136,7 +136,7 @@ def test_it_is_told_what_the_temperature_rests_on(outcome):
     weighed = Calibration(parts=11, low=0.45, high=0.97, changed=3)
     told = told_of(outcome, calibration=weighed)
     assert "It rests on 11 " in told and "lies between 0.45 and 0.97 with 90% confidence" in told
-    assert "would be decided otherwise" in told and "--crossfit.folds 5" in told
+    assert "3 of 20 test images get another decision" in told and "--crossfit.folds 5" in told
     sure = told_of(outcome, calibration=weighed.model_copy(update={"changed": 0}))
     assert "--crossfit.folds 5" not in sure
 

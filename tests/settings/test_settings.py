@@ -263,9 +263,28 @@ def test_one_network_learns_from_good_parts_alone():
     assert not TrainingSettings().good_alone
 
 
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        ({"crossfit": {"folds": 5}}, "--crossfit.folds"),
+        ({"evaluation": {"guarantee": 0.05}}, "--evaluation.guarantee"),
+        ({"evaluation": {"max_review_share": 0.0}}, "--evaluation.max_review_share"),
+        ({"view": {"crop": "mask"}}, "--view.crop mask"),
+    ],
+)
+def test_what_needs_defects_that_train_is_refused_where_good_parts_alone_train(settings, option):
+    says = f"--model normal learns from good parts alone, and {option} needs defects .*: leave out {option}, or take"
+    with pytest.raises(ValidationError, match=says):
+        Config.model_validate({**settings, "training": {"model": "normal"}})
+    assert Config.model_validate(settings)
+
+
+def test_looks_and_what_passes_are_not_limited_together():
+    with pytest.raises(ValidationError, match="guarantee and max_review_share are both set"):
+        EvaluationSettings(guarantee=0.05, max_review_share=0.2)
+
+
 def test_folds_are_for_networks_that_learn_from_both_classes():
-    with pytest.raises(ValidationError, match="crossfit.folds is 5, and --model normal learns from good parts alone"):
-        Config(training=TrainingSettings(model="normal"), crossfit=CrossfitSettings(folds=5))
     for training, folds in (("normal", 0), ("patch", 5), ("auto", 5)):
         config = Config(training=TrainingSettings(model=training), crossfit=CrossfitSettings(folds=folds))
         assert config.crossfit.folds == folds

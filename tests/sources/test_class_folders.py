@@ -131,6 +131,13 @@ def test_good_parts_alone_keep_their_published_split(names):
         (["good/1.png"], ClassSettings(defect=("crack",)), "the top folder has no image in crack/"),
         (["train/good/1.png", "test/good/2.png"], ClassSettings(defect=("crack",)), "has no image in crack/"),
         (["a/good/1.png", "b/good/1.png"], ClassSettings(), "2 folders fit equally well: a, b"),
+        (["good/ok/1.png", "good/ng/2.png"], ClassSettings(), "the top folder has no image in def_front/"),
+        (["good/1.png", "good/Defects/2.png"], ClassSettings(), "the top folder has no image in def_front/"),
+        (
+            ["ok_front/1.png", "ok_front/def_front/2.png"],
+            ClassSettings(),
+            r"in def_front/ \(but in ok_front/\)|fit equally",
+        ),
     ],
 )
 def test_good_parts_are_not_alone_where_other_images_lie_or_defects_are_named(names, settings, says):

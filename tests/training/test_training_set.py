@@ -8,7 +8,7 @@ from tasks.records.rows import Row
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, TrainingSettings
 from tasks.training import training_set
-from tasks.training.training_set import TrainingPlan, load_examples, stratum_numbers
+from tasks.training.training_set import LEAST_COPIES, TrainingPlan, count_shown, load_examples, stratum_numbers
 from tasks.training.warm_start import WarmStart
 
 
@@ -100,3 +100,12 @@ def test_images_that_train_and_validate_both_have_marks_or_neither(
     planned = plan(train, model="patch")._replace(validation_rows=validation)
     for split in (train, validation):
         assert (load_examples(split, planned, FakeSplits, places).examples.marks is not None) is has_marks
+
+
+@pytest.mark.parametrize("images", [1, 7, 200, 999, 1_000, 5_000])
+def test_copies_with_blemishes_are_many_and_count_in_an_epoch(images):
+    normal, both = (TrainingSettings(model=model).recipe() for model in ("normal", "patch"))
+    copies = count_shown(normal, images, "train") - images
+    assert copies >= LEAST_COPIES and copies % images == 0 and copies - images < LEAST_COPIES
+    assert count_shown(normal, images, "validation") == 2 * images
+    assert count_shown(both, images, "train") == count_shown(both, images, "validation") == images

@@ -11,7 +11,16 @@ from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import DEFECT, ClassSettings
 from tasks.sources.folder import CONVERT, SHOWN, TOP, is_image, other_formats
-from tasks.sources.layouts.layout import SPLIT_WORDS, Label, Labels, absent_defect, choose_defects, choose_good
+from tasks.sources.layouts.layout import (
+    BAD_NAMES,
+    GOOD_NAMES,
+    SPLIT_WORDS,
+    Label,
+    Labels,
+    absent_defect,
+    choose_defects,
+    choose_good,
+)
 from tasks.sources.layouts.masks import FOLDERS as MASK_FOLDERS
 from tasks.sources.names import UNLABELED, compose
 
@@ -60,7 +69,7 @@ def read_class_folders(files: Sequence[str], images: Sequence[str], settings: Cl
     labels = {name: Label(place.kind, SPLIT_WORDS.get(place.split, "")) for name, place in placed.items()}
     if any(holder.folders == {folders.good} for holder in holders) and not has_good_alone(images, settings):
         labels = {name: label._replace(split="") for name, label in labels.items()}
-        how = "MVTec AD, whose train/ has good parts alone: its split is not used, since both classes must train"
+        how = "MVTec AD, whose train/ has good parts alone: its split is not used"
     return Labels(f"{how}, below {root.prefix}" if root.prefix else how, labels, folders, root.prefix)
 
 
@@ -102,10 +111,16 @@ def find_candidates(images: Sequence[str], settings: ClassSettings) -> dict[Data
 
 
 def has_good_alone(images: Sequence[str], settings: ClassSettings) -> bool:
-    """Return whether every image lies in a folder of good parts, at any depth. Where the user names the defects, there should be some."""
+    """Return whether every image lies in a folder of good parts, at any depth, and in none below it that is named as a class is.
+
+    Where the user names the defects, there should be some.
+    """
     folders = [compose(name).split("/")[:-1] for name in images]
     good = choose_good({folder for inside in folders for folder in inside}, settings)
-    return bool(folders) and not settings.defect and all(good in inside for inside in folders)
+    if not folders or settings.defect or not all(good in inside for inside in folders):
+        return False
+    below = {folder.casefold() for inside in folders for folder in inside[inside.index(good) + 1 :]}
+    return below.isdisjoint({*GOOD_NAMES, *BAD_NAMES})
 
 
 def folders_with_images(images: Iterable[str]) -> dict[str, set[str]]:
@@ -178,7 +193,10 @@ def advise(files: Sequence[str], settings: ClassSettings) -> str:
     if unread := other_formats(name for name in files if has_class(name, settings)):
         return f"The class folders hold files that are not read: {unread}. {CONVERT}"
     if any(map(is_image, files)):
-        return "If the class folders have other names, give these with --defect and --good"
+        return (
+            "If the class folders have other names, give these with --defect and --good. A source of good parts alone has no image beside "
+            "their folder"
+        )
     if packed := [name for name in files if os.path.splitext(name)[1].lower() in ARCHIVES]:
         return f"It holds {for_terminal(packed[0])}: unpack that, and give the folder or the zip that holds the class folders"
     return (

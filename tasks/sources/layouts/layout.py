@@ -19,6 +19,18 @@ SPLIT_WORDS = {
 }  # fmt: skip
 GOOD_NAMES = (GOOD, "good", "ok", "normal", "free")  # in any case; the first that is there holds the good parts
 
+BAD_NAMES = (
+    DEFECT,
+    "defect",
+    "defects",
+    "defective",
+    "bad",
+    "ng",
+    "nok",
+    "reject",
+    "anomaly",
+)  # in any case: surely not good
+
 
 class Label(NamedTuple):
     """What a layout says about one photograph."""
