@@ -213,7 +213,7 @@ def test_what_was_decided_before_the_sample_had_a_name_of_its_own_stays_decided(
         candidate("aa").digest,
         evaluation.predictions.sha256,
         "None",
-        Costs().model_dump_json(exclude={"guarantee", "flagged_share"}),
+        Costs().model_dump_json(exclude={"guarantee", "flagged_share", "max_review_share"}),
         LAX.model_dump_json(exclude={"confidence", "beyond_baselines", "max_blemishes_passed"}),
     ]
     assert parts.question(None) == hashlib.sha256(" ".join(texts).encode()).hexdigest()

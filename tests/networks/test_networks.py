@@ -1,6 +1,7 @@
 """Networks: the published ones match to the parameter, our own are small, and all can be stored, loaded and exported."""
 
 import ast
+import inspect
 import random
 import time
 from pathlib import Path
@@ -149,8 +150,10 @@ def test_the_logits_of_a_ring_are_the_mean_of_its_greatest_places():
 
 
 def test_networks_are_made_of_nothing_but_keras():
-    names = {f"{name}.py" for name in ("networks", "blocks", *(body.rpartition("_")[0] or body for body in NAMES))}
-    trees = [ast.parse(Path(networks.__file__).with_name(name).read_text(encoding="utf-8")) for name in names]
+    bodies = {inspect.getfile(getattr(networks.BODIES[name], "func", networks.BODIES[name])) for name in NAMES}
+    folder = Path(networks.__file__).parent
+    files = {networks.__file__, *bodies, *(str(folder / f"{name}.py") for name in ("blocks", "local_logits"))}
+    trees = [ast.parse(Path(file).read_text(encoding="utf-8")) for file in files]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)} | {
         alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
