@@ -419,6 +419,25 @@ def training(tensorflow, once, photograph: Callable[..., bytes]) -> Training:
 
 
 @pytest.fixture(scope="session")
+def exported_training(training, process, once) -> tuple:
+    """(what `export` is given, exports, places) of the small training, never changed by a test."""
+
+    def make(top: Path) -> tuple:
+        from tasks.evaluate import evaluate
+        from tasks.export import export
+        from tasks.reporting.words import ProductWords
+
+        places = Places(data=top / "data", artifacts=top / "artifacts")
+        copy_places(training.places, places)
+        settings = Judging(review_cost=0.9)  # few go to a person, so most are decided
+        evaluation = evaluate.fn(training.splits, training.model, settings, None, places)
+        judged = *training.records, evaluation, settings, ProductWords("casting", "castings")
+        return judged, export.fn(*judged, places), places
+
+    return once("exported", make)
+
+
+@pytest.fixture(scope="session")
 def untrained_exports(tensorflow, process, once, photograph: Callable[..., bytes]) -> tuple:
     """(exports of a small model, its table of predictions by sha256, folder of all); untrained, which answers as quickly."""
     return once("untrained", partial(export_untrained, photograph))
@@ -606,12 +625,12 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def wait_until(reached: Callable[[], object], seconds: float, what: str) -> None:
-    """Waits until it is so; fails when that takes longer than it may."""
+def wait_until(reached: Callable[[], object], seconds: float, what: str, every: float = 0.5) -> None:
+    """Waits until it is so, and looks every so many seconds; fails when that takes longer than it may."""
     end = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < end, f"{what} took longer than {seconds} s"
-        time.sleep(0.5)
+        time.sleep(every)
 
 
 @pytest.fixture(scope="session")

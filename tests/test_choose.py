@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from conftest import copy_places, prepare, write_dataset
 
 from tasks import choose as verb
 from tasks.choose import choose
 from tasks.records.results import Fold
 from tasks.records.rows import OutOfFoldRow, Row
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import TrainingSettings
+from tasks.settings.settings import Places, TrainingSettings
 from tasks.storage.tables import read_table, store_table
 from tasks.training import fold_training
 
@@ -16,9 +17,19 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 TRAINING, VALIDATION = TrainingSettings(epochs=1), 0.3
 
 
+@pytest.fixture(scope="module")
+def made(tensorflow, photograph, tmp_path_factory):
+    """(places, splits), never changed by a test."""
+    top = tmp_path_factory.mktemp("splits")
+    places = Places(data=top / "data", artifacts=top / "artifacts")
+    return places, prepare(write_dataset(top, photograph, {"train": 16, "test": 8}), places)[-1]
+
+
 @pytest.fixture
-def splits(prepared):
-    return prepared(train=16, test=8)[-1]
+def splits(made, places):
+    """The splits, in places of the test's own."""
+    copy_places(made[0], places)
+    return made[1]
 
 
 @pytest.fixture
@@ -104,6 +115,7 @@ def test_a_trial_is_shorter_than_a_training_unless_epochs_are_set(splits):
 
 def test_two_networks_are_trained_and_compared(splits, places, monkeypatch):
     """Small photographs without rings: `ring` cannot train, and `patch` is chosen after real trainings."""
+    monkeypatch.setattr(verb, "FOLDS", 2)  # quicker
     trained = []
     real = fold_training.train_network
     monkeypatch.setattr(

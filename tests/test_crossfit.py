@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from conftest import copy_places, prepare, write_dataset
 
 from flows.train_fold import train_fold as fold_flow
 from tasks import crossfit as verb
@@ -12,7 +13,7 @@ from tasks.inference.decision import read
 from tasks.inference.scoring import UNSEEN, decide_out_of_fold
 from tasks.records.rows import CAUSES, OutOfFoldRow, Prediction, Row
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import CrossfitSettings, EvaluationSettings, TrainingSettings
+from tasks.settings.settings import CrossfitSettings, EvaluationSettings, Places, TrainingSettings
 from tasks.storage.files import erase
 from tasks.storage.tables import read_table
 from tasks.train import train
@@ -22,6 +23,25 @@ from tasks.training.fold_training import stored_fold, train_fold, train_in_proce
 pytestmark = pytest.mark.usefixtures("tensorflow")
 RECIPE = TrainingSettings(model="compact", epochs=2, image_size=32).recipe()
 SETTINGS, VALIDATION, SHARE = CrossfitSettings(folds=2), 0.3, 0.01
+
+
+@pytest.fixture(scope="module")
+def made(tensorflow, photograph, tmp_path_factory):
+    """(places, splits, out of fold, model): two folds and the network beside them, trained once and never changed by a test."""
+    top = tmp_path_factory.mktemp("folds")
+    places = Places(data=top / "data", artifacts=top / "artifacts")
+    *_, splits = prepare(write_dataset(top, photograph, {"train": 16, "test": 8}), places)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(verb, "train_in_process", train_fold)  # quicker
+        out_of_fold = run(splits, places)
+    return places, splits, out_of_fold, train.fn(splits, RECIPE, places)
+
+
+@pytest.fixture
+def copied(made, places):
+    """(splits, out of fold, model) in places of the test's own."""
+    copy_places(made[0], places)
+    return made[1:]
 
 
 @pytest.fixture
@@ -55,8 +75,8 @@ def run(splits, places, **changed):
     return crossfit.fn(splits, **given, places=places)
 
 
-def test_every_image_is_judged_once_by_a_network_that_never_saw_its_group(splits, places, trainings):
-    out_of_fold = run(splits, places)
+def test_every_image_is_judged_once_by_a_network_that_never_saw_its_group(copied, places):
+    splits, out_of_fold, _ = copied
     rows = read_table(splits.table.path(places), Row)
     judged = read_table(out_of_fold.judged.path(places), OutOfFoldRow)
     assert [(image.path, image.sha256, image.label) for image in judged] == [
@@ -71,40 +91,37 @@ def test_every_image_is_judged_once_by_a_network_that_never_saw_its_group(splits
         assert {row.sha256 for row in own if row.split == "test"} == {
             image.sha256 for image in judged if image.fold == plan.number
         }
-    assert len(trainings) == 2
     assert out_of_fold.damage(places) is None
 
 
-def test_what_is_trained_is_not_trained_again(splits, places, trainings):
-    first = run(splits, places)
+def test_what_is_trained_is_not_trained_again(copied, places, trainings):
+    splits, first, _ = copied
     assert run(splits, places) == first
-    assert len(trainings) == 2
     run(splits, places, unlike_share=0.02)
-    assert len(trainings) == 2, "the networks are there: only their judgment is new"
+    assert trainings == [], "the networks are there: only their judgment is new"
     erase(first.folds[0].judged.path(places))
     assert run(splits, places).folds[0].judged == first.folds[0].judged
-    assert len(trainings) == 2
+    assert trainings == []
     erase(first.folds[1].model.file.path(places))
     run(splits, places)
-    assert len(trainings) == 3, "the fold whose network is lost is trained again"
+    assert len(trainings) == 1, "the fold whose network is lost is trained again"
     run(splits, places, settings=CrossfitSettings(folds=3))
-    assert len(trainings) == 6
+    assert len(trainings) == 1 + 3
 
 
-def test_another_cost_changes_decisions_and_trains_nothing(splits, places, trainings):
-    out_of_fold, model = run(splits, places), train.fn(splits, RECIPE, places)
-    before = len(trainings)
+def test_another_cost_changes_decisions_and_trains_nothing(copied, places, trainings):
+    splits, out_of_fold, model = copied
     cheap, dear = (
         evaluate.fn(splits, model, EvaluationSettings(review_cost=cost), out_of_fold, places) for cost in (0.01, 0.5)
     )
-    assert len(trainings) == before
+    assert trainings == []
     assert cheap.crossfit.score.reviews_decided > dear.crossfit.score.reviews_decided
     assert cheap.crossfit.score.missed_defects == dear.crossfit.score.missed_defects
     assert cheap.temperature == dear.temperature == out_of_fold.temperature
 
 
-def test_all_images_are_scored_in_all_by_fold_and_by_origin(splits, places, trainings):
-    out_of_fold, model = run(splits, places), train.fn(splits, RECIPE, places)
+def test_all_images_are_scored_in_all_by_fold_and_by_origin(copied, places):
+    splits, out_of_fold, model = copied
     result = evaluate.fn(splits, model, EvaluationSettings(), out_of_fold, places).crossfit
     assert result.score.images == splits.images == sum(fold.images for fold in result.folds)
     assert list(result.slices) == ["base"]
@@ -131,8 +148,8 @@ def test_a_process_says_what_is_wrong_with_the_images_in_one_line(splits, places
         train_in_process(plan, places)
 
 
-def test_what_the_network_cannot_see_goes_to_a_person_at_any_cost(splits, places, trainings):
-    out_of_fold, model = run(splits, places), train.fn(splits, RECIPE, places)
+def test_what_the_network_cannot_see_goes_to_a_person_at_any_cost(copied, places):
+    splits, out_of_fold, model = copied
     evaluation = evaluate.fn(splits, model, EvaluationSettings(), out_of_fold, places)
     image = read_table(out_of_fold.judged.path(places), OutOfFoldRow)[0]
     rule = read(evaluation.decision.path(places)).model_copy(update={"review_band": None})

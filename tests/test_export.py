@@ -9,39 +9,24 @@ import pytest
 from conftest import copy_places
 
 from tasks import export as verb
-from tasks.evaluate import evaluate
 from tasks.export import export
 from tasks.inference import export_check, model_folder, runtimes
 from tasks.networks import networks
-from tasks.reporting.words import ProductWords
-from tasks.settings.settings import EvaluationSettings, Places
 from tasks.storage.files import find_damage
 
 pytestmark = pytest.mark.usefixtures("tensorflow", "process")
 
 
-@pytest.fixture(scope="module")
-def shared_export(training, process, tmp_path_factory):
-    """(what `export` is given, exports, places) of a small training, never changed by a test."""
-    top = tmp_path_factory.mktemp("trained")
-    places = Places(data=top / "data", artifacts=top / "artifacts")
-    copy_places(training.places, places)
-    settings = EvaluationSettings(review_cost=0.9)  # few go to a person, so most are decided
-    evaluation = evaluate.fn(training.splits, training.model, settings, None, places)
-    judged = *training.records, evaluation, settings, ProductWords("casting", "castings")
-    return judged, export.fn(*judged, places), places
-
-
 @pytest.fixture
-def own_export(shared_export, places):
-    """The same with places of the test's own."""
-    *records, made = shared_export
+def own_export(exported_training, places):
+    """(what `export` is given, exports, places of the test's own)."""
+    *records, made = exported_training
     copy_places(made, places)
     return *records, places
 
 
-def test_the_folder_holds_every_format_and_all_that_prediction_needs(shared_export):
-    (*_, model, _, _, _), exports, places = shared_export
+def test_the_folder_holds_every_format_and_all_that_prediction_needs(exported_training):
+    (*_, model, _, _, _), exports, places = exported_training
     folder = model_folder.path(exports.digest, places)
     there = sorted(path.name for path in folder.iterdir())
     expected = ["README.md", "decision.json", "exports.json", "images.csv", "model.keras", "model.tflite", "savedmodel"]
@@ -52,8 +37,8 @@ def test_the_folder_holds_every_format_and_all_that_prediction_needs(shared_expo
     assert find_damage(folder / "model.keras", model.file.sha256) is None
 
 
-def test_every_format_decides_all_validation_images_as_judged(shared_export):
-    (_, _, splits, *_), exports, _ = shared_export
+def test_every_format_decides_all_validation_images_as_judged(exported_training):
+    (_, _, splits, *_), exports, _ = exported_training
     assert set(exports.formats) == set(runtimes.NAMES)
     for one in exports.formats.values():
         assert one.images == splits.by_split["validation"] > 0
@@ -85,12 +70,19 @@ def alter_network(network: keras.Model, fault: str) -> keras.Model:
     return keras.Model(image, network(image / 255))
 
 
-@pytest.mark.parametrize("fault", ["one weight", "input scale"])
-def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own_export, monkeypatch, capsys, fault):
+def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own_export, monkeypatch, capsys):
+    """One format has one fault, and the other one another."""
     judged, _, places = own_export
-    write = runtimes.write
+
+    def write_broken(network, scratch):
+        for format_, name, fault in (
+            ("tf_saved_model", "savedmodel", "input scale"),
+            ("litert", "litert", "one weight"),
+        ):
+            alter_network(network, fault).export(scratch / runtimes.NAMES[name], format=format_, verbose=False)
+
     with monkeypatch.context() as patched:
-        patched.setattr(runtimes, "write", lambda network, scratch: write(alter_network(network, fault), scratch))
+        patched.setattr(runtimes, "write", write_broken)
         broken = export.fn(*judged, places)
     for name in ("litert", "savedmodel"):
         assert broken.formats[name].changed_decisions > 0
@@ -101,11 +93,10 @@ def test_a_broken_export_is_told_and_the_network_of_the_folder_is_not(own_export
 
 def test_an_export_that_cannot_be_loaded_again_is_an_error_and_leaves_no_folder(own_export, monkeypatch):
     judged, exports, places = own_export
-    shutil.rmtree(model_folder.path(exports.digest, places))
-    write = runtimes.write
+    written = model_folder.path(exports.digest, places).rename(places.artifacts / "written")
 
     def torn(network, scratch):
-        write(network, scratch)
+        shutil.copytree(written / "savedmodel", scratch / "savedmodel")
         (scratch / "model.tflite").write_bytes(b"half")
 
     monkeypatch.setattr(runtimes, "write", torn)
@@ -139,13 +130,13 @@ def test_every_format_is_asked_once():
     assert [name for names in export_check.GROUPS for name in names] == list(runtimes.NAMES)
 
 
-@pytest.mark.parametrize("name", ["ring", "tutorial_dropout"])
+@pytest.mark.parametrize("name", ["ring", "tutorial_dropout"])  # of others, tests/networks/test_networks.py
 def test_the_other_networks_can_be_exported_and_answer_alike(name, tmp_path):
-    network = networks.build(name, 512 if name == "ring" else 300)
+    network = networks.build(name, 48)  # a ring has its own size
     levels = np.random.default_rng(0).integers(0, 256, (3, *network.input_shape[1:])).astype(np.uint8)
     runtimes.write(network, tmp_path)
     expected = network.predict_on_batch(levels)
     for format_ in ("litert", "savedmodel"):
         said = runtimes.load(tmp_path / runtimes.NAMES[format_]).predict_on_batch(levels)
-        for output in ("logits", "features"):
+        for output in expected:
             assert said[output] == pytest.approx(expected[output], abs=1e-4)

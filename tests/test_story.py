@@ -72,7 +72,7 @@ def run_command(places, monkeypatch, capsys):
 
 
 def test_a_registry_from_the_first_model_to_a_rollback(retrain_on, run_command, places, verdicts_that_hold):
-    fetch = {"sample": {"parts": 60, "train_images": 300, "test_images": 120}}
+    fetch = {"sample": {"parts": 60, "train_images": 200, "test_images": 80}}
     tell(partial(retrain_on, fetch, "ring"), run_command, places)
     assert verdicts_that_hold == ["first_model", "better", "dearer_on_origin"]
 

@@ -4,11 +4,11 @@ from operator import attrgetter
 from types import SimpleNamespace
 
 import pytest
-from conftest import write_untrained_model
+from conftest import copy_places, prepare, write_dataset, write_untrained_model
 
 from tasks.records.results import Epoch
 from tasks.records.rows import Content, Row, stored_path
-from tasks.settings.settings import ChampionModel, Recipe, TrainingSettings
+from tasks.settings.settings import ChampionModel, Places, Recipe, TrainingSettings
 from tasks.storage.files import store
 from tasks.storage.tables import read_table, store_table
 from tasks.train import train
@@ -25,59 +25,55 @@ def recipe(**changed):
     return TrainingSettings(**{"epochs": 3, "image_size": 32, **changed}).recipe()
 
 
-def test_the_best_epoch_of_the_last_quarter_is_kept(prepared, places):
-    *_, splits = prepared(train=16, test=8)
-    model = train.fn(splits, recipe(epochs=8), places)
-    assert model.kept_epoch == min((7, 8), key=lambda number: model.history[number - 1].validation_loss)
+@pytest.fixture(scope="module")
+def whole(tensorflow, photograph, tmp_path_factory):
+    """(places, splits, model) of a training that nothing interrupted, never changed by a test."""
+    top = tmp_path_factory.mktemp("whole")
+    places = Places(data=top / "data", artifacts=top / "artifacts")
+    *_, splits = prepare(write_dataset(top, photograph, {"train": 24, "test": 8}), places)
+    return places, splits, train.fn(splits, recipe(), places)
 
 
-def test_training_gives_a_complete_record(prepared, places):
-    *_, splits = prepared()
-    model = train.fn(splits, recipe(), places)
+@pytest.fixture
+def own_whole(whole, places):
+    """The same splits and model, in places of the test's own."""
+    made, splits, model = whole
+    copy_places(made, places)
+    return splits, model
+
+
+def test_training_gives_a_complete_record(whole):
+    places, splits, model = whole
     assert model.damage(places) is None
     assert model.images == splits.by_split["train"]
     assert [epoch.epoch for epoch in model.history] == [1, 2, 3]
     assert model.kept_epoch == 3, "of three epochs the last quarter is the last"
     assert model.cpu_seconds > 0
     assert "Total params" in model.summary
+    assert model.resumed_from_epoch is None
+    assert not list(places.data.glob("training/*"))
 
 
-def test_equal_seeds_give_equal_weights_and_another_seed_others(prepared, places):
-    *_, splits = prepared()
-    digests = [
-        (model.weights_sha256, model.file.sha256)
-        for model in (train.fn(splits, recipe(seed=seed), places) for seed in (1, 1, 2))
-    ]
-    assert digests[0] == digests[1]
-    assert digests[0][0] != digests[2][0]
+def test_the_train_rows_and_the_seed_decide_the_weights_and_no_other_row_is_read(own_whole, places):
+    splits, first = own_whole
+    for row in read_table(splits.table.path(places), Row):
+        if row.split in ("test", "held_back"):
+            stored_path(row, places).unlink()
+    again, other = (train.fn(splits, recipe(seed=seed), places) for seed in (0, 2))
+    assert again.images == splits.by_split["train"]
+    assert (again.weights_sha256, again.file.sha256) == (first.weights_sha256, first.file.sha256)
+    assert other.weights_sha256 != first.weights_sha256
 
 
-def test_the_file_holds_the_weights_of_the_kept_epoch_and_no_optimizer(prepared, places):
+def test_the_file_holds_the_weights_of_the_kept_epoch_and_no_optimizer(whole):
     from tasks.networks import networks
 
-    *_, splits = prepared()
-    model = train.fn(splits, recipe(), places)
+    places, _, model = whole
     loaded = networks.load(model.file.path(places))
     assert networks.weights_digest(loaded) == model.weights_sha256
     assert model.file.path(places).stat().st_size < 3 * 4 * model.parameters, (
         "an optimizer would hold each weight twice more"
     )
-
-
-def test_the_tutorials_network_keeps_its_last_epoch(prepared, places):
-    *_, splits = prepared()
-    model = train.fn(splits, TrainingSettings(model="tutorial_dropout", epochs=2, batch_size=8).recipe(), places)
-    assert model.parameters == 11_238_818
-    assert model.kept_epoch == 2
-
-
-def test_only_train_rows_are_learnt_from(prepared, places):
-    *_, splits = prepared()
-    rows = read_table(splits.table.path(places), Row)
-    for row in rows:
-        if row.split in ("test", "held_back"):
-            stored_path(row, places).unlink()
-    assert train.fn(splits, recipe(epochs=1), places).images == splits.by_split["train"]
 
 
 def test_time_on_the_processors_is_counted():
@@ -87,11 +83,8 @@ def test_time_on_the_processors_is_counted():
     assert 0 < spent.cpu <= spent.wall * 4
 
 
-def test_a_training_that_was_killed_goes_on_and_leaves_nothing_behind(prepared, places, monkeypatch, capsys):
-    *_, splits = prepared()
-    whole = train.fn(splits, recipe(), places)
-    assert whole.resumed_from_epoch is None
-    assert not list(places.data.glob("training/*"))
+def test_a_training_that_was_killed_goes_on_and_leaves_nothing_behind(own_whole, places, monkeypatch, capsys):
+    splits, whole = own_whole
 
     class Killed(Exception):
         pass
@@ -114,9 +107,8 @@ def test_a_training_that_was_killed_goes_on_and_leaves_nothing_behind(prepared, 
     assert not list(places.data.glob("training/*"))
 
 
-def test_the_images_that_were_learnt_from_are_listed(prepared, places):
-    *_, splits = prepared()
-    model = train.fn(splits, recipe(epochs=1), places)
+def test_the_images_that_were_learnt_from_are_listed(whole):
+    places, splits, model = whole
     rows = read_table(splits.table.path(places), Row)
     listed = [content.sha256 for content in read_table(model.learnt.path(places), Content)]
     assert listed == sorted({row.sha256 for row in rows if row.split == "train"})
@@ -138,6 +130,7 @@ def test_training_continues_from_the_model_in_use(prepared, places, monkeypatch,
     first = [row for row in rows if row.split != "train" or row.sha256 < sorted(train_rows, key=sha256)[20].sha256]
     table = store_table("splits", first, Row, places)
     before = train.fn(splits.model_copy(update={"table": table}), recipe(epochs=8), places)
+    assert before.kept_epoch == min((7, 8), key=lambda number: before.history[number - 1].validation_loss)
     going_on = continuing_recipe(before, splits, places)
     capsys.readouterr()
     model = train.fn(splits, going_on, places)
@@ -151,14 +144,14 @@ def test_training_continues_from_the_model_in_use(prepared, places, monkeypatch,
     assert learnt == {row.sha256 for row in train_rows}
 
 
-def test_without_a_model_in_use_training_starts_anew_and_says_so(prepared, places, capsys):
-    *_, splits = prepared()
-    asked = recipe(epochs=1, start_from="champion")
+def test_without_a_model_in_use_training_starts_anew_and_says_so(own_whole, places, capsys):
+    splits, anew = own_whole
+    asked = recipe(start_from="champion")
     capsys.readouterr()
     model = train.fn(splits, asked, places)
     assert "train: from new weights, since no model is in use" in capsys.readouterr().out
     assert model.started_from is None
-    assert model.weights_sha256 == train.fn(splits, recipe(epochs=1), places).weights_sha256
+    assert model.weights_sha256 == anew.weights_sha256
 
 
 def test_every_epoch_moves_the_bar_and_those_of_an_interrupted_run_too(capsys):

@@ -3,35 +3,21 @@
 import pytest
 from conftest import copy_places
 
-from tasks.evaluate import evaluate
-from tasks.export import export
 from tasks.inference import model_folder, scoring
 from tasks.inference.scoring import judge_by
 from tasks.records.rows import Prediction, Row
-from tasks.reporting.words import ProductWords
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import EvaluationSettings, Places
 from tasks.storage.tables import read_table
 
 
-@pytest.fixture(scope="module")
-def evaluated_test(training, process, tmp_path_factory):
-    """((test rows, what was said of them, digest of the model's folder), places), never changed by a test."""
-    top = tmp_path_factory.mktemp("judged")
-    places = Places(data=top / "data", artifacts=top / "artifacts")
-    copy_places(training.places, places)
-    evaluation = evaluate.fn(training.splits, training.model, EvaluationSettings(), None, places)
-    rows = [row for row in read_table(training.splits.table.path(places), Row) if row.split == "test"]
-    words = ProductWords("casting", "castings")
-    said = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
-    return (rows, said, export.fn(*training.records, evaluation, EvaluationSettings(), words, places).digest), places
-
-
 @pytest.fixture
-def released(evaluated_test, places):
-    """The same, in places of the test's own."""
-    copy_places(evaluated_test[1], places)
-    return evaluated_test[0]
+def released(exported_training, places):
+    """(test rows, what was said of them, digest of the model's folder)."""
+    (_, _, splits, _, evaluation, *_), exports, made = exported_training
+    copy_places(made, places)
+    rows = [row for row in read_table(splits.table.path(places), Row) if row.split == "test"]
+    said = [one for one in read_table(evaluation.predictions.path(places), Prediction) if one.split == "test"]
+    return rows, said, exports.digest
 
 
 def test_it_says_what_it_said_and_is_asked_of_each_image_once(released, places, monkeypatch):
