@@ -637,7 +637,7 @@ class DrawnBlemishes(Record):
     reviewed: int
     rejected: int
     auc: float | None
-    """Beside the same images without blemish; None without images."""
+    """Beside the same images without blemish."""
 
 
 class Evaluation(Record):
@@ -662,7 +662,7 @@ class Evaluation(Record):
     calibration: Calibration | None = None
     """None in a record that is older, and of a network that learned from good parts alone."""
     workloads: tuple[Workload, ...] = ()
-    """By the share of the images that people can look at; empty of a network that learned from good parts alone."""
+    """By the share of the images that people can look at; empty where costs alone do not set the limits."""
     normal: Normality | None = None
     """None of a network that learned from both classes."""
     blemishes: DrawnBlemishes | None = None
