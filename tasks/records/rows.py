@@ -23,6 +23,8 @@ CAUSES: dict[Cause, str] = {  # each as people read it: a reason begins with it
     "above_limit": "a defect is likely",
     "below_limit": "a defect is unlikely",
 }
+LabelName = Literal["good", "defect", "cannot_tell", "exclude", "withdrawn"]
+"""What a person says of a photograph. `exclude`: nobody should learn from it. `withdrawn`: an earlier answer no longer holds."""
 NO_PROBABILITY: tuple[Cause, ...] = ("no_ring", "poor_ring", "no_number")  # causes without a probability of a defect
 
 
@@ -161,6 +163,35 @@ class Suspect(NamedTuple):
     """To so many of them the network gives the other class than the label."""
     defect_probability: float
     """Of this image, as in `Prediction`."""
+
+
+class LabelRow(NamedTuple):
+    """What a person said of a photograph: a row of `artifacts/labels.csv`, to which rows are only added."""
+
+    decision: str
+    """Identity of the answer, 32 hexadecimal digits. A request that comes twice has the same."""
+    sha256: str
+    """Of the photograph."""
+    label: LabelName
+    kind: str
+    """The kind of the defect, where there are kinds: the name of its folder; else ""."""
+    person: str
+    """Who says so, by name or pseudonym."""
+    time: str
+    """In UTC, ISO 8601."""
+    queue: str
+    """Where the photograph was shown."""
+    model_version: str
+    """Version that judged it; "" where none did."""
+    model_answer: str
+    """`pass`, `review` or `reject`; "" where no model judged it."""
+    seconds: float
+    """From the photograph's appearance to the answer."""
+    comment: str
+    origin: str
+    """The photograph's own: its batch or its station."""
+    withdraws: str = ""
+    """Identity of the answer that this row takes back."""
 
 
 def stored_path(image: Entry | Row, places: Places) -> Path:
