@@ -28,7 +28,7 @@ from flows.events import announce, tell_verdict
 from tasks.audit import audit
 from tasks.choose import choose
 from tasks.crossfit import crossfit
-from tasks.dataset.corrections import find_corrections
+from tasks.dataset.corrections import find_corrections, load_corrections
 from tasks.dataset.group_split import NEEDS_DEFECTS
 from tasks.dataset.part_names import find_part_names
 from tasks.evaluate import evaluate
@@ -176,7 +176,9 @@ def preflight(config: Config) -> Source:
     source = locate(config.fetch, config.places)
     if source.folders:  # of a data set that is not yet downloaded nobody knows the class folders
         arrivals, corrections = find_new(config, source.folders)
-        may_have_defects = source.has_defects or bring_defects(arrivals, source.folders) or corrections.path
+        classes = source.folders.classes
+        corrected = {change.correction for change in load_corrections(corrections, classes).values()}
+        may_have_defects = source.has_defects or bring_defects(arrivals, source.folders) or classes.defect in corrected
         if not (may_have_defects or config.training.good_alone):
             raise BadInput(f"{source.name} has no image of a defective part: {NEEDS_DEFECTS}")
     require_first_weights(config)

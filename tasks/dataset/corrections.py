@@ -1,9 +1,14 @@
-"""Corrections: the user's `corrections.csv`, which changes labels and excludes images without touching the folders that they came from."""
+"""Corrections: change labels and exclude images without touching the folders that they came from.
+
+The user's are in `data/corrections.csv`. What people said on the review page of images that were known already is in
+`artifacts/corrections.csv`.
+"""
 
 import csv
 import hashlib
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +17,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.escaping import from_csv
 from tasks.settings.settings import Classes, Places
 from tasks.sources.names import compose
-from tasks.storage.files import changed_error
+from tasks.storage.files import changed_error, store
 
 NAME = "corrections.csv"
 HEADER = ["sha256", "correction", "why"]
@@ -29,26 +34,51 @@ class Correction(NamedTuple):
 
 
 def find_corrections(classes: Classes, places: Places) -> Corrections:
-    """Return the corrections file in `data`, identified by its sha256; with an empty identity where there is none.
+    """Return the corrections files of `data` and `artifacts`, identified by what they hold; with an empty identity where there is none.
 
-    Raises BadInput as `parse` does.
+    People add to the second one at any time. So a copy of it is stored, which the run reads. Raises BadInput as `parse` does.
     """
-    path = places.data_root / NAME
-    if not path.exists():
-        return Corrections()
-    content = read_bytes(path)
-    parse(content, path, classes)
-    return Corrections(identity=hashlib.sha256(content).hexdigest(), path=path)
+    path = existing(places.data_root / NAME)
+    live = existing(places.artifacts_root / NAME)
+    contents = [read_bytes(file) if file else None for file in (path, live)]
+    reviewed = store_copy(contents[1], places) if contents[1] is not None else None
+    corrections = Corrections(identity=identify(contents), path=path, reviewed=reviewed)
+    merge(contents, corrections, classes)
+    return corrections
+
+
+def existing(path: Path) -> Path | None:
+    """Return the path of a file that is there; None where it is not."""
+    return path if path.exists() else None
+
+
+def store_copy(content: bytes, places: Places) -> Path:
+    """Store the corrections of the review page by their digest, and return the path of the copy."""
+    return store(lambda path: path.write_bytes(content), places, "data", "tables/reviewed-corrections.csv").path(places)
 
 
 def load_corrections(corrections: Corrections, classes: Classes) -> dict[str, Correction]:
-    """Return the corrections by sha256. Raises BadInput if the file has changed since `find_corrections`."""
-    if corrections.path is None:
-        return {}
-    content = read_bytes(corrections.path)
-    if hashlib.sha256(content).hexdigest() != corrections.identity:
-        raise changed_error(corrections.path)
-    return parse(content, corrections.path, classes)
+    """Return the corrections by sha256. Raises BadInput if a file has changed since `find_corrections`."""
+    files = corrections.path, corrections.reviewed
+    contents = [read_bytes(file) if file else None for file in files]
+    if identify(contents) != corrections.identity:
+        raise changed_error(corrections.path or corrections.reviewed)
+    return merge(contents, corrections, classes)
+
+
+def identify(contents: Sequence[bytes | None]) -> str:
+    """Return the sha256 of the one file that is there, or of the digests of both; "" where there is none."""
+    digests = [hashlib.sha256(content).hexdigest() if content is not None else "" for content in contents]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest() if all(digests) else "".join(digests)
+
+
+def merge(contents: Sequence[bytes | None], corrections: Corrections, classes: Classes) -> dict[str, Correction]:
+    """Return the corrections of both files by sha256. The user's wins. Raises BadInput as `parse` does."""
+    own, reviewed = contents
+    merged = parse(reviewed, corrections.reviewed, None) if reviewed is not None and corrections.reviewed else {}
+    usable = (EXCLUDE, classes.defect, classes.good)  # the others are of another product in the same places
+    merged = {sha256: correction for sha256, correction in merged.items() if correction.correction in usable}
+    return merged | (parse(own, corrections.path, classes) if own is not None and corrections.path else {})
 
 
 def read_bytes(path: Path) -> bytes:
@@ -59,8 +89,8 @@ def read_bytes(path: Path) -> bytes:
         raise BadInput(f"{path} cannot be read ({error.strerror}): a table that may be read is expected") from error
 
 
-def parse(content: bytes, path: Path, classes: Classes) -> dict[str, Correction]:
-    """Return the corrections by sha256, in the order of the table.
+def parse(content: bytes, path: Path, classes: Classes | None) -> dict[str, Correction]:
+    """Return the corrections by sha256, in the order of the table. Without `classes` any class may stand there.
 
     The table is UTF-8, with or without a byte order mark. Empty lines are passed over. Of equal corrections of one sha256 the first counts.
     Raises BadInput with the line, what stands there and what was expected.
@@ -87,7 +117,7 @@ def parse(content: bytes, path: Path, classes: Classes) -> dict[str, Correction]
     return corrections
 
 
-def correction_of(cells: list[str], path: Path, line: int, classes: Classes) -> Correction:
+def correction_of(cells: list[str], path: Path, line: int, classes: Classes | None) -> Correction:
     """Return the correction in the cells of a line. Raises BadInput where they are no valid correction."""
     if len(cells) != len(HEADER):
         raise correction_error(
@@ -98,7 +128,7 @@ def correction_of(cells: list[str], path: Path, line: int, classes: Classes) -> 
         raise correction_error(
             path, line, f"{sha256[:80]!r} is no sha256, expected 64 hexadecimal digits, as a run's tables give them"
         )
-    if correction not in (EXCLUDE, classes.defect, classes.good):
+    if classes and correction not in (EXCLUDE, classes.defect, classes.good):
         raise correction_error(
             path,
             line,

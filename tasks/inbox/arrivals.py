@@ -1,6 +1,8 @@
 """Arrivals: folders of new labeled images, each an origin of its own."""
 
+import re
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +28,8 @@ from tasks.sources.layouts.masks import Masks, find_masks
 from tasks.sources.names import UNLABELED, Listing, casefold_name, compose, name_fault
 from tasks.sources.settling import settled_files
 from tasks.storage.digest_cache import file_digests
+
+REVIEWED = re.compile(r"reviewed-[0-9]{8}-(.+)")  # a folder of photographs that people labeled, after an origin
 
 
 class Folder(NamedTuple):
@@ -136,17 +140,31 @@ def arrival_folders(inbox: Path, class_folders: ClassFolders) -> list[Folder]:
     if not inbox.exists():
         return []
     batch_of = _batches_of_files(inbox, class_folders, depth=1)
-    batches = sorted({batch for batch in batch_of.values() if batch is not None})
+    batches = sorted({batch for batch in batch_of.values() if batch is not None}, key=arrival_order)
     name_faults = {batch: fault for batch in batches if batch and (fault := name_fault(batch))}
     renames = [f"{for_terminal(str(inbox / batch))} {fault}: rename it" for batch, fault in name_faults.items()]
     say_left_out("arrivals", renames)
-    return _check_distinct(
-        [Folder(batch or rows.INBOX, inbox / batch) for batch in batches if batch not in name_faults]
-    )
+    return _check_distinct([Folder(origin_of(batch), inbox / batch) for batch in batches if batch not in name_faults])
+
+
+def reviewed_folder(origin: str, day: date) -> str:
+    """Return the name of the folder in the inbox for photographs of an origin that people labeled on this day."""
+    return f"reviewed-{day:%Y%m%d}-{origin}"
+
+
+def origin_of(batch: str) -> str:
+    """Return the origin of the images in a folder of the inbox: its name, or the origin whose photographs people labeled there."""
+    reviewed = REVIEWED.fullmatch(batch)
+    return reviewed[1] if reviewed else batch or rows.INBOX
+
+
+def arrival_order(batch: str) -> tuple[bool, str]:
+    """Return a key that sorts the folders of the inbox by name, those with photographs that people labeled last."""
+    return bool(REVIEWED.fullmatch(batch)), batch
 
 
 def given_folders(folders: Sequence[Path], class_folders: ClassFolders) -> list[Folder]:
-    """Return `folders` as arrivals, with the folder's own name as origin.
+    """Return `folders` as arrivals, with the folder's own name as origin, or the one after which it is named.
 
     Raises BadInput for a folder without class folders or with images outside them and `unlabeled/`, and for equal origins.
     """
@@ -160,7 +178,7 @@ def given_folders(folders: Sequence[Path], class_folders: ClassFolders) -> list[
                 f"{for_terminal(str(folder))} has no file in {folder_names(class_folders)}, {content}: "
                 "give the folder above these, one for each batch"
             )
-    return _check_distinct([Folder(folder.resolve().name, folder) for folder in folders])
+    return _check_distinct([Folder(origin_of(folder.resolve().name), folder) for folder in folders])
 
 
 def _batches_of_files(top: Path, class_folders: ClassFolders, depth: int) -> dict[str, str | None]:

@@ -13,7 +13,7 @@ from tasks.dataset.labels import CONFLICT, EXCLUDED, apply_corrections, label_ch
 from tasks.inbox.arrivals import entries_of, find_arrivals
 from tasks.pipeline.last_run import last_run, sections_of
 from tasks.records.results import ClassFolders, Source
-from tasks.records.rows import BASE, Entry
+from tasks.records.rows import BASE, Entry, stored_path
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import FetchSettings, Places
@@ -136,21 +136,26 @@ def find_new_images(
 ) -> tuple[NewImage, ...]:
     """Return the images that a run would take in and none has used, with the labels that the corrections give.
 
-    Of equal contents, the first counts. Say which images came with another label than an earlier one of equal content: that holds
-    until a correction decides.
+    An image of the source is new where a correction gives it a label with which no run has used it. Of equal contents, the first
+    counts. Say which images came with another label than an earlier one of equal content: that holds until a correction decides.
     """
-    arrivals = {arrival.origin: arrival for arrival in find_arrivals(fetch, class_folders, places)}
-    listed = [entry for arrival in arrivals.values() for entry in entries_of(arrival, class_folders, places)]
+    arrivals = find_arrivals(fetch, class_folders, places)
+    listed = {entry: arrival.path for arrival in arrivals for entry in entries_of(arrival, class_folders, places)}
     corrections = load_corrections(find_corrections(class_folders.classes, places), class_folders.classes)
     corrected = apply_corrections([*used.source_images, *listed], corrections).entries
     leaders = {entry.sha256: entry for entry in reversed(corrected)}  # the first decides, as in a run
-    arrived = [entry for entry in corrected if entry.origin != BASE]
-    agreeing = [entry for entry in arrived if entry.label == leaders[entry.sha256].label]
-    conflicts = [(entry, leaders[entry.sha256]) for entry in arrived if entry.label != leaders[entry.sha256].label]
+    agreeing = [entry for entry in corrected if entry.label == leaders[entry.sha256].label]
+    conflicts = [(entry, leaders[entry.sha256]) for entry in corrected if entry.label != leaders[entry.sha256].label]
     if changes := {entry.sha256: label_change(entry, leader) for entry, leader in conflicts}:
         say(f"news: {label_change_summary(list(changes.values()))}")
+    paths = {(entry.origin, entry.path): folder / entry.path for entry, folder in listed.items()}
     new_images = {
-        entry.sha256: NewImage(entry.origin, arrivals[entry.origin].path / entry.path, entry.sha256, entry.label)
+        entry.sha256: NewImage(
+            entry.origin,
+            paths.get((entry.origin, entry.path)) or stored_path(entry, places),
+            entry.sha256,
+            entry.label,
+        )
         for entry in reversed(agreeing)
         if (entry.sha256, entry.label) not in used.images and entry.sha256 not in used.refused
     }

@@ -10,6 +10,7 @@ from tasks.images.decoding import MAX_BYTES
 from tasks.inference.decision import DecisionRule
 from tasks.inference.out_of_distribution import distances
 from tasks.inference.predictor import Predictor
+from tasks.labeling.label_log import LabelLog, labeled_contents
 from tasks.monitoring.drift import JudgedImage, judge_files
 from tasks.settings.escaping import for_utf8
 from tasks.settings.settings import Places
@@ -80,15 +81,17 @@ def doubt(image: JudgedImage, rule: DecisionRule) -> float:
 def to_label(model: Predictor, settle_seconds: float, places: Places) -> list[ToLabel] | None:
     """Return the images of the inbox that have no label, the most informative first, also as `artifacts/to_label.csv`.
 
-    Return None where this model has listed these images in the table already. Files that are still being written wait.
+    What a person labeled on the review page is not listed. Return None where this model has listed these images in the table already.
+    Files that are still being written wait.
     """
     inbox, path = places.inbox, places.artifacts_root / TABLE
+    labeled = labeled_contents(LabelLog(places).rows())
     names = unlabeled_images(inbox, settle_seconds, places)
     digests = file_digests([inbox / name for name in names], places, MAX_BYTES)  # a larger one goes by its name
     contents = {
         sha256 or for_utf8(name): name
         for name, sha256 in reversed(list(zip(names, digests, strict=True)))
-        if sha256 is not None
+        if sha256 is not None and sha256 not in labeled
     }
     listed = {(row.sha256 or row.path, row.model) for row in read_state(path, ToLabel)}
     if listed == {(key, model.digest) for key in contents}:

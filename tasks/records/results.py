@@ -103,11 +103,14 @@ class Arrival(Record):
 
 
 class Corrections(Record):
-    """The user's `corrections.csv`: labels to mend and images to withdraw."""
+    """Labels to mend and images to withdraw: the user's `data/corrections.csv`, and what people said on the review page."""
 
     identity: str = ""
-    """sha256 of the file; empty where there is none."""
+    """sha256 of the file, or of the digests of both; empty where there is none."""
     path: Path | None = Field(None, exclude=True)
+    """The user's file, which wins."""
+    reviewed: Path | None = Field(None, exclude=True)
+    """`artifacts/corrections.csv`, which follows from `artifacts/labels.csv`."""
 
 
 class PartNames(Record):

@@ -1,0 +1,155 @@
+"""Placement: puts labels where the next run finds them, as the label log says. All of it can be repeated at any time.
+
+A new photograph becomes a file in the inbox, below a folder of the day and of its origin. A label of an image that is known, or that lies
+there already, becomes a line of `artifacts/corrections.csv`. Files of the user are only read.
+"""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from tasks.dataset.corrections import EXCLUDE, HEADER
+from tasks.dataset.corrections import NAME as CORRECTIONS
+from tasks.inbox.arrivals import REVIEWED, kind_of, reviewed_folder
+from tasks.labeling.label_log import LabelLog, labels_lock, latest_labels
+from tasks.labeling.product import Product
+from tasks.records.rows import BASE, INBOX, LabelRow
+from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
+from tasks.settings.settings import Places
+from tasks.sources.names import UNLABELED, compose, name_fault
+from tasks.storage.files import publish, scratch_beside, sha256_of
+from tasks.storage.tables import write_rows
+
+DIGITS = (
+    16  # of a content's sha256, which name the folder that its photograph lies in: the photograph keeps its own name
+)
+
+
+class PlacedPhotograph(NamedTuple):
+    """A labeled photograph in the inbox."""
+
+    path: Path
+    kind: str
+    """Its class folder."""
+
+
+def place_labels(log: LabelLog, product: Product, sources: Mapping[str, Path], places: Places) -> list[str]:
+    """Bring inbox and corrections to what the log says, and return a sentence for each photograph that cannot be placed.
+
+    `sources` says where the bytes of a photograph lie, by sha256. Idempotent: a call that was killed can be repeated.
+    """
+    with labels_lock(places):
+        labels = latest_labels(log.rows())
+        placed = find_placed(places.inbox)
+        faults = list[str]()
+        for sha256, row in labels.items():
+            if not product.is_known(sha256) and sha256[:DIGITS] not in placed and (kind := kind_in(row, product)):
+                try:
+                    target = place(sources.get(sha256), row, kind, places.inbox)
+                    placed[sha256[:DIGITS]] = PlacedPhotograph(target, kind)
+                except BadInput as fault:
+                    faults.append(str(fault))
+        write_corrections(corrections(log.rows(), placed, product), places)
+    return faults
+
+
+def kind_in(row: LabelRow, product: Product) -> str:
+    """Return the class folder that an answer means; "" for an answer that gives no class."""
+    if row.label == "good":
+        return product.classes.good
+    if row.label == "defect":
+        return row.kind if row.kind in product.folders.names else product.classes.defect
+    return ""
+
+
+def find_placed(inbox: Path) -> dict[str, PlacedPhotograph]:
+    """Return the labeled photographs that were placed in the inbox, by the first digits of their sha256."""
+    placed = {}
+    for folder in sorted(inbox.iterdir()) if inbox.is_dir() else []:
+        if REVIEWED.fullmatch(folder.name) and folder.is_dir():
+            for path in folder.rglob("*"):
+                name = path.relative_to(folder).as_posix()
+                if (
+                    path.is_file()
+                    and name.count("/") >= 2
+                    and not any(part.startswith(".") for part in name.split("/"))
+                ):
+                    placed[name.split("/")[1]] = PlacedPhotograph(path, kind_of(name))
+    return placed
+
+
+def place(source: Path | None, row: LabelRow, kind: str, inbox: Path) -> Path:
+    """Copy a photograph into the inbox, whole or not at all, and return its path there. Raises BadInput where its bytes are gone."""
+    if source is None or not source.is_file():
+        raise BadInput(
+            f"the photograph {row.sha256[:DIGITS]} of {row.origin} is labeled {row.label}, and its file is gone"
+        )
+    day = datetime.fromisoformat(row.time).astimezone(UTC).date()
+    folder = inbox / reviewed_folder(as_origin(row.origin), day) / kind / row.sha256[:DIGITS]
+    target = folder / as_name(source, row.sha256)
+    with scratch_beside(target) as scratch:
+        shutil.copyfile(source, scratch)
+        if sha256_of(scratch) != row.sha256:
+            raise BadInput(f"{source} changed after it was labeled {row.label} by {row.person}: label it again")
+        publish(scratch, target)
+    return target
+
+
+def as_origin(origin: str) -> str:
+    """Return an origin as the name of a folder: without characters that no folder may have, and not that of the source."""
+    name = compose("".join("-" if char in '/\\:*?"<>|' or not char.isprintable() else char for char in origin)).strip(
+        " ."
+    )
+    return f"station-{name}" if not name or name_fault(name) or name.startswith(".") or name == BASE else name
+
+
+def as_name(source: Path, sha256: str) -> str:
+    """Return the photograph's own name, or its digest where that name is not safe everywhere."""
+    name = compose(source.name)
+    return sha256 + source.suffix.lower() if name_fault(name) else name
+
+
+def origin_in_inbox(path: str) -> str:
+    """Return the origin of an unlabeled image by its path below the inbox: the folder above `unlabeled`, else the inbox itself."""
+    folders = PurePosixPath(path).parts
+    first = next((place for place, name in enumerate(folders) if compose(name) in UNLABELED), 0)
+    return folders[0] if first else INBOX
+
+
+def corrections(
+    rows: Iterable[LabelRow], placed: Mapping[str, PlacedPhotograph], product: Product
+) -> Iterator[tuple[str, str, str]]:
+    """Yield a correction for each content whose answers say something else than the folder that it lies in."""
+    rows = list(rows)
+    labels = latest_labels(rows)
+    for sha256 in dict.fromkeys(row.sha256 for row in rows):
+        there, row = placed.get(sha256[:DIGITS]), labels.get(sha256)
+        if there is None and not product.is_known(sha256):
+            continue
+        answer = (
+            EXCLUDE
+            if row and row.label == "exclude"
+            else product.folders.label_of(kind_in(row, product))
+            if row
+            else ""
+        )
+        if there and not answer:
+            yield sha256, EXCLUDE, "the label was taken back"
+        elif row and answer and not (there and answer == product.folders.label_of(there.kind)):
+            yield sha256, answer, reason(row)
+
+
+def reason(row: LabelRow) -> str:
+    """Return who said so, when, and what was noted."""
+    return for_terminal(": ".join(filter(None, [f"{row.person}, {row.time[:10]}, {row.queue}", row.comment])))
+
+
+def write_corrections(lines: Iterable[tuple[str, str, str]], places: Places) -> None:
+    """Write `artifacts/corrections.csv` where it changes; without lines, only where there is one already."""
+    path, table = places.artifacts_root / CORRECTIONS, [dict(zip(HEADER, line, strict=True)) for line in lines]
+    if table or os.path.exists(path):
+        write_rows(path, table, HEADER)
