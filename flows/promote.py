@@ -40,6 +40,7 @@ class PromoteArguments(Arguments):
     rollback: bool = Field(False, description="Take the model in use back, for the one before it.")
     refuse: int | None = Field(None, ge=1, description="Refuse this version: no run promotes it again.")
     reason: str = Field("", description="Why; it is kept with the version.")
+    person: str = Field("", max_length=60, description="Who says so; it is kept with the version.")
     as_list: bool = Field(False, description="List the versions.")
     places: Places = Places()
 
@@ -51,8 +52,10 @@ class ApprovalAnswer(RunInput):
     reason: str = Field("", description="Why; it is kept with the version.")
 
 
-def change(version: int | None, rollback: bool, refuse: int | None, reason: str, places: Places) -> str:
-    """Do the one thing of the three that is asked for, and return one sentence that says what was done.
+def change(
+    version: int | None, rollback: bool, refuse: int | None, reason: str, places: Places, person: str = ""
+) -> str:
+    """Do the one thing of the three that is asked for, and return one sentence that says what was done. `person` says who asks.
 
     Raises BadInput where none or more than one is asked for.
     """
@@ -64,19 +67,19 @@ def change(version: int | None, rollback: bool, refuse: int | None, reason: str,
         if rollback:
             if earlier := registry.previous(places):
                 model_folder.ensure_local(earlier, places)  # before anybody is sent to it
-            now, before = registry.rollback(f"was taken back{reason_suffix(reason)}", places)
+            now, before = registry.rollback(f"was taken back{cause_suffix(person, reason)}", places)
             return (
                 f"{registry.version_name(now.number, places)} is in use again, version {before.number} was taken back"
             )
         return (
-            put_into_use(registry.version(version or 0, places), places)
+            put_into_use(registry.version(version or 0, places), places, person, reason)
             if refuse is None
-            else refuse_version(refuse, reason, places)
+            else refuse_version(refuse, reason, places, person)
         )
 
 
-def put_into_use(version: registry.Version, places: Places) -> str:
-    """Promote this version, and return one sentence that says so.
+def put_into_use(version: registry.Version, places: Places, person: str = "", reason: str = "") -> str:
+    """Promote this version, note who asked for it, and return one sentence that says so.
 
     Raises BadInput where another machine changes the version in use meanwhile.
     """
@@ -89,19 +92,21 @@ def put_into_use(version: registry.Version, places: Places) -> str:
         registry.promote(version.number, number(champion), places)
     except registry.ChampionChanged:  # by another machine, which no lock keeps out
         raise BadInput("another version came into use meanwhile: look at --list, and say it again") from None
+    if person:
+        registry.note_approval(version.number, person, reason, places)
     replaced = f", version {champion.number} no longer" if champion else ""
     return f"{registry.version_name(version.number, places)} is in use{replaced}"
 
 
-def refuse_version(number: int, reason: str, places: Places) -> str:
+def refuse_version(number: int, reason: str, places: Places, person: str = "") -> str:
     """Refuse this version, and return one sentence that says so."""
-    registry.refuse(number, f"was refused{reason_suffix(reason)}", places)
+    registry.refuse(number, f"was refused{cause_suffix(person, reason)}", places)
     return f"{registry.version_name(number, places)} is refused: no run promotes it"
 
 
-def reason_suffix(reason: str) -> str:
-    """Return the reason as the end of a sentence, empty where there is none."""
-    return f": {reason}" if reason else ""
+def cause_suffix(person: str, reason: str) -> str:
+    """Return who says so and why, as the end of a sentence, empty where neither is known."""
+    return (f" by {person}" if person else "") + (f": {reason}" if reason else "")
 
 
 @flow(flow_run_name="promote", log_prints=True)
@@ -139,20 +144,20 @@ def ask_and_apply(version: int, places: Places) -> str:
     return sentence
 
 
-def apply_answer(waiting: registry.Version, answer: ApprovalAnswer, places: Places) -> str:
+def apply_answer(waiting: registry.Version, answer: ApprovalAnswer, places: Places, person: str = "") -> str:
     """Do what a person said of a challenger.
 
     Raises BadInput when the version in use is no longer the one that the challenger was judged beside.
     """
     if not answer.promote:
-        return refuse_version(waiting.number, answer.reason, places)
+        return refuse_version(waiting.number, answer.reason, places, person)
     champion = number(registry.champion(places))
     if champion not in (waiting.champion_before, waiting.number):
         raise BadInput(
             f"version {waiting.number} was judged beside version {waiting.champion_before}, and version {champion} is in use "
             "now: run flows/retrain.py again, which judges it beside that one, or promote it by name"
         )
-    return put_into_use(waiting, places)
+    return put_into_use(waiting, places, person, answer.reason)
 
 
 def question(waiting: registry.Version, places: Places) -> str:
@@ -177,7 +182,8 @@ def versions_table(places: Places) -> Table:
     for version in registry.versions(places):
         state = {"withdrawn": version.withdrawn, "files removed": version.removed}
         marks = ", ".join([*version.aliases, *(name for name, cause in state.items() if cause)])
-        why = version.withdrawn or version.reason
+        approved = version.approved and f"approved by {version.approved}"
+        why = version.withdrawn or approved or version.reason
         table.add_row(*map(cell, (str(version.number), marks, version.model[:12], version.run_id, why)))
     return table
 
@@ -191,7 +197,16 @@ def main() -> None:
         if why := registry.missing_champion_message(places):
             say(why)
     else:
-        say(change(arguments.version, arguments.rollback, arguments.refuse, arguments.reason, arguments.places))
+        say(
+            change(
+                arguments.version,
+                arguments.rollback,
+                arguments.refuse,
+                arguments.reason,
+                arguments.places,
+                arguments.person,
+            )
+        )
 
 
 if __name__ == "__main__":

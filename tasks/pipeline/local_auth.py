@@ -7,13 +7,12 @@ So these servers ask for a name and a password. A file that only its owner can r
 import os
 import secrets
 import stat
-import tempfile
 from pathlib import Path
 
 from tasks.settings.errors import BadInput
+from tasks.storage.private_files import BYTES, create_private_file
 
 USER = "recast"
-BYTES = 32  # random bytes in a password
 
 
 def auth_file() -> Path:
@@ -31,27 +30,13 @@ def local_auth() -> str:
     file = auth_file()
     try:
         if not file.exists():
-            create(file)
+            create_private_file(file, f"{USER}:{secrets.token_urlsafe(BYTES)}\n")
         return read(file)
     except OSError as error:
         raise BadInput(
             f"the password file {file} cannot be used ({error.strerror}): "
             "a file that you alone can read is expected there, or where RECAST_AUTH_FILE says"
         ) from error
-
-
-def create(file: Path) -> None:
-    """Write a new password, whole or not at all. Of two processes at once, the first one's password counts."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    number, scratch = tempfile.mkstemp(dir=file.parent, prefix=".auth-")  # mode 600
-    try:
-        with open(number, "w", encoding="ascii") as opened:
-            opened.write(f"{USER}:{secrets.token_urlsafe(BYTES)}\n")
-        os.link(scratch, file)
-    except FileExistsError:
-        pass
-    finally:
-        os.unlink(scratch)
 
 
 def read(file: Path) -> str:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-DIGEST, RUN, REASON, BEFORE, WITHDRAWN, STORED = (
-    f"recast.{name}" for name in ("digest", "run", "reason", "champion_before", "withdrawn", "stored")
+DIGEST, RUN, REASON, BEFORE, WITHDRAWN, STORED, APPROVED = (
+    f"recast.{name}" for name in ("digest", "run", "reason", "champion_before", "withdrawn", "stored", "approved")
 )
 # Tag of the registered model: the numbers of all versions that were in use, the newest last.
 CHAMPIONS = "recast.champions"
@@ -46,6 +46,8 @@ class Version(BaseModel):
     """Its run in MLflow."""
     withdrawn: str | None = None
     """Why it was taken back or refused: no run promotes it again. None: it was not."""
+    approved: str | None = None
+    """Who put it into use, and why; None: nobody said so."""
     removed: str | None = None
     """Day on which its files were removed, here and from the registry."""
     stored: str | None = None
@@ -151,7 +153,7 @@ def version_from_mlflow(answer: "ModelVersion") -> Version:
     return Version(
         number=int(answer.version), model=tags.get(DIGEST, ""), run_id=tags.get(RUN, ""), reason=tags.get(REASON, ""),
         champion_before=int(before) if before else None, tracked=answer.run_id or "", withdrawn=tags.get(WITHDRAWN),
-        removed=tags.get(stored_files.REMOVED), stored=tags.get(STORED), aliases=tuple(answer.aliases),
+        approved=tags.get(APPROVED), removed=tags.get(stored_files.REMOVED), stored=tags.get(STORED), aliases=tuple(answer.aliases),
     )  # fmt: skip
 
 
@@ -241,6 +243,12 @@ def withdraw(number: int, reason: str | None, places: Places) -> None:
         client.set_model_version_tag(name, str(number), WITHDRAWN, for_terminal(reason))
     elif version(number, places).withdrawn:
         client.delete_model_version_tag(name, str(number), WITHDRAWN)
+
+
+def note_approval(number: int, person: str, reason: str, places: Places) -> None:
+    """Note with a version who put it into use, and why."""
+    text = for_terminal(f"{person}: {reason}" if reason else person)
+    connection.client(places).set_model_version_tag(places.registered_name, str(number), APPROVED, text)
 
 
 def refuse(number: int, reason: str, places: Places) -> None:

@@ -1,0 +1,144 @@
+"""Desk: what the review page knows between two requests, and what an answer does. Threads may share it."""
+
+import threading
+import time
+from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from tasks.labeling.label_log import IS_WITHDRAWN, LabelLog, valid_rows
+from tasks.labeling.placement import place_labels
+from tasks.labeling.product import Product, load_product
+from tasks.pipeline.last_run import last_run
+from tasks.records.rows import LabelName, LabelRow
+from tasks.review.access import Refusal
+from tasks.review.queues import QUEUES, Card, answers_by_content, find_cards, is_open
+from tasks.settings.errors import BadInput
+from tasks.settings.messages import say
+from tasks.settings.settings import Places
+
+REFRESH_SECONDS = 15.0  # between two looks at inbox, queue and runs
+LEASE_SECONDS = 120.0  # a card that one person sees is offered to others after so long
+MAX_SECONDS = 3_600.0  # from a photograph's appearance to the answer: more means that nobody sat there
+ANSWERS: tuple[LabelName, ...] = ("good", "defect", "cannot_tell", "exclude")
+
+
+class Answer(NamedTuple):
+    """What a person says of a card."""
+
+    decision: str
+    queue: str
+    sha256: str
+    label: LabelName
+    kind: str
+    seconds: float
+    comment: str
+
+
+class Desk:
+    """Queues, answers and who looks at what."""
+
+    def __init__(self, places: Places):
+        """Begin with what lies in these places, after finishing what a killed server left. Raises BadInput as `load_product` does."""
+        self.places, self.log = places, LabelLog(places)
+        self.product: Product = load_product(places)
+        self.cards: dict[str, list[Card]] = {}
+        self._by_content: dict[str, Card] = {}
+        self._by_queue: dict[tuple[str, str], Card] = {}
+        self._leases: dict[tuple[str, str], tuple[str, float]] = {}
+        self._lock = threading.Lock()
+        self.refresh(settle_seconds=0.0)
+        self.faults = self.place()
+
+    def refresh(self, settle_seconds: float = 1.0) -> None:
+        """Look again at the last run, the inbox and the copies of stations' photographs."""
+        if last_run(self.places) != self.product.run:
+            self.product = load_product(self.places)
+        cards = find_cards(self.product, settle_seconds, self.places)
+        by_content = {(queue, card.sha256): card for queue in QUEUES for card in cards[queue]}
+        paths = {card.sha256: card for queue in reversed(QUEUES) for card in cards[queue]}
+        with self._lock:
+            self.cards, self._by_content, self._by_queue = cards, paths, by_content
+
+    def refresh_often(self, stop: threading.Event) -> None:
+        """Refresh until `stop` is set. What cannot be read now is said, and read the next time."""
+        while not stop.wait(REFRESH_SECONDS):
+            try:
+                self.refresh()
+            except (BadInput, OSError) as fault:
+                say(f"review: {fault}")
+
+    def place(self) -> list[str]:
+        """Bring inbox and corrections to what people said; return what cannot be done."""
+        sources = {sha256: card.path for sha256, card in self._by_content.items()}
+        return place_labels(self.log, self.product, sources, self.places)
+
+    def open_cards(self, queue: str, person: str) -> list[Card]:
+        """Return the cards of a queue that wait for this person, in order."""
+        answers = answers_by_content(self.log.rows())
+        return [card for card in self.cards[queue] if is_open(card, answers.get(card.sha256, ()), person)]
+
+    def take(self, queue: str, person: str, number: int, skip: Collection[str] = ()) -> list[Card]:
+        """Return the next cards for this person, without those in `skip` and those that another person looks at now."""
+        now, taken = time.monotonic(), list[Card]()
+        open_cards = self.open_cards(queue, person)
+        with self._lock:
+            for card in open_cards:
+                holder, since = self._leases.get((queue, card.sha256), (person, now))
+                if card.sha256 in skip or holder != person and now - since < LEASE_SECONDS:
+                    continue
+                self._leases[queue, card.sha256] = person, now
+                taken.append(card)
+                if len(taken) == number:
+                    break
+        return taken
+
+    def find(self, sha256: str) -> Card:
+        """Return a card of this photograph, from any queue. Raises Refusal where no queue has it."""
+        card = self._by_content.get(sha256)
+        if card is None:
+            raise Refusal(404, "unknown_photograph")
+        return card
+
+    def answer(self, given: Answer, person: str) -> list[str]:
+        """Store an answer, and bring its label where the next run finds it. Return what of the latter cannot be done.
+
+        Raises Refusal for an answer that this page does not offer. An answer that comes twice is stored once.
+        """
+        card = self._by_queue.get((given.queue, given.sha256))
+        if card is None:
+            raise Refusal(404, "unknown_photograph")
+        if (
+            given.label not in ANSWERS
+            or given.kind
+            and not (given.label == "defect" and given.kind in self.product.kinds)
+        ):
+            raise Refusal(422, "bad_answer")
+        row = LabelRow(
+            decision=given.decision, sha256=card.sha256, label=given.label, kind=given.kind, person=person, time=now(),
+            queue=card.queue, model_version=card.model_version, model_answer=card.model_answer,
+            seconds=round(min(max(given.seconds, 0.0), MAX_SECONDS), 1), comment=given.comment, origin=card.origin,
+        )  # fmt: skip
+        return self.place() if self.log.append(row) else []
+
+    def withdraw(self, decision: str, withdrawn: str, person: str) -> LabelRow:
+        """Take back an answer of this person, and return it. Raises Refusal where this person gave no such answer."""
+        earlier = next((row for row in self.log.rows() if row.decision == withdrawn and row.person == person), None)
+        if earlier is None or earlier.label == IS_WITHDRAWN:
+            raise Refusal(404, "bad_answer")
+        row = earlier._replace(
+            decision=decision, label=IS_WITHDRAWN, time=now(), seconds=0.0, comment="", withdraws=withdrawn
+        )
+        if self.log.append(row):
+            self.place()
+        return earlier
+
+    def last_answer(self, person: str) -> LabelRow | None:
+        """Return the last answer of this person that nobody took back; None where there is none."""
+        own = [row for row in valid_rows(self.log.rows()) if row.person == person]
+        return own[-1] if own else None
+
+
+def now() -> str:
+    """Return the time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
