@@ -9,7 +9,7 @@ export DO_NOT_TRACK := true
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help retrain predict check test test-real test-all kills release-kills fuzz heatmaps lint format lock schema gpu doctor serve mlflow serve-model prune up watch deploy clean
+.PHONY: help retrain predict check test test-real test-all kills release-kills fuzz heatmaps lint format lock schema gpu doctor serve mlflow serve-model prune up review watch deploy clean
 .PHONY: bench-time bench-cleaned bench-castings bench-parts bench-camera bench-input bench-predict bench-gpu
 
 help:  ## this list
@@ -81,6 +81,9 @@ bench-predict: .venv/run  ## one image and a folder, beside the tutorial's way a
 bench-gpu: .venv/run  ## what a GPU does, in eight minutes; ARGS="--short" tries all parts on the processors, ARGS="--device cpu" measures them
 	$(BIN)/python benchmarks/gpu.py $(ARGS)
 
+review: .venv/run  ## a page on which people label photographs and approve models, on port 8700; ARGS="--approver NAME"
+	@$(BIN)/python flows/review.py $(ARGS)
+
 watch: .venv/run  ## is there anything new to learn from? ARGS="--once --source castings.zip"
 	@$(BIN)/python flows/watch.py $(ARGS)
 
@@ -103,7 +106,7 @@ serve-model: .venv/run  ## the model in use answers on port 5001, by MLflow; ARG
 prune: .venv/run  ## remove what no version in use, before or waiting, and no kept run needs; ARGS="--keep-runs 20 --dry-run"
 	@$(BIN)/python flows/prune.py $(ARGS)
 
-up: .venv/run  ## server, workers and deployments on this machine until Ctrl-C: what arrives in data/inbox is learned; ARGS="--port 4201"
+up: .venv/run  ## server, workers, deployments and the review page on this machine until Ctrl-C: what arrives in data/inbox is learned; ARGS="--port 4201"
 	@$(BIN)/python deployments/up.py $(ARGS)
 
 deploy: .venv/run  ## work pools, the deployments of deployments/prefect.yaml and automations, on the server of PREFECT_API_URL; ARGS="--runs-in docker"

@@ -1,6 +1,8 @@
-"""Up: run a Prefect server, its deployments and a worker for each pool on this machine, until Ctrl-C or the terminal's end.
+"""Up: run a Prefect server, its deployments, a worker for each pool and the review page on this machine, until Ctrl-C.
 
-python deployments/up.py [--port 4200]
+The end of the terminal ends it, too.
+
+python deployments/up.py [--port 4200] [--review-port 8700]
 """
 
 import argparse
@@ -46,7 +48,9 @@ def main() -> None:
     """Start all, and stop all when a signal arrives or the server ends."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--port", type=int, default=4200, help="of the server")
-    port = parser.parse_args().port
+    parser.add_argument("--review-port", type=int, default=8700, help="of the review page")
+    options = parser.parse_args()
+    port = options.port
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             sys.exit(f"error: something answers on port {port} already: stop it, or give another --port")
@@ -59,7 +63,7 @@ def main() -> None:
     started: dict[str, subprocess.Popen[bytes]] = {}
     with tempfile.TemporaryDirectory(prefix="recast-", ignore_cleanup_errors=True) as scratch:
         try:
-            run(port, scratch, started)
+            run(port, options.review_port, scratch, started)
         except Interrupted:
             say("stopping")
         finally:
@@ -68,8 +72,8 @@ def main() -> None:
             stop_processes(started)
 
 
-def run(port: int, scratch: str, started: dict[str, subprocess.Popen[bytes]]) -> None:
-    """Start all processes, and each worker again when it dies. Exits with an error when the server ends."""
+def run(port: int, review_port: int, scratch: str, started: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Start all processes, and a worker or the review page again when it dies. Exits with an error when the server ends."""
     site = f"http://127.0.0.1:{port}"
     auth = os.environ.get("PREFECT_SERVER_API_AUTH_STRING") or local_auth()
     environment = {
@@ -92,20 +96,23 @@ def run(port: int, scratch: str, started: dict[str, subprocess.Popen[bytes]]) ->
     say(
         f"  runs, artifacts and forms   {site}",
         f"  the pages ask for           the name and password in {auth_file()}",
+        f"  people review and approve   http://127.0.0.1:{review_port}",
         f"  new images go into          {ROOT / 'data' / 'inbox'}/BATCH/CLASS/",
         f"  the command line joins in   export PREFECT_API_URL={site}/api PREFECT_API_AUTH_STRING=$(cat {shlex.quote(str(auth_file()))})",
         f"  logs                        {LOGS}",
         "Ctrl-C stops all of it.",
     )
     sys.stdout.flush()
-    backoffs = {pool: Backoff() for pool in WORKERS}
+    commands = {pool: [*PREFECT, "worker", "start", "--pool", pool, *words] for pool, words in WORKERS.items()}
+    commands["review"] = [sys.executable, str(ROOT / "flows/review.py"), "--wait", "--port", str(review_port)]
+    backoffs = {name: Backoff() for name in commands}
     while started["server"].poll() is None:
-        for pool, words in WORKERS.items():
-            if (pool not in started or started[pool].poll() is not None) and backoffs[pool].due(time.monotonic()):
-                if pool in started:
-                    say(f"the worker of {pool} has ended, and is started again; {LOGS / pool}.log")
+        for name, words in commands.items():
+            if (name not in started or started[name].poll() is not None) and backoffs[name].due(time.monotonic()):
+                if name in started:
+                    say(f"the process {name} has ended, and is started again; {LOGS / name}.log")
                     sys.stdout.flush()
-                started[pool] = start_process(pool, environment, *PREFECT, "worker", "start", "--pool", pool, *words)
+                started[name] = start_process(name, environment, *words)
         time.sleep(1)
     sys.exit(f"error: the server has ended; {LOGS / 'server.log'} says why")
 

@@ -13,6 +13,7 @@ from tasks.settings.messages import say, without_secrets
 from prefect import flow
 from pydantic import Field
 
+from tasks.labeling.queue_garbage import answered_photographs
 from tasks.pipeline import retention
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.settings.cli import Arguments, exit_status, parse
@@ -33,7 +34,7 @@ class PruneArguments(Arguments):
 def prune(keep_runs: int = 20, places: Places = Places()) -> int:
     """Remove what is not needed, as the command line does, and return how many bytes were removed."""
     with without_secrets():
-        garbage = retention.prune(keep_runs, places)
+        garbage = retention.prune(keep_runs, places, more=answered_photographs(places))
     say(*summary(garbage, "removed"))
     return sum(size for _, size in garbage.values())
 
@@ -51,7 +52,8 @@ def summary(garbage: dict[str, tuple[int, int]], verb: str) -> list[str]:
 def main() -> None:
     """Remove what is not needed, or with --dry-run say what it is."""
     arguments = parse(PruneArguments, sys.argv[1:])
-    garbage = retention.prune(arguments.keep_runs, arguments.places, dry=arguments.dry_run)
+    more = answered_photographs(arguments.places)
+    garbage = retention.prune(arguments.keep_runs, arguments.places, dry=arguments.dry_run, more=more)
     say(*summary(garbage, "would be removed" if arguments.dry_run else "removed"))
 
 

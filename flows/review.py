@@ -7,6 +7,7 @@ import getpass
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,7 +18,7 @@ import uvicorn
 from pydantic import Field
 
 from flows.promote import ApprovalAnswer, apply_answer, change
-from tasks.pipeline.last_run import resolve_model
+from tasks.pipeline.last_run import last_run, resolve_model
 from tasks.review.approval import PromotionCalls
 from tasks.review.desk import Desk
 from tasks.review.page import create_app
@@ -31,6 +32,7 @@ from tasks.storage.private_files import load_secret
 from tasks.tracking import registry
 
 PORT = 8700
+WAIT_SECONDS = 2.0  # between two looks for the first run
 LOOPBACK = ("127.0.0.1", "localhost")
 SHARED_PASSWORD, APPROVER_PASSWORD = "RECAST_REVIEW_PASSWORD", "RECAST_APPROVER_PASSWORD"
 KEY = ".review-key"  # signs the sessions: who entered stays in when the page is started again
@@ -46,6 +48,7 @@ class ReviewArguments(Arguments):
     site: str | None = Field(
         None, description="Address under which people open the page behind a proxy, as https://review.plant.example."
     )
+    wait: bool = Field(False, description="Wait for the first run, instead of ending where there was none.")
     approver: str | None = Field(None, description="Let this person approve models, by a password that is asked for.")
     places: Places = Places()
 
@@ -60,22 +63,35 @@ def main() -> None:
         return
     sites, password = sites_of(arguments), shared_password(arguments)
     require_free(arguments.host, arguments.port)
-    desk = Desk(resolve_model(arguments.places))
+    desk = open_desk(arguments)
     app = create_app(desk, promotion_calls(), sites, load_secret(desk.places.artifacts_root / KEY), password)
     say(f"review: {sites[0]}  (Ctrl-C ends it)", *desk.faults)
     sys.stdout.flush()
     uvicorn.run(app, host=arguments.host, port=arguments.port, log_level="warning", server_header=False, workers=1)
 
 
+def open_desk(arguments: ReviewArguments) -> Desk:
+    """Return the desk, with --wait after the first run. Raises BadInput as `load_product` does."""
+    if arguments.wait and last_run(arguments.places) is None:
+        say("review: waits for the first run, which says what is inspected")
+        sys.stdout.flush()
+        while last_run(arguments.places) is None:
+            time.sleep(WAIT_SECONDS)
+    return Desk(resolve_model(arguments.places))
+
+
 def sites_of(arguments: ReviewArguments) -> list[str]:
-    """Return the addresses under which the page answers. Raises BadInput for one that is none."""
+    """Return the addresses under which the page answers, people's first. Raises BadInput for one that is none.
+
+    This machine's own is among them: a health check asks there.
+    """
+    own = [f"http://{name}:{arguments.port}" for name in LOOPBACK]
     if arguments.site is not None:
         parts = urlsplit(arguments.site)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
             raise BadInput(f"--site is {arguments.site!r}, expected an address as https://review.plant.example")
-        return [f"{parts.scheme}://{parts.netloc}"]
-    names = LOOPBACK if arguments.host in LOOPBACK else (arguments.host,)
-    return [f"http://{name}:{arguments.port}" for name in names]
+        return [f"{parts.scheme}://{parts.netloc}", *own]
+    return own if arguments.host in LOOPBACK else [f"http://{arguments.host}:{arguments.port}", *own]
 
 
 def shared_password(arguments: ReviewArguments) -> str | None:

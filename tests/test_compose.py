@@ -19,7 +19,12 @@ from deployments.deploy import POOLS
 
 ROOT = Path(__file__).parents[1]
 HERE = ROOT / "deployments"
-PASSWORDS = {"POSTGRES_PASSWORD": "a b#c", "RECAST_AUTH": "name:another", "MLFLOW_PASSWORD": "a third: '#"}
+PASSWORDS = {
+    "POSTGRES_PASSWORD": "a b#c",
+    "RECAST_AUTH": "name:another",
+    "MLFLOW_PASSWORD": "a third: '#",
+    "RECAST_REVIEW_PASSWORD": "a fourth",
+}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def test_the_example_names_each_variable_and_no_other(tmp_path):
 def test_what_is_published_is_for_this_machine_alone_unless_it_is_said_for_whom(given, bound):
     services = composed.services(**PASSWORDS, **given)
     ports = {name: service["ports"] for name, service in services.items() if "ports" in service}
-    assert set(ports) == {"server", "mlflow"}
+    assert set(ports) == {"server", "mlflow", "review"}
     assert {port["host_ip"] for several in ports.values() for port in several} == {bound}
 
 
@@ -188,8 +193,20 @@ def test_mlflow_knows_the_options_and_the_settings(services):
 
 
 def test_what_python_runs_is_there(services):
-    (script,) = [one["command"][1] for one in services.values() if one.get("command", [""])[0] == "python"]
-    assert (ROOT / script).exists()
+    scripts = {one["command"][1] for one in services.values() if one.get("command", [""])[0] == "python"}
+    assert scripts == {"deployments/deploy.py", "flows/review.py"}
+    assert all((ROOT / script).exists() for script in scripts)
+
+
+def test_the_review_page_answers_under_its_address_and_for_its_health_check(services):
+    from flows.review import ReviewArguments, sites_of
+    from tasks.settings.cli import parse
+
+    arguments = parse(ReviewArguments, services["review"]["command"][2:])
+    *_, address = services["review"]["healthcheck"]["test"]
+    assert arguments.host == "0.0.0.0" and arguments.wait
+    assert sites_of(arguments)[0] == "http://localhost:8700"
+    assert address.removesuffix("/enter") in sites_of(arguments)
 
 
 @pytest.mark.parametrize(("status", "exit_status"), [(200, 0), (503, 1)])

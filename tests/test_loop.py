@@ -169,7 +169,7 @@ def by_up(project: Path, scratch: Path, webhook: str) -> Iterator[dict[str, str]
     environment = {"PREFECT_HOME": str(scratch / "prefect"), "PREFECT_API_URL": f"http://127.0.0.1:{port}/api"}
     with open(scratch / "up.log", "wb") as log:
         up = subprocess.Popen(
-            [sys.executable, "deployments/up.py", "--port", str(port)],
+            [sys.executable, "deployments/up.py", "--port", str(port), "--review-port", str(free_port())],
             cwd=project, env={**os.environ, **environment, "PYTHONPATH": str(project), "RECAST_ALERTS": webhook},
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip

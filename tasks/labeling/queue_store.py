@@ -6,7 +6,6 @@ A copy is named by its content. The table beside the copies says why each is the
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -129,16 +128,3 @@ def copy_intact(source: Path, target: Path, sha256: str) -> bool:
         pass
     say(f"queue: {source} was changed or taken away after it was judged: nobody can look at it")
     return False
-
-
-def discard(contents: Iterable[str], places: Places) -> None:
-    """Remove these photographs from the queue: first their rows, then their copies."""
-    target, gone = queue_folder(places), set(contents)
-    with exclusive_lock(target / ".queue.lock"):
-        queued = read_state(target / TABLE, QueuedPhotograph)
-        stay = [photograph for photograph in queued if photograph.sha256 not in gone]
-        write_rows(target / TABLE, (photograph._asdict() for photograph in stay), QueuedPhotograph._fields)
-        for photograph in queued:
-            if photograph.sha256 in gone:
-                with suppress(FileNotFoundError):
-                    (target / photograph.name).unlink()

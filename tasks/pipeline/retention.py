@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -195,8 +195,10 @@ def recorded_names(record: Path) -> Iterator[str]:
             waiting += item
 
 
-def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tuple[int, int]]:
-    """Delete everything that nothing needs, or only count it.
+def prune(
+    keep_runs: int, places: Places, *, dry: bool = False, more: Iterable[Garbage] = ()
+) -> dict[str, tuple[int, int]]:
+    """Delete everything that nothing needs and what is in `more`, or only count it.
 
     Returns how many there are of each kind and how many bytes they have. Raises BadInput while a run is under way.
     """
@@ -205,7 +207,7 @@ def prune(keep_runs: int, places: Places, *, dry: bool = False) -> dict[str, tup
     for model in registered_models(places):
         registry.champion(places.with_model(model))  # raises where its alias was removed: its files would go
     with places_lock(places, exclusive=True), registry.promotion_lock(places):
-        items = list(find_garbage(find_needed(keep_runs, places), places))
+        items = [*find_garbage(find_needed(keep_runs, places), places), *more]
         for folder in sorted({str(item.folder) for item in items if leads_out(item, places)}):
             say(f"{folder} is a link out of the two places: what lies there is left alone")
         for item in items:

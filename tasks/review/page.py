@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,18 +32,17 @@ SESSION_SECONDS = 12 * 3_600  # a shift
 
 
 def create_app(
-    desk: Desk, calls: PromotionCalls, sites: Iterable[str], session_key: str, shared_password: str | None = None
+    desk: Desk, calls: PromotionCalls, sites: Sequence[str], session_key: str, shared_password: str | None = None
 ) -> FastAPI:
     """Return the application.
 
     Args:
         desk: Queues and answers.
         calls: How a version comes into use, is refused and is taken back.
-        sites: The addresses under which the page is opened, as `http://127.0.0.1:8700`.
+        sites: The addresses under which the page is opened, as `http://127.0.0.1:8700`, people's first.
         session_key: Signs the sessions.
         shared_password: What everybody has to know to enter; None: the page is open to this machine alone.
     """
-    sites = list(sites)
 
     @asynccontextmanager
     async def refreshing(_: FastAPI) -> AsyncIterator[None]:
@@ -54,7 +53,7 @@ def create_app(
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=refreshing)
     app.mount("/static", StaticFiles(directory=ROOM / "static"))
-    is_secure = all(urlsplit(site).scheme == "https" for site in sites)
+    is_secure = urlsplit(sites[0]).scheme == "https"
     app.add_middleware(
         SessionMiddleware,
         secret_key=session_key,

@@ -1,0 +1,30 @@
+"""Queue garbage: copies of photographs that nobody has to look at any more."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from tasks.labeling.label_log import LabelLog, latest_labels
+from tasks.labeling.queue_store import queue_folder, read_queue
+from tasks.pipeline.retention import Garbage, path_garbage
+from tasks.records.rows import LabelRow
+from tasks.settings.settings import Places
+
+UNDO = timedelta(days=7)  # for which an answer can be taken back with the photograph at hand
+
+
+def answered_photographs(places: Places) -> Iterator[Garbage]:
+    """Yield the copies of photographs that a person decided about a week ago or earlier. Their labels and placed files stay."""
+    labels = latest_labels(LabelLog(places).rows())
+    for photograph in read_queue(places):
+        row = labels.get(photograph.sha256)
+        if row and row.label != "cannot_tell" and is_final(row):
+            yield path_garbage("answered photographs of queues", queue_folder(places) / photograph.name)
+
+
+def is_final(row: LabelRow) -> bool:
+    """Return whether an answer is so old that nobody takes it back."""
+    try:
+        time = datetime.fromisoformat(row.time)
+    except ValueError:
+        return False
+    return datetime.now(UTC) - (time if time.tzinfo else time.replace(tzinfo=UTC)) > UNDO
