@@ -70,8 +70,7 @@ def judge_folder(
     written = [name for name in names if f"{folder}/{name}" in settled]
     # The model is loaded if there is something to ask.
     model = cache(lambda: Predictor(model_folder.ensure_local(version, places), version.number))
-    # The digest is in the name because version 1 of another registry is another model.
-    table = results / f"version-{version.number}-{version.model[:12]}.csv"
+    table = results / table_name(version)
     make_writable(results)
     with exclusive_lock(results / ".judging.lock"):
         digests = file_digests([folder / name for name in written], places, MAX_BYTES)
@@ -80,6 +79,11 @@ def judge_folder(
     lost = [name for name, sha256 in zip(written, digests, strict=True) if sha256 is None]
     faults += [f"{for_terminal(name)} could not be read, or was taken away" for name in lost]
     return BatchResult(table, rows, len(names) - len(written), [*faults, *left_out(files)])
+
+
+def table_name(version: registry.Version) -> str:
+    """Return the name of a version's table. It holds the digest, because version 1 of another registry is another model."""
+    return f"version-{version.number}-{version.model[:12]}.csv"
 
 
 def judge_new(folder: Path, contents: Iterable[tuple[str, str]], table: Path, model: Callable[[], Predictor]) -> Rows:
