@@ -10,7 +10,10 @@ from tasks.records.rows import LabelRow, Prediction
 from tasks.settings.settings import Classes, EvaluationSettings, Places
 from tasks.tracking import registry
 
-JUDGED = "judged"  # folder of the tables below `artifacts`
+JUDGED, SHADOW = (
+    "judged",
+    "shadow",
+)  # folders of the tables below `artifacts`: of decisions, and of what decides nothing
 
 
 class StationComparison(NamedTuple):
@@ -36,14 +39,14 @@ def differing(champion: Iterable[Mapping[str, Any]], challenger: Iterable[Mappin
 def judged_by_both(champion: registry.Version, challenger: registry.Version, places: Places) -> tuple[Rows, Rows]:
     """Return the rows of both versions about the photographs that both judged, in the same order, equal contents once.
 
-    Reads the tables below `artifacts/judged`.
+    Reads the tables below `artifacts/judged` and `artifacts/shadow`.
     """
+    shadow, judged = (places.artifacts_root / name for name in (SHADOW, JUDGED))
     pairs: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-    for table in sorted((places.artifacts_root / JUDGED).rglob(table_name(challenger))):
-        rows = {row["sha256"]: row for row in read(table.with_name(table_name(champion)))}
-        pairs |= {
-            row["sha256"]: (rows[row["sha256"]], row) for row in read(table) if row["sha256"] in rows and row["sha256"]
-        }
+    for table in sorted(shadow.rglob(table_name(challenger))):
+        decided = read(judged / table.parent.relative_to(shadow) / table_name(champion))
+        rows = {row["sha256"]: row for row in decided if row["sha256"]}
+        pairs |= {row["sha256"]: (rows[row["sha256"]], row) for row in read(table) if row["sha256"] in rows}
     return [first for first, _ in pairs.values()], [second for _, second in pairs.values()]
 
 

@@ -21,7 +21,7 @@ from tasks.review.access import Guard, Refusal, new_token
 from tasks.review.approval import Approvals, PromotionCalls
 from tasks.review.desk import Desk
 from tasks.review.people import Throttle
-from tasks.review.routes import add_approval, add_entrance, add_pictures, add_queues
+from tasks.review.routes import add_approval, add_entrance, add_history, add_pictures, add_queues
 from tasks.review.show import Showcase
 from tasks.review.texts import QUEUES as QUEUE_TEXTS
 from tasks.review.texts import TEXTS
@@ -73,6 +73,7 @@ def create_app(
     add_queues(app, desk, approvals, show)
     add_pictures(app, desk, Showcase(desk))
     add_approval(app, approvals, show)
+    add_history(app, desk, show)
     return app
 
 

@@ -10,6 +10,7 @@ from tasks.records.rows import LabelName
 from tasks.review.access import Refusal, equal_secrets, new_token, require_person, require_token
 from tasks.review.approval import Approvals
 from tasks.review.desk import Answer, Desk
+from tasks.review.history import load_history
 from tasks.review.people import Throttle, is_name
 from tasks.review.pictures import SIDE, SMALL, encode_photograph
 from tasks.review.queues import BLIND, QUEUES, Card
@@ -177,3 +178,12 @@ def add_approval(app: FastAPI, approvals: Approvals, show: Callable[..., HTMLRes
         require_token(request.session, token)
         sentence = approvals.decide(what, number, name, password, reason)
         return show(request, "approval.html", waiting=approvals.waiting(), champion=approvals.champion(), done=sentence)
+
+
+def add_history(app: FastAPI, desk: Desk, show: Callable[..., HTMLResponse]) -> None:
+    """Add the page of versions and weeks."""
+
+    @app.get("/history")
+    def history(request: Request) -> Response:
+        require_person(request.session)
+        return show(request, "history.html", history=load_history(desk.log, desk.places))
