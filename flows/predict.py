@@ -1,12 +1,13 @@
 """Predict: what the model in use says of photographs of parts.
 
-python flows/predict.py IMAGE|FOLDER ... [--json] [--csv FILE] [--version N | --run latest|ID | --file MODEL]
+python flows/predict.py IMAGE|FOLDER ... [--save FOLDER] [--json] [--csv FILE] [--version N | --run latest|ID | --file MODEL]
 """
 
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
@@ -18,6 +19,7 @@ from pydantic_settings import CliPositionalArg
 
 from tasks.images.decoding import SUFFIXES
 from tasks.inference import model_folder
+from tasks.inference.heat_pictures import HeatPainter, write_picture
 from tasks.inference.predictor import Answer, Predictor
 from tasks.inference.runtimes import NAMES
 from tasks.pipeline.last_run import model_of, no_champion_message, read_run, resolve_model
@@ -25,12 +27,16 @@ from tasks.records.rows import DecisionName
 from tasks.reporting.markdown import counts
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
+from tasks.settings.escaping import for_terminal
 from tasks.settings.messages import say, say_json, warn
 from tasks.settings.settings import Places
 from tasks.settings.terminal import progress_bar
 from tasks.sources.folder import is_image, left_out, look_through, shorten
+from tasks.sources.stamps import Stamp, StampPattern, read_stamp
 from tasks.storage.tables import write_rows
 from tasks.tracking import registry
+
+NEARLY = 0.001  # shares nearer to 0 or 1 are shown as below or above it
 
 
 class PredictArguments(Arguments):
@@ -42,6 +48,13 @@ class PredictArguments(Arguments):
     file: Path | None = Field(None, description="Model to judge with: its folder, or the model.keras in it.")
     as_json: bool = Field(False, description="One JSON array on standard output, an object an image.")
     csv: Path | None = Field(None, description="File for the answers as a table, a row an image, written whole.")
+    save: Path | None = Field(
+        None, description="Folder for heat maps: of each image that does not pass, where the model sees a defect."
+    )
+    stamp: StampPattern | None = Field(
+        None,
+        description="Regular expression on the path with the groups station, part or time, for the table: (?P<station>[^/]+)/.*",
+    )
     places: Places = Places()
 
 
@@ -124,13 +137,69 @@ def is_missing(path: Path) -> bool:
     return False
 
 
-def line(answer: Answer) -> str:
-    """Return the answer as one line, as `cast_def_0_1189.jpeg: def_front, 100.00 %; reject`, and why a person should look at the image."""
-    if answer.label is None or answer.defect_probability is None:
-        return f"{answer.path}: {answer.decision}, {answer.reason}"
-    confidence = max(answer.defect_probability, 1 - answer.defect_probability)
-    decision = f"review: {answer.reason}" if answer.decision == "review" else answer.decision
-    return f"{answer.path}: {answer.label}, {100 * confidence:.2f} %; {decision}"
+def line(answer: Answer, is_score: bool = False, picture: Path | None = None) -> str:
+    """Return the answer as one line, the decision first: `REJECT part.jpeg: defect 98 %, see part.heat.png`.
+
+    A review has its reason. `is_score` says that the model gives anomaly scores and no probabilities; `picture` is its heat map.
+    """
+    chance = answer.defect_probability
+    number = [] if chance is None else [f"anomaly score {chance:.2f}" if is_score else f"defect {percent(chance)}"]
+    reason = [answer.reason] if answer.decision == "review" else []
+    seen = [f"see {for_terminal(str(picture))}"] if picture else []
+    return f"{answer.decision.upper()} {answer.path}: {', '.join([*number, *reason, *seen])}"
+
+
+def percent(share: float) -> str:
+    """Return a share in percent. What is nearly 0 or 1 is never shown as 0 or 100 %."""
+    if share < NEARLY:
+        return f"below {NEARLY:.1%}".replace("%", " %")
+    if share > 1 - NEARLY:
+        return f"above {1 - NEARLY:.1%}".replace("%", " %")
+    digits = 0 if 0.1 <= share <= 0.9 else 1
+    return f"{100 * share:.{digits}f} %"
+
+
+def save_heat_maps(
+    predictor: Predictor, images: Sequence[tuple[str, Path]], answers: Sequence[Answer], folder: Path
+) -> dict[str, Path]:
+    """Write a picture of each image that does not pass, with the heat map over it, and return its path by the image's name.
+
+    An image in which the model sees no part has none.
+    """
+    painter, pictures = HeatPainter(predictor), dict[str, Path]()
+    for (name, path), answer in zip(images, answers, strict=True):
+        if answer.decision != "pass":
+            target = folder / picture_name(name, {saved.name for saved in pictures.values()})
+            with suppress(BadInput):
+                pictures[name] = write_picture(painter, path, target)
+    return pictures
+
+
+def picture_name(name: str, taken: Collection[str]) -> str:
+    """Return the name of an image's heat map, another one where two images in different folders are called alike."""
+    stem = os.path.splitext(os.path.basename(name))[0]
+    numbers = ("", *(f"-{number}" for number in range(2, len(taken) + 3)))
+    return next(picture for number in numbers if (picture := f"{stem}{number}.heat.png") not in taken)
+
+
+def require_folder(folder: Path) -> None:
+    """Raise BadInput unless `folder` is, or becomes, a folder that can be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_writable = os.access(folder, os.W_OK | os.X_OK)
+    except OSError:
+        is_writable = False
+    if not is_writable:
+        raise BadInput(f"--save {folder} cannot be used: give a folder that can be written to")
+
+
+def write_table(path: Path, images: Sequence[tuple[str, Path]], answers: Sequence[Answer], stamp: str | None) -> None:
+    """Write the answers as a table, with station, part and time where the paths or the cameras tell."""
+    rows = [
+        answer.model_dump() | read_stamp(name, image, stamp)._asdict()
+        for (name, image), answer in zip(images, answers, strict=True)
+    ]
+    write_rows(path, rows, (*Answer.model_fields, *Stamp._fields))
 
 
 def main() -> None:
@@ -140,22 +209,28 @@ def main() -> None:
     if not images:
         searched = "; ".join([", ".join(arguments.images), *lines])
         raise BadInput(f"no image lies in {searched}: {SUFFIXES} files are judged")
+    if arguments.save:
+        require_folder(arguments.save)
     (predictor, name), answers = choose_model(arguments), []
     warn(f"judged by {name}")
     with progress_bar("judging", len(images)) as advance:
         for answer in predictor.judge(images):
             answers.append(answer)
             advance("")
+    pictures = save_heat_maps(predictor, images, answers, arguments.save) if arguments.save else {}
     if arguments.csv:
-        write_rows(arguments.csv, (answer.model_dump() for answer in answers), tuple(Answer.model_fields))
+        write_table(arguments.csv, images, answers, arguments.stamp)
     if arguments.as_json:
         say_json([answer.model_dump() for answer in answers])
         warn(*lines)
         return
-    say(*map(line, answers), *lines)
     if len(answers) > 1:
         decisions = Counter(answer.decision for answer in answers)
         say(f"{len(answers):,} images: {counts({name: decisions[name] for name in get_args(DecisionName)})}")
+    is_score = predictor.rule.normal is not None
+    say(
+        *(line(answer, is_score, pictures.get(name)) for (name, _), answer in zip(images, answers, strict=True)), *lines
+    )
 
 
 if __name__ == "__main__":

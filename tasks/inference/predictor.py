@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +13,7 @@ from tasks.images.views import NetworkInput, shape
 from tasks.inference import runtimes
 from tasks.inference.decision import Evidence, ImageDecision, read, review
 from tasks.inference.model_folder import is_verified, verify
+from tasks.inference.out_of_distribution import distances
 from tasks.records.rows import Cause, DecisionName
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_utf8
@@ -32,6 +34,15 @@ class Answer(BaseModel):
     reason: str
     model_version: int | None
     cause: Cause
+
+
+class Measures(NamedTuple):
+    """What an image is like, beside what the model says of it."""
+
+    brightness: float | None
+    """Mean gray level, 0-255; None where the image cannot be read."""
+    distance: float | None
+    """From the training images, by what the network computes, as a share of the distance from which on an image is unlike them."""
 
 
 class Predictor:
@@ -66,6 +77,27 @@ class Predictor:
             chunk = images[start : start + CHUNK]
             yield from self.answers([name for name, _ in chunk], self.load([path for _, path in chunk]))
 
+    def judge_measured(self, images: Sequence[tuple[str, Path]]) -> Iterator[tuple[Answer, Measures]]:
+        """Yield answer and measures of each image, in order; an image is (name to show, path)."""
+        for start in range(0, len(images), CHUNK):
+            chunk = images[start : start + CHUNK]
+            loaded = self.load([path for _, path in chunk])
+            judged = list(self.decisions(loaded))
+            yield from zip(
+                self.answer_all([name for name, _ in chunk], loaded, [decision for decision, _ in judged]),
+                map(self.measure, loaded, [evidence for _, evidence in judged]),
+                strict=True,
+            )
+
+    def measure(self, image: loading.Readable | loading.Unreadable, evidence: Evidence | None) -> Measures:
+        """Return brightness and distance of an image."""
+        if not isinstance(image, loading.Readable):
+            return Measures(None, None)
+        cloud, distance = self.rule.features, None
+        if cloud is not None and evidence is not None and np.isfinite(evidence.features).all():
+            distance = round(float(distances(cloud, evidence.features[None])[0]) / cloud.limit, 3)
+        return Measures(round(float(image.small_square.mean()), 1), distance)
+
     def judge_contents(self, images: Sequence[object]) -> Iterator[Answer]:
         """Yield an answer for each image, in order. An image comes as bytes; anything else counts as unreadable."""
         for start in range(0, len(images), CHUNK):
@@ -81,7 +113,16 @@ class Predictor:
         self, names: Sequence[str], images: Sequence[loading.Readable | loading.Unreadable]
     ) -> Iterator[Answer]:
         """Yield an answer for each loaded image, in order, under the names to show."""
-        for name, image, (decision, _) in zip(names, images, self.decisions(images), strict=True):
+        yield from self.answer_all(names, images, [decision for decision, _ in self.decisions(images)])
+
+    def answer_all(
+        self,
+        names: Sequence[str],
+        images: Sequence[loading.Readable | loading.Unreadable],
+        decisions: Sequence[ImageDecision],
+    ) -> Iterator[Answer]:
+        """Yield the decision about each image as an answer, under the names to show."""
+        for name, image, decision in zip(names, images, decisions, strict=True):
             chance = decision.probability
             yield Answer(
                 path=for_utf8(name),

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, get_args
 
 from tasks.images.decoding import MAX_BYTES
 from tasks.inference import model_folder
-from tasks.inference.predictor import Answer, Predictor
+from tasks.inference.predictor import Answer, Measures, Predictor
 from tasks.records.rows import DecisionName
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal, for_utf8, from_csv
@@ -25,6 +25,7 @@ from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.sources.folder import is_image, left_out, look_through, readable
 from tasks.sources.settling import settled_files
+from tasks.sources.stamps import Stamp, read_stamp
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.files import write_whole
 from tasks.storage.locks import exclusive_lock
@@ -37,7 +38,12 @@ FIRST_COLUMNS = (  # of the first tables
     "path", "sha256", "label", "defect_probability", "decision", "reason", "model_version", "judged",
 )  # fmt: skip
 # A new column comes last, so that an older table is a narrower one.
-COLUMNS = (*FIRST_COLUMNS, *(name for name in Answer.model_fields if name not in FIRST_COLUMNS))
+COLUMNS = (
+    *FIRST_COLUMNS,
+    *(name for name in Answer.model_fields if name not in FIRST_COLUMNS),
+    *Stamp._fields,
+    *Measures._fields,
+)
 Rows = list[dict[str, Any]]
 
 
@@ -55,9 +61,16 @@ class BatchResult(NamedTuple):
 
 
 def judge_folder(
-    folder: Path, results: Path, settle_seconds: float, version: registry.Version, places: Places
+    folder: Path,
+    results: Path,
+    settle_seconds: float,
+    version: registry.Version,
+    places: Places,
+    stamp: str | None = None,
 ) -> BatchResult:
     """Judge what the table of this version under `results` does not hold, and add it there.
+
+    `stamp` is the pattern that finds station, part and time in the path of a photograph below the folder.
 
     Raises BadInput where there is no folder.
     """
@@ -75,7 +88,7 @@ def judge_folder(
     with exclusive_lock(results / ".judging.lock"):
         digests = file_digests([folder / name for name in written], places, MAX_BYTES)
         contents = [(name, sha256) for name, sha256 in zip(written, digests, strict=True) if sha256 is not None]
-        rows = judge_new(folder, contents, table, model)
+        rows = judge_new(folder, contents, table, model, stamp)
     lost = [name for name, sha256 in zip(written, digests, strict=True) if sha256 is None]
     faults += [f"{for_terminal(name)} could not be read, or was taken away" for name in lost]
     return BatchResult(table, rows, len(names) - len(written), [*faults, *left_out(files)])
@@ -86,13 +99,19 @@ def table_name(version: registry.Version) -> str:
     return f"version-{version.number}-{version.model[:12]}.csv"
 
 
-def judge_new(folder: Path, contents: Iterable[tuple[str, str]], table: Path, model: Callable[[], Predictor]) -> Rows:
+def judge_new(
+    folder: Path,
+    contents: Iterable[tuple[str, str]],
+    table: Path,
+    model: Callable[[], Predictor],
+    stamp: str | None = None,
+) -> Rows:
     """Judge each (name, sha256) that the table does not hold, add it there, and return the rows that are new."""
     rows = read(table)
     judged_before = {(row["path"], row["sha256"]) for row in rows}
     new = [(name, sha256) for name, sha256 in contents if (for_utf8(name), sha256) not in judged_before]
     for start in range(0, len(new), BLOCK):
-        rows += answers(folder, new[start : start + BLOCK], rows, model)
+        rows += answers(folder, new[start : start + BLOCK], rows, model, stamp)
         write_rows(table, rows, COLUMNS)
     return rows[len(rows) - len(new) :]
 
@@ -108,7 +127,13 @@ def make_writable(results: Path) -> None:
         ) from error
 
 
-def answers(folder: Path, images: Sequence[tuple[str, str]], rows: Rows, model: Callable[[], Predictor]) -> Rows:
+def answers(
+    folder: Path,
+    images: Sequence[tuple[str, str]],
+    rows: Rows,
+    model: Callable[[], Predictor],
+    stamp: str | None = None,
+) -> Rows:
     """Return a row for each (name, sha256). A content that has an answer, here or in earlier rows, gets the same one again.
 
     A file that is too large to be read has an empty sha256, and an answer of its own.
@@ -116,11 +141,20 @@ def answers(folder: Path, images: Sequence[tuple[str, str]], rows: Rows, model: 
     answer_of = {row["sha256"]: row for row in rows if row["sha256"]}
     unknown = {sha256 or name: name for name, sha256 in reversed(images) if sha256 not in answer_of}
     if unknown:
-        judged = model().judge([(name, folder / name) for name in unknown.values()])
-        answer_of |= {key: answer.model_dump() for key, answer in zip(unknown, judged, strict=True)}
+        judged = model().judge_measured([(name, folder / name) for name in unknown.values()])
+        answer_of |= {
+            key: answer.model_dump() | measures._asdict()
+            for key, (answer, measures) in zip(unknown, judged, strict=True)
+        }
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return [
-        {**answer_of[sha256 or name], "path": for_utf8(name), "sha256": sha256, "judged": now}
+        {
+            **answer_of[sha256 or name],
+            **read_stamp(name, folder / name, stamp)._asdict(),
+            "path": for_utf8(name),
+            "sha256": sha256,
+            "judged": now,
+        }
         for name, sha256 in images
     ]
 

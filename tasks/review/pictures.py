@@ -23,16 +23,21 @@ def encode_photograph(path: Path, sha256: str, side: int | None) -> bytes:
 
     Raises Refusal where the file is gone, has changed, or cannot be decoded in full.
     """
+    require_intact(path, sha256)
+    image = load_picture(path)
+    if side:
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    return encode_jpeg(image)
+
+
+def require_intact(path: Path, sha256: str) -> None:
+    """Raise Refusal where a file is gone, or no longer has this content."""
     try:
         intact = sha256_of(path) == sha256
     except OSError:
         intact = False
     if not intact:
         raise Refusal(404, "unknown_photograph")
-    image = load_picture(path)
-    if side:
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    return encode_jpeg(image)
 
 
 def load_picture(path: Path) -> Image.Image:

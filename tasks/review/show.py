@@ -3,15 +3,22 @@
 import threading
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
+from PIL import Image
+
+from tasks.inference import model_folder
+from tasks.inference.heat_pictures import HeatPainter
+from tasks.inference.predictor import Predictor
 from tasks.labeling.product import Product
 from tasks.records.rows import Row, stored_path
 from tasks.review.access import Refusal
 from tasks.review.desk import Desk
 from tasks.review.neighbors import Neighbors
-from tasks.review.pictures import encode_photograph
+from tasks.review.pictures import SIDE, encode_jpeg, encode_photograph, require_intact
 from tasks.review.queues import Card
 from tasks.settings.errors import BadInput
+from tasks.tracking import registry
 
 
 class Showcase:
@@ -22,6 +29,8 @@ class Showcase:
         self.desk = desk
         self._lock = threading.Lock()
         self._neighbors: tuple[Product, Neighbors] | None = None
+        self._painter: HeatPainter | None = None
+        self._heat = lru_cache(maxsize=64)(paint_heat)
         self._nearest = lru_cache(maxsize=4_096)(self._find_nearest)
 
     def neighbors(self, card: Card) -> Sequence[Row]:
@@ -49,4 +58,21 @@ class Showcase:
 
     def heat(self, card: Card) -> bytes:
         """Return the photograph under the heat map of the model in use, as JPEG. Raises Refusal where there is none."""
-        raise Refusal(404, "no_heat", why="")
+        version = registry.champion(self.desk.places)
+        if version is None:
+            raise Refusal(404, "no_heat", why="no model is in use")
+        with self._lock:
+            if self._painter is None or self._painter.predictor.version != version.number:
+                self._painter = HeatPainter(
+                    Predictor(model_folder.ensure_local(version, self.desk.places), version.number)
+                )
+            return self._heat(card.path, card.sha256, self._painter)
+
+
+def paint_heat(path: Path, sha256: str, painter: HeatPainter) -> bytes:
+    """Return a photograph under its heat map as JPEG. Raises Refusal where it has changed, or where the model sees no part in it."""
+    require_intact(path, sha256)
+    try:
+        return encode_jpeg(Image.fromarray(painter.paint(path, SIDE)))
+    except BadInput as fault:
+        raise Refusal(404, "no_heat", why=str(fault)) from fault
