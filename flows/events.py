@@ -1,4 +1,4 @@
-"""Events: what recast tells the Prefect server: new images, the verdict on a model, and a challenger that waits."""
+"""Events: what recast tells the Prefect server: new images, verdicts, a challenger that waits, and a model that is suspect."""
 
 import time
 from collections.abc import Sequence
@@ -10,12 +10,14 @@ from prefect.events.filters import EventFilter, EventIDFilter
 
 from tasks.inbox.news import News
 from tasks.monitoring.drift import Drift
+from tasks.monitoring.escape_alarm import AlarmState
 from tasks.pipeline.last_run import with_absolute_paths
 from tasks.records.results import Release
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import Config, Places
+from tasks.tracking import registry
 
-ARRIVED = "recast.images.arrived"
+ARRIVED, SUSPECT = "recast.images.arrived", "recast.model.suspect"
 PATIENCE = 60.0  # seconds until the server must have an event
 
 
@@ -61,6 +63,19 @@ def tell_verdict(decision: Release, places: Places) -> None:
         resource={"prefect.resource.id": f"recast.model.{name}", "prefect.resource.name": name},
         payload={"reason": for_terminal(decision.reason), "version": decision.version, "run": decision.decided_in},
         id=uuid5(NAMESPACE_URL, f"{name} {decision.tracked} {decision.verdict}"),
+    )
+
+
+def tell_suspect(champion: registry.Version, alarm: AlarmState, places: Places) -> None:
+    """Send the event that too many defective parts pass the version in use, `recast.model.suspect`: once for each version."""
+    name = places.registered_name
+    absolute = Places(data=places.data_root, artifacts=places.artifacts_root, registered_model=name)
+    reason = f"{alarm.escapes:,} of {alarm.checked:,} checked parts that passed are defective"
+    emit_event(
+        SUSPECT,
+        resource={"prefect.resource.id": f"recast.model.{name}", "prefect.resource.name": name},
+        payload={"reason": reason, "version": champion.number, "places": absolute.model_dump(mode="json")},
+        id=uuid5(NAMESPACE_URL, f"{name} {champion.tracked} suspect"),
     )
 
 

@@ -1,6 +1,6 @@
 """Judge: what the model in use says of the photographs in a folder that fills. Each image is judged once.
 
-python flows/judge.py FOLDER [--results DIR]
+python flows/judge.py FOLDER [--results DIR] [--stamp PATTERN] [--spot_check.share 0.02]
 """
 
 import sys
@@ -18,7 +18,11 @@ from prefect.runtime import flow_run
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
+from flows.events import tell_suspect
 from tasks.monitoring.batch_scoring import BatchResult, judge_folder
+from tasks.monitoring.escape_alarm import AlarmState
+from tasks.monitoring.people_queue import Station, find_alarm, judge_in_shadow, send_to_people
+from tasks.monitoring.shadow import JUDGED
 from tasks.pipeline.last_run import no_champion_message, resolve_model
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.records.rows import DecisionName
@@ -26,13 +30,15 @@ from tasks.reporting.markdown import code, counts, table
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
-from tasks.settings.settings import Places
+from tasks.settings.settings import Places, SpotCheckSettings
 from tasks.sources.folder import shorten
+from tasks.sources.stamps import StampPattern
 from tasks.tracking import registry
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 
 MAX_LISTED = 50  # images for a person, in the Prefect UI
+QUEUE_MEGABYTES = 2_000  # of copies for people
 SETTLE_SECONDS = 5.0  # between two looks at a new photograph: one that is the same at both counts as written
 
 
@@ -48,6 +54,13 @@ class JudgeArguments(Arguments):
         ge=0,
         description="A new photograph that changes within so many seconds is left for the next time.",
     )
+    stamp: StampPattern | None = Field(
+        None, description="Regular expression on the path below the folder, with the groups station, part or time."
+    )
+    queue_megabytes: int = Field(
+        QUEUE_MEGABYTES, ge=0, description="Most that the copies of photographs for people may take, in megabytes."
+    )
+    spot_check: SpotCheckSettings = SpotCheckSettings()
     places: Places = Places()
 
 
@@ -58,30 +71,76 @@ def run_name() -> str:
 
 @flow(flow_run_name=run_name, log_prints=True)
 def judge(
-    folder: Path, results: Path | None = None, settle_seconds: float = SETTLE_SECONDS, places: Places = Places()
+    folder: Path,
+    results: Path | None = None,
+    settle_seconds: float = SETTLE_SECONDS,
+    stamp: StampPattern | None = None,
+    queue_megabytes: int = QUEUE_MEGABYTES,
+    spot_check: SpotCheckSettings = SpotCheckSettings(),
+    places: Places = Places(),
 ) -> int:
-    """Judge the new images as the command line does, and return how many. The Prefect UI lists those for a person."""
+    """Judge the new images as the command line does, and return how many. The Prefect UI lists those for a person.
+
+    Where spot checks show that too many defective parts pass, send the event `recast.model.suspect`.
+    """
     with without_secrets():
-        result = judge_by_champion(folder, results, settle_seconds, places)
-    say(summary_line(result))
+        arguments = JudgeArguments(
+            folder=folder,
+            results=results,
+            settle_seconds=settle_seconds,
+            stamp=stamp,
+            queue_megabytes=queue_megabytes,
+            spot_check=spot_check,
+            places=places,
+        )
+        result, champion, notes = judge_by_champion(arguments)
+        alarm = find_alarm(champion, spot_check, resolve_model(places))
+        if alarm.is_suspect:
+            tell_suspect(champion, alarm, resolve_model(places))
+    say(summary_line(result), *notes, *alarm_lines(champion, alarm, spot_check))
     if result.rows:
         create_markdown_artifact(report(result), key="judged", description=f"{code(str(folder))}, judged")
     return len(result.rows)
 
 
-def judge_by_champion(folder: Path, results: Path | None, settle_seconds: float, places: Places) -> BatchResult:
-    """Judge the new images of a folder with the champion, and say which version judges.
+def judge_by_champion(arguments: JudgeArguments) -> tuple[BatchResult, registry.Version, list[str]]:
+    """Judge the new images of a folder with the champion, copy what people should see, and say which version judges.
 
-    Raises BadInput where no model is in use.
+    A version that waits for approval judges them too, and decides nothing. Returns what is new, the champion, and sentences about the
+    queue. Raises BadInput where no model is in use.
     """
-    places = resolve_model(places)
+    places = resolve_model(arguments.places)
     champion = registry.champion(places)
     if champion is None:
         raise BadInput(no_champion_message(places))
     warn(f"judging by version {champion.number}, of {places.registered_name}")
-    absolute = folder.absolute()  # the whole of it names the results: many stations have a folder `images`
-    results = results or places.artifacts / "judged" / absolute.relative_to(absolute.anchor)
-    return judge_folder(folder, results, settle_seconds, champion, places)
+    absolute = arguments.folder.absolute()  # the whole of it names the results: many stations have a folder `images`
+    results = arguments.results or places.artifacts_root / JUDGED / absolute.relative_to(absolute.anchor)
+    station = Station(
+        arguments.folder,
+        results,
+        arguments.settle_seconds,
+        arguments.stamp,
+        arguments.queue_megabytes,
+        arguments.spot_check,
+    )
+    result = judge_folder(station.folder, results, station.settle_seconds, champion, places, station.stamp)
+    try:
+        differences = judge_in_shadow(station, result, places)
+        notes = send_to_people(station, result, differences, places)
+    except (BadInput, OSError) as fault:  # what was decided stands
+        notes = [f"people cannot be asked: {fault}"]
+    return result, champion, notes
+
+
+def alarm_lines(champion: registry.Version, alarm: AlarmState, settings: SpotCheckSettings) -> list[str]:
+    """Return one line about the spot checks where they show that too many defective parts pass; none else."""
+    if not alarm.is_suspect:
+        return []
+    return [
+        f"SUSPECT: {alarm.escapes:,} of {alarm.checked:,} checked parts that version {champion.number} passed are defective, more than "
+        f"the accepted {settings.max_wrong_share:.1%}: look at them, and take it back by flows/promote.py --rollback"
+    ]
 
 
 def summary_line(result: BatchResult) -> str:
@@ -107,9 +166,9 @@ def report(result: BatchResult) -> str:
 def main() -> None:
     """Judge the new images of the folder that the command line names, and print the summary."""
     arguments = parse(JudgeArguments, sys.argv[1:])
-    say(
-        summary_line(judge_by_champion(arguments.folder, arguments.results, arguments.settle_seconds, arguments.places))
-    )
+    result, champion, notes = judge_by_champion(arguments)
+    alarm = find_alarm(champion, arguments.spot_check, resolve_model(arguments.places))
+    say(summary_line(result), *notes, *alarm_lines(champion, alarm, arguments.spot_check))
 
 
 if __name__ == "__main__":

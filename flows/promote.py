@@ -53,9 +53,17 @@ class ApprovalAnswer(RunInput):
 
 
 def change(
-    version: int | None, rollback: bool, refuse: int | None, reason: str, places: Places, person: str = ""
+    version: int | None,
+    rollback: bool,
+    refuse: int | None,
+    reason: str,
+    places: Places,
+    person: str = "",
+    expected: int | None = None,
 ) -> str:
     """Do the one thing of the three that is asked for, and return one sentence that says what was done. `person` says who asks.
+
+    A rollback is done only while the version `expected` is in use, where one is given.
 
     Raises BadInput where none or more than one is asked for.
     """
@@ -65,6 +73,10 @@ def change(
     places = resolve_model(places)
     with registry.promotion_lock(places):
         if rollback:
+            if expected is not None and expected != (current := number(registry.champion(places))):
+                raise BadInput(
+                    f"version {expected} is to be taken back, and version {current} is in use: nothing was done"
+                )
             if earlier := registry.previous(places):
                 model_folder.ensure_local(earlier, places)  # before anybody is sent to it
             now, before = registry.rollback(f"was taken back{cause_suffix(person, reason)}", places)
@@ -116,10 +128,14 @@ def promote(
     refuse: int | None = None,
     reason: str = "",
     places: Places = Places(),
+    expected: int | None = None,
 ) -> str:
-    """Put a version into use, take back the one in use or refuse one, as the command line does. Give exactly one of the three."""
+    """Put a version into use, take back the one in use or refuse one, as the command line does. Give exactly one of the three.
+
+    With `expected` a rollback is done only while this version is in use.
+    """
     with without_secrets():
-        sentence = change(version, rollback, refuse, reason, places)
+        sentence = change(version, rollback, refuse, reason, places, expected=expected)
     say(sentence)
     return sentence
 

@@ -16,7 +16,7 @@ from tasks.storage.locks import exclusive_lock
 from tasks.storage.tables import read_state, write_rows
 
 TABLE = "queue.csv"
-QueueName = Literal["review", "spot_check"]
+QueueName = Literal["review", "spot_check", "differences"]
 MEGABYTE = 1_000_000  # bytes
 
 

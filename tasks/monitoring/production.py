@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.labeling.label_log import valid_rows
-from tasks.monitoring.batch_scoring import read
+from tasks.monitoring.batch_scoring import Rows, read
 from tasks.records.rows import LabelRow
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
@@ -89,6 +89,20 @@ def sum_weeks(counts: Sequence[WeekCounts]) -> list[WeekCounts]:
         WeekCounts(WeekKey(week, "", 0), *(sum(getattr(row, name) for row in rows) for name in WeekCounts._fields[1:]))
         for week, rows in sorted(weeks.items())
     ]
+
+
+def judged_rows(places: Places) -> dict[int, Rows]:
+    """Return all rows of the tables below `artifacts/judged`, by version, each with its station."""
+    by_version: dict[int, Rows] = defaultdict(list)
+    for table in sorted((places.artifacts_root / JUDGED).rglob("version-*.csv")):
+        if match := TABLE.fullmatch(table.name):
+            by_version[int(match[1])] += with_station(read(table), table.parent.name)
+    return dict(sorted(by_version.items()))
+
+
+def with_station(rows: Rows, folder: str) -> Rows:
+    """Return the rows with a station each: what their paths say, else the name of the folder that was judged."""
+    return [row | {"station": row.get("station") or folder} for row in rows]
 
 
 class FoundErrors(NamedTuple):

@@ -8,12 +8,15 @@ from typing import NamedTuple
 
 from tasks.inference import model_folder
 from tasks.inference.predictor import Predictor
+from tasks.monitoring.shadow import StationComparison, compare_at_stations, judged_by_both
+from tasks.pipeline.last_run import sections_of
 from tasks.records.results import Rule
 from tasks.records.rows import Prediction, Row, stored_path
 from tasks.review.access import Refusal
+from tasks.review.desk import Desk
 from tasks.review.people import Throttle, may_approve
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Places
+from tasks.settings.settings import EvaluationSettings, Places
 from tasks.storage.tables import read_table
 from tasks.tracking import registry, runs
 
@@ -36,6 +39,8 @@ class WaitingVersion(NamedTuple):
     version: registry.Version
     rules: Sequence[Rule]
     has_report: bool
+    stations: StationComparison | None
+    """How it decided beside the model in use, at the stations; None where no model is in use, or nothing was judged by both."""
 
 
 class Difference(NamedTuple):
@@ -51,9 +56,9 @@ class Difference(NamedTuple):
 class Approvals:
     """The versions that wait, and the answers to them."""
 
-    def __init__(self, places: Places, calls: PromotionCalls, throttle: Throttle):
-        """Ask the registry of these places, and answer by these calls."""
-        self.places, self.calls, self.throttle = places, calls, throttle
+    def __init__(self, desk: Desk, calls: PromotionCalls, throttle: Throttle):
+        """Ask the registry of the desk's places, and answer by these calls."""
+        self.desk, self.places, self.calls, self.throttle = desk, desk.places, calls, throttle
         self._lock = threading.Lock()
         self._differences: OrderedDict[tuple[str, str], list[Difference]] = OrderedDict()
 
@@ -68,7 +73,17 @@ class Approvals:
             return []
         decision = runs.decision_of_run(version.tracked, self.places)
         rules = decision.rules if decision else ()
-        return [WaitingVersion(version, rules, self._report_path(version).is_file())]
+        return [WaitingVersion(version, rules, self._report_path(version).is_file(), self._at_stations(version))]
+
+    def _at_stations(self, version: registry.Version) -> StationComparison | None:
+        """Return how a waiting version decided about the photographs of stations, beside the model in use; None as above."""
+        champion, product = self.champion(), self.desk.product
+        if champion is None:
+            return None
+        judged = judged_by_both(champion, version, self.places)
+        config = sections_of(product.run, "config").config or {}
+        costs = EvaluationSettings.model_validate(config.get("evaluation") or {})
+        return compare_at_stations(*judged, self.desk.log.rows(), product.classes, costs) if judged[0] else None
 
     def _version(self, number: int) -> registry.Version:
         """Return the version that waits under this number. Raises Refusal where another one waits, or none."""

@@ -7,11 +7,13 @@ import numpy as np
 
 from tasks.labeling.label_log import LabelLog
 from tasks.monitoring.control_charts import ControlChart, chart_rates
-from tasks.monitoring.production import FoundErrors, WeekCounts, found_errors, sum_weeks, weekly_counts
+from tasks.monitoring.people_queue import find_alarm
+from tasks.monitoring.production import FoundErrors, WeekCounts, found_errors, judged_rows, sum_weeks, weekly_counts
+from tasks.monitoring.spot_checks import DECIDED, ErrorRate, estimate_errors, spot_check_secret
 from tasks.pipeline.last_run import sections_of
 from tasks.review.texts import CHARTS
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import Places
+from tasks.settings.settings import Places, SpotCheckSettings
 from tasks.tracking import registry
 
 MOST_WEEKS = 52  # on a chart
@@ -66,22 +68,51 @@ class Chart(NamedTuple):
     edge: int = EDGE
 
 
+class SpotRow(NamedTuple):
+    """What spot checks show about one decision of a version, or of all."""
+
+    version: str
+    """"" for all versions."""
+    decision: str
+    rate: ErrorRate
+
+
 class History(NamedTuple):
     """All that the page of the history shows."""
+
+    spots: Sequence[SpotRow]
+    is_suspect: bool
 
     versions: Sequence[VersionRow]
     weeks: Sequence[WeekRow]
     charts: Sequence[Chart]
 
 
-def load_history(log: LabelLog, places: Places) -> History:
-    """Read versions, tables of judged photographs and answers, and draw the charts."""
+def load_history(log: LabelLog, places: Places, settings: SpotCheckSettings = SpotCheckSettings()) -> History:
+    """Read versions, tables of judged photographs and answers, and draw the charts. `settings` are those of the spot checks."""
     counts, found = weekly_counts(places), found_errors(log.rows())
     weeks = [WeekRow(row, found.get((row.key.week, row.key.station))) for row in reversed(counts)]
     totals = sum_weeks(counts)[-MOST_WEEKS:]
     charts = [draw_chart("review", totals), draw_chart("reject", totals)] if totals else []
     versions = [version_row(version, places) for version in reversed(registry.versions(places))]
-    return History(versions, weeks, charts)
+    champion = registry.champion(places)
+    is_suspect = champion is not None and find_alarm(champion, settings, places).is_suspect
+    return History(spot_rows(log, settings, places), is_suspect, versions, weeks, charts)
+
+
+def spot_rows(log: LabelLog, settings: SpotCheckSettings, places: Places) -> list[SpotRow]:
+    """Return what spot checks show, for all versions and for each one; none where nothing was checked."""
+    by_version, labels = judged_rows(places), log.rows()
+    secret = spot_check_secret(places)
+    groups = {"": [row for rows in by_version.values() for row in rows]} | {
+        str(key): rows for key, rows in by_version.items()
+    }
+    rows = [
+        SpotRow(version, decision, estimate_errors(judged, labels, decision, secret, settings))
+        for version, judged in groups.items()
+        for decision in DECIDED
+    ]
+    return [row for row in rows if row.rate.checked]
 
 
 def version_row(version: registry.Version, places: Places) -> VersionRow:

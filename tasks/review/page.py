@@ -69,7 +69,7 @@ def create_app(
     show = make_renderer(desk)
     throttle = Throttle()
     add_entrance(app, show, shared_password, throttle)
-    approvals = Approvals(desk.places, calls, throttle)
+    approvals = Approvals(desk, calls, throttle)
     add_queues(app, desk, approvals, show)
     add_pictures(app, desk, Showcase(desk))
     add_approval(app, approvals, show)

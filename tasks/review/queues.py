@@ -11,14 +11,15 @@ from tasks.labeling.product import Product
 from tasks.labeling.queue_store import QueuedPhotograph, queue_folder, read_queue
 from tasks.monitoring.active_learning import TABLE as TO_LABEL
 from tasks.monitoring.active_learning import ToLabel, unlabeled_images
+from tasks.monitoring.spot_checks import lot, part_of, spot_check_secret
 from tasks.records.rows import LabelRow, Suspect, stored_path
 from tasks.settings.escaping import for_utf8
 from tasks.settings.settings import Places
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.tables import read_state
 
-QUEUES = ("review", "to_label", "suspects", "spot_check")
-BLIND = ("spot_check",)  # queues in which nobody sees what the model said
+QUEUES = ("review", "to_label", "suspects", "spot_check", "differences")
+BLIND = ("spot_check", "differences")  # queues in which nobody sees what the model said
 ENOUGH_DOUBTERS = 2  # people who cannot tell, after whom nobody else is asked
 
 
@@ -43,12 +44,21 @@ class Card(NamedTuple):
 
 def find_cards(product: Product, settle_seconds: float, places: Places) -> dict[str, list[Card]]:
     """Return the photographs of each queue, answered ones included, the one to look at first in front."""
-    queued = [queued_card(photograph, places) for photograph in read_queue(places)]
+    secret, queued = spot_check_secret(places), read_queue(places)
+    drawn = sorted(
+        (photograph for photograph in queued if photograph.queue == "spot_check"),
+        key=lambda photograph: lot(part_of(photograph._asdict() | {"station": photograph.origin}), secret),
+    )  # by lot: those that are answered are a random share, too
+
+    def cards_of(photographs: Iterable[QueuedPhotograph]) -> list[Card]:
+        return [queued_card(photograph, places) for photograph in photographs]
+
     return {
-        "review": [card for card in queued if card.queue == "review"],
+        "review": cards_of(photograph for photograph in queued if photograph.queue == "review"),
         "to_label": unlabeled_cards(settle_seconds, places),
         "suspects": suspect_cards(product, places),
-        "spot_check": [card for card in queued if card.queue == "spot_check"],
+        "spot_check": cards_of(drawn),
+        "differences": cards_of(photograph for photograph in queued if photograph.queue == "differences"),
     }
 
 

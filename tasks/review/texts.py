@@ -74,6 +74,20 @@ TEXTS: Final[dict[str, str]] = {
     "checked": "Checked",
     "escapes": "Escapes",
     "false_rejects": "False rejects",
+    "spot_checks": "What spot checks show",
+    "spot_lead": "A random share of the decided parts, looked at blind. The estimate is for all parts that were decided; "
+    "with 95 % confidence no more than the bound are wrong.",
+    "spot_pass": "Defective among the passed",
+    "spot_reject": "Good among the rejected",
+    "decided": "Decided",
+    "all_versions": "all",
+    "wrong": "Wrong",
+    "estimate": "Estimate",
+    "bound": "Bound",
+    "more": "More to check for the accepted share",
+    "suspect": "SUSPECT: more passed parts are defective than is accepted. Look at them, and take the model back.",
+    "stations": "At the stations",
+    "both_judged": "{judged} photographs were judged by both, {different} of them differently. A person answered {answered} of these.",
     "versions": "Versions",
     "state": "State",
     "why": "Why",
@@ -91,6 +105,10 @@ QUEUES: Final[dict[str, tuple[str, str]]] = {  # name of a queue: heading, and w
     ),
     "to_label": ("To label", "New photographs without a label, the most informative first. Is the part good?"),
     "suspects": ("Suspect labels", "Labels that look wrong. Say what the photograph shows."),
+    "differences": (
+        "Differences",
+        "A waiting model and the one in use decided differently. Blind, too. Is the part good?",
+    ),
     "spot_check": ("Spot check", "A random share of what the model passed and rejected. Is the part good?"),
 }
 CHARTS: Final[dict[str, str]] = {

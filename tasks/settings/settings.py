@@ -474,6 +474,19 @@ class EvaluationSettings(Settings):
         return self
 
 
+class SpotCheckSettings(Settings):
+    """Which of the passed and rejected parts a person looks at, blind."""
+
+    share: float = Field(0.02, ge=0, le=1)
+    """Share of the passed and of the rejected parts that is drawn."""
+    least_a_week: int = Field(20, ge=0)
+    """At least so many parts of each decision are drawn in a week, at each station folder."""
+    max_wrong_share: float = Field(0.02, gt=0, lt=0.5)
+    """Share of the passed parts that may be defective: the alarm tells when there are more."""
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Of the bounds: one-sided."""
+
+
 class AcceptanceSettings(Settings):
     """What a model must show before it is promoted: by itself on the test images, in its exports, and beside the model in use."""
 
