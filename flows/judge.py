@@ -6,7 +6,7 @@ python flows/judge.py FOLDER [--results DIR] [--stamp PATTERN] [--spot_check.sha
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import get_args
+from typing import NamedTuple, get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # works without installing, and from any folder
 import tasks  # noqa: F401, I001  before Prefect, which reads its defaults when it is imported
@@ -74,73 +74,73 @@ def judge(
     folder: Path,
     results: Path | None = None,
     settle_seconds: float = SETTLE_SECONDS,
+    places: Places = Places(),
     stamp: StampPattern | None = None,
     queue_megabytes: int = QUEUE_MEGABYTES,
     spot_check: SpotCheckSettings = SpotCheckSettings(),
-    places: Places = Places(),
 ) -> int:
     """Judge the new images as the command line does, and return how many. The Prefect UI lists those for a person.
 
     Where spot checks show that too many defective parts pass, send the event `recast.model.suspect`.
     """
     with without_secrets():
-        arguments = JudgeArguments(
-            folder=folder,
-            results=results,
-            settle_seconds=settle_seconds,
-            stamp=stamp,
-            queue_megabytes=queue_megabytes,
-            spot_check=spot_check,
-            places=places,
-        )
-        result, champion, notes = judge_by_champion(arguments)
-        alarm = find_alarm(champion, spot_check, resolve_model(places))
-        if alarm.is_suspect:
-            tell_suspect(champion, alarm, resolve_model(places))
-    say(summary_line(result), *notes, *alarm_lines(champion, alarm, spot_check))
+        judged = judge_by_champion(folder, results, settle_seconds, places, stamp, queue_megabytes, spot_check)
+        if judged.alarm.is_suspect:
+            tell_suspect(judged.champion, judged.alarm, resolve_model(places))
+    say(*judged.lines())
+    result = judged.result
     if result.rows:
         create_markdown_artifact(report(result), key="judged", description=f"{code(str(folder))}, judged")
     return len(result.rows)
 
 
-def judge_by_champion(arguments: JudgeArguments) -> tuple[BatchResult, registry.Version, list[str]]:
+class Judged(NamedTuple):
+    """What is new in a folder, who judged it, and how the spot checks of that version stand."""
+
+    result: BatchResult
+    champion: registry.Version
+    alarm: AlarmState
+    notes: list[str]
+    """Sentences about the photographs for people."""
+    accepted: float
+    """Share of the passed parts that may be defective."""
+
+    def lines(self) -> list[str]:
+        """Return what there is to say: what is new, photographs for people, and a line where the version is suspect."""
+        suspect = (
+            f"SUSPECT: {self.alarm.escapes:,} of {self.alarm.checked:,} checked photographs that version {self.champion.number} passed "
+            f"show a defect, more than the accepted {self.accepted:.1%}: look at them, and take it back by flows/promote.py --rollback"
+        )
+        return [summary_line(self.result), *self.notes, *([suspect] if self.alarm.is_suspect else [])]
+
+
+def judge_by_champion(
+    folder: Path,
+    results: Path | None,
+    settle_seconds: float,
+    places: Places,
+    stamp: str | None = None,
+    queue_megabytes: int = QUEUE_MEGABYTES,
+    spot_check: SpotCheckSettings = SpotCheckSettings(),
+) -> Judged:
     """Judge the new images of a folder with the champion, copy what people should see, and say which version judges.
 
-    A version that waits for approval judges them too, and decides nothing. Returns what is new, the champion, and sentences about the
-    queue. Raises BadInput where no model is in use.
+    A version that waits for approval judges them too, and decides nothing. Raises BadInput where no model is in use.
     """
-    places = resolve_model(arguments.places)
+    places = resolve_model(places)
     champion = registry.champion(places)
     if champion is None:
         raise BadInput(no_champion_message(places))
     warn(f"judging by version {champion.number}, of {places.registered_name}")
-    absolute = arguments.folder.absolute()  # the whole of it names the results: many stations have a folder `images`
-    results = arguments.results or places.artifacts_root / JUDGED / absolute.relative_to(absolute.anchor)
-    station = Station(
-        arguments.folder,
-        results,
-        arguments.settle_seconds,
-        arguments.stamp,
-        arguments.queue_megabytes,
-        arguments.spot_check,
-    )
-    result = judge_folder(station.folder, results, station.settle_seconds, champion, places, station.stamp)
+    absolute = folder.absolute()  # the whole of it names the results: many stations have a folder `images`
+    results = results or places.artifacts / JUDGED / absolute.relative_to(absolute.anchor)
+    station = Station(folder, results, stamp, queue_megabytes, spot_check)
+    result = judge_folder(folder, results, settle_seconds, champion, places, stamp)
     try:
-        differences = judge_in_shadow(station, result, places)
-        notes = send_to_people(station, result, differences, places)
+        notes = send_to_people(station, result, judge_in_shadow(station, result, places), places)
     except (BadInput, OSError) as fault:  # what was decided stands
         notes = [f"people cannot be asked: {fault}"]
-    return result, champion, notes
-
-
-def alarm_lines(champion: registry.Version, alarm: AlarmState, settings: SpotCheckSettings) -> list[str]:
-    """Return one line about the spot checks where they show that too many defective parts pass; none else."""
-    if not alarm.is_suspect:
-        return []
-    return [
-        f"SUSPECT: {alarm.escapes:,} of {alarm.checked:,} checked parts that version {champion.number} passed are defective, more than "
-        f"the accepted {settings.max_wrong_share:.1%}: look at them, and take it back by flows/promote.py --rollback"
-    ]
+    return Judged(result, champion, find_alarm(champion, spot_check, places), notes, spot_check.max_wrong_share)
 
 
 def summary_line(result: BatchResult) -> str:
@@ -166,9 +166,16 @@ def report(result: BatchResult) -> str:
 def main() -> None:
     """Judge the new images of the folder that the command line names, and print the summary."""
     arguments = parse(JudgeArguments, sys.argv[1:])
-    result, champion, notes = judge_by_champion(arguments)
-    alarm = find_alarm(champion, arguments.spot_check, resolve_model(arguments.places))
-    say(summary_line(result), *notes, *alarm_lines(champion, alarm, arguments.spot_check))
+    judged = judge_by_champion(
+        arguments.folder,
+        arguments.results,
+        arguments.settle_seconds,
+        arguments.places,
+        arguments.stamp,
+        arguments.queue_megabytes,
+        arguments.spot_check,
+    )
+    say(*judged.lines())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from flows import judge
 from tasks.images.decoding import SUFFIXES
 from tasks.inference import model_folder
 from tasks.inference.decision import DecisionRule
-from tasks.inference.predictor import Answer
+from tasks.inference.predictor import Answer, Measures
 from tasks.monitoring import batch_scoring
 from tasks.settings.cli import exit_status
 from tasks.settings.errors import BadInput
@@ -43,12 +43,13 @@ class Stub:
     def __init__(self, *_: object) -> None:
         pass
 
-    def judge(self, images):
+    def judge_measured(self, images):
         for name, path in images:
-            yield Answer(
+            answer = Answer(
                 path=for_utf8(name), sha256=sha256_of(path), label="ok_front", defect_probability=0.1, decision="pass", reason="",
                 model_version=1, cause="below_limit",
             )  # fmt: skip
+            yield answer, Measures(128.0, 0.5)
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_a_photograph_that_breaks_off_while_it_is_read_is_told_and_stops_no_othe
 
 @pytest.fixture
 def inspect(station, places):
-    return lambda: judge.judge_by_champion(station, None, 0, places)
+    return lambda **settings: judge.judge_by_champion(station, None, 0, places, **settings).result
 
 
 def rows_of(table):
@@ -157,9 +158,9 @@ def test_a_folder_is_judged_as_predict_judges_it(inspect, station, released, pla
 
 
 def test_an_image_is_judged_once_though_it_is_moved_copied_or_taken_away(inspect, station, tmp_path, monkeypatch):
-    asked, judge_all = [], batch_scoring.Predictor.judge
+    asked, judge_all = [], batch_scoring.Predictor.judge_measured
     monkeypatch.setattr(
-        batch_scoring.Predictor, "judge", lambda self, some: asked.extend(some) or judge_all(self, some)
+        batch_scoring.Predictor, "judge_measured", lambda self, some: asked.extend(some) or judge_all(self, some)
     )
     inspect()
     assert len(asked) == 6
@@ -251,7 +252,7 @@ def test_a_photograph_that_is_being_written_waits(station, places, monkeypatch):
     monkeypatch.setattr(
         batch_scoring, "settled_files", lambda paths, seconds, places: {path for path in paths if "cast_5" not in path}
     )
-    done = judge.judge_by_champion(station, None, 1, places)
+    done = judge.judge_by_champion(station, None, 1, places).result
     assert (len(done.rows), done.waiting) == (5, 1)
     assert "1 are still being written" in judge.summary_line(done)
 

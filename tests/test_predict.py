@@ -10,6 +10,7 @@ import sys
 import warnings
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import put_into_use, run_folder, write_model_folder
@@ -41,28 +42,80 @@ def ask(places, monkeypatch, capsys):
     return run
 
 
-def test_one_image_is_answered_in_one_line(ask, released, tmp_path):
+def test_one_image_is_answered_in_one_line_with_the_decision_first(ask, released, tmp_path):
     image = tmp_path / "castings/test/def_front/cast_0.jpeg"
     status, said, _ = ask(image)
     assert status == 0
-    name, _, answer = said.strip().partition(": ")
-    label, _, share = answer.partition(", ")
-    assert name == str(image)
-    assert label in ("def_front", "ok_front")
-    share, _, decision = share.partition(" %; ")
-    assert 50 <= float(share) <= 100
-    assert decision.partition(": ")[0] == json.loads(ask(image, "--json")[1])[0]["decision"]
+    (answer,) = json.loads(ask(image, "--json")[1])
+    assert said.startswith(f"{answer['decision'].upper()} {image}: defect ")
+    assert said.count("\n") == 1
+    assert (answer["reason"] in said) == (answer["decision"] == "review")
 
 
-def test_a_line_ends_with_the_decision_and_the_reason_of_a_review():
-    answer = Answer(
-        path="a.jpeg", sha256="00", label="ok_front", defect_probability=0.1, decision="pass", reason="sure",
-        model_version=1, cause="below_limit",
-    )  # fmt: skip
-    assert predict.line(answer) == "a.jpeg: ok_front, 90.00 %; pass"
-    assert predict.line(answer.model_copy(update={"decision": "review"})) == "a.jpeg: ok_front, 90.00 %; review: sure"
+ANSWER = Answer(
+    path="a.jpeg", sha256="00", label="ok_front", defect_probability=0.1, decision="pass", reason="sure",
+    model_version=1, cause="below_limit",
+)  # fmt: skip
+
+
+def test_a_line_begins_with_the_decision_and_ends_with_the_reason_of_a_review():
+    assert predict.line(ANSWER) == "PASS a.jpeg: defect 10 %"
+    assert predict.line(ANSWER.model_copy(update={"decision": "review"})) == "REVIEW a.jpeg: defect 10 %, sure"
     unseen = {"label": None, "defect_probability": None, "decision": "review", "reason": "no ring"}
-    assert predict.line(answer.model_copy(update=unseen)) == "a.jpeg: review, no ring"
+    assert predict.line(ANSWER.model_copy(update=unseen)) == "REVIEW a.jpeg: no ring"
+    assert predict.line(ANSWER, is_score=True) == "PASS a.jpeg: anomaly score 0.10"
+    rejected = ANSWER.model_copy(update={"decision": "reject", "defect_probability": 0.98})
+    assert (
+        predict.line(rejected, picture=Path("heat/a.heat.png")) == "REJECT a.jpeg: defect 98.0 %, see heat/a.heat.png"
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [
+        (0.0, "below 0.1 %"), (1e-9, "below 0.1 %"), (0.004, "0.4 %"), (0.1, "10 %"), (0.614, "61 %"), (0.9, "90 %"),
+        (0.9987, "99.9 %"), (0.99999, "above 99.9 %"), (1.0, "above 99.9 %"),
+    ],
+)  # fmt: skip
+def test_no_probability_is_shown_as_certain(share, shown):
+    assert predict.percent(share) == shown
+
+
+def test_heat_maps_of_what_does_not_pass_are_saved_and_named(ask, released, tmp_path):
+    from PIL import Image
+
+    status, said, _ = ask(tmp_path / "castings/test", "--save", tmp_path / "heat")
+    assert status == 0
+    summary, *lines = said.splitlines()
+    assert summary.startswith("16 images: ")
+    named = {line.rpartition("see ")[2] for line in lines if ", see " in line}
+    assert named == {str(path) for path in (tmp_path / "heat").iterdir()}
+    assert named and not any(", see " in line for line in lines if line.startswith("PASS"))
+    for path in named:
+        with Image.open(path) as picture:
+            assert picture.mode == "RGB" and max(picture.size) <= 900
+
+
+def test_pictures_of_equal_names_do_not_replace_each_other():
+    assert predict.picture_name("a/part.jpeg", set()) == "part.heat.png"
+    assert predict.picture_name("b/part.png", {"part.heat.png"}) == "part-2.heat.png"
+    assert predict.picture_name("c/part.png", {"part.heat.png", "part-2.heat.png"}) == "part-3.heat.png"
+
+
+def test_a_folder_for_pictures_that_cannot_be_used_is_refused_before_anything_is_judged(ask, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "a.jpeg").touch()
+    status, said, error = ask(tmp_path / "a.jpeg", "--save", tmp_path / "file")
+    assert (status, said) == (2, "")
+    assert error == f"error: --save {tmp_path / 'file'} cannot be used: give a folder that can be written to\n"
+
+
+@pytest.mark.parametrize("pattern", ["(", "part", "(?P<line>x)", "(?P<part>x)(?P<line>y)"])
+def test_a_pattern_of_stamps_that_names_nothing_or_something_else_is_refused(ask, tmp_path, pattern):
+    (tmp_path / "a.jpeg").touch()
+    status, said, error = ask(tmp_path / "a.jpeg", "--stamp", pattern)
+    assert (status, said) == (2, "")
+    assert repr(pattern) in error
 
 
 def test_json_has_an_object_an_image_that_agrees_with_the_evaluation(ask, released, tmp_path):
@@ -108,10 +161,20 @@ def test_an_image_that_cannot_be_read_goes_to_a_person_and_stops_no_other(ask, r
     assert second["label"] in ("def_front", "ok_front")
 
 
-def test_a_folder_ends_with_a_summary(ask, released, tmp_path):
+def test_a_folder_begins_with_a_summary(ask, released, tmp_path):
     lines = ask(tmp_path / "castings/test/ok_front")[1].strip().splitlines()
     assert len(lines) == 9
-    assert lines[-1].startswith("8 images: ")
+    assert lines[0].startswith("8 images: ")
+
+
+def test_the_table_has_station_and_part_by_the_paths(ask, released, tmp_path):
+    target = tmp_path / "answers.csv"
+    ask(tmp_path / "castings/test", "--csv", target, "--stamp", "(?P<station>[a-z]+_front)/cast_(?P<part>[0-9]+)")
+    with open(target, encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    assert {(row["station"], row["part"]) for row in rows} == {
+        (name, str(number)) for name in ("def_front", "ok_front") for number in range(8)
+    }
 
 
 def test_a_version_a_folder_or_a_file_can_be_named(ask, released, places, tmp_path):
@@ -332,7 +395,8 @@ def test_a_folder_is_answered_as_a_table(ask, released, tmp_path):
     with open(target, encoding="utf-8") as opened:
         rows = list(csv.DictReader(opened))
     told = [{name: "" if value is None else str(value) for name, value in one.items()} for one in json.loads(said)]
-    assert rows == told
+    assert [{name: row[name] for name in told[0]} for row in rows] == told
+    assert list(rows[0])[len(told[0]) :] == ["station", "part", "taken"]
     assert len(rows) == 16
 
 
@@ -340,6 +404,7 @@ class Stub:
     """Judges without a network."""
 
     name = "version 1"
+    rule = SimpleNamespace(normal=None)
 
     def judge(self, images):
         for name, _ in images:
@@ -371,8 +436,8 @@ LEFT_OUT = (
 def test_every_photograph_of_a_folder_is_answered_and_what_is_left_out_is_named(ask, folder):
     status, said, _ = ask(folder)
     assert status == 0
-    *answers, left, summary = said.splitlines()
-    assert sorted(answer.partition(": ")[0].removeprefix(f"{folder}/") for answer in answers) == [
+    summary, *answers, left = said.splitlines()
+    assert sorted(answer.partition(": ")[0].removeprefix(f"PASS {folder}/") for answer in answers) == [
         "1.jpeg",
         "2.jfif",
         *("3.JPE", "4.BMP", "5.tif", "6.tiff", "7.webp", "8.jpg"),

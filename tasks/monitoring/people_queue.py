@@ -23,7 +23,6 @@ class Station(NamedTuple):
     folder: Path
     results: Path
     """Of the tables of judged images."""
-    settle_seconds: float
     stamp: str | None
     queue_megabytes: int
     spot_check: SpotCheckSettings
@@ -40,10 +39,10 @@ def judge_in_shadow(station: Station, champion: BatchResult, places: Places) -> 
     Its table lies below `artifacts/shadow`. Its decisions decide nothing.
     """
     waiting = registry.by_alias(registry.CHALLENGER, places)
-    judged, shadow = places.artifacts_root / JUDGED, places.artifacts_root / SHADOW
-    if waiting is None or waiting.withdrawn or not champion.rows or not station.results.is_relative_to(judged):
+    judged, results = places.artifacts_root / JUDGED, station.results.absolute()
+    if waiting is None or waiting.withdrawn or not champion.rows or not results.is_relative_to(judged):
         return []
-    results = shadow / station.results.relative_to(judged)
+    results = places.artifacts_root / SHADOW / results.relative_to(judged)
     result = judge_folder(station.folder, results, 0.0, waiting, places, station.stamp)
     return differing(champion.rows, result.rows)
 

@@ -203,7 +203,9 @@ def test_a_noun_may_import_it_without_prefect():
 
 def test_every_template_is_named_so_that_its_steps_count_it():
     code = [path.read_text(encoding="utf-8") for path in (code_version.ROOT / "tasks").rglob("*.py")]
-    for template in code_version.ROOT.glob("tasks/*/templates/*"):
+    for template in set(code_version.ROOT.glob("tasks/*/templates/*")) - set(
+        code_version.ROOT.glob("tasks/review/templates/*")  # of a page, which no step draws
+    ):
         assert any(f'"templates/{template.name}"' in text for text in code), template.name
 
 
