@@ -223,6 +223,8 @@ def _check_distinct(arrivals: list[Folder]) -> list[Folder]:
     """Return the folders. Raises BadInput where two have one origin, or one has the name of the source."""
     paths = {rows.BASE: "the source"}
     for origin, path in arrivals:
+        if REVIEWED.fullmatch(path.name) and origin != rows.BASE:
+            continue
         if casefold_name(origin) in paths:
             raise BadInput(
                 f"two origins are called {origin!r}: {paths[casefold_name(origin)]} and {path}. Rename one of the folders"
