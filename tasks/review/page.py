@@ -63,10 +63,9 @@ def create_app(
         https_only=is_secure,
     )
     app.add_middleware(Guard, sites=sites)  # outermost: it comes first
-    app.add_exception_handler(Refusal, answer_refusal)
-    app.add_exception_handler(BadInput, answer_refusal)
-    app.add_exception_handler(RequestValidationError, answer_refusal)
     show = make_renderer(desk)
+    for refused in (Refusal, BadInput, RequestValidationError):
+        app.add_exception_handler(refused, make_refusal(show))
     throttle = Throttle()
     add_entrance(app, show, shared_password, throttle)
     approvals = Approvals(desk, calls, throttle)
@@ -96,10 +95,19 @@ def make_renderer(desk: Desk) -> Callable[..., HTMLResponse]:
     return render
 
 
-def answer_refusal(request: Request, refusal: Exception) -> Response:
-    """Answer with the sentence of a refusal. A form that lacks a value, or has one of another kind, is refused too."""
-    status = refusal.status if isinstance(refusal, Refusal) else 422
-    text = TEXTS["bad_form"] if isinstance(refusal, RequestValidationError) else str(refusal)
-    if status == 401 and request.method == "GET":
-        return RedirectResponse("/", 303)
-    return JSONResponse({"refused": text}, status)
+def make_refusal(show: Callable[..., HTMLResponse]) -> Callable[[Request, Exception], Response]:
+    """Return a function that answers with the sentence of a refusal: a page for people, JSON for the script.
+
+    A form that lacks a value, or has one of another kind, is refused too.
+    """
+
+    def answer(request: Request, refusal: Exception) -> Response:
+        status = refusal.status if isinstance(refusal, Refusal) else 422
+        text = TEXTS["bad_form"] if isinstance(refusal, RequestValidationError) else str(refusal)
+        if status == 401 and request.method == "GET":
+            return RedirectResponse("/enter", 303)
+        if "text/html" in request.headers.get("accept", ""):
+            return show(request, "refused.html", status, text=text)
+        return JSONResponse({"refused": text}, status)
+
+    return answer

@@ -96,6 +96,7 @@ TEXTS: Final[dict[str, str]] = {
     "version": "Version",
     "run": "Run",
     "faults": "What could not be done",
+    "refused": "That was not done",
     "bad_form": "The form lacks a value, or has one that this page does not offer. Nothing was done.",
 }
 QUEUES: Final[dict[str, tuple[str, str]]] = {  # name of a queue: heading, and what to do there
