@@ -1,0 +1,122 @@
+"""Browser: the page in Chromium, by keys, with and without a connection, and for people who need more than a mouse."""
+
+import os
+import shutil
+import threading
+
+import pytest
+import uvicorn
+from conftest import free_port, wait_until
+from review.conftest import NOBODY
+
+from tasks.labeling.label_log import LabelLog
+from tasks.review.desk import Desk
+from tasks.review.page import create_app
+
+pytestmark = [pytest.mark.server, pytest.mark.process]
+PATIENCE = 30_000  # milliseconds
+
+
+@pytest.fixture
+def site(registered, product, queued, places):
+    """The page on a free port, with eight photographs to review."""
+    queued(*range(10, 18))
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    server = uvicorn.Server(
+        uvicorn.Config(create_app(Desk(places), NOBODY, [address], "a key"), port=port, log_level="warning")
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_until(lambda: server.started, 60, "the page")
+    yield address
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def browser():
+    """Chromium or Chrome of this machine."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    if not found and not os.environ.get("CI"):
+        pytest.skip("no Chromium or Chrome on the PATH")
+    assert found, "no Chromium or Chrome on the PATH: apt-get install chromium"
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        sandbox = [] if os.geteuid() else ["--no-sandbox"]  # root has none
+        opened = play.chromium.launch(executable_path=found, args=sandbox, timeout=PATIENCE)
+        yield opened
+        opened.close()
+
+
+def enter(browser, site: str, **settings: object):
+    context = browser.new_context(**settings)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(site)
+    page.get_by_label("Name").fill("anna")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Overview").wait_for()
+    return page
+
+
+def press(page, key: str) -> None:
+    """Press a key, and wait until another card is shown, or none is left."""
+    shown = "document.querySelector('.card:not([hidden])')?.dataset.sha256"
+    before = page.evaluate(shown)
+    page.keyboard.press(key)
+    page.wait_for_function(f"before => {shown} !== before", arg=before)
+
+
+def test_cards_are_answered_by_keys_and_nothing_is_lost_without_a_connection(browser, site, places):
+    log, complaints = LabelLog(places), []
+    page = enter(browser, site)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None)
+    page.get_by_role("link", name="To review").click()
+    page.locator(".card:not([hidden])").wait_for()
+    page.keyboard.press("m")
+    page.keyboard.type("gdx is text here")
+    page.keyboard.press("Escape")
+    for key in "gdcx":
+        press(page, key)
+    press(page, "u")
+    press(page, "d")
+    wait_until(lambda: len(log.rows()) == 6, 60, "six answers")
+    assert [row.label for row in log.rows()] == ["good", "defect", "cannot_tell", "exclude", "withdrawn", "defect"]
+    assert log.rows()[0].comment == "gdx is text here"
+    page.context.set_offline(True)
+    press(page, "g")
+    press(page, "g")
+    page.get_by_text("2 answers are not saved yet").wait_for()
+    assert len(log.rows()) == 6
+    page.context.set_offline(False)
+    wait_until(lambda: len(log.rows()) == 8, 60, "the answers of the time without a connection")
+    assert len({row.decision for row in log.rows()}) == 8
+    assert complaints == []
+
+
+@pytest.mark.parametrize("width", [390, 1400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_serious_keeps_people_out(browser, site, width, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = enter(browser, site, bypass_csp=True, viewport={"width": width, "height": 900}, color_scheme=scheme)
+    for path in ("/enter", "/", "/queue/review", "/queue/suspects"):
+        page.goto(site + path)
+        violations = Axe().run(page).response["violations"]
+        assert [found["id"] for found in violations if found["impact"] in ("serious", "critical")] == [], path
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
+            f"{path} is wider than the screen"
+        )
+
+
+def test_each_answer_can_be_reached_by_the_tab_key(browser, site):
+    page = enter(browser, site)
+    page.goto(f"{site}/queue/review")
+    reached = set()
+    for _ in range(15):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.value || document.activeElement.textContent.trim()"))
+    assert {"good", "defect", "cannot_tell", "exclude"} <= reached
