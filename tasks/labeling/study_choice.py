@@ -1,7 +1,7 @@
 """Study choice: which photographs of the last run an agreement study shows: half of the parts are hard, the others random."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -56,10 +56,12 @@ def choose_photographs(product: Product, parts: int, seed: int, places: Places) 
     by_part = defaultdict[str, list[Prediction]](list)
     for row in sorted(judged.values(), key=lambda row: row.sha256):
         by_part[part_of(row)].append(row)
-    rng = np.random.default_rng(seed)
-    hard = choose_hard(by_part, hardness, parts // 2, rng)
-    others = {name: rows for name, rows in by_part.items() if name not in hard}
-    chosen = {**hard, **dict.fromkeys(choose_random(others, parts - len(hard), product.classes, rng), "")}
+    defective = {name for name, rows in by_part.items() if any(row.label == product.classes.defect for row in rows)}
+    rng, parts = np.random.default_rng(seed), min(parts, len(by_part))
+    hardest = {name: min(hardness[row.sha256] for row in rows) for name, rows in by_part.items()}
+    hard = choose_hard(hardest, defective, parts // 2, rng)
+    others = [name for name in by_part if name not in hard]
+    chosen = {**hard, **dict.fromkeys(choose_random(others, defective, parts - len(hard), rng), "")}
     return [
         (row, cause)
         for name, cause in sorted(chosen.items())
@@ -87,25 +89,31 @@ def logit(chance: float) -> float:
 
 
 def choose_hard(
-    by_part: Mapping[str, Iterable[Prediction]], hardness: Mapping[str, Hardness], number: int, rng: np.random.Generator
+    hardest: Mapping[str, Hardness], defective: Collection[str], number: int, rng: np.random.Generator
 ) -> dict[str, str]:
-    """Return the hard parts with their causes: random ones of those with a cause, and then the nearest to a limit."""
-    hardest = {name: min(hardness[row.sha256] for row in rows) for name, rows in by_part.items()}
+    """Return the hard parts with their causes: random ones of those with a cause, and then those nearest to a limit.
+
+    The latter are defective and good ones in turn, or one class would take all of them, and leave none to be drawn by chance.
+    `hardest` has the hardest photograph of each part.
+    """
     caused = shuffle([name for name, value in hardest.items() if not value.is_plain], rng)
     near = sorted((name for name, value in hardest.items() if value.is_plain), key=lambda name: (hardest[name], name))
+    rank = {name: place for kind in split_by(near, defective) for place, name in enumerate(kind)}
+    near.sort(key=lambda name: rank[name])
     return {name: hardest[name].cause for name in [*caused, *near][:number]}
 
 
-def choose_random(
-    by_part: Mapping[str, Iterable[Prediction]], number: int, classes: Classes, rng: np.random.Generator
-) -> list[str]:
+def choose_random(parts: Sequence[str], defective: Collection[str], number: int, rng: np.random.Generator) -> list[str]:
     """Return random parts, as many defective as good ones, where there are so many."""
-    names = shuffle(list(by_part), rng)
-    defective = [name for name in names if any(row.label == classes.defect for row in by_part[name])]
-    good = [name for name in names if name not in set(defective)]
-    half = max(number // 2, number - len(good))
-    defective = defective[:half]
-    return [*defective, *good[: number - len(defective)]]
+    bad, good = split_by(shuffle(parts, rng), defective)
+    bad = bad[: max(number // 2, number - len(good))]
+    return [*bad, *good[: number - len(bad)]]
+
+
+def split_by(names: Iterable[str], members: Collection[str]) -> tuple[list[str], list[str]]:
+    """Return the names that are members, and the others."""
+    names = list(names)
+    return [name for name in names if name in members], [name for name in names if name not in members]
 
 
 def choose_few(rows: list[Prediction], hardness: Mapping[str, Hardness], rng: np.random.Generator) -> list[Prediction]:
