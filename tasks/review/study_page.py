@@ -49,7 +49,7 @@ def page_values(study: Sequence[StudyPhotograph], person: str, desk: Desk) -> di
     model = results.model
     return {
         "drawn": describe_draw(study),
-        "gone": STUDY["gone"].format(gone=number_of(gone, "photograph")) if gone else "",
+        "gone": STUDY["gone"].format(gone=gone) if gone else "",
         "missing": missing_looks(looks, study, person),
         "days": REPEAT_DAYS,
         "results": [*people_rows(results), *own_rows(results), *model_rows(results), repeat_row(results)],

@@ -16,7 +16,7 @@ from tasks.evaluation.agreement import (
     fleiss_agreement,
 )
 from tasks.evaluation.repeatability import Repeatability, decision_repeatability
-from tasks.labeling.looks import Look
+from tasks.labeling.looks import REPEAT_DAYS, Look
 from tasks.labeling.product import Product
 from tasks.labeling.study import StudyPhotograph
 from tasks.records.rows import Prediction
@@ -108,5 +108,6 @@ def summary_line(study: Sequence[StudyPhotograph]) -> str:
     parts, hard = {row.part for row in study}, {row.part for row in study if row.hard}
     return (
         f"study: {number_of(len(study), 'photograph')} of {number_of(len(parts), 'part')} are drawn, {len(hard)} of them hard ones; "
-        "everybody who inspects answers them on the review page (Second look), and again after three days"
+        "everybody who inspects answers them on the review page (Second look), "
+        f"and again after {REPEAT_DAYS} days"
     )

@@ -100,7 +100,7 @@ STUDY: Final[dict[str, str]] = {  # the page of the agreement study
     "none": "No study is drawn. On the machine of this page, python flows/review.py --draw-study draws one.",
     "drawn": "{parts} and {photographs}, drawn on {day} from the run {run} (seed {seed}). {hard} of the parts are hard on purpose: "
     "suspect labels, wrong decisions, reviews, and parts near the limits. The others are random, good and defective ones alike.",
-    "gone": "{gone} are no longer at hand, and nobody is asked about them.",
+    "gone": "Photographs that are no longer at hand: {gone}. Nobody is asked about them.",
     "caution": "The shares hold for this choice. In production hard parts are rarer, so people and model agree more often there.",
     "looks": "Looks that are missing",
     "first_look": "First look",
