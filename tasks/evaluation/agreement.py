@@ -24,7 +24,7 @@ NO_MAJORITY, TOO_FEW = -1, -2
 LEAST_LOOKS = 2  # people, before what most of them say counts
 POOR_KAPPA, GOOD_KAPPA = 0.40, 0.75  # AIAG: below the first is poor, above the second good to excellent
 KAPPA_WIDTH = GOOD_KAPPA - POOR_KAPPA  # a wider interval holds poor and good agreement
-RATE_WIDTH = 0.20  # a wider interval holds 80 % and 100 %: AIAG calls less than 80 % unacceptable, and 90 % acceptable
+RATE_WIDTH = 0.25  # of 50 parts that agree to 80 %, AIAG's border to unacceptable, the interval is 0.24 wide
 
 
 class Estimate(NamedTuple):

@@ -28,6 +28,8 @@ class Result(NamedTuple):
     number: str
     basis: str
     meaning: str
+    is_own: bool = False
+    """Only the person who asks sees it, and it is not printed."""
 
 
 def add_study(app: FastAPI, desk: Desk, show: Callable[..., HTMLResponse]) -> None:
@@ -86,7 +88,8 @@ def people_rows(results: StudyResults) -> Iterator[Result]:
 def own_rows(results: StudyResults) -> list[Result]:
     """Return the lines that only the person who asks sees."""
     basis = f"{within_basis(results.own)}. {STUDY['own_note']}"
-    return [*pair("own_share", "own_kappa", basis, "within_meaning", "no_looks", results.own)]
+    rows = pair("own_share", "own_kappa", basis, "within_meaning", "no_looks", results.own)
+    return [row._replace(is_own=True) for row in rows]
 
 
 def within_basis(agreement: Agreement) -> str:
