@@ -1,6 +1,6 @@
 """Review: a page for the people at the line, who look at photographs, label them and approve models.
 
-python flows/review.py [--port 8700] | --approver NAME
+python flows/review.py [--port 8700] | --approver NAME | --draw-study
 """
 
 import getpass
@@ -18,11 +18,14 @@ import uvicorn
 from pydantic import Field
 
 from flows.promote import ApprovalAnswer, apply_answer, change
+from tasks.labeling.product import load_product
+from tasks.labeling.study import draw_study
 from tasks.pipeline.last_run import last_run, resolve_model
 from tasks.review.approval import PromotionCalls
 from tasks.review.desk import Desk
 from tasks.review.page import create_app
 from tasks.review.people import set_approver
+from tasks.review.study_results import summary_line
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
@@ -50,16 +53,27 @@ class ReviewArguments(Arguments):
     )
     wait: bool = Field(False, description="Wait for the first run, instead of ending where there was none.")
     approver: str | None = Field(None, description="Let this person approve models, by a password that is asked for.")
+    draw_study: bool = Field(
+        False, description="Draw the photographs of an agreement study, which people then answer on the page."
+    )
+    replace_study: bool = Field(
+        False, description="Draw a new agreement study in place of the one that is open; its table is kept."
+    )
     places: Places = Places()
 
 
 def main() -> None:
-    """Serve the page until Ctrl-C, or store the password of a person who may approve."""
+    """Serve the page until Ctrl-C, store the password of a person who may approve, or draw an agreement study."""
     arguments = parse(ReviewArguments, sys.argv[1:])
     check_writable(arguments.places)
     if arguments.approver is not None:
         set_approver(arguments.approver, ask_password(arguments.approver), arguments.places)
         say(f"{arguments.approver} may approve models")
+        return
+    if arguments.draw_study or arguments.replace_study:
+        places = resolve_model(arguments.places)
+        study = draw_study(load_product(places), places, replace=arguments.replace_study)
+        say(summary_line(study))
         return
     sites, password = sites_of(arguments), shared_password(arguments)
     require_free(arguments.host, arguments.port)

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -21,6 +22,7 @@ from tasks.storage.locks import exclusive_lock
 NAME = "labels.csv"
 LABELS = get_args(LabelName)
 IS_WITHDRAWN: LabelName = "withdrawn"
+SECOND_LOOK = "second_look"  # queue of the agreement study: its answers measure people, and never change a label
 HEX_32, HEX_64 = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{64}")
 
 
@@ -170,8 +172,20 @@ def valid_rows(rows: Iterable[LabelRow]) -> list[LabelRow]:
 
 
 def latest_labels(rows: Iterable[LabelRow]) -> dict[str, LabelRow]:
-    """Return the answer that counts for each photograph, by sha256: the last one that nobody took back."""
-    return {row.sha256: row for row in valid_rows(rows)}
+    """Return the answer that counts for each photograph, by sha256: the last one that nobody took back.
+
+    Answers of the agreement study count for none: they show how far people agree, and change no label.
+    """
+    return {row.sha256: row for row in valid_rows(rows) if row.queue != SECOND_LOOK}
+
+
+def time_of(row: LabelRow) -> datetime | None:
+    """Return when an answer was given, in UTC; None where its time is none."""
+    try:
+        time = datetime.fromisoformat(row.time)
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def labeled_contents(rows: Iterable[LabelRow]) -> set[str]:

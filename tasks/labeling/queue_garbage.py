@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from tasks.labeling.label_log import LabelLog, latest_labels
+from tasks.labeling.label_log import LabelLog, latest_labels, time_of
 from tasks.labeling.queue_store import queue_folder, read_queue
 from tasks.pipeline.retention import Garbage, path_garbage
 from tasks.records.rows import LabelRow
@@ -23,8 +23,5 @@ def answered_photographs(places: Places) -> Iterator[Garbage]:
 
 def is_final(row: LabelRow) -> bool:
     """Return whether an answer is so old that nobody takes it back."""
-    try:
-        time = datetime.fromisoformat(row.time)
-    except ValueError:
-        return False
-    return datetime.now(UTC) - (time if time.tzinfo else time.replace(tzinfo=UTC)) > UNDO
+    time = time_of(row)
+    return time is not None and datetime.now(UTC) - time > UNDO

@@ -6,9 +6,11 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from tasks.labeling.label_log import IS_WITHDRAWN, LabelLog, valid_rows
+from tasks.labeling.label_log import IS_WITHDRAWN, SECOND_LOOK, LabelLog, valid_rows
+from tasks.labeling.looks import looks_of, open_looks
 from tasks.labeling.placement import place_labels
 from tasks.labeling.product import Product, load_product
+from tasks.labeling.study import read_study
 from tasks.pipeline.last_run import last_run
 from tasks.records.rows import LabelName, LabelRow
 from tasks.review.access import Refusal
@@ -75,8 +77,17 @@ class Desk:
 
     def open_cards(self, queue: str, person: str) -> list[Card]:
         """Return the cards of a queue that wait for this person, in order."""
+        if queue == SECOND_LOOK:
+            return self._second_looks(person)
         answers = answers_by_content(self.log.rows())
         return [card for card in self.cards[queue] if is_open(card, answers.get(card.sha256, ()), person)]
+
+    def _second_looks(self, person: str) -> list[Card]:
+        """Return the cards of the agreement study that this person should see now. What others answered does not matter."""
+        cards = {card.sha256: card for card in self.cards[SECOND_LOOK]}
+        study = read_study(self.places) if cards else []
+        due = open_looks(looks_of(self.log.rows(), study), study, person, datetime.now(UTC))
+        return [cards[photograph.sha256] for photograph in due if photograph.sha256 in cards]
 
     def take(self, queue: str, person: str, number: int, skip: Collection[str] = ()) -> list[Card]:
         """Return the next cards for this person, without those in `skip` and those that another person looks at now."""
@@ -85,7 +96,8 @@ class Desk:
         with self._lock:
             for card in open_cards:
                 holder, since = self._leases.get((queue, card.sha256), (person, now))
-                if card.sha256 in skip or holder != person and now - since < LEASE_SECONDS:
+                is_held = queue != SECOND_LOOK and holder != person and now - since < LEASE_SECONDS
+                if card.sha256 in skip or is_held:
                     continue
                 self._leases[queue, card.sha256] = person, now
                 taken.append(card)

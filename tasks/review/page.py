@@ -23,6 +23,7 @@ from tasks.review.desk import Desk
 from tasks.review.people import Throttle
 from tasks.review.routes import add_approval, add_entrance, add_history, add_pictures, add_queues
 from tasks.review.show import Showcase
+from tasks.review.study_page import add_study
 from tasks.review.texts import QUEUES as QUEUE_TEXTS
 from tasks.review.texts import TEXTS
 from tasks.settings.errors import BadInput
@@ -73,6 +74,7 @@ def create_app(
     add_pictures(app, desk, Showcase(desk))
     add_approval(app, approvals, show)
     add_history(app, desk, show)
+    add_study(app, desk, show)
     return app
 
 

@@ -5,21 +5,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.images.decoding import MAX_BYTES
-from tasks.labeling.label_log import valid_rows
+from tasks.labeling.label_log import SECOND_LOOK, valid_rows
 from tasks.labeling.placement import origin_in_inbox
 from tasks.labeling.product import Product
 from tasks.labeling.queue_store import QueuedPhotograph, queue_folder, read_queue
+from tasks.labeling.study import read_study
 from tasks.monitoring.active_learning import TABLE as TO_LABEL
 from tasks.monitoring.active_learning import ToLabel, unlabeled_images
 from tasks.monitoring.spot_checks import lot, part_of, spot_check_secret
-from tasks.records.rows import LabelRow, Suspect, stored_path
+from tasks.records.rows import Entry, LabelRow, Suspect, stored_path
+from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_utf8
+from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.tables import read_state
 
-QUEUES = ("review", "to_label", "suspects", "spot_check", "differences")
-BLIND = ("spot_check", "differences")  # queues in which nobody sees what the model said
+QUEUES = ("review", "to_label", "suspects", "spot_check", "differences", SECOND_LOOK)
+BLIND = ("spot_check", "differences", SECOND_LOOK)  # queues in which nobody sees what the model said
 ENOUGH_DOUBTERS = 2  # people who cannot tell, after whom nobody else is asked
 
 
@@ -59,6 +62,7 @@ def find_cards(product: Product, settle_seconds: float, places: Places) -> dict[
         "suspects": suspect_cards(product, places),
         "spot_check": cards_of(drawn),
         "differences": cards_of(photograph for photograph in queued if photograph.queue == "differences"),
+        SECOND_LOOK: study_cards(places),
     }
 
 
@@ -120,6 +124,27 @@ def suspect_cards(product: Product, places: Places) -> list[Card]:
     ]
 
 
+def study_cards(places: Places) -> list[Card]:
+    """Return the photographs of the agreement study whose bytes are at hand. Their names are digests: a path would tell the label."""
+    try:
+        study = read_study(places)
+    except BadInput as fault:  # the other queues go on
+        say(f"review: {fault}")
+        return []
+    cards = [
+        Card(
+            queue=SECOND_LOOK,
+            sha256=photograph.sha256,
+            path=stored_path(Entry(photograph.path, photograph.sha256), places),
+            name=photograph.sha256[:8],
+            origin=photograph.origin,
+            model_answer=photograph.model_answer,
+        )
+        for photograph in study
+    ]
+    return [card for card in cards if card.path.is_file()]
+
+
 def is_open(card: Card, answers: Iterable[LabelRow], person: str) -> bool:
     """Return whether a card still waits for this person. `answers` are the rows about its photograph that nobody took back.
 
@@ -132,8 +157,9 @@ def is_open(card: Card, answers: Iterable[LabelRow], person: str) -> bool:
 
 
 def answers_by_content(rows: Iterable[LabelRow]) -> dict[str, list[LabelRow]]:
-    """Return the answers that nobody took back, by sha256."""
+    """Return the answers that nobody took back, by sha256. Those of the agreement study answer no other queue."""
     answers: dict[str, list[LabelRow]] = {}
     for row in valid_rows(rows):
-        answers.setdefault(row.sha256, []).append(row)
+        if row.queue != SECOND_LOOK:
+            answers.setdefault(row.sha256, []).append(row)
     return answers

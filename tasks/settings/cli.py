@@ -33,6 +33,8 @@ SHORT = {
     "as_list": "list",
     "keep_runs": "keep-runs",
     "dry_run": "dry-run",
+    "draw_study": "draw-study",
+    "replace_study": "replace-study",
     "min_new_images": "min-new-images",
     "max_wait_days": "max-wait-days",
     "places.data": "data",

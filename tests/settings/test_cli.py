@@ -17,6 +17,8 @@ class OtherArguments(Arguments):
     as_list: bool = False
     keep_runs: int = 20
     dry_run: bool = False
+    draw_study: bool = False
+    replace_study: bool = False
     min_new_images: int = 20
     max_wait_days: float = 7
     places: Places = Places()
@@ -45,6 +47,8 @@ GIVEN = {
     "as_list": ("--list", True),
     "keep_runs": ("--keep-runs 3", 3),
     "dry_run": ("--dry-run", True),
+    "draw_study": ("--draw-study", True),
+    "replace_study": ("--replace-study", True),
     "min_new_images": ("--min-new-images 5", 5),
     "max_wait_days": ("--max-wait-days 0.5", 0.5),
     "places.data": ("--data here/data", Path("here/data")),
