@@ -55,20 +55,24 @@ def weekly_counts(places: Places) -> list[WeekCounts]:
 
 @lru_cache(maxsize=1_024)
 def count_table(table: Path, changed: int, size: int) -> dict[tuple[str, str], Counter[str]]:
-    """Return the decisions in a table, by week and station; none, with a line, where it cannot be read.
+    """Return the decisions in a table, by week and station.
 
     `changed` and `size` are those of the file: a table that changed is read again.
     """
     counters: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    try:
-        rows = read(table)
-    except BadInput as fault:
-        say(f"history: {fault}")
-        return {}
-    for row in rows:
+    for row in read_or_say(table):
         if week := week_of(row["judged"]):
             counters[week, row.get("station") or table.parent.name][row["decision"]] += 1
     return counters
+
+
+def read_or_say(table: Path) -> Rows:
+    """Return the rows of a table; none, with a line, where it cannot be read."""
+    try:
+        return read(table)
+    except BadInput as fault:
+        say(f"history: {fault}")
+        return []
 
 
 def week_of(time: str) -> str:
@@ -92,11 +96,14 @@ def sum_weeks(counts: Sequence[WeekCounts]) -> list[WeekCounts]:
 
 
 def judged_rows(places: Places) -> dict[int, Rows]:
-    """Return all rows of the tables below `artifacts/judged`, by version, each with its station."""
+    """Return all rows of the tables below `artifacts/judged`, by version, each with its station.
+
+    A table that cannot be read is left out, with a line.
+    """
     by_version: dict[int, Rows] = defaultdict(list)
     for table in sorted((places.artifacts_root / JUDGED).rglob("version-*.csv")):
         if match := TABLE.fullmatch(table.name):
-            by_version[int(match[1])] += with_station(read(table), table.parent.name)
+            by_version[int(match[1])] += with_station(read_or_say(table), table.parent.name)
     return dict(sorted(by_version.items()))
 
 

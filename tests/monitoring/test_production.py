@@ -49,6 +49,7 @@ def test_a_table_that_cannot_be_read_costs_itself_alone(places, capsys):
     other.parent.mkdir(parents=True)
     other.write_text("something else\n")
     assert len(weekly_counts(places)) == 1
+    assert len(judged_rows(places)[1]) == 1
     assert "is not a table of judged images" in capsys.readouterr().out
 
 
