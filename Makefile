@@ -25,7 +25,7 @@ check: lint  ## after each edit: style, types, and the tests without TensorFlow,
 	$(BIN)/pytest $(PARALLEL) -m "not (tensorflow or mlflow or server or process or real or long)" $(ARGS)
 
 test: .venv/dev  ## all that proves recast on drawn images
-	@echo "It takes seven to nine minutes on two idle cores."
+	@echo "It takes some 20 minutes on two cores."
 	$(BIN)/pytest $(PARALLEL) -m "not (real or long)" $(ARGS)
 
 test-real: .venv/dev  ## on the real photographs of RECAST_ARCHIVE (the zip) and RECAST_ARRIVALS (a folder)

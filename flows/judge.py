@@ -22,7 +22,7 @@ from flows.events import tell_suspect
 from tasks.monitoring.batch_scoring import BatchResult, judge_folder
 from tasks.monitoring.escape_alarm import AlarmState
 from tasks.monitoring.people_queue import Station, find_alarm, judge_in_shadow, send_to_people
-from tasks.monitoring.shadow import JUDGED
+from tasks.monitoring.production import JUDGED
 from tasks.pipeline.last_run import no_champion_message, resolve_model
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.records.rows import DecisionName

@@ -152,9 +152,9 @@ def line(answer: Answer, is_score: bool = False, picture: Path | None = None) ->
 def percent(share: float) -> str:
     """Return a share in percent. What is nearly 0 or 1 is never shown as 0 or 100 %."""
     if share < NEARLY:
-        return f"below {NEARLY:.1%}".replace("%", " %")
+        return f"below {100 * NEARLY:.1f} %"
     if share > 1 - NEARLY:
-        return f"above {1 - NEARLY:.1%}".replace("%", " %")
+        return f"above {100 * (1 - NEARLY):.1f} %"
     digits = 0 if 0.1 <= share <= 0.9 else 1
     return f"{100 * share:.{digits}f} %"
 

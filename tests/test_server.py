@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 import shutil
 import threading
@@ -15,6 +14,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+from chromium import PATIENCE, open_chromium
 from loopback import RunningServer, run_server
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
@@ -23,7 +23,6 @@ from tasks.pipeline.local_auth import local_auth
 
 FOREIGN = {"Origin": "http://evil.example", "Host": "evil.example"}
 OPEN = {"/api/health", "/api/ready"}
-PATIENCE = 180_000  # milliseconds for a browser on a busy machine
 SOCKETS = (
     "/api/events/in",
     "/api/events/out",
@@ -129,20 +128,10 @@ def test_the_server_calls_nobody(prefect):
 
 @pytest.fixture(scope="module")
 def browser(server, process):
-    """Chromium or Chrome of this machine."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-    if not found and not os.environ.get("CI"):
-        pytest.skip("no Chromium or Chrome on the PATH")
-    assert found, "no Chromium or Chrome on the PATH: apt-get install chromium"
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        sandbox = [] if os.geteuid() else ["--no-sandbox"]  # root has none
-        opened = play.chromium.launch(executable_path=found, args=sandbox, timeout=PATIENCE)
+    with open_chromium() as opened:
         context = opened.new_context()
         context.set_default_timeout(PATIENCE)
         yield context
-        opened.close()
 
 
 ATTACK = """async (site) => {

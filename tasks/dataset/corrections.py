@@ -38,8 +38,8 @@ def find_corrections(classes: Classes, places: Places) -> Corrections:
 
     People add to the second one at any time. So a copy of it is stored, which the run reads. Raises BadInput as `parse` does.
     """
-    path = existing(places.data_root / NAME)
-    live = existing(places.artifacts_root / NAME)
+    path = path_or_none(places.data_root / NAME)
+    live = path_or_none(places.artifacts_root / NAME)
     contents = [read_bytes(file) if file else None for file in (path, live)]
     reviewed = store_copy(contents[1], places) if contents[1] is not None else None
     corrections = Corrections(identity=identify(contents), path=path, reviewed=reviewed)
@@ -47,7 +47,7 @@ def find_corrections(classes: Classes, places: Places) -> Corrections:
     return corrections
 
 
-def existing(path: Path) -> Path | None:
+def path_or_none(path: Path) -> Path | None:
     """Return the path of a file that is there; None where it is not."""
     return path if path.exists() else None
 

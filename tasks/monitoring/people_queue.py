@@ -9,8 +9,8 @@ from tasks.labeling.queue_store import QueueName, enqueue
 from tasks.monitoring import spot_checks
 from tasks.monitoring.batch_scoring import BatchResult, Rows, judge_folder, read
 from tasks.monitoring.escape_alarm import AlarmState, watch_escapes
-from tasks.monitoring.production import with_station
-from tasks.monitoring.shadow import JUDGED, SHADOW, differing
+from tasks.monitoring.production import JUDGED, with_station
+from tasks.monitoring.shadow import SHADOW, rows_decided_otherwise
 from tasks.monitoring.spot_checks import part_of
 from tasks.records.rows import LabelRow
 from tasks.settings.settings import Places, SpotCheckSettings
@@ -44,7 +44,7 @@ def judge_in_shadow(station: Station, champion: BatchResult, places: Places) -> 
         return []
     results = places.artifacts_root / SHADOW / results.relative_to(judged)
     result = judge_folder(station.folder, results, 0.0, waiting, places, station.stamp)
-    return differing(champion.rows, result.rows)
+    return rows_decided_otherwise(champion.rows, result.rows)
 
 
 def send_to_people(station: Station, result: BatchResult, differences: Rows, places: Places) -> list[str]:

@@ -6,14 +6,12 @@ from typing import Any, NamedTuple
 from tasks.evaluation.comparison import Pair, PairedComparison, compare
 from tasks.labeling.label_log import latest_labels
 from tasks.monitoring.batch_scoring import Rows, read, table_name
+from tasks.monitoring.production import JUDGED
 from tasks.records.rows import LabelRow, Prediction
 from tasks.settings.settings import Classes, EvaluationSettings, Places
 from tasks.tracking import registry
 
-JUDGED, SHADOW = (
-    "judged",
-    "shadow",
-)  # folders of the tables below `artifacts`: of decisions, and of what decides nothing
+SHADOW = "shadow"  # folder of the tables below `artifacts` that decide nothing
 
 
 class StationComparison(NamedTuple):
@@ -29,14 +27,14 @@ class StationComparison(NamedTuple):
     """What the decisions about the answered ones cost, part by part where parts are known; None where there are none."""
 
 
-def differing(champion: Iterable[Mapping[str, Any]], challenger: Iterable[Mapping[str, Any]]) -> Rows:
+def rows_decided_otherwise(champion: Iterable[Mapping[str, Any]], challenger: Iterable[Mapping[str, Any]]) -> Rows:
     """Return the rows of the challenger whose content the champion decided otherwise, each content once."""
     decisions = {row["sha256"]: row["decision"] for row in champion if row["sha256"]}
     rows = {row["sha256"]: dict(row) for row in challenger}
     return [row for sha256, row in rows.items() if sha256 in decisions and decisions[sha256] != row["decision"]]
 
 
-def judged_by_both(champion: registry.Version, challenger: registry.Version, places: Places) -> tuple[Rows, Rows]:
+def rows_of_both(champion: registry.Version, challenger: registry.Version, places: Places) -> tuple[Rows, Rows]:
     """Return the rows of both versions about the photographs that both judged, in the same order, equal contents once.
 
     Reads the tables below `artifacts/judged` and `artifacts/shadow`.
@@ -57,7 +55,7 @@ def compare_at_stations(
     classes: Classes,
     costs: EvaluationSettings,
 ) -> StationComparison:
-    """Compare the decisions of two versions about the same photographs, as `judged_by_both` returns them.
+    """Compare the decisions of two versions about the same photographs, as `rows_of_both` returns them.
 
     Only photographs that are decided differently can tell the versions apart, and people are asked about these. So the comparison of
     costs rests on the answered ones among them.

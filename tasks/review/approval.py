@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tasks.inference import model_folder
 from tasks.inference.predictor import Predictor
-from tasks.monitoring.shadow import StationComparison, compare_at_stations, judged_by_both
+from tasks.monitoring.shadow import StationComparison, compare_at_stations, rows_of_both
 from tasks.pipeline.last_run import sections_of
 from tasks.records.results import Rule
 from tasks.records.rows import Prediction, Row, stored_path
@@ -80,7 +80,7 @@ class Approvals:
         champion, product = self.champion(), self.desk.product
         if champion is None:
             return None
-        judged = judged_by_both(champion, version, self.places)
+        judged = rows_of_both(champion, version, self.places)
         config = sections_of(product.run, "config").config or {}
         costs = EvaluationSettings.model_validate(config.get("evaluation") or {})
         return compare_at_stations(*judged, self.desk.log.rows(), product.classes, costs) if judged[0] else None

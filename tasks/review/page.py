@@ -21,7 +21,7 @@ from tasks.review.access import Guard, Refusal, new_token
 from tasks.review.approval import Approvals, PromotionCalls
 from tasks.review.desk import Desk
 from tasks.review.people import Throttle
-from tasks.review.routes import add_approval, add_entrance, add_history, add_pictures, add_queues
+from tasks.review.routes import add_answers, add_approval, add_entrance, add_history, add_pictures, add_queues
 from tasks.review.show import Showcase
 from tasks.review.study_page import add_study
 from tasks.review.texts import QUEUES as QUEUE_TEXTS
@@ -71,6 +71,7 @@ def create_app(
     add_entrance(app, show, shared_password, throttle)
     approvals = Approvals(desk, calls, throttle)
     add_queues(app, desk, approvals, show)
+    add_answers(app, desk)
     add_pictures(app, desk, Showcase(desk))
     add_approval(app, approvals, show)
     add_history(app, desk, show)

@@ -56,12 +56,10 @@ def add_entrance(
 
 
 def add_queues(app: FastAPI, desk: Desk, approvals: Approvals, show: Callable[..., HTMLResponse]) -> None:
-    """Add the overview, the queues, and what takes answers."""
+    """Add the overview and the queues."""
 
     @app.get("/")
     def overview(request: Request) -> Response:
-        if "person" not in request.session:
-            return RedirectResponse("/enter", 303)
         person = require_person(request.session)
         counts = {queue: len(desk.open_cards(queue, person)) for queue in QUEUES}
         return show(request, "overview.html", counts=counts, waiting=len(approvals.waiting()))
@@ -77,6 +75,10 @@ def add_queues(app: FastAPI, desk: Desk, approvals: Approvals, show: Callable[..
             return show(request, "cards.html", **values)
         left = len(desk.open_cards(queue, person))
         return show(request, "queue.html", left=left, last=desk.last_answer(person), **values)
+
+
+def add_answers(app: FastAPI, desk: Desk) -> None:
+    """Add what takes answers, and takes them back."""
 
     @app.post("/answer")
     def answer(

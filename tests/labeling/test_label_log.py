@@ -51,7 +51,6 @@ def test_what_another_process_adds_is_seen(log, places):
     assert log.rows() == [answer(1), answer(2)]
 
 
-@pytest.mark.process
 def test_two_processes_at_once_lose_no_row(log, places):
     code = (
         "import sys; sys.path[:0] = sys.argv[1:3]\n"

@@ -4,7 +4,7 @@ import pytest
 from labeling.test_label_log import answer
 
 from tasks.monitoring.batch_scoring import COLUMNS, table_name
-from tasks.monitoring.shadow import compare_at_stations, differing, judged_by_both
+from tasks.monitoring.shadow import compare_at_stations, rows_decided_otherwise, rows_of_both
 from tasks.settings.settings import Classes, EvaluationSettings
 from tasks.storage.tables import write_rows
 from tasks.tracking.registry import Version
@@ -25,7 +25,7 @@ def row(number: int, decision: str, **values: object) -> dict[str, object]:
 def test_only_what_both_judged_differently_is_a_difference():
     champion = [row(1, "pass"), row(2, "pass"), row(4, "review")]
     challenger = [row(1, "pass"), row(2, "reject"), row(3, "reject"), row(2, "reject", path="twin.png")]
-    assert [found["sha256"] for found in differing(champion, challenger)] == [f"{2:064x}"]
+    assert [found["sha256"] for found in rows_decided_otherwise(champion, challenger)] == [f"{2:064x}"]
 
 
 def test_the_tables_of_both_are_joined_by_content(places):
@@ -36,13 +36,13 @@ def test_the_tables_of_both_are_joined_by_content(places):
         folder = places.artifacts / place / "line/station"
         folder.mkdir(parents=True)
         write_rows(folder / table_name(version), rows, COLUMNS)
-    champion, challenger = judged_by_both(OLD, NEW, places)
+    champion, challenger = rows_of_both(OLD, NEW, places)
     assert [found["decision"] for found in champion] == ["pass"]
     assert [found["decision"] for found in challenger] == ["reject"]
 
 
 def test_without_tables_nothing_was_judged_by_both(places):
-    assert judged_by_both(OLD, NEW, places) == ([], [])
+    assert rows_of_both(OLD, NEW, places) == ([], [])
 
 
 @pytest.mark.parametrize(("part", "unit"), [("p", 1), ("", None)])

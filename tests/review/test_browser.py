@@ -1,11 +1,10 @@
 """Browser: the page in Chromium, by keys, with and without a connection, and for people who need more than a mouse."""
 
-import os
-import shutil
 import threading
 
 import pytest
 import uvicorn
+from chromium import PATIENCE, open_chromium
 from conftest import free_port, wait_until
 from review.conftest import NOBODY
 
@@ -13,41 +12,28 @@ from tasks.labeling.label_log import LabelLog
 from tasks.review.desk import Desk
 from tasks.review.page import create_app
 
-pytestmark = [pytest.mark.server, pytest.mark.process]
-PATIENCE = 30_000  # milliseconds
-
 
 @pytest.fixture
-def site(registered, product, queued, places):
+def site(server, process, registered, product, queued, places):
     """The page on a free port, with eight photographs to review."""
     queued(*range(10, 18))
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    server = uvicorn.Server(
+    page = uvicorn.Server(
         uvicorn.Config(create_app(Desk(places), NOBODY, [address], "a key"), port=port, log_level="warning")
     )
-    thread = threading.Thread(target=server.run)
+    thread = threading.Thread(target=page.run)
     thread.start()
-    wait_until(lambda: server.started, 60, "the page")
+    wait_until(lambda: page.started, 60, "the page")
     yield address
-    server.should_exit = True
+    page.should_exit = True
     thread.join()
 
 
 @pytest.fixture
 def browser():
-    """Chromium or Chrome of this machine."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-    if not found and not os.environ.get("CI"):
-        pytest.skip("no Chromium or Chrome on the PATH")
-    assert found, "no Chromium or Chrome on the PATH: apt-get install chromium"
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        sandbox = [] if os.geteuid() else ["--no-sandbox"]  # root has none
-        opened = play.chromium.launch(executable_path=found, args=sandbox, timeout=PATIENCE)
+    with open_chromium() as opened:
         yield opened
-        opened.close()
 
 
 def enter(browser, site: str, **settings: object):
