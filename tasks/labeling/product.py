@@ -42,7 +42,13 @@ def load_product(places: Places) -> Product:
         raise BadInput(
             f"there was no run in {places.artifacts_root}: flows/retrain.py makes one, which says what is inspected"
         )
-    classes = decision.read(model_folder.path(model_of(run), places) / "decision.json").classes
+    rule = model_folder.path(model_of(run), places) / "decision.json"
+    try:
+        classes = decision.read(rule).classes
+    except OSError as error:
+        raise BadInput(
+            f"{rule} cannot be read ({error.strerror}), and the classes are not known: run flows/retrain.py again"
+        ) from error
     try:
         rows = {row.sha256: row for row in reversed(read_table(run / "splits.csv", Row))}
     except (OSError, ValueError) as error:

@@ -145,7 +145,9 @@ def test_another_table_is_refused_and_left_as_it_is(log):
     for content in (b"sha256,correction,why\n", HEADER.replace(b",", b";")):
         log.path.write_bytes(content)
         for ask in (log.rows, lambda: log.append(label_row())):
-            with pytest.raises(BadInput, match=r"labels\.csv is not a table of labels: its header is 'sha256|decision;"):
+            with pytest.raises(
+                BadInput, match=r"labels\.csv is not a table of labels: its header is 'sha256|decision;"
+            ):
                 ask()
         assert log.path.read_bytes() == content
 

@@ -132,7 +132,7 @@ def test_there_is_nothing_to_discard_before_the_first_photograph(places):
 
 
 def test_odd_names_and_formulas_come_back_as_they_were(places, station, judge):
-    judged = judge("=1+1, \"x\"\n.png", b"one", reason="-a\nb")
+    judged = judge('=1+1, "x"\n.png', b"one", reason="-a\nb")
     enqueue([judged], "review", station, "@line", 100, places)
     (photograph,) = read_queue(places)
     assert (photograph.path, photograph.reason, photograph.origin) == (judged["path"], "-a\nb", "@line")
