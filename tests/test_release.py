@@ -8,6 +8,7 @@ from conftest import write_model_folder
 from mlflow.exceptions import MlflowException
 
 from tasks import release as verb
+from tasks.inbox.arrivals import origin_of
 from tasks.inference import model_folder
 from tasks.records.results import BaselineComparison, Exports, Format, PairedParts, Splits
 from tasks.records.rows import Prediction, Row
@@ -166,6 +167,17 @@ def test_a_candidate_that_learnt_a_new_origin_takes_the_place_of_an_equal_champi
     assert decided.verdict == "promoted"
     assert decided.cause == "new_origins"
     assert "line 2, which version 1 has never seen" in decided.reason
+
+
+def test_labeled_photographs_of_a_known_origin_are_no_new_origin(released, splits, places):
+    """The row of an image has the origin of its photograph, whatever the folder in which people's labels brought it."""
+    released("aa", LAX)
+    origin = origin_of("reviewed-20261201-line 2")
+    rows = read_table(splits.table.path(places), Row)
+    labeled = rows[0]._replace(sha256="dd" * 32, split="train", origin=origin, path=f"def_front/{'d' * 16}/1.jpeg")
+    store_table("splits", [*rows, labeled], Row, places).path(places).replace(splits.table.path(places))
+    decided = released("bb", LAX, "run 2", learnt=["ff" * 32, "ee" * 32])
+    assert (decided.verdict, decided.cause) == ("kept", "no_better")
 
 
 @pytest.mark.parametrize("learnt", [["99" * 32], ["99" * 32, f"{1:064x}"]], ids=["nothing", "what arrived beside it"])

@@ -441,6 +441,20 @@ def test_a_correction_may_make_a_defect_of_a_good_part(look_at, good_alone, plac
     assert not look_at(good_alone).has_defects
 
 
+def test_so_may_an_answer_on_the_review_page_and_an_excluded_image_is_no_defect(look_at, good_alone, places):
+    sha256 = hashlib.sha256((good_alone / "ok_front/cast_0.jpeg").read_bytes()).hexdigest()
+    places.artifacts.mkdir(exist_ok=True)
+    (places.artifacts / "corrections.csv").write_text(f"sha256,correction,why\n{sha256},exclude,blurred\n")
+    with pytest.raises(BadInput, match="--model normal"):
+        look_at(good_alone)
+    (places.artifacts / "corrections.csv").write_text(f"sha256,correction,why\n{sha256},def_front,a crack\n")
+    assert not look_at(good_alone).has_defects
+    places.data.mkdir(exist_ok=True)
+    (places.data / "corrections.csv").write_text(f"sha256,correction,why\n{sha256},ok_front,a shadow\n")
+    with pytest.raises(BadInput, match="--model normal"):
+        look_at(good_alone)
+
+
 def test_corrections_that_cannot_be_meant_are_told_before_a_server_starts(archive, places, monkeypatch, capsys):
     places.data.mkdir()
     (places.data / "corrections.csv").write_text("sha256,correction,why\ncast_1.jpeg,exclude,blurred\n")

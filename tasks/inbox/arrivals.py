@@ -53,6 +53,7 @@ def find_arrivals(fetch: FetchSettings, class_folders: ClassFolders, places: Pla
     paths = [f"{folder.path}/{name}" for folder, names in listed.items() for name in names]
     settled = settled_files(paths, fetch.settle_seconds, places)
     arrivals = [arrival(folder, names, settled, places) for folder, names in listed.items()]
+    refuse_equal_names(arrivals)
     return tuple(candidate for candidate in arrivals if candidate.names)
 
 
@@ -83,6 +84,19 @@ def arrival(folder: Folder, names: list[str], settled: set[str], places: Places)
         names=settled_names,
         unsettled=unsettled,
     )
+
+
+def refuse_equal_names(arrivals: Iterable[Arrival]) -> None:
+    """Raise BadInput where two folders of one origin have a file of one name: origin and name identify an image."""
+    folders: dict[tuple[str, str], Path] = {}
+    for arrival in arrivals:
+        for name in arrival.names:
+            earlier = folders.setdefault((arrival.origin, name), arrival.path)
+            if earlier != arrival.path:
+                raise BadInput(
+                    f"two files of {arrival.origin!r} are called {for_terminal(name)!r}: in {earlier} and in {arrival.path}. "
+                    "Rename one of the files"
+                )
 
 
 def identity(folder: Path, names: Sequence[str], places: Places) -> str:
@@ -135,7 +149,7 @@ def arrival_folders(inbox: Path, class_folders: ClassFolders) -> list[Folder]:
     """Return the arrivals in `inbox`: each `<batch>/` with a class folder.
 
     The inbox itself is one too (origin "inbox") if it holds a class folder directly. Without an inbox there are no arrivals. What is
-    in `unlabeled/` or `unlabelled/` waits. Raises BadInput for any other image outside a class, and for equal origins.
+    in `unlabeled/` or `unlabelled/` waits. Raises BadInput for any other image outside a class, and for equal names.
     """
     if not inbox.exists():
         return []
@@ -144,7 +158,7 @@ def arrival_folders(inbox: Path, class_folders: ClassFolders) -> list[Folder]:
     name_faults = {batch: fault for batch in batches if batch and (fault := name_fault(batch))}
     renames = [f"{for_terminal(str(inbox / batch))} {fault}: rename it" for batch, fault in name_faults.items()]
     say_left_out("arrivals", renames)
-    return _check_distinct([Folder(origin_of(batch), inbox / batch) for batch in batches if batch not in name_faults])
+    return _with_origins([(batch, inbox / batch) for batch in batches if batch not in name_faults])
 
 
 def reviewed_folder(origin: str, day: date) -> str:
@@ -166,7 +180,7 @@ def arrival_order(batch: str) -> tuple[bool, str]:
 def given_folders(folders: Sequence[Path], class_folders: ClassFolders) -> list[Folder]:
     """Return `folders` as arrivals, with the folder's own name as origin, or the one after which it is named.
 
-    Raises BadInput for a folder without class folders or with images outside them and `unlabeled/`, and for equal origins.
+    Raises BadInput for a folder without class folders or with images outside them and `unlabeled/`, and for equal names.
     """
     for folder in folders:
         batch_of = _batches_of_files(folder, class_folders, depth=0)
@@ -178,7 +192,7 @@ def given_folders(folders: Sequence[Path], class_folders: ClassFolders) -> list[
                 f"{for_terminal(str(folder))} has no file in {folder_names(class_folders)}, {content}: "
                 "give the folder above these, one for each batch"
             )
-    return _check_distinct([Folder(origin_of(folder.resolve().name), folder) for folder in folders])
+    return _with_origins([(folder.resolve().name, folder) for folder in folders])
 
 
 def _batches_of_files(top: Path, class_folders: ClassFolders, depth: int) -> dict[str, str | None]:
@@ -219,15 +233,20 @@ def folder_names(class_folders: ClassFolders) -> str:
     return f"{', '.join(others)} or {last}"
 
 
-def _check_distinct(arrivals: list[Folder]) -> list[Folder]:
-    """Return the folders. Raises BadInput where two have one origin, or one has the name of the source."""
-    paths = {rows.BASE: "the source"}
-    for origin, path in arrivals:
-        if REVIEWED.fullmatch(path.name) and origin != rows.BASE:
-            continue
-        if casefold_name(origin) in paths:
+def _with_origins(named: Sequence[tuple[str, Path]]) -> list[Folder]:
+    """Return the folders, given by name and path, with their origins.
+
+    Folders of labeled photographs share the origin of their photographs, in the spelling of the folder that has it for a name. Raises
+    BadInput where two folders have one name, or where an origin has the name of the source.
+    """
+    paths, spellings = dict[str, Path | str](), {rows.BASE: rows.BASE}
+    for name, path in named:
+        key, origin = casefold_name(name or rows.INBOX), origin_of(name)
+        if casefold_name(origin) == rows.BASE or key in paths:
             raise BadInput(
-                f"two origins are called {origin!r}: {paths[casefold_name(origin)]} and {path}. Rename one of the folders"
+                f"two origins are called {origin!r}: {paths.get(key, 'the source')} and {path}. Rename one of the folders"
             )
-        paths[casefold_name(origin)] = str(path)
-    return arrivals
+        paths[key] = path
+        if not REVIEWED.fullmatch(name):
+            spellings[key] = origin
+    return [Folder(spellings.setdefault(casefold_name(origin_of(name)), origin_of(name)), path) for name, path in named]

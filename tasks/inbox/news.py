@@ -36,7 +36,7 @@ class UsedData(NamedTuple):
     images: frozenset[tuple[str, str]] = frozenset()
     """(sha256, label)."""
     source_images: tuple[Entry, ...] = ()
-    """Of the images, those of the source."""
+    """The images of the source, with the labels that they have there: the excluded ones too."""
     refused: frozenset[str] = frozenset()
     """sha256 of what it looked at and put aside for what it shows."""
 
@@ -48,6 +48,8 @@ class NewImage(NamedTuple):
     path: Path
     sha256: str
     label: str
+    was_used: bool = False
+    """A run had its content, with another label or excluded."""
 
 
 class News(NamedTuple):
@@ -120,10 +122,13 @@ def waiting_times(images: Sequence[NewImage], now: float, places: Places) -> lis
 def seconds_waiting(image: NewImage, earlier: WaitingImage | None, now: float) -> float:
     """Return the seconds that an image has waited.
 
-    The first look counts from when the file was put there: the newest of its times that does not lie ahead of `now`.
+    The first look counts from when the file was put there: the newest of its times that does not lie ahead of `now`. Where a run has
+    used the content, only its label is new, and the first look counts from `now`.
     """
     if earlier:
         return earlier.waited + max(0.0, now - earlier.looked)
+    if image.was_used:
+        return 0.0
     try:
         state = os.stat(image.path)
     except OSError:
@@ -149,12 +154,14 @@ def find_new_images(
     if changes := {entry.sha256: label_change(entry, leader) for entry, leader in conflicts}:
         say(f"news: {label_change_summary(list(changes.values()))}")
     paths = {(entry.origin, entry.path): folder / entry.path for entry, folder in listed.items()}
+    contents = {sha256 for sha256, _ in used.images} | {image.sha256 for image in used.source_images}
     new_images = {
         entry.sha256: NewImage(
             entry.origin,
             paths.get((entry.origin, entry.path)) or stored_path(entry, places),
             entry.sha256,
             entry.label,
+            entry.sha256 in contents,
         )
         for entry in reversed(agreeing)
         if (entry.sha256, entry.label) not in used.images and entry.sha256 not in used.refused
@@ -179,12 +186,16 @@ def last_used(places: Places) -> UsedData:
 def used_by(run: Path) -> UsedData:
     """Return what a run used. Raises BadInput where its files are damaged."""
     images = list(columns(run / "splits.csv", "path", "sha256", "label", "origin"))
+    table = run / "corrections.csv"
+    corrected = list(columns(table, "path", "origin", "sha256", "was")) if table.exists() else []
+    of_source = {path: Entry(path, sha256, label) for path, sha256, label, origin in images if origin == BASE}
+    of_source |= {path: Entry(path, sha256, was) for path, origin, sha256, was in corrected if origin == BASE}
     refusals = columns(run / "quarantine.csv", "sha256", "code")
     dataset = sections_of(run, "dataset").dataset
     return UsedData(
         source=dataset.source_identity if dataset else None,
         images=frozenset((sha256, label) for _, sha256, label, _ in images),
-        source_images=tuple(Entry(path, sha256, label) for path, sha256, label, origin in images if origin == BASE),
+        source_images=tuple(of_source.values()),
         refused=frozenset(sha256 for sha256, code in refusals if code not in DECIDED_ANEW),
     )
 

@@ -34,7 +34,7 @@ class LabelLog:
         self.path, self.places = places.artifacts_root / NAME, places
         self._thread_lock = threading.Lock()
         self._rows: dict[str, LabelRow] = {}
-        self._read_bytes = 0
+        self._read_bytes = self._inode = 0
 
     def rows(self) -> list[LabelRow]:
         """Return all rows, the oldest first. Raises BadInput where the file cannot be read, or is none of labels."""
@@ -61,10 +61,12 @@ class LabelLog:
 
     def _write(self, line: bytes) -> None:
         """Add the line, after the header and on a line of its own, whatever a killed process left."""
+        header = ",".join(LabelRow._fields).encode() + b"\n"
         is_new = not self.path.exists()
         with open(self.path, "ab") as opened:
-            if is_new or opened.tell() == 0:
-                line = ",".join(LabelRow._fields).encode() + b"\n" + line
+            if self._read_bytes == 0 and header.startswith(self.path.read_bytes()):  # new, or killed within the header
+                opened.truncate(0)
+                line = header + line
             elif last_byte(self.path) != b"\n":
                 line = b"\n" + line
             opened.write(line)
@@ -76,9 +78,10 @@ class LabelLog:
     def _read_new(self) -> None:
         """Read the whole lines that were added since the last look."""
         try:
-            if self.path.stat().st_size < self._read_bytes:  # restored from a backup
-                self._rows, self._read_bytes = {}, 0
             with open(self.path, "rb") as opened:
+                state = os.fstat(opened.fileno())
+                if state.st_size < self._read_bytes or state.st_ino != self._inode:  # restored from a backup, or edited
+                    self._rows, self._read_bytes, self._inode = {}, 0, state.st_ino
                 opened.seek(self._read_bytes)
                 content = opened.read()
         except FileNotFoundError:
@@ -87,9 +90,9 @@ class LabelLog:
         except OSError as error:
             raise BadInput(f"{self.path} cannot be read ({error.strerror}): a table of labels is expected") from error
         whole = content[: content.rfind(b"\n") + 1]
-        lines = whole.decode("utf-8", errors="replace").split("\n")[:-1]
+        lines = [line.removesuffix("\r") for line in whole.decode("utf-8", errors="replace").split("\n")[:-1]]
         if self._read_bytes == 0 and lines:
-            require_header(lines.pop(0), self.path)
+            require_header(lines.pop(0).removeprefix("\ufeff"), self.path)  # a spreadsheet adds a byte order mark
         for row in parse_lines(lines, self.path):
             self._rows.setdefault(row.decision, row)
         self._read_bytes += len(whole)
@@ -110,7 +113,8 @@ def last_byte(path: Path) -> bytes:
 
 def format_line(row: LabelRow) -> bytes:
     """Return the row as one line of CSV. Raises BadInput where it is no answer, so that nothing that cannot be read is written."""
-    person, comment, origin, kind = (" ".join(text.split()) for text in (row.person, row.comment, row.origin, row.kind))
+    person, comment = " ".join(row.person.split()), " ".join(row.comment.split())
+    origin, kind = (re.sub(r"[^\S ]", " ", text) for text in (row.origin, row.kind))  # names keep their spaces
     row = row._replace(person=person, comment=comment, origin=origin, kind=kind)  # a line of the file is an answer
     if fault := fault_of(row):
         raise BadInput(f"the answer is not stored: {fault}")
@@ -129,9 +133,23 @@ def fault_of(row: LabelRow) -> str:
         return f"its label is {row.label[:80]!r}, expected one of {', '.join(LABELS)}"
     if not row.person:
         return "it names no person"
+    if not is_time(row.time):
+        return f"its time is {row.time[:80]!r}, expected one with its zone, such as 2026-12-01T07:00:00+00:00"
+    if not (HEX_32.fullmatch(row.withdraws) if row.label == IS_WITHDRAWN else not row.withdraws):
+        return (
+            f"it takes back {row.withdraws[:80]!r}, expected 32 hexadecimal digits where it is withdrawn, else nothing"
+        )
     if not all(cell.isprintable() for cell in row if isinstance(cell, str)):
         return "it holds a character that cannot be printed"
     return ""
+
+
+def is_time(text: str) -> bool:
+    """Return whether the text is a time with its zone, in ISO 8601."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).year > 1_000 and bool(datetime.fromisoformat(text).tzinfo)
+    except (ValueError, OverflowError):
+        return False
 
 
 def require_header(line: str, path: Path) -> None:
@@ -174,18 +192,16 @@ def valid_rows(rows: Iterable[LabelRow]) -> list[LabelRow]:
 def latest_labels(rows: Iterable[LabelRow]) -> dict[str, LabelRow]:
     """Return the answer that counts for each photograph, by sha256: the last one that nobody took back.
 
-    Answers of the agreement study count for none: they show how far people agree, and change no label.
+    Answers of the agreement study count for none: they show how far people agree, and change no label. That somebody cannot tell counts
+    only where nobody could.
     """
-    return {row.sha256: row for row in valid_rows(rows) if row.queue != SECOND_LOOK}
+    rows = [row for row in valid_rows(rows) if row.queue != SECOND_LOOK]
+    return {row.sha256: row for row in sorted(rows, key=lambda row: row.label != "cannot_tell")}
 
 
-def time_of(row: LabelRow) -> datetime | None:
-    """Return when an answer was given, in UTC; None where its time is none."""
-    try:
-        time = datetime.fromisoformat(row.time)
-    except ValueError:
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+def time_of(row: LabelRow) -> datetime:
+    """Return when an answer was given."""
+    return datetime.fromisoformat(row.time)
 
 
 def labeled_contents(rows: Iterable[LabelRow]) -> set[str]:

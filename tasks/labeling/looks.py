@@ -49,7 +49,7 @@ def looks_of(rows: Iterable[LabelRow], study: Sequence[StudyPhotograph]) -> list
     looks = []
     for row in valid_rows(rows):
         time = time_of(row)
-        if row.queue != SECOND_LOOK or row.sha256 not in contents or time is None or time < drawn:
+        if row.queue != SECOND_LOOK or row.sha256 not in contents or time < drawn:
             continue
         times = earlier[row.sha256, row.person]
         if not times or len(times) < len(ROUNDS) and time - times[0] >= REPEAT:

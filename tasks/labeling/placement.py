@@ -4,6 +4,7 @@ A new photograph becomes a file in the inbox, below a folder of the day and of i
 there already, becomes a line of `artifacts/corrections.csv`. Files of the user are only read.
 """
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,22 +12,24 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from tasks.dataset.corrections import EXCLUDE, HEADER
+from tasks.dataset.corrections import EXCLUDE, HEADER, Correction, parse, read_bytes
 from tasks.dataset.corrections import NAME as CORRECTIONS
-from tasks.inbox.arrivals import REVIEWED, kind_of, reviewed_folder
+from tasks.inbox.arrivals import REVIEWED, kind_of, origin_of, reviewed_folder
 from tasks.labeling.label_log import LabelLog, labels_lock, latest_labels
 from tasks.labeling.product import Product
 from tasks.records.rows import BASE, INBOX, LabelRow
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
+from tasks.settings.messages import say
 from tasks.settings.settings import Places
-from tasks.sources.names import UNLABELED, compose, name_fault
+from tasks.sources.names import MAX_PART, UNLABELED, casefold_name, compose, name_fault
 from tasks.storage.files import publish, scratch_beside, sha256_of
 from tasks.storage.tables import write_rows
 
 DIGITS = (
     16  # of a content's sha256, which name the folder that its photograph lies in: the photograph keeps its own name
 )
+MAX_ORIGIN = MAX_PART - len("reviewed-20261201-")  # bytes
 
 
 class PlacedPhotograph(NamedTuple):
@@ -45,15 +48,17 @@ def place_labels(log: LabelLog, product: Product, sources: Mapping[str, Path], p
     with labels_lock(places):
         labels = latest_labels(log.rows())
         placed = find_placed(places.inbox)
+        earlier = read_corrections(places)
         faults = list[str]()
         for sha256, row in labels.items():
-            if not product.is_known(sha256) and sha256[:DIGITS] not in placed and (kind := kind_in(row, product)):
+            is_known = product.is_known(sha256) or sha256 in earlier or sha256[:DIGITS] in placed
+            if not is_known and (kind := kind_in(row, product)):
                 try:
                     target = place(sources.get(sha256), row, kind, places.inbox)
                     placed[sha256[:DIGITS]] = PlacedPhotograph(target, kind)
-                except BadInput as fault:
+                except (BadInput, OSError) as fault:
                     faults.append(str(fault))
-        write_corrections(corrections(log.rows(), placed, product), places)
+        write_corrections(corrections(log.rows(), placed, earlier, product), places)
     return faults
 
 
@@ -62,7 +67,7 @@ def kind_in(row: LabelRow, product: Product) -> str:
     if row.label == "good":
         return product.classes.good
     if row.label == "defect":
-        return row.kind if row.kind in product.folders.names else product.classes.defect
+        return row.kind if row.kind in product.kinds and not folder_fault(row.kind) else product.classes.defect
     return ""
 
 
@@ -100,11 +105,19 @@ def place(source: Path | None, row: LabelRow, kind: str, inbox: Path) -> Path:
 
 
 def as_origin(origin: str) -> str:
-    """Return an origin as the name of a folder: without characters that no folder may have, and not that of the source."""
-    name = compose("".join("-" if char in '/\\:*?"<>|' or not char.isprintable() else char for char in origin)).strip(
-        " ."
-    )
-    return f"station-{name}" if not name or name_fault(name) or name.startswith(".") or name == BASE else name
+    """Return an origin as a part of the name of a folder. An origin that is the name of a folder already stays as it is."""
+    name = compose("".join("-" if char in "/\\" or not char.isprintable() else char for char in origin))
+    if folder_fault(name) or name.startswith(".") or casefold_name(name) == BASE:
+        name = f"station-{name.strip(' .')}"
+    if len(name.encode()) > MAX_ORIGIN:
+        beginning = name.encode()[: MAX_ORIGIN - DIGITS - 1].decode(errors="ignore")
+        name = f"{beginning}-{hashlib.sha256(name.encode()).hexdigest()[:DIGITS]}"
+    return name
+
+
+def folder_fault(name: str) -> str:
+    """Return what is wrong with the name of one folder, or an empty text."""
+    return "has a slash in its name" if "/" in name else name_fault(name)
 
 
 def as_name(source: Path, sha256: str) -> str:
@@ -114,38 +127,50 @@ def as_name(source: Path, sha256: str) -> str:
 
 
 def origin_in_inbox(path: str) -> str:
-    """Return the origin of an unlabeled image by its path below the inbox: the folder above `unlabeled`, else the inbox itself."""
+    """Return the origin of an unlabeled image by its path below the inbox: that of the folder at its top, else the inbox itself."""
     folders = PurePosixPath(path).parts
     first = next((place for place, name in enumerate(folders) if compose(name) in UNLABELED), 0)
-    return folders[0] if first else INBOX
+    return origin_of(folders[0]) if first else INBOX
 
 
 def corrections(
-    rows: Iterable[LabelRow], placed: Mapping[str, PlacedPhotograph], product: Product
+    rows: Iterable[LabelRow],
+    placed: Mapping[str, PlacedPhotograph],
+    earlier: Mapping[str, Correction],
+    product: Product,
 ) -> Iterator[tuple[str, str, str]]:
-    """Yield a correction for each content whose answers say something else than the folder that it lies in."""
+    """Yield a correction for each content whose answers say something else than the folder that it lies in.
+
+    Of a content that this product does not know, the earlier correction stays: it is of another product, or of another source.
+    """
     rows = list(rows)
     labels = latest_labels(rows)
     for sha256 in dict.fromkeys(row.sha256 for row in rows):
         there, row = placed.get(sha256[:DIGITS]), labels.get(sha256)
         if there is None and not product.is_known(sha256):
+            if row and sha256 in earlier:
+                yield earlier[sha256]
             continue
-        answer = (
-            EXCLUDE
-            if row and row.label == "exclude"
-            else product.folders.label_of(kind_in(row, product))
-            if row
-            else ""
-        )
+        answer = EXCLUDE if row and row.label == "exclude" else product.label_of(kind_in(row, product)) if row else ""
         if there and not answer:
             yield sha256, EXCLUDE, "the label was taken back"
-        elif row and answer and not (there and answer == product.folders.label_of(there.kind)):
+        elif row and answer and not (there and answer == product.label_of(there.kind)):
             yield sha256, answer, reason(row)
 
 
 def reason(row: LabelRow) -> str:
     """Return who said so, when, and what was noted."""
     return for_terminal(": ".join(filter(None, [f"{row.person}, {row.time[:10]}, {row.queue}", row.comment])))
+
+
+def read_corrections(places: Places) -> dict[str, Correction]:
+    """Return the corrections in `artifacts/corrections.csv`; none where there is no such table, or a damaged one."""
+    path = places.artifacts_root / CORRECTIONS
+    try:
+        return parse(read_bytes(path), path, None) if path.exists() else {}
+    except BadInput as damage:
+        say(f"review: written anew from the answers of people: {damage}")
+        return {}
 
 
 def write_corrections(lines: Iterable[tuple[str, str, str]], places: Places) -> None:

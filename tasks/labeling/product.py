@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from tasks.inference import decision, model_folder
 from tasks.pipeline.last_run import last_run, model_of
-from tasks.records.results import ClassFolders
 from tasks.records.rows import Row, is_defect
 from tasks.settings.errors import BadInput
 from tasks.settings.settings import Classes, Places
@@ -25,10 +24,11 @@ class Product(NamedTuple):
     refused: frozenset[str]
     """sha256 of the files that it could not use."""
 
-    @property
-    def folders(self) -> ClassFolders:
-        """Return the class folders that the inbox may have."""
-        return ClassFolders(defect=self.kinds, good=self.classes.good)
+    def label_of(self, folder: str) -> str:
+        """Return the class of a folder of the inbox; "" where it is none of its class folders."""
+        if folder == self.classes.good:
+            return self.classes.good
+        return self.classes.defect if folder in (*self.kinds, self.classes.defect) else ""
 
     def is_known(self, sha256: str) -> bool:
         """Return whether the run knew the content, so that a correction is what mends its label."""
@@ -42,7 +42,13 @@ def load_product(places: Places) -> Product:
         raise BadInput(
             f"there was no run in {places.artifacts_root}: flows/retrain.py makes one, which says what is inspected"
         )
-    classes = decision.read(model_folder.path(model_of(run), places) / "decision.json").classes
+    rule = model_folder.path(model_of(run), places) / "decision.json"
+    try:
+        classes = decision.read(rule).classes
+    except OSError as error:
+        raise BadInput(
+            f"{rule} cannot be read ({error.strerror}), and the classes are not known: run flows/retrain.py again"
+        ) from error
     try:
         rows = {row.sha256: row for row in reversed(read_table(run / "splits.csv", Row))}
     except (OSError, ValueError) as error:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from tasks.labeling.label_log import LabelLog, latest_labels, time_of
 from tasks.labeling.queue_store import queue_folder, read_queue
 from tasks.pipeline.retention import Garbage, path_garbage
-from tasks.records.rows import LabelRow
 from tasks.settings.settings import Places
 
 UNDO = timedelta(days=7)  # for which an answer can be taken back with the photograph at hand
@@ -17,11 +16,5 @@ def answered_photographs(places: Places) -> Iterator[Garbage]:
     labels = latest_labels(LabelLog(places).rows())
     for photograph in read_queue(places):
         row = labels.get(photograph.sha256)
-        if row and row.label != "cannot_tell" and is_final(row):
+        if row and row.label != "cannot_tell" and datetime.now(UTC) - time_of(row) > UNDO:
             yield path_garbage("answered photographs of queues", queue_folder(places) / photograph.name)
-
-
-def is_final(row: LabelRow) -> bool:
-    """Return whether an answer is so old that nobody takes it back."""
-    time = time_of(row)
-    return time is not None and datetime.now(UTC) - time > UNDO

@@ -124,7 +124,8 @@ def copy_intact(source: Path, target: Path, sha256: str) -> bool:
             if sha256_of(scratch) == sha256:
                 publish(scratch, target)
                 return True
-    except FileNotFoundError:
-        pass
-    say(f"queue: {source} was changed or taken away after it was judged: nobody can look at it")
+        fault = "it was changed after it was judged"
+    except OSError as error:
+        fault = error.strerror or str(error)
+    say(f"queue: {source} is left out, and nobody can look at it: {fault}")
     return False

@@ -2,7 +2,6 @@
 
 import csv
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.settings import Places
 from tasks.storage.files import publish, scratch_beside
 from tasks.storage.locks import exclusive_lock
+from tasks.storage.private_files import require_private
 from tasks.storage.tables import read_table, write_table
 
 NAME = ".approvers.csv"
@@ -46,8 +46,7 @@ def read_approvers(places: Places) -> dict[str, str]:
     """Return the hash of each person's password. Raises BadInput where others may read the file, or where it is damaged."""
     path = approvers_file(places)
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise BadInput(f"{path} can be read by others: chmod 600 it, and let each person choose a new password")
+        require_private(path, "let each person choose a new password")
         return {approver.name: approver.hash for approver in read_table(path, Approver)}
     except FileNotFoundError:
         return {}

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import stat
 import tempfile
 from pathlib import Path
 
@@ -24,11 +25,18 @@ def create_private_file(file: Path, text: str) -> None:
         os.unlink(scratch)
 
 
+def require_private(file: Path, advice: str) -> None:
+    """Raise BadInput, with this advice, where others can read or change the file; OSError where it cannot be looked at."""
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        raise BadInput(f"{file} can be read by others: chmod 600 it, and {advice}")
+
+
 def load_secret(file: Path) -> str:
     """Return the random secret in a file, 64 hexadecimal digits; make it where there is none. Raises BadInput where it cannot be used."""
     try:
         if not file.exists():
             create_private_file(file, secrets.token_hex(BYTES))
+        require_private(file, "delete it where somebody may have read it: a new one is made")
         secret = file.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
         raise BadInput(

@@ -162,3 +162,88 @@ def test_a_line_of_a_table_that_recast_wrote_is_read_as_meant(path, places):
     classes = Classes(defect="-ok", good="ok")
     write_table(path, [Correction(ONE, "-ok", "=why")], Correction)
     assert parse(path.read_bytes(), path, classes) == {ONE: Correction(ONE, "-ok", "=why")}
+
+
+@pytest.fixture
+def reviewed(places):
+    """Writes what people said on the review page."""
+
+    def write(*lines: str) -> Path:
+        places.artifacts.mkdir(exist_ok=True)
+        path = places.artifacts / "corrections.csv"
+        path.write_text("".join([HEADER, *(f"{line}\n" for line in lines)]))
+        return path
+
+    return write
+
+
+def corrections_now(places, classes: Classes = CLASSES) -> dict[str, str]:
+    found = load_corrections(find_corrections(classes, places), classes)
+    return {sha256: correction.correction for sha256, correction in found.items()}
+
+
+def test_both_files_are_read_and_the_users_wins(path, places, reviewed):
+    reviewed(f"{ONE},def_front,Ada", f"{TWO},exclude,Ada")
+    assert corrections_now(places) == {ONE: "def_front", TWO: "exclude"}
+    path.write_text(f"{HEADER}{ONE},ok_front,a shadow\n")
+    assert corrections_now(places) == {ONE: "ok_front", TWO: "exclude"}
+
+
+def test_a_change_of_either_file_is_another_identity(path, places, reviewed):
+    identities = set()
+    for own in (None, f"{ONE},exclude,mine", f"{TWO},exclude,mine"):
+        if own:
+            path.write_text(f"{HEADER}{own}\n")
+        for lines in ([f"{ONE},def_front,Ada"], [f"{TWO},def_front,Ada"]):
+            reviewed(*lines)
+            identities.add(find_corrections(CLASSES, places).identity)
+    assert len(identities) == 6
+
+
+def test_a_file_in_one_place_or_the_other_is_not_the_same_as_the_two_changed_over(path, places, reviewed):
+    path.write_text(f"{HEADER}{ONE},exclude,mine\n")
+    reviewed(f"{TWO},exclude,Ada")
+    first = find_corrections(CLASSES, places).identity
+    path.write_text(f"{HEADER}{TWO},exclude,Ada\n")
+    reviewed(f"{ONE},exclude,mine")
+    assert find_corrections(CLASSES, places).identity != first
+
+
+def test_a_run_that_began_goes_on_with_what_people_had_said_then(places, reviewed):
+    live = reviewed(f"{ONE},def_front,Ada")
+    found = find_corrections(CLASSES, places)
+    reviewed(f"{ONE},ok_front,Ada", f"{TWO},exclude,Ben")
+    assert {sha256: one.correction for sha256, one in load_corrections(found, CLASSES).items()} == {ONE: "def_front"}
+    live.unlink()
+    assert load_corrections(found, CLASSES)[ONE].correction == "def_front"
+    assert found.reviewed.is_relative_to(places.data)
+
+
+def test_the_copy_is_stored_once_and_its_place_is_in_no_record(places, reviewed):
+    reviewed(f"{ONE},def_front,Ada")
+    first, second = find_corrections(CLASSES, places), find_corrections(CLASSES, places)
+    assert first == second
+    assert len(list((places.data / "tables").glob("reviewed-corrections*"))) == 1
+    assert first.model_dump() == {"identity": first.identity}
+
+
+@pytest.mark.parametrize("change", [lambda copy: copy.unlink(), lambda copy: copy.write_text("other")])
+def test_a_copy_that_is_lost_or_changed_is_refused(places, reviewed, change):
+    reviewed(f"{ONE},def_front,Ada")
+    found = find_corrections(CLASSES, places)
+    found.reviewed.chmod(0o600)
+    change(found.reviewed)
+    with pytest.raises(BadInput, match="changed while it was read|cannot be read"):
+        load_corrections(found, CLASSES)
+
+
+def test_what_people_said_of_another_product_holds_for_that_alone(places, reviewed):
+    reviewed(f"{ONE},cracked,Ada", f"{TWO},exclude,Ada")
+    assert corrections_now(places) == {TWO: "exclude"}
+    assert corrections_now(places, Classes(defect="cracked", good="sound")) == {ONE: "cracked", TWO: "exclude"}
+
+
+def test_a_damaged_file_of_the_review_page_is_named(places, reviewed):
+    reviewed(f"{ONE},def_front")
+    with pytest.raises(BadInput, match=r"corrections.*\.csv, line 2: 2 cells, expected 3"):
+        find_corrections(CLASSES, places)

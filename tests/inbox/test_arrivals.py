@@ -10,9 +10,9 @@ from PIL import Image
 
 from tasks.inbox import arrivals as noun
 from tasks.inbox.arrivals import Folder, arrival_folders, find_arrivals, given_folders
-from tasks.records.results import ClassFolders
+from tasks.records.results import ClassFolders, Corrections, PartNames
 from tasks.settings.errors import BadInput
-from tasks.settings.settings import FetchSettings
+from tasks.settings.settings import Config, FetchSettings
 from tasks.sources.folder import walk
 
 FOLDERS = ClassFolders()
@@ -277,3 +277,87 @@ def test_what_a_nas_or_a_system_leaves_in_the_inbox_is_no_arrival(tmp_path, plac
     (found,) = find_arrivals(FetchSettings(settle_seconds=0), ClassFolders(), places)
     assert found.names == ("ok_front/1.jpeg",)
     assert capsys.readouterr().out == ""
+
+
+LABELED = "reviewed-20261201-line-3"
+
+
+def test_a_folder_of_labeled_photographs_has_their_origin_and_comes_last(tmp_path):
+    names = [LABELED, "line-3", "reviewed-20261130-line-3", "reviewed-20261202-inbox", "zz"]
+    touch(tmp_path, "ok_front/1.jpeg", *(f"{name}/ok_front/1.jpeg" for name in names))
+    assert [(folder.origin, folder.path.name) for folder in arrival_folders(tmp_path, FOLDERS)] == [
+        ("inbox", tmp_path.name),
+        ("line-3", "line-3"),
+        ("zz", "zz"),
+        ("line-3", "reviewed-20261130-line-3"),
+        ("line-3", LABELED),
+        ("inbox", "reviewed-20261202-inbox"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["reviewed-2026-line-3", "reviewed-20261201", "reviewed-20261201-", "Reviewed-20261201-x"]
+)
+def test_a_name_that_is_only_alike_is_an_origin_of_its_own(tmp_path, name):
+    touch(tmp_path, f"{name}/ok_front/1.jpeg")
+    assert [folder.origin for folder in arrival_folders(tmp_path, FOLDERS)] == [name]
+
+
+@pytest.mark.parametrize("folder", ["line-3", "LINE-3", "Line-3"])
+def test_the_spelling_of_an_origin_is_that_of_its_own_folder(tmp_path, folder):
+    touch(tmp_path, f"{folder}/ok_front/1.jpeg", "reviewed-20261201-line-3/ok_front/2.jpeg")
+    touch(tmp_path, "reviewed-20261202-LINE-3/ok_front/3.jpeg")
+    assert {found.origin for found in arrival_folders(tmp_path, FOLDERS)} == {folder}
+
+
+def test_without_its_own_folder_an_origin_has_the_first_spelling(tmp_path):
+    touch(tmp_path, "reviewed-20261201-line-3/ok_front/2.jpeg", "reviewed-20261202-LINE-3/ok_front/3.jpeg")
+    assert [found.origin for found in arrival_folders(tmp_path, FOLDERS)] == ["line-3", "line-3"]
+
+
+@pytest.mark.parametrize("origin", ["base", "Base"])
+def test_labeled_photographs_with_the_origin_of_the_source_are_refused(tmp_path, origin):
+    touch(tmp_path, f"reviewed-20261201-{origin}/ok_front/1.jpeg")
+    with pytest.raises(BadInput, match="two origins are called .*: the source and .*Rename one"):
+        arrival_folders(tmp_path, FOLDERS)
+
+
+def test_given_folders_of_labeled_photographs_have_their_origin_too(tmp_path):
+    folders = [touch(tmp_path / name, "ok_front/1.jpeg") for name in (LABELED, "line-3")]
+    assert given_folders(folders, FOLDERS) == [Folder("line-3", folder) for folder in folders]
+    with pytest.raises(BadInput, match=f"two origins are called 'line-3': .*{LABELED} and .*{LABELED}"):
+        given_folders([folders[0], folders[0]], FOLDERS)
+
+
+def test_two_files_of_one_origin_and_one_name_are_listed(tmp_path, places):
+    folders = tuple(touch(tmp_path / name, "ok_front/1.jpeg") for name in ("line-3", LABELED))
+    with pytest.raises(
+        BadInput, match=f"two files of 'line-3' are called 'ok_front/1.jpeg': in .*line-3 and in .*{LABELED}"
+    ):
+        find_arrivals(FetchSettings(arrivals=folders, settle_seconds=0), FOLDERS, places)
+
+
+def test_a_run_counts_labeled_photographs_with_the_others_of_their_origin(dataset, places, photograph):
+    from tasks.audit import audit
+    from tasks.extract import extract
+    from tasks.fetch import fetch
+    from tasks.sources.locate import locate
+    from tasks.split import split
+    from tasks.validate import validate
+
+    source = dataset({"train": 12, "test": 4})
+    for name, first_seed in (("line-3", 500), ("line-4", 600)):
+        dataset({"": 2}, name=f"data/inbox/{name}", first_seed=first_seed)
+    for number, kind in enumerate(("def_front", "ok_front")):
+        name = f"{kind}/0123456789abcdef/cast_0.jpeg"
+        touch(places.inbox / LABELED, name)
+        (places.inbox / LABELED / name).write_bytes(photograph(700 + number, hole=kind == "def_front"))
+    settings = Config(fetch=FetchSettings(source=str(source), settle_seconds=0), places=places)
+    folder = extract.fn(fetch.fn(locate(settings.fetch, places), places), settings.fetch.classes, places)
+    arrivals = find_arrivals(settings.fetch, folder.folders, places)
+    manifest = validate.fn(folder, arrivals, Corrections(), settings.validation, places)
+    accepted = {origin.name: sum(origin.by_class.values()) for origin in manifest.origins}
+    assert accepted == {"base": 32, "line-3": 6, "line-4": 4}
+    audited = audit.fn(manifest, PartNames(), settings.audit, places)
+    splits = split.fn(manifest, audited, settings.splitting, settings.view, False, places)
+    assert splits.by_origin == {"base": 32, "line-3": 6, "line-4": 4}

@@ -366,3 +366,87 @@ def test_a_row_that_was_cut_counts_as_none(ran):
     lines = splits.read_text().splitlines(keepends=True)
     splits.write_text("".join(lines[:-1]) + lines[-1][:30])
     assert before > last_used(ran[1]).images >= {image for image in before if image[0] not in lines[-1]}
+
+
+@pytest.fixture
+def known(ran) -> tuple[str, str]:
+    """(path below the source, sha256) of a good image of the source that the last run used."""
+    images = [image for image in last_used(ran[1]).source_images if image.label == "ok_front"]
+    return images[0].path, images[0].sha256
+
+
+def test_a_correction_of_an_image_of_the_source_is_news_until_a_run_used_it(ran, known):
+    correct(ran[1], f"{known[1]},def_front,a crack")
+    (image,) = news(*ran).images
+    assert (image.origin, image.sha256, image.label) == ("base", known[1], "def_front")
+    correct(ran[1], f"{known[1]},ok_front,as it is")
+    assert news(*ran).images == ()
+
+
+def test_so_is_what_people_said_on_the_review_page_unless_the_user_says_otherwise(ran, known):
+    fetch, places = ran
+    (places.artifacts / "corrections.csv").write_text(f"sha256,correction,why\n{known[1]},def_front,Ada\n")
+    assert [image.label for image in news(fetch, places).images] == ["def_front"]
+    correct(places, f"{known[1]},ok_front,a shadow")
+    assert news(fetch, places).images == ()
+
+
+def corrected_last_time(places, path: str, sha256: str, now: str) -> None:
+    """Lets the last run have used an image of the source with another label, or not at all."""
+    run = (places.artifacts / "runs/latest").resolve()
+    with open(run / "corrections.csv", "a") as table:
+        table.write(f"{path},base,{sha256},ok_front,{now},Ada\n")
+    lines = (run / "splits.csv").read_text().splitlines(keepends=True)
+    changed = [line.replace(",ok_front,", f",{now},", 1) if sha256 in line else line for line in lines]
+    kept = [line for line in changed if now != "exclude" or sha256 not in line]
+    (run / "splits.csv").write_text("".join(kept))
+    if now == "exclude":
+        refused_last_time(places, sha256, "excluded")
+
+
+@pytest.mark.parametrize("now", ["def_front", "exclude"])
+def test_a_correction_that_was_taken_back_is_news_and_one_that_holds_is_not(ran, known, now):
+    fetch, places = ran
+    corrected_last_time(places, *known, now)
+    correct(places, f"{known[1]},{now},Ada")
+    assert news(fetch, places).images == ()
+    correct(places)
+    assert [(image.sha256, image.label) for image in news(fetch, places).images] == [(known[1], "ok_front")]
+
+
+@pytest.mark.parametrize("now", ["def_front", "exclude"])
+def test_a_changed_label_waits_from_now_however_old_the_image_is(ran, known, now):
+    fetch, places = ran
+    month_ago = time.time() - 30 * DAY
+    for path in places.data_root.parent.rglob(f"*{known[1]}*"):
+        os.utime(path, (month_ago, month_ago))
+    if now == "exclude":
+        corrected_last_time(places, *known, now)
+        correct(places)
+    else:
+        correct(places, f"{known[1]},def_front,a crack")
+    found = news(fetch, places)
+    assert len(found.images) == 1
+    assert found.images[0].was_used
+    assert time.time() - found.since < DAY
+    assert found.reason_to_retrain(2, 7 * DAY) is None
+
+
+def test_an_excluded_image_of_the_source_is_not_new(ran, known):
+    correct(ran[1], f"{known[1]},exclude,blurred")
+    assert news(*ran).images == ()
+
+
+def test_a_run_whose_corrections_are_gone_is_still_known(ran, known):
+    (ran[1].artifacts / "runs/latest/corrections.csv").unlink()
+    assert news(*ran).images == ()
+
+
+def test_labeled_photographs_are_news_of_their_own_origin(ran, photograph):
+    fetch, places = ran
+    labeled = places.inbox / "reviewed-20261201-line 2/ok_front/0123456789abcdef/a.jpeg"
+    labeled.parent.mkdir(parents=True)
+    labeled.write_bytes(photograph(901))
+    arrivals = (*fetch.arrivals, labeled.parents[2])
+    (image,) = news(fetch.model_copy(update={"arrivals": arrivals}), places).images
+    assert (image.origin, image.path, image.label) == ("line 2", labeled, "ok_front")

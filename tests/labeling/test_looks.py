@@ -44,7 +44,6 @@ def test_an_answer_that_comes_too_soon_or_for_the_third_time_is_no_look():
         look(FIRST, "anna", "good", -1),  # of an earlier study
         look(FIRST, "anna", "good", 1, queue="review"),
         look("0" * 64, "anna", "good", 1),
-        look(FIRST, "anna", "good", 1)._replace(time="yesterday"),
     ],
 )
 def test_other_answers_are_no_looks(row):

@@ -1,5 +1,6 @@
 """Active learning: unusual and diverse images come first, then doubtful ones, last unreadable ones; an outdated list is made anew."""
 
+import hashlib
 import os
 import shutil
 
@@ -11,8 +12,10 @@ from tasks.inference import model_folder
 from tasks.inference.decision import DecisionRule, Evidence, ImageDecision
 from tasks.inference.out_of_distribution import fit_limits
 from tasks.inference.predictor import Predictor
+from tasks.labeling.label_log import LabelLog
 from tasks.monitoring.active_learning import TABLE, ToLabel, order, to_label, unlabeled_images
 from tasks.monitoring.drift import JudgedImage
+from tasks.records.rows import LabelRow
 from tasks.settings.settings import Classes
 from tasks.sources import settling
 from tasks.storage.tables import read_table
@@ -93,6 +96,32 @@ def test_the_inbox_is_listed_once_and_anew_when_it_changed(model, places, tmp_pa
     shutil.rmtree(there)
     assert to_label(model, 0, places) == [], "said once, so that a list that was shown goes"
     assert to_label(model, 0, places) is None
+
+
+def say(content: bytes, label: str, places, number: int, withdraws: str = "") -> str:
+    row = LabelRow(
+        decision=f"{number:032x}", sha256=hashlib.sha256(content).hexdigest(), label=label, kind="", person="Ada",
+        time="2026-12-01T07:00:00+00:00", queue="to_label", model_version="", model_answer="", seconds=1.0, comment="",
+        origin="inbox", withdraws=withdraws,
+    )  # fmt: skip
+    assert LabelLog(places).append(row)
+    return row.decision
+
+
+def test_what_a_person_labeled_is_listed_no_longer_until_the_answer_is_taken_back(model, places, photograph):
+    there = places.data / "inbox/unlabeled"
+    there.mkdir(parents=True)
+    for number in range(4):
+        (there / f"{number}.jpeg").write_bytes(photograph(number))
+    good = say(photograph(0), "good", places, 1)
+    say(photograph(1), "exclude", places, 2)
+    say(photograph(2), "cannot_tell", places, 3)
+    listed = ["unlabeled/2.jpeg", "unlabeled/3.jpeg"]
+    assert sorted(image.path for image in to_label(model, 0, places)) == listed
+    assert to_label(model, 0, places) is None
+    say(photograph(0), "withdrawn", places, 4, good)
+    assert sorted(image.path for image in to_label(model, 0, places)) == ["unlabeled/0.jpeg", *listed]
+    assert len(list(there.iterdir())) == 4, "nothing is moved"
 
 
 def test_an_image_that_is_being_written_waits_for_the_next_look(model, places, photograph, monkeypatch):

@@ -1,6 +1,6 @@
 """Production: what was judged at the stations, week by week."""
 
-from labeling.test_label_log import answer
+from labeling.answers import answer
 
 from tasks.monitoring.batch_scoring import COLUMNS, FIRST_COLUMNS
 from tasks.monitoring.production import FoundErrors, found_errors, judged_rows, sum_weeks, week_of, weekly_counts

@@ -1,7 +1,7 @@
 """Shadow: a waiting version is held against the model in use where they differ, and by what people say there."""
 
 import pytest
-from labeling.test_label_log import answer
+from labeling.answers import answer
 
 from tasks.monitoring.batch_scoring import COLUMNS, table_name
 from tasks.monitoring.shadow import compare_at_stations, rows_decided_otherwise, rows_of_both

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from labeling.test_label_log import answer
+from labeling.answers import answer
 
 from tasks.monitoring.spot_checks import (
     draw,
