@@ -70,7 +70,7 @@ def tell_suspect(champion: registry.Version, alarm: AlarmState, places: Places) 
     """Send the event that too many defective parts pass the version in use, `recast.model.suspect`: once for each version."""
     name = places.registered_name
     absolute = Places(data=places.data_root, artifacts=places.artifacts_root, registered_model=name)
-    reason = f"{alarm.escapes:,} of {alarm.checked:,} checked photographs that passed show a defect"
+    reason = f"{alarm.escapes:,} of {alarm.checked:,} checked parts that passed are defective"
     emit_event(
         SUSPECT,
         resource={"prefect.resource.id": f"recast.model.{name}", "prefect.resource.name": name},

@@ -19,21 +19,26 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from flows.events import tell_suspect
+from tasks.labeling.label_log import LabelLog
 from tasks.monitoring.batch_scoring import BatchResult, judge_folder
 from tasks.monitoring.escape_alarm import AlarmState
-from tasks.monitoring.people_queue import Station, find_alarm, judge_in_shadow, send_to_people
-from tasks.monitoring.production import JUDGED
+from tasks.monitoring.checked_parts import find_alarm, production_facts
+from tasks.monitoring.people_queue import Station, judge_in_shadow, send_to_people
+from tasks.monitoring.production import JUDGED, judged_photographs
+from tasks.monitoring.spot_checks import save_settings
 from tasks.pipeline.last_run import no_champion_message, resolve_model
 from tasks.pipeline.server_access import authenticate_or_exit
 from tasks.records.rows import DecisionName
+from tasks.records.run import ProductionFacts
 from tasks.reporting.markdown import code, counts, table
+from tasks.reporting.production_section import production_metrics, production_section
 from tasks.settings.cli import Arguments, exit_status, parse
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_markdown, for_terminal
 from tasks.settings.settings import Places, SpotCheckSettings
 from tasks.sources.folder import shorten
 from tasks.sources.stamps import StampPattern
-from tasks.tracking import registry
+from tasks.tracking import registry, run_log
 
 authenticate_or_exit()  # by the local password, where the server is on this machine
 
@@ -85,6 +90,8 @@ def judge(
     """
     with without_secrets():
         judged = judge_by_champion(folder, results, settle_seconds, places, stamp, queue_megabytes, spot_check)
+        if text := production_section(judged.checks):
+            create_markdown_artifact(text, key="spot-checks", description="What spot checks show")
         if judged.alarm.is_suspect:
             tell_suspect(judged.champion, judged.alarm, resolve_model(places))
     say(*judged.lines())
@@ -104,12 +111,14 @@ class Judged(NamedTuple):
     """Sentences about the photographs for people."""
     accepted: float
     """Share of the passed parts that may be defective."""
+    checks: list[ProductionFacts]
+    """What spot checks show of each version."""
 
     def lines(self) -> list[str]:
         """Return what there is to say: what is new, photographs for people, and a line where the version is suspect."""
         suspect = (
-            f"SUSPECT: {self.alarm.escapes:,} of {self.alarm.checked:,} checked photographs that version {self.champion.number} passed "
-            f"show a defect, more than the accepted {self.accepted:.1%}: look at them, and take it back by flows/promote.py --rollback"
+            f"SUSPECT: {self.alarm.escapes:,} of {self.alarm.checked:,} checked parts that version {self.champion.number} passed "
+            f"are defective, more than the accepted {self.accepted:.1%}: look at them, and take it back by flows/promote.py --rollback"
         )
         return [summary_line(self.result), *self.notes, *([suspect] if self.alarm.is_suspect else [])]
 
@@ -136,11 +145,24 @@ def judge_by_champion(
     results = results or places.artifacts / JUDGED / absolute.relative_to(absolute.anchor)
     station = Station(folder, results, stamp, queue_megabytes, spot_check)
     result = judge_folder(folder, results, settle_seconds, champion, places, stamp)
+    save_settings(spot_check, places)
     try:
         notes = send_to_people(station, result, judge_in_shadow(station, result, places), places)
     except (BadInput, OSError) as fault:  # what was decided stands
         notes = [f"people cannot be asked: {fault}"]
-    return Judged(result, champion, find_alarm(champion, spot_check, places), notes, spot_check.max_wrong_share)
+    photographs, labels = judged_photographs(places), LabelLog(places).rows()
+    checks = production_facts(photographs, labels, places)
+    if result.rows:  # else MLflow would be loaded at each look at a folder
+        add_to_mlflow(champion, checks, places)
+    alarm = find_alarm(photographs.get(champion.number, ()), labels, spot_check)
+    return Judged(result, champion, alarm, notes, spot_check.max_wrong_share, checks)
+
+
+def add_to_mlflow(champion: registry.Version, checks: list[ProductionFacts], places: Places) -> None:
+    """Add what spot checks show of the version in use to its run in MLflow."""
+    for facts in checks:
+        if facts.version == champion.number:
+            run_log.add_metrics(champion.tracked, production_metrics(facts), places)
 
 
 def summary_line(result: BatchResult) -> str:

@@ -38,10 +38,14 @@ from tasks.fetch import fetch
 from tasks.inbox.arrivals import bring_defects, find_arrivals
 from tasks.inbox.news import not_yet_used
 from tasks.inference import model_folder
+from tasks.labeling.label_log import LabelLog
+from tasks.monitoring.checked_parts import production_facts
+from tasks.monitoring.production import judged_photographs
 from tasks.pipeline.server_access import require_database
 from tasks.pipeline.step_cache import Steps
 from tasks.plot import plot
 from tasks.records.results import Arrival, ClassFolders, Corrections, OutOfFold, Release, Source, Splits
+from tasks.records.run import ProductionFacts
 from tasks.release import Candidate, earlier_decision, release
 from tasks.reporting import html, report
 from tasks.reporting.model_card import without_front_matter
@@ -109,7 +113,7 @@ def run_pipeline(config: Config) -> Release:
     show(RunResult(
         **vars(before), run_id=run_id, started=started, wall_seconds=time.perf_counter() - start_time, times=step.times,
         out_of_fold=out_of_fold, model=model, evaluation=evaluation, figures=figures, exports=exports, release=decision,
-        chosen_because=because,
+        chosen_because=because, production=find_production(config.places),
     ))  # fmt: skip
     return decision
 
@@ -222,6 +226,15 @@ def choose_recipe(step: Steps, config: Config, splits: Splits) -> tuple[Recipe, 
 def model_to_continue(config: Config) -> ChampionModel | None:
     """Return the model in use where the training may continue from it; None where it is not asked to."""
     return warm_start.champion_model(config.places) if config.training.start_from == "champion" else None
+
+
+def find_production(places: Places) -> tuple[ProductionFacts, ...]:
+    """Return what spot checks show of the versions at the stations; nothing, with a line, where the answers cannot be read."""
+    try:
+        return tuple(production_facts(judged_photographs(places), LabelLog(places).rows(), places))
+    except (BadInput, OSError) as fault:
+        warn(f"the report is without what spot checks show: {fault}")
+        return ()
 
 
 def show(outcome: RunResult) -> None:

@@ -1,22 +1,94 @@
 """Production: what was judged at the stations, week by week."""
 
+import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tasks.labeling.label_log import valid_rows
-from tasks.monitoring.batch_scoring import Rows, read
-from tasks.records.rows import LabelRow
+from tasks.monitoring.batch_scoring import read
+from tasks.records.rows import LabelRow, part_key
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
 
 JUDGED = "judged"  # folder of the tables below `artifacts`
 TABLE = re.compile(r"version-([0-9]+)-[0-9a-f]{12}\.csv")
+
+
+class JudgedPhotograph(NamedTuple):
+    """A photograph that a version judged at a station."""
+
+    sha256: str
+    """"" of a file that was too large to be read."""
+    station: str
+    """What its path says, else the name of the folder that was judged."""
+    part: str
+    """"" where its path does not say."""
+    week: str
+    """ISO week in which it was judged, `2026-W49`; "" where its time is none."""
+    decision: str
+    brightness: float = math.nan
+    """Mean gray level, 0-255."""
+    distance: float = math.nan
+    """From the training images, as a share of the distance from which on an image is unlike them."""
+
+    @property
+    def part_key(self) -> str:
+        """Return the key of the part that it shows."""
+        return part_key(self.station, self.part, self.sha256)
+
+
+def from_row(row: Mapping[str, Any], folder: str) -> JudgedPhotograph:
+    """Return the photograph of a row of a table of judged images. `folder` is the name of the folder that was judged."""
+    return JudgedPhotograph(
+        str(row["sha256"] or ""), str(row.get("station") or folder), str(row.get("part") or ""), week_of(str(row["judged"])),
+        str(row["decision"]), as_number(row.get("brightness")), as_number(row.get("distance")),
+    )  # fmt: skip
+
+
+def as_number(cell: float | str | None) -> float:
+    """Return the number in a cell; NaN where there is none."""
+    try:
+        return float(cell) if cell is not None else math.nan
+    except ValueError:
+        return math.nan
+
+
+def week_of(time: str) -> str:
+    """Return the ISO week of a time, as `2026-W49`; "" where the text is no time."""
+    try:
+        year, week, _ = datetime.fromisoformat(time).isocalendar()
+    except ValueError:
+        return ""
+    return f"{year}-W{week:02}"
+
+
+def judged_photographs(places: Places) -> dict[int, list[JudgedPhotograph]]:
+    """Return what each version judged, by its number, from the tables below `artifacts/judged`."""
+    by_version: dict[int, list[JudgedPhotograph]] = defaultdict(list)
+    for table in sorted((places.artifacts_root / JUDGED).rglob("version-*.csv")):
+        if match := TABLE.fullmatch(table.name):
+            state = table.stat()
+            by_version[int(match[1])] += read_table(table, state.st_mtime_ns, state.st_size)
+    return dict(sorted(by_version.items()))
+
+
+@lru_cache(maxsize=256)
+def read_table(table: Path, changed: int, size: int) -> tuple[JudgedPhotograph, ...]:
+    """Return the photographs of a table; none, with a line, where it cannot be read.
+
+    `changed` and `size` are those of the file: a table that changed is read again.
+    """
+    try:
+        return tuple(from_row(row, table.parent.name) for row in read(table))
+    except BadInput as fault:
+        say(f"history: {fault}")
+        return ()
 
 
 class WeekKey(NamedTuple):
@@ -38,50 +110,17 @@ class WeekCounts(NamedTuple):
     rejected: int
 
 
-def weekly_counts(places: Places) -> list[WeekCounts]:
-    """Return the counts of each week, station and version, in this order, from the tables below `artifacts/judged`."""
+def weekly_counts(judged: Mapping[int, Iterable[JudgedPhotograph]]) -> list[WeekCounts]:
+    """Return the counts of each week, station and version, in this order."""
     counters: dict[WeekKey, Counter[str]] = defaultdict(Counter)
-    for table in sorted((places.artifacts_root / JUDGED).rglob("version-*.csv")):
-        if (match := TABLE.fullmatch(table.name)) is None:
-            continue
-        state = table.stat()
-        for (week, station), decisions in count_table(table, state.st_mtime_ns, state.st_size).items():
-            counters[WeekKey(week, station, int(match[1]))].update(decisions)
+    for version, photographs in judged.items():
+        for row in photographs:
+            if row.week:
+                counters[WeekKey(row.week, row.station, version)][row.decision] += 1
     return [
         WeekCounts(key, counts.total(), counts["pass"], counts["review"], counts["reject"])
         for key, counts in sorted(counters.items())
     ]
-
-
-@lru_cache(maxsize=1_024)
-def count_table(table: Path, changed: int, size: int) -> dict[tuple[str, str], Counter[str]]:
-    """Return the decisions in a table, by week and station.
-
-    `changed` and `size` are those of the file: a table that changed is read again.
-    """
-    counters: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for row in read_or_say(table):
-        if week := week_of(row["judged"]):
-            counters[week, row.get("station") or table.parent.name][row["decision"]] += 1
-    return counters
-
-
-def read_or_say(table: Path) -> Rows:
-    """Return the rows of a table; none, with a line, where it cannot be read."""
-    try:
-        return read(table)
-    except BadInput as fault:
-        say(f"history: {fault}")
-        return []
-
-
-def week_of(time: str) -> str:
-    """Return the ISO week of a time, as `2026-W49`; "" where the text is no time."""
-    try:
-        year, week, _ = datetime.fromisoformat(time).isocalendar()
-    except ValueError:
-        return ""
-    return f"{year}-W{week:02}"
 
 
 def sum_weeks(counts: Sequence[WeekCounts]) -> list[WeekCounts]:
@@ -95,21 +134,14 @@ def sum_weeks(counts: Sequence[WeekCounts]) -> list[WeekCounts]:
     ]
 
 
-def judged_rows(places: Places) -> dict[int, Rows]:
-    """Return all rows of the tables below `artifacts/judged`, by version, each with its station.
-
-    A table that cannot be read is left out, with a line.
-    """
-    by_version: dict[int, Rows] = defaultdict(list)
-    for table in sorted((places.artifacts_root / JUDGED).rglob("version-*.csv")):
-        if match := TABLE.fullmatch(table.name):
-            by_version[int(match[1])] += with_station(read_or_say(table), table.parent.name)
-    return dict(sorted(by_version.items()))
-
-
-def with_station(rows: Rows, folder: str) -> Rows:
-    """Return the rows with a station each: what their paths say, else the name of the folder that was judged."""
-    return [row | {"station": row.get("station") or folder} for row in rows]
+def weekly_means(judged: Mapping[int, Iterable[JudgedPhotograph]], measure: str) -> dict[str, float]:
+    """Return the mean of a measure, `brightness` or `distance`, of each week in which a photograph has it."""
+    values: dict[str, list[float]] = defaultdict(list)
+    for photographs in judged.values():
+        for row in photographs:
+            if row.week and not math.isnan(value := getattr(row, measure)):
+                values[row.week].append(value)
+    return {week: math.fsum(found) / len(found) for week, found in sorted(values.items())}
 
 
 class FoundErrors(NamedTuple):

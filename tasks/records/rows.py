@@ -165,6 +165,11 @@ class Suspect(NamedTuple):
     """Of this image, as in `Prediction`."""
 
 
+def part_key(station: str, part: str, sha256: str) -> str:
+    """Return the key of the part that a station's photograph shows: station and part where its path tells, else its content."""
+    return f"{station}/{part}" if part else sha256
+
+
 class LabelRow(NamedTuple):
     """What a person said of a photograph: a row of `artifacts/labels.csv`, to which rows are only added."""
 

@@ -198,6 +198,34 @@ class CrossfitFacts(ScoreFacts):
     """Of all trainings, one after another, wherever they ran."""
 
 
+class ErrorRate(RunSection):
+    """How many of the parts with one decision are wrong, by what people found in spot checks."""
+
+    decided: int
+    """Parts with this decision."""
+    checked: int
+    """So many of them were drawn, and a person called them good or defective."""
+    wrong: int
+    """So many of these were decided wrongly: a defective part passed, or a good one rejected."""
+    waiting: int
+    """Drawn parts that nobody has answered about."""
+    rate: float | None = None
+    """Estimated share of wrong ones among all decided; None where too little is checked."""
+    bound: float | None = None
+    """With the confidence asked for, the share is no larger."""
+    more: int | None = None
+    """Parts more, none of them wrong, that would show the accepted limit; None where there is none, or no number can."""
+
+
+class ProductionFacts(RunSection):
+    """What spot checks show of the decisions of one version at the stations."""
+
+    version: int | None
+    """None: of all versions."""
+    passed: ErrorRate
+    rejected: ErrorRate
+
+
 class ReleaseFacts(Release):
     """What became of the model."""
 
@@ -224,4 +252,6 @@ class RunJson(RunSection):
     evaluation: EvaluationFacts | None = None
     crossfit: CrossfitFacts | None = None
     """None where no folds were asked for."""
+    production: list[ProductionFacts] = []
+    """What spot checks had shown of each version when the run ended."""
     release: ReleaseFacts | None = None

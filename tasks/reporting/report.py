@@ -6,6 +6,7 @@ from tasks.records.results import Figure, Release, Rule
 from tasks.records.rows import Suspect
 from tasks.reporting import bounds_section, crossfit_section, data_section, suspects_section, test_section
 from tasks.reporting.markdown import bold, code, link, out_of, table
+from tasks.reporting.production_section import production_section
 from tasks.reporting.run_json import PreTraining, RunResult
 from tasks.reporting.training_section import training_section
 from tasks.settings.escaping import for_markdown
@@ -63,6 +64,7 @@ def sections(outcome: RunResult) -> list[Section]:
             figures("confusion", "mistakes", "reviews", "found"),
         ),
         Section("Rules of release", rules(outcome.release)),
+        *([Section("At the stations", stations)] if (stations := production_section(outcome.production)) else []),
         Section("Run", run(outcome)),
     ]
 

@@ -32,6 +32,7 @@ from tasks.records.run import (
     EvaluationFacts,
     ModelFacts,
     OriginFacts,
+    ProductionFacts,
     ReleaseFacts,
     RunJson,
     ScoreFacts,
@@ -82,6 +83,8 @@ class RunResult(PreTraining):
     release: Release
     chosen_because: str = ""
     """Why this network trained."""
+    production: tuple[ProductionFacts, ...] = ()
+    """What spot checks show of the versions at the stations."""
 
 
 def fill_run_json(outcome: RunResult) -> RunJson:
@@ -101,6 +104,7 @@ def fill_run_json(outcome: RunResult) -> RunJson:
         training=TrainingFacts.model_validate({**vars(model), "epochs": len(model.history)}),
         evaluation=EvaluationFacts.model_validate(outcome.evaluation),
         crossfit=crossfit(outcome),
+        production=list(outcome.production),
         release=ReleaseFacts.model_validate(outcome.release.model_dump()),
     )
 

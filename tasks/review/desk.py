@@ -20,6 +20,7 @@ from tasks.settings.messages import say
 from tasks.settings.settings import Places
 
 REFRESH_SECONDS = 15.0  # between two looks at inbox, queue and runs
+PLACE_SECONDS = 0.5  # after which the thread that places labels looks whether it should end
 LEASE_SECONDS = 120.0  # a card that one person sees is offered to others after so long
 MAX_SECONDS = 3_600.0  # from a photograph's appearance to the answer: more means that nobody sat there
 ANSWERS: tuple[LabelName, ...] = ("good", "defect", "cannot_tell", "exclude")
@@ -48,7 +49,7 @@ class Desk:
         self._by_content: dict[str, Card] = {}
         self._by_queue: dict[tuple[str, str], Card] = {}
         self._leases: dict[tuple[str, str], tuple[str, float]] = {}
-        self._lock = threading.Lock()
+        self._lock, self._changed = threading.Lock(), threading.Event()
         self.refresh(settle_seconds=0.0)
         self.faults = self.place()
 
@@ -69,6 +70,17 @@ class Desk:
                 self.refresh()
             except (BadInput, OSError) as fault:
                 say(f"review: {fault}")
+
+    def place_often(self, stop: threading.Event) -> None:
+        """Place labels whenever people answered, until `stop` is set, and once more then. One placing serves all answers before it."""
+        while not stop.is_set() or self._changed.is_set():
+            if self._changed.wait(PLACE_SECONDS):
+                self._changed.clear()
+                try:
+                    self.faults = self.place()
+                except (BadInput, OSError) as fault:
+                    say(f"review: {fault}")
+                    self.faults = [str(fault)]
 
     def place(self) -> list[str]:
         """Bring inbox and corrections to what people said; return what cannot be done."""
@@ -112,8 +124,8 @@ class Desk:
             raise Refusal(404, "unknown_photograph")
         return card
 
-    def answer(self, given: Answer, person: str) -> list[str]:
-        """Store an answer, and bring its label where the next run finds it. Return what of the latter cannot be done.
+    def answer(self, given: Answer, person: str) -> None:
+        """Store an answer. `place_often` brings its label where the next run finds it, so that people need not wait for that.
 
         Raises Refusal for an answer that this page does not offer. An answer that comes twice is stored once.
         """
@@ -131,7 +143,8 @@ class Desk:
             queue=card.queue, model_version=card.model_version, model_answer=card.model_answer,
             seconds=round(min(max(given.seconds, 0.0), MAX_SECONDS), 1), comment=given.comment, origin=card.origin,
         )  # fmt: skip
-        return self.place() if self.log.append(row) else []
+        if self.log.append(row):
+            self._changed.set()
 
     def withdraw(self, decision: str, withdrawn: str, person: str) -> LabelRow:
         """Take back an answer of this person, and return it. Raises Refusal where this person gave no such answer."""
@@ -142,7 +155,7 @@ class Desk:
             decision=decision, label=IS_WITHDRAWN, time=now(), seconds=0.0, comment="", withdraws=withdrawn
         )
         if self.log.append(row):
-            self.place()
+            self._changed.set()
         return earlier
 
     def last_answer(self, person: str) -> LabelRow | None:

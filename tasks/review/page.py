@@ -46,13 +46,16 @@ def create_app(
     """
 
     @asynccontextmanager
-    async def refreshing(_: FastAPI) -> AsyncIterator[None]:
+    async def working(_: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
         threading.Thread(target=desk.refresh_often, args=[stop], daemon=True).start()
+        placing = threading.Thread(target=desk.place_often, args=[stop], daemon=True)
+        placing.start()
         yield
         stop.set()
+        placing.join()
 
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=refreshing)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=working)
     app.mount("/static", StaticFiles(directory=ROOM / "static"))
     is_secure = urlsplit(sites[0]).scheme == "https"
     app.add_middleware(

@@ -12,8 +12,8 @@ from tasks.labeling.queue_store import QueuedPhotograph, queue_folder, read_queu
 from tasks.labeling.study import read_study
 from tasks.monitoring.active_learning import TABLE as TO_LABEL
 from tasks.monitoring.active_learning import ToLabel, unlabeled_images
-from tasks.monitoring.spot_checks import lot, part_of, spot_check_secret
-from tasks.records.rows import Entry, LabelRow, Suspect, stored_path
+from tasks.monitoring.spot_checks import lot, spot_check_secret
+from tasks.records.rows import Entry, LabelRow, Suspect, part_key, stored_path
 from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_utf8
 from tasks.settings.messages import say
@@ -50,7 +50,7 @@ def find_cards(product: Product, settle_seconds: float, places: Places) -> dict[
     secret, queued = spot_check_secret(places), read_queue(places)
     drawn = sorted(
         (photograph for photograph in queued if photograph.queue == "spot_check"),
-        key=lambda photograph: lot(part_of(photograph._asdict() | {"station": photograph.origin}), secret),
+        key=lambda photograph: lot(part_key(photograph.origin, photograph.part, photograph.sha256), secret),
     )  # by lot: those that are answered are a random share, too
 
     def cards_of(photographs: Iterable[QueuedPhotograph]) -> list[Card]:

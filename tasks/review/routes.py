@@ -94,8 +94,8 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
     ) -> Response:
         person = require_person(request.session)
         require_token(request.session, token)
-        faults = desk.answer(Answer(decision, queue, sha256, label, kind, seconds, comment), person)
-        return done(request, f"/queue/{queue}", {"saved": decision, "faults": faults})
+        desk.answer(Answer(decision, queue, sha256, label, kind, seconds, comment), person)
+        return done(request, f"/queue/{queue}", {"saved": decision, "faults": desk.faults})
 
     @app.post("/withdraw")
     def withdraw(request: Request, token: Short, decision: Identity, withdraws: Identity) -> Response:

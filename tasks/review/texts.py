@@ -59,8 +59,8 @@ TEXTS: Final[dict[str, str]] = {
     "history": "History",
     "history_lead": "Versions, weeks at the stations, and weeks that differ by more than chance.",
     "charts": "What is usual",
-    "charts_lead": "A point a week. Between the dashed lines lies what is usual, by the change from week to week (p' chart, Laney). "
-    "A large red point lies outside.",
+    "charts_lead": "A point a week. Between the dashed lines lies what is usual, by the change from week to week (p' chart of Laney for "
+    "shares, chart of individual values for means). A large red point lies outside.",
     "no_weeks": "Nothing was judged yet: flows/judge.py judges a folder as it fills.",
     "weeks": "Weeks at the stations",
     "week": "Week",
@@ -73,8 +73,8 @@ TEXTS: Final[dict[str, str]] = {
     "escapes": "Escapes",
     "false_rejects": "False rejects",
     "spot_checks": "What spot checks show",
-    "spot_lead": "A random share of the decided parts, looked at blind. The estimate is for all parts that were decided; "
-    "with 95 % confidence no more than the bound are wrong.",
+    "spot_lead": "A random share of the decided parts, looked at blind. The estimate is for all parts of the weeks of which enough is "
+    "checked; with 95 % confidence no more than the bound are wrong.",
     "spot_pass": "Defective among the passed",
     "spot_reject": "Good among the rejected",
     "decided": "Decided",
@@ -82,6 +82,7 @@ TEXTS: Final[dict[str, str]] = {
     "wrong": "Wrong",
     "estimate": "Estimate",
     "bound": "Bound",
+    "waiting_checks": "Still to check",
     "more": "More to check for the accepted share",
     "suspect": "SUSPECT: more passed parts are defective than is accepted. Look at them, and take the model back.",
     "stations": "At the stations",
@@ -121,8 +122,14 @@ CHARTS: Final[dict[str, str]] = {
     "reject": "Share of photographs that were rejected",
     "too_few": "With fewer than four weeks nobody can say what is usual.",
     "inside": "All weeks lie within what is usual.",
-    "above": "{week}: {share} is more than is usual (mean {mean}). Look for what changed: light, camera, material, or the model in use.",
-    "below": "{week}: {share} is less than is usual (mean {mean}). Look for what changed: light, camera, material, or the model in use.",
+    "brightness": "Mean brightness of the photographs (gray level, 0 to 255)",
+    "distance": "Distance from the training images (at 1 an image goes to a person)",
+    "above": "{week}: {value} is more than is usual (mean {mean}). {look}",
+    "below": "{week}: {value} is less than is usual (mean {mean}). {look}",
+    "look_review": "Look for what changed: light, camera, material, or the model in use.",
+    "look_reject": "Look for what changed: light, camera, material, or the model in use.",
+    "look_brightness": "Look at lamp, exposure and lens.",
+    "look_distance": "Look at what is new in the photographs: they are not what the model in use learned from.",
 }
 REFUSALS: Final[dict[str, str]] = {
     "host": "This page does not answer under that name. Open it by the address that flows/review.py prints.",

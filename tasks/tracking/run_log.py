@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,18 @@ def finish(
     client.log_inputs(mlflow_run_id, datasets=[images_of(facts["dataset"])])
     client.log_artifacts(mlflow_run_id, str(folder))
     client.set_terminated(mlflow_run_id)
+
+
+def add_metrics(mlflow_run_id: str, metrics: Mapping[str, float], places: Places) -> bool:
+    """Add figures that became known after a run to its MLflow run, and return whether one of them is new or another than before."""
+    from mlflow.entities import Metric
+
+    client = connection.client(places)
+    earlier, now = client.get_run(mlflow_run_id).data.metrics, int(time.time() * 1_000)
+    changed = [Metric(name, value, now, 0) for name, value in metrics.items() if earlier.get(name) != value]
+    if changed:
+        client.log_batch(mlflow_run_id, metrics=changed)
+    return bool(changed)
 
 
 def metrics_of(facts: Mapping[str, Any], history: Iterable[Epoch], at: int) -> list["Metric"]:

@@ -1,16 +1,17 @@
-"""Spot checks: drawn by lot and secret, by part, and what they show about production is neither too good nor too certain."""
+"""Spot checks: drawn by lot and secret, by part."""
 
 import numpy as np
-import pytest
-from labeling.answers import answer
 
+from tasks.monitoring.production import JudgedPhotograph
 from tasks.monitoring.spot_checks import (
+    Stratum,
     draw,
-    estimate_errors,
+    drawn_parts,
+    load_settings,
     lot,
     parts_by_stratum,
+    save_settings,
     spot_check_secret,
-    summarize,
 )
 from tasks.settings.settings import SpotCheckSettings
 
@@ -18,12 +19,8 @@ SECRET = b"secret"
 FEW = SpotCheckSettings(share=0.0, least_a_week=5)
 
 
-def judged(number: int, decision: str = "pass", **values: object) -> dict[str, object]:
-    row = {
-        "path": f"{number}.png", "sha256": f"{number:064x}", "decision": decision, "judged": "2026-12-01T06:00:00+00:00",
-        "station": "s", "part": "",
-    }  # fmt: skip
-    return row | values
+def judged(number: int, decision: str = "pass", **values: object) -> JudgedPhotograph:
+    return JudgedPhotograph(f"{number:064x}", "s", "", "2026-W49", decision)._replace(**values)
 
 
 def test_lots_are_uniform_and_follow_from_secret_and_part_alone():
@@ -40,78 +37,43 @@ def test_the_secret_stays(places):
 def test_a_share_of_each_decision_is_drawn_and_at_least_so_many_a_week():
     rows = [judged(number, "pass" if number % 4 else "reject") for number in range(2_000)]
     rows += [judged(5_000 + number, "review") for number in range(100)]
-    drawn = draw(rows, SECRET, SpotCheckSettings(share=0.1, least_a_week=5))
-    assert {stratum.decision for stratum in drawn} == {"pass", "reject"}
-    for parts in drawn.values():
-        assert all(lot(part, SECRET) < 0.1 for part in parts)
-        assert parts == sorted(parts, key=lambda part: lot(part, SECRET))
-    assert 100 < sum(map(len, drawn.values())) < 300
-    assert [len(parts) for parts in draw(rows, SECRET, FEW).values()] == [5, 5]
+    strata, settings = parts_by_stratum(rows), SpotCheckSettings(share=0.1, least_a_week=5)
+    assert {stratum.decision for stratum in strata} == {"pass", "reject"}
+    for parts in strata.values():
+        drawn = draw(parts, SECRET, settings)
+        assert all(lot(part, SECRET) < 0.1 for part in drawn)
+        assert drawn == sorted(drawn, key=lambda part: lot(part, SECRET))
+    assert 100 < len(drawn_parts(rows, SECRET, settings)) < 300
+    assert [len(draw(parts, SECRET, FEW)) for parts in strata.values()] == [5, 5]
 
 
 def test_what_was_drawn_by_the_share_stays_drawn_when_more_arrives():
     rows = [judged(number) for number in range(500)]
     settings = SpotCheckSettings(share=0.05, least_a_week=0)
-    (first,) = draw(rows[:200], SECRET, settings).values()
-    (later,) = draw(rows, SECRET, settings).values()
-    assert set(first) <= set(later)
+    first, later = (drawn_parts(arrived, SECRET, settings) for arrived in (rows[:200], rows))
+    assert first < later
 
 
 def test_photographs_of_one_part_are_drawn_together_and_pass_if_one_passes():
     rows = [judged(1, "reject", part="p"), judged(2, "pass", part="p"), judged(3, "pass", part="q", station="other")]
-    strata = parts_by_stratum(rows)
-    assert {(key.station, key.decision): parts for key, parts in strata.items()} == {
-        ("s", "pass"): ["s/p"],
-        ("other", "pass"): ["other/q"],
+    assert parts_by_stratum(rows) == {
+        Stratum("s", "2026-W49", "pass"): ["s/p"],
+        Stratum("other", "2026-W49", "pass"): ["other/q"],
     }
 
 
-def test_the_estimate_counts_drawn_parts_alone_and_each_week_by_its_size():
-    rows = [judged(number) for number in range(100)]
-    rows += [judged(200 + number, judged="2026-12-09T06:00:00+00:00") for number in range(300)]
-    drawn = draw(rows, SECRET, FEW)
-    first, second = sorted(drawn, key=lambda stratum: stratum.week)
-    wrong = drawn[first][0]
-    labels = [answer(int(part, 16), part, "good", queue="spot_check") for parts in drawn.values() for part in parts]
-    labels += [answer(10_000, wrong, "defect", queue="spot_check")]
-    undrawn = next(row["sha256"] for row in rows if row["sha256"] not in drawn[first] + drawn[second])
-    labels += [
-        answer(10_001, undrawn, "defect", queue="spot_check"),
-        answer(10_002, drawn[second][0], "defect", queue="review"),
-    ]
-    rate = estimate_errors(rows, labels, "pass", SECRET, FEW)
-    assert (rate.decided, rate.checked, rate.wrong) == (400, 10, 1)
-    assert rate.rate == pytest.approx(0.25 * 1 / 5)
-    assert rate.rate < rate.bound < 1
+def test_a_file_that_was_too_large_to_be_read_is_not_drawn():
+    assert parts_by_stratum([judged(1, sha256="")]) == {}
 
 
-def test_a_good_part_that_was_rejected_is_a_false_reject():
-    rows = [judged(1, "reject"), judged(2, "reject")]
-    labels = [
-        answer(1, rows[0]["sha256"], "good", queue="spot_check"),
-        answer(2, rows[1]["sha256"], "defect", queue="spot_check"),
-    ]
-    assert estimate_errors(rows, labels, "reject", SECRET, FEW).rate == 0.5
-
-
-def test_without_a_check_nothing_is_known():
-    rate = estimate_errors([judged(1)], [], "pass", SECRET, FEW)
-    assert (rate.decided, rate.checked, rate.rate, rate.bound, rate.more) == (1, 0, None, None, None)
-    assert estimate_errors([], [], "pass", SECRET, FEW).decided == 0
-
-
-def test_the_bound_of_equal_weeks_is_exact_and_says_how_many_are_missing():
-    settings = SpotCheckSettings(max_wrong_share=0.05)
-    rate = summarize(np.array([100.0, 100.0]), np.array([10.0, 10.0]), np.array([0.0, 0.0]), settings)
-    assert rate.bound == pytest.approx(1 - 0.05 ** (1 / 20))
-    assert rate.more == 59 - 20
-
-
-def test_the_bound_holds_in_nearly_all_productions():
-    random, held = np.random.default_rng(0), 0
-    sizes, checks, truth = np.array([1_000.0, 200.0, 50.0]), np.array([20.0, 20.0, 20.0]), np.array([0.02, 0.05, 0.2])
-    share = float((sizes * truth).sum() / sizes.sum())
-    for _ in range(400):
-        wrong = random.binomial(checks.astype(int), truth).astype(float)
-        held += summarize(sizes, checks, wrong, SpotCheckSettings()).bound >= share
-    assert held >= 0.93 * 400
+def test_the_settings_of_the_last_judging_are_those_of_the_estimate(places, capsys):
+    assert load_settings(places) == SpotCheckSettings()
+    save_settings(FEW, places)
+    assert load_settings(places) == FEW
+    path = places.artifacts / "spot_checks.json"
+    before = path.stat().st_mtime_ns
+    save_settings(FEW, places)
+    assert path.stat().st_mtime_ns == before
+    path.write_text("{")
+    assert load_settings(places) == SpotCheckSettings()
+    assert "spot_checks.json cannot be read" in capsys.readouterr().out

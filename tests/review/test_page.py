@@ -4,6 +4,7 @@ import re
 import uuid
 
 import pytest
+from conftest import wait_until
 from review.conftest import SITE, draw, enter, paths_below, token_of
 
 from tasks.labeling.label_log import LabelLog
@@ -58,6 +59,7 @@ def test_a_card_is_answered_and_the_next_comes(open_page, queued, places):
     assert (row.seconds, row.comment, row.origin, row.sha256) == (2.2, "a <b>scratch</b>", "station-3", first)
     page = client.get("/queue/review").text
     assert first not in page and second in page
+    assert Desk(places).faults == []
     assert paths_below(places.inbox)[0].endswith(f"-station-3/crack/{first[:16]}/{first}.png")
 
 
@@ -121,11 +123,20 @@ def test_who_cannot_tell_is_not_asked_again_and_after_two_nobody_is(open_page, q
 
 
 @pytest.mark.parametrize("queue", ["spot_check", "differences"])
-def test_a_blind_queue_never_shows_what_the_model_said(open_page, queued, queue):
+def test_a_blind_queue_never_shows_what_the_model_said_nor_where_the_station_put_it(open_page, queued, queue):
     (sha256,) = queued(10, queue=queue, decision="pass", reason="a defect is unlikely")
     page = enter(open_page()).get(f"/queue/{queue}").text
     assert sha256 in page
-    assert not re.search(r"a defect is unlikely|43\.2%|0\.4321|<strong>pass", page)
+    assert not re.search(r"a defect is unlikely|43\.2%|0\.4321|<strong>pass|10\.png", page)
+
+
+def test_labels_are_placed_while_the_page_is_open_and_once_more_when_it_closes(open_page, queued, places):
+    first, second = queued(10, 11)
+    with enter(open_page()) as client:
+        reply(client, first)
+        wait_until(lambda: len(paths_below(places.inbox)) == 1, 60, "the first label to be placed")
+        reply(client, second)
+    assert len(paths_below(places.inbox)) == 2
 
 
 def test_an_unlabeled_photograph_is_labeled_and_no_longer_listed(open_page, product, places):
@@ -138,6 +149,7 @@ def test_an_unlabeled_photograph_is_labeled_and_no_longer_listed(open_page, prod
     reply(client, sha256, queue="to_label")
     assert sha256 not in client.get("/queue/to_label").text
     assert path.read_bytes() == draw(50)
+    Desk(places)
     assert any("-line-7/sound/" in name for name in paths_below(places.inbox))
 
 
