@@ -32,7 +32,7 @@ from tasks.settings.messages import say, say_json, warn
 from tasks.settings.settings import Places
 from tasks.settings.terminal import progress_bar
 from tasks.sources.folder import is_image, left_out, look_through, shorten
-from tasks.sources.stamps import Stamp, StampPattern, read_stamp
+from tasks.sources.stamps import Stamp, StampPattern, add_camera_time, path_stamps
 from tasks.storage.tables import write_rows
 from tasks.tracking import registry
 
@@ -193,11 +193,13 @@ def require_folder(folder: Path) -> None:
         raise BadInput(f"--save {folder} cannot be used: give a folder that can be written to")
 
 
-def write_table(path: Path, images: Sequence[tuple[str, Path]], answers: Sequence[Answer], stamp: str | None) -> None:
-    """Write the answers as a table, with station, part and time where the paths or the cameras tell."""
+def write_table(
+    path: Path, images: Sequence[tuple[str, Path]], answers: Sequence[Answer], stamps: Sequence[Stamp]
+) -> None:
+    """Write the answers as a table, with station, part and time where the paths (`stamps`) or the cameras tell."""
     rows = [
-        answer.model_dump() | read_stamp(name, image, stamp)._asdict()
-        for (name, image), answer in zip(images, answers, strict=True)
+        answer.model_dump() | add_camera_time(stamp, image)._asdict()
+        for (_, image), answer, stamp in zip(images, answers, stamps, strict=True)
     ]
     write_rows(path, rows, (*Answer.model_fields, *Stamp._fields))
 
@@ -211,6 +213,7 @@ def main() -> None:
         raise BadInput(f"no image lies in {searched}: {SUFFIXES} files are judged")
     if arguments.save:
         require_folder(arguments.save)
+    stamps = path_stamps([name for name, _ in images], arguments.stamp)  # before the model judges, which takes longer
     (predictor, name), answers = choose_model(arguments), []
     warn(f"judged by {name}")
     with progress_bar("judging", len(images)) as advance:
@@ -219,7 +222,7 @@ def main() -> None:
             advance("")
     pictures = save_heat_maps(predictor, images, answers, arguments.save) if arguments.save else {}
     if arguments.csv:
-        write_table(arguments.csv, images, answers, arguments.stamp)
+        write_table(arguments.csv, images, answers, stamps)
     if arguments.as_json:
         say_json([answer.model_dump() for answer in answers])
         warn(*lines)

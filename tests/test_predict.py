@@ -167,7 +167,7 @@ def test_a_folder_begins_with_a_summary(ask, released, tmp_path):
     assert lines[0].startswith("8 images: ")
 
 
-def test_the_table_has_station_and_part_by_the_paths(ask, released, tmp_path):
+def test_the_table_has_station_and_part_by_the_paths(process, ask, released, tmp_path):
     target = tmp_path / "answers.csv"
     ask(tmp_path / "castings/test", "--csv", target, "--stamp", "(?P<station>[a-z]+_front)/cast_(?P<part>[0-9]+)")
     with open(target, encoding="utf-8") as opened:
