@@ -6,8 +6,9 @@ python flows/predict.py IMAGE|FOLDER ... [--save FOLDER] [--json] [--csv FILE] [
 import os
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import get_args
 
@@ -32,6 +33,7 @@ from tasks.settings.messages import say, say_json, warn
 from tasks.settings.settings import Places
 from tasks.settings.terminal import progress_bar
 from tasks.sources.folder import is_image, left_out, look_through, shorten
+from tasks.sources.names import casefold_name
 from tasks.sources.stamps import Stamp, StampPattern, add_camera_time, path_stamps
 from tasks.storage.tables import write_rows
 from tasks.tracking import registry
@@ -166,20 +168,24 @@ def save_heat_maps(
 
     An image in which the model sees no part has none.
     """
-    painter, pictures = HeatPainter(predictor), dict[str, Path]()
+    painter, pictures, taken = HeatPainter(predictor), dict[str, Path](), set[str]()
     for (name, path), answer in zip(images, answers, strict=True):
         if answer.decision != "pass":
-            target = folder / picture_name(name, {saved.name for saved in pictures.values()})
+            picture = picture_name(name, taken)
             with suppress(BadInput):
-                pictures[name] = write_picture(painter, path, target)
+                pictures[name] = write_picture(painter, path, folder / picture)
+                taken.add(casefold_name(picture))
     return pictures
 
 
-def picture_name(name: str, taken: Collection[str]) -> str:
-    """Return the name of an image's heat map, another one where two images in different folders are called alike."""
+def picture_name(name: str, taken: Container[str]) -> str:
+    """Return the name of an image's heat map, which no other picture has.
+
+    `taken` are the names of the others by `casefold_name`, so that none replaces another where a disk ignores case.
+    """
     stem = os.path.splitext(os.path.basename(name))[0]
-    numbers = ("", *(f"-{number}" for number in range(2, len(taken) + 3)))
-    return next(picture for number in numbers if (picture := f"{stem}{number}.heat.png") not in taken)
+    names = chain([f"{stem}.heat.png"], (f"{stem}-{number}.heat.png" for number in count(2)))
+    return next(picture for picture in names if casefold_name(picture) not in taken)
 
 
 def require_folder(folder: Path) -> None:
