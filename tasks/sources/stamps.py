@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator
 
-from tasks.images.exposure_time import HEAD, exposure_time
+from tasks.images.exposure_time import exposure_time
 from tasks.settings.escaping import for_utf8
 from tasks.sources.pattern_search import SECONDS, search_groups
 
@@ -61,7 +61,7 @@ def path_stamps(names: Sequence[str], pattern: str | None, seconds: float = SECO
 
 def add_camera_time(stamp: Stamp, path: Path) -> Stamp:
     """Return the stamp with the time of the camera that took the photograph at `path`, where its name says none."""
-    taken = None if stamp.taken else exposure_time(read_head(path))
+    taken = None if stamp.taken else exposure_time(path)
     return stamp._replace(taken=taken.isoformat()) if taken else stamp
 
 
@@ -77,12 +77,3 @@ def parse_time(text: str) -> datetime | None:
         except ValueError:
             continue
     return None
-
-
-def read_head(path: Path) -> bytes:
-    """Return the first bytes of a file; none where it cannot be read."""
-    try:
-        with open(path, "rb") as opened:
-            return opened.read(HEAD)
-    except OSError:
-        return b""
