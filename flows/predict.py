@@ -6,8 +6,9 @@ python flows/predict.py IMAGE|FOLDER ... [--save FOLDER] [--json] [--csv FILE] [
 import os
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import get_args
 
@@ -32,7 +33,8 @@ from tasks.settings.messages import say, say_json, warn
 from tasks.settings.settings import Places
 from tasks.settings.terminal import progress_bar
 from tasks.sources.folder import is_image, left_out, look_through, shorten
-from tasks.sources.stamps import Stamp, StampPattern, read_stamp
+from tasks.sources.names import casefold_name
+from tasks.sources.stamps import Stamp, StampPattern, add_camera_time, path_stamps
 from tasks.storage.tables import write_rows
 from tasks.tracking import registry
 
@@ -166,20 +168,24 @@ def save_heat_maps(
 
     An image in which the model sees no part has none.
     """
-    painter, pictures = HeatPainter(predictor), dict[str, Path]()
+    painter, pictures, taken = HeatPainter(predictor), dict[str, Path](), set[str]()
     for (name, path), answer in zip(images, answers, strict=True):
         if answer.decision != "pass":
-            target = folder / picture_name(name, {saved.name for saved in pictures.values()})
+            picture = picture_name(name, taken)
             with suppress(BadInput):
-                pictures[name] = write_picture(painter, path, target)
+                pictures[name] = write_picture(painter, path, folder / picture)
+                taken.add(casefold_name(picture))
     return pictures
 
 
-def picture_name(name: str, taken: Collection[str]) -> str:
-    """Return the name of an image's heat map, another one where two images in different folders are called alike."""
+def picture_name(name: str, taken: Container[str]) -> str:
+    """Return the name of an image's heat map, which no other picture has.
+
+    `taken` are the names of the others by `casefold_name`, so that none replaces another where a disk ignores case.
+    """
     stem = os.path.splitext(os.path.basename(name))[0]
-    numbers = ("", *(f"-{number}" for number in range(2, len(taken) + 3)))
-    return next(picture for number in numbers if (picture := f"{stem}{number}.heat.png") not in taken)
+    names = chain([f"{stem}.heat.png"], (f"{stem}-{number}.heat.png" for number in count(2)))
+    return next(picture for picture in names if casefold_name(picture) not in taken)
 
 
 def require_folder(folder: Path) -> None:
@@ -193,11 +199,13 @@ def require_folder(folder: Path) -> None:
         raise BadInput(f"--save {folder} cannot be used: give a folder that can be written to")
 
 
-def write_table(path: Path, images: Sequence[tuple[str, Path]], answers: Sequence[Answer], stamp: str | None) -> None:
-    """Write the answers as a table, with station, part and time where the paths or the cameras tell."""
+def write_table(
+    path: Path, images: Sequence[tuple[str, Path]], answers: Sequence[Answer], stamps: Sequence[Stamp]
+) -> None:
+    """Write the answers as a table, with station, part and time where the paths (`stamps`) or the cameras tell."""
     rows = [
-        answer.model_dump() | read_stamp(name, image, stamp)._asdict()
-        for (name, image), answer in zip(images, answers, strict=True)
+        answer.model_dump() | add_camera_time(stamp, image)._asdict()
+        for (_, image), answer, stamp in zip(images, answers, stamps, strict=True)
     ]
     write_rows(path, rows, (*Answer.model_fields, *Stamp._fields))
 
@@ -211,6 +219,7 @@ def main() -> None:
         raise BadInput(f"no image lies in {searched}: {SUFFIXES} files are judged")
     if arguments.save:
         require_folder(arguments.save)
+    stamps = path_stamps([name for name, _ in images], arguments.stamp)  # before the model judges, which takes longer
     (predictor, name), answers = choose_model(arguments), []
     warn(f"judged by {name}")
     with progress_bar("judging", len(images)) as advance:
@@ -219,7 +228,7 @@ def main() -> None:
             advance("")
     pictures = save_heat_maps(predictor, images, answers, arguments.save) if arguments.save else {}
     if arguments.csv:
-        write_table(arguments.csv, images, answers, arguments.stamp)
+        write_table(arguments.csv, images, answers, stamps)
     if arguments.as_json:
         say_json([answer.model_dump() for answer in answers])
         warn(*lines)

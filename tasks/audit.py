@@ -36,6 +36,7 @@ def audit(manifest: Manifest, names: PartNames, auditing: AuditSettings, places:
 
     rows = read_table(manifest.table.path(places), Row)
     images = first_rows(rows)
+    named = name_parts(images, names)  # first, since a pattern or a table may be refused and the rest takes minutes
     test_contents = {row.sha256 for row in rows if row.origin == BASE and row.published == "test"}
     squares = thumbnails(images, places)
     pairs = find_near_duplicates(
@@ -49,7 +50,7 @@ def audit(manifest: Manifest, names: PartNames, auditing: AuditSettings, places:
     if not parts_by:
         led, members = members, join_members(images, squares, members, auditing)
         parts_by = "detail" if have_partners(images, led, members, auditing) else ""
-    if any(named := name_parts(images, names)):
+    if any(named):
         members = join_named(members, named)
         parts_by = "names" if sum(map(bool, named)) >= ENOUGH_NAMED * len(named) else parts_by
         if "" in named:

@@ -213,7 +213,7 @@ def test_an_arrival_of_a_plate_moves_no_earlier_image(audit_images, members):
     assert [member.group for member in after[48:]] == [member.group for member in before[::2]]
 
 
-def test_parts_that_are_named_are_known_and_unnamed_images_are_told(audit_images, members, photograph, capsys):
+def test_parts_that_are_named_are_known_and_unnamed_images_are_told(process, audit_images, members, photograph, capsys):
     images = [Image(photograph(number)) for number in range(10)]  # their paths end in 000.jpeg to 009.jpeg
     named = audit_images(*images, names=PartNames(pattern=r"00([0-9])"))
     assert (named.parts_by, named.castings) == ("names", 10)

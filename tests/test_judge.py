@@ -59,12 +59,12 @@ def judge_files(places, tmp_path, monkeypatch, photograph):
     monkeypatch.setattr(batch_scoring, "Predictor", Stub)
     monkeypatch.setattr(batch_scoring.model_folder, "ensure_local", lambda *_: tmp_path)
 
-    def run(files: dict[bytes, bytes | None], folder: str = "line 1"):
+    def run(files: dict[bytes, bytes | None], folder: str = "line 1", stamp: str | None = None):
         for seed, (name, content) in enumerate(files.items()):
             path = tmp_path / folder / os.fsdecode(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(photograph(seed) if content is None else content)
-        return batch_scoring.judge_folder(tmp_path / folder, tmp_path / "results", 0, version, places)
+        return batch_scoring.judge_folder(tmp_path / folder, tmp_path / "results", 0, version, places, stamp)
 
     return run
 
@@ -77,6 +77,16 @@ def test_a_photograph_of_an_odd_name_is_judged_once_as_all_others(judge_files, n
     assert {row["path"] for row in rows_of(done.table)} == {"1.jpeg", shown}
     assert judge_files({}).rows == []
     assert judge.summary_line(done).isprintable()
+
+
+def test_paths_tell_station_part_and_time_in_every_block(process, judge_files, monkeypatch):
+    monkeypatch.setattr(batch_scoring, "BLOCK", 2)
+    files = {f"s{number % 2}/p{number}_20261201T06550{number}.jpeg".encode(): None for number in range(5)}
+    files[b"s\xff/p5.jpeg"] = None
+    done = judge_files(files, stamp="(?P<station>[^/]+)/(?P<part>p[0-9])(_(?P<time>[0-9T]+))?")
+    stamps = {(row["station"], row["part"], row["taken"]) for row in rows_of(done.table)}
+    told = {(f"s{number % 2}", f"p{number}", f"2026-12-01T06:55:0{number}") for number in range(5)}
+    assert stamps == told | {("s\\udcff", "p5", "")}
 
 
 def test_a_folder_of_an_odd_name_is_judged(judge_files):

@@ -100,6 +100,19 @@ def test_pictures_of_equal_names_do_not_replace_each_other():
     assert predict.picture_name("a/part.jpeg", set()) == "part.heat.png"
     assert predict.picture_name("b/part.png", {"part.heat.png"}) == "part-2.heat.png"
     assert predict.picture_name("c/part.png", {"part.heat.png", "part-2.heat.png"}) == "part-3.heat.png"
+    assert predict.picture_name("d/PART.png", {"part.heat.png"}) == "PART-2.heat.png", "one name where case is ignored"
+    assert predict.picture_name("e/Cafe\u0301.png", {"café.heat.png"}) == "Cafe\u0301-2.heat.png", "and on a Mac"
+
+
+def test_names_that_differ_in_case_alone_have_pictures_that_differ_in_more(ask, released, tmp_path):
+    answers = json.loads(ask(tmp_path / "castings/test", "--json")[1])
+    suspect = next(answer["path"] for answer in answers if answer["decision"] != "pass")
+    for name in ("one/Part.jpeg", "two/part.jpeg", "two/PART-2.jpeg", "two/other.jpeg"):
+        (tmp_path / "line" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(suspect, tmp_path / "line" / name)
+    assert ask(tmp_path / "line", "--save", tmp_path / "heat")[0] == 0
+    names = sorted(path.name for path in (tmp_path / "heat").iterdir())
+    assert names == ["PART-2.heat.png", "Part.heat.png", "other.heat.png", "part-3.heat.png"]
 
 
 def test_a_folder_for_pictures_that_cannot_be_used_is_refused_before_anything_is_judged(ask, tmp_path):
@@ -167,7 +180,7 @@ def test_a_folder_begins_with_a_summary(ask, released, tmp_path):
     assert lines[0].startswith("8 images: ")
 
 
-def test_the_table_has_station_and_part_by_the_paths(ask, released, tmp_path):
+def test_the_table_has_station_and_part_by_the_paths(process, ask, released, tmp_path):
     target = tmp_path / "answers.csv"
     ask(tmp_path / "castings/test", "--csv", target, "--stamp", "(?P<station>[a-z]+_front)/cast_(?P<part>[0-9]+)")
     with open(target, encoding="utf-8") as opened:

@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import io
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import PART_TABLE, SplitSettings
 from tasks.sources.names import compose
+from tasks.sources.pattern_search import SECONDS, search_groups
 from tasks.storage.files import changed_error
 
 HEADER = ("path", "part")
@@ -32,22 +32,23 @@ def find_part_names(splitting: SplitSettings) -> PartNames:
     return PartNames(identity=hashlib.sha256(content).hexdigest(), path=path)
 
 
-def name_parts(rows: Sequence[Row], names: PartNames) -> list[str]:
+def name_parts(rows: Sequence[Row], names: PartNames, seconds: float = SECONDS) -> list[str]:
     """Return the name of the part that each image shows; "" where nobody names it.
 
     What the settings say comes first, then what the source says. Raises BadInput where the table has changed since `find_part_names`,
-    and where the pattern or the table names no image at all.
+    where the pattern searches for longer than `seconds`, and where the pattern or the table names no image at all.
     """
+    paths = [path_of(row) for row in rows]
     if names.pattern:
-        pattern = re.compile(names.pattern)
-        given = [match.group(1) or "" if (match := pattern.search(path_of(row))) else "" for row in rows]
+        found = search_groups(names.pattern, paths, "--parts", seconds)
+        given = [(groups[0] or "") if groups else "" for groups in found]
     else:
         table = load_parts(names)
-        given = [table.get(path_of(row), "") for row in rows]
+        given = [table.get(path, "") for path in paths]
     if (names.pattern or names.path) and not any(given):
         raise BadInput(
             f"--parts {for_terminal(names.pattern or str(names.path))} names the part of no image: it must fit paths such as "
-            f"{for_terminal(path_of(rows[0]))}"
+            f"{for_terminal(paths[0])}"
         )
     return [part or row.part for part, row in zip(given, rows, strict=True)]
 

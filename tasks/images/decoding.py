@@ -159,11 +159,12 @@ def no_exif(content: bytes) -> Mapping[int, object]:
 
 
 JPEG = ImageFormat("JPEG", (".jfif", ".jpe", ".jpeg", ".jpg"), re.compile(rb"\xff\xd8\xff"), jpeg_levels, jpeg_exif)
+TIFF = ImageFormat("TIFF", (".tif", ".tiff"), re.compile(rb"II[*+]\0|MM\0[*+]"), tiff_levels, tiff_exif)
 FORMATS = (
     JPEG,
     ImageFormat("PNG", (".png",), re.compile(re.escape(PNG_SIGNATURE)), png_levels, png_exif),
     ImageFormat("BMP", (".bmp",), re.compile(rb"BM"), bmp_levels, no_exif),
-    ImageFormat("TIFF", (".tif", ".tiff"), re.compile(rb"II[*+]\0|MM\0[*+]"), tiff_levels, tiff_exif),
+    TIFF,
     ImageFormat("WebP", (".webp",), re.compile(rb"RIFF....WEBP", re.DOTALL), webp_levels, webp_exif),
 )
 BY_SUFFIX = {suffix: row for row in FORMATS for suffix in row.suffixes}

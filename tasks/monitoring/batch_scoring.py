@@ -25,7 +25,7 @@ from tasks.settings.messages import say
 from tasks.settings.settings import Places
 from tasks.sources.folder import is_image, left_out, look_through, readable
 from tasks.sources.settling import settled_files
-from tasks.sources.stamps import Stamp, read_stamp
+from tasks.sources.stamps import Stamp, add_camera_time, path_stamps
 from tasks.storage.digest_cache import file_digests
 from tasks.storage.files import write_whole
 from tasks.storage.locks import exclusive_lock
@@ -106,12 +106,17 @@ def judge_new(
     model: Callable[[], Predictor],
     stamp: str | None = None,
 ) -> Rows:
-    """Judge each (name, sha256) that the table does not hold, add it there, and return the rows that are new."""
+    """Judge each (name, sha256) that the table does not hold, add it there, and return the rows that are new.
+
+    Raises BadInput where the pattern of `stamp` searches for too long, before anything is judged.
+    """
     rows = read(table)
     judged_before = {(row["path"], row["sha256"]) for row in rows}
     new = [(name, sha256) for name, sha256 in contents if (for_utf8(name), sha256) not in judged_before]
+    stamps = path_stamps([name for name, _ in new], stamp)
     for start in range(0, len(new), BLOCK):
-        rows += answers(folder, new[start : start + BLOCK], rows, model, stamp)
+        block = slice(start, start + BLOCK)
+        rows += answers(folder, new[block], stamps[block], rows, model)
         write_rows(table, rows, COLUMNS)
     return rows[len(rows) - len(new) :]
 
@@ -130,11 +135,11 @@ def make_writable(results: Path) -> None:
 def answers(
     folder: Path,
     images: Sequence[tuple[str, str]],
+    stamps: Sequence[Stamp],
     rows: Rows,
     model: Callable[[], Predictor],
-    stamp: str | None = None,
 ) -> Rows:
-    """Return a row for each (name, sha256). A content that has an answer, here or in earlier rows, gets the same one again.
+    """Return a row for each (name, sha256) and its stamp. A content that has an answer, here or in earlier rows, gets the same one again.
 
     A file that is too large to be read has an empty sha256, and an answer of its own.
     """
@@ -150,12 +155,12 @@ def answers(
     return [
         {
             **answer_of[sha256 or name],
-            **read_stamp(name, folder / name, stamp)._asdict(),
+            **add_camera_time(stamp, folder / name)._asdict(),
             "path": for_utf8(name),
             "sha256": sha256,
             "judged": now,
         }
-        for name, sha256 in images
+        for (name, sha256), stamp in zip(images, stamps, strict=True)
     ]
 
 

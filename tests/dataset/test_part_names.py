@@ -23,7 +23,7 @@ ROWS = [
 ]
 
 
-def test_a_pattern_names_parts_and_the_source_names_the_others():
+def test_a_pattern_names_parts_and_the_source_names_the_others(process):
     names = find_part_names(SplitSettings(parts=r"(tile_\d+)_"))
     assert name_parts(ROWS, names) == ["tile_7", "tile_8", "P9", "tile_7"]
 
@@ -32,7 +32,7 @@ def test_without_a_pattern_the_source_names_them():
     assert name_parts(ROWS, find_part_names(SplitSettings())) == ["", "P8", "P9", ""]
 
 
-def test_a_batch_stands_before_the_path_of_what_arrived():
+def test_a_batch_stands_before_the_path_of_what_arrived(process):
     assert name_parts(ROWS, find_part_names(SplitSettings(parts="^(line [0-9])/"))) == ["", "P8", "P9", "line 2"]
     in_inbox = [row("bad/tile_7.png", "inbox")]
     assert name_parts(in_inbox, find_part_names(SplitSettings(parts="^bad/(tile_7)"))) == ["tile_7"]
@@ -71,11 +71,28 @@ def test_a_missing_table_is_refused(tmp_path):
         find_part_names(SplitSettings(parts=str(tmp_path / "gone.csv")))
 
 
-def test_a_pattern_that_fits_nothing_shows_a_path_that_it_must_fit():
+def test_a_pattern_that_fits_nothing_shows_a_path_that_it_must_fit(process):
     with pytest.raises(
         BadInput, match=r"--parts \(kos\[0-9\]\+\) names the part of no image: .* such as bad/tile_7_lamp_1\.png"
     ):
         name_parts(ROWS, find_part_names(SplitSettings(parts="(kos[0-9]+)")))
+
+
+def test_a_pattern_that_would_search_for_years_is_refused(process):
+    rows = [row("a.png"), row("a" * 200 + "!")]
+    with pytest.raises(
+        BadInput, match=r"--parts \(\(\?:a\+\)\+\)\$ takes more than 0\.202 s, and was stopped at the path a{200}!"
+    ):
+        name_parts(rows, find_part_names(SplitSettings(parts="((?:a+)+)$")), seconds=0.2)
+
+
+def test_a_group_that_matches_nothing_names_no_part(process):
+    assert name_parts(ROWS, find_part_names(SplitSettings(parts="bad/tile_(7_lamp_1)?"))) == [
+        "7_lamp_1",
+        "P8",
+        "P9",
+        "",
+    ]
 
 
 @pytest.mark.parametrize(

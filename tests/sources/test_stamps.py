@@ -1,32 +1,37 @@
 """Stamps: station, part and time come from the path or from the camera, and nothing that is odd stops a photograph."""
 
-import io
 from datetime import datetime
 
 import pytest
 from PIL import Image
 
-from tasks.images.exposure_time import exposure_time
-from tasks.sources.stamps import Stamp, parse_time, read_stamp, require_groups
+from tasks.settings.errors import BadInput
+from tasks.sources.stamps import Stamp, add_camera_time, parse_time, path_stamps, require_groups
 
 PATTERN = r"(?P<station>[^/]+)/(?P<part>p[0-9]+)_(?P<time>[0-9T-]+)\."
 
 
-def photograph(form: str, **tags: str) -> bytes:
-    buffer, exif = io.BytesIO(), Image.Exif()
-    if "taken" in tags:
-        exif.get_ifd(0x8769)[36_867] = tags["taken"]
-    if "changed" in tags:
-        exif[306] = tags["changed"]
-    Image.new("L", (8, 8)).save(buffer, form, exif=exif)
-    return buffer.getvalue()
+def test_paths_tell_station_part_and_time(process):
+    names = ["line-3/p17_20261201T065500.png", "elsewhere.png", "line-3/p18_soon.png", "caf\udce9/p19_2.png"]
+    assert path_stamps(names, PATTERN) == [
+        Stamp("line-3", "p17", "2026-12-01T06:55:00"),
+        Stamp(),
+        Stamp(),
+        Stamp("caf\\udce9", "p19"),
+    ]
 
 
-def test_a_path_tells_station_part_and_time(tmp_path):
-    stamp = read_stamp("line-3/p17_20261201T065500.png", tmp_path / "gone.png", PATTERN)
-    assert stamp == Stamp("line-3", "p17", "2026-12-01T06:55:00")
-    assert read_stamp("elsewhere.png", tmp_path / "gone.png", PATTERN) == Stamp()
-    assert read_stamp("elsewhere.png", tmp_path / "gone.png", None) == Stamp()
+def test_groups_without_names_and_groups_that_match_nothing_say_nothing(process):
+    assert path_stamps(["x7/p1", "8/p2"], "(x)?([0-9])/(?P<part>p1)?") == [Stamp(part="p1"), Stamp()]
+
+
+def test_without_a_pattern_paths_tell_nothing():
+    assert path_stamps(["line-3/p17_20261201T065500.png", "a"], None) == [Stamp(), Stamp()]
+
+
+def test_a_pattern_that_would_search_for_years_is_refused(process):
+    with pytest.raises(BadInput, match=r"--stamp \(\?P<part>\(a\+\)\+\)\$ takes more than 0\.202 s"):
+        path_stamps(["a", "a" * 200 + "!"], "(?P<part>(a+)+)$", seconds=0.2)
 
 
 @pytest.mark.parametrize(
@@ -49,26 +54,14 @@ def test_what_is_no_time_is_left_empty(text):
     assert parse_time(text) is None
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
-def test_a_camera_tells_the_time_where_the_path_does_not(tmp_path, form):
-    path = tmp_path / "a.bin"
-    path.write_bytes(photograph(form, taken="2026:12:01 06:55:00", changed="2020:01:01 00:00:00"))
-    assert read_stamp("a.bin", path, None).taken == "2026-12-01T06:55:00"
-    path.write_bytes(photograph(form, changed="2020:01:01 00:00:00"))
-    assert read_stamp("a.bin", path, None).taken == "2020-01-01T00:00:00"
-
-
-@pytest.mark.parametrize("taken", ["0000:00:00 00:00:00", "soon", ""])
-def test_a_camera_without_a_clock_has_no_time(taken):
-    assert exposure_time(photograph("JPEG", taken=taken)) is None
-
-
-def test_damaged_bytes_have_no_time():
-    whole = photograph("JPEG", taken="2026:12:01 06:55:00")
-    for length in range(0, len(whole), 7):
-        exposure_time(whole[:length])
-        exposure_time(whole[:length] + b"\xff" * 40)
-    assert exposure_time(b"no picture") is None
+def test_a_camera_tells_the_time_where_the_path_does_not(tmp_path):
+    path, exif = tmp_path / "a.jpeg", Image.Exif()
+    exif[306] = "2026:12:01 06:55:00"
+    Image.new("L", (8, 8)).save(path, exif=exif)
+    assert add_camera_time(Stamp("line-3"), path) == Stamp("line-3", taken="2026-12-01T06:55:00")
+    told = Stamp("line-3", "p1", "2020-01-01T00:00:00")
+    assert add_camera_time(told, path) == told
+    assert add_camera_time(Stamp("line-3"), tmp_path / "gone.jpeg") == Stamp("line-3")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +69,7 @@ def test_damaged_bytes_have_no_time():
     [
         ("(", "is no regular expression"),
         ("part", "has the named groups none"),
+        ("(?P<part>a{99999999999999999999})", "is no regular expression"),
         ("(?P<line>x)", "has the named groups line"),
     ],
 )
