@@ -48,7 +48,10 @@ class LabelLog:
         Raises BadInput where the file cannot be written.
         """
         line = format_line(row)
-        with self._thread_lock, labels_lock(self.places):
+        with (
+            labels_lock(self.places),
+            self._thread_lock,
+        ):  # in the order of the placement, which reads rows within its lock
             self._read_new()
             if row.decision in self._rows:
                 return False

@@ -4,12 +4,20 @@ import codecs
 import csv
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from labeling.answers import answer
 
-from tasks.labeling.label_log import LabelLog, format_line, labeled_contents, latest_labels, valid_rows
+from tasks.labeling.label_log import (
+    LabelLog,
+    format_line,
+    labeled_contents,
+    labels_lock,
+    latest_labels,
+    valid_rows,
+)
 from tasks.records.rows import LabelRow
 from tasks.settings.errors import BadInput
 
@@ -54,6 +62,7 @@ def test_an_answer_that_comes_twice_is_stored_once(log, places):
 
 APPEND = """
 import sys
+import threading
 from pathlib import Path
 from tasks.labeling.label_log import LabelLog
 from tasks.records.rows import LabelRow
@@ -284,3 +293,17 @@ def test_a_longer_table_that_takes_its_place_is_read_from_its_beginning(log, pla
     backup.write_bytes(HEADER + format_line(label_row(2)) + format_line(label_row(3)))
     backup.replace(log.path)
     assert log.rows() == [label_row(2), label_row(3)]
+
+
+def test_one_who_adds_and_one_who_places_never_wait_for_each_other(log, places):
+    for number in range(1, 21):
+        adding = threading.Thread(target=log.append, args=[label_row(number)], daemon=True)
+        with labels_lock(places):  # as the placement has it while it reads rows
+            adding.start()
+            adding.join(0.02)  # so that it stands before the lock
+            placing = threading.Thread(target=log.rows, daemon=True)
+            placing.start()
+            placing.join(60)
+            assert not placing.is_alive(), "both wait for each other"
+        adding.join(60)
+    assert len(log.rows()) == 20
