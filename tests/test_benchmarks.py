@@ -17,6 +17,7 @@ from benchmarks import (
     audit,
     by_casting,
     coverage,
+    escape_alarm,
     folds,
     guarantee,
     input_pipeline,
@@ -385,6 +386,17 @@ def test_the_guarantee_by_part_holds_where_one_by_photograph_is_broken():
     assert broken <= 0.1 < 0.2 < by_photograph
     assert passed > 0.3, "and good parts still pass"
     assert guarantee.simulate(14, 0.6, 5, 0.05, 0.95, single=False)[:3:2] == [0, 0], "with too few parts nothing passes"
+
+
+def test_the_escape_alarm_rings_more_rarely_than_a_test_a_week_and_finds_a_jump():
+    year = escape_alarm.simulate_year(0.02, 0.02, checks=50, runs=300)
+    assert year["alarm"] < 0.09 < year["weekly_test"], "0.05 is promised, and 300 lines scatter by 0.013"
+    jump = escape_alarm.simulate_jump(0.01, checks=50, runs=100)
+    assert jump["found"] > 0.95
+    assert 0 < jump["median"] <= jump["most"] < 26 * 50
+    assert jump["weeks"] == jump["median"] / 50
+    hopeless = escape_alarm.simulate_jump(0.2, checks=5, runs=20)
+    assert (hopeless["found"], hopeless["median"], hopeless["weeks"]) == (0, None, None)
 
 
 @given(MANY, MANY, st.integers(0, 9))
