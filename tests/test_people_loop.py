@@ -89,9 +89,8 @@ class Line(NamedTuple):
         while sha256 := page.evaluate("document.querySelector('.card:not([hidden])')?.dataset.sha256"):
             page.keyboard.press(KEYS[self.truth[sha256]])
             page.wait_for_function(
-                "before => (document.querySelector('.card:not([hidden])')?.dataset.sha256 || "
-                "!document.getElementById('done').hidden && 'done') !== before && "
-                "Boolean(document.querySelector('.card:not([hidden])') || !document.getElementById('done').hidden)",
+                "before => { const card = document.querySelector('.card:not([hidden])'); "
+                "return card ? card.dataset.sha256 !== before : !document.getElementById('done').hidden; }",
                 arg=sha256,
             )
             answered += 1
@@ -137,9 +136,11 @@ def open_site(places: Places) -> Iterator[str]:
     thread = threading.Thread(target=page.run)
     thread.start()
     wait_until(lambda: page.started, 60, "the page")
-    yield address
-    page.should_exit = True
-    thread.join()
+    try:
+        yield address
+    finally:
+        page.should_exit = True
+        thread.join()
 
 
 @pytest.fixture
@@ -184,7 +185,7 @@ def test_people_label_approve_and_check_and_a_bad_model_is_found_and_taken_back(
             "password is wrong" in line.decide(site, "anna", "a guess", "promote")
             and registry.champion(own).number == 1
         )
-        assert "version 2 is in use" in line.decide(site, "anna", PASSWORD, "promote")
+        assert "version 2 of recast-sample is in use" in line.decide(site, "anna", PASSWORD, "promote")
     assert (registry.champion(own).number, registry.champion(own).approved) == (2, "anna: looked at it")
 
     station = tmp_path / "station-3"
@@ -199,13 +200,14 @@ def test_people_label_approve_and_check_and_a_bad_model_is_found_and_taken_back(
     assert facts.passed.waiting == facts.rejected.waiting == 0
 
     bad = put_into_use(make_passing_all(registry.version(2, own), own), own, "planted")
-    line.put(station, 700, 40)
-    judged = line.judge(station)
+    other = tmp_path / "station-4"
+    line.put(other, 700, 40)
+    judged = line.judge(other)
     assert {row["decision"] for row in judged.result.rows} == {"pass"}
     with open_site(places) as site:
         assert line.answer_all(site, "cleo", "spot_check") >= 20
-        line.put(station, 800, 1)
-        alarmed = line.judge(station)
+        line.put(other, 800, 1)
+        alarmed = line.judge(other)
         assert alarmed.alarm.is_suspect and any(text.startswith("SUSPECT: ") for text in alarmed.lines())
         page = enter(line.browser, site, "anna")
         page.goto(f"{site}/history")

@@ -15,6 +15,9 @@ from tasks.records.rows import LabelRow
 from tasks.records.run import ErrorRate, ProductionFacts
 from tasks.settings.settings import Places, SpotCheckSettings
 
+LEAST_ANSWERED = (
+    0.5  # of the drawn parts of a week: one answer of a week that has just begun would make the bound useless
+)
 WRONG = {"pass": "defect", "reject": "good"}  # the answer that makes a decision a wrong one
 
 
@@ -127,14 +130,14 @@ def count_stratum(
 
 
 def summarize(strata: Iterable[CheckedStratum], settings: SpotCheckSettings) -> ErrorRate:
-    """Return the rate over the strata of which enough is checked: all that was drawn, or at least `least_a_week` parts.
+    """Return the rate over the strata of which enough is checked: `LEAST_ANSWERED` of what was drawn.
 
     Weeks have different shares of checked parts, so each week counts by its parts (the stratified mean; Cochran, Sampling Techniques,
     1977, chapter 5). The bound is exact for as many parts as all strata would have given at the least share of any: at equal shares the
     sum over strata spreads no more than a binomial one (Hoeffding, 1956), and further checks only narrow it.
     """
     strata = list(strata)
-    known = [row for row in strata if row.usable and (not row.waiting or row.answered >= settings.least_a_week > 0)]
+    known = [row for row in strata if row.usable and row.answered >= LEAST_ANSWERED * (row.answered + row.waiting)]
     sizes, checks, wrong = (
         np.array([getattr(row, name) for row in known], float) for name in ("parts", "usable", "wrong")
     )

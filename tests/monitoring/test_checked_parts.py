@@ -74,11 +74,11 @@ def test_without_a_check_nothing_is_known(places):
 
 def test_a_week_in_which_most_still_waits_is_left_out():
     whole, begun = CheckedStratum(100, 0, 10, 1, 10), CheckedStratum(1_000, 8, 2, 2, 2)
-    settings = SpotCheckSettings(least_a_week=5)
+    settings = SpotCheckSettings()
     assert summarize([whole, begun], settings).rate == summarize([whole], settings).rate == 0.1
     assert summarize([whole, begun], settings).waiting == 8
     assert summarize([begun], settings).rate is None
-    enough = CheckedStratum(1_000, 3, 7, 2, 7)
+    enough = CheckedStratum(1_000, 7, 7, 2, 7)
     assert summarize([whole, enough], settings).rate == pytest.approx((100 * 0.1 + 1_000 * 2 / 7) / 1_100)
 
 

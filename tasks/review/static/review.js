@@ -58,7 +58,7 @@ async function send() {
 
 function show(card) {
   for (const each of cards.querySelectorAll(".card")) each.hidden = each !== card;
-  document.getElementById("done").hidden = Boolean(card);
+  document.getElementById("done").hidden = Boolean(card) || left > 0;  // else more are on their way
   document.getElementById("left").textContent = left.toLocaleString("en");
   document.getElementById("undo").hidden = !answered.length && !queue.dataset.last;
   shown = performance.now();
@@ -121,7 +121,8 @@ async function fetchMore() {
     setTimeout(fetchMore, RETRY);
   }
   isFetching = false;
-  if (!current() && cards.querySelector(".card")) show(cards.querySelector(".card"));
+  const first = cards.querySelector(".card");
+  if (!current() && (first || !left)) show(first);
   else for (const next of cards.querySelectorAll(".card[hidden]")) compare(next);
 }
 
