@@ -1,20 +1,33 @@
 """Queue garbage: copies of photographs that nobody has to look at any more."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from tasks.labeling.label_log import LabelLog, latest_labels, time_of
-from tasks.labeling.queue_store import queue_folder, read_queue
+from tasks.labeling.queue_store import BLIND, QueuedPhotograph, queue_folder, read_queue
 from tasks.pipeline.retention import Garbage, path_garbage
+from tasks.records.rows import LabelRow
 from tasks.settings.settings import Places
 
 UNDO = timedelta(days=7)  # for which an answer can be taken back with the photograph at hand
 
 
 def answered_photographs(places: Places) -> Iterator[Garbage]:
-    """Yield the copies of photographs that a person decided about a week ago or earlier. Their labels and placed files stay."""
-    labels = latest_labels(LabelLog(places).rows())
-    for photograph in read_queue(places):
-        row = labels.get(photograph.sha256)
-        if row and row.label != "cannot_tell" and datetime.now(UTC) - time_of(row) > UNDO:
-            yield path_garbage("answered photographs of queues", queue_folder(places) / photograph.name)
+    """Yield the copies that no queue needs since a week. Labels and placed files stay."""
+    rows, queued = LabelLog(places).rows(), read_queue(places)
+    open_copies = {photograph.name for photograph in waiting_photographs(rows, queued)}
+    for name in dict.fromkeys(photograph.name for photograph in queued):
+        if name not in open_copies:
+            yield path_garbage("answered photographs of queues", queue_folder(places) / name)
+
+
+def waiting_photographs(rows: Iterable[LabelRow], queued: Iterable[QueuedPhotograph]) -> Iterator[QueuedPhotograph]:
+    """Yield the queued photographs about which nobody decided, or less than a week ago. In a blind queue its own answers count alone."""
+    rows = list(rows)
+    labels = {None: latest_labels(rows)} | {
+        queue: latest_labels(row for row in rows if row.queue == queue) for queue in BLIND
+    }
+    for photograph in queued:
+        row = labels.get(photograph.queue, labels[None]).get(photograph.sha256)
+        if row is None or row.label == "cannot_tell" or datetime.now(UTC) - time_of(row) <= UNDO:
+            yield photograph

@@ -17,6 +17,10 @@ from tasks.storage.tables import read_state, write_rows
 
 TABLE = "queue.csv"
 QueueName = Literal["review", "spot_check", "differences"]
+BLIND: tuple[QueueName, ...] = (
+    "spot_check",
+    "differences",
+)  # an answer that somebody gave elsewhere does not count there
 MEGABYTE = 1_000_000  # bytes
 
 
@@ -65,8 +69,8 @@ def enqueue(
 ) -> int:
     """Copy judged photographs of a station's folder into the queue, and return how many are left out because it is full.
 
-    `judged` are rows as the tables of judged images have them. `limit_mb` is of all copies, in megabytes. A content that is there
-    already is not copied again. A photograph that was taken away meanwhile is left out, and said.
+    `judged` are rows as the tables of judged images have them. `limit_mb` is of all copies, in megabytes. A content may wait in several
+    queues, each with a question of its own, and has one copy. A photograph that was taken away meanwhile is left out, and said.
     """
     if not judged:
         return 0
@@ -75,18 +79,20 @@ def enqueue(
     with exclusive_lock(target / ".queue.lock"):
         queued = read_queue(places)
         room = limit_mb * MEGABYTE - bytes_of(queued, target)
-        present = {photograph.sha256 for photograph in queued}
+        present, copied = {(row.sha256, row.queue) for row in queued}, {row.name for row in queued}
         added, full = list[QueuedPhotograph](), 0
         for row in judged:
             photograph = from_judged(row, queue, origin)
-            if not photograph.sha256 or photograph.sha256 in present:
+            if not photograph.sha256 or (photograph.sha256, queue) in present:
                 continue
-            size = size_of(folder / row["path"])
+            is_copied = photograph.name in copied
+            size = 0 if is_copied else size_of(folder / row["path"])
             if size > room:
                 full += 1
-            elif copy_intact(folder / row["path"], target / photograph.name, photograph.sha256):
+            elif is_copied or copy_intact(folder / row["path"], target / photograph.name, photograph.sha256):
                 added.append(photograph)
-                present.add(photograph.sha256)
+                present.add((photograph.sha256, queue))
+                copied.add(photograph.name)
                 room -= size
         if added:
             write_rows(target / TABLE, (row._asdict() for row in [*queued, *added]), QueuedPhotograph._fields)
@@ -113,7 +119,7 @@ def size_of(path: Path) -> int:
 
 def bytes_of(queued: Iterable[QueuedPhotograph], folder: Path) -> int:
     """Return the bytes of all copies."""
-    return sum(size_of(folder / photograph.name) for photograph in queued)
+    return sum(size_of(folder / name) for name in {photograph.name for photograph in queued})
 
 
 def copy_intact(source: Path, target: Path, sha256: str) -> bool:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.images.decoding import MAX_BYTES
+from tasks.labeling import queue_store
 from tasks.labeling.label_log import SECOND_LOOK, valid_rows
 from tasks.labeling.placement import origin_in_inbox
 from tasks.labeling.product import Product
@@ -22,7 +23,7 @@ from tasks.storage.digest_cache import file_digests
 from tasks.storage.tables import read_state
 
 QUEUES = ("review", "to_label", "suspects", "spot_check", "differences", SECOND_LOOK)
-BLIND = ("spot_check", "differences", SECOND_LOOK)  # queues in which nobody sees what the model said
+BLIND = (*queue_store.BLIND, SECOND_LOOK)  # queues in which nobody sees what the model said
 ENOUGH_DOUBTERS = 2  # people who cannot tell, after whom nobody else is asked
 
 

@@ -65,11 +65,14 @@ def test_station_and_part_are_those_of_the_row_where_it_has_them(places, station
     assert (photograph.origin, photograph.part) == ("press 7", "A12")
 
 
-def test_one_content_is_queued_once_under_any_name_and_in_any_queue(places, station, judge):
+def test_one_content_is_queued_once_in_a_queue_under_any_name_and_has_one_copy(places, station, judge):
     same = [judge("1.png", b"one"), judge("again.png", b"one")]
     enqueue(same, "review", station, "line-3", 100, places)
     enqueue(same, "spot_check", station, "line-3", 100, places)
-    assert [(photograph.queue, photograph.path) for photograph in read_queue(places)] == [("review", "1.png")]
+    assert [(photograph.queue, photograph.path) for photograph in read_queue(places)] == [
+        ("review", "1.png"),
+        ("spot_check", "1.png"),
+    ]
     assert len(list(queue_folder(places).glob("*.png"))) == 1
 
 
@@ -146,6 +149,19 @@ def test_answered_copies_go_after_a_week(station, judge, places):
     (garbage,) = answered_photographs(places)
     garbage.remove()
     assert [photograph.path for photograph in read_queue(places)] == ["b.png", "c.png", "d.png"]
+
+
+def test_a_copy_stays_while_another_queue_waits_for_it(station, judge, places):
+    rows = [judge("a.png", b"a")]
+    for queue in ("review", "spot_check"):
+        enqueue(rows, queue, station, "s", 10, places)
+    log, old = LabelLog(places), (datetime.now(UTC) - timedelta(days=8)).isoformat(timespec="seconds")
+    log.append(answer(1, rows[0]["sha256"], time=old, queue="review"))
+    assert list(answered_photographs(places)) == []
+    log.append(answer(2, rows[0]["sha256"], time=old, queue="spot_check"))
+    (garbage,) = answered_photographs(places)
+    garbage.remove()
+    assert read_queue(places) == []
 
 
 def test_a_copy_that_cannot_be_made_stops_no_other(places, station, judge, capsys):
