@@ -24,10 +24,11 @@ def answered_photographs(places: Places) -> Iterator[Garbage]:
 def waiting_photographs(rows: Iterable[LabelRow], queued: Iterable[QueuedPhotograph]) -> Iterator[QueuedPhotograph]:
     """Yield the queued photographs about which nobody decided, or less than a week ago. In a blind queue its own answers count alone."""
     rows = list(rows)
-    labels = {None: latest_labels(rows)} | {
+    labels = latest_labels(rows)
+    blind: dict[str, dict[str, LabelRow]] = {
         queue: latest_labels(row for row in rows if row.queue == queue) for queue in BLIND
     }
     for photograph in queued:
-        row = labels.get(photograph.queue, labels[None]).get(photograph.sha256)
+        row = blind.get(photograph.queue, labels).get(photograph.sha256)
         if row is None or row.label == "cannot_tell" or datetime.now(UTC) - time_of(row) <= UNDO:
             yield photograph

@@ -7,6 +7,7 @@ import numpy as np
 
 LEAST_POINTS = 4  # below these the spread between weeks tells nothing
 SIGMAS = 3.0  # from the mean to a limit (Shewhart)
+ROUNDING = 1e-9  # of a mean: weeks that are all equal lie within their limits
 MEAN_RANGE = 1.128  # mean range of two draws from a normal distribution, in standard deviations (d2)
 
 
@@ -40,7 +41,7 @@ def chart_rates(counts: Sequence[int], sizes: Sequence[int]) -> ControlChart:
         return without_limits(shares, mean)
     standardized = (shares - mean) / within
     between = float(np.abs(np.diff(standardized)).mean()) / MEAN_RANGE
-    reach = SIGMAS * within * between
+    reach = SIGMAS * within * between + ROUNDING
     return ControlChart(shares, mean, np.maximum(mean - reach, 0.0), np.minimum(mean + reach, 1.0))
 
 
@@ -50,7 +51,7 @@ def chart_means(values: Sequence[float]) -> ControlChart:
     mean = float(points.mean()) if len(points) else 0.0
     if len(points) < LEAST_POINTS:
         return without_limits(points, mean)
-    reach = SIGMAS * float(np.abs(np.diff(points)).mean()) / MEAN_RANGE
+    reach = SIGMAS * float(np.abs(np.diff(points)).mean()) / MEAN_RANGE + ROUNDING * abs(mean)
     return ControlChart(points, mean, np.full(len(points), mean - reach), np.full(len(points), mean + reach))
 
 

@@ -10,7 +10,7 @@ from tasks.monitoring.production import WeekCounts
 from tasks.review.texts import CHARTS
 
 MOST_WEEKS = 52  # on a chart
-WIDTH, HEIGHT, LEFT, EDGE = 720, 220, 56, 24  # pixels of a chart, of the scale at its left, and of its other edges
+WIDTH, HEIGHT, LEFT, EDGE = 480, 180, 56, 24  # pixels of a chart, of the scale at its left, and of its other edges
 TICKS = (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0)  # ends of a scale of shares
 MARGIN = 0.1  # of a scale of means, above and below what it shows
 

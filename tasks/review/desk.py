@@ -18,6 +18,7 @@ from tasks.review.queues import QUEUES, Card, answers_by_content, find_cards, is
 from tasks.settings.errors import BadInput
 from tasks.settings.messages import say
 from tasks.settings.settings import Places
+from tasks.sources.folder import shorten
 
 REFRESH_SECONDS = 15.0  # between two looks at inbox, queue and runs
 PLACE_SECONDS = 0.5  # after which the thread that places labels looks whether it should end
@@ -83,9 +84,9 @@ class Desk:
                     self.faults = [str(fault)]
 
     def place(self) -> list[str]:
-        """Bring inbox and corrections to what people said; return what cannot be done."""
+        """Bring inbox and corrections to what people said; return what cannot be done, the first of many."""
         sources = {sha256: card.path for sha256, card in self._by_content.items()}
-        return place_labels(self.log, self.product, sources, self.places)
+        return shorten(place_labels(self.log, self.product, sources, self.places))
 
     def open_cards(self, queue: str, person: str) -> list[Card]:
         """Return the cards of a queue that wait for this person, in order."""
