@@ -1,0 +1,19 @@
+"""Run log: figures that become known after a run."""
+
+from conftest import put_into_use, write_model_folder
+
+from tasks.tracking import connection
+from tasks.tracking.run_log import add_metrics
+
+
+def test_figures_that_become_known_later_are_added_where_they_changed(registered, places):
+    tracked = put_into_use(write_model_folder("first", places), places).tracked
+    assert add_metrics(tracked, {"production.passed.checked": 3.0, "production.passed.wrong_share": 0.0}, places)
+    assert not add_metrics(tracked, {"production.passed.checked": 3.0}, places)
+    assert add_metrics(tracked, {"production.passed.checked": 4.0, "production.passed.wrong_share": 0.0}, places)
+    client = connection.client(places)
+    assert client.get_run(tracked).data.metrics == {
+        "production.passed.checked": 4.0,
+        "production.passed.wrong_share": 0.0,
+    }
+    assert len(client.get_metric_history(tracked, "production.passed.wrong_share")) == 1
