@@ -21,7 +21,7 @@ from pydantic_settings import CliPositionalArg
 from flows.events import tell_suspect
 from tasks.labeling.label_log import LabelLog
 from tasks.monitoring.batch_scoring import BatchResult, judge_folder
-from tasks.monitoring.escape_alarm import AlarmState
+from tasks.monitoring.escape_alarm import AlarmState, watch_escapes
 from tasks.monitoring.checked_parts import find_alarm, production_facts
 from tasks.monitoring.people_queue import Station, judge_in_shadow, send_to_people
 from tasks.monitoring.production import JUDGED, judged_photographs
@@ -150,12 +150,23 @@ def judge_by_champion(
         notes = send_to_people(station, result, judge_in_shadow(station, result, places), places)
     except (BadInput, OSError) as fault:  # what was decided stands
         notes = [f"people cannot be asked: {fault}"]
-    photographs, labels = judged_photographs(places), LabelLog(places).rows()
-    checks = production_facts(photographs, labels, places)
-    if result.rows:  # else MLflow would be loaded at each look at a folder
-        add_to_mlflow(champion, checks, places)
-    alarm = find_alarm(photographs.get(champion.number, ()), labels, spot_check)
+    alarm, checks = watch_escapes([], spot_check.max_wrong_share), list[ProductionFacts]()
+    try:
+        alarm, checks = count_checks(champion, spot_check, places)
+        if result.rows:  # else MLflow would be loaded at each look at a folder
+            add_to_mlflow(champion, checks, places)
+    except (BadInput, OSError) as fault:
+        notes.append(f"spot checks: {fault}")
     return Judged(result, champion, alarm, notes, spot_check.max_wrong_share, checks)
+
+
+def count_checks(
+    champion: registry.Version, spot_check: SpotCheckSettings, places: Places
+) -> tuple[AlarmState, list[ProductionFacts]]:
+    """Return how the alarm of the version in use stands, and what spot checks show of each version."""
+    photographs, labels = judged_photographs(places), LabelLog(places).rows()
+    alarm = find_alarm(photographs.get(champion.number, ()), labels, spot_check)
+    return alarm, production_facts(photographs, labels, places)
 
 
 def add_to_mlflow(champion: registry.Version, checks: list[ProductionFacts], places: Places) -> None:

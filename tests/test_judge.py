@@ -387,3 +387,13 @@ def test_what_cannot_be_the_table_or_its_folder_is_told(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match="--results .*file cannot be used"):
         batch_scoring.make_writable(tmp_path / "file")
+
+
+def test_answers_of_people_that_cannot_be_read_stop_no_judging(station, places):
+    labels = places.artifacts / "labels.csv"
+    labels.write_text("path,label\n")
+    judged = judge.judge_by_champion(station, None, 0.0, places)
+    assert len(judged.result.rows) == len(rows_of(judged.result.table)) == 6
+    assert any("spot checks: " in note and "is not a table of labels" in note for note in judged.notes)
+    assert not judged.alarm.is_suspect
+    assert labels.read_text() == "path,label\n"

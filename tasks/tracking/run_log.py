@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.records.results import Epoch
 from tasks.records.run import RunJson
+from tasks.settings.errors import BadInput
 from tasks.settings.escaping import for_terminal
 from tasks.settings.settings import Places
 from tasks.tracking import connection
@@ -55,14 +56,23 @@ def finish(
 
 
 def add_metrics(mlflow_run_id: str, metrics: Mapping[str, float], places: Places) -> bool:
-    """Add figures that became known after a run to its MLflow run, and return whether one of them is new or another than before."""
-    from mlflow.entities import Metric
+    """Add figures that became known after a run to its MLflow run, and return whether one of them is new or another than before.
 
-    client = connection.client(places)
-    earlier, now = client.get_run(mlflow_run_id).data.metrics, int(time.time() * 1_000)
-    changed = [Metric(name, value, now, 0) for name, value in metrics.items() if earlier.get(name) != value]
-    if changed:
-        client.log_batch(mlflow_run_id, metrics=changed)
+    Raises BadInput where MLflow does not take them.
+    """
+    from mlflow.entities import Metric
+    from mlflow.exceptions import MlflowException
+
+    client, now = connection.client(places), int(time.time() * 1_000)
+    try:
+        earlier = client.get_run(mlflow_run_id).data.metrics
+        changed = [Metric(name, value, now, 0) for name, value in metrics.items() if earlier.get(name) != value]
+        if changed:
+            client.log_batch(mlflow_run_id, metrics=changed)
+    except MlflowException as error:
+        raise BadInput(
+            f"MLflow takes no figures of its run {mlflow_run_id} ({for_terminal(str(error))}): look whether the run is there"
+        ) from error
     return bool(changed)
 
 
