@@ -48,8 +48,9 @@ def enter(browser, site: str, **settings: object):
 
 
 def press(page, key: str) -> None:
-    """Press a key, and wait until another card is shown, or none is left."""
+    """Press a key when a card is shown, and wait until another one is, or none is left."""
     shown = "document.querySelector('.card:not([hidden])')?.dataset.sha256"
+    page.wait_for_function(shown)
     before = page.evaluate(shown)
     page.keyboard.press(key)
     page.wait_for_function(f"before => {shown} !== before", arg=before)
@@ -72,6 +73,7 @@ def test_cards_are_answered_by_keys_and_nothing_is_lost_without_a_connection(bro
     wait_until(lambda: len(log.rows()) == 6, 60, "six answers")
     assert [row.label for row in log.rows()] == ["good", "defect", "cannot_tell", "exclude", "withdrawn", "defect"]
     assert log.rows()[0].comment == "gdx is text here"
+    page.wait_for_function("document.querySelectorAll('.card').length >= 2")  # ready for the time without a connection
     page.context.set_offline(True)
     press(page, "g")
     press(page, "g")
