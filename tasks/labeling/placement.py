@@ -75,7 +75,7 @@ def find_placed(inbox: Path) -> dict[str, PlacedPhotograph]:
     """Return the labeled photographs that were placed in the inbox, by the first digits of their sha256."""
     placed = {}
     for folder in sorted(inbox.iterdir()) if inbox.is_dir() else []:
-        if REVIEWED.fullmatch(folder.name) and folder.is_dir():
+        if REVIEWED.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():  # no run follows a link
             for path in folder.rglob("*"):
                 name = path.relative_to(folder).as_posix()
                 if (
@@ -95,6 +95,10 @@ def place(source: Path | None, row: LabelRow, kind: str, inbox: Path) -> Path:
         )
     day = datetime.fromisoformat(row.time).astimezone(UTC).date()
     folder = inbox / reviewed_folder(as_origin(row.origin), day) / kind / row.sha256[:DIGITS]
+    if folder.resolve() != inbox.resolve() / folder.relative_to(inbox):
+        raise BadInput(
+            f"{for_terminal(str(folder))} leads through a link, and no run would find the photograph there: put a folder in its place"
+        )
     target = folder / as_name(source, row.sha256)
     with scratch_beside(target) as scratch:
         shutil.copyfile(source, scratch)

@@ -47,10 +47,12 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
-        if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await self.app(scope, receive, send)
-            return  # there are no web sockets here
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if scope["type"] != "http":  # there are no web sockets here
+            await send({"type": "websocket.close"})
+            return
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -72,10 +74,11 @@ class Guard:
             return Refusal(421, "host")
         if scope["method"] in ("GET", "HEAD"):
             return None
-        if headers.get("origin", "").lower() not in self.sites:
+        origins = headers.getlist("origin")
+        if len(origins) != 1 or origins[0].lower() not in self.sites:
             return Refusal(403, "origin")
         length = headers.get("content-length", "")
-        if not length.isdecimal():  # without one, nobody knows how much comes
+        if not length.isdecimal() or "transfer-encoding" in headers:  # beside pieces, a length counts for nothing
             return Refusal(411, "no_length")
         return Refusal(413, "too_large") if int(length) > MAX_FORM else None
 

@@ -124,13 +124,15 @@ class Approvals:
 
         Raises Refusal where the password is not that of a person who may approve, and BadInput as the command line does.
         """
-        if seconds := self.throttle.seconds_to_wait(name):
+        if seconds := self.throttle.start_try(name):
             raise Refusal(429, "wait", seconds=round(seconds) + 1)
-        right = may_approve(name, password, self.places)
-        self.throttle.note(name, right=right)
-        if not right:
+        if not may_approve(name, password, self.places):
             raise Refusal(403, "wrong_password")
+        self.throttle.end_waiting(name)
         if what == "rollback":
+            champion = self.champion()
+            if champion is None or champion.number != number:  # a form that was sent twice
+                raise Refusal(404, "not_in_use", number=number)
             return self.calls.rollback(name, reason, self.places)
         call = self.calls.promote if what == "promote" else self.calls.refuse
         return call(self._version(number).number, name, reason, self.places)

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -42,9 +42,12 @@ class Answer(NamedTuple):
 class Desk:
     """Queues, answers and who looks at what."""
 
-    def __init__(self, places: Places):
-        """Begin with what lies in these places, after finishing what a killed server left. Raises BadInput as `load_product` does."""
-        self.places, self.log = places, LabelLog(places)
+    def __init__(self, places: Places, clock: Callable[[], float] = time.monotonic):
+        """Begin with what lies in these places, after finishing what a killed server left. Raises BadInput as `load_product` does.
+
+        `clock` says, in seconds, how long a person has had a card.
+        """
+        self.places, self.log, self._clock = places, LabelLog(places), clock
         self.product: Product = load_product(places)
         self.cards: dict[str, list[Card]] = {}
         self._by_content: dict[str, Card] = {}
@@ -104,7 +107,7 @@ class Desk:
 
     def take(self, queue: str, person: str, number: int, skip: Collection[str] = ()) -> list[Card]:
         """Return the next cards for this person, without those in `skip` and those that another person looks at now."""
-        now, taken = time.monotonic(), list[Card]()
+        now, taken = self._clock(), list[Card]()
         open_cards = self.open_cards(queue, person)
         with self._lock:
             for card in open_cards:

@@ -7,9 +7,11 @@ import numpy as np
 
 from tasks.evaluation.baselines import SIDE, correlations, standardize
 from tasks.images import loading
+from tasks.images.views import square
 from tasks.labeling.product import Product
 from tasks.records.rows import Row
-from tasks.settings.errors import BadInput
+from tasks.review.access import Refusal
+from tasks.review.pictures import load_gray
 from tasks.settings.settings import Places
 
 MOST_REFERENCES = 2_000  # labeled images that are compared: 8 MB
@@ -36,9 +38,10 @@ class Neighbors:
         class has no image; none where the photograph cannot be read.
         """
         try:
-            pattern = standardize(loading.load_squares([path], loading.THUMBNAIL))
-        except BadInput:
+            _, levels = load_gray(path)
+        except Refusal:
             return []
+        pattern = standardize(square(levels, loading.THUMBNAIL)[None])
         alike = correlations(pattern, self._columns)[0]
         is_other = np.array([row.sha256 != sha256 and (not group or row.group != group) for row in self.rows], bool)
         labels = np.array([row.label for row in self.rows], object)

@@ -80,22 +80,28 @@ class Throttle:
         self._clock, self._lock = clock, threading.Lock()
         self._wrong: dict[str, tuple[int, float]] = {}
 
-    def seconds_to_wait(self, name: str) -> float:
-        """Return the seconds until the next try for this name is looked at."""
-        with self._lock:
-            wrong, last = self._wrong.get(name, (0, 0.0))
-            wait = 0.0 if wrong < FREE_TRIES else min(LONGEST_WAIT, 2.0 ** min(wrong - FREE_TRIES, 10))
-            return max(0.0, last + wait - self._clock())
+    def start_try(self, name: str) -> float:
+        """Return the seconds until a try for this name is looked at. Where it is now, count it as a wrong one from here on.
 
-    def note(self, name: str, *, right: bool) -> None:
-        """Note the result of a try. A right password ends the waiting."""
+        Counted afterwards, many tries at once would all be looked at.
+        """
         with self._lock:
-            if right:
-                self._wrong.pop(name, None)
-            else:
+            if not (seconds := self._seconds_to_wait(name)):
                 if len(self._wrong) > 10_000:  # names that nobody has
                     self._wrong.clear()
                 self._wrong[name] = (self._wrong.get(name, (0, 0.0))[0] + 1, self._clock())
+            return seconds
+
+    def end_waiting(self, name: str) -> None:
+        """Forget the tries for a name, after a right password."""
+        with self._lock:
+            self._wrong.pop(name, None)
+
+    def _seconds_to_wait(self, name: str) -> float:
+        """Return the seconds until the next try for this name is looked at."""
+        wrong, last = self._wrong.get(name, (0, 0.0))
+        wait = 0.0 if wrong < FREE_TRIES else min(LONGEST_WAIT, 2.0 ** min(wrong - FREE_TRIES, 10))
+        return max(0.0, last + wait - self._clock())
 
 
 def may_approve(name: str, password: str, places: Places) -> bool:

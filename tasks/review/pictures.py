@@ -4,6 +4,7 @@ import io
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from tasks.images.decoding import decode, format_of, read
@@ -40,16 +41,31 @@ def require_intact(path: Path, sha256: str) -> None:
         raise Refusal(404, "unknown_photograph")
 
 
-def load_picture(path: Path) -> Image.Image:
-    """Decode a photograph by recast's strict decoder, and take its colors where it has some. Raises Refusal where it cannot be."""
-    content = read(path)
+def load_gray(path: Path) -> tuple[bytes, np.ndarray]:
+    """Return the content of a photograph, and its gray levels by recast's strict decoder. Raises Refusal where it cannot be decoded.
+
+    Nobody has validated a photograph of a station: the megapixels are limited.
+    """
+    try:
+        content = read(path)
+    except OSError:
+        raise Refusal(404, "unknown_photograph") from None
     decoded = content if isinstance(content, Decoded) else decode(content, path.suffix, MAX_MEGAPIXELS)
     if decoded.pixels is None or isinstance(content, Decoded):
-        raise Refusal(415, "unreadable")
-    gray = Image.fromarray(decoded.pixels)
+        raise Refusal(415, "unreadable", why=decoded.reason)
+    return content, decoded.pixels
+
+
+def load_picture(path: Path) -> Image.Image:
+    """Return a photograph in its colors where it has some, else in gray. Raises Refusal where it cannot be decoded."""
+    content, levels = load_gray(path)
+    gray = Image.fromarray(levels)
     image_format = format_of(content)
-    with Image.open(io.BytesIO(content), formats=[image_format.name.upper()] if image_format else None) as image:
-        return image.convert("RGB") if image.mode in COLORS else gray
+    try:
+        with Image.open(io.BytesIO(content), formats=[image_format.name.upper()] if image_format else None) as image:
+            return image.convert("RGB") if image.mode in COLORS else gray
+    except Exception:  # Pillow refuses packed texts and color profiles, which the strict decoder passes over
+        return gray
 
 
 def encode_jpeg(image: Image.Image) -> bytes:

@@ -34,12 +34,11 @@ def add_entrance(
         if not is_name(name):
             raise Refusal(422, "no_name")
         if shared_password is not None:
-            if seconds := throttle.seconds_to_wait("the page"):
+            if seconds := throttle.start_try("the page"):
                 raise Refusal(429, "wait", seconds=round(seconds) + 1)
-            right = equal_secrets(password, shared_password)
-            throttle.note("the page", right=right)
-            if not right:
+            if not equal_secrets(password, shared_password):
                 raise Refusal(403, "wrong_password")
+            throttle.end_waiting("the page")
         request.session.clear()  # a token of before is worth nothing after
         request.session.update(person=name, token=new_token())
         return RedirectResponse("/", 303)

@@ -15,7 +15,7 @@ from tasks.records.rows import Row, stored_path
 from tasks.review.access import Refusal
 from tasks.review.desk import Desk
 from tasks.review.neighbors import Neighbors
-from tasks.review.pictures import SIDE, encode_jpeg, encode_photograph, require_intact
+from tasks.review.pictures import SIDE, encode_jpeg, encode_photograph, load_gray, require_intact
 from tasks.review.queues import Card
 from tasks.settings.errors import BadInput
 from tasks.tracking import registry
@@ -72,6 +72,7 @@ class Showcase:
 def paint_heat(path: Path, sha256: str, painter: HeatPainter) -> bytes:
     """Return a photograph under its heat map as JPEG. Raises Refusal where it has changed, or where the model sees no part in it."""
     require_intact(path, sha256)
+    load_gray(path)  # the painter takes validated photographs, of any size
     try:
         return encode_jpeg(Image.fromarray(painter.paint(path, SIDE)))
     except BadInput as fault:

@@ -144,8 +144,9 @@ REFUSALS: Final[dict[str, str]] = {
     "unknown_photograph": "The photograph is not in this queue: it was answered, or taken away.",
     "bad_answer": "The answer is not one that this page offers.",
     "not_waiting": "Version {number} does not wait for approval.",
+    "not_in_use": "Version {number} is not in use.",
     "no_report": "The report of this run is not at hand.",
-    "unreadable": "The photograph cannot be shown.",
+    "unreadable": "The photograph cannot be shown: {why}.",
     "no_heat": "There is no heat map: {why}.",
 }
 STUDY: Final[dict[str, str]] = {  # the page of the agreement study

@@ -3,12 +3,15 @@
 import hashlib
 import io
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import run_folder
+import uvicorn
+from conftest import free_port, put_into_use, run_folder, wait_until, write_model_folder
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -18,8 +21,10 @@ from tasks.records.rows import Refusal, Row, stored_path
 from tasks.review.approval import PromotionCalls
 from tasks.review.desk import Desk
 from tasks.review.page import create_app
+from tasks.review.people import set_approver
 from tasks.settings.settings import Classes, Places
 from tasks.storage.tables import write_table
+from tasks.tracking import registry, runs
 
 SITE = "http://127.0.0.1:8700"
 CLASSES = Classes(defect="crack", good="sound")
@@ -113,6 +118,38 @@ def open_page(product, places) -> Callable[..., TestClient]:
         return TestClient(app, base_url=SITE, headers={"Origin": SITE}, raise_server_exceptions=False)
 
     return opened
+
+
+@contextmanager
+def serve(desk: Desk) -> Iterator[str]:
+    """Serve the page on a free port until the block ends, and give its address."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    app = create_app(desk, NOBODY, [address], "a key")
+    page = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
+    thread = threading.Thread(target=page.run)
+    thread.start()
+    wait_until(lambda: page.started, 60, "the page", 0.05)
+    try:
+        yield address
+    finally:
+        page.should_exit = True
+        thread.join()
+
+
+@pytest.fixture
+def waiting(registered, product, places) -> Places:
+    """Version 1 is in use, and version 2 waits with the report of its run; anna may approve."""
+    put_into_use(write_model_folder("first", places), places)
+    second = write_model_folder("second", places)
+    tracked = runs.begin("what of the second", "second-run", places)
+    version = registry.register(second, "compact", tracked, "second-run", "cannot be shown", 1, places)
+    registry.challenge(version.number, places)
+    set_approver("anna", "correct horse", places)
+    report = places.runs / "second-run/report.html"
+    report.parent.mkdir(parents=True)
+    report.write_text("<script>alert(1)</script>the report")
+    return places
 
 
 def token_of(client: TestClient, page: str = "/enter") -> str:

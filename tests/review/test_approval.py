@@ -1,36 +1,18 @@
 """Approval: the right person puts a version into use on the page, by the same road as the command line; nobody else does."""
 
 import pytest
-from conftest import put_into_use, write_model_folder
 from review.conftest import SITE, enter, token_of
 from starlette.testclient import TestClient
 
 from flows.review import promotion_calls
 from tasks.review.desk import Desk
 from tasks.review.page import create_app
-from tasks.review.people import set_approver
-from tasks.tracking import registry, runs
+from tasks.tracking import registry
 
 
 @pytest.fixture
-def client(registered, product, places) -> TestClient:
-    """The page while version 1 is in use and version 2 waits; anna may approve."""
-    put_into_use(write_model_folder("first", places), places)
-    second = write_model_folder("second", places)
-    waiting = registry.register(
-        second,
-        "compact",
-        runs.begin("what of the second", "second-run", places),
-        "second-run",
-        "cannot be shown",
-        1,
-        places,
-    )
-    registry.challenge(waiting.number, places)
-    set_approver("anna", "correct horse", places)
-    report = places.runs / "second-run/report.html"
-    report.parent.mkdir(parents=True)
-    report.write_text("<script>alert(1)</script>the report")
+def client(waiting, places) -> TestClient:
+    """The page while version 1 is in use and version 2 waits; ben looks, and may not approve."""
     app = create_app(Desk(places), promotion_calls(), [SITE], "a key")
     return enter(TestClient(app, base_url=SITE, headers={"Origin": SITE}, raise_server_exceptions=False), "ben")
 

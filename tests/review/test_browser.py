@@ -1,33 +1,20 @@
 """Browser: the page in Chromium, by keys, with and without a connection, and for people who need more than a mouse."""
 
-import threading
-
 import pytest
-import uvicorn
 from chromium import PATIENCE, open_chromium
-from conftest import free_port, wait_until
-from review.conftest import NOBODY
+from conftest import wait_until
+from review.conftest import serve
 
 from tasks.labeling.label_log import LabelLog
 from tasks.review.desk import Desk
-from tasks.review.page import create_app
 
 
 @pytest.fixture
 def site(server, process, registered, product, queued, places):
     """The page on a free port, with eight photographs to review."""
     queued(*range(10, 18))
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    page = uvicorn.Server(
-        uvicorn.Config(create_app(Desk(places), NOBODY, [address], "a key"), port=port, log_level="warning")
-    )
-    thread = threading.Thread(target=page.run)
-    thread.start()
-    wait_until(lambda: page.started, 60, "the page")
-    yield address
-    page.should_exit = True
-    thread.join()
+    with serve(Desk(places)) as address:
+        yield address
 
 
 @pytest.fixture

@@ -40,18 +40,15 @@ def test_each_wrong_password_after_five_costs_twice_the_wait():
     throttle = Throttle(clock=lambda: now[0])
     looked_at = 0
     for _ in range(1_000):
-        if not throttle.seconds_to_wait("anna"):
-            throttle.note("anna", right=False)
-            looked_at += 1
+        looked_at += not throttle.start_try("anna")
         now[0] += 0.1
     assert looked_at < 15
-    assert throttle.seconds_to_wait("ben") == 0, "nobody else waits"
+    assert throttle.start_try("ben") == 0, "nobody else waits"
     now[0] += 10_000
-    assert throttle.seconds_to_wait("anna") == 0
-    throttle.note("anna", right=True)
-    for _ in range(FREE_TRIES - 1):
-        throttle.note("anna", right=False)
-    assert throttle.seconds_to_wait("anna") == 0
+    assert throttle.start_try("anna") == 0
+    throttle.end_waiting("anna")
+    assert [throttle.start_try("anna") for _ in range(FREE_TRIES)] == [0] * FREE_TRIES
+    assert throttle.start_try("anna") > 0
 
 
 @pytest.mark.parametrize(
