@@ -21,7 +21,7 @@ from tasks.settings.settings import Places
 from tasks.sources.folder import shorten
 
 REFRESH_SECONDS = 15.0  # between two looks at inbox, queue and runs
-PLACE_SECONDS = 0.5  # after which the thread that places labels looks whether it should end
+PLACE_SECONDS = 2.0  # between two placements of labels
 LEASE_SECONDS = 120.0  # a card that one person sees is offered to others after so long
 MAX_SECONDS = 3_600.0  # from a photograph's appearance to the answer: more means that nobody sat there
 ANSWERS: tuple[LabelName, ...] = ("good", "defect", "cannot_tell", "exclude")
@@ -85,6 +85,7 @@ class Desk:
                 except (BadInput, OSError) as fault:
                     say(f"review: {fault}")
                     self.faults = [str(fault)]
+                stop.wait(PLACE_SECONDS)  # answers wait while labels are placed
 
     def place(self) -> list[str]:
         """Bring inbox and corrections to what people said; return what cannot be done, the first of many."""
