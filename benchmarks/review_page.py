@@ -99,6 +99,17 @@ def draw_photographs(places: Places, line: str, number: int) -> None:
         Image.fromarray(drawn).save(folder / f"part_{count:05}.jpeg", quality=90)
 
 
+@contextmanager
+def running_server(places: Places, port: int) -> Iterator[None]:
+    """Run the page until the block ends, however it ends."""
+    server = start_server(places, port)
+    try:
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def start_server(places: Places, port: int) -> subprocess.Popen[bytes]:
     """Start the page, and return its process when it answers."""
     words = [sys.executable, str(ROOT / "flows/review.py"), "--port", str(port)]
@@ -146,8 +157,7 @@ def open_queue(site: str) -> Iterator[Any]:
 def answer_by_keys(places: Places, cards: int) -> list[float]:
     """Answer all cards but the last in a browser, and return the seconds from each key until the next photograph is shown."""
     port, seconds = free_port(), list[float]()
-    server = start_server(places, port)
-    with open_queue(f"http://127.0.0.1:{port}") as page:
+    with running_server(places, port), open_queue(f"http://127.0.0.1:{port}") as page:
         for number in range(cards - 1):
             before = page.evaluate(CURRENT)
             begin = time.perf_counter()
@@ -155,8 +165,6 @@ def answer_by_keys(places: Places, cards: int) -> list[float]:
             page.wait_for_function(SHOWN, arg=before, polling="raf")
             seconds.append(time.perf_counter() - begin)
         page.wait_for_function("() => JSON.parse(localStorage.getItem('recast-outbox-anna') || '[]').length === 0")
-    server.terminate()
-    server.wait()
     return seconds
 
 

@@ -19,12 +19,11 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from flows.events import tell_suspect
-from tasks.labeling.label_log import LabelLog
 from tasks.monitoring.batch_scoring import BatchResult, judge_folder
 from tasks.monitoring.escape_alarm import AlarmState, watch_escapes
-from tasks.monitoring.checked_parts import find_alarm, production_facts
+from tasks.monitoring.checked_parts import checked_production, find_alarm, production_facts
 from tasks.monitoring.people_queue import Station, judge_in_shadow, send_to_people
-from tasks.monitoring.production import JUDGED, judged_photographs
+from tasks.monitoring.production import JUDGED
 from tasks.monitoring.spot_checks import save_settings
 from tasks.pipeline.last_run import no_champion_message, resolve_model
 from tasks.pipeline.server_access import authenticate_or_exit
@@ -145,8 +144,8 @@ def judge_by_champion(
     results = results or places.artifacts / JUDGED / absolute.relative_to(absolute.anchor)
     station = Station(folder, results, stamp, queue_megabytes, spot_check)
     result = judge_folder(folder, results, settle_seconds, champion, places, stamp)
-    save_settings(spot_check, places)
     try:
+        save_settings(spot_check, places)
         notes = send_to_people(station, result, judge_in_shadow(station, result, places), places)
     except (BadInput, OSError) as fault:  # what was decided stands
         notes = [f"people cannot be asked: {fault}"]
@@ -164,7 +163,7 @@ def count_checks(
     champion: registry.Version, spot_check: SpotCheckSettings, places: Places
 ) -> tuple[AlarmState, list[ProductionFacts]]:
     """Return how the alarm of the version in use stands, and what spot checks show of each version."""
-    photographs, labels = judged_photographs(places), LabelLog(places).rows()
+    photographs, labels = checked_production(places)
     alarm = find_alarm(photographs.get(champion.number, ()), labels, spot_check)
     return alarm, production_facts(photographs, labels, places)
 

@@ -38,9 +38,7 @@ from tasks.fetch import fetch
 from tasks.inbox.arrivals import bring_defects, find_arrivals
 from tasks.inbox.news import not_yet_used
 from tasks.inference import model_folder
-from tasks.labeling.label_log import LabelLog
-from tasks.monitoring.checked_parts import production_facts
-from tasks.monitoring.production import judged_photographs
+from tasks.monitoring.checked_parts import checked_production, production_facts
 from tasks.pipeline.server_access import require_database
 from tasks.pipeline.step_cache import Steps
 from tasks.plot import plot
@@ -231,7 +229,7 @@ def model_to_continue(config: Config) -> ChampionModel | None:
 def find_production(places: Places) -> tuple[ProductionFacts, ...]:
     """Return what spot checks show of the versions at the stations; nothing, with a line, where the answers cannot be read."""
     try:
-        return tuple(production_facts(judged_photographs(places), LabelLog(places).rows(), places))
+        return tuple(production_facts(*checked_production(places), places))
     except (BadInput, OSError) as fault:
         warn(f"the report is without what spot checks show: {fault}")
         return ()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 PATIENCE = 180_000  # milliseconds for a browser on a busy machine
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
@@ -29,3 +29,15 @@ def open_chromium() -> Iterator["Browser"]:
         opened = play.chromium.launch(executable_path=found, args=sandbox, timeout=PATIENCE)
         yield opened
         opened.close()
+
+
+def enter(browser: "Browser", site: str, name: str = "anna", **settings: object) -> "Page":
+    """The overview of the review page, as somebody of this name sees it in a browser of their own."""
+    context = browser.new_context(**settings)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    page.goto(site)
+    page.get_by_label("Name").fill(name)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Overview").wait_for()
+    return page

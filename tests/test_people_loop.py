@@ -4,16 +4,15 @@ checks, and a bad model that the alarm finds and a person takes back.
 
 import hashlib
 import shutil
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import uvicorn
-from chromium import PATIENCE, open_chromium
-from conftest import free_port, put_into_use, wait_until
+from chromium import enter, open_chromium
+from conftest import put_into_use, wait_until
+from review.conftest import serve
 
 from flows import judge
 from flows import retrain as flow
@@ -27,7 +26,6 @@ from tasks.monitoring.production import judged_photographs
 from tasks.pipeline.last_run import resolve_model, sections_of
 from tasks.records.results import Exports, Release
 from tasks.review.desk import Desk
-from tasks.review.page import create_app
 from tasks.review.people import set_approver
 from tasks.settings.settings import Config, Places
 from tasks.sources.synthetic.plan import TruthRow
@@ -115,32 +113,9 @@ class Line(NamedTuple):
         return text
 
 
-def enter(browser, site: str, name: str):
-    context = browser.new_context()
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.goto(site)
-    page.get_by_label("Name").fill(name)
-    page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Overview").wait_for()
-    return page
-
-
-@contextmanager
-def open_site(places: Places) -> Iterator[str]:
-    """The page, as flows/review.py serves it."""
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    app = create_app(Desk(resolve_model(places)), promotion_calls(), [address], "a key")
-    page = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
-    thread = threading.Thread(target=page.run)
-    thread.start()
-    wait_until(lambda: page.started, 60, "the page")
-    try:
-        yield address
-    finally:
-        page.should_exit = True
-        thread.join()
+def open_site(places: Places) -> AbstractContextManager[str]:
+    """The page, on which versions are put into use as flows/review.py does."""
+    return serve(Desk(resolve_model(places)), promotion_calls())
 
 
 @pytest.fixture

@@ -48,10 +48,8 @@ class LabelLog:
         Raises BadInput where the file cannot be written.
         """
         line = format_line(row)
-        with (
-            labels_lock(self.places),
-            self._thread_lock,
-        ):  # in the order of the placement, which reads rows within its lock
+        # Locks in the order of the placement, which reads rows within its lock: else both wait for ever.
+        with labels_lock(self.places), self._thread_lock:
             self._read_new()
             if row.decision in self._rows:
                 return False

@@ -8,14 +8,14 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from tasks.dataset.corrections import EXCLUDE, HEADER, Correction, parse, read_bytes
 from tasks.dataset.corrections import NAME as CORRECTIONS
 from tasks.inbox.arrivals import REVIEWED, kind_of, origin_of, reviewed_folder
-from tasks.labeling.label_log import LabelLog, labels_lock, latest_labels
+from tasks.labeling.label_log import LabelLog, labels_lock, latest_labels, time_of
 from tasks.labeling.product import Product
 from tasks.records.rows import BASE, INBOX, LabelRow
 from tasks.settings.errors import BadInput
@@ -26,9 +26,7 @@ from tasks.sources.names import MAX_PART, UNLABELED, casefold_name, compose, nam
 from tasks.storage.files import publish, scratch_beside, sha256_of
 from tasks.storage.tables import write_rows
 
-DIGITS = (
-    16  # of a content's sha256, which name the folder that its photograph lies in: the photograph keeps its own name
-)
+DIGITS = 16  # of a content's sha256: they name the folder of its photograph, which keeps its own name
 MAX_ORIGIN = MAX_PART - len("reviewed-20261201-")  # bytes
 
 
@@ -46,7 +44,8 @@ def place_labels(log: LabelLog, product: Product, sources: Mapping[str, Path], p
     `sources` says where the bytes of a photograph lie, by sha256. Idempotent: a call that was killed can be repeated.
     """
     with labels_lock(places):
-        labels = latest_labels(log.rows())
+        rows = log.rows()
+        labels = latest_labels(rows)
         placed = find_placed(places.inbox)
         earlier = read_corrections(places)
         faults = list[str]()
@@ -58,7 +57,7 @@ def place_labels(log: LabelLog, product: Product, sources: Mapping[str, Path], p
                     placed[sha256[:DIGITS]] = PlacedPhotograph(target, kind)
                 except (BadInput, OSError) as fault:
                     faults.append(str(fault))
-        write_corrections(corrections(log.rows(), placed, earlier, product), places)
+        write_corrections(corrections(rows, placed, earlier, product), places)
     return faults
 
 
@@ -93,7 +92,7 @@ def place(source: Path | None, row: LabelRow, kind: str, inbox: Path) -> Path:
         raise BadInput(
             f"the photograph {row.sha256[:DIGITS]} of {row.origin} is labeled {row.label}, and its file is gone"
         )
-    day = datetime.fromisoformat(row.time).astimezone(UTC).date()
+    day = time_of(row).astimezone(UTC).date()
     folder = inbox / reviewed_folder(as_origin(row.origin), day) / kind / row.sha256[:DIGITS]
     if folder.resolve() != inbox.resolve() / folder.relative_to(inbox):
         raise BadInput(
@@ -178,7 +177,7 @@ def read_corrections(places: Places) -> dict[str, Correction]:
 
 
 def write_corrections(lines: Iterable[tuple[str, str, str]], places: Places) -> None:
-    """Write `artifacts/corrections.csv` where it changes; without lines, only where there is one already."""
+    """Write `artifacts/corrections.csv` anew; without lines, only where there is one already."""
     path, table = places.artifacts_root / CORRECTIONS, [dict(zip(HEADER, line, strict=True)) for line in lines]
     if table or os.path.exists(path):
         write_rows(path, table, HEADER)

@@ -13,7 +13,7 @@ UNDO = timedelta(days=7)  # for which an answer can be taken back with the photo
 
 
 def answered_photographs(places: Places) -> Iterator[Garbage]:
-    """Yield the copies that no queue needs since a week. Labels and placed files stay."""
+    """Yield the copies that no queue has needed for a week. Labels and placed files stay."""
     rows, queued = LabelLog(places).rows(), read_queue(places)
     open_copies = {photograph.name for photograph in waiting_photographs(rows, queued)}
     for name in dict.fromkeys(photograph.name for photograph in queued):

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tasks.evaluation.intervals import parts_needed, upper_bound
-from tasks.labeling.label_log import valid_rows
+from tasks.labeling.label_log import LabelLog, valid_rows
 from tasks.monitoring.escape_alarm import AlarmState, watch_escapes
-from tasks.monitoring.production import JudgedPhotograph
+from tasks.monitoring.production import JudgedPhotograph, judged_photographs
 from tasks.monitoring.spot_checks import DECIDED, QUEUE, draw, load_settings, parts_by_stratum, spot_check_secret
 from tasks.records.rows import LabelRow
 from tasks.records.run import ErrorRate, ProductionFacts
@@ -89,6 +89,17 @@ def find_alarm(
     return watch_escapes([answer == "defect" for _, answer in checks if answer], settings.max_wrong_share)
 
 
+def checked_production(places: Places) -> tuple[dict[int, list[JudgedPhotograph]], list[LabelRow]]:
+    """Return what each version judged, by its number, and all answers. Where nobody checked a part, read no table of what was judged."""
+    labels = LabelLog(places).rows()
+    return judged_photographs(places) if has_checks(labels) else {}, labels
+
+
+def has_checks(labels: Iterable[LabelRow]) -> bool:
+    """Return whether an answer of a spot check is among these."""
+    return any(row.queue == QUEUE for row in labels)
+
+
 def production_facts(
     judged: Mapping[int, Sequence[JudgedPhotograph]], labels: Sequence[LabelRow], places: Places
 ) -> list[ProductionFacts]:
@@ -96,7 +107,7 @@ def production_facts(
 
     `judged` is what each version judged, by its number.
     """
-    if not any(row.queue == QUEUE for row in labels):
+    if not has_checks(labels):
         return []
     secret, settings = spot_check_secret(places), load_settings(places)
     together = [row for rows in judged.values() for row in rows]

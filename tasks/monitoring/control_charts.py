@@ -41,7 +41,7 @@ def chart_rates(counts: Sequence[int], sizes: Sequence[int]) -> ControlChart:
         return without_limits(shares, mean)
     standardized = (shares - mean) / within
     between = float(np.abs(np.diff(standardized)).mean()) / MEAN_RANGE
-    reach = SIGMAS * within * between + ROUNDING
+    reach = SIGMAS * within * between + ROUNDING * mean
     return ControlChart(shares, mean, np.maximum(mean - reach, 0.0), np.minimum(mean + reach, 1.0))
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tasks.labeling.queue_store import QueueName, enqueue
 from tasks.monitoring.batch_scoring import BatchResult, Rows, judge_folder, read
-from tasks.monitoring.production import JUDGED, from_row
+from tasks.monitoring.production import JUDGED, judged_photograph
 from tasks.monitoring.shadow import SHADOW, rows_decided_otherwise
 from tasks.monitoring.spot_checks import DECIDED, drawn_parts, spot_check_secret
 from tasks.settings.settings import Places, SpotCheckSettings
@@ -50,12 +50,12 @@ def send_to_people(station: Station, result: BatchResult, differences: Rows, pla
     secret = spot_check_secret(places)
     if not result.rows:
         return []
-    judged = [from_row(row, station.name) for row in read(result.table)]
+    judged = [judged_photograph(row, station.name) for row in read(result.table)]
     drawn = drawn_parts(judged, secret, station.spot_check)
     decided = [row for row in result.rows if row["decision"] in DECIDED]
     queues: dict[QueueName, Rows] = {
         "review": [row for row in result.rows if row["decision"] == "review"],
-        "spot_check": [row for row in decided if from_row(row, station.name).part_key in drawn],
+        "spot_check": [row for row in decided if judged_photograph(row, station.name).part_key in drawn],
         "differences": differences,
     }
     full = sum(

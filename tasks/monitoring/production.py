@@ -32,9 +32,9 @@ class JudgedPhotograph(NamedTuple):
     week: str
     """ISO week in which it was judged, `2026-W49`; "" where its time is none."""
     decision: str
-    brightness: float = math.nan
+    brightness: float | None = None
     """Mean gray level, 0-255."""
-    distance: float = math.nan
+    distance: float | None = None
     """From the training images, as a share of the distance from which on an image is unlike them."""
 
     @property
@@ -43,7 +43,7 @@ class JudgedPhotograph(NamedTuple):
         return part_key(self.station, self.part, self.sha256)
 
 
-def from_row(row: Mapping[str, Any], folder: str) -> JudgedPhotograph:
+def judged_photograph(row: Mapping[str, Any], folder: str) -> JudgedPhotograph:
     """Return the photograph of a row of a table of judged images. `folder` is the name of the folder that was judged."""
     return JudgedPhotograph(
         str(row["sha256"] or ""), str(row.get("station") or folder), str(row.get("part") or ""), week_of(str(row["judged"])),
@@ -51,12 +51,12 @@ def from_row(row: Mapping[str, Any], folder: str) -> JudgedPhotograph:
     )  # fmt: skip
 
 
-def as_number(cell: float | str | None) -> float:
-    """Return the number in a cell; NaN where there is none."""
+def as_number(cell: float | str | None) -> float | None:
+    """Return the number in a cell; None where it holds none."""
     try:
-        return float(cell) if cell is not None else math.nan
+        return None if cell is None else float(cell)
     except ValueError:
-        return math.nan
+        return None
 
 
 def week_of(time: str) -> str:
@@ -85,7 +85,7 @@ def read_table(table: Path, changed: int, size: int) -> tuple[JudgedPhotograph, 
     `changed` and `size` are those of the file: a table that changed is read again.
     """
     try:
-        return tuple(from_row(row, table.parent.name) for row in read(table))
+        return tuple(judged_photograph(row, table.parent.name) for row in read(table))
     except BadInput as fault:
         say(f"history: {fault}")
         return ()
@@ -139,7 +139,7 @@ def weekly_means(judged: Mapping[int, Iterable[JudgedPhotograph]], measure: str)
     values: dict[str, list[float]] = defaultdict(list)
     for photographs in judged.values():
         for row in photographs:
-            if row.week and not math.isnan(value := getattr(row, measure)):
+            if row.week and (value := getattr(row, measure)) is not None:
                 values[row.week].append(value)
     return {week: math.fsum(found) / len(found) for week, found in sorted(values.items())}
 

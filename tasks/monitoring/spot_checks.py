@@ -42,14 +42,14 @@ def save_settings(settings: SpotCheckSettings, places: Places) -> None:
 
 
 def load_settings(places: Places) -> SpotCheckSettings:
-    """Return the settings of the last judging; those of the first installation, with a line, where their file is damaged."""
+    """Return the settings of the last judging; the defaults before the first, and, with a line, where their file is damaged."""
     path = places.artifacts_root / SETTINGS
     try:
         return SpotCheckSettings.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return SpotCheckSettings()
     except (OSError, ValueError):
-        say(f"{path} cannot be read: the usual settings of spot checks count, until flows/judge.py writes it again")
+        say(f"{path} cannot be read: the default settings of spot checks count until flows/judge.py writes it again")
         return SpotCheckSettings()
 
 

@@ -44,18 +44,7 @@ def create_app(
         session_key: Signs the sessions.
         shared_password: What everybody has to know to enter; None: the page is open to this machine alone.
     """
-
-    @asynccontextmanager
-    async def working(_: FastAPI) -> AsyncIterator[None]:
-        stop = threading.Event()
-        threading.Thread(target=desk.refresh_often, args=[stop], daemon=True).start()
-        placing = threading.Thread(target=desk.place_often, args=[stop], daemon=True)
-        placing.start()
-        yield
-        stop.set()
-        placing.join()
-
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=working)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lambda _: run_threads(desk))
     app.mount("/static", StaticFiles(directory=ROOM / "static"))
     is_secure = urlsplit(sites[0]).scheme == "https"
     app.add_middleware(
@@ -80,6 +69,18 @@ def create_app(
     add_history(app, desk, show)
     add_study(app, desk, show)
     return app
+
+
+@asynccontextmanager
+async def run_threads(desk: Desk) -> AsyncIterator[None]:
+    """Refresh the desk and place labels in threads of their own until the page closes. The last labels are placed before it does."""
+    stop = threading.Event()
+    threading.Thread(target=desk.refresh_often, args=[stop], daemon=True).start()
+    placing = threading.Thread(target=desk.place_often, args=[stop], daemon=True)
+    placing.start()
+    yield
+    stop.set()
+    placing.join()
 
 
 def make_renderer(desk: Desk) -> Callable[..., HTMLResponse]:

@@ -13,6 +13,7 @@ from tasks.labeling.queue_store import QueuedPhotograph, queue_folder, read_queu
 from tasks.labeling.study import read_study
 from tasks.monitoring.active_learning import TABLE as TO_LABEL
 from tasks.monitoring.active_learning import ToLabel, unlabeled_images
+from tasks.monitoring.production import as_number
 from tasks.monitoring.spot_checks import lot, spot_check_secret
 from tasks.records.rows import Entry, LabelRow, Suspect, part_key, stored_path
 from tasks.settings.errors import BadInput
@@ -80,14 +81,6 @@ def queued_card(photograph: QueuedPhotograph, places: Places) -> Card:
         defect_probability=as_number(photograph.defect_probability),
         reason=photograph.reason,
     )
-
-
-def as_number(text: str) -> float | None:
-    """Return the number in a cell; None where it holds none."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 def unlabeled_cards(settle_seconds: float, places: Places) -> list[Card]:

@@ -121,11 +121,11 @@ def open_page(product, places) -> Callable[..., TestClient]:
 
 
 @contextmanager
-def serve(desk: Desk) -> Iterator[str]:
+def serve(desk: Desk, calls: PromotionCalls = NOBODY) -> Iterator[str]:
     """Serve the page on a free port until the block ends, and give its address."""
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    app = create_app(desk, NOBODY, [address], "a key")
+    app = create_app(desk, calls, [address], "a key")
     page = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
     thread = threading.Thread(target=page.run)
     thread.start()

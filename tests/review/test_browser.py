@@ -1,7 +1,7 @@
 """Browser: the page in Chromium, by keys, with and without a connection, and for people who need more than a mouse."""
 
 import pytest
-from chromium import PATIENCE, open_chromium
+from chromium import enter, open_chromium
 from conftest import wait_until
 from review.conftest import serve
 
@@ -21,17 +21,6 @@ def site(server, process, registered, product, queued, places):
 def browser():
     with open_chromium() as opened:
         yield opened
-
-
-def enter(browser, site: str, **settings: object):
-    context = browser.new_context(**settings)
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    page.goto(site)
-    page.get_by_label("Name").fill("anna")
-    page.keyboard.press("Enter")
-    page.get_by_role("heading", name="Overview").wait_for()
-    return page
 
 
 def press(page, key: str) -> None:
