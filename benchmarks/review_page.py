@@ -39,6 +39,7 @@ from tasks.settings.settings import Places
 
 ROOT = Path(__file__).resolve().parents[1]
 LINES = "line-1", "line-2"  # where the photographs come from
+PHOTOGRAPHS_A_KILL = 200  # so that the clients have something to answer until the last kill
 STARTED = 120.0  # seconds until a server must answer
 SHOWN = """before => { const card = document.querySelector('.card:not([hidden])')
     return card && card.dataset.sha256 !== before && card.querySelector('.photograph').complete }"""
@@ -58,7 +59,7 @@ def main() -> None:
         places = copy_run(options.data, options.artifacts, Path(scratch))
         draw_photographs(places, LINES[0], options.cards)
         seconds = answer_by_keys(places, options.cards)
-        draw_photographs(places, LINES[1], 50 * options.kills)
+        draw_photographs(places, LINES[1], PHOTOGRAPHS_A_KILL * options.kills)
         losses = survive_kills(places, options.kills)
     milliseconds = 1_000 * np.array(seconds)
     figures = {
@@ -91,7 +92,7 @@ def copy_run(data: Path, artifacts: Path, scratch: Path) -> Places:
 def draw_photographs(places: Places, line: str, number: int) -> None:
     """Put so many new photographs without a label into the inbox."""
     known = sorted((places.data / "images").glob("*/*.jp*g"))
-    folder, noise = places.inbox / line / "unlabeled", np.random.default_rng(number)
+    folder, noise = places.inbox / line / "unlabeled", np.random.default_rng(LINES.index(line))
     folder.mkdir(parents=True)
     for count in range(number):
         pixels = np.asarray(Image.open(known[count % len(known)]).convert("L"), float)
